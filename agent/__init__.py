@@ -1,0 +1,1 @@
+"""The daemon: policy, operations, the native API, the old dialects, the demo portal and the command line."""

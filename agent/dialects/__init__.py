@@ -1,0 +1,1 @@
+"""The old protocols of the portals, each only a translation into operations."""

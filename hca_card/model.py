@@ -1,0 +1,270 @@
+"""What this program says about a card, whatever kind it is; and what every card application can be asked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Protocol
+
+from hca_card.errors import UnsupportedError
+from hca_card.pin import Pin
+from pcsc.apdu import Command, Response
+
+
+class Channel(Protocol):
+    """What a card application needs of a connection: `pcsc.connection.Transaction`, or a script in tests."""
+
+    def send(self, command: Command) -> Response:
+        """Exchange one logical command; 61xx, 6Cxx, chaining and extended length are already dealt with.
+
+        Raises:
+            pcsc.errors.PcscError: the link or the card failed. A status word is not an error here.
+        """
+        ...
+
+    def before_end(self, action: Callable[[], None]) -> None:
+        """Run `action` when the transaction ends, however it ends; if it raises, the card is reset."""
+        ...
+
+
+class CardKind(StrEnum):
+    """The cards the portals know."""
+
+    PERSONNEL = "hpc"
+    INSTITUTION = "hop"
+    INSTITUTION_SECONDARY = "hop-secondary"
+    NHI = "nhi"
+    CITIZEN = "citizen"
+    PKCS15 = "pkcs15"
+
+
+class KeyUse(StrEnum):
+    """The two key pairs of an HCA card."""
+
+    SIGNATURE = "signature"
+    ENCRYPTION = "encryption"
+
+
+class CertificateUse(StrEnum):
+    """What a certificate on a card is for; `index` of `CardCertificate` is HCA's number 0 to 4."""
+
+    CA = "ca"
+    SIGNATURE = "signature"
+    ENCRYPTION = "encryption"
+    INTERMEDIATE = "intermediate"
+    ROOT = "root"
+
+
+@dataclass(frozen=True, slots=True)
+class CardCertificate:
+    """One certificate as the card holds it; `der` is hostile input until something has parsed it."""
+
+    index: int
+    use: CertificateUse
+    der: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PinStatus:
+    """How a PIN stands, read without spending a try.
+
+    Attributes:
+        tries_left: None where the card does not say.
+        min_length: fewest characters the card takes.
+        max_length: most characters the card takes.
+    """
+
+    tries_left: int | None
+    min_length: int
+    max_length: int
+
+    @property
+    def locked(self) -> bool:
+        """Whether no try is left."""
+        return self.tries_left == 0
+
+    @property
+    def last_try(self) -> bool:
+        """Whether the next wrong PIN locks the card."""
+        return self.tries_left == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Personnel:
+    """The holder of a personnel card. `category` is the raw character, `category_text` its likely meaning."""
+
+    name: str
+    english_name: str
+    sex: str
+    birth: str
+    id_number: str
+    category: str
+    category_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """The holder of an institution card, eight fields in the card's order."""
+
+    code: str
+    name: str
+    card_sequence: str
+    kind: str
+    type: str
+    address: str
+    telephone: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Insured:
+    """The holder of an NHI card."""
+
+    name: str
+    id_number: str
+    birth: str
+    sex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citizen:
+    """The holder of a card that says of its holder only what its certificate says."""
+
+    name: str
+
+
+Holder = Personnel | Institution | Insured | Citizen
+
+
+@dataclass(frozen=True, slots=True)
+class CardInfo:
+    """The 22 bytes of HCA card information and its two flags; dates are 7-digit ROC text as on the card."""
+
+    generates_keys: bool
+    issued: str
+    valid_from: str
+    valid_to: str
+    activated: bool
+    terminated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """All that can be read from a card without a PIN, certificates apart.
+
+    Attributes:
+        version: "1" or "2" for HCA cards, else "".
+        serial: the card's own number, for an NHI card its card number.
+        holder: None where the card does not say.
+        info: HCA cards only.
+        issued: ROC date, NHI cards.
+    """
+
+    kind: CardKind
+    version: str
+    serial: str
+    holder: Holder | None
+    info: CardInfo | None = None
+    issued: str = ""
+
+
+class Card(ABC):
+    """A card application selected on a channel, for the length of one transaction.
+
+    Every method sends commands when called and remembers nothing between transactions. Methods that a kind
+    of card cannot serve raise `UnsupportedError`.
+    """
+
+    kind: CardKind
+    serial: str
+
+    @abstractmethod
+    def metadata(self) -> Metadata:
+        """Holder, version, serial and card information.
+
+        Raises:
+            CardDataError: what the card holds cannot be read as what it must be.
+        """
+
+    def certificate_indexes(self) -> tuple[int, ...]:
+        """The numbers that `certificate` takes."""
+        return ()
+
+    def certificate(self, index: int) -> CardCertificate:
+        """One certificate: 0 the CA, 1 signature, 2 encryption, 3 and 4 the intermediate and root CA.
+
+        Raises:
+            ObjectMissingError: the card has none of that number.
+        """
+        raise UnsupportedError
+
+    def certificates(self) -> tuple[CardCertificate, ...]:
+        """All certificates, in the order of their numbers."""
+        return tuple(self.certificate(index) for index in self.certificate_indexes())
+
+    def pin_status(self) -> PinStatus:
+        """Tries left and lengths, without spending a try."""
+        raise UnsupportedError
+
+    def verify(self, pin: Pin) -> None:
+        """Verify the PIN once, and promise to drop the verified state before the transaction ends.
+
+        Raises:
+            PinLengthError: not sent.
+            PinWrongError: one try spent; `tries_left` says what is left.
+            PinLockedError: no try left.
+            NotActivatedError: the card is not open for use.
+            TerminatedError: the card is terminated.
+        """
+        raise UnsupportedError
+
+    def change_pin(self, old: Pin, new: Pin) -> None:
+        """Replace the PIN. Raises as `verify` does."""
+        raise UnsupportedError
+
+    def unblock_pin(self, puk: Pin, new: Pin) -> None:
+        """Set a new PIN and the full number of tries with the PUK.
+
+        Raises:
+            PukWrongError: one try of the PUK spent.
+            PukLockedError: no try of the PUK left.
+        """
+        raise UnsupportedError
+
+    def has_key(self, use: KeyUse) -> bool:
+        """Whether the card has that key pair."""
+        return False
+
+    def sign(self, use: KeyUse, digest_info: bytes) -> bytes:
+        """PKCS#1 v1.5 signature (RFC 8017 §8.2) over a DER DigestInfo; big-endian, as long as the modulus.
+
+        `verify` must have succeeded in this transaction.
+
+        Raises:
+            ObjectMissingError: no such key.
+        """
+        raise UnsupportedError
+
+    def decipher(self, use: KeyUse, cipher: bytes) -> bytes:
+        """PKCS#1 v1.5 decryption (RFC 8017 §7.2) of one block; the plain text without padding."""
+        raise UnsupportedError
+
+
+def roc_date(text: str) -> date | None:
+    """The calendar date of a 7-digit ROC date (`0650101` is 1976-01-01; a leading `-` is before ROC 1).
+
+    Returns:
+        None where the text is no date; cards hold blanks and zeros.
+    """
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    if len(text) != 7 or not digits.isascii() or not digits.isdigit():
+        return None
+    year = int(digits[:-4])
+    try:
+        # There is no ROC year 0: "-010101" is the year before ROC 1, which is 1911.
+        return date(1911 + year if sign > 0 else 1912 - year, int(digits[-4:-2]), int(digits[-2:]))
+    except ValueError:
+        return None

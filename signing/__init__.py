@@ -1,0 +1,1 @@
+"""Signatures and what is built from them: PKCS#1, verification, encryption, the login token."""
