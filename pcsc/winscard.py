@@ -1,4 +1,4 @@
-"""The seam to PC/SC: the functions of winscard.h, as `smartcard.scard` gives them.
+"""The seam to PC/SC: the functions and numbers of winscard.h, as `smartcard.scard` gives them.
 
 Everything above (`context`, `connection`, `watcher`) calls these and nothing else, so that the system's
 service and the in-process virtual readers of `pcsc.virtual` run through the same code.
@@ -6,15 +6,79 @@ service and the in-process virtual readers of `pcsc.virtual` run through the sam
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import sys
+from enum import IntEnum, IntFlag
+from typing import Any, Final, Protocol
+
+SCOPE_USER: Final = 0
+"""The scope on Windows; pcsc-lite has only the system's."""
+SCOPE_SYSTEM: Final = 2
+
+INFINITE: Final = 0x7FFFFFFF
+"""A wait of 24 days: the longest that pyscard passes on as it is on every platform."""
+
+PNP_NOTIFICATION: Final = r"\\?PnP?\Notification"
+"""The name that stands for "a reader came or went" in SCardGetStatusChange."""
+
+COUNTER_SHIFT: Final = 16
+"""The upper half of a reader's state counts insertions and removals."""
+
+
+class Share(IntEnum):
+    """Who else may use the card."""
+
+    EXCLUSIVE = 1
+    SHARED = 2
+    DIRECT = 3
+
+
+class CardProtocol(IntFlag):
+    """Transmission protocols (ISO/IEC 7816-3)."""
+
+    T0 = 1
+    T1 = 2
+
+
+class Disposition(IntEnum):
+    """What becomes of the card at the end of a transaction or connection."""
+
+    LEAVE = 0
+    RESET = 1
+    UNPOWER = 2
+
+
+class State(IntFlag):
+    """The lower half of a reader's state."""
+
+    UNAWARE = 0x0000
+    IGNORE = 0x0001
+    CHANGED = 0x0002
+    UNKNOWN = 0x0004
+    UNAVAILABLE = 0x0008
+    EMPTY = 0x0010
+    PRESENT = 0x0020
+    ATRMATCH = 0x0040
+    EXCLUSIVE = 0x0080
+    INUSE = 0x0100
+    MUTE = 0x0200
+    UNPOWERED = 0x0400
+
+
+def control_code(function: int) -> int:
+    """SCARD_CTL_CODE: the number by which the platform's SCardControl knows a function."""
+    if sys.platform == "win32":
+        return 0x0031_0000 | function << 2
+    return 0x4200_0000 + function
 
 
 class Winscard(Protocol):
-    """Each function returns the PC/SC return code first (0 is success), then its results, as pyscard does."""
+    """Each function returns the PC/SC return code first (0 is success), then its results, as pyscard does.
+
+    Codes may come back negative on some platforms. All of them let other threads run while they wait.
+    """
 
     def SCardEstablishContext(self, scope: int, /) -> tuple[int, Any]: ...
     def SCardReleaseContext(self, context: Any, /) -> int: ...
-    def SCardIsValidContext(self, context: Any, /) -> int: ...
     def SCardCancel(self, context: Any, /) -> int: ...
     def SCardListReaders(self, context: Any, groups: list[str], /) -> tuple[int, list[str]]: ...
     def SCardGetStatusChange(
@@ -32,7 +96,6 @@ class Winscard(Protocol):
     def SCardTransmit(self, card: Any, protocol: int, command: list[int], /) -> tuple[int, list[int]]: ...
     def SCardStatus(self, card: Any, /) -> tuple[int, str, int, int, list[int]]: ...
     def SCardControl(self, card: Any, code: int, data: list[int], /) -> tuple[int, list[int]]: ...
-    def SCardGetAttrib(self, card: Any, attribute: int, /) -> tuple[int, list[int]]: ...
 
 
 def system() -> Winscard:

@@ -1,1 +1,1 @@
-"""The command line, and the one place that puts the rooms together."""
+"""The command line and composition root: the one place that puts the rooms together; nothing imports it."""

@@ -1,0 +1,33 @@
+# make demo    all the set-up, then the main job on simulated cards
+# make test    all the set-up, then every test
+# make check   the inner loop: style, types, layers and the fast tests
+# make bench   what things cost, as ratios against peers
+
+PYTHON := .venv/bin/python
+
+.PHONY: demo test check bench setup
+
+demo:
+	@tools/setup demo
+	.venv/bin/hca-agent demo
+
+setup:
+	@tools/setup test
+
+test: setup
+	@$(MAKE) --no-print-directory lint
+	$(PYTHON) -m pytest -n 2 --dist loadgroup
+
+check: setup
+	@$(MAKE) --no-print-directory lint
+	$(PYTHON) -m pytest -n 2 --dist loadgroup -q -m "not slow and not pcscd and not browser"
+
+.PHONY: lint
+lint:
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: setup
+	$(PYTHON) -m tests.bench

@@ -1,0 +1,15 @@
+"""`python -m agent` is the program `hca-agent`."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line."""
+    # Loaded late: only the process that is the program composes all the rooms.
+    from agent.cli.program import main as run_program
+
+    run_program()
+
+
+if __name__ == "__main__":
+    main()

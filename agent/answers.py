@@ -1,0 +1,154 @@
+"""What the person answered, kept in the agent's folder per origin and verb until it expires."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from agent.interaction import Verb
+from agent.origins import is_origin
+from agent.policy import Answer
+from agent.private import write_private
+
+log = logging.getLogger(__name__)
+
+_NONE: Final[Mapping[Verb, Answer]] = MappingProxyType({})
+
+
+class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    allowed: bool
+    until: datetime
+
+
+_Document = dict[str, dict[Verb, _Kept]]
+
+
+class Answers:
+    """The answers, read again whenever another process (`hca-agent origins forget`) has changed the file.
+
+    A file that cannot be understood is set aside under another name: then everything is asked again, which
+    is safe, and nothing is lost.
+
+    Args:
+        path: a JSON file, which need not exist; its folder must.
+        now: the clock, aware UTC.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._path = path
+        self._now = now
+        self._lock = threading.Lock()
+        self._seen: tuple[int, int, int] | None = None
+        self._kept: dict[str, dict[Verb, Answer]] = {}
+
+    def of(self, origin: str) -> Mapping[Verb, Answer]:
+        """The answers that still hold for `origin`."""
+        with self._lock:
+            self._refresh()
+            now = self._now()
+            kept = self._kept.get(origin)
+            return {verb: item for verb, item in kept.items() if now < item.until} if kept else _NONE
+
+    def all(self) -> dict[str, dict[Verb, Answer]]:
+        """Every answer that still holds, by origin."""
+        with self._lock:
+            self._refresh()
+            self._drop_expired()
+            return {origin: dict(kept) for origin, kept in sorted(self._kept.items())}
+
+    def remember(self, origin: str, verb: Verb, answer: Answer) -> None:
+        """Keep one answer.
+
+        Raises:
+            OSError: the file cannot be written; the answer then holds for this process alone.
+        """
+        with self._lock:
+            self._refresh()
+            self._kept.setdefault(origin, {})[verb] = answer
+            self._write()
+
+    def forget(self, origin: str) -> bool:
+        """Forget every answer for `origin`; False when there was none.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        with self._lock:
+            self._refresh()
+            known = self._kept.pop(origin, None) is not None
+            if known:
+                self._write()
+            return known
+
+    def _drop_expired(self) -> None:
+        now = self._now()
+        for origin in list(self._kept):
+            holding = {verb: item for verb, item in self._kept[origin].items() if now < item.until}
+            if holding:
+                self._kept[origin] = holding
+            else:
+                del self._kept[origin]
+
+    def _write(self) -> None:
+        self._drop_expired()
+        document: _Document = {
+            origin: {verb: _Kept(item.allowed, item.until) for verb, item in kept.items()}
+            for origin, kept in self._kept.items()
+        }
+        write_private(
+            self._path, msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2)
+        )
+        self._seen = self._stamp()
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            status = os.stat(self._path)  # noqa: PTH116  (one call gives all three)
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+    def _refresh(self) -> None:
+        try:
+            stamp = self._stamp()
+            if stamp == self._seen:
+                return
+            self._seen = stamp
+            self._kept = {} if stamp is None else _decode(self._path.read_bytes())
+        except (OSError, msgspec.MsgspecError, ValueError) as error:
+            self._kept = {}
+            self._set_aside(error)
+
+    def _set_aside(self, error: Exception) -> None:
+        aside = self._path.with_name(self._path.name + ".broken")
+        try:
+            self._path.replace(aside)
+        except OSError:
+            log.exception("the file of answers cannot be read and cannot be set aside: %s", self._path)
+            return
+        self._seen = None
+        log.warning(
+            "the file of answers was not understood (%s); it is now %s, sites are asked about again",
+            error,
+            aside,
+        )
+
+
+def _decode(content: bytes) -> dict[str, dict[Verb, Answer]]:
+    document = msgspec.json.decode(content, type=_Document)
+    for origin, kept in document.items():
+        if not is_origin(origin):
+            raise ValueError(f"{origin!r} is no origin")
+        if any(item.until.tzinfo is None for item in kept.values()):
+            raise ValueError("a time without its zone")
+    return {
+        origin: {verb: Answer(item.allowed, item.until) for verb, item in kept.items()}
+        for origin, kept in document.items()
+    }

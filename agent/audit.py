@@ -1,0 +1,153 @@
+"""The audit log: what was done with cards, for whom, with what result. Append-only JSON lines, mode 0600.
+
+Never a PIN, a name or a full number. Several processes write to it at once (the daemon and the command line):
+each row is one `write` on a descriptor opened for appending.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agent.config import Audit
+from agent.interaction import Verb
+
+log = logging.getLogger(__name__)
+
+OK: Final = "ok"
+_LOCK_SECONDS: Final = 60
+_ROW_BYTES_MAX: Final = 2048
+
+
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """One thing done or refused.
+
+    Attributes:
+        time: aware UTC.
+        origin: the page's origin; None for this person's own command or local program.
+        verb: the kind of work.
+        card: masked card number; empty when no card was reached.
+        certificate: serial number of the certificate used, hexadecimal; empty when none was.
+        result: `ok` or the stable id of an error.
+        simulated: whether the card was a simulated one.
+    """
+
+    time: datetime
+    origin: str | None
+    verb: Verb
+    card: str
+    certificate: str
+    result: str
+    simulated: bool
+
+
+class AuditLog:
+    """The log in one file and those put aside: `audit.jsonl`, `audit.1.jsonl` (the newest) and so on.
+
+    Args:
+        path: the file; its folder must exist.
+        settings: when to put the file aside and how many to keep.
+    """
+
+    def __init__(self, path: Path, settings: Audit) -> None:
+        self._path = path
+        self._settings = settings
+
+    def record(self, row: AuditRow) -> None:
+        """Append one row; a log that cannot be written is reported and never stops a person's work."""
+        line = msgspec.json.encode(row) + b"\n"
+        if len(line) > _ROW_BYTES_MAX:
+            log.error("an audit row of %d bytes was not written", len(line))
+            return
+        try:
+            self._rotate()
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, line)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            log.exception("the audit log cannot be written: %s", self._path)
+
+    def read(self, count: int) -> list[AuditRow]:
+        """The newest `count` rows, the oldest of them first; lines that are no rows are left out."""
+        rows: deque[AuditRow] = deque(maxlen=max(count, 0))
+        for number in range(self._settings.keep, -1, -1):
+            with suppress(FileNotFoundError):
+                for line in self._file(number).read_bytes().splitlines():
+                    with suppress(msgspec.MsgspecError, ValueError):
+                        rows.append(msgspec.json.decode(line, type=AuditRow))
+        return list(rows)
+
+    def _file(self, number: int) -> Path:
+        return (
+            self._path
+            if number == 0
+            else self._path.with_name(f"{self._path.stem}.{number}{self._path.suffix}")
+        )
+
+    def _is_full(self) -> bool:
+        try:
+            return self._path.stat().st_size >= self._settings.kilobytes * 1024
+        except FileNotFoundError:
+            return False
+
+    def _rotate(self) -> None:
+        if not self._is_full():
+            return
+        lock = self._path.with_name(self._path.name + ".lock")
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            # Another process is at it, or died at it; then its lock grows old and goes.
+            with suppress(FileNotFoundError):
+                if time.time() - lock.stat().st_mtime > _LOCK_SECONDS:
+                    lock.unlink()
+            return
+        try:
+            # Looked at again under the lock: another process may just have done it.
+            if self._is_full():
+                for number in range(self._settings.keep - 1, -1, -1):
+                    with suppress(FileNotFoundError):
+                        self._file(number).replace(self._file(number + 1))
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+class Repeats:
+    """Which rows say what was just said: a page that asks all day must not push real work out of the log.
+
+    Args:
+        seconds: within how many seconds an equal row is a repeat.
+        most: how many different rows may be new within that time; a flood of made-up origins ends there.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, seconds: float, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._most = most
+        self._clock = clock
+        self._seen: dict[tuple[object, ...], float] = {}
+
+    def is_repeat(self, *key: object) -> bool:
+        """Whether `key` was seen within the time, or too much else was."""
+        now = self._clock()
+        self._seen = {item: at for item, at in self._seen.items() if now - at < self._seconds}
+        if key in self._seen or len(self._seen) >= self._most:
+            return True
+        self._seen[key] = now
+        return False
+
+
+def now() -> datetime:
+    """The time of a row."""
+    return datetime.now(UTC)

@@ -1,0 +1,190 @@
+"""`readers`, `card`, `certs`, `pin`: what is in the readers, and what the card there says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from agent.cli import output
+from agent.cli.options import Preferences, card_options, json_option
+from agent.cli.setup import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.cli.setup import Work
+    from agent.native import messages
+
+CONDITIONS: Final = {
+    "empty": "沒有卡片 empty",
+    "card": "有卡片 card",
+    "mute": "卡片沒有反應 mute",
+    "busy": "被其他程式占用 busy",
+    "unavailable": "無法使用 unavailable",
+}
+USES: Final = {
+    "ca": "憑證機構 CA",
+    "signature": "簽章 signature",
+    "encryption": "加密 encryption",
+    "intermediate": "中繼憑證機構 intermediate",
+    "root": "根憑證機構 root",
+}
+HOLDER: Final = {
+    "name": "姓名／名稱 name",
+    "english_name": "英文姓名 English name",
+    "code": "醫事機構代碼 institution code",
+    "card_sequence": "卡次 card sequence",
+    "kind": "種類 kind",
+    "type": "類型 type",
+    "sex": "性別 sex",
+    "birth": "出生日期 birth",
+    "id_number": "身分證號 ID number",
+    "category": "類別 category",
+    "address": "地址 address",
+    "telephone": "電話 telephone",
+    "owner": "擁有者 owner",
+}
+
+
+class _ShowUnlessNamed(click.Group):
+    """A group whose command `show` may go unnamed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.command()
+@card_options
+@json_option
+@click.pass_obj
+def readers(preferences: Preferences, simulate: tuple[str, ...], reader: str | None) -> None:
+    """讀卡機清單 · List the readers."""
+    from agent.native import messages, translate
+
+    async def task(work: Work) -> list[messages.Reader]:
+        views = await work.operations.readers(work.caller)
+        return [translate.reader(view) for view in views if work.reader in (None, view.name)]
+
+    found = run(task, simulate, reader)
+    if preferences.as_json:
+        output.as_json(messages.Readers(tuple(found)))
+    elif not found:
+        output.say("沒有讀卡機", "there is no reader")
+    else:
+        rows = [(one.name, CONDITIONS[one.state], _yes(one.pin_pad), _yes(one.virtual)) for one in found]
+        output.table(("讀卡機 reader", "狀態 state", "密碼鍵盤 PIN pad", "虛擬 virtual"), rows)
+
+
+@click.group(cls=_ShowUnlessNamed)
+def card() -> None:
+    """卡片內容 · What the card says without its PIN."""
+
+
+@card.command("show")
+@card_options
+@json_option
+@click.pass_obj
+def show(preferences: Preferences, simulate: tuple[str, ...], reader: str | None) -> None:
+    """持卡人與卡片資訊 · The holder and the card itself."""
+    from agent.native import translate
+
+    async def task(work: Work) -> messages.Card:
+        return translate.card(await work.operations.card(work.caller, work.reader))
+
+    found = run(task, simulate, reader)
+    if preferences.as_json:
+        output.as_json(found)
+        return
+    if found.simulated:
+        output.say("【模擬卡】這不是真的卡片", "SIMULATED: this is no real card")
+    output.facts(_card_rows(found))
+
+
+@click.command()
+@card_options
+@json_option
+@click.pass_obj
+def certs(preferences: Preferences, simulate: tuple[str, ...], reader: str | None) -> None:
+    """卡片上的憑證 · The certificates on the card."""
+    from agent.native import messages, translate
+
+    async def task(work: Work) -> messages.Certificates:
+        held = await work.operations.certificates(work.caller, work.reader)
+        return messages.Certificates(tuple(translate.certificate(one) for one in held))
+
+    found = run(task, simulate, reader)
+    if preferences.as_json:
+        output.as_json(found)
+        return
+    for one in found.certificates:
+        output.say(f"{one.index} {USES[one.use]}")
+        output.facts(_certificate_rows(one))
+
+
+@click.group()
+def pin() -> None:
+    """PIN 碼 · The PIN."""
+
+
+@pin.command("status")
+@card_options
+@json_option
+@click.pass_obj
+def status(preferences: Preferences, simulate: tuple[str, ...], reader: str | None) -> None:
+    """還可以試幾次（查詢不會用掉次數）· How many tries are left; asking spends none."""
+    from agent.native import translate
+
+    async def task(work: Work) -> messages.Pin:
+        return translate.pin(await work.operations.pin_status(work.caller, work.reader))
+
+    found = run(task, simulate, reader)
+    if preferences.as_json:
+        output.as_json(found)
+    else:
+        output.facts(_pin_rows(found))
+
+
+def _yes(value: bool) -> str:
+    return "是 yes" if value else "否 no"
+
+
+def _card_rows(found: messages.Card) -> Iterator[tuple[str, str]]:
+    yield "讀卡機 reader", found.reader
+    yield "卡片 card", f"{found.kind_text.zh} {found.kind_text.en}"
+    yield "版本 version", found.version
+    yield "卡號 serial", found.serial
+    for member, title in HOLDER.items():
+        yield title, str(getattr(found.holder, member, ""))
+    yield "類別說明 category text", str(getattr(found.holder, "category_text", ""))
+    yield "發行日期 issued", found.issued
+    if found.info is not None:
+        info = found.info
+        yield "發行日期 issued", info.issued
+        yield "有效期間 valid", f"{info.valid_from} – {info.valid_to}"
+        yield "開卡 activated", _yes(info.activated)
+        yield "已停用 terminated", _yes(info.terminated)
+        yield "可產生金鑰 generates keys", _yes(info.generates_keys)
+    if found.pin is not None:
+        yield from _pin_rows(found.pin)
+
+
+def _pin_rows(found: messages.Pin) -> Iterator[tuple[str, str]]:
+    left = "卡片未告知 not told" if found.tries_left is None else str(found.tries_left)
+    yield "PIN 碼可試次數 tries left", left
+    yield "PIN 碼已鎖住 locked", _yes(found.locked)
+    yield "PIN 碼長度 length", f"{found.min_length}–{found.max_length}"
+
+
+def _certificate_rows(one: messages.CardCertificate) -> Iterator[tuple[str, str]]:
+    if not (isinstance(one.not_before, datetime) and isinstance(one.not_after, datetime)):
+        yield "  ", "無法解讀 unreadable"
+        return
+    yield "  主體 subject", str(one.subject)
+    yield "  簽發者 issuer", str(one.issuer)
+    yield "  序號 serial number", str(one.serial_number)
+    valid = f"{one.not_before:%Y-%m-%d} – {one.not_after:%Y-%m-%d}"
+    yield "  有效期間 valid", f"{valid} 已過期 expired" if one.not_after < datetime.now(UTC) else valid

@@ -1,0 +1,99 @@
+"""`encrypt` and `decrypt`: one RSA block, for a key or a password rather than for a document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from agent.cli import files, output
+from agent.cli.options import card_options, force_option, pin_option
+from agent.cli.setup import run
+
+if TYPE_CHECKING:
+    from agent.cli.setup import Work
+
+SUFFIX: Final = ".enc"
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=files.INPUT)
+@click.option(
+    "-o", "--output", "target", metavar="OUT", type=files.OUTPUT, help="結果檔 · The result; else FILE.enc."
+)
+@click.option(
+    "--certificate",
+    "certificate_file",
+    metavar="FILE",
+    type=files.INPUT,
+    help="收件者的加密憑證，DER 或 PEM · The receiver's certificate; else that of the card in the reader.",
+)
+@force_option
+@card_options
+def encrypt(
+    *,
+    file: Path,
+    target: Path | None,
+    certificate_file: Path | None,
+    force: bool,
+    simulate: tuple[str, ...],
+    reader: str | None,
+) -> None:
+    """以憑證加密 · Encrypt up to 245 bytes to a certificate.
+
+    RSA 2048 一次只能加密這麼多：適合金鑰或密碼。 One block of RSA 2048 holds no more: a key, or a password.
+    """
+    from signing.cipher import encrypt as encrypt_to
+
+    target = target or file.with_name(file.name + SUFFIX)
+    files.check_free([target], force=force)
+    data = file.read_bytes()
+    if certificate_file is not None:
+        cipher = encrypt_to(files.read_certificate(certificate_file), data)
+    else:
+
+        async def task(work: Work) -> bytes:
+            return await work.operations.encrypt(work.caller, data, reader=work.reader)
+
+        cipher = run(task, simulate, reader)
+    files.write(target, cipher, force=force)
+    output.say(f"✔ {file} → {target}")
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=files.INPUT)
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    metavar="OUT",
+    type=files.OUTPUT,
+    help="結果檔 · The result; else FILE without .enc, or FILE.dec.",
+)
+@force_option
+@pin_option
+@card_options
+def decrypt(
+    *,
+    file: Path,
+    target: Path | None,
+    force: bool,
+    pin_stdin: bool,
+    simulate: tuple[str, ...],
+    reader: str | None,
+) -> None:
+    """以卡片解密 · Decrypt with the card.
+
+    結果只有您自己能讀。 The result is readable by you alone.
+    """
+    target = target or (file.with_suffix("") if file.suffix == SUFFIX else file.with_name(file.name + ".dec"))
+    files.check_free([target], force=force)
+    cipher = file.read_bytes()
+
+    async def task(work: Work) -> bytes:
+        return await work.operations.decrypt(work.caller, cipher, reader=work.reader)
+
+    plain = run(task, simulate, reader, pin_stdin=pin_stdin)
+    files.write(target, plain, force=force, private=True)
+    output.say(f"✔ {file} → {target}")

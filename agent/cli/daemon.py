@@ -1,0 +1,64 @@
+"""`run` and `demo`: the daemon in the foreground, and the main job on simulated cards."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli import output
+from agent.cli.options import card_options
+
+if TYPE_CHECKING:
+    from agent.daemon import Daemon
+
+
+@click.command()
+@click.option(
+    "--headless",
+    is_flag=True,
+    help="沒有人可以詢問：沒允許過的網站一律拒絕 · Nobody to ask: what was not allowed before is refused.",
+)
+@card_options
+def run(headless: bool, simulate: tuple[str, ...], reader: str | None) -> None:
+    """在前景執行，直到 Ctrl-C · The daemon in the foreground, until Ctrl-C."""
+    from agent.cli.setup import folder, nobody, open_person, open_service
+    from agent.daemon import serve
+
+    paths, config = folder()
+    _log_to_terminal()
+    with nobody() if headless else open_person() as interaction:
+        service = open_service(simulate, paths, only=reader)
+        asyncio.run(serve(config, service, interaction, paths, simulated=bool(simulate), ready=_announce))
+    output.say("已停止", "stopped")
+
+
+@click.command()
+@click.option(
+    "--serve",
+    is_flag=True,
+    help="保持示範網站並開啟瀏覽器 · Keep portal and agent up, and open the browser.",
+)
+@click.pass_context
+def demo(context: click.Context, serve: bool) -> None:
+    """用模擬卡示範 · Log in, sign and verify on simulated cards."""
+    from rich.console import Console
+
+    from agent.cli.setup import folder
+    from agent.demo.runner import run_demo
+
+    config = folder()[1] if serve else None
+    if not asyncio.run(run_demo(Console(), serve=serve, config=config)):
+        context.exit(1)
+
+
+def _announce(daemon: Daemon) -> None:
+    output.say(
+        f"✔ http://127.0.0.1:{daemon.native_port}  https://localhost:{daemon.tls_port}", "Ctrl-C 結束 ends it"
+    )
+
+
+def _log_to_terminal() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -1,0 +1,67 @@
+"""Files that commands read and write: certificates in, results out, nothing overwritten unasked."""
+
+from __future__ import annotations
+
+import binascii
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import click
+
+INPUT: Final = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+OUTPUT: Final = click.Path(path_type=Path)
+
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+
+
+def check_free(paths: list[Path], *, force: bool) -> None:
+    """Return if all of `paths` can be written without losing anything; asked before a PIN is.
+
+    Raises:
+        click.UsageError: one exists and `force` is not given, or two are the same.
+    """
+    for path in paths:
+        if not path.parent.is_dir():
+            raise click.UsageError(f"沒有這個資料夾 · there is no such folder: {path.parent}")
+        if path.is_dir():
+            raise click.UsageError(f"這是資料夾 · this is a folder: {path}")
+        if path.exists() and not force:
+            raise click.UsageError(
+                f"檔案已存在；加 --force 覆寫 · the file exists; --force overwrites it: {path}"
+            )
+    if len({path.absolute() for path in paths}) != len(paths):
+        raise click.UsageError("兩個結果會寫到同一個檔案 · two results would go to the same file")
+
+
+def write(path: Path, content: bytes, *, force: bool, private: bool = False) -> None:
+    """Put `content` into `path`, whole or not at all.
+
+    Args:
+        path: the file.
+        content: its content.
+        force: replace a file that is there.
+        private: readable by this user alone.
+
+    Raises:
+        OSError: it cannot be written, or it is there after all and `force` is not given.
+    """
+    mode = 0o600 if private else 0o666
+    target = path.with_name(f".{path.name}.{os.getpid()}") if force else path
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        if force:
+            target.replace(path)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def read_certificate(path: Path) -> bytes:
+    """The DER of a certificate in a file, DER or PEM (RFC 7468 §5); of several in PEM, the first."""
+    content = path.read_bytes()
+    match = _PEM.search(content)
+    return binascii.a2b_base64(match[1]) if match else content

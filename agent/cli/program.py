@@ -1,0 +1,102 @@
+"""The program `hca-agent`: its commands, and what every one of them does with an error.
+
+Exit codes: 0 done; 1 failed or not valid; 2 wrongly called; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+import click
+
+from agent import __version__
+from agent.cli import audit, cards, cipher, daemon, origins, output, signing, simulate
+from agent.cli.options import Preferences
+
+NAME: Final = "hca-agent"
+FAILED: Final = 1
+WRONGLY_CALLED: Final = 2
+INTERRUPTED: Final = 130
+
+
+class Program(click.Group):
+    """The top of the command line: the one place where exceptions become sentences and exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order they were added: what people do most comes first."""
+        return list(self.commands)
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Run one command and exit."""
+        preferences = Preferences()
+        extra = {**extra, "standalone_mode": False, "obj": preferences}
+        try:
+            code = super().main(args, prog_name or NAME, **extra)
+        except click.Abort:
+            sys.exit(INTERRUPTED)
+        except click.UsageError as error:
+            _wrongly_called(error)
+            sys.exit(WRONGLY_CALLED)
+        except BrokenPipeError:
+            # Whoever read our output (`head`) has seen enough; Python must not complain when it closes it.
+            sys.stdout = None
+            sys.exit(FAILED)
+        except Exception as error:
+            _failed(error, preferences)
+            sys.exit(FAILED)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _wrongly_called(error: click.UsageError) -> None:
+    if error.ctx is not None:
+        click.echo(error.ctx.get_usage(), err=True)
+    click.echo(output.clean(f"✘ 用法有誤 · {error.format_message()}"), err=True)
+    if error.ctx is not None:
+        click.echo(f"→ {error.ctx.command_path} --help", err=True)
+
+
+def _failed(error: Exception, preferences: Preferences) -> None:
+    if isinstance(error, OSError) and not preferences.as_json:
+        output.file_trouble(error)
+        return
+    output.log_unforeseen(error)
+    if preferences.as_json:
+        output.as_json({"error": output.error_members(error)})
+    else:
+        output.error(error)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__)
+def program() -> None:
+    """健康照護網站與您卡片之間的開放程式 · The open program between Taiwan's health portals and your card.
+
+    沒有卡片也可以試：加上 --simulate hpc（PIN 碼 123456）。 No card at hand? Add --simulate hpc (PIN 123456).
+    """
+
+
+for command in (
+    daemon.run,
+    daemon.demo,
+    cards.readers,
+    cards.card,
+    cards.certs,
+    signing.sign,
+    signing.verify,
+    cipher.encrypt,
+    cipher.decrypt,
+    cards.pin,
+    origins.origins,
+    audit.audit,
+    simulate.simulate,
+):
+    program.add_command(command)
+
+
+def main() -> None:
+    """Run the program with this process's words."""
+    program.main()

@@ -1,0 +1,213 @@
+"""`sign` and `verify`: PKCS#1 signatures over files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli import files, output
+from agent.cli.options import (
+    Preferences,
+    card_options,
+    force_option,
+    hash_option,
+    json_option,
+    pin_option,
+)
+from agent.cli.setup import run
+
+if TYPE_CHECKING:
+    from agent.cli.setup import Work
+    from agent.operations import SignResult
+    from signing.hashes import Hash
+
+SUFFIX = ".sig"
+
+
+@click.command()
+@click.argument("documents", metavar="FILE...", nargs=-1, required=True, type=files.INPUT)
+@click.option(
+    "--format",
+    "_format",
+    type=click.Choice(("pkcs1",)),
+    default="pkcs1",
+    show_default=True,
+    help="簽章格式 · The kind of signature; pkcs1 is the bare RSA signature.",
+)
+@click.option(
+    "--detached",
+    "_detached",
+    is_flag=True,
+    help="簽章另存一檔（pkcs1 一律如此）· Keep the signature in a file of its own, as pkcs1 always does.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    metavar="OUT",
+    type=files.OUTPUT,
+    help="結果檔，或放結果的資料夾 · The signature's file, or a folder for them; else FILE.sig.",
+)
+@hash_option()
+@force_option
+@pin_option
+@card_options
+@click.pass_context
+def sign(
+    context: click.Context,
+    *,
+    documents: tuple[Path, ...],
+    _format: str,
+    _detached: bool,
+    target: Path | None,
+    hash_name: str,
+    force: bool,
+    pin_stdin: bool,
+    simulate: tuple[str, ...],
+    reader: str | None,
+) -> None:
+    """簽署檔案 · Sign files.
+
+    多個檔案只問一次 PIN 碼。 The PIN is asked once for all of them.
+    """
+    from signing.hashes import Hash
+
+    targets = _targets(documents, target)
+    files.check_free(targets, force=force)
+    pairs = list(zip(documents, targets, strict=True))
+
+    async def task(work: Work) -> bool:
+        return await _sign_all(work, pairs, Hash(hash_name), force=force)
+
+    if not run(task, simulate, reader, pin_stdin=pin_stdin):
+        context.exit(1)
+
+
+@click.command()
+@click.argument("document", metavar="FILE", type=files.INPUT)
+@click.option(
+    "--signature",
+    "signature_file",
+    metavar="FILE",
+    type=files.INPUT,
+    help="簽章檔 · The signature; else FILE.sig.",
+)
+@click.option(
+    "--certificate",
+    "certificate_file",
+    metavar="FILE",
+    type=files.INPUT,
+    help="簽章者的憑證，DER 或 PEM · The signer's certificate; else that of the card in the reader.",
+)
+@hash_option("SHA-1")
+@json_option
+@card_options
+@click.pass_context
+def verify(
+    context: click.Context,
+    *,
+    document: Path,
+    signature_file: Path | None,
+    certificate_file: Path | None,
+    hash_name: str,
+    simulate: tuple[str, ...],
+    reader: str | None,
+) -> None:
+    """驗證簽章 · Check a signature.
+
+    無效時結束碼為 1。 The exit code is 1 when it is not valid.
+
+    這裡不判斷憑證可不可信。 Whether the certificate can be trusted is not decided here.
+    """
+    from signing.errors import SignatureInvalidError
+    from signing.hashes import Hash
+    from signing.verify import verify as verify_signature
+
+    beside = document.with_name(document.name + SUFFIX)
+    if signature_file is None and not beside.is_file():
+        raise click.UsageError(
+            f"沒有 {beside}，請用 --signature 指定 · there is no {beside}; name it with --signature"
+        )
+    signature = (signature_file or beside).read_bytes()
+    if certificate_file is not None:
+        certificate = files.read_certificate(certificate_file)
+    else:
+        certificate = run(_signature_certificate, simulate, reader)
+    as_json = context.ensure_object(Preferences).as_json
+    try:
+        verify_signature(certificate, document.read_bytes(), signature, Hash(hash_name))
+    except SignatureInvalidError as error:
+        if as_json:
+            output.as_json({"valid": False, "error": output.error_members(error)})
+        else:
+            output.error(error, subject=str(document))
+        context.exit(1)
+    if as_json:
+        output.as_json({"valid": True})
+    else:
+        output.say(f"✔ {document}: 簽章有效", f"the signature is valid ({_signer(certificate)})")
+
+
+def _targets(documents: tuple[Path, ...], target: Path | None) -> list[Path]:
+    if target is None:
+        return [document.with_name(document.name + SUFFIX) for document in documents]
+    if target.is_dir():
+        return [target / (document.name + SUFFIX) for document in documents]
+    if len(documents) > 1:
+        raise click.UsageError(
+            "多個檔案時 -o 必須是已有的資料夾 · with several files, -o must be a folder that exists"
+        )
+    return [target]
+
+
+async def _sign_all(work: Work, pairs: list[tuple[Path, Path]], algorithm: Hash, *, force: bool) -> bool:
+    """Sign one after the other; whether all were signed.
+
+    A document that is refused or cannot be read says nothing about the next. Anything else does: a PIN that
+    failed once would fail again and lock the card, so that the rest is left alone.
+    """
+    from signing.errors import DocumentRefusedError
+
+    good = True
+    for number, (document, target) in enumerate(pairs):
+        try:
+            result = await work.operations.sign(
+                work.caller, algorithm, document=document.read_bytes(), reader=work.reader
+            )
+            files.write(target, result.signature, force=force)
+        except DocumentRefusedError as error:
+            output.error(error, subject=str(document))
+            good = False
+        except OSError as error:
+            output.file_trouble(error)
+            good = False
+        except Exception:
+            for left, _ in pairs[number:]:
+                output.warn(f"✘ {left}: 未簽署", "not signed")
+            raise
+        else:
+            _tell(document, target, result)
+    return good
+
+
+def _tell(document: Path, target: Path, result: SignResult) -> None:
+    output.say(f"✔ {document} → {target}  ({result.hash.value}, {_signer(result.certificate)})")
+
+
+def _signer(certificate: bytes) -> str:
+    """Who the certificate says signed, and whether that is only a simulation."""
+    from hca_card.certificate import describe
+    from hca_card.errors import CardDataError
+
+    try:
+        facts = describe(certificate)
+    except CardDataError:
+        return "憑證無法解讀 certificate unreadable"
+    words = f"{facts.common_name or ''} {facts.serial_number or ''}".strip()
+    return f"{words}，模擬卡 SIMULATED" if facts.simulated else words
+
+
+async def _signature_certificate(work: Work) -> bytes:
+    return (await work.operations.certificate(work.caller, 1, work.reader)).der

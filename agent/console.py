@@ -1,0 +1,159 @@
+"""One line from a terminal: with a time limit, stoppable, and without echo for a PIN.
+
+The reading blocks a thread of its own, never the event loop; a wait that is given up leaves no thread behind
+that would swallow the next line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+LINE_MAX: Final = 256
+_LOOK_SECONDS: Final = 0.1
+
+
+class Stop(Protocol):
+    """What says that the wait is given up: a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+        ...
+
+
+class Console(Protocol):
+    """A terminal, or what stands for one in tests."""
+
+    def write(self, text: str) -> None:
+        """Show text."""
+        ...
+
+    def read_line(self, *, secret: bool, seconds: float, stop: Stop) -> bytearray | None:
+        """The line, without its end; None when time ran out, the wait was given up, or the input ended.
+
+        Args:
+            secret: do not show what is typed.
+            seconds: how long to wait.
+            stop: looked at all the time.
+        """
+        ...
+
+
+class PosixConsole:
+    """A terminal on file descriptors.
+
+    Args:
+        source: descriptor to read from; echo is switched off only where it is a terminal.
+        target: descriptor to write to.
+    """
+
+    def __init__(self, source: int, target: int) -> None:
+        self._source = source
+        self._target = target
+
+    def write(self, text: str) -> None:
+        """Show text."""
+        view = memoryview(text.encode())
+        while view:
+            view = view[os.write(self._target, view) :]
+
+    def read_line(self, *, secret: bool, seconds: float, stop: Stop) -> bytearray | None:
+        """The line; what was typed before the question is not taken as its answer on a terminal."""
+        with _quiet(self._source) if secret else _plain(self._source):
+            line = self._collect(time.monotonic() + seconds, stop)
+        if secret:
+            self.write("\n")
+        return line
+
+    def _collect(self, deadline: float, stop: Stop) -> bytearray | None:
+        import select
+
+        line = bytearray()
+        while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
+            if not select.select([self._source], [], [], min(left, _LOOK_SECONDS))[0]:
+                continue
+            octet = os.read(self._source, 1)
+            if octet == b"\n":
+                return line
+            if not octet or len(line) >= LINE_MAX:
+                break
+            line += octet
+        line[:] = bytes(len(line))
+        return None
+
+
+@contextmanager
+def _quiet(descriptor: int) -> Iterator[None]:
+    if not os.isatty(descriptor):
+        yield
+        return
+    import termios
+
+    before = termios.tcgetattr(descriptor)
+    without = termios.tcgetattr(descriptor)
+    without[3] &= ~termios.ECHO
+    termios.tcsetattr(descriptor, termios.TCSAFLUSH, without)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
+
+
+@contextmanager
+def _plain(descriptor: int) -> Iterator[None]:
+    if os.isatty(descriptor):
+        import termios
+
+        termios.tcflush(descriptor, termios.TCIFLUSH)
+    yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    class WindowsConsole:
+        """The console window of Windows, by the C runtime's keyboard functions."""
+
+        def write(self, text: str) -> None:
+            """Show text."""
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+        def read_line(self, *, secret: bool, seconds: float, stop: Stop) -> bytearray | None:
+            """The line; backspace takes a character back, Ctrl+C gives up."""
+            line = bytearray()
+            deadline = time.monotonic() + seconds
+            while not stop.is_set() and time.monotonic() < deadline:
+                if not msvcrt.kbhit():
+                    time.sleep(_LOOK_SECONDS / 5)
+                    continue
+                character = msvcrt.getwch()
+                if character in "\r\n":
+                    self.write("\n")
+                    return line
+                if character == "\x03" or len(line) >= LINE_MAX:
+                    break
+                if character == "\b":
+                    if line:
+                        line.pop()
+                        self.write("" if secret else "\b \b")
+                    continue
+                line += character.encode()
+                self.write("" if secret else character)
+            line[:] = bytes(len(line))
+            return None
+
+
+def open_console() -> Console | None:
+    """The terminal this program was started in, even when its streams are redirected; None without one."""
+    if sys.platform == "win32":
+        return WindowsConsole() if sys.stdin is not None and sys.stdin.isatty() else None
+    try:
+        descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    return PosixConsole(descriptor, descriptor)

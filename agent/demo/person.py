@@ -1,0 +1,57 @@
+"""The person at the demo's keyboard: types PINs by script, allows the portal, refuses strangers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from agent.interaction import CardShown, ConsentRequest, PinRequest
+from hca_card.pin import Pin
+
+PIN = "123456"
+
+
+class Person:
+    """An `Interaction` for the drive.
+
+    Attributes:
+        trusts: the one origin that this person allows.
+        pins: what is typed next; `PIN` when there is nothing.
+        while_asked: done once, while the PIN is being asked; pulling the card, for example.
+        asked: the PIN questions so far.
+        refused: the origins this person said no to.
+    """
+
+    def __init__(self) -> None:
+        self.trusts = ""
+        self.pins: deque[str] = deque()
+        self.while_asked: Callable[[], None] | None = None
+        self.asked: list[PinRequest] = []
+        self.refused: list[str] = []
+
+    @property
+    def available(self) -> bool:
+        """Always there."""
+        return True
+
+    async def ask_consent(self, request: ConsentRequest) -> bool | None:
+        """Yes to the portal, no to everybody else."""
+        if request.origin == self.trusts:
+            return True
+        self.refused.append(request.origin)
+        return False
+
+    async def ask_pin(self, request: PinRequest) -> Pin | None:
+        """The next PIN of the script."""
+        self.asked.append(request)
+        act, self.while_asked = self.while_asked, None
+        if act is not None:
+            act()
+        return Pin(self.pins.popleft() if self.pins else PIN)
+
+    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
+        """The drive always names its reader, so there is nothing to choose."""
+        return None
+
+    async def notify(self, zh: str, en: str) -> None:
+        """Nothing in the drive waits for this."""

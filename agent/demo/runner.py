@@ -1,0 +1,100 @@
+"""`hca-agent demo`: the main job on simulated cards, step by step; `serve` is for people to click through."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.config import Config
+from agent.demo.person import PIN
+from agent.demo.stage import Place, raised
+from agent.interaction import Interaction
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SERVE_PORT = 8480
+
+
+async def run_demo(
+    console: Console,
+    *,
+    serve: bool = False,
+    port: int = SERVE_PORT,
+    config: Config | None = None,
+    interaction: Interaction | None = None,
+    open_browser: Callable[[str], object] | None = None,
+) -> bool:
+    """Show the main job; True only if every step passed.
+
+    Nothing of this user's agent is touched: folder, ports and cards are the demo's own.
+
+    Args:
+        console: where the steps are told.
+        serve: keep portal and agent up for a browser until cancelled, in place of the steps.
+        port: the portal's port when serving.
+        config: whose ports the agent takes when serving; the usual ones when left out.
+        interaction: who is asked when serving; the terminal when left out.
+        open_browser: opens the portal's address when serving; the system's browser when left out.
+
+    Raises:
+        AgentError: `port.taken`: when serving, another program holds one of the agent's ports.
+        OSError: when serving, another program holds the portal's port.
+    """
+    if serve:
+        return await _serve(console, port, config or Config(), interaction, open_browser)
+    return await _play(console)
+
+
+async def _play(console: Console) -> bool:
+    from agent.demo.report import Report
+    from agent.demo.scenes import play
+    from agent.demo.theatre import opened
+
+    report = Report(console)
+    with tempfile.TemporaryDirectory(prefix="hca-agent-demo-") as folder:
+        try:
+            async with opened(Path(folder), report) as theatre:
+                await play(theatre, report)
+        except Exception as error:
+            if report.told is not error:
+                console.print_exception()
+            console.print(f"\n[bold red]示範失敗。[/bold red] The demo failed after {report.passed} steps.")
+            return False
+    console.print(f"\n[bold green]全部通過。[/bold green] All {report.passed} steps passed.")
+    return True
+
+
+async def _serve(
+    console: Console,
+    port: int,
+    config: Config,
+    interaction: Interaction | None,
+    open_browser: Callable[[str], object] | None,
+) -> bool:
+    import webbrowser
+
+    from agent.errors import AgentError
+    from agent.terminal import TerminalInteraction
+
+    asked = interaction or TerminalInteraction.open()
+    if asked is None:
+        raise AgentError("interaction.unavailable")
+    origin = f"http://localhost:{port}"
+    # A plain http page is let in only when it is listed; here that saves the person a certificate warning.
+    listed = replace(config, origins=replace(config.origins, allow=config.origins.allow | {origin}))
+    with tempfile.TemporaryDirectory(prefix="hca-agent-demo-") as folder:
+        async with raised(asked, listed, Path(folder), Place(port=port)) as stage:
+            console.print(
+                f"[bold]示範網站 Demo portal[/bold]  {stage.origin}\n"
+                f"模擬卡的 PIN 碼是 [bold]{PIN}[/bold]，請在這個視窗輸入；按 Ctrl+C 結束。\n"
+                f"[dim]The PIN of the simulated cards is {PIN}, asked in this window. Ctrl+C ends it.[/dim]",
+                highlight=False,
+            )
+            await asyncio.to_thread(open_browser or webbrowser.open, stage.origin)
+            await asyncio.Event().wait()
+    return True

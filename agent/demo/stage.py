@@ -1,0 +1,125 @@
+"""The demo's stage: simulated cards in virtual readers, a running agent, and the portal on its own origin."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.config import Config
+from agent.demo.login import Trust
+from agent.demo.portal import AgentAddress, Portal
+from agent.interaction import Interaction
+from agent.paths import Paths
+
+if TYPE_CHECKING:
+    from agent.daemon import Daemon
+    from hca_card.simulator import SimulatedCard, SimulatorCa
+    from pcsc.virtual import VirtualReader
+
+HPC = "Virtual Demo Reader 1"
+HOP = "Virtual Demo Reader 2"
+NHI = "Virtual Demo Reader 3"
+CARDS = {HPC: "hpc", HOP: "hop", NHI: "nhi"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What is up.
+
+    Attributes:
+        readers: the virtual readers, by name.
+        cards: the simulated cards, by the name of the reader they were put in.
+        daemon: the agent.
+        origin: the portal's origin.
+        authority: whose certificates the portal believes.
+    """
+
+    readers: Mapping[str, VirtualReader]
+    cards: Mapping[str, SimulatedCard]
+    daemon: Daemon
+    origin: str
+    authority: SimulatorCa
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the portal is put.
+
+    Attributes:
+        host: the host name in its origin; it listens on 127.0.0.1 whatever the name.
+        port: 0 is any free port.
+        tls: None for plain http, which browsers treat as secure on localhost alone.
+    """
+
+    host: str = "localhost"
+    port: int = 0
+    tls: ssl.SSLContext | None = None
+
+
+@asynccontextmanager
+async def raised(
+    interaction: Interaction,
+    config: Config,
+    home: Path,
+    place: Place,
+    cards: Mapping[str, str] = CARDS,
+) -> AsyncIterator[Stage]:
+    """Put everything up, and take it down again.
+
+    Args:
+        interaction: how the agent asks the person.
+        config: the agent's configuration; port 0 is any free port.
+        home: the agent's folder, and the simulator's beside it.
+        place: where the portal is put.
+        cards: kinds of simulated cards by the name of the reader they are in; "" for an empty reader.
+
+    Raises:
+        AgentError: `port.taken`: one of the agent's ports is held by another program.
+        OSError: the portal's port is held by another program.
+    """
+    from agent.daemon import Daemon
+    from hca_card.simulator import SimulatorCa, create
+    from pcsc.service import Service
+    from pcsc.virtual import VirtualWinscard
+
+    paths = Paths(home, home).make()
+    authority = SimulatorCa(paths.simulator)
+    winscard = VirtualWinscard()
+    readers = {name: winscard.add_reader(name) for name in cards}
+    held = {name: create(kind, ca=authority) for name, kind in cards.items() if kind}
+    for name, card in held.items():
+        readers[name].insert(card)
+    async with AsyncExitStack() as stack:
+        daemon = Daemon(config, Service(winscard), interaction, paths, simulated=True)
+        await stack.enter_async_context(daemon)
+        agent = AgentAddress(daemon.native_port, (daemon.tls_port,))
+        trust = Trust(authority.roots, authority.intermediates)
+        origin = await stack.enter_async_context(portal(place, trust, agent))
+        yield Stage(readers, held, daemon, origin, authority)
+
+
+@asynccontextmanager
+async def portal(place: Place, trust: Trust, agent: AgentAddress) -> AsyncIterator[str]:
+    """The portal alone, listening; its origin.
+
+    Raises:
+        OSError: its port is held by another program.
+    """
+    from aiohttp import web
+
+    listener = socket.create_server(("127.0.0.1", place.port))
+    port = listener.getsockname()[1]
+    origin = f"{'https' if place.tls else 'http'}://{place.host}:{port}"
+    runner = web.AppRunner(Portal(origin, trust, agent=agent).application(), access_log=None)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener, ssl_context=place.tls).start()
+        yield origin
+    finally:
+        await runner.cleanup()
+        listener.close()

@@ -1,0 +1,254 @@
+"""PC/SC library: modules, sessions, and what can be read of a card without its PIN."""
+
+from __future__ import annotations
+
+import base64
+from typing import Final
+
+from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from agent.dialects.servisign.handles import CardSession, Module
+from agent.dialects.servisign.methods import Call
+from agent.errors import error_id
+from agent.operations import ReaderCondition, Selected
+from hca_card.errors import CardChangedError
+from hca_card.model import CardKind, Institution, Metadata, Personnel
+from hca_card.pin import Pin
+
+INSTITUTIONS: Final = frozenset((CardKind.INSTITUTION, CardKind.INSTITUTION_SECONDARY))
+HCA_KINDS: Final = INSTITUTIONS | {CardKind.PERSONNEL}
+
+TYPE_INSTITUTION: Final = "0"
+TYPE_PERSONNEL: Final = "1"
+BASE64_COLUMNS: Final = 64
+CERTIFICATE_INDEXES: Final = range(5)
+_WITH_CARD: Final = frozenset((ReaderCondition.CARD, ReaderCondition.BUSY))
+SIGNATURE_CERTIFICATE: Final = 1
+
+
+async def init_module(call: Call) -> int:
+    """ATL_InitModule: choose the card. The module name is only a name."""
+    return call.session.handles.add(await open_module(call))
+
+
+async def open_module(call: Call) -> Module:
+    """The HCA card that this session works with.
+
+    Raises:
+        LibraryError: 9056, the card there is none of HCA's.
+    """
+    try:
+        return Module(await call.operations.choose(call.caller, kinds=HCA_KINDS))
+    except Exception as error:
+        if error_id(error) == "card.wrong_kind":
+            # The vendor's module does not see other cards at all.
+            raise LibraryError(LibraryCode.TOKEN_NOT_PRESENT) from error
+        raise
+
+
+def close_module(call: Call) -> None:
+    """ATL_CloseModule, ATL_CloseModuleEx: and whatever is open on it."""
+    module(call)
+    call.session.handles.remove(call.number("ulModuleHandle"))
+
+
+async def init_session(call: Call) -> int:
+    """ATL_InitSession: with a PIN, verify it once and keep it; without, each signature asks."""
+    opened = await open_session(call, call.number("ulModuleHandle"), call.secret("userPin"))
+    return call.session.handles.add(opened)
+
+
+async def open_session(call: Call, handle: int, pin: Pin | None) -> CardSession:
+    """A session with the card that is in the module's reader now.
+
+    A page can keep its module for hours while people change cards; whoever types a PIN means the card
+    that is in the reader.
+    """
+    held = call.session.handles.get(handle, Module)
+    selected = await call.operations.choose(call.caller, kinds=HCA_KINDS, reader=held.selected.reader)
+    opened = CardSession(handle)
+    if pin is not None:
+        opened.kept = await call.operations.keep_pin(call.caller, pin, reader=selected.reader)
+        if not opened.kept.holds(selected.event_counter):
+            opened.kept.wipe()
+            raise CardChangedError
+    held.select(selected)
+    return opened
+
+
+def close_session(call: Call) -> None:
+    """ATL_CloseSession: wipe its PIN."""
+    session(call)
+    call.session.handles.remove(call.number("ulSessionHandle"))
+
+
+async def certificate(call: Call) -> str:
+    """ATL_GetCertificateFromGPKICard: base64 in lines; pages hand it back exactly so."""
+    session(call)
+    der = await read_certificate(call, module(call), call.number("iCertId"))
+    return wrapped(der)
+
+
+async def card_version(call: Call) -> str:
+    """ATL_GetCardHCACardVersion: "1" or "2"."""
+    return (await metadata(call, module(call))).version
+
+
+async def card_type(call: Call) -> str:
+    """ATL_GetCardType, ATL_GetHCACardType: "0" institution, "1" personnel."""
+    return type_text(await metadata(call, module(call)))
+
+
+async def card_serial(call: Call) -> str:
+    """ATL_GetHCACardSN."""
+    return (await metadata(call, module(call))).serial
+
+
+async def basic_data(call: Call) -> tuple[str, ...]:
+    """ATL_GetHCABasicData, ATL_GetBasicData: 6 items for a personnel card, 8 for an institution card."""
+    return basic_items(await metadata(call, module(call)))
+
+
+async def card_info(call: Call) -> tuple[str, ...]:
+    """ATL_GetHCACardInfo: 5 items."""
+    return info_items(await metadata(call, module(call)))
+
+
+async def latest_serial(call: Call) -> str:
+    """ATL_GetCardSN: as ATL_GetHCACardSN, of the module opened last."""
+    return (await metadata(call, call.session.handles.latest_module()[1])).serial
+
+
+async def latest_info(call: Call) -> tuple[str, ...]:
+    """ATL_GetCardInfo: as ATL_GetHCACardInfo, of the module opened last."""
+    return info_items(await metadata(call, call.session.handles.latest_module()[1]))
+
+
+def no_effect(call: Call) -> None:
+    """ATL_SetCodePage: texts are UTF-8 whatever the page chooses."""
+
+
+def module(call: Call) -> Module:
+    """The module a call names."""
+    return call.session.handles.get(call.number("ulModuleHandle"), Module)
+
+
+def session(call: Call) -> CardSession:
+    """The card session a call names, on the module it names.
+
+    Raises:
+        LibraryError: 9046, also where it belongs to another module.
+    """
+    module(call)
+    opened = call.session.handles.get(call.number("ulSessionHandle"), CardSession)
+    if opened.module != call.number("ulModuleHandle"):
+        raise LibraryError(LibraryCode.SESSION_HANDLE)
+    return opened
+
+
+async def metadata(call: Call, held: Module) -> Metadata:
+    """What the module's card says of itself.
+
+    Raises:
+        hca_card.errors.CardChangedError: another card lies in the reader now.
+    """
+    await _still_there(call, held)
+    if held.metadata is None:
+        view = await call.operations.card(call.caller, held.selected.reader)
+        if view.metadata.serial != held.selected.serial:
+            raise CardChangedError
+        held.metadata = view.metadata
+    return held.metadata
+
+
+async def read_certificate(call: Call, held: Module, index: int) -> bytes:
+    """A certificate of the module's card, DER.
+
+    Raises:
+        LibraryError: 5005, no number of a certificate.
+        hca_card.errors.CardChangedError: another card lies in the reader now.
+    """
+    if index not in CERTIFICATE_INDEXES:
+        raise LibraryError(LibraryCode.PARAMETER)
+    await _still_there(call, held)
+    if index not in held.certificates:
+        found = await call.operations.certificate(call.caller, index, held.selected.reader)
+        # A PIN that was verified for one card must not vouch for the certificate of another.
+        await _require_same(call, held)
+        held.certificates[index] = found.der
+    return held.certificates[index]
+
+
+async def _still_there(call: Call, held: Module) -> None:
+    """Return if the module's card lies where it did; no command is sent where nobody touched it."""
+    for view in await call.operations.readers(call.caller):
+        untouched = view.event_counter == held.selected.event_counter and view.condition in _WITH_CARD
+        if view.name == held.selected.reader and untouched:
+            return
+    held.select(await _require_same(call, held))
+
+
+async def _require_same(call: Call, held: Module) -> Selected:
+    now = await call.operations.choose(call.caller, kinds=HCA_KINDS, reader=held.selected.reader)
+    if now.serial != held.selected.serial:
+        raise CardChangedError
+    return now
+
+
+def type_text(data: Metadata) -> str:
+    """The card type as pages know it."""
+    return TYPE_INSTITUTION if data.kind in INSTITUTIONS else TYPE_PERSONNEL
+
+
+def basic_items(data: Metadata) -> tuple[str, ...]:
+    """The holder's fields in the order of the card.
+
+    Raises:
+        LibraryError: 5050, the card says nothing of its holder.
+    """
+    match data.holder:
+        case Personnel() as person:
+            return (
+                person.name,
+                person.english_name,
+                person.sex,
+                person.birth,
+                person.id_number,
+                person.category,
+            )
+        case Institution() as place:
+            return (
+                place.code,
+                place.name,
+                place.card_sequence,
+                place.kind,
+                place.type,
+                place.address,
+                place.telephone,
+                place.owner,
+            )
+    raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
+
+
+def info_items(data: Metadata) -> tuple[str, ...]:
+    """Generates keys, issued, valid from and to in one, opened, in use ("0") or terminated ("1").
+
+    Raises:
+        LibraryError: 5050, the card has no such information.
+    """
+    info = data.info
+    if info is None:
+        raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
+    return (
+        str(int(info.generates_keys)),
+        info.issued,
+        info.valid_from + info.valid_to,
+        str(int(info.activated)),
+        str(int(info.terminated)),
+    )
+
+
+def wrapped(der: bytes) -> str:
+    r"""Base64 with "\n" after every 64 characters and at the end."""
+    text = base64.b64encode(der).decode("ascii")
+    lines = (text[start : start + BASE64_COLUMNS] for start in range(0, len(text), BASE64_COLUMNS))
+    return "".join(line + "\n" for line in lines)

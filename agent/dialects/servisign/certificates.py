@@ -1,0 +1,210 @@
+"""Certificates: what their fields say. Pure computation on what the page hands in, which is hostile input."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from agent.dialects.servisign import names
+from agent.dialects.servisign.card import SIGNATURE_CERTIFICATE, module, read_certificate
+from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from agent.dialects.servisign.keys import encoded
+from agent.dialects.servisign.methods import Call
+from hca_card import tlv
+from hca_card.errors import CardDataError
+from signing.certificate import public_key
+from signing.errors import CertificateMalformedError
+
+if TYPE_CHECKING:
+    from asn1crypto.x509 import TbsCertificate
+
+SUBJECT_DIRECTORY_ATTRIBUTES: Final = "2.5.29.9"
+
+_OBJECT_IDENTIFIER: Final = 0x06
+_OID_OCTETS_MAX: Final = 64
+_SEQUENCE: Final = 0x30
+_SET: Final = 0x31
+
+# ATL_GetHCACertType and HCA_GetCertType, by the hash under the certificate's own signature.
+_CERTIFICATE_TYPES: Final = {"sha1": 1, "sha256": 2}
+# RFC 5280 §4.2.1.3, in the order of the bits.
+_KEY_USAGES: Final = {
+    "digital_signature": "digitalSignature",
+    "non_repudiation": "nonRepudiation",
+    "key_encipherment": "keyEncipherment",
+    "data_encipherment": "dataEncipherment",
+    "key_agreement": "keyAgreement",
+    "key_cert_sign": "keyCertSign",
+    "crl_sign": "cRLSign",
+    "encipher_only": "encipherOnly",
+    "decipher_only": "decipherOnly",
+}
+
+
+def serial_number(call: Call) -> str:
+    """ATL_GetSerialNumber: the octets of the INTEGER, a leading zero octet included, in upper-case hex."""
+    with reading(call.certificate("b64Cert")) as fields:
+        return bytes(fields["serial_number"].contents).hex().upper()
+
+
+def name_function(field: str, *, reverse: bool = False) -> Callable[[Call], str]:
+    """A function that gives the `subject` or `issuer`; reversed for LDAP's order."""
+
+    def distinguished_name(call: Call) -> str:
+        with reading(call.certificate("b64Cert")) as fields:
+            return names.write(fields[field], reverse=reverse)
+
+    return distinguished_name
+
+
+def rdn_from_dn(call: Call) -> str:
+    """ATL_GetRDNFromDN: empty where the name has no such part; texts are UTF-8 whatever the code page."""
+    return names.find(call.text("dn"), call.text("rdn"))
+
+
+def not_before(call: Call) -> str:
+    """ATL_GetCertNotBefore."""
+    with reading(call.certificate("b64Cert")) as fields:
+        return ctime(fields["validity"]["not_before"].native)
+
+
+def not_after(call: Call) -> str:
+    """ATL_GetCertNotAfter."""
+    with reading(call.certificate("b64Cert")) as fields:
+        return ctime(fields["validity"]["not_after"].native)
+
+
+def extension(call: Call) -> str:
+    """ATL_GetExtension: the DER inside extnValue (RFC 5280 §4.1.2.9)."""
+    with reading(call.certificate("b64Cert")) as fields:
+        return encoded(_extension(fields, call.text("oid")))
+
+
+def subject_directory_attribute(call: Call) -> str:
+    """ATL_GetSubjectDirectoryAttributes: the DER of the attribute's first value (RFC 5280 §4.2.1.8).
+
+    Raises:
+        LibraryError: 5050, the certificate has no such attribute.
+    """
+    with reading(call.certificate("b64Cert")) as fields:
+        value = tlv.find(_extension(fields, SUBJECT_DIRECTORY_ATTRIBUTES), _SEQUENCE) or b""
+        for attribute in tlv.objects(value, padded=False):
+            kind, values = attribute.children
+            if _dotted(kind.value) == call.text("oid") and values.tag == _SET:
+                return encoded(values.children[0].encode())
+    raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
+
+
+def oid_from_der(call: Call) -> str:
+    """ATL_ExtractOIDFromDerCode: the first OBJECT IDENTIFIER in the DER, however deep, with dots."""
+    der = call.data("b64DerCode")
+    try:
+        tlv.check(der)
+        waiting = [tlv.read(der)[0]]
+        while waiting:
+            item = waiting.pop(0)
+            if item.tag == _OBJECT_IDENTIFIER:
+                return _dotted(item.value)
+            if item.constructed:
+                waiting = [*item.children, *waiting]
+    except (CardDataError, ValueError):
+        raise LibraryError(LibraryCode.FORMAT) from None
+    raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
+
+
+def signature_algorithm(call: Call) -> str:
+    """ATL_CryptCertGetSignatureAlgorithm: the OID of the certificate's own signature, with dots."""
+    return certificate_algorithm(call.certificate("b64Cert"))
+
+
+def certificate_public_key(call: Call) -> str:
+    """ATL_GetCertPublicKey: the SubjectPublicKeyInfo, base64 of DER."""
+    with reading(call.certificate("b64Cert")) as fields:
+        return encoded(fields["subject_public_key_info"].dump())
+
+
+def key_usage(call: Call) -> str:
+    """ATL_GetCertKeyUsage: the names of RFC 5280 §4.2.1.3, joined by commas."""
+    from asn1crypto.x509 import KeyUsage
+
+    with reading(call.certificate("b64Cert")) as fields:
+        used = KeyUsage.load(_extension(fields, "2.5.29.15"), strict=True).native
+        return ",".join(word for name, word in _KEY_USAGES.items() if name in used)
+
+
+async def key_length(call: Call) -> int:
+    """ATL_GetHCAKeyLength: bytes of the modulus of the card's signature key."""
+    der = await read_certificate(call, module(call), SIGNATURE_CERTIFICATE)
+    return public_key(der).key_size // 8
+
+
+async def card_certificate_type(call: Call) -> int:
+    """ATL_GetHCACertType: 1 where the card's signature certificate is signed over SHA-1, 2 over SHA-256."""
+    return certificate_type(await read_certificate(call, module(call), SIGNATURE_CERTIFICATE))
+
+
+def certificate_type(der: bytes) -> int:
+    """1 SHA-1, 2 SHA-256.
+
+    Raises:
+        LibraryError: 5004, any other hash has no number.
+    """
+    with reading(der) as fields:
+        number = _CERTIFICATE_TYPES.get(fields["signature"].hash_algo)
+    if number is None:
+        raise LibraryError(LibraryCode.NOT_SUPPORTED)
+    return number
+
+
+def certificate_algorithm(der: bytes) -> str:
+    """The dotted OID of the algorithm that the certificate's issuer signed with."""
+    with reading(der) as fields:
+        return str(fields["signature"]["algorithm"].dotted)
+
+
+@contextmanager
+def reading(der: bytes) -> Iterator[TbsCertificate]:
+    """The fields of a certificate, read lazily: whatever is wrong with them inside the block is 5060.
+
+    Raises:
+        LibraryError: 5060, or what the block itself raises.
+    """
+    from asn1crypto.x509 import Certificate
+
+    try:
+        tlv.check(der)
+        yield Certificate.load(der, strict=True)["tbs_certificate"]
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, OSError) as error:
+        raise LibraryError(LibraryCode.BAD_CERTIFICATE) from error
+    except (CardDataError, CertificateMalformedError) as error:
+        raise LibraryError(LibraryCode.BAD_CERTIFICATE) from error
+
+
+def ctime(moment: datetime) -> str:
+    r"""A date as C's ctime function lays it out: local time, English in every locale, a newline at the end.
+
+    `Sat Dec 27 13:41:07 2014\n` (C17 §7.27.3.2). Python's `time.ctime` takes no locale either.
+
+    Raises:
+        OverflowError: not a time of this machine.
+    """
+    return time.ctime(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) + "\n"
+
+
+def _extension(fields: Any, oid: str) -> bytes:
+    extensions = fields["extensions"]
+    for found in () if extensions.native is None else extensions:
+        if found["extn_id"].dotted == oid:
+            return bytes(found["extn_value"].contents)
+    raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
+
+
+def _dotted(octets: bytes) -> str:
+    from asn1crypto.core import ObjectIdentifier
+
+    if not 0 < len(octets) <= _OID_OCTETS_MAX or octets[-1] & 0x80:
+        raise ValueError("no OBJECT IDENTIFIER (ITU-T X.690 §8.19)")
+    return str(ObjectIdentifier(contents=octets).dotted)

@@ -1,0 +1,171 @@
+"""The ServiSign dialect: a form body in, a JSON body out, and operations in between."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from agent.dialects.servisign import library_nhi, library_pcsc
+from agent.dialects.servisign.codes import (
+    FRAMEWORK_CODES,
+    NOT_AUTHORISED,
+    UNKNOWN_FUNCTION,
+    FrameworkError,
+    LibraryCode,
+    LibraryError,
+)
+from agent.dialects.servisign.framing import Request, decode_request, encode_reply
+from agent.dialects.servisign.methods import Call, Method, error_code
+from agent.dialects.servisign.sessions import Limits, PageSession, Sessions
+from agent.errors import error_id, row_for
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.operations import Operations
+
+_log = logging.getLogger(__name__)
+
+METHODS: Final[Mapping[str, Method]] = {**library_pcsc.METHODS, **library_nhi.METHODS}
+
+_RELEASE, _FORCE_RELEASE = "ServiSignRelease", "ServiSignForceRelease"
+# Nothing to update from here, and no store that pages of different sites could share.
+_HARMLESS: Final = {"ServiSignCheckUpdate": "0", "setServiSignValue": "0", "getServiSignValue": ""}
+
+_NO_CARD: Final = 9056
+_NO_CARD_NHI: Final = 30037
+
+
+def refusal() -> bytes:
+    """The body for an origin that may not use this program: an Echo result that stops the page's sweep."""
+    return encode_reply(str(NOT_AUTHORISED))
+
+
+class ServiSign:
+    """Answers the pages' old adapters.
+
+    Args:
+        operations: what does the work.
+        config: its `servisign` section has the versions an Echo tells; pages compare them with their minimum.
+        limits: how long sessions live and how many there are.
+        clock: seconds that only grow; tests put their own here.
+    """
+
+    def __init__(
+        self,
+        operations: Operations,
+        config: Config,
+        *,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._operations = operations
+        self._settings = config.servisign
+        self._limits = limits or Limits()
+        self._sessions = Sessions(self._limits, clock)
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def handle(self, origin: str, body: bytes) -> bytes:
+        """Answer one request of an admitted origin.
+
+        Args:
+            origin: the page's origin, as the browser says it.
+            body: the form body.
+
+        Returns:
+            The reply's body; whatever is wrong with the request is said in it, never raised.
+        """
+        self._arm()
+        try:
+            request = decode_request(body)
+            if request.is_echo:
+                return self._echo(origin, request)
+            return encode_reply(await self._answer(origin, request))
+        except FrameworkError as error:
+            return encode_reply(str(error.code))
+
+    def close(self) -> None:
+        """End all sessions and wipe what they kept."""
+        self._sessions.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _echo(self, origin: str, request: Request) -> bytes:
+        session = self._sessions.open(origin, request)
+        return encode_reply(
+            "0",
+            ServerVersion=self._settings.server_version,
+            LibVersion=self._settings.library_version,
+            InstallerVersion=self._settings.installer_version,
+            SessionID=session.id,
+        )
+
+    async def _answer(self, origin: str, request: Request) -> str:
+        if request.function in (_RELEASE, _FORCE_RELEASE):
+            # Not in the session's turn: a page that goes away does not wait for its own call.
+            self._sessions.release(origin, request, force=request.function == _FORCE_RELEASE)
+            return "0"
+        if request.function in _HARMLESS:
+            return _HARMLESS[request.function]
+        method = METHODS.get(request.function)
+        if method is None:
+            raise FrameworkError(UNKNOWN_FUNCTION)
+        session = self._sessions.find(origin, request)
+        async with self._sessions.turn(session):
+            return await self._call(session, method, request)
+
+    async def _call(self, session: PageSession, method: Method, request: Request) -> str:
+        try:
+            text = await self._run(session, method, request)
+        except Exception as error:
+            session.last_error = _number(error, method)
+            if session.last_error in FRAMEWORK_CODES:
+                return str(session.last_error)
+            return method.failure(session.last_error)
+        if method.function is not error_code:
+            session.last_error = LibraryCode.OK
+        return text
+
+    async def _run(self, session: PageSession, method: Method, request: Request) -> str:
+        from agent.operations import Caller
+
+        arguments = method.bind(request)
+        try:
+            if method.function is None:
+                raise LibraryError(LibraryCode.NOT_SUPPORTED)
+            call = Call(session, Caller(session.origin, session.id), self._operations, arguments)
+            answer = method.function(call)
+            return method.success(await answer if inspect.isawaitable(answer) else answer)
+        finally:
+            arguments.wipe()
+
+    def _arm(self) -> None:
+        if self._timer is None:
+            # Half the shortest time, so that a PIN outlives its time by half of it at the most.
+            self._timer = asyncio.get_running_loop().call_later(self._limits.pin_idle_s / 2, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._sessions.expire()
+        if len(self._sessions):
+            self._arm()
+
+
+def _number(error: Exception, method: Method) -> int:
+    """What GetErrorCode says of `error`."""
+    if isinstance(error, FrameworkError | LibraryError):
+        number = error.code
+    else:
+        number = row_for(error).servisign
+        if error_id(error) == "internal":
+            # Only where it happened: the message of an unforeseen exception could hold anything.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("%s failed: %s\n%s", method.name, type(error).__name__, where)
+    if number == _NO_CARD and method.name in library_nhi.METHODS:
+        return _NO_CARD_NHI
+    return number

@@ -1,0 +1,228 @@
+"""Requests and replies of the ServiSign dialect as bytes: one percent-encoded form field, one JSON object.
+
+Two generations of page adapters send different shapes of the same thing (docs/servisign.md, "Framing"); both
+are read here. Nothing in this file knows what any function does.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from agent.dialects.servisign.codes import BAD_PARAMETER, FrameworkError
+from hca_card.pin import Pin
+
+FIELD: Final = b"Parameter="
+ECHO_NAMES: Final = frozenset(("Echo", "ServiSignEcho"))
+
+# An unsigned 32-bit handle or mechanism has ten digits; what is longer is no number of this protocol, and
+# Python would happily compute with a million digits.
+DIGITS_MAX: Final = 16
+NUMBER_MIN: Final = -(2**31)
+NUMBER_MAX: Final = 2**32 - 1
+NAME_MAX: Final = 64
+SESSION_ID_MAX: Final = 128
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of a page.
+
+    Attributes:
+        function: the function's name.
+        session_id: as the page sent it; empty before the first Echo.
+        per_browser: tab mode 1: the session id is the browser's name, shared by all its tabs.
+        browser: the browser's name, what tab mode 1 uses as a session id.
+        members: all members of the request. Never in a repr: one of them can be a PIN.
+    """
+
+    function: str
+    session_id: str
+    per_browser: bool
+    browser: str
+    members: dict[str, object] = field(repr=False)
+
+    @property
+    def is_echo(self) -> bool:
+        """Whether this is the probe that opens a session."""
+        return self.function in ECHO_NAMES
+
+    def text(self, name: str) -> str:
+        """A text argument; absent and "undefined" are the empty text.
+
+        Raises:
+            FrameworkError: 61005, it is marked as base64 and is not, or no text can be made of it.
+        """
+        return _undefined(self._unmarked(name))
+
+    def number(self, name: str) -> int:
+        """A number argument: a JSON number, its decimal text, or either marked as base64; absent is 0.
+
+        Raises:
+            FrameworkError: 61005, no number of this protocol.
+        """
+        text = _undefined(self._unmarked(name)).strip()
+        if not text:
+            return 0
+        digits = text[1:] if text[0] in "+-" else text
+        if len(digits) > DIGITS_MAX or not (digits.isascii() and digits.isdigit()):
+            raise FrameworkError(BAD_PARAMETER)
+        value = int(text)
+        if not NUMBER_MIN <= value <= NUMBER_MAX:
+            raise FrameworkError(BAD_PARAMETER)
+        return value
+
+    def take_secret(self, name: str) -> Pin | None:
+        """A PIN or PUK, removed from the members; None where the page sent none.
+
+        Raises:
+            FrameworkError: 61005, not readable.
+            ValueError: characters no PIN has. The message does not contain them.
+        """
+        try:
+            characters = _undefined(self._unmarked(name))
+        finally:
+            self.members.pop(name, None)
+        return Pin(characters) if characters else None
+
+    def _unmarked(self, name: str) -> str:
+        value = self.members.get(name)
+        if value is None:
+            return ""
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise FrameworkError(BAD_PARAMETER)
+        if isinstance(value, float):
+            if not value.is_integer():
+                raise FrameworkError(BAD_PARAMETER)
+            value = int(value)
+        text = str(value)
+        if self._flag(name + "_ServiSignBase64Flag"):
+            text = decode_text(unquote_to_bytes(_encodable(text)))
+        if self._flag(name + "_ServiSignSlashFlag"):
+            text = text.replace("==ServiSignSlash==", "\\")
+        if self._flag(name + "_servisignflag"):
+            text = text.replace("*", "\\")
+        _encodable(text)
+        return text
+
+    def _flag(self, name: str) -> bool:
+        return self.members.get(name) in (True, "true", 1, "1")
+
+
+def decode_request(body: bytes) -> Request:
+    """The call in a form body `Parameter=<percent-encoded base64 of UTF-8 JSON>`.
+
+    Args:
+        body: the whole body; its size has been limited before.
+
+    Raises:
+        FrameworkError: 61005, it is none.
+    """
+    for pair in body.split(b"&"):
+        if pair.startswith(FIELD):
+            # "+" is not a blank here: an adapter that forgot to escape it means base64's plus.
+            members = _json_object(decode_text(unquote_to_bytes(pair[len(FIELD) :].strip())))
+            return _request(members)
+    raise FrameworkError(BAD_PARAMETER)
+
+
+def _request(members: dict[str, object]) -> Request:
+    function = _common(members, "functionname", NAME_MAX)
+    if not function:
+        raise FrameworkError(BAD_PARAMETER)
+    return Request(
+        function=function,
+        session_id=_common(members, "sessionid", SESSION_ID_MAX),
+        per_browser=members.get("ServiSignTabMode") in (1, "1", _encoded("1")),
+        browser=_common(members, "ServiSignBrowser", NAME_MAX),
+        members=members,
+    )
+
+
+def _common(members: Mapping[str, object], name: str, limit: int) -> str:
+    value = members.get(name, "")
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > limit:
+        raise FrameworkError(BAD_PARAMETER)
+    if members.get(name + "_ServiSignBase64Flag") in (True, "true", 1, "1"):
+        value = decode_text(unquote_to_bytes(_encodable(value)))
+    _encodable(value)
+    return value
+
+
+def _json_object(text: str) -> dict[str, object]:
+    try:
+        value = json.loads(text, parse_int=_short_int, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        # The text can hold a PIN, and a JSONDecodeError carries the text.
+        raise FrameworkError(BAD_PARAMETER) from None
+    if not isinstance(value, dict):
+        raise FrameworkError(BAD_PARAMETER)
+    return value
+
+
+def _short_int(digits: str) -> int:
+    if len(digits) > DIGITS_MAX + 1:
+        raise ValueError("too many digits")
+    return int(digits)
+
+
+def _no_constant(name: str) -> Scalar:
+    raise ValueError("NaN and Infinity are not JSON (RFC 8259 §6)")
+
+
+def _undefined(text: str) -> str:
+    # What JavaScript makes of an argument that the page never passed.
+    return "" if text == "undefined" else text
+
+
+def _encodable(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can smuggle into a str
+        raise FrameworkError(BAD_PARAMETER) from None
+
+
+def decode_text(encoded: bytes) -> str:
+    """UTF-8 text in base64; missing padding and white space are fine.
+
+    Raises:
+        FrameworkError: 61005.
+    """
+    try:
+        return lenient_base64(encoded).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        raise FrameworkError(BAD_PARAMETER) from None
+
+
+def lenient_base64(encoded: bytes) -> bytes:
+    """Bytes in base64 (RFC 4648 §4), wrapped or not, padded or not.
+
+    Raises:
+        binascii.Error: another alphabet, or a length that cannot be.
+    """
+    compact = b"".join(encoded.split()).rstrip(b"=")
+    return base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)
+
+
+def encode_reply(result: str, **others: str) -> bytes:
+    """The reply's body: exactly `{...}`, every value base64 of UTF-8, no byte more.
+
+    Args:
+        result: the text the page's function hands back.
+        **others: further members, which only an Echo has.
+    """
+    members = {"result": _encoded(result), **{name: _encoded(text) for name, text in others.items()}}
+    return json.dumps(members, separators=(",", ":")).encode("ascii")
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")

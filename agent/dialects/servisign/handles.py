@@ -1,0 +1,156 @@
+"""What a session has opened, by the small numbers its page knows: modules, card sessions, keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from hca_card.model import KeyUse, Metadata
+
+if TYPE_CHECKING:
+    from agent.operations import Selected
+    from agent.sessions import KeptPin
+
+# Pages forget to delete keys and to close modules; the oldest goes when a session has too many.
+OBJECTS_MAX: Final = 64
+
+
+@dataclass(slots=True, eq=False)
+class Module:
+    """ATL_InitModule or HCA_OpenCOMPort: one card, and what has been read of it as long as it stays put.
+
+    Pages read the same few things over and over (the environment check the card's data nine times).
+
+    Attributes:
+        metadata: None until it is read.
+        certificates: DER by number, those that were read.
+    """
+
+    selected: Selected
+    metadata: Metadata | None = None
+    certificates: dict[int, bytes] = field(default_factory=dict)
+
+    def select(self, selected: Selected) -> None:
+        """Work with this card from now on."""
+        self.selected = selected
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what has been read."""
+        self.metadata = None
+        self.certificates.clear()
+
+
+@dataclass(slots=True, eq=False)
+class CardSession:
+    """ATL_InitSession: a module and, where the page asked the PIN, that PIN."""
+
+    module: int
+    kept: KeptPin | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True, eq=False)
+class CardKey:
+    """One half of a key pair of the card, with its certificate: public work needs no card."""
+
+    session: int
+    private: bool
+    use: KeyUse
+    certificate: bytes
+
+
+@dataclass(slots=True, eq=False)
+class SecretKey:
+    """A symmetric key that the page brought."""
+
+    session: int
+    octets: bytes = field(repr=False)
+
+
+Opened = Module | CardSession | CardKey | SecretKey
+_T = TypeVar("_T", Module, CardSession, CardKey, SecretKey)
+
+_UNKNOWN: Final = {
+    Module: LibraryCode.HANDLE,
+    CardSession: LibraryCode.SESSION_HANDLE,
+    CardKey: LibraryCode.KEY_HANDLE,
+    SecretKey: LibraryCode.KEY_HANDLE,
+}
+
+
+class Handles:
+    """Objects by handle. They start at 1 and are never given twice; closing one closes what hangs on it."""
+
+    def __init__(self) -> None:
+        self._objects: dict[int, Opened] = {}
+        self._last = 0
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def add(self, opened: Opened) -> int:
+        """The handle of a new object; the oldest one of its sort goes where there are too many."""
+        same = [handle for handle, other in self._objects.items() if type(other) is type(opened)]
+        if len(same) >= OBJECTS_MAX:
+            self.remove(same[0])
+        self._last += 1
+        self._objects[self._last] = opened
+        return self._last
+
+    def get(self, handle: int, kind: type[_T]) -> _T:
+        """The object of that handle.
+
+        Raises:
+            LibraryError: there is none of that sort: 5006 module, 9046 session, 9024 key.
+        """
+        opened = self._objects.get(handle)
+        if not isinstance(opened, kind):
+            raise LibraryError(_UNKNOWN[kind])
+        return opened
+
+    def latest_module(self) -> tuple[int, Module]:
+        """What the functions without a handle work on.
+
+        Raises:
+            LibraryError: 9038, nothing has been opened.
+        """
+        for handle, opened in reversed(self._objects.items()):
+            if isinstance(opened, Module):
+                return handle, opened
+        raise LibraryError(LibraryCode.NOT_INITIALISED)
+
+    def is_key(self, handle: int) -> bool:
+        """Whether the handle is that of a key, of whichever sort."""
+        return isinstance(self._objects.get(handle), CardKey | SecretKey)
+
+    def session_of(self, module: int) -> tuple[int, CardSession] | None:
+        """The card session opened last on a module, if any."""
+        for handle, opened in reversed(self._objects.items()):
+            if isinstance(opened, CardSession) and opened.module == module:
+                return handle, opened
+        return None
+
+    def remove(self, handle: int) -> None:
+        """Close an object and all that was opened on it."""
+        opened = self._objects.pop(handle, None)
+        if isinstance(opened, CardSession) and opened.kept is not None:
+            opened.kept.wipe()
+        for other, held in tuple(self._objects.items()):
+            parent = held.module if isinstance(held, CardSession) else getattr(held, "session", None)
+            if parent == handle:
+                self.remove(other)
+
+    def forget(self) -> None:
+        """Wipe every PIN, drop what has been read of cards, and leave the rest open."""
+        for opened in self._objects.values():
+            if isinstance(opened, Module):
+                opened.forget()
+            elif isinstance(opened, CardSession) and opened.kept is not None:
+                opened.kept.wipe()
+                opened.kept = None
+
+    def clear(self) -> None:
+        """Close everything."""
+        self.forget()
+        self._objects.clear()

@@ -1,0 +1,217 @@
+"""PC/SC library: key handles, hashes, signatures, encryption."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Final
+
+from agent.dialects.servisign import card
+from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from agent.dialects.servisign.handles import CardKey, SecretKey
+from agent.dialects.servisign.methods import Call
+from hca_card.errors import CardChangedError
+from hca_card.model import KeyUse
+from signing.hashes import Hash
+
+if TYPE_CHECKING:
+    from agent.operations import SignResult
+
+# PKCS#11 v2.40 mechanism numbers (CKM_…).
+RSA_PKCS: Final = 0x1
+SIGNATURES: Final = {
+    0x06: Hash.SHA_1,
+    0x40: Hash.SHA_256,
+    0x41: Hash.SHA_384,
+    0x42: Hash.SHA_512,
+    0x46: Hash.SHA_224,
+}
+DIGESTS: Final = {
+    0x220: Hash.SHA_1,
+    0x250: Hash.SHA_256,
+    0x255: Hash.SHA_224,
+    0x260: Hash.SHA_384,
+    0x270: Hash.SHA_512,
+}
+
+_KEY_PRIVATE, _KEY_PUBLIC, _KEY_SECRET = range(3)
+_USES: Final = {"1": (KeyUse.SIGNATURE, 1), "2": (KeyUse.ENCRYPTION, 2)}
+_BIG_ENDIAN, _LITTLE_ENDIAN = range(2)
+
+
+async def key_handle(call: Call) -> int:
+    """ATL_GetKeyObjectHandle: half of a key pair of the card, or a symmetric key the page brings."""
+    card.session(call)
+    handle, kind = call.number("ulSessionHandle"), call.number("iKeyType")
+    if kind == _KEY_SECRET:
+        octets = call.data("param")
+        if len(octets) not in (16, 24):
+            raise LibraryError(LibraryCode.KEY_SIZE)
+        return call.session.handles.add(SecretKey(handle, octets))
+    if kind not in (_KEY_PRIVATE, _KEY_PUBLIC) or call.text("param") not in _USES:
+        raise LibraryError(LibraryCode.PARAMETER)
+    use, index = _USES[call.text("param")]
+    # The certificate proves that the card has the pair; with it, public work needs no card.
+    der = await card.read_certificate(call, card.module(call), index)
+    return call.session.handles.add(CardKey(handle, kind == _KEY_PRIVATE, use, der))
+
+
+def delete_key(call: Call) -> None:
+    """ATL_DeleteKeyObject: the handle; nothing on the card changes."""
+    card.session(call)
+    handle = call.number("ulKeyObjectHandle")
+    if not call.session.handles.is_key(handle):
+        raise LibraryError(LibraryCode.KEY_HANDLE)
+    call.session.handles.remove(handle)
+
+
+def hash_function(call: Call) -> str:
+    """ATL_HashFunction."""
+    card.session(call)
+    return encoded(mechanism(DIGESTS, call).digest(call.data("b64Data")))
+
+
+async def make_signature(call: Call) -> str:
+    """ATL_MakeSignature: PKCS#1 v1.5, big-endian."""
+    return encoded(await _signature(call))
+
+
+async def make_signature_ex(call: Call) -> str:
+    """ATL_MakeSignatureEx: the bytes in the order of MS CryptoAPI, little-endian."""
+    return encoded((await _signature(call))[::-1])
+
+
+async def make_signature_ex2(call: Call) -> str:
+    """ATL_MakeSignatureEx2: the byte order is an argument, 0 big-endian, 1 little-endian."""
+    order = call.number("ulEndianness")
+    if order not in (_BIG_ENDIAN, _LITTLE_ENDIAN):
+        raise LibraryError(LibraryCode.PARAMETER)
+    signature = await _signature(call)
+    return encoded(signature[::-1] if order == _LITTLE_ENDIAN else signature)
+
+
+async def sign_without_hash(call: Call) -> str:
+    """ATL_SignWithoutHash: a digest the page made, its hash told by its length."""
+    digest = call.data("b64Data")
+    session, key = card.session(call), _card_key(call, "ulPvKeyObject", private=True)
+    result = await call.operations.sign(
+        call.caller,
+        digest_hash(digest),
+        digest=digest,
+        use=key.use,
+        reader=card.module(call).selected.reader,
+        kept=session.kept,
+        allow_sha1=True,
+    )
+    return encoded(checked(result, key.certificate))
+
+
+async def verify_signature(call: Call) -> None:
+    """ATL_VerifySignature: with the public key of the card's certificate, without the card."""
+    card.session(call)
+    algorithm = mechanism(SIGNATURES, call)
+    key = _card_key(call, "ulPubKeyObject", private=False)
+    await call.operations.verify(call.data("b64Data"), call.data("b64Sig"), key.certificate, algorithm)
+
+
+async def verify_by_certificate(call: Call) -> None:
+    """ATL_VerifySignatureByCert."""
+    await call.operations.verify(
+        call.data("b64Data"), call.data("b64Sig"), call.certificate("b64Cert"), mechanism(SIGNATURES, call)
+    )
+
+
+async def public_encrypt(call: Call) -> str:
+    """ATL_PublicKeyEncryption: with the public key of the card's certificate, without the card."""
+    card.session(call)
+    key = _card_key(call, "ulPubKeyObject", private=False)
+    return await _encrypt(call, key.certificate)
+
+
+async def encrypt_by_certificate(call: Call) -> str:
+    """ATL_PublicKeyEncryptionByCert."""
+    return await _encrypt(call, call.certificate("b64Cert"))
+
+
+async def private_decrypt(call: Call) -> str:
+    """ATL_PrivateKeyDecryption: with the card's encryption key; its signature key never decrypts."""
+    session, key = card.session(call), _card_key(call, "ulPvKeyObject", private=True)
+    _require_rsa(call)
+    if key.use is not KeyUse.ENCRYPTION:
+        raise LibraryError(LibraryCode.KEY_NOT_PERMITTED)
+    plain = await call.operations.decrypt(
+        call.caller, call.data("b64Cipher"), reader=card.module(call).selected.reader, kept=session.kept
+    )
+    return encoded(plain)
+
+
+def checked(result: SignResult, certificate: bytes) -> bytes:
+    """The signature, if it was made with the key that the page was given a handle for.
+
+    Raises:
+        hca_card.errors.CardChangedError: another card made it. It is not handed out.
+    """
+    if result.certificate != certificate:
+        raise CardChangedError
+    return result.signature
+
+
+def mechanism(known: dict[int, Hash], call: Call) -> Hash:
+    """The hash that an algorithm number stands for.
+
+    Raises:
+        LibraryError: 9034.
+    """
+    try:
+        return known[call.number("ulAlgorithm")]
+    except KeyError:
+        raise LibraryError(LibraryCode.MECHANISM) from None
+
+
+def digest_hash(digest: bytes) -> Hash:
+    """The hash whose digests are so long.
+
+    Raises:
+        LibraryError: 9015, none.
+    """
+    for algorithm in Hash:
+        if algorithm.length == len(digest):
+            return algorithm
+    raise LibraryError(LibraryCode.DATA_LENGTH)
+
+
+def encoded(octets: bytes) -> str:
+    """Base64 in one line."""
+    return base64.b64encode(octets).decode("ascii")
+
+
+async def _signature(call: Call) -> bytes:
+    session, key = card.session(call), _card_key(call, "ulPvKeyObject", private=True)
+    result = await call.operations.sign(
+        call.caller,
+        mechanism(SIGNATURES, call),
+        document=call.data("b64Data"),
+        use=key.use,
+        reader=card.module(call).selected.reader,
+        kept=session.kept,
+        allow_sha1=True,
+    )
+    return checked(result, key.certificate)
+
+
+async def _encrypt(call: Call, certificate: bytes) -> str:
+    _require_rsa(call)
+    return encoded(await call.operations.encrypt(call.caller, call.data("b64Data"), certificate=certificate))
+
+
+def _require_rsa(call: Call) -> None:
+    if call.number("ulAlgorithm") != RSA_PKCS:
+        raise LibraryError(LibraryCode.MECHANISM)
+
+
+def _card_key(call: Call, name: str, *, private: bool) -> CardKey:
+    key = call.session.handles.get(call.number(name), CardKey)
+    if key.session != call.number("ulSessionHandle"):
+        raise LibraryError(LibraryCode.KEY_HANDLE)
+    if key.private is not private:
+        raise LibraryError(LibraryCode.KEY_TYPE)
+    return key

@@ -1,0 +1,59 @@
+"""The NHI-reader library, 39 functions, in the order of their index; rows as in `library_pcsc`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from agent.dialects.servisign import nhi_reader
+from agent.dialects.servisign.methods import Method, Result, error_code, refused_file, table
+from agent.dialects.servisign.signatures import validate_certificate
+
+_TEXT, _LIST, _NUMBER, _STATUS = Result.TEXT, Result.LIST, Result.NUMBER, Result.STATUS
+
+METHODS: Final[Mapping[str, Method]] = table(
+    ("HCA_GetCardVersion", "", _TEXT, nhi_reader.version),
+    ("HCA_GetCardType", "", _TEXT, nhi_reader.card_type),
+    ("HCA_VerifyPIN", "!pincode #flag", _STATUS, nhi_reader.verify_pin),
+    ("HCA_OpenCOMPort", "#comport", _STATUS, nhi_reader.open_port),
+    ("HCA_CloseCOMPort", "", _STATUS, nhi_reader.close_port),
+    ("HCA_SetPIN", "!newPincode !pukcode #flag", _STATUS, None),
+    ("HCA_SignMessage", "*data #flag", _TEXT, nhi_reader.sign),
+    ("HCA_PublicEncrypt", "*data #flag", _TEXT, nhi_reader.public_encrypt),
+    ("HCA_LoadCert", "*bCert #flag", _STATUS, nhi_reader.load_certificate),
+    ("HCA_VerifySignMessage", "*bData *bSig #flag", _STATUS, nhi_reader.verify_message),
+    ("HCA_PrivateDecrypt", "*cipher #flag", _TEXT, nhi_reader.private_decrypt),
+    ("HCA_GetBasicData", "", _LIST, nhi_reader.basic_data),
+    ("HCA_GetCardInfo", "", _LIST, nhi_reader.card_info),
+    ("HCA_GetCardSN", "", _TEXT, nhi_reader.serial),
+    ("HCA_GetCert", "#flag", _TEXT, nhi_reader.certificate),
+    ("HCA_GetCertAttr", "*bCert #flag", _TEXT, None),
+    ("HCA_TSQuery", "*data #flag", _TEXT, None),
+    ("HCA_TSVerify", "*bData *bTimestamp #flag", _STATUS, None),
+    ("HCA_GetTSInfo", "*bTimestamp #flag", _TEXT, None),
+    ("HCA_CertValidate", "*bCert *bCACert #flag", _STATUS, validate_certificate),
+    ("GetErrorCode", "", _NUMBER, error_code),
+    ("HCA_GetCardInfoByIndex", "#index", _TEXT, nhi_reader.card_info_item),
+    ("HCA_GetBasicDataByIndex", "#index", _TEXT, nhi_reader.basic_data_item),
+    ("HCA_GetCardInfoCount", "", _NUMBER, nhi_reader.card_info_count),
+    ("HCA_GetBasicDataCount", "", _NUMBER, nhi_reader.basic_data_count),
+    ("HCA_MessageDigest", "*data", _TEXT, nhi_reader.message_digest),
+    ("HCA_TSQueryEx", "*bIP *bPort *bData #flag", _TEXT, None),
+    ("HCA_GetKeySize", "", _NUMBER, nhi_reader.key_size),
+    ("HCA_SignMessageEx", "*data #flag", _TEXT, nhi_reader.sign_ex),
+    ("Util_ReadFileToBase64", "*bFileName", _TEXT, refused_file),
+    ("Util_WriteFileFromBase64", "*bFileName *bB64Data", _STATUS, refused_file),
+    ("HCA_SignDigest", "*data #flag", _TEXT, nhi_reader.sign_digest),
+    ("Util_WriteFileFromHexString", "*bFileName *bHexData", _STATUS, refused_file),
+    ("HCA_GetCertType", "", _NUMBER, nhi_reader.certificate_type),
+    ("HCA_MessageDigestEx", "*b64data #iHashFlag #iFlag", _TEXT, nhi_reader.message_digest_ex),
+    ("CryptCertGetSignatureAlgorithm", "*strCert #iFlags", _TEXT, nhi_reader.certificate_algorithm),
+    ("HCA_SignMessageEx2", "*data #hashflag #flag", _TEXT, nhi_reader.sign_ex2),
+    (
+        "CryptSignatureGetAlgorithm",
+        "*b64_p1_Signature *b64_Signer_Certificate #iFlag",
+        _TEXT,
+        nhi_reader.signature_algorithm,
+    ),
+    ("HCA_UnlockHPC", "", _STATUS, None),
+)

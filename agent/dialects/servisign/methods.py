@@ -1,0 +1,200 @@
+"""What a method is: its row in a table, the call its function is given, and how an answer becomes text."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from agent.dialects.servisign.framing import Request, lenient_base64
+from hca_card.pin import Pin
+
+if TYPE_CHECKING:
+    from agent.dialects.servisign.sessions import PageSession
+    from agent.operations import Caller, Operations
+
+Answer = str | int | Sequence[str] | None
+Function = Callable[["Call"], "Answer | Awaitable[Answer]"]
+
+
+class Kind(Enum):
+    """How an argument is read; the value is its mark in the tables."""
+
+    TEXT = "*"
+    PIN = "!"
+    NUMBER = "#"
+
+
+class Result(Enum):
+    """What a function hands back."""
+
+    TEXT = auto()
+    LIST = auto()
+    HANDLE = auto()
+    NUMBER = auto()
+    STATUS = auto()
+
+
+# A failed NUMBER is never empty or 0: pages compare loosely, and with `"" == 0` a failed "is it revoked?"
+# would read as "no". A failed STATUS is its error code, because some pages look at nothing else.
+_FAILURES: Final = {Result.TEXT: "", Result.LIST: "", Result.HANDLE: "0", Result.NUMBER: "-1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of a method, by its JSON key."""
+
+    name: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One function of a library.
+
+    Attributes:
+        index: the page's ServiSignFunctionIndex; nothing is decided by it.
+        parameters: in the order of the request's keys.
+        function: None where this program does not offer it: the answer is a failure and 5004.
+    """
+
+    name: str
+    index: int
+    parameters: tuple[Parameter, ...]
+    result: Result
+    function: Function | None
+
+    def failure(self, code: int) -> str:
+        """The text handed back when the function fails with `code`."""
+        return _FAILURES.get(self.result, str(code))
+
+    def success(self, answer: Answer) -> str:
+        """The text handed back for `answer`: every item of a list ends with a semicolon, the last one too."""
+        if self.result is Result.LIST and isinstance(answer, Sequence):
+            # An item with a semicolon of its own would shift all that follow.
+            return "".join(item.replace(";", "；") + ";" for item in answer)
+        return "0" if answer is None else str(answer)
+
+    def bind(self, request: Request) -> Arguments:
+        """The arguments of a call; PINs and PUKs are taken out of the request.
+
+        Raises:
+            FrameworkError: 61005, an argument cannot be read.
+            LibraryError: 9040, a PIN has characters no PIN has; it is not sent anywhere.
+        """
+        secrets: dict[str, Pin | None] = {}
+        try:
+            for parameter in self.parameters:
+                if parameter.kind is Kind.PIN:
+                    secrets[parameter.name] = _secret(request, parameter.name)
+            return Arguments(
+                texts={p.name: request.text(p.name) for p in self.parameters if p.kind is Kind.TEXT},
+                numbers={p.name: request.number(p.name) for p in self.parameters if p.kind is Kind.NUMBER},
+                secrets=secrets,
+            )
+        except BaseException:
+            _wipe(secrets)
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of one call, by name."""
+
+    texts: dict[str, str] = field(default_factory=dict, repr=False)
+    numbers: dict[str, int] = field(default_factory=dict)
+    secrets: dict[str, Pin | None] = field(default_factory=dict, repr=False)
+
+    def wipe(self) -> None:
+        """Overwrite the PINs and PUKs among them."""
+        _wipe(self.secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a function works with: who asks, with which arguments, in which session."""
+
+    session: PageSession
+    caller: Caller
+    operations: Operations
+    arguments: Arguments
+
+    def text(self, name: str) -> str:
+        """A text argument."""
+        return self.arguments.texts[name]
+
+    def number(self, name: str) -> int:
+        """A number argument."""
+        return self.arguments.numbers[name]
+
+    def secret(self, name: str) -> Pin | None:
+        """A PIN or PUK; it is wiped when the call ends."""
+        return self.arguments.secrets[name]
+
+    def data(self, name: str) -> bytes:
+        """Bytes that a text argument holds in base64, wrapped or not.
+
+        Raises:
+            LibraryError: 5008.
+        """
+        try:
+            return lenient_base64(self.text(name).encode())
+        except binascii.Error:
+            raise LibraryError(LibraryCode.BASE64) from None
+
+    def certificate(self, name: str) -> bytes:
+        """A certificate, DER, that a text argument holds as this dialect hands it out.
+
+        Raises:
+            LibraryError: 5008; 5060, there is none.
+        """
+        der = self.data(name)
+        if not der:
+            raise LibraryError(LibraryCode.BAD_CERTIFICATE)
+        return der
+
+
+def error_code(call: Call) -> int:
+    """ATL_GetErrorCode, GetErrorCode: the code of the session's last library call, which stays as it is."""
+    return call.session.last_error
+
+
+def refused_file(call: Call) -> Answer:
+    """Every function that would read or write a file which the page names.
+
+    Raises:
+        LibraryError: 5906, always.
+    """
+    raise LibraryError(LibraryCode.ACCESS_DENIED)
+
+
+def table(*rows: tuple[str, str, Result, Function | None]) -> dict[str, Method]:
+    """A library's methods by name, numbered in order.
+
+    Args:
+        rows: name, arguments (each with the mark of its `Kind`, blanks between), result, function.
+    """
+    return {
+        name: Method(name, index, tuple(_parameter(word) for word in words.split()), result, function)
+        for index, (name, words, result, function) in enumerate(rows)
+    }
+
+
+def _parameter(word: str) -> Parameter:
+    return Parameter(word[1:], Kind(word[0]))
+
+
+def _secret(request: Request, name: str) -> Pin | None:
+    try:
+        return request.take_secret(name)
+    except ValueError:
+        raise LibraryError(LibraryCode.PIN_INVALID) from None
+
+
+def _wipe(secrets: dict[str, Pin | None]) -> None:
+    for pin in secrets.values():
+        if pin is not None:
+            pin.wipe()

@@ -1,0 +1,207 @@
+"""Sessions of pages: who may use which, for how long, and how many there can be.
+
+A session belongs to one origin; its id is a secret of that origin's pages. Its calls run one after another,
+and it can be released while one of them is running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from agent.dialects.servisign.codes import BUSY, UNKNOWN_SESSION, FrameworkError
+from agent.dialects.servisign.framing import Request
+from agent.dialects.servisign.handles import Handles
+
+ID_BYTES: Final = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how many.
+
+    Attributes:
+        session_idle_s: a session that no call has used for so many seconds is gone. Hospital pages open one
+            when they load and sign hours later; a session without a PIN is harmless and small.
+        pin_idle_s: a PIN that no call has used for so many seconds is wiped; the next signature asks for it
+            in this program's own window.
+        per_origin: sessions of one origin; another Echo ends the one that was longest unused.
+        in_all: sessions of all origins together; another Echo ends the longest unused one in which nothing
+            is open, and is refused as busy where there is none.
+        waiting: calls of one session that may wait for their turn.
+    """
+
+    session_idle_s: float = 8 * 3600
+    pin_idle_s: float = 600
+    per_origin: int = 32
+    in_all: int = 256
+    waiting: int = 16
+
+
+@dataclass(slots=True, eq=False)
+class PageSession:
+    """What one adapter object of a page (or, in tab mode 1, one browser) has opened.
+
+    Attributes:
+        last_error: what GetErrorCode answers: the code of the last library call, 0 after a good one.
+        tabs: tab mode 1: adapter objects that share the session.
+        closed: released or expired; whatever still runs must leave nothing behind.
+        loaded_certificate: DER, set by HCA_LoadCert.
+        last_crl: DER, the one the last CRL function was given.
+    """
+
+    origin: str
+    id: str
+    touched: float
+    last_error: int = 0
+    tabs: int = 1
+    waiting: int = 0
+    closed: bool = False
+    loaded_certificate: bytes = b""
+    last_crl: bytes = b""
+    handles: Handles = field(default_factory=Handles)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def unused(self) -> bool:
+        """Whether nothing is open in it and no call runs."""
+        return not self.waiting and not len(self.handles)
+
+    def clear_if_closed(self) -> None:
+        """After a call: a PIN that it kept when its page had already gone goes as well."""
+        if self.closed:
+            self.close()
+
+    def close(self) -> None:
+        """Forget everything, PINs first; safe to call twice."""
+        self.closed = True
+        self.handles.clear()
+        self.loaded_certificate = self.last_crl = b""
+
+
+class Sessions:
+    """All sessions, found by origin and id together: an id of somebody else finds nothing."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._sessions: dict[tuple[str, str], PageSession] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def open(self, origin: str, request: Request) -> PageSession:
+        """The session an Echo opens: a new one, or in tab mode 1 the one its browser has already.
+
+        Raises:
+            FrameworkError: 61010, there are too many.
+        """
+        self.expire()
+        if request.per_browser:
+            session = self._sessions.get((origin, _browser(request)))
+            if session is not None:
+                session.tabs += 1
+                return self._touch(session)
+            return self._add(origin, _browser(request))
+        return self._add(origin, secrets.token_urlsafe(ID_BYTES))
+
+    def find(self, origin: str, request: Request) -> PageSession:
+        """The session of a call.
+
+        In tab mode 1 the id is no secret, so a browser's session that has expired comes back empty.
+
+        Raises:
+            FrameworkError: 61012, none of this origin; 61010, too many.
+        """
+        self.expire()
+        if request.per_browser:
+            session = self._sessions.get((origin, _browser(request)))
+            return self._touch(session) if session else self._add(origin, _browser(request))
+        session = self._sessions.get((origin, request.session_id))
+        if session is None:
+            raise FrameworkError(UNKNOWN_SESSION)
+        return self._touch(session)
+
+    def release(self, origin: str, request: Request, *, force: bool) -> None:
+        """End a session, or in tab mode 1 one tab's part in it; what is not there is released already."""
+        session_id = _browser(request) if request.per_browser else request.session_id
+        session = self._sessions.get((origin, session_id))
+        if session is None:
+            return
+        session.tabs -= 1
+        if force or session.tabs <= 0:
+            self._remove(session)
+
+    @asynccontextmanager
+    async def turn(self, session: PageSession) -> AsyncIterator[None]:
+        """Wait until the session's earlier calls are done.
+
+        Raises:
+            FrameworkError: 61010, too many wait; 61012, the session ended meanwhile.
+        """
+        if session.waiting >= self._limits.waiting:
+            raise FrameworkError(BUSY)
+        session.waiting += 1
+        try:
+            async with session.lock:
+                if session.closed:
+                    raise FrameworkError(UNKNOWN_SESSION)
+                try:
+                    yield
+                finally:
+                    self._touch(session)
+                    session.clear_if_closed()
+        finally:
+            session.waiting -= 1
+
+    def expire(self) -> None:
+        """End what has been idle too long; wipe PINs, and what was read of cards, sooner."""
+        now = self._clock()
+        for session in tuple(self._sessions.values()):
+            idle = now - session.touched
+            if session.waiting:
+                continue
+            if idle > self._limits.session_idle_s:
+                self._remove(session)
+            elif idle > self._limits.pin_idle_s:
+                session.handles.forget()
+
+    def close(self) -> None:
+        """End all sessions."""
+        for session in tuple(self._sessions.values()):
+            self._remove(session)
+
+    def _add(self, origin: str, session_id: str) -> PageSession:
+        own = [session for session in self._sessions.values() if session.origin == origin]
+        if len(own) >= self._limits.per_origin:
+            idle = [session for session in own if not session.waiting]
+            if not idle:
+                raise FrameworkError(BUSY)
+            self._remove(min(idle, key=lambda session: session.touched))
+        elif len(self._sessions) >= self._limits.in_all:
+            # Any page may open sessions; only one whose person has allowed it has anything open in them.
+            unused = [session for session in self._sessions.values() if session.unused]
+            if not unused:
+                raise FrameworkError(BUSY)
+            self._remove(min(unused, key=lambda session: session.touched))
+        session = PageSession(origin, session_id, self._clock())
+        self._sessions[origin, session_id] = session
+        return session
+
+    def _touch(self, session: PageSession) -> PageSession:
+        session.touched = self._clock()
+        return session
+
+    def _remove(self, session: PageSession) -> None:
+        self._sessions.pop((session.origin, session.id), None)
+        session.close()
+
+
+def _browser(request: Request) -> str:
+    # The adapter sends the browser's name as the session id; its Echo may still have none.
+    return request.session_id or request.browser

@@ -1,0 +1,97 @@
+"""Signatures that say themselves which hash they were made with, and signatures on certificates."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from agent.dialects.servisign.certificates import reading
+from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from agent.dialects.servisign.methods import Call
+from signing.certificate import load, public_key
+from signing.hashes import Hash
+from signing.trust import check_period
+
+# RFC 8017 appendix C: …WithRSAEncryption.
+_SIGNATURE_OIDS: Final = {
+    Hash.SHA_1: "1.2.840.113549.1.1.5",
+    Hash.SHA_224: "1.2.840.113549.1.1.14",
+    Hash.SHA_256: "1.2.840.113549.1.1.11",
+    Hash.SHA_384: "1.2.840.113549.1.1.12",
+    Hash.SHA_512: "1.2.840.113549.1.1.13",
+}
+
+
+async def verify_by_certificate2(call: Call) -> None:
+    """ATL_VerifySignatureByCert2: the hash is the one the signature names."""
+    await verify(call, call.data("b64Data"), call.data("b64Sig"), call.certificate("b64Cert"))
+
+
+async def verify(call: Call, document: bytes, signature: bytes, certificate: bytes) -> None:
+    """Verify with the hash that the signature names; it is one of those this program knows, or invalid."""
+    await call.operations.verify(document, signature, certificate, named_hash(signature, certificate))
+
+
+def signature_algorithm(call: Call) -> str:
+    """ATL_CryptSignatureGetAlgorithm: the dotted OID of the RSA signature algorithm."""
+    return algorithm_oid(call.data("b64Sig"), call.certificate("b64Cert"))
+
+
+def algorithm_oid(signature: bytes, certificate: bytes) -> str:
+    """The dotted OID of the algorithm a signature was made with."""
+    return _SIGNATURE_OIDS[named_hash(signature, certificate)]
+
+
+def named_hash(signature: bytes, certificate: bytes) -> Hash:
+    """The hash in the signature's DigestInfo (RFC 8017 §9.2).
+
+    Raises:
+        LibraryError: 9052, the key opens no DigestInfo.
+        signing.errors.CertificateMalformedError: no certificate with an RSA key.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+
+    key = public_key(certificate)
+    try:
+        info = key.recover_data_from_signature(signature, PKCS1v15(), None)
+    except (InvalidSignature, ValueError):
+        raise LibraryError(LibraryCode.SIGNATURE_INVALID) from None
+    for algorithm in Hash:
+        digest = info[-algorithm.length :]
+        if len(digest) == algorithm.length and info == algorithm.digest_info(digest):
+            return algorithm
+    raise LibraryError(LibraryCode.SIGNATURE_INVALID)
+
+
+def verify_certificate(call: Call) -> None:
+    """ATL_VerifyCertSignature: does the key of `caCert` verify the signature on `cert`? Nothing else."""
+    check_issued(call.certificate("cert"), call.certificate("caCert"))
+
+
+def validate_certificate(call: Call) -> None:
+    """HCA_CertValidate: in time, and signed by the CA certificate given. Revocation is not looked at."""
+    certificate = call.certificate("bCert")
+    check_issued(certificate, call.certificate("bCACert"))
+    check_period(certificate, datetime.now(UTC))
+
+
+def check_issued(certificate: bytes, authority: bytes) -> None:
+    """Return if the authority's key made the signature on the certificate.
+
+    Raises:
+        LibraryError: 5016, it did not; 5060, one of them cannot be read.
+    """
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+
+    key = public_key(authority)
+    with reading(certificate):
+        found = load(certificate)
+        try:
+            padding, algorithm = found.signature_algorithm_parameters, found.signature_hash_algorithm
+            if algorithm is None or not isinstance(padding, PKCS1v15):
+                raise LibraryError(LibraryCode.NOT_SUPPORTED)
+            key.verify(found.signature, found.tbs_certificate_bytes, padding, algorithm)
+        except (InvalidSignature, UnsupportedAlgorithm):
+            raise LibraryError(LibraryCode.CERTIFICATE_SIGNATURE) from None

@@ -1,0 +1,93 @@
+"""PC/SC library: triple DES with keys that pages make. Old, and still what their vendor's sample does."""
+
+from __future__ import annotations
+
+import secrets
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+from agent.dialects.servisign import card
+from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from agent.dialects.servisign.handles import SecretKey
+from agent.dialects.servisign.keys import encoded
+from agent.dialects.servisign.methods import Call
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import Cipher
+    from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
+
+BLOCK: Final = 8
+SESSION_KEY_LENGTHS: Final = range(1, 65)
+
+
+class _Mechanism(IntEnum):
+    """PKCS#11 v2.40 §2.10; neither pads."""
+
+    DES3_ECB = 0x132
+    DES3_CBC = 0x133
+
+
+def generate_key(call: Call) -> str:
+    """ATL_GenerateSessionKey: that many random bytes.
+
+    Raises:
+        LibraryError: 9025, fewer than 1 or more than 64.
+    """
+    length = call.number("length")
+    if length not in SESSION_KEY_LENGTHS:
+        raise LibraryError(LibraryCode.KEY_SIZE)
+    return encoded(secrets.token_bytes(length))
+
+
+def encrypt(call: Call) -> str:
+    """ATL_SymEncryptionAlg.
+
+    Raises:
+        LibraryError: 9015, no whole number of blocks.
+    """
+    data, context = call.data("b64Data"), _cipher(call).encryptor()
+    if len(data) % BLOCK:
+        raise LibraryError(LibraryCode.DATA_LENGTH)
+    return encoded(context.update(data) + context.finalize())
+
+
+def decrypt(call: Call) -> str:
+    """ATL_SymDecryptionAlg.
+
+    Raises:
+        LibraryError: 9020, no whole number of blocks.
+    """
+    data, context = call.data("b64Cipher"), _cipher(call).decryptor()
+    if len(data) % BLOCK:
+        raise LibraryError(LibraryCode.ENCRYPTED_DATA_LENGTH)
+    return encoded(context.update(data) + context.finalize())
+
+
+def _cipher(call: Call) -> Cipher[CBC | ECB]:
+    from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+    from cryptography.hazmat.primitives.ciphers import Cipher
+    from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
+
+    card.session(call)
+    key = call.session.handles.get(call.number("ulSsKeyObject"), SecretKey)
+    if key.session != call.number("ulSessionHandle"):
+        raise LibraryError(LibraryCode.KEY_HANDLE)
+    mode: CBC | ECB
+    match call.number("ulAlgorithm"):
+        case _Mechanism.DES3_ECB:
+            mode = ECB()  # noqa: S305  (what the page asked for, with the page's own key and data)
+        case _Mechanism.DES3_CBC:
+            mode = CBC(_vector(call.text("hexIv")))
+        case _:
+            raise LibraryError(LibraryCode.MECHANISM)
+    return Cipher(TripleDES(key.octets), mode)
+
+
+def _vector(text: str) -> bytes:
+    try:
+        vector = bytes.fromhex(text)
+    except ValueError:
+        vector = b""
+    if len(vector) != BLOCK:
+        raise LibraryError(LibraryCode.MECHANISM_PARAMETER)
+    return vector

@@ -1,0 +1,35 @@
+"""Personal data as it may leave the person's own screen: logs, reports, audit."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_HIDDEN: Final = "*"
+_HIDDEN_CHARACTER: Final = "○"
+
+
+def mask_name(name: str) -> str:
+    """`王小明` becomes `王○明`, `王明` becomes `王○`, `TEST CARD` becomes `T*** C***`."""
+    name = name.strip()
+    if not name:
+        return ""
+    if name.isascii():
+        return " ".join(word[0] + _HIDDEN * (len(word) - 1) for word in name.split())
+    if len(name) <= 2:
+        return name[0] + _HIDDEN_CHARACTER * (len(name) - 1)
+    return name[0] + _HIDDEN_CHARACTER * (len(name) - 2) + name[-1]
+
+
+def mask_id(number: str) -> str:
+    """`BA00312361` becomes `BA003***61`; whatever is shorter than ten characters shows at most its first."""
+    number = number.strip()
+    if len(number) < 10:
+        return number[:1] + _HIDDEN * max(len(number) - 1, 0)
+    return number[:5] + _HIDDEN * (len(number) - 7) + number[-2:]
+
+
+def mask_card(serial: str) -> str:
+    """`000000335361` becomes `********5361`: enough to tell the cards of one person apart."""
+    serial = serial.strip()
+    shown = 4 if len(serial) >= 8 else 1 if len(serial) >= 2 else 0
+    return _HIDDEN * (len(serial) - shown) + serial[len(serial) - shown :]

@@ -1,0 +1,116 @@
+"""One WebSocket connection: its requests side by side, what it is told, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from agent.errors import AgentError, error_id
+from agent.native import jsonrpc, messages, methods
+from agent.operations import Caller
+
+log = logging.getLogger(__name__)
+
+FRAME_BYTES_MAX: Final = messages.DOCUMENT_BYTES_MAX * 4 // 3 + 128 * 1024
+"""A document in base64, and everything that stands beside it."""
+
+REQUESTS_MAX: Final = 8
+"""Requests of one connection at work at the same time."""
+
+HEARTBEAT_SECONDS: Final = 20.0
+_CLOSE_SECONDS: Final = 2.0
+_OUTBOX_MAX: Final = 64
+
+
+class Connection:
+    """A page or a local program.
+
+    Closing it cancels what it asked for. A card in the middle of an exchange is not torn from it: the
+    reader's own thread brings its transaction to its end.
+
+    Attributes:
+        caller: the page, or a local program with the per-user token.
+    """
+
+    def __init__(self, backend: methods.Backend, origin: str | None) -> None:
+        self.caller = Caller(origin, secrets.token_urlsafe(12))
+        self._backend = backend
+        self._socket = web.WebSocketResponse(
+            max_msg_size=FRAME_BYTES_MAX,
+            heartbeat=HEARTBEAT_SECONDS,
+            timeout=_CLOSE_SECONDS,
+            compress=False,
+            decode_text=False,
+        )
+        self._outbox: asyncio.Queue[bytes] = asyncio.Queue(_OUTBOX_MAX)
+        self._requests: set[asyncio.Task[None]] = set()
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Speak with the other side until either ends it.
+
+        Raises:
+            web.HTTPException: the request is no WebSocket upgrade (RFC 6455 §4.2.1).
+        """
+        await self._socket.prepare(request)
+        writer = asyncio.create_task(self._write())
+        try:
+            await self._read()
+        finally:
+            work = (*self._requests, writer)
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+        return self._socket
+
+    async def close(self) -> None:
+        """Say that this program stops."""
+        await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"agent.stopped")
+
+    def tell(self, frames: Iterable[bytes]) -> None:
+        """Send notifications; a side that does not read loses them, and can ask instead."""
+        with suppress(asyncio.QueueFull):
+            for frame in frames:
+                self._outbox.put_nowait(frame)
+
+    async def _read(self) -> None:
+        async for message in self._socket:
+            if message.type is WSMsgType.TEXT:
+                await self._take(message.data)
+            elif message.type is WSMsgType.BINARY:
+                await self._outbox.put(jsonrpc.error_response(None, AgentError("request.binary")))
+
+    async def _take(self, frame: bytes) -> None:
+        try:
+            request = jsonrpc.read(frame)
+        except AgentError as error:
+            await self._outbox.put(jsonrpc.error_response(None, error))
+            return
+        if len(self._requests) >= REQUESTS_MAX:
+            await self._outbox.put(jsonrpc.error_response(request.id, AgentError("busy")))
+            return
+        task = asyncio.create_task(self._answer(request, len(frame)))
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
+
+    async def _answer(self, request: jsonrpc.Request, size: int) -> None:
+        try:
+            result = await methods.answer(self._backend, self.caller, request, size)
+            reply = jsonrpc.response(request.id, result)
+        except Exception as error:
+            if error_id(error) == "internal":
+                log.exception("%s failed", request.method)
+            reply = jsonrpc.error_response(request.id, error)
+        await self._outbox.put(reply)
+
+    async def _write(self) -> None:
+        while True:
+            frame = await self._outbox.get()
+            # Once the other side is gone, what is left is thrown away, so that nobody waits for room.
+            with suppress(ConnectionError):
+                await self._socket.send_str(frame.decode("utf-8"))

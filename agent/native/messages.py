@@ -1,0 +1,309 @@
+"""The messages of the native API: what each method takes and gives, and what is told without being asked.
+
+These types are the schema: `agent.native.schema` publishes them, msgspec decodes into them and refuses
+whatever is not in them. Names are camelCase on the wire; bytes are base64 (RFC 4648 §4), times ISO 8601, UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+API = 1
+"""The version of everything in this file; it grows when a page written for the one before would break."""
+
+DOCUMENT_BYTES_MAX = 32 * 1024 * 1024
+
+Index = Annotated[int, Meta(ge=0, le=4)]
+Certificate = Annotated[bytes, Meta(max_length=64 * 1024, description="DER, base64")]
+Block = Annotated[bytes, Meta(min_length=1, max_length=1024, description="one RSA block, base64")]
+Digest = Annotated[bytes, Meta(min_length=20, max_length=64, description="base64")]
+Document = Annotated[bytes, Meta(max_length=DOCUMENT_BYTES_MAX, description="base64")]
+ReaderName = Annotated[str, Meta(min_length=1, max_length=256)]
+HashName = Literal["SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512"]
+KeyName = Literal["signature", "encryption"]
+Format = Literal["pkcs1"]
+KindName = Literal["hpc", "hop", "hop-secondary", "nhi", "citizen", "pkcs15"]
+ReaderState = Literal["empty", "card", "mute", "busy", "unavailable"]
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What all messages have in common: immutable, camelCase, nothing unnamed taken."""
+
+
+class Text(Message, frozen=True):
+    """One sentence or word in both languages."""
+
+    zh: str
+    en: str
+
+
+class Nothing(Message, frozen=True):
+    """The parameters of a method that takes none."""
+
+
+class AtReader(Message, frozen=True):
+    """The parameters of a method that may name its reader.
+
+    Attributes:
+        reader: left out where there is one card, or the person is to choose.
+    """
+
+    reader: ReaderName | UnsetType = UNSET
+
+
+class Hello(Message, frozen=True):
+    """What answers.
+
+    Attributes:
+        agent: the program's name.
+        version: the program's version.
+        api: the version of this API.
+        capabilities: the methods it knows.
+        simulated: whether any of its readers is a simulated one.
+    """
+
+    agent: str
+    version: str
+    api: int
+    capabilities: tuple[str, ...]
+    simulated: bool
+
+
+class Reader(Message, frozen=True):
+    """A reader and what is in it."""
+
+    name: str
+    state: ReaderState
+    pin_pad: bool
+    virtual: bool
+
+
+class Readers(Message, frozen=True):
+    """All readers."""
+
+    readers: tuple[Reader, ...]
+
+
+class PersonnelHolder(Message, frozen=True, tag_field="holderType", tag="personnel"):
+    """The holder of a personnel card; dates are 7-digit ROC text, as on the card."""
+
+    name: str
+    english_name: str
+    sex: str
+    birth: str
+    id_number: str
+    category: str
+    category_text: str
+
+
+class InstitutionHolder(Message, frozen=True, tag_field="holderType", tag="institution"):
+    """The holder of an institution card."""
+
+    code: str
+    name: str
+    card_sequence: str
+    kind: str
+    type: str
+    address: str
+    telephone: str
+    owner: str
+
+
+class InsuredHolder(Message, frozen=True, tag_field="holderType", tag="insured"):
+    """The holder of an NHI card."""
+
+    name: str
+    id_number: str
+    birth: str
+    sex: str
+
+
+class CitizenHolder(Message, frozen=True, tag_field="holderType", tag="citizen"):
+    """The holder of a card that says only what its certificate says."""
+
+    name: str
+
+
+Holder = PersonnelHolder | InstitutionHolder | InsuredHolder | CitizenHolder
+
+
+class CardInfo(Message, frozen=True):
+    """HCA card information; dates are 7-digit ROC text, as on the card."""
+
+    generates_keys: bool
+    issued: str
+    valid_from: str
+    valid_to: str
+    activated: bool
+    terminated: bool
+
+
+class Pin(Message, frozen=True):
+    """How the PIN stands, read without spending a try.
+
+    Attributes:
+        tries_left: null where the card does not say.
+    """
+
+    tries_left: int | None
+    locked: bool
+    min_length: int
+    max_length: int
+
+
+class Card(Message, frozen=True):
+    """A card, without its certificates.
+
+    Attributes:
+        version: "1" or "2" for HCA cards, else empty.
+        serial: the card's own number.
+        issued: ROC date, NHI cards.
+    """
+
+    reader: str
+    kind: KindName
+    kind_text: Text
+    version: str
+    serial: str
+    simulated: bool
+    holder: Holder | None
+    info: CardInfo | None
+    issued: str
+    pin: Pin | None
+
+
+class CardCertificate(Message, frozen=True):
+    """A certificate on the card; the parsed members are absent where it cannot be parsed."""
+
+    index: Index
+    use: Literal["ca", "signature", "encryption", "intermediate", "root"]
+    certificate: bytes
+    subject: str | UnsetType = UNSET
+    issuer: str | UnsetType = UNSET
+    serial_number: str | UnsetType = UNSET
+    not_before: datetime | UnsetType = UNSET
+    not_after: datetime | UnsetType = UNSET
+
+
+class Certificates(Message, frozen=True):
+    """All certificates on a card."""
+
+    certificates: tuple[CardCertificate, ...]
+
+
+class Authenticate(AtReader, frozen=True, kw_only=True):
+    """Log in: sign this nonce and the origin that the browser reports.
+
+    Attributes:
+        nonce: base64 of at least 32 random bytes that the portal's server chose for this session.
+    """
+
+    nonce: str
+
+
+class LoginToken(Message, frozen=True):
+    """A web-eid:1.0 authentication token."""
+
+    unverified_certificate: bytes
+    algorithm: str
+    signature: bytes
+    format: str
+    app_version: str
+
+
+class Sign(AtReader, frozen=True):
+    """Sign a document, or (listed origins only) a digest: exactly one of the two."""
+
+    document: Document | UnsetType = UNSET
+    digest: Digest | UnsetType = UNSET
+    hash: HashName = "SHA-256"
+    format: Format = "pkcs1"
+    key: KeyName = "signature"
+
+
+class Signature(Message, frozen=True):
+    """A signature and the certificate that checks it."""
+
+    signature: bytes
+    certificate: bytes
+    format: Format
+    hash: HashName
+
+
+class Verify(Message, frozen=True):
+    """Check a signature over a document; no card is needed."""
+
+    document: Document
+    signature: Block
+    certificate: Certificate
+    hash: HashName = "SHA-256"
+
+
+class Verdict(Message, frozen=True):
+    """Whether a signature is the certificate's over the document; trust in the certificate is another matter.
+
+    Attributes:
+        error: why not.
+    """
+
+    valid: bool
+    error: ErrorData | UnsetType = UNSET
+
+
+class Encrypt(AtReader, frozen=True, kw_only=True):
+    """Encrypt for a certificate, or for the one in the reader.
+
+    Attributes:
+        certificate: left out to use the encryption certificate of the card.
+    """
+
+    data: Block
+    certificate: Certificate | UnsetType = UNSET
+
+
+class Cipher(Message, frozen=True):
+    """What `encrypt` gives."""
+
+    cipher: bytes
+
+
+class Decrypt(AtReader, frozen=True, kw_only=True):
+    """Decrypt with the card's encryption key."""
+
+    cipher: Block
+
+
+class Plain(Message, frozen=True):
+    """What `decrypt` gives."""
+
+    data: bytes
+
+
+class ErrorData(Message, frozen=True):
+    """The `data` of an error (JSON-RPC 2.0 §5.1).
+
+    Attributes:
+        id: stable; what a program compares.
+        next_zh: what to do next.
+        next_en: the same in English.
+        tries_left: PIN errors, where the card said so.
+        retry_after: seconds, where waiting helps.
+    """
+
+    id: str
+    zh: str
+    en: str
+    next_zh: str
+    next_en: str
+    tries_left: int | UnsetType = UNSET
+    retry_after: int | UnsetType = UNSET
+
+
+class CardChanged(Message, frozen=True):
+    """A card came, went or changed its state; `reader` is the reader as it is now."""
+
+    reader: Reader

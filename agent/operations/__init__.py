@@ -1,0 +1,33 @@
+"""The few operations that every dialect says in its own way: read, log in, sign, decrypt.
+
+An operation never knows which dialect asked. Each follows one path: consent, then the card read and closed,
+then the PIN asked with no transaction open, then a new transaction that checks the card again, verifies,
+works, and drops the PIN state.
+"""
+
+from __future__ import annotations
+
+from agent.operations.operations import Operations, open_operations
+from agent.operations.views import (
+    KIND_WORDS,
+    Caller,
+    CardView,
+    ReaderCondition,
+    ReaderView,
+    Selected,
+    SignResult,
+)
+from agent.sessions import KeptPin
+
+__all__ = [
+    "KIND_WORDS",
+    "Caller",
+    "CardView",
+    "KeptPin",
+    "Operations",
+    "ReaderCondition",
+    "ReaderView",
+    "Selected",
+    "SignResult",
+    "open_operations",
+]

@@ -1,0 +1,274 @@
+"""What every dialect can ask for, whatever its own words for it are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Self
+
+from agent.answers import Answers
+from agent.audit import AuditLog
+from agent.config import Config
+from agent.consents import Consents
+from agent.errors import AgentError
+from agent.interaction import Interaction, Verb
+from agent.operations import visits
+from agent.operations.desk import Desk, Wish
+from agent.operations.views import Caller, CardView, ReaderView, Selected, SignResult
+from agent.paths import Paths
+from agent.sessions import KeptPin
+from hca_card.model import Card, CardCertificate, CardKind, KeyUse, PinStatus
+from hca_card.pin import Pin
+from pcsc.connection import Transaction
+from pcsc.service import Service
+from signing.cipher import decrypt, encrypt
+from signing.errors import HashUnsupportedError
+from signing.guard import check_document
+from signing.hashes import Hash
+from signing.login import LoginToken, create_token
+from signing.origin import check_nonce, check_origin
+from signing.pkcs1 import CERTIFICATE_INDEX, sign_digest
+from signing.verify import verify
+
+
+def open_operations(service: Service, interaction: Interaction, config: Config, paths: Paths) -> Operations:
+    """Operations with the answers and the audit log of the agent's folder; use as `async with`.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    paths.make()
+    consents = Consents(interaction, Answers(paths.answers), config)
+    return Operations(service, interaction, consents, AuditLog(paths.audit, config.audit), config)
+
+
+class Operations:
+    """What pages and programs can ask of the card.
+
+    Every method is awaited on one event loop and may raise, besides what it names: AgentError (origin and
+    consent ids, interaction.unavailable, busy, card.timeout, card.ambiguous, request.cancelled),
+    `pcsc.errors.PcscError`, `hca_card.errors.CardError`, `pcsc.status.StatusError`.
+
+    Args:
+        service: PC/SC.
+        interaction: how the person is asked.
+        consents: who may do what.
+        audit: where it is written down.
+        config: limits, and the origins allowed plain http.
+    """
+
+    def __init__(
+        self, service: Service, interaction: Interaction, consents: Consents, audit: AuditLog, config: Config
+    ) -> None:
+        self._desk = Desk(service, interaction, consents, audit, config)
+        self._http_allowed = config.origins.allow
+
+    async def start(self) -> None:
+        """Begin to watch the readers."""
+        self._desk.readers.start()
+
+    async def close(self) -> None:
+        """Forget every PIN, stop watching, end the readers' threads."""
+        await self._desk.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_details: object) -> None:
+        await self.close()
+
+    def on_change(self, callback: Callable[[tuple[ReaderView, ...]], None]) -> Callable[[], None]:
+        """Call `callback` on the event loop at each change of readers and cards; the result ends that."""
+        return self._desk.readers.listen(callback)
+
+    def allowed(self, caller: Caller, verb: Verb) -> bool:
+        """Whether `caller` may do `verb` now without anybody being asked: who is told of changes."""
+        return self._desk.consents.allowed(caller.origin, verb)
+
+    async def readers(self, caller: Caller) -> tuple[ReaderView, ...]:
+        """All readers; no command is sent to any card."""
+        async with self._desk.asked(caller, Verb.READ) as trail:
+            trail.quiet = True
+            return await self._desk.readers.look()
+
+    async def card(self, caller: Caller, reader: str | None = None) -> CardView:
+        """The card's own data; works for terminated and unopened cards too."""
+        async with self._desk.asked(caller, Verb.READ) as trail:
+            read = await self._desk.visit(caller, reader, visits.read)
+            facts = await self._desk.note(trail, read.seen)
+            return CardView(read.seen.reader, read.metadata, facts.simulated, read.seen.pin)
+
+    async def certificates(self, caller: Caller, reader: str | None = None) -> tuple[CardCertificate, ...]:
+        """All certificates on the card."""
+
+        def job(transaction: Transaction) -> tuple[str, tuple[CardCertificate, ...]]:
+            card = visits.open_card(transaction)
+            return card.serial, card.certificates()
+
+        async with self._desk.asked(caller, Verb.READ) as trail:
+            trail.serial, found = await self._desk.visit(caller, reader, job)
+            return found
+
+    async def certificate(self, caller: Caller, index: int, reader: str | None = None) -> CardCertificate:
+        """One certificate, by its HCA number 0 to 4."""
+
+        def job(transaction: Transaction) -> tuple[str, CardCertificate]:
+            card = visits.open_card(transaction)
+            return card.serial, card.certificate(index)
+
+        async with self._desk.asked(caller, Verb.READ) as trail:
+            trail.serial, found = await self._desk.visit(caller, reader, job)
+            return found
+
+    async def pin_status(self, caller: Caller, reader: str | None = None) -> PinStatus:
+        """Tries left and lengths; no try is spent."""
+
+        def job(transaction: Transaction) -> tuple[str, PinStatus]:
+            card = visits.open_card(transaction)
+            return card.serial, card.pin_status()
+
+        async with self._desk.asked(caller, Verb.READ) as trail:
+            trail.serial, status = await self._desk.visit(caller, reader, job)
+            return status
+
+    async def choose(
+        self, caller: Caller, kinds: Collection[CardKind] | None = None, reader: str | None = None
+    ) -> Selected:
+        """The card that a session will work with, of one of `kinds` when given.
+
+        Raises:
+            AgentError: card.wrong_kind.
+        """
+        async with self._desk.asked(caller, Verb.READ) as trail:
+            suits = None if kinds is None else lambda seen: seen.kind in kinds
+            seen = await self._desk.visit(caller, reader, visits.look, suits)
+            await self._desk.note(trail, seen)
+            if kinds is not None and seen.kind not in kinds:
+                raise AgentError("card.wrong_kind")
+            return Selected(seen.reader, seen.serial, seen.event_counter, seen.kind, seen.atr)
+
+    async def authenticate(
+        self, caller: Caller, nonce: str, *, origin: str, reader: str | None = None
+    ) -> LoginToken:
+        """A web-eid:1.0 token for `origin` and the portal's `nonce`.
+
+        Args:
+            caller: who asks; a page can only log in to itself.
+            nonce: base64 of at least 32 bytes, 44 to 128 characters.
+            origin: where the login is to hold; for a page from its Origin header.
+            reader: the reader's name.
+        """
+        if caller.origin is not None and caller.origin != origin:
+            raise AgentError("origin.refused")
+        plain_http = origin in self._http_allowed
+        check_origin(origin, allow_loopback_http=plain_http)
+        check_nonce(nonce)
+
+        def action(card: Card, certificate: bytes) -> LoginToken:
+            return create_token(card, certificate, origin, nonce, allow_loopback_http=plain_http)
+
+        return (await self._desk.with_pin(Wish(caller, Verb.LOGIN, KeyUse.SIGNATURE, reader), action))[1]
+
+    async def sign(
+        self,
+        caller: Caller,
+        hash: Hash,  # noqa: A002  (the protocol's own word)
+        *,
+        document: bytes | None = None,
+        digest: bytes | None = None,
+        use: KeyUse = KeyUse.SIGNATURE,
+        reader: str | None = None,
+        kept: KeptPin | None = None,
+        allow_sha1: bool = False,
+    ) -> SignResult:
+        """A PKCS#1 v1.5 signature over a document, or over a bare digest where that is allowed.
+
+        Args:
+            caller: who asks.
+            hash: the hash of the signature.
+            document: what is signed; or else
+            digest: its digest, for origins that are listed for it and the person's own commands.
+            use: which key.
+            reader: the reader's name; with `kept` its reader is the one.
+            kept: the session's PIN; None asks the person.
+            allow_sha1: the caller speaks for an old portal that can verify nothing better.
+
+        Raises:
+            AgentError: digest.refused; pin.*.
+            signing.errors.SigningError: document.refused, hash.unsupported, signature.invalid.
+            ValueError: not exactly one of document and digest.
+        """
+        if hash is Hash.SHA_1 and not allow_sha1:
+            raise HashUnsupportedError
+        settled = await self._digest(caller, hash, document, digest)
+
+        def action(card: Card, certificate: bytes) -> bytes:
+            return sign_digest(card, settled, hash, use, certificate=certificate, allow_sha1=allow_sha1)
+
+        seen, signature = await self._desk.with_pin(Wish(caller, Verb.SIGN, use, reader, kept), action)
+        return SignResult(signature, seen.certificate, hash)
+
+    async def _digest(
+        self, caller: Caller, algorithm: Hash, document: bytes | None, digest: bytes | None
+    ) -> bytes:
+        """What is to be signed, refused now rather than after the person was asked."""
+        if document is not None and digest is None:
+            check_document(document)
+            return await asyncio.to_thread(algorithm.digest, document)
+        if document is not None or digest is None:
+            raise ValueError("either a document or a digest is signed")
+        if not self._desk.consents.digest_allowed(caller.origin):
+            raise AgentError("digest.refused")
+        algorithm.digest_info(digest)
+        return digest
+
+    async def decrypt(
+        self, caller: Caller, cipher: bytes, *, reader: str | None = None, kept: KeptPin | None = None
+    ) -> bytes:
+        """The plain text of one RSA PKCS#1 v1.5 block.
+
+        Raises:
+            signing.errors.CipherInvalidError: it was not made for this card.
+        """
+
+        def action(card: Card, _certificate: bytes) -> bytes:
+            return decrypt(card, cipher)
+
+        wish = Wish(caller, Verb.DECRYPT, KeyUse.ENCRYPTION, reader, kept)
+        return (await self._desk.with_pin(wish, action))[1]
+
+    async def encrypt(
+        self, caller: Caller, data: bytes, *, certificate: bytes | None = None, reader: str | None = None
+    ) -> bytes:
+        """`data` encrypted to `certificate`, or to the card's own encryption certificate when None.
+
+        Raises:
+            signing.errors.DataTooLongError: it does not fit one block.
+        """
+        if certificate is None:
+            index = CERTIFICATE_INDEX[KeyUse.ENCRYPTION]
+            certificate = (await self.certificate(caller, index, reader)).der
+        return await asyncio.to_thread(encrypt, certificate, data)
+
+    async def verify(self, document: bytes, signature: bytes, certificate: bytes, hash: Hash) -> None:  # noqa: A002
+        """Return if the signature is the certificate's over the document; needs neither card nor consent.
+
+        Raises:
+            signing.errors.SigningError: signature.invalid, certificate.malformed.
+        """
+        await asyncio.to_thread(verify, certificate, document, signature, hash)
+
+    async def keep_pin(self, caller: Caller, pin: Pin, *, reader: str | None = None) -> KeptPin:
+        """Verify a PIN that a page collected, once, and keep it for the session.
+
+        Args:
+            caller: who asks.
+            pin: copied; the caller wipes its own.
+            reader: the reader's name.
+
+        Raises:
+            PinLastTryError: only one try is left, and a page cannot give the extra yes; nothing was sent.
+            hca_card.errors.PinError: one try spent at most; nothing is kept.
+        """
+        return await self._desk.keep_pin(caller, pin, reader)

@@ -1,0 +1,189 @@
+"""The readers as they stand, and word of every change; never a command to a card."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from agent.errors import AgentError
+from agent.operations.views import ReaderCondition, ReaderView
+from pcsc.context import ReaderState
+from pcsc.errors import CardMuteError, NoCardError, NoReaderError, ReaderBusyError, ReaderUnavailableError
+from pcsc.service import Service
+from pcsc.watcher import ReaderWatcher
+
+log = logging.getLogger(__name__)
+
+Listener = Callable[[tuple[ReaderView, ...]], None]
+
+_LOOK_SECONDS: Final = 10.0
+
+# No card anybody holds in a hand: Windows shows these as readers with a card that never leaves.
+_BUILT_IN: Final = ("windows hello", "microsoft virtual smart card", "microsoft iris", "microsoft uicc")
+_VIRTUAL: Final = (*_BUILT_IN, "virtual", "vpcd", "simulat")
+
+
+def is_virtual(name: str) -> bool:
+    """Whether a reader's name says that it is no device: Windows Hello, vpcd, a simulator."""
+    return any(word in name.casefold() for word in _VIRTUAL)
+
+
+def _is_built_in(name: str) -> bool:
+    return any(word in name.casefold() for word in _BUILT_IN)
+
+
+class Readers:
+    """The readers of one PC/SC service.
+
+    Args:
+        service: PC/SC.
+        on_change: called on the event loop with the raw states at each change, before any listener.
+    """
+
+    def __init__(self, service: Service, on_change: Callable[[Sequence[ReaderState]], None]) -> None:
+        self._service = service
+        self._on_change = on_change
+        self._listeners: list[Listener] = []
+        self._pin_pads: set[str] = set()
+        self._last: tuple[ReaderView, ...] | None = None
+        self._watcher: ReaderWatcher | None = None
+        # Its own thread: a smart card service that hangs must not take the event loop's threads with it.
+        self._thread = ThreadPoolExecutor(1, "readers")
+
+    def start(self) -> None:
+        """Begin to watch; called on the event loop that listeners are to be called on."""
+        loop = asyncio.get_running_loop()
+
+        def changed(states: Sequence[ReaderState]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._changed, tuple(states))
+
+        self._watcher = ReaderWatcher(self._service, changed)
+        self._watcher.start()
+
+    async def close(self) -> None:
+        """Stop watching."""
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            await asyncio.to_thread(watcher.stop)
+        self._listeners.clear()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` at each change; what is returned ends that."""
+        self._listeners.append(listener)
+
+        def stop() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return stop
+
+    def note_pin_pad(self, reader: str) -> None:
+        """A card was reached through this reader, and the reader has a key pad."""
+        self._pin_pads.add(reader)
+
+    async def look(self) -> tuple[ReaderView, ...]:
+        """All readers now.
+
+        Raises:
+            ServiceUnavailableError: the smart card service is not running.
+            AgentError: card.timeout: it does not answer.
+        """
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                states = await asyncio.get_running_loop().run_in_executor(self._thread, self._look)
+        except TimeoutError:
+            raise AgentError("card.timeout") from None
+        return self._views(states)
+
+    def _look(self) -> list[ReaderState]:
+        with self._service.context() as context:
+            return context.look()
+
+    def _changed(self, states: tuple[ReaderState, ...]) -> None:
+        self._on_change(states)
+        views = self._views(states)
+        if views == self._last:
+            # Only that some program connected or let go: nothing that a person would see.
+            return
+        self._last = views
+        for listener in tuple(self._listeners):
+            try:
+                listener(views)
+            except Exception:
+                log.exception("a listener failed on a change of the readers")
+
+    def _views(self, states: Sequence[ReaderState]) -> tuple[ReaderView, ...]:
+        return tuple(
+            ReaderView(
+                name=state.name,
+                condition=_condition(state),
+                pin_pad=state.name in self._pin_pads,
+                virtual=is_virtual(state.name),
+                atr=state.atr,
+                event_counter=state.event_counter,
+            )
+            for state in states
+        )
+
+
+def _condition(state: ReaderState) -> ReaderCondition:
+    if state.unavailable:
+        return ReaderCondition.UNAVAILABLE
+    if not state.present:
+        return ReaderCondition.EMPTY
+    if state.mute:
+        return ReaderCondition.MUTE
+    return ReaderCondition.BUSY if state.exclusive else ReaderCondition.CARD
+
+
+def named(views: Sequence[ReaderView], name: str) -> ReaderView:
+    """The reader of that name, with a card that can be asked.
+
+    Raises:
+        ReaderUnavailableError, NoCardError, CardMuteError, ReaderBusyError: it has none.
+    """
+    for view in views:
+        if view.name == name:
+            _require_card(view)
+            return view
+    raise ReaderUnavailableError(reader=name)
+
+
+def candidates(views: Sequence[ReaderView]) -> tuple[ReaderView, ...]:
+    """The readers whose card may be meant when nobody named one: real before virtual, Windows' own last.
+
+    Raises:
+        NoReaderError, NoCardError, CardMuteError, ReaderBusyError: there is none.
+    """
+    considered = [view for view in views if not _is_built_in(view.name)] or list(views)
+    if not considered:
+        raise NoReaderError
+    with_card = [view for view in considered if view.condition is ReaderCondition.CARD]
+    if not with_card:
+        order = (
+            ReaderCondition.BUSY,
+            ReaderCondition.MUTE,
+            ReaderCondition.EMPTY,
+            ReaderCondition.UNAVAILABLE,
+        )
+        _require_card(min(considered, key=lambda view: order.index(view.condition)))
+    return tuple([view for view in with_card if not view.virtual] or with_card)
+
+
+def _require_card(view: ReaderView) -> None:
+    match view.condition:
+        case ReaderCondition.CARD:
+            return
+        case ReaderCondition.MUTE:
+            raise CardMuteError(reader=view.name)
+        case ReaderCondition.BUSY:
+            raise ReaderBusyError(reader=view.name)
+        case ReaderCondition.EMPTY:
+            raise NoCardError(reader=view.name)
+        case ReaderCondition.UNAVAILABLE:
+            raise ReaderUnavailableError(reader=view.name)

@@ -1,0 +1,85 @@
+"""What becomes of each request, written to the audit log: once, masked, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from agent.audit import OK, AuditLog, AuditRow, Repeats, now
+from agent.errors import error_id
+from agent.interaction import Verb
+from agent.masking import mask_card
+from agent.operations.choosing import Facts
+from agent.operations.visits import Seen
+
+_REPEAT_SECONDS: Final = 600.0
+_NEW_ROWS_MAX: Final = 64
+
+
+@dataclass(slots=True)
+class Trail:
+    """One request under way.
+
+    Attributes:
+        serial: the card's number, once known.
+        certificate: its certificate's number, once known.
+        simulated: whether the card is a simulated one.
+        quiet: success is not worth a row.
+    """
+
+    serial: str = ""
+    certificate: str = ""
+    simulated: bool = False
+    quiet: bool = False
+
+    def note(self, seen: Seen, facts: Facts) -> None:
+        """Which card it turned out to be."""
+        self.serial, self.certificate, self.simulated = seen.serial, facts.certificate_serial, facts.simulated
+
+
+class Trails:
+    """The audit log as operations use it.
+
+    Everything that used a key or a PIN has its row. Reading and being refused can be repeated by a page as
+    often as it likes, so equal rows of these are written once in ten minutes, and only so many in all.
+    """
+
+    def __init__(self, audit: AuditLog) -> None:
+        self._audit = audit
+        self._repeats = Repeats(_REPEAT_SECONDS, _NEW_ROWS_MAX)
+
+    @contextmanager
+    def begin(self, origin: str | None, verb: Verb) -> Iterator[Trail]:
+        """The body does the work; its success or error becomes a row."""
+        trail, result = Trail(), OK
+        try:
+            yield trail
+        except Exception as error:
+            result = error_id(error)
+            raise
+        except BaseException:
+            result = "request.cancelled"
+            raise
+        finally:
+            if not (trail.quiet and result == OK):
+                self._write(origin, verb, trail, result)
+
+    def _write(self, origin: str | None, verb: Verb, trail: Trail, result: str) -> None:
+        card = mask_card(trail.serial)
+        repeatable = verb is Verb.READ or not trail.serial
+        if repeatable and self._repeats.is_repeat(origin, verb, card, result):
+            return
+        # On the event loop on purpose: a short append, and an operation cancelled here still leaves its row.
+        self._audit.record(
+            AuditRow(
+                time=now(),
+                origin=origin,
+                verb=verb,
+                card=card,
+                certificate=trail.certificate,
+                result=result,
+                simulated=trail.simulated,
+            )
+        )

@@ -1,0 +1,101 @@
+"""What operations are asked by and answer with: plain frozen messages, the same for every dialect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from hca_card.model import CardKind, Metadata, PinStatus
+from signing.hashes import Hash
+
+KIND_WORDS: Final[dict[CardKind, tuple[str, str]]] = {
+    CardKind.PERSONNEL: ("醫事人員卡", "HCA personnel card"),
+    CardKind.INSTITUTION: ("醫事機構卡", "HCA institution card"),
+    CardKind.INSTITUTION_SECONDARY: ("醫事機構卡附卡", "HCA institution secondary card"),
+    CardKind.NHI: ("健保卡", "NHI card"),
+    CardKind.CITIZEN: ("自然人憑證", "citizen certificate card"),
+    CardKind.PKCS15: ("PKCS#15 卡片", "PKCS#15 card"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        origin: the page's origin; None is this person's own command line or a local program with the token.
+        session: the caller's session within that origin; any text, never trusted to be secret.
+    """
+
+    origin: str | None
+    session: str = ""
+
+
+class ReaderCondition(StrEnum):
+    """What a reader says without being sent a command."""
+
+    EMPTY = "empty"
+    CARD = "card"
+    MUTE = "mute"
+    BUSY = "busy"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderView:
+    """One reader.
+
+    Attributes:
+        pin_pad: whether it has a key pad of its own for the PIN; known only while a card is in it.
+        virtual: no real reader: in this program, Windows Hello, a driver for simulated cards.
+        atr: of the card in it, else empty.
+        event_counter: counts cards put in and taken out.
+    """
+
+    name: str
+    condition: ReaderCondition
+    pin_pad: bool
+    virtual: bool
+    atr: bytes
+    event_counter: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardView:
+    """A card as far as it can be read without its PIN.
+
+    Attributes:
+        pin: None for a card without a PIN that this program can use (NHI cards).
+        simulated: made by the simulator; never to be taken for a real card.
+    """
+
+    reader: str
+    metadata: Metadata
+    simulated: bool
+    pin: PinStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The card that a session of an old dialect works with from then on."""
+
+    reader: str
+    serial: str
+    event_counter: int
+    kind: CardKind
+    atr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignResult:
+    """A signature and what it takes to verify it.
+
+    Attributes:
+        signature: PKCS#1 v1.5, big-endian, as long as the modulus.
+        certificate: DER of the certificate whose key signed.
+    """
+
+    signature: bytes
+    certificate: bytes
+    hash: Hash

@@ -1,0 +1,165 @@
+"""Who may ask, as two pure functions: `admit` before a body is read, `authorise` before anything is done.
+
+Neither knows a socket, a window, a file or the clock; what they need is given to them, so that one table of
+hostile rows can test each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from agent.config import Origins
+from agent.interaction import Verb
+from agent.origins import is_loopback_host, is_origin, is_plain_http, loopback_origins
+
+PUBLIC_PATHS: Final = frozenset(("/", "/popupForm", "/status"))
+_METHODS: Final = frozenset(("GET", "POST", "OPTIONS"))
+
+
+class Door(StrEnum):
+    """Through which door a request comes in, which says what else it must show."""
+
+    PUBLIC = "public"
+    """Only what anybody may see: the answer holds nothing about the person."""
+
+    PAGE = "page"
+    """A page of the web, known by its origin; `authorise` decides verb by verb."""
+
+    OWN_PAGE = "own-page"
+    """A page this agent served: it must show its one-use page token."""
+
+    LOCAL_PROGRAM = "local-program"
+    """No page: it must show the per-user token."""
+
+    REFUSED = "refused"
+    """403 and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What `admit` decided.
+
+    Attributes:
+        origin: the page's origin behind `PAGE` and `OWN_PAGE`, else None.
+    """
+
+    door: Door
+    origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """The socket that a request arrived at.
+
+    Attributes:
+        port: its TCP port.
+        tls: whether it speaks TLS.
+        static: paths of our own static files, for example `/agent.js`.
+        own_ports: all our ports as (port, tls), for telling our own pages from others.
+    """
+
+    port: int
+    tls: bool
+    static: frozenset[str] = frozenset()
+    own_ports: frozenset[tuple[int, bool]] = frozenset()
+
+
+_REFUSED: Final = Admission(Door.REFUSED)
+_PUBLIC: Final = Admission(Door.PUBLIC)
+
+
+def admit(
+    origin: str | None, host: str | None, method: str, path: str, *, listener: Listener, origins: Origins
+) -> Admission:
+    """Decide on a request or WebSocket upgrade by its head alone.
+
+    Args:
+        origin: the Origin header as it came; None only where there was none. Of several, pass them joined
+            with ", ": that is no origin.
+        host: the Host header, likewise.
+        method: the HTTP method.
+        path: the path without its query, not decoded.
+        listener: where the request arrived.
+        origins: the configured lists.
+
+    Returns:
+        Where it may go; `authorise` is still to be asked about a page's verbs.
+    """
+    if host is None or not is_loopback_host(host, listener.port) or method not in _METHODS:
+        return _REFUSED
+    if path == "/status" and method == "GET":
+        # Any origin at all, so that a page can tell "refused" from "not running".
+        return _PUBLIC
+    if origin is None:
+        if method == "GET" and (path in PUBLIC_PATHS or path in listener.static):
+            return _PUBLIC
+        return Admission(Door.LOCAL_PROGRAM)
+    if not is_origin(origin) or origin in origins.deny:
+        return _REFUSED
+    own_ports = listener.own_ports | {(listener.port, listener.tls)}
+    if any(origin in loopback_origins(port, tls=tls) for port, tls in own_ports):
+        return Admission(Door.OWN_PAGE, origin)
+    if is_plain_http(origin) and origin not in origins.allow:
+        return _REFUSED
+    return Admission(Door.PAGE, origin)
+
+
+class Decision(StrEnum):
+    """What `authorise` decided."""
+
+    YES = "yes"
+    NO = "no"
+    ASK = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the person once answered for one origin and verb.
+
+    Attributes:
+        allowed: yes or no.
+        until: when it stops holding, aware UTC.
+    """
+
+    allowed: bool
+    until: datetime
+
+
+def authorise(
+    origin: str | None,
+    verb: Verb,
+    *,
+    origins: Origins,
+    answers: Mapping[Verb, Answer],
+    can_ask: bool,
+    now: datetime,
+) -> Decision:
+    """Decide whether `origin` may do `verb`: configuration, then the answer kept, then a question, then no.
+
+    Args:
+        origin: None is this person's own command line or a local program with the per-user token.
+        verb: what is to be done.
+        origins: the configured lists.
+        answers: the answers kept for this origin.
+        can_ask: whether anybody is there to be asked.
+        now: aware UTC.
+    """
+    if origin is None:
+        return Decision.YES
+    if origin in origins.deny:
+        return Decision.NO
+    if origin in origins.allow:
+        return Decision.YES
+    answer = answers.get(verb)
+    if answer is not None and now < answer.until:
+        return Decision.YES if answer.allowed else Decision.NO
+    return Decision.ASK if can_ask else Decision.NO
+
+
+def may_sign_digest(origin: str | None, origins: Origins) -> bool:
+    """Whether a bare digest may be signed: for listed origins only, and for the person's own commands."""
+    return origin is None or (origin in origins.digest and origin not in origins.deny)

@@ -1,0 +1,152 @@
+"""Interactions without a screen: nobody at all, a PIN given beforehand, a script for tests and demo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import BinaryIO, Final
+
+from agent.errors import AgentError
+from agent.interaction import CardShown, ConsentRequest, PinRequest, Verb
+from hca_card.errors import PinLastTryError
+from hca_card.pin import Pin
+
+_PIN_LINE_MAX: Final = 64
+
+
+class Headless:
+    """Nobody to ask: unknown means no, and no PIN is to be had."""
+
+    @property
+    def available(self) -> bool:
+        """Never."""
+        return False
+
+    async def ask_consent(self, request: ConsentRequest) -> bool | None:
+        """Nobody answers."""
+        return None
+
+    async def ask_pin(self, request: PinRequest) -> Pin | None:
+        """Nobody answers."""
+        return None
+
+    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
+        """Nobody answers."""
+        return None
+
+    async def notify(self, zh: str, en: str) -> None:
+        """Nobody hears."""
+
+
+class GivenPin(Headless):
+    """A PIN that the person gave beforehand (`--pin-stdin`), for their own commands alone.
+
+    It is used once, never for a page, and never on the last try: nobody is there for the extra yes.
+
+    Args:
+        pin: taken over; wiped when used or when this is closed.
+    """
+
+    def __init__(self, pin: Pin) -> None:
+        self._pin = pin
+
+    @classmethod
+    def read(cls, stream: BinaryIO) -> GivenPin:
+        """The first line of `stream`, without its line end.
+
+        Raises:
+            ValueError: nothing there, too long, or characters that no PIN has.
+        """
+        line = bytearray(stream.readline(_PIN_LINE_MAX))
+        try:
+            while line.endswith((b"\n", b"\r")):
+                line.pop()
+            if not line or len(line) >= _PIN_LINE_MAX:
+                raise ValueError("standard input holds no PIN")
+            return cls(Pin(line))
+        finally:
+            line[:] = bytes(len(line))
+
+    @property
+    def available(self) -> bool:
+        """Until the PIN has been used."""
+        return not self._pin.wiped
+
+    async def ask_pin(self, request: PinRequest) -> Pin | None:
+        """The PIN, the first time and for the person's own command.
+
+        Raises:
+            PinLastTryError: only one try is left.
+        """
+        if request.origin is not None or self._pin.wiped:
+            return None
+        with self._pin as pin:
+            if request.status.last_try:
+                raise PinLastTryError(tries_left=1)
+            return pin.copy()
+
+    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
+        """Nobody chooses.
+
+        Raises:
+            AgentError: card.ambiguous.
+        """
+        raise AgentError("card.ambiguous")
+
+    def close(self) -> None:
+        """Forget the PIN."""
+        self._pin.wipe()
+
+
+class ScriptedInteraction:
+    """A person who answers by script; every question is kept, without the PIN.
+
+    Args:
+        pins: given in turn, one for each question; None is a person who cancels, and so is the end.
+        consents: by verb; a verb that is missing is refused. None as a value is a person who never answers.
+        chosen: picks among several cards; None is a person who cancels.
+        available: whether this person can be asked at all.
+
+    Attributes:
+        questions: what was asked, in order.
+        notices: what was told, in order, as (zh, en).
+    """
+
+    def __init__(
+        self,
+        pins: Iterable[str | None] = (),
+        consents: dict[Verb, bool | None] | None = None,
+        chosen: Callable[[tuple[CardShown, ...]], CardShown | None] = lambda _cards: None,
+        *,
+        available: bool = True,
+    ) -> None:
+        self._pins = iter(pins)
+        self._consents = dict.fromkeys(Verb, True) if consents is None else consents
+        self._chosen = chosen
+        self._available = available
+        self.questions: list[ConsentRequest | PinRequest | tuple[CardShown, ...]] = []
+        self.notices: list[tuple[str, str]] = []
+
+    @property
+    def available(self) -> bool:
+        """As the script says."""
+        return self._available
+
+    async def ask_consent(self, request: ConsentRequest) -> bool | None:
+        """The script's answer for the verb."""
+        self.questions.append(request)
+        return self._consents.get(request.verb, False)
+
+    async def ask_pin(self, request: PinRequest) -> Pin | None:
+        """The script's next PIN."""
+        self.questions.append(request)
+        characters = next(self._pins, None)
+        return None if characters is None else Pin(characters)
+
+    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
+        """The script's choice."""
+        self.questions.append(cards)
+        return self._chosen(cards)
+
+    async def notify(self, zh: str, en: str) -> None:
+        """Kept in `notices`."""
+        self.notices.append((zh, en))

@@ -1,0 +1,138 @@
+"""Loopback ports: taken on 127.0.0.1 and ::1 together or not at all, and who holds those not free."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import AgentError
+
+BACKLOG = 64
+_EPHEMERAL_ATTEMPTS = 20
+_NO_IPV6 = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT))
+_TCP_LISTEN = "0A"  # Linux include/net/tcp_states.h
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A port of ours that another program holds.
+
+    Attributes:
+        holder: the program's name and process number, empty where it cannot be told.
+    """
+
+    port: int
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """One port, taken.
+
+    Attributes:
+        sockets: bound and listening, 127.0.0.1 first, then ::1 where this machine has it.
+        conflicts: the ports tried before it.
+    """
+
+    port: int
+    sockets: tuple[socket.socket, ...]
+    conflicts: tuple[Conflict, ...] = ()
+
+    def close(self) -> None:
+        """Give the port back; safe to call twice."""
+        for each in self.sockets:
+            each.close()
+
+
+def listen(ports: Sequence[int]) -> Listeners:
+    """Take the first port of `ports` that is free on both loopback addresses; 0 is any free port.
+
+    Raises:
+        AgentError: `port.taken`, none is free; its facts name the last port and who holds it.
+    """
+    conflicts: list[Conflict] = []
+    for port in ports:
+        pair = _pair(port)
+        if pair is not None:
+            return Listeners(pair[0].getsockname()[1], pair, tuple(conflicts))
+        conflicts.append(Conflict(port, holder_of(port)))
+    tried = ", ".join(f"{conflict.port} {conflict.holder}".strip() for conflict in conflicts)
+    raise AgentError("port.taken", conflicts=tuple(conflicts), detail=tried)
+
+
+def _pair(port: int) -> tuple[socket.socket, ...] | None:
+    """The listening sockets of `port`, None when either is held by somebody else."""
+    for _ in range(1 if port else _EPHEMERAL_ATTEMPTS):
+        first = _bind(socket.AF_INET, "127.0.0.1", port)
+        if first is None:
+            continue
+        try:
+            second = _bind(socket.AF_INET6, "::1", first.getsockname()[1])
+        except OSError as error:
+            if error.errno in _NO_IPV6:
+                return (first,)
+            first.close()
+            raise
+        if second is not None:
+            return first, second
+        first.close()
+    return None
+
+
+def _bind(family: socket.AddressFamily, address: str, port: int) -> socket.socket | None:
+    """A listening socket; None when the port is taken.
+
+    Raises:
+        OSError: anything else; a family or address that this machine lacks is among `_NO_IPV6`.
+    """
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":
+            # Without it, Windows lets any later program of the user share or take over the port.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart need not wait
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((address, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        # Windows says EACCES of a port that another program holds exclusively.
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            return None
+        raise
+    return listener
+
+
+def holder_of(port: int) -> str:
+    """Who listens on TCP `port`, as `name (pid)`; empty where this system does not tell this user."""
+    inodes = _listening_inodes(port) if sys.platform == "linux" else frozenset()
+    if not inodes:
+        return ""
+    wanted = {f"socket:[{inode}]" for inode in inodes}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # gone in between, or another user's
+            for descriptor in (process / "fd").iterdir():
+                with suppress(OSError):
+                    if str(descriptor.readlink()) in wanted:
+                        return f"{(process / 'comm').read_text().strip()} ({process.name})"
+    return ""
+
+
+def _listening_inodes(port: int) -> frozenset[str]:
+    """The socket inodes that listen on `port` (proc(5), /proc/net/tcp and tcp6)."""
+    inodes: set[str] = set()
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _TCP_LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                    inodes.add(fields[9])
+    return frozenset(inodes)

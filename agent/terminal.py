@@ -1,0 +1,158 @@
+"""The person at the terminal that the agent was started in: the same questions as the windows ask."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final
+
+from agent.console import Console, open_console
+from agent.interaction import CardShown, ConsentRequest, PinRequest, Verb
+from hca_card.pin import Pin
+
+_SECONDS: Final = 120.0
+_ATTEMPTS: Final = 3
+
+VERB_WORDS: Final[dict[Verb, tuple[str, str]]] = {
+    Verb.READ: ("讀取卡片資料", "read the card"),
+    Verb.LOGIN: ("用卡片登入", "log in with the card"),
+    Verb.SIGN: ("用卡片簽章", "sign with the card"),
+    Verb.DECRYPT: ("用卡片解密", "decrypt with the card"),
+    Verb.PAGE_PIN: ("使用在網頁輸入的 PIN 碼", "use a PIN typed in the page"),
+}
+
+
+def _printable(text: str) -> str:
+    # Card and page data are hostile: no escape sequence of theirs reaches the terminal.
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+class TerminalInteraction:
+    """Questions on a terminal, one at a time.
+
+    Args:
+        console: the terminal to use.
+        seconds: how long each question waits.
+    """
+
+    def __init__(self, console: Console, *, seconds: float = _SECONDS) -> None:
+        self._console = console
+        self._seconds = seconds
+        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "terminal")
+
+    @classmethod
+    def open(cls) -> TerminalInteraction | None:
+        """On the terminal this program was started in; None when there is none."""
+        console = open_console()
+        return None if console is None else cls(console)
+
+    @property
+    def available(self) -> bool:
+        """Always: there is a terminal."""
+        return True
+
+    async def ask_consent(self, request: ConsentRequest) -> bool | None:
+        """Yes, no, or None when nobody answered in time."""
+        zh, en = VERB_WORDS[request.verb]
+        question = (
+            f"\n網站 {_printable(request.origin)} 想要{zh}，是否允許？\n"
+            f"May the site {_printable(request.origin)} {en}?\n[y/N] "
+        )
+        async with self._turn:
+            answer = await self._line(question)
+        if answer is None:
+            return None
+        return answer.strip().lower() in ("y", "yes", "是", "好")
+
+    async def ask_pin(self, request: PinRequest) -> Pin | None:
+        """The PIN; None when the person gave none. On the last try the card is named to be locked first."""
+        async with self._turn:
+            self._console.write(self._pin_words(request))
+            if request.status.last_try and not await self._confirm_last_try():
+                return None
+            for _ in range(_ATTEMPTS):
+                pin = await self._pin("PIN 碼 PIN: ")
+                if pin is None or request.status.min_length <= len(pin) <= request.status.max_length:
+                    return pin
+                pin.wipe()
+                low, high = request.status.min_length, request.status.max_length
+                self._console.write(
+                    f"PIN 碼是 {low} 到 {high} 個英數字，沒有送給卡片。\n"
+                    f"A PIN has {low} to {high} characters; nothing was sent to the card.\n"
+                )
+        return None
+
+    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
+        """The card with the number typed; None for anything else."""
+        rows = "".join(f"  {number}. {self._card_words(card)}\n" for number, card in enumerate(cards, 1))
+        async with self._turn:
+            answer = await self._line(f"\n要用哪一張卡片？ Which card?\n{rows}[1-{len(cards)}] ")
+        if answer is None or not (answer.isascii() and answer.isdigit()) or len(answer) > 3:
+            return None
+        number = int(answer)
+        return cards[number - 1] if 1 <= number <= len(cards) else None
+
+    async def notify(self, zh: str, en: str) -> None:
+        """Both sentences on lines of their own."""
+        async with self._turn:
+            self._console.write(f"{_printable(zh)}\n{_printable(en)}\n")
+
+    async def _confirm_last_try(self) -> bool:
+        answer = await self._line(
+            "只剩最後一次機會：PIN 碼再錯，卡片就會鎖住。要繼續請輸入完整的 yes。\n"
+            "This is the last try: a wrong PIN locks the card. To go on, type yes in full.\n> "
+        )
+        return answer is not None and answer.strip().lower() == "yes"
+
+    def _pin_words(self, request: PinRequest) -> str:
+        zh, en = VERB_WORDS[request.verb]
+        who_zh, who_en = "您", "you"
+        if request.origin is not None:
+            who_zh, who_en = f"網站 {_printable(request.origin)} ", f"the site {_printable(request.origin)}"
+        words = (
+            f"\n{self._card_words(request.card)}\n"
+            f"{who_zh}要{zh}，請輸入 PIN 碼。\nTo let {who_en} {en}, enter the PIN.\n"
+        )
+        left = request.status.tries_left
+        if left is not None:
+            words += f"還可以試 {left} 次。 Tries left: {left}.\n"
+        return words
+
+    def _card_words(self, card: CardShown) -> str:
+        simulated = "【模擬卡 SIMULATED】" if card.simulated else ""
+        return _printable(f"{simulated}{card.holder}  {card.serial}  ({card.reader})")
+
+    async def _pin(self, prompt: str) -> Pin | None:
+        line = await self._read(prompt, secret=True)
+        if not line:
+            return None
+        try:
+            return Pin(line)
+        except ValueError:
+            # Not ASCII: an empty PIN has a length that no card takes, so the person is asked again.
+            return Pin("")
+        finally:
+            line[:] = bytes(len(line))
+
+    async def _line(self, prompt: str) -> str | None:
+        line = await self._read(prompt, secret=False)
+        return None if line is None else line.decode("utf-8", "replace")
+
+    async def _read(self, prompt: str, *, secret: bool) -> bytearray | None:
+        self._console.write(prompt)
+        stop = threading.Event()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread,
+                lambda: self._console.read_line(secret=secret, seconds=self._seconds, stop=stop),
+            )
+        finally:
+            stop.set()
+
+    def close(self) -> None:
+        """End the reading thread."""
+        with suppress(RuntimeError):
+            self._thread.shutdown(wait=False, cancel_futures=True)

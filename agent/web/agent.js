@@ -1,0 +1,387 @@
+/**
+ * HCA Card Agent, native API version 1: the client for web pages. No dependencies; types in agent.d.ts.
+ *
+ *     import { HcaAgent, HcaAgentError } from "./agent.js";
+ *     const agent = new HcaAgent();
+ *     await agent.connect();
+ *     const token = await agent.authenticate({ nonce });   // nonce: from your own server, one use
+ *
+ * Everything that fails throws an HcaAgentError with a stable id and both sentences for the person.
+ */
+
+/** The version of the native API that this file speaks. */
+export const API = 1;
+
+const MAC = /^(Macintosh|MacIntel|MacPPC|Mac68K)$/;
+const PLAIN_PORT = 56440;
+const STAGGER_MS = 250;
+
+const ERRORS = {
+  "agent.not_running": [
+    "找不到 HCA Card Agent（HCA 跨平台網頁元件）：尚未安裝或未啟動。",
+    "HCA Card Agent is not installed or not running.",
+    "請啟動 HCA Card Agent，再試一次；若尚未安裝，請先安裝。",
+    "Start HCA Card Agent, or install it first, and try again.",
+  ],
+  "agent.blocked": [
+    "瀏覽器不允許這個網站連到本機的程式。",
+    "The browser does not let this site reach programs on this device.",
+    "請按網址列左邊的圖示，允許「本機上的應用程式和服務」，再重新整理網頁。",
+    "Click the icon at the left of the address bar, allow apps and services on this device, and reload the page.",
+  ],
+  "origin.refused": [
+    "HCA Card Agent 正在執行，但拒絕了這個網站。",
+    "HCA Card Agent is running, but refused this site.",
+    "若您信任這個網站，請請管理者把它加入允許清單。",
+    "If you trust this site, have it added to the allowed sites.",
+  ],
+  "agent.too_old": [
+    "HCA Card Agent 的版本太舊。",
+    "This version of HCA Card Agent is too old.",
+    "請更新 HCA Card Agent，再試一次。",
+    "Update HCA Card Agent and try again.",
+  ],
+  busy: [
+    "HCA Card Agent 正忙。",
+    "HCA Card Agent is busy.",
+    "請稍候再試。",
+    "Wait a little and try again.",
+  ],
+  "agent.disconnected": [
+    "與 HCA Card Agent 的連線中斷了。",
+    "The connection to HCA Card Agent was lost.",
+    "請再試一次。",
+    "Try again.",
+  ],
+  "agent.timeout": [
+    "HCA Card Agent 太久沒有回應。",
+    "HCA Card Agent did not answer in time.",
+    "請看看是否有等您回答的視窗，再試一次。",
+    "See whether one of its windows waits for you, and try again.",
+  ],
+  "request.too_large": [
+    "要求的內容太大。",
+    "The request is too large.",
+    "請改簽較小的文件，或分批處理。",
+    "Use a smaller document, or several requests.",
+  ],
+};
+
+/** What went wrong: `id` for programs, the sentences for the person. */
+export class HcaAgentError extends Error {
+  constructor({ id, zh, en, nextZh, nextEn, triesLeft, retryAfter }) {
+    super(`${id}: ${en}`);
+    this.name = "HcaAgentError";
+    this.id = id;
+    this.zh = zh;
+    this.en = en;
+    this.nextZh = nextZh;
+    this.nextEn = nextEn;
+    /** PIN errors: how many tries the card leaves; null where it did not say. */
+    this.triesLeft = triesLeft ?? null;
+    /** Seconds after which trying again makes sense; null where it is not known. */
+    this.retryAfter = retryAfter ?? null;
+  }
+}
+
+/** The agent as a page sees it. Notifications are events: `reader.changed`, `card.changed`, `disconnected`. */
+export class HcaAgent extends EventTarget {
+  #options;
+  #socket = null;
+  #connecting = null;
+  #pending = new Map();
+  #nextId = 1;
+
+  constructor(options = {}) {
+    super();
+    const shift = MAC.test(globalThis.navigator?.platform ?? "") ? -2000 : 0;
+    this.#options = {
+      timeout: 300_000,
+      connectTimeout: 3_000,
+      permissionTimeout: 60_000,
+      tlsPorts: [56445, 56545, 56645].map((port) => port + shift),
+      plainPort: PLAIN_PORT,
+      ...options,
+    };
+    /** What the agent said of itself; null while not connected. */
+    this.hello = null;
+  }
+
+  /** Whether a connection is open. */
+  get connected() {
+    return this.#socket !== null;
+  }
+
+  /** Find the agent and greet it; safe to call again. */
+  async connect({ signal } = {}) {
+    signal?.throwIfAborted();
+    if (this.#socket) return this;
+    this.#connecting ??= this.#open().finally(() => {
+      this.#connecting = null;
+    });
+    await abortable(this.#connecting, signal);
+    return this;
+  }
+
+  /** End the connection; whatever is under way fails with `agent.disconnected`. */
+  close() {
+    this.#socket?.close(1000);
+    this.#lost(known("agent.disconnected"));
+  }
+
+  readers(options) {
+    return this.call("readers.list", {}, options);
+  }
+
+  card({ reader } = {}, options) {
+    return this.call("card.read", { reader }, options);
+  }
+
+  certificates({ reader } = {}, options) {
+    return this.call("certificates.list", { reader }, options);
+  }
+
+  pinStatus({ reader } = {}, options) {
+    return this.call("pin.status", { reader }, options);
+  }
+
+  authenticate({ nonce, reader }, options) {
+    return this.call("authenticate", { nonce, reader }, options);
+  }
+
+  sign({ document, digest, hash = "SHA-256", format = "pkcs1", key = "signature", reader }, options) {
+    return this.call("sign", { document: base64(document), digest: base64(digest), hash, format, key, reader }, options);
+  }
+
+  verify({ document, signature, certificate, hash = "SHA-256" }, options) {
+    const params = {
+      document: base64(document),
+      signature: base64(signature),
+      certificate: base64(certificate),
+      hash,
+    };
+    return this.call("verify", params, options);
+  }
+
+  encrypt({ data, certificate, reader }, options) {
+    return this.call("encrypt", { data: base64(data), certificate: base64(certificate), reader }, options);
+  }
+
+  decrypt({ cipher, reader }, options) {
+    return this.call("decrypt", { cipher: base64(cipher), reader }, options);
+  }
+
+  /**
+   * Any method of the native API, connecting first where needed.
+   *
+   * Aborting stops the wait. When nothing else is under way it also closes the connection, which is what makes
+   * the agent take its question back from the person.
+   */
+  async call(method, params = {}, { signal } = {}) {
+    await this.connect({ signal });
+    const socket = this.#socket;
+    if (!socket) throw known("agent.disconnected");
+    const id = this.#nextId++;
+    const answer = new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject }));
+    socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+    try {
+      return await abortable(within(this.#options.timeout, answer, "agent.timeout"), signal);
+    } catch (error) {
+      if (this.#pending.delete(id) && this.#pending.size === 0) this.close();
+      throw error;
+    }
+  }
+
+  async #open() {
+    const permission = await permissionState();
+    if (permission === "denied") throw known("agent.blocked");
+    // While the browser asks the person, connections neither open nor fail.
+    const patience = permission === "prompt" ? this.#options.permissionTimeout : this.#options.connectTimeout;
+    const socket = await firstOpen(this.#addresses(), patience);
+    if (!socket) throw await this.#reason();
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = ({ code }) => {
+      if (this.#socket === socket) this.#lost(known(CLOSED[code] ?? "agent.disconnected"));
+    };
+    const hello = await this.#greet(socket);
+    if (hello.api < API) {
+      this.close();
+      throw known("agent.too_old");
+    }
+    this.hello = hello;
+  }
+
+  #greet(socket) {
+    const answer = new Promise((resolve, reject) => this.#pending.set(0, { resolve, reject }));
+    socket.send(JSON.stringify({ jsonrpc: "2.0", id: 0, method: "agent.hello", params: {} }));
+    return within(this.#options.connectTimeout, answer, "agent.timeout").catch((error) => {
+      this.close();
+      throw error;
+    });
+  }
+
+  /** Groups in order of preference; the ones of a group are equals. */
+  #addresses() {
+    const { tlsPorts, plainPort } = this.#options;
+    return [
+      tlsPorts.map((port) => `wss://localhost:${port}/v1`),
+      tlsPorts.map((port) => `wss://127.0.0.1:${port}/v1`),
+      plainPort ? [`ws://127.0.0.1:${plainPort}/v1`] : [],
+    ];
+  }
+
+  /** Why no WebSocket opened: `/status` answers any origin, even one that is refused. */
+  async #reason() {
+    const { tlsPorts, plainPort, connectTimeout } = this.#options;
+    const bases = [`http://127.0.0.1:${plainPort}`, ...tlsPorts.map((port) => `https://localhost:${port}`)];
+    const status = await firstStatus(bases, connectTimeout);
+    if (status) return known(status.api < API ? "agent.too_old" : "origin.refused");
+    const permission = await permissionState();
+    return known(permission === "denied" || permission === "prompt" ? "agent.blocked" : "agent.not_running");
+  }
+
+  #receive(data) {
+    let message;
+    try {
+      message = JSON.parse(data);
+    } catch {
+      return;
+    }
+    const waiting = this.#pending.get(message.id);
+    if (waiting) {
+      this.#pending.delete(message.id);
+      if (message.error) waiting.reject(new HcaAgentError(message.error.data));
+      else waiting.resolve(message.result);
+    } else if (message.method) {
+      this.dispatchEvent(new CustomEvent(message.method, { detail: message.params }));
+    }
+  }
+
+  #lost(error) {
+    const wasConnected = this.#socket !== null;
+    this.#socket = null;
+    this.hello = null;
+    const waiting = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of waiting) reject(error);
+    if (wasConnected) this.dispatchEvent(new CustomEvent("disconnected", { detail: { id: error.id } }));
+  }
+}
+
+/** RFC 6455 §7.4.1: 1009 is a message too big, 1013 "try again later". */
+const CLOSED = { 1009: "request.too_large", 1013: "busy" };
+
+function known(id) {
+  const [zh, en, nextZh, nextEn] = ERRORS[id];
+  return new HcaAgentError({ id, zh, en, nextZh, nextEn });
+}
+
+/** The state of the browser's Local Network Access permission; null where the browser has none. */
+async function permissionState() {
+  for (const name of ["loopback-network", "local-network-access"]) {
+    try {
+      return (await navigator.permissions.query({ name })).state;
+    } catch {
+      // This browser does not know the name.
+    }
+  }
+  return null;
+}
+
+/** The first WebSocket to open; the next group starts a little later, or once the ones before have failed. */
+function firstOpen(groups, patience) {
+  return new Promise((resolve) => {
+    const sockets = new Set();
+    const timers = [setTimeout(settle, patience, null)];
+    const waiting = [...groups];
+    let underWay = 0;
+    let settled = false;
+
+    function settle(winner) {
+      if (settled) return;
+      settled = true;
+      timers.forEach(clearTimeout);
+      for (const socket of sockets) {
+        socket.onopen = socket.onerror = null;
+        if (socket !== winner) socket.close();
+      }
+      resolve(winner);
+    }
+
+    function beginGroup() {
+      if (settled || waiting.length === 0) return;
+      const group = waiting.shift();
+      underWay += group.length;
+      timers.push(setTimeout(beginGroup, STAGGER_MS));
+      group.forEach(begin);
+      if (group.length === 0) goOn();
+    }
+
+    function begin(address) {
+      try {
+        const socket = new WebSocket(address);
+        sockets.add(socket);
+        socket.onopen = () => settle(socket);
+        socket.onerror = failed;
+      } catch {
+        failed(); // mixed content or a content security policy, for which some browsers throw
+      }
+    }
+
+    function failed() {
+      underWay -= 1;
+      goOn();
+    }
+
+    function goOn() {
+      if (underWay > 0) return;
+      if (waiting.length === 0) settle(null);
+      else beginGroup();
+    }
+
+    beginGroup();
+  });
+}
+
+/** The first answer to `GET /status` that is ours; null when none comes in time. */
+async function firstStatus(bases, patience) {
+  const ask = async (base) => {
+    const response = await fetch(`${base}/status`, { signal: AbortSignal.timeout(patience), cache: "no-store" });
+    const status = await response.json();
+    if (status?.agent !== "hca-agent") throw new Error("another program");
+    return status;
+  };
+  return Promise.any(bases.map(ask)).catch(() => null);
+}
+
+function within(milliseconds, promise, id) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(known(id)), milliseconds);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+function abortable(promise, signal) {
+  if (!signal) return promise;
+  let stop;
+  const aborted = new Promise((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", stop));
+}
+
+/** Bytes as base64 (RFC 4648 §4); text is taken to be base64 already. */
+function base64(value) {
+  if (value === undefined || typeof value === "string") return value;
+  const bytes = ArrayBuffer.isView(value)
+    ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+    : new Uint8Array(value);
+  let binary = "";
+  for (let start = 0; start < bytes.length; start += 0x8000) {
+    binary += String.fromCharCode(...bytes.subarray(start, start + 0x8000));
+  }
+  return btoa(binary);
+}

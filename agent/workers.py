@@ -1,0 +1,195 @@
+"""One thread per reader, the only one that ever speaks to its card, so that nothing blocks the event loop.
+
+A job is a function of one transaction. It waits in its reader's queue; its thread connects in shared mode,
+begins the transaction, runs the job, ends the transaction and lets the card go, still powered, for other
+programs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from agent.config import Card
+from agent.errors import AgentError
+from pcsc.connection import Transaction
+from pcsc.context import Context
+from pcsc.errors import PcscError, ReaderUnavailableError, ServiceUnavailableError
+from pcsc.service import Service
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Job = Callable[[Transaction], T]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ticket:
+    job: Job[Any]
+    origin: str | None
+    # Its "pending, then running or cancelled" is the promise that a job nobody waits for is never begun.
+    future: Future[Any]
+
+
+class ReaderWorker:
+    """The thread of one reader.
+
+    Args:
+        service: PC/SC; the thread makes a context of its own.
+        reader: the reader's name.
+        limits: how much may wait, and how long a job may take.
+    """
+
+    def __init__(self, service: Service, reader: str, limits: Card) -> None:
+        self.reader = reader
+        self._service = service
+        self._limits = limits
+        self._tickets: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting: Counter[str | None] = Counter()
+        self._closed = False
+        self._context: Context | None = None
+        self._thread = threading.Thread(target=self._work, name=f"reader {reader}", daemon=True)
+        self._thread.start()
+
+    async def run(self, job: Job[T], *, origin: str | None = None) -> T:
+        """The result of `job`, run in one transaction with the card in this reader.
+
+        A cancelled wait takes the job out of the queue, even while another program's transaction is being
+        waited for; a job that has begun runs to its end, and what it returns is dropped.
+
+        Args:
+            job: blocking; must not keep the transaction.
+            origin: whose work it is, for fair shares of the queue.
+
+        Raises:
+            AgentError: busy: too much is waiting; card.timeout: not done in the time allowed.
+            Exception: what the job raised, or what PC/SC raised on the way to the card.
+        """
+        ticket = _Ticket(job, origin, Future())
+        with self._lock:
+            if self._closed:
+                raise ReaderUnavailableError(reader=self.reader)
+            if (
+                self._waiting.total() >= self._limits.queue
+                or self._waiting[origin] >= self._limits.queue_per_origin
+            ):
+                raise AgentError("busy")
+            self._waiting[origin] += 1
+            self._tickets.put(ticket)
+        outcome: asyncio.Future[T] = asyncio.wrap_future(ticket.future)
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                return await outcome
+        except TimeoutError:
+            if not outcome.cancelled():
+                raise  # the job's own
+            raise AgentError("card.timeout") from None
+
+    def close(self) -> None:
+        """Take no more work; what waits fails as `ReaderUnavailableError`; the present job goes on."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._tickets.put(None)
+
+    def _work(self) -> None:
+        while (ticket := self._tickets.get()) is not None:
+            self._serve(ticket)
+        self._drop_context()
+
+    def _serve(self, ticket: _Ticket) -> None:
+        try:
+            if not ticket.future.cancelled():
+                self._visit_in_spite_of_restart(ticket)
+        except BaseException as error:
+            if isinstance(error, PcscError):
+                self._drop_context()
+            _fail(ticket.future, error)
+        finally:
+            with self._lock:
+                self._waiting[ticket.origin] -= 1
+                if not self._waiting[ticket.origin]:
+                    del self._waiting[ticket.origin]
+
+    def _visit_in_spite_of_restart(self, ticket: _Ticket) -> None:
+        try:
+            self._visit(ticket)
+        except ServiceUnavailableError:
+            self._drop_context()
+            if ticket.future.running():
+                raise
+            # The service was restarted since our last visit, and nothing has been done yet: begin anew.
+            self._visit(ticket)
+
+    def _visit(self, ticket: _Ticket) -> None:
+        if self._closed:
+            raise ReaderUnavailableError(reader=self.reader)
+        if self._context is None:
+            self._context = self._service.context()
+        with (
+            self._context.connect(self.reader) as connection,
+            connection.transaction() as transaction,
+        ):
+            # Beginning may have waited long for another program: is this still wanted?
+            if not ticket.future.set_running_or_notify_cancel():
+                return
+            result = ticket.job(transaction)
+        # Only now: a result is given when the PIN state is dropped and the card is free again.
+        ticket.future.set_result(result)
+
+    def _drop_context(self) -> None:
+        context, self._context = self._context, None
+        if context is not None:
+            try:
+                context.close()
+            except PcscError as error:
+                log.debug("closing the context of %s: %s", self.reader, error)
+
+
+def _fail(future: Future[Any], error: BaseException) -> None:
+    # The job's frames may hold the bytes of a PIN: a traceback printed with its variables must not show them.
+    at: BaseException | None = error
+    while at is not None:
+        traceback.clear_frames(at.__traceback__)
+        at = at.__cause__ or at.__context__
+    if future.running() or (not future.done() and future.set_running_or_notify_cancel()):
+        future.set_exception(error)
+
+
+class Workers:
+    """The threads of all readers, made when first needed.
+
+    Args:
+        service: PC/SC.
+        limits: of each reader.
+    """
+
+    def __init__(self, service: Service, limits: Card) -> None:
+        self._service = service
+        self._limits = limits
+        self._workers: dict[str, ReaderWorker] = {}
+
+    def of(self, reader: str) -> ReaderWorker:
+        """The worker of a reader, whether or not the reader is there."""
+        worker = self._workers.get(reader)
+        if worker is None:
+            worker = self._workers[reader] = ReaderWorker(self._service, reader, self._limits)
+        return worker
+
+    def keep_only(self, readers: Collection[str]) -> None:
+        """Close the workers of readers that are gone."""
+        for name in [name for name in self._workers if name not in readers]:
+            self._workers.pop(name).close()
+
+    def close(self) -> None:
+        """Close all."""
+        self.keep_only(())

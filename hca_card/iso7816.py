@@ -1,0 +1,227 @@
+"""The commands of ISO/IEC 7816-4 and 7816-8 that card applications use, as functions on a channel."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hca_card import tlv
+from hca_card.errors import CardDataError
+from hca_card.model import Channel
+from pcsc.apdu import LE_EXTENDED_MAX, LE_SHORT_MAX, Command, Response
+from pcsc.status import StatusError, StatusWord
+
+FILE_LIMIT: Final = 0x8000
+"""The most bytes read of one file: what the 15-bit offset of READ BINARY reaches (7816-4 §11.3.3)."""
+
+MAX_READS: Final = 256
+"""The most READ BINARY commands for one file; a card that gives a byte at a time is refused, not humoured."""
+
+MASTER_FILE: Final = b"\x3f\x00"
+
+FOUND: Final = (StatusWord.FILE_DEACTIVATED, StatusWord.FCI_NOT_FORMATTED, StatusWord.FILE_TERMINATED)
+"""Warnings with which SELECT still has selected (7816-4 §11.2.2)."""
+
+
+def select_aid(channel: Channel, aid: bytes) -> Response:
+    """SELECT an application by its AID and ask for the FCI (7816-4 §11.2.2, P1 = 04)."""
+    return channel.send(Command(0x00, 0xA4, 0x04, 0x00, aid, le=LE_SHORT_MAX))
+
+
+def select_file(channel: Channel, path: bytes) -> bytes:
+    """SELECT a file by identifier (two bytes) or by path from the master file (`3F00 5015 4401`).
+
+    Args:
+        channel: the transaction.
+        path: file identifiers of two bytes each; `3FFF` first means from the current DF.
+
+    Returns:
+        The file control information.
+
+    Raises:
+        StatusError: the card has no such file, or cannot be asked so.
+        CardDataError: `path` is no path; it comes from the card's own directory.
+    """
+    if not path or len(path) % 2 or len(path) > 16:
+        raise CardDataError("the card's directory holds a path that is none")
+    if path[:2] == b"\x3f\xff" and len(path) > 2:
+        return _select(channel, 0x09, path[2:]).require(*FOUND)
+    if len(path) == 2:
+        response = _select(channel, 0x00, path)
+        if response.sw in (StatusWord.WRONG_P1P2, StatusWord.FUNCTION_NOT_SUPPORTED):
+            response = _select(channel, 0x02, path)
+        return response.require(*FOUND)
+    response = _select(channel, 0x08, path[2:] if path[:2] == MASTER_FILE else path)
+    if response.sw not in (StatusWord.WRONG_P1P2, StatusWord.FUNCTION_NOT_SUPPORTED):
+        return response.require(*FOUND)
+    for start in range(0, len(path), 2):
+        response = _select(channel, 0x00, path[start : start + 2])
+        response.require(*FOUND)
+    return response.data
+
+
+def file_size(fci: bytes) -> int | None:
+    """The size of the file's content in bytes, from tag 80 of its FCP (7816-4 table 11); None if not said.
+
+    Raises:
+        CardDataError: the FCI's lengths lie.
+    """
+    for template in (0x62, 0x6F):
+        size = tlv.find(fci, template, 0x80)
+        if size:
+            return int.from_bytes(size, "big")
+    return None
+
+
+def read_file(channel: Channel, path: bytes, *, der: bool = False) -> bytes:
+    """SELECT a transparent file and read all of it; the arguments and errors are those of its two steps."""
+    fci = select_file(channel, path)
+    return read_binary(channel, size=None if der else file_size(fci), der=der)
+
+
+def read_binary(
+    channel: Channel,
+    *,
+    sfi: int | None = None,
+    offset: int = 0,
+    size: int | None = None,
+    der: bool = False,
+) -> bytes:
+    """READ BINARY a whole transparent file with as few commands as the card allows (7816-4 §11.3.3).
+
+    One command is enough where the channel has extended length or the card chains its answer with 61xx.
+    Otherwise reading goes on until the known size, 6282, 6B00 or an answer shorter than a short one can be.
+
+    Args:
+        channel: the transaction.
+        sfi: short file identifier, 1 to 30; None reads the file selected last.
+        offset: where to begin, in bytes; only without `sfi`.
+        size: exact number of bytes wanted; None reads to the end.
+        der: the file begins with one DER object, and that object is what is wanted; a file that was made but
+            never written (00 or FF first) gives nothing.
+
+    Raises:
+        StatusError: the first command was refused.
+        CardDataError: the file is shorter or longer than it says, or larger than `FILE_LIMIT`.
+    """
+    end = size
+    content = bytearray()
+    most = LE_EXTENDED_MAX
+    for _ in range(MAX_READS):
+        if end is not None and not len(content) < end <= FILE_LIMIT:
+            break
+        wanted = most if end is None else min(most, end - len(content))
+        command = _read_command(None if content else sfi, offset + len(content), wanted)
+        response = channel.send(command)
+        if content and response.sw == StatusWord.OFFSET:
+            break
+        chunk = response.require(StatusWord.END_OF_FILE)
+        content += chunk
+        if len(content) > FILE_LIMIT:
+            raise CardDataError(f"a file is larger than {FILE_LIMIT} bytes")
+        if der and end is None and content:
+            end = 0 if content[0] in tlv.PADDING else tlv.announced_length(bytes(content))
+        if not chunk or response.sw == StatusWord.END_OF_FILE:
+            break
+        if end is None and len(chunk) < LE_SHORT_MAX:
+            break
+        if len(chunk) <= LE_SHORT_MAX:
+            most = LE_SHORT_MAX
+    else:
+        raise CardDataError("a file takes too many commands to read")
+    if end is None:
+        return bytes(content)
+    if size is not None and len(content) > size:
+        raise CardDataError(f"the card gave {len(content)} bytes of a file where {size} were asked for")
+    if len(content) < end:
+        raise CardDataError(f"a file claims {end} bytes and has {len(content)}")
+    return bytes(content[:end])
+
+
+def verification_status(channel: Channel, reference: int) -> int:
+    """VERIFY without data: the status word says how the PIN stands, and no try is spent (7816-4 §11.5.6)."""
+    return channel.send(Command(0x00, 0x20, 0x00, reference)).sw
+
+
+def verify(channel: Channel, reference: int, block: bytes) -> int:
+    """VERIFY once with the PIN as the card wants it encoded; the status word."""
+    return channel.send(Command(0x00, 0x20, 0x00, reference, block, secret=True)).sw
+
+
+def drop_verification(channel: Channel, reference: int) -> int:
+    """VERIFY with P1 = FF sets the verification state to not verified (7816-4 §11.5.6); the status word."""
+    return channel.send(Command(0x00, 0x20, 0xFF, reference)).sw
+
+
+def change_reference_data(channel: Channel, reference: int, old: bytes, new: bytes) -> int:
+    """CHANGE REFERENCE DATA from `old` to `new` (7816-4 §11.5.7, P1 = 00); the status word."""
+    return channel.send(Command(0x00, 0x24, 0x00, reference, old + new, secret=True)).sw
+
+
+def reset_retry_counter(channel: Channel, reference: int, puk: bytes, new: bytes) -> int:
+    """RESET RETRY COUNTER with resetting code and new PIN (7816-4 §11.5.10, P1 = 00); the status word."""
+    return channel.send(Command(0x00, 0x2C, 0x00, reference, puk + new, secret=True)).sw
+
+
+def set_security_environment(channel: Channel, template: int, key: int, algorithm: int | None) -> None:
+    """MANAGE SECURITY ENVIRONMENT: SET (7816-4 §11.5.11, P1 = 41).
+
+    Args:
+        channel: the transaction.
+        template: B6 for signatures, B8 for confidentiality.
+        key: key reference (tag 84).
+        algorithm: algorithm reference (tag 80), None to leave it to the key.
+
+    Raises:
+        StatusError: the card refused.
+    """
+    data = b"" if algorithm is None else bytes((0x80, 0x01, algorithm))
+    data += bytes((0x84, 0x01, key))
+    channel.send(Command(0x00, 0x22, 0x41, template, data)).require()
+
+
+def compute_digital_signature(channel: Channel, digest_info: bytes) -> bytes:
+    """PSO: COMPUTE DIGITAL SIGNATURE over a DigestInfo that the card pads (7816-8 §11.8).
+
+    Raises:
+        StatusError: the card refused.
+        CardDataError: the answer cannot be an RSA signature.
+    """
+    signature = channel.send(Command(0x00, 0x2A, 0x9E, 0x9A, digest_info, le=LE_SHORT_MAX)).require()
+    if not 64 <= len(signature) <= 512:
+        raise CardDataError(f"the card answered {len(signature)} bytes for a signature")
+    return signature
+
+
+def decipher(channel: Channel, cipher: bytes) -> bytes:
+    """PSO: DECIPHER one block; 00 first says that its padding is the card's to remove (7816-8 §11.12).
+
+    Raises:
+        StatusError: the card refused.
+        CardDataError: the answer is longer than what was deciphered.
+    """
+    command = Command(0x00, 0x2A, 0x80, 0x86, b"\x00" + cipher, le=LE_SHORT_MAX)
+    plain = channel.send(command).require()
+    if len(plain) > len(cipher):
+        raise CardDataError("the card deciphered more bytes than it was given")
+    return plain
+
+
+def missing(error: StatusError) -> bool:
+    """Whether the status word says that a file, record or key is not on the card."""
+    return error.sw in (
+        StatusWord.FILE_NOT_FOUND,
+        StatusWord.RECORD_NOT_FOUND,
+        StatusWord.REFERENCE_NOT_FOUND,
+    )
+
+
+def _select(channel: Channel, p1: int, data: bytes) -> Response:
+    return channel.send(Command(0x00, 0xA4, p1, 0x00, data, le=LE_SHORT_MAX))
+
+
+def _read_command(sfi: int | None, offset: int, le: int) -> Command:
+    if sfi is not None:
+        return Command(0x00, 0xB0, 0x80 | sfi, 0x00, le=le)
+    if not 0 <= offset <= 0x7FFF:
+        raise CardDataError(f"a file cannot be read from offset {offset}")
+    return Command(0x00, 0xB0, offset >> 8, offset & 0xFF, le=le)

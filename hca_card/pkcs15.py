@@ -1,0 +1,279 @@
+"""Any card with an ISO/IEC 7816-15 (PKCS#15) directory: the card itself says what it can do, no profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Self, TypeVar
+
+from hca_card import iso7816
+from hca_card import pkcs15_directory as contents
+from hca_card.certificate import describe
+from hca_card.errors import CardDataError, ObjectMissingError, UnsupportedError
+from hca_card.hca import CONFIDENTIALITY_TEMPLATE, SIGNATURE_TEMPLATE
+from hca_card.model import (
+    Card,
+    CardCertificate,
+    CardKind,
+    CertificateUse,
+    Channel,
+    Citizen,
+    KeyUse,
+    Metadata,
+    PinStatus,
+)
+from hca_card.pin import Pin
+from hca_card.pin_use import PinUse
+from hca_card.pkcs15_directory import DirectoryKind
+from pcsc.status import StatusError
+
+EF_DIR: Final = b"\x3f\x00\x2f\x00"
+EF_ODF: Final = b"\x50\x31"
+EF_TOKEN_INFO: Final = b"\x50\x32"
+
+AUTHORITIES: Final = (
+    (0, CertificateUse.CA),
+    (3, CertificateUse.INTERMEDIATE),
+    (4, CertificateUse.ROOT),
+)
+"""The numbers that authority certificates get, in the directory's order."""
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """All that the directory lists, for people who want to see it; using the card needs less."""
+
+    token: contents.TokenInfo
+    pins: tuple[contents.PinObject, ...]
+    private_keys: tuple[contents.PrivateKey, ...]
+    public_keys: tuple[contents.PublicKey, ...]
+    certificates: tuple[contents.CertificateObject, ...]
+    data: tuple[contents.DataObject, ...]
+
+
+class Pkcs15Card(Card):
+    """The PKCS#15 application of a card, selected. Each file of the directory is read when first needed."""
+
+    def __init__(self, channel: Channel, base: bytes, kind: CardKind) -> None:
+        """Use `open`; `base` is the application's path, empty where it was selected by its AID."""
+        self.kind = kind
+        self._channel = channel
+        self._base = base
+        self._token = contents.token_info(self._file(EF_TOKEN_INFO))
+        self.serial = self._token.serial
+
+    @classmethod
+    def open(cls, channel: Channel, *, kind: CardKind = CardKind.PKCS15) -> Self | None:
+        """SELECT the application by AID, else by the path that EF.DIR gives; None where there is none.
+
+        Raises:
+            CardDataError: the directory is there and cannot be read.
+            StatusError: it is there and may not be read.
+        """
+        answer = iso7816.select_aid(channel, contents.AID)
+        if answer.ok or answer.sw in iso7816.FOUND:
+            return cls(channel, b"", kind)
+        try:
+            path = contents.application_path(iso7816.read_file(channel, EF_DIR))
+        except StatusError:
+            return None
+        if not path:
+            return None
+        iso7816.select_file(channel, path)
+        return cls(channel, path, kind)
+
+    def metadata(self) -> Metadata:  # noqa: D102
+        return Metadata(self.kind, version="", serial=self.serial, holder=self._holder())
+
+    def directory(self) -> Directory:
+        """Everything that the directory lists. Raises as reading each of its files does."""
+        return Directory(
+            token=self._token,
+            pins=self._pins,
+            private_keys=self._private_keys,
+            public_keys=self._listed(contents.public_keys, DirectoryKind.PUBLIC_KEYS),
+            certificates=self._certificates,
+            data=self._listed(contents.data_objects, DirectoryKind.DATA),
+        )
+
+    def certificate_indexes(self) -> tuple[int, ...]:  # noqa: D102
+        return tuple(sorted(self._numbered))
+
+    def certificate(self, index: int) -> CardCertificate:
+        """One certificate by HCA's number.
+
+        1 and 2 are the certificates with the identifier of the signature and of the encryption key; 0, 3 and
+        4 the first three authorities' in the directory's order; others are not given.
+        """
+        if index not in self._numbered:
+            raise ObjectMissingError(f"this card has no certificate {index}")
+        use, entry = self._numbered[index]
+        der = entry.der or self._read_certificate(entry)
+        if not der:
+            raise ObjectMissingError(f"the place of certificate {index} is empty")
+        if der[0] != 0x30:
+            raise CardDataError(f"certificate {index} is no certificate")
+        return CardCertificate(index, use, der)
+
+    def pin_status(self) -> PinStatus:  # noqa: D102
+        return self._pin.status()
+
+    def verify(self, pin: Pin) -> None:  # noqa: D102
+        self._pin.verify(pin)
+
+    def change_pin(self, old: Pin, new: Pin) -> None:  # noqa: D102
+        self._pin.change(old, new)
+
+    def unblock_pin(self, puk: Pin, new: Pin) -> None:  # noqa: D102
+        code = next((entry for entry in self._pins if entry.unblocking and not entry.officer), None)
+        if code is None or code.protected:
+            raise UnsupportedError("this card takes no PUK in the plain")
+        self._pin.unblock(puk, code.form, new)
+
+    def has_key(self, use: KeyUse) -> bool:  # noqa: D102
+        return self._find_key(use) is not None
+
+    def sign(self, use: KeyUse, digest_info: bytes) -> bytes:  # noqa: D102
+        key = self._set_key(use, SIGNATURE_TEMPLATE)
+        signature = iso7816.compute_digital_signature(self._channel, digest_info)
+        if key.bits and len(signature) != (key.bits + 7) // 8:
+            raise CardDataError(f"the card answered {len(signature)} bytes for a {key.bits}-bit signature")
+        return signature
+
+    def decipher(self, use: KeyUse, cipher: bytes) -> bytes:  # noqa: D102
+        self._set_key(use, CONFIDENTIALITY_TEMPLATE)
+        return iso7816.decipher(self._channel, cipher)
+
+    @cached_property
+    def _object_files(self) -> tuple[tuple[DirectoryKind, contents.Path | bytes], ...]:
+        return contents.directory_files(self._file(EF_ODF))
+
+    @cached_property
+    def _pins(self) -> tuple[contents.PinObject, ...]:
+        return self._listed(contents.pins, DirectoryKind.AUTHENTICATION)
+
+    @cached_property
+    def _private_keys(self) -> tuple[contents.PrivateKey, ...]:
+        return self._listed(contents.private_keys, DirectoryKind.PRIVATE_KEYS)
+
+    @cached_property
+    def _certificates(self) -> tuple[contents.CertificateObject, ...]:
+        return self._listed(
+            contents.certificates,
+            DirectoryKind.CERTIFICATES,
+            DirectoryKind.TRUSTED_CERTIFICATES,
+            DirectoryKind.USEFUL_CERTIFICATES,
+        )
+
+    @cached_property
+    def _numbered(self) -> dict[int, tuple[CertificateUse, contents.CertificateObject]]:
+        found: dict[int, tuple[CertificateUse, contents.CertificateObject]] = {}
+        own = [entry for entry in self._certificates if not entry.authority]
+        for index, use in ((1, KeyUse.SIGNATURE), (2, KeyUse.ENCRYPTION)):
+            key = self._find_key(use)
+            matching = [entry for entry in own if key is not None and entry.id == key.id]
+            if matching:
+                found[index] = CertificateUse(use), matching[0]
+        authorities = [entry for entry in self._certificates if entry.authority]
+        for (index, role), entry in zip(AUTHORITIES, authorities, strict=False):
+            found[index] = role, entry
+        return found
+
+    @cached_property
+    def _pin(self) -> PinUse:
+        """The PIN of the signature key, else the first that is a holder's."""
+        holders = [entry for entry in self._pins if not entry.unblocking and not entry.officer]
+        key = self._find_key(KeyUse.SIGNATURE)
+        named = [
+            entry for entry in holders if key is not None and key.auth_id and entry.auth_id == key.auth_id
+        ]
+        for entry in named or holders:
+            if entry.protected:
+                raise UnsupportedError("this card takes its PIN encrypted only, in its maker's own way")
+            return PinUse(
+                self._channel,
+                reference=entry.reference,
+                form=entry.form,
+                reselect=self._reselect,
+                why_refused=lambda: None,
+                confirm_drop=True,
+            )
+        raise UnsupportedError("the card's directory names no PIN that this program can send")
+
+    def _listed(
+        self, parse: Callable[[bytes], tuple[_Item, ...]], *kinds: DirectoryKind
+    ) -> tuple[_Item, ...]:
+        found: list[_Item] = []
+        for kind, place in self._object_files:
+            if kind in kinds:
+                found += parse(place if isinstance(place, bytes) else self._place(place))
+        return tuple(found)
+
+    def _find_key(self, use: KeyUse) -> contents.PrivateKey | None:
+        signing = next((key for key in self._private_keys if key.signs), None)
+        if use is KeyUse.SIGNATURE:
+            return signing
+        deciphering = [key for key in self._private_keys if key.deciphers]
+        # A card may mark its signature key for both; one that is not the signature key is meant first.
+        others = [key for key in deciphering if key is not signing]
+        return next(iter(others or deciphering), None)
+
+    def _set_key(self, use: KeyUse, template: int) -> contents.PrivateKey:
+        key = self._find_key(use)
+        if key is None:
+            raise ObjectMissingError(f"this card has no {use} key")
+        if key.reference is None:
+            raise UnsupportedError("the card's directory does not say how its key is named")
+        self._pin.require_verified()
+        iso7816.set_security_environment(self._channel, template, key.reference, self._algorithm(key))
+        return key
+
+    def _algorithm(self, key: contents.PrivateKey) -> int | None:
+        """The algorithm reference for PKCS#1 that the card lists for this key, else for all, else none."""
+        listed = self._token.algorithms
+        own = [listed[number] for number in key.algorithms if number in listed]
+        return next(iter(own or listed.values()), None)
+
+    def _holder(self) -> Citizen | None:
+        if 1 not in self._numbered:
+            return None
+        try:
+            name = describe(self.certificate(1).der).common_name
+        except (CardDataError, ObjectMissingError):
+            return None
+        return None if name is None else Citizen(name)
+
+    def _read_certificate(self, entry: contents.CertificateObject) -> bytes:
+        if entry.place is None:
+            raise UnsupportedError("the card's directory only says where in the network this certificate is")
+        try:
+            return self._place(entry.place, der=True)
+        except StatusError as error:
+            if iso7816.missing(error):
+                raise ObjectMissingError(
+                    "the card's directory names a certificate that is not there"
+                ) from error
+            raise
+
+    def _place(self, place: contents.Path, *, der: bool = False) -> bytes:
+        if not place.index and place.length is None:
+            return self._file(place.path, der=der)
+        iso7816.select_file(self._channel, self._absolute(place.path))
+        return iso7816.read_binary(
+            self._channel, offset=place.index, size=place.length, der=der and place.length is None
+        )
+
+    def _file(self, path: bytes, *, der: bool = False) -> bytes:
+        return iso7816.read_file(self._channel, self._absolute(path), der=der)
+
+    def _absolute(self, path: bytes) -> bytes:
+        return self._base + path if self._base and len(path) == 2 else path
+
+    def _reselect(self) -> None:
+        if self._base:
+            iso7816.select_file(self._channel, self._base)
+        else:
+            iso7816.select_aid(self._channel, contents.AID).require(*iso7816.FOUND)

@@ -1,0 +1,344 @@
+"""The structures of ISO/IEC 7816-15 (PKCS#15 v1.1): what a card's directory says that the card holds.
+
+The outer structure is taken apart with `hca_card.tlv`, so that choices this program does not know are skipped
+and lengths that lie are refused; the inside of a known choice is read as `hca_card.pkcs15_asn1` specifies it.
+Paragraphs are those of ISO/IEC 7816-15:2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+from hca_card import pkcs15_asn1 as asn1
+from hca_card import tlv
+from hca_card.big5 import printable
+from hca_card.errors import CardDataError
+from hca_card.pin_block import PinEncoding, PinFormat
+
+AID: Final = bytes.fromhex("A000000063504B43532D3135")
+PIN_LENGTH_LIMIT: Final = 64
+
+RSA_PKCS: Final = 0x0001
+"""CKM_RSA_PKCS: AlgorithmInfo names algorithms as PKCS#11 mechanisms (§8.10)."""
+
+_SEQUENCE: Final = 0x30
+
+
+class DirectoryKind(IntEnum):
+    """Object classes by their context tag in EF.OD (§8.3); others are skipped."""
+
+    PRIVATE_KEYS = 0
+    PUBLIC_KEYS = 1
+    CERTIFICATES = 4
+    TRUSTED_CERTIFICATES = 5
+    USEFUL_CERTIFICATES = 6
+    DATA = 7
+    AUTHENTICATION = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A place on the card (§8.2.5): file identifiers, and a part of the file where `length` is given."""
+
+    path: bytes
+    index: int = 0
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """EF.TokenInfo, or CIAInfo (§8.10).
+
+    Attributes:
+        serial: the card's number as hexadecimal text; empty where it has none.
+        label: the card's name for people.
+        manufacturer: who made it.
+        algorithms: AlgorithmInfo reference to the algorithm reference for MANAGE SECURITY ENVIRONMENT, RSA
+            with PKCS#1 padding only.
+    """
+
+    serial: str
+    label: str
+    manufacturer: str
+    algorithms: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PinObject:
+    """A password in EF.AOD (§8.9.2).
+
+    Attributes:
+        auth_id: what the objects that it protects name it by.
+        reference: P2 of VERIFY.
+        form: lengths, encoding and padding.
+        unblocking: a resetting code (PUK).
+        officer: a security officer's.
+        protected: only taken encrypted or with a checksum; never to be sent in the plain.
+    """
+
+    auth_id: bytes
+    reference: int
+    form: PinFormat
+    unblocking: bool
+    officer: bool
+    protected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """An RSA private key in EF.PrKD (§8.4); `reference` is None where the card names none."""
+
+    id: bytes
+    label: str
+    auth_id: bytes
+    reference: int | None
+    bits: int
+    signs: bool
+    deciphers: bool
+    algorithms: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """An RSA public key in EF.PuKD (§8.5)."""
+
+    id: bytes
+    label: str
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateObject:
+    """An X.509 certificate in EF.CD (§8.7): at `place`, or `der` where the directory itself holds it."""
+
+    id: bytes
+    label: str
+    authority: bool
+    place: Path | None
+    der: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class DataObject:
+    """An opaque object in EF.DCOD (§8.8)."""
+
+    label: str
+    application: str
+    place: Path | None
+
+
+def application_path(ef_dir: bytes) -> bytes | None:
+    """The path of the PKCS#15 application in EF.DIR (ISO/IEC 7816-4 §12.2.4), None where there is none.
+
+    Raises:
+        CardDataError: lengths lie.
+    """
+    for template in tlv.objects(ef_dir):
+        if template.tag == 0x61 and tlv.find(template.value, 0x4F) == AID:
+            return tlv.find(template.value, 0x51)
+    return None
+
+
+def directory_files(odf: bytes) -> tuple[tuple[DirectoryKind, Path | bytes], ...]:
+    """EF.OD: where the objects of each known class are, or the objects themselves where it holds them.
+
+    Raises:
+        CardDataError: lengths lie, or a path is none.
+    """
+    found: list[tuple[DirectoryKind, Path | bytes]] = []
+    for entry in tlv.objects(odf):
+        number = entry.tag - 0xA0
+        if number not in list(DirectoryKind):
+            continue
+        for choice in entry.children:
+            if choice.tag == _SEQUENCE:
+                found.append((DirectoryKind(number), _path(choice)))
+            elif choice.tag == 0xA0:
+                found.append((DirectoryKind(number), choice.value))
+    return tuple(found)
+
+
+def token_info(content: bytes) -> TokenInfo:
+    """EF.TokenInfo. Raises `CardDataError` where it cannot be read."""
+    info = _native(asn1.TokenInfo, _first(content))
+    algorithms = {}
+    for algorithm in info["algorithms"] or ():
+        if algorithm["algorithm"] == RSA_PKCS and algorithm["alg_ref"] is not None:
+            algorithms[algorithm["reference"]] = _octet(algorithm["alg_ref"])
+    return TokenInfo(
+        serial=(info["serial"] or b"").hex().upper(),
+        label=printable(info["label"] or "").strip(),
+        manufacturer=printable(info["manufacturer"] or "").strip(),
+        algorithms=algorithms,
+    )
+
+
+def pins(content: bytes) -> tuple[PinObject, ...]:
+    """The passwords of an EF.AOD. Raises `CardDataError` where one cannot be read."""
+    found = []
+    for _, own, kind in _objects(content):
+        facts = _native(asn1.PinAttributes, kind)
+        if facts["type"] is None:
+            continue
+        flags = facts["flags"]
+        found.append(
+            PinObject(
+                auth_id=_native(asn1.CommonAuthentication, own)["auth_id"] or b"",
+                reference=_octet(facts["reference"]),
+                form=_pin_format(facts),
+                unblocking="unblocking" in flags,
+                officer="so" in flags,
+                protected=bool({"integrity_protected", "confidentiality_protected"} & flags),
+            )
+        )
+    return tuple(found)
+
+
+def private_keys(content: bytes) -> tuple[PrivateKey, ...]:
+    """The RSA keys of an EF.PrKD. Raises `CardDataError` where one cannot be read."""
+    found = []
+    for common, own, kind in _objects(content):
+        facts, key = _native(asn1.CommonObject, common), _native(asn1.CommonKey, own)
+        usage, reference = key["usage"], key["key_reference"]
+        found.append(
+            PrivateKey(
+                id=key["id"],
+                label=printable(facts["label"] or ""),
+                auth_id=facts["auth_id"] or b"",
+                reference=None if reference is None else _octet(reference),
+                bits=_modulus_length(kind),
+                signs=bool({"sign", "sign_recover", "non_repudiation"} & usage),
+                deciphers=bool({"decrypt", "unwrap"} & usage),
+                algorithms=tuple(key["alg_reference"] or ()),
+            )
+        )
+    return tuple(found)
+
+
+def public_keys(content: bytes) -> tuple[PublicKey, ...]:
+    """The RSA keys of an EF.PuKD. Raises `CardDataError` where one cannot be read."""
+    return tuple(
+        PublicKey(
+            _native(asn1.CommonKey, own)["id"],
+            printable(_native(asn1.CommonObject, common)["label"] or ""),
+            _modulus_length(kind),
+        )
+        for common, own, kind in _objects(content)
+    )
+
+
+def certificates(content: bytes) -> tuple[CertificateObject, ...]:
+    """The X.509 certificates of an EF.CD. Raises `CardDataError` where one cannot be read."""
+    found = []
+    for common, own, kind in _objects(content):
+        facts = _native(asn1.CommonCertificate, own)
+        place, der = _value(kind)
+        label = printable(_native(asn1.CommonObject, common)["label"] or "")
+        found.append(CertificateObject(facts["id"], label, facts["authority"], place, der))
+    return tuple(found)
+
+
+def data_objects(content: bytes) -> tuple[DataObject, ...]:
+    """The opaque objects of an EF.DCOD. Raises `CardDataError` where one cannot be read."""
+    found = []
+    for common, own, kind in _objects(content):
+        name = _native(asn1.CommonData, own)["application_name"] or ""
+        # OpaqueDO is an ObjectValue itself, not a sequence that begins with one.
+        place = _path(kind) if _is_path(kind) else None
+        found.append(
+            DataObject(printable(_native(asn1.CommonObject, common)["label"] or ""), printable(name), place)
+        )
+    return tuple(found)
+
+
+def _objects(content: bytes) -> Iterator[tuple[tlv.Tlv, tlv.Tlv, tlv.Tlv]]:
+    """Common, class and type attributes of each object of the first choice (RSA, X.509, PIN, opaque; §8.2.9).
+
+    Other choices (elliptic curves, biometrics, card-verifiable certificates) are skipped.
+    """
+    for item in tlv.objects(content):
+        if item.tag != _SEQUENCE:
+            continue
+        tlv.check(item.encode())
+        parts = item.children
+        kinds = [part.children for part in parts[2:] if part.tag == 0xA1]
+        if len(parts) < 3 or len(kinds) != 1 or len(kinds[0]) != 1:
+            raise CardDataError("an object of the card's directory lacks a part")
+        yield parts[0], parts[1], kinds[0][0]
+
+
+def _native(spec: Any, item: tlv.Tlv) -> Any:
+    try:
+        return spec.load(item.encode(), strict=True).native
+    except Exception as error:  # asn1crypto answers garbage with whatever the place happens to raise
+        what = f"{spec.__name__} that cannot be read"
+        raise CardDataError(f"the card's directory holds a {what}") from error
+
+
+def _first(content: bytes) -> tlv.Tlv:
+    items = tlv.objects(content)
+    if not items:
+        raise CardDataError("a file of the card's directory is empty")
+    tlv.check(items[0].encode())
+    return items[0]
+
+
+def _value(kind: tlv.Tlv) -> tuple[Path | None, bytes]:
+    """The ObjectValue that begins type attributes: a place or the value; neither for a URL (§8.2.8)."""
+    for choice in kind.children[:1]:
+        if _is_path(choice):
+            return _path(choice), b""
+        if choice.tag == 0xA0:
+            return None, choice.value
+    return None, b""
+
+
+def _is_path(item: tlv.Tlv) -> bool:
+    return item.tag == _SEQUENCE and bool(item.children) and item.children[0].tag == 0x04
+
+
+def _path(item: tlv.Tlv) -> Path:
+    facts = _native(asn1.Path, item)
+    index, length = facts["index"] or 0, facts["length"]
+    if not 0 <= index <= 0x7FFF or (length is not None and not 0 < length <= 0x7FFF):
+        raise CardDataError("the card's directory names a part of a file that cannot be")
+    return Path(facts["path"], index, length)
+
+
+def _modulus_length(kind: tlv.Tlv) -> int:
+    """The INTEGER after the value in RSA key attributes (§8.4.2), in bits; 0 where it is missing."""
+    for part in kind.children[1:2]:
+        if part.tag == 0x02 and 1 <= len(part.value) <= 3:
+            return int.from_bytes(part.value, "big", signed=True)
+    return 0
+
+
+def _pin_format(facts: Any) -> PinFormat:
+    padded = "needs_padding" in facts["flags"]
+    stored, least = facts["stored_length"], facts["min_length"]
+    most = stored if facts["max_length"] is None else facts["max_length"]
+    pad = facts["pad"]
+    # A minimum of 0 must not come about: VERIFY without data would be a question, answered with 9000 where
+    # another program left the PIN verified.
+    least = max(least, 1)
+    if not least <= most <= PIN_LENGTH_LIMIT or not 0 <= stored <= PIN_LENGTH_LIMIT:
+        raise CardDataError("the card's directory holds PIN lengths that cannot be")
+    if pad is not None and len(pad) != 1:
+        raise CardDataError("the card's directory holds a padding character of more than one byte")
+    return PinFormat(
+        min_length=least,
+        max_length=most,
+        encoding=PinEncoding(facts["type"]),
+        stored_length=stored if padded else 0,
+        pad=0xFF if pad is None else pad[0],
+    )
+
+
+def _octet(number: int) -> int:
+    """A reference as one byte: cards write 81 as INTEGER 81, which is negative, or as 0081."""
+    if not -128 <= number <= 255:
+        raise CardDataError(f"the card's directory holds the reference {number}")
+    return number & 0xFF

@@ -1,0 +1,244 @@
+"""HCA and citizen cards, built of files, applications, certificates and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Final
+
+from hca_card.model import Institution, Personnel
+from hca_card.simulator import pkcs15, templates
+from hca_card.simulator.ca import Identity, SimulatorCa
+from hca_card.simulator.der import integer, sequence
+from hca_card.simulator.file_commands import FileCommands
+from hca_card.simulator.files import (
+    DF_PKCS15,
+    MF_ID,
+    Application,
+    DedicatedFile,
+    ElementaryFile,
+    application,
+)
+from hca_card.simulator.iso_card import IsoCard
+from hca_card.simulator.key_commands import ENCRYPTION_KEY, SIGNATURE_KEY
+from hca_card.simulator.persons import (
+    Validity,
+    card_info_record,
+    current_validity,
+    institution_record,
+    past_validity,
+    personnel_record,
+)
+from hca_card.simulator.rsa import RsaKey
+from hca_card.simulator.security import PIN_LENGTHS, PUK_LENGTHS, Secret
+from hca_card.simulator.templates import ISSUING, ROOT, SIBLING, Template, Use
+
+PIN: Final = b"123456"
+PUK: Final = b"12345678"
+PIN_TRIES: Final = 3
+PUK_TRIES: Final = 10
+
+HCA_ATR: Final = bytes.fromhex("3BF9180000 8131FE45 50565F4A3244303831 B6")
+CITIZEN_ATR: Final = bytes.fromhex("3BFA180000 8131FE45 48434153494D43545A4E F7")
+
+HCA_AID: Final = bytes.fromhex("F048434141 47454E5401")
+# OpenSC has no driver for a plain ISO/IEC 7816-15 card. To be judged by it, the cards speak the wire
+# language of IsoApplet: its AID, and its version 0.6 with no optional feature as the answer.
+_ISO_APPLET_AID: Final = bytes.fromhex("F276A288BCFBA69D34F31001")
+_ISO_APPLET_VERSION: Final = bytes.fromhex("000600")
+
+_EF_PUBLIC_KEY, _EF_CERTIFICATE, _SFI_CERTIFICATE = 0x4200, 0x4300, 0x0A
+_EF_BASIC_DATA, _SFI_BASIC_DATA = 0x4503, 0x03
+_EF_CARD_INFO, _SFI_CARD_INFO = 0x4504, 0x04
+
+
+@dataclass(frozen=True, slots=True)
+class HcaCard:
+    """What an HCA card is.
+
+    Attributes:
+        number: card number, 12 digits.
+        holder: who or what it was issued to.
+        version: "1" or "2".
+        secondary: an institution's 附卡.
+        expired: card and certificates ended before today.
+        activated: opened for use (已開卡).
+        terminated: no longer in use.
+        pin_tries: how many the PIN has left.
+        rewrite: changes an EF before it is put on the card.
+    """
+
+    number: str
+    holder: Personnel | Institution
+    version: str = "2"
+    secondary: bool = False
+    expired: bool = False
+    activated: bool = True
+    terminated: bool = False
+    pin_tries: int = PIN_TRIES
+    rewrite: Callable[[ElementaryFile], ElementaryFile] = lambda file: file
+
+    def build(self, ca: SimulatorCa) -> IsoCard:
+        """The card, with certificates from `ca`."""
+        today = _today()
+        validity = past_validity(today) if self.expired else current_validity(today)
+        authorities = (ISSUING, SIBLING, ROOT) if self.version == "2" else (ISSUING,)
+        stock = _Stock.issue(ca, self._templates(validity), authorities)
+        records = (
+            ElementaryFile(_EF_BASIC_DATA, self._basic_data(), _SFI_BASIC_DATA),
+            ElementaryFile(_EF_CARD_INFO, self._card_info(validity), _SFI_CARD_INFO),
+        )
+        entries = (
+            pkcs15.DataEntry("Basic data", "HCA", _EF_BASIC_DATA),
+            pkcs15.DataEntry("Card information", "HCA", _EF_CARD_INFO),
+        )
+        files = (*stock.files(), *records, *stock.directory("HCA card", "HCA", self.number, entries))
+        df = DedicatedFile(DF_PKCS15, tuple(map(self.rewrite, files)))
+        kind = "1" if isinstance(self.holder, Personnel) else "0"
+        rank = "2" if self.secondary else "1"
+        identity = f"{self.version}{kind}{rank}{self.number}".encode("ascii")
+        mf, applications = _tree(df, application(HCA_AID, "HCA card", df, identity))
+        return IsoCard(
+            HCA_ATR,
+            FileCommands(mf, applications, terminated=self.terminated),
+            stock.keys(),
+            pin=Secret(PIN, PIN_LENGTHS, PIN_TRIES, self.pin_tries),
+            puk=Secret(PUK, PUK_LENGTHS, PUK_TRIES),
+            usable=self.activated and not self.terminated,
+        )
+
+    def _templates(self, validity: Validity) -> tuple[Template, ...]:
+        if isinstance(self.holder, Personnel):
+            return templates.personnel(self.number, validity, version=self.version)
+        return templates.institution(self.number, validity, secondary=self.secondary)
+
+    def _basic_data(self) -> bytes:
+        if isinstance(self.holder, Personnel):
+            return personnel_record(self.holder, self.version)
+        return institution_record(self.holder)
+
+    def _card_info(self, validity: Validity) -> bytes:
+        return card_info_record(validity, activated=self.activated, terminated=self.terminated)
+
+
+@dataclass(frozen=True, slots=True)
+class CitizenCard:
+    """A card in the manner of the citizen certificate (自然人憑證), known by its PKCS#15 directory alone.
+
+    Attributes:
+        number: card number, 16 digits.
+    """
+
+    number: str
+
+    def build(self, ca: SimulatorCa) -> IsoCard:
+        """The card, with certificates from `ca`."""
+        issued = templates.citizen(self.number, current_validity(_today()))
+        stock = _Stock.issue(ca, issued, (ISSUING,))
+        files = (*stock.files(), *stock.directory("Citizen card", "Citizen", self.number, ()))
+        return IsoCard(
+            CITIZEN_ATR,
+            FileCommands(*_tree(DedicatedFile(DF_PKCS15, files))),
+            stock.keys(),
+            pin=Secret(PIN, PIN_LENGTHS, PIN_TRIES),
+            puk=Secret(PUK, PUK_LENGTHS, PUK_TRIES),
+        )
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _tree(df: DedicatedFile, *more: Application) -> tuple[DedicatedFile, tuple[Application, ...]]:
+    """The MF over `df`, with EF.DIR; and the applications: PKCS#15, `more`, and what OpenSC asks for."""
+    listed = (application(pkcs15.AID, "PKCS#15", df), *more)
+    ef_dir = b"".join(pkcs15.application_template(each.aid, each.label) for each in listed)
+    mf = DedicatedFile(MF_ID, (ElementaryFile(pkcs15.EF_DIR, ef_dir, pkcs15.SFI_DIR), df))
+    return mf, (*listed, Application(_ISO_APPLET_AID, "IsoApplet", mf, _ISO_APPLET_VERSION))
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """HCA's numbers of certificates and key pairs, and how the directory shows them."""
+
+    index: int
+    name: str
+    reference: int = 0
+    private_usage: tuple[int, ...] = ()
+    public_usage: tuple[int, ...] = ()
+
+
+_SLOTS: Final = {
+    Use.SIGNATURE: _Slot(1, "signature", SIGNATURE_KEY, pkcs15.SIGN_USAGE, pkcs15.VERIFY_USAGE),
+    Use.ENCRYPTION: _Slot(2, "encryption", ENCRYPTION_KEY, pkcs15.DECIPHER_USAGE, pkcs15.ENCIPHER_USAGE),
+}
+_AUTHORITY_SLOTS: Final = {ISSUING: _Slot(0, "CA"), SIBLING: _Slot(3, "GCA"), ROOT: _Slot(4, "GRCA")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Stock:
+    """The certificates on a card, its holder's own first, and the private keys to those."""
+
+    own: Sequence[tuple[_Slot, Identity, RsaKey]]
+    authorities: Sequence[tuple[_Slot, Identity]]
+
+    @classmethod
+    def issue(cls, ca: SimulatorCa, own: Sequence[Template], authorities: Sequence[Template]) -> _Stock:
+        identities = ca.identities([*own, *authorities])
+        mine, theirs = identities[: len(own)], identities[len(own) :]
+        return cls(
+            [
+                (_SLOTS[each.use], identity, identity.rsa_key())
+                for each, identity in zip(own, mine, strict=True)
+            ],
+            [(_AUTHORITY_SLOTS[each], identity) for each, identity in zip(authorities, theirs, strict=True)],
+        )
+
+    def keys(self) -> dict[int, RsaKey]:
+        return {slot.reference: key for slot, _, key in self.own}
+
+    def files(self) -> tuple[ElementaryFile, ...]:
+        """The EFs with certificates and with public keys (RSAPublicKey, RFC 8017 §A.1.1)."""
+        certificates = [(slot, identity) for slot, identity, _ in self.own] + list(self.authorities)
+        return (
+            *(
+                ElementaryFile(
+                    _EF_CERTIFICATE + slot.index, identity.certificate, _SFI_CERTIFICATE + slot.index
+                )
+                for slot, identity in certificates
+            ),
+            *(
+                ElementaryFile(_EF_PUBLIC_KEY + slot.index, sequence(integer(key.n), integer(key.e)))
+                for slot, _, key in self.own
+            ),
+        )
+
+    def directory(
+        self, label: str, prefix: str, serial: str, data: Sequence[pkcs15.DataEntry]
+    ) -> tuple[ElementaryFile, ...]:
+        """The EFs of the PKCS#15 directory over `files` and `data`."""
+        slots = [(slot, False) for slot, *_ in self.own] + [(slot, True) for slot, _ in self.authorities]
+        return pkcs15.directory_files(
+            label=label,
+            serial=serial,
+            certificates=[
+                pkcs15.CertificateEntry(
+                    slot.index, f"{prefix} {slot.name} certificate", _EF_CERTIFICATE + slot.index, authority
+                )
+                for slot, authority in slots
+            ],
+            keys=[
+                pkcs15.KeyEntry(
+                    id=slot.index,
+                    label=f"{prefix} {slot.name} key",
+                    reference=slot.reference,
+                    public_fid=_EF_PUBLIC_KEY + slot.index,
+                    bits=key.n.bit_length(),
+                    private_usage=slot.private_usage,
+                    public_usage=slot.public_usage,
+                )
+                for slot, _, key in self.own
+            ],
+            data=data,
+        )

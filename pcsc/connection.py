@@ -1,0 +1,330 @@
+"""A connection to a card, and the transactions in which commands are sent."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from pcsc import pinpad
+from pcsc.apdu import LE_SHORT_MAX, Command, Response
+from pcsc.atr import historical_bytes
+from pcsc.errors import CardRemovedError, CommunicationError, NoCardError, PcscError
+from pcsc.processors import LengthForm, Send, assemble, extended_length
+from pcsc.results import RESET_CODES, Result, check, error, unsigned
+from pcsc.winscard import CardProtocol, Disposition, Share
+
+if TYPE_CHECKING:
+    from pcsc.context import Context, ReaderState
+
+_log = logging.getLogger(__name__)
+
+_ANY_PROTOCOL: Final = int(CardProtocol.T0 | CardProtocol.T1)
+_SETTLE: Final = 0.6
+"""Seconds in which a driver that polls its reader has seen that the card is gone."""
+
+
+class Connection:
+    """A card someone is connected to; made by `Context.connect`. A context manager.
+
+    For one thread. Closing leaves the card powered and as it is, for the other programs that use it; only a
+    transaction that was never ended properly has it reset. A pulled card ends a connection for good.
+
+    Attributes:
+        reader: the reader's PC/SC name.
+        atr: the card's answer to reset.
+        protocol: T=0 or T=1.
+    """
+
+    def __init__(self, context: Context, reader: str, *, exclusive: bool = False) -> None:
+        self._context = context
+        self._winscard = context.winscard
+        self._share = Share.EXCLUSIVE if exclusive else Share.SHARED
+        self._thread = threading.get_ident()
+        self._open: Transaction | None = None
+        self._form: LengthForm | None = None
+        self._features: pinpad.Features | None = None
+        self.reader: Final = reader
+        self._card: Any = None
+        self._card, protocol = self._connect()
+        try:
+            self.protocol = CardProtocol(protocol)
+            # Asked after connecting: had the card been changed in between, the handle would be dead already.
+            state = self._state()
+            self._start_counter, self.atr = state.event_counter, state.atr
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self) -> tuple[Any, int]:
+        arguments = self._context.handle, self.reader
+        code, card, protocol = self._winscard.SCardConnect(*arguments, self._share, _ANY_PROTOCOL)
+        if unsigned(code) not in RESET_CODES:
+            check(code, reader=self.reader)
+            return card, protocol
+        # Another program has left the card without power. Nobody loses anything if it is started anew.
+        code, card, _ = self._winscard.SCardConnect(*arguments, Share.DIRECT, 0)
+        check(code, reader=self.reader)
+        code, protocol = self._winscard.SCardReconnect(card, self._share, _ANY_PROTOCOL, Disposition.RESET)
+        if code != Result.SUCCESS:
+            self._winscard.SCardDisconnect(card, Disposition.LEAVE)
+        check(code, reader=self.reader)
+        return card, protocol
+
+    @property
+    def handle(self) -> Any:
+        """The SCARDHANDLE.
+
+        Raises:
+            RuntimeError: the connection has been closed, or belongs to another thread.
+        """
+        if self._card is None:
+            raise RuntimeError("this connection has been closed")
+        if threading.get_ident() != self._thread:
+            raise RuntimeError("a connection is to be used from the thread that made it")
+        return self._card
+
+    def transmit(self, command: bytes) -> bytes:
+        """Exchange one raw APDU, nothing added and nothing checked.
+
+        Raises:
+            CardRemovedError: the card was pulled out.
+            CardResetError: another program reset the card or cut its power.
+            CommunicationError: the exchange failed though the card is still there.
+            ReaderUnavailableError: the reader was unplugged.
+            ServiceUnavailableError: the service stopped.
+        """
+        code, answer = self._winscard.SCardTransmit(self.handle, self.protocol, list(command))
+        if code != Result.SUCCESS:
+            raise self._failure(code)
+        # vpcd and some drivers answer nothing, successfully, when the card is pulled in mid-command.
+        if not answer and self._has_gone():
+            raise CardRemovedError(reader=self.reader)
+        return bytes(answer)
+
+    def event_counter(self) -> int:
+        """The reader's count of insertions and removals: a card that was out in between shows in it."""
+        return self._state().event_counter
+
+    @property
+    def pin_pad(self) -> pinpad.PinPad | None:
+        """The reader's keypad, or None where it has none that can verify a PIN."""
+        features = self._reader_features()
+        return pinpad.PinPad(self._control, features) if features.verify is not None else None
+
+    def reset(self) -> None:
+        """Reset the card: whatever anybody has selected or verified is gone.
+
+        Raises:
+            PcscError: as `transmit`.
+        """
+        self._reconnect(Disposition.RESET)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Keep other programs from the card for the length of the block; waits until they let go of it.
+
+        A card that another program has reset meanwhile is fine: nothing was done yet. At the end the actions
+        of `Transaction.before_end` run. The card is reset if one of them fails, if an exchange failed, or if
+        the block was interrupted; else it is left as it is.
+
+        Raises:
+            CardRemovedError: the card was pulled out since the connection was made.
+            RuntimeError: this connection is in a transaction already.
+        """
+        if self._open is not None:
+            raise RuntimeError("transactions do not nest")
+        # Noted first: interrupted between here and the block, `close` still has the card reset.
+        transaction = self._open = Transaction(self, assemble(self.transmit, self._length_form()))
+        try:
+            self._begin()
+        except PcscError:
+            self._open = None
+            raise
+        try:
+            yield transaction
+        except Exception:
+            transaction.end(interrupted=False)
+            raise
+        except BaseException:
+            transaction.end(interrupted=True)
+            raise
+        transaction.end(interrupted=False)
+
+    def close(self) -> None:
+        """Disconnect; safe to call twice."""
+        card, self._card = self._card, None
+        if card is None:
+            return
+        disposition = Disposition.LEAVE
+        if self._open is not None:
+            self._open = None
+            disposition = Disposition.RESET
+            self._winscard.SCardEndTransaction(card, disposition)
+        self._winscard.SCardDisconnect(card, disposition)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _begin(self) -> None:
+        code = self._winscard.SCardBeginTransaction(self.handle)
+        if unsigned(code) in RESET_CODES:
+            self._reconnect(Disposition.LEAVE)
+            code = self._winscard.SCardBeginTransaction(self.handle)
+        if code != Result.SUCCESS:
+            raise self._failure(code)
+
+    def end_transaction(self, *, reset: bool) -> None:
+        """Let other programs at the card again; called by `Transaction.end`."""
+        self._open = None
+        if self._card is None:
+            return
+        disposition = Disposition.RESET if reset else Disposition.LEAVE
+        code = self._winscard.SCardEndTransaction(self._card, disposition)
+        # A card that another program has reset meanwhile is as it should be.
+        if reset and unsigned(code) not in (Result.SUCCESS, *RESET_CODES):
+            card, self._card = self._card, None
+            self._winscard.SCardDisconnect(card, Disposition.RESET)
+
+    def _reconnect(self, initialization: Disposition) -> None:
+        code, protocol = self._winscard.SCardReconnect(
+            self.handle, self._share, _ANY_PROTOCOL, initialization
+        )
+        if code != Result.SUCCESS:
+            raise self._failure(code)
+        # pcsc-lite reconnects to whatever card is there now.
+        if not self._is_ours(self._state()):
+            raise CardRemovedError(reader=self.reader)
+        self.protocol = CardProtocol(protocol)
+
+    def _failure(self, code: int) -> PcscError:
+        """The exception for `code`; an exchange that failed because the card was pulled says so."""
+        failure = error(code, reader=self.reader)
+        if isinstance(failure, NoCardError):
+            return CardRemovedError(code, reader=self.reader)
+        if isinstance(failure, CommunicationError) and self._has_gone():
+            return CardRemovedError(code, reader=self.reader)
+        return failure
+
+    def _has_gone(self) -> bool:
+        """Whether the card we were connected to has gone; the service is given a moment to see it."""
+        deadline = time.monotonic() + _SETTLE
+        try:
+            while self._is_ours(state := self._state()):
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._context.wait([state], left):
+                    return False
+        except PcscError:
+            return False
+        return True
+
+    def _is_ours(self, state: ReaderState) -> bool:
+        return state.present and state.event_counter == self._start_counter
+
+    def _state(self) -> ReaderState:
+        return self._context.states([self.reader])[0]
+
+    def _length_form(self) -> LengthForm:
+        if self._form is None:
+            extended = extended_length(historical_bytes(self.atr))
+            if self.protocol == CardProtocol.T0 or not self._reader_takes_extended():
+                extended = False
+            self._form = LengthForm(extended)
+        return self._form
+
+    def _reader_takes_extended(self) -> bool:
+        code = self._reader_features().properties
+        if code is None:
+            return True
+        most = pinpad.max_apdu_data(self._control(code, b""))
+        return most is None or most > LE_SHORT_MAX
+
+    def _reader_features(self) -> pinpad.Features:
+        if self._features is None:
+            try:
+                answer = self._control(pinpad.GET_FEATURE_REQUEST, b"")
+            except PcscError:
+                # Drivers that know nothing of features answer with one code or another.
+                answer = b""
+            self._features = pinpad.Features.decode(answer)
+        return self._features
+
+    def _control(self, code: int, data: bytes) -> bytes:
+        result, answer = self._winscard.SCardControl(self.handle, code, list(data))
+        if result != Result.SUCCESS:
+            raise self._failure(result)
+        return bytes(answer)
+
+
+class Transaction:
+    """The card for oneself; made by `Connection.transaction`. It is a `hca_card.model.Channel`.
+
+    Attributes:
+        connection: the connection it belongs to.
+    """
+
+    def __init__(self, connection: Connection, send: Send) -> None:
+        self.connection: Final = connection
+        self._send = send
+        self._actions: list[Callable[[], None]] = []
+        self._broken = False
+        self._ended = False
+
+    def send(self, command: Command) -> Response:
+        """Exchange one logical command: extended length, chaining, 61XX and 6CXX are dealt with.
+
+        Returns:
+            The response, whatever its status word. It may hold less than Le, where the short form had to do.
+
+        Raises:
+            PcscError: as `Connection.transmit`.
+            MalformedResponseError: what the card answered is no response to this command.
+            RuntimeError: the transaction has ended.
+        """
+        if self._ended:
+            raise RuntimeError("this transaction has ended")
+        try:
+            return self._send(command)
+        except PcscError:
+            self._broken = True
+            raise
+
+    def before_end(self, action: Callable[[], None]) -> None:
+        """Run `action` when the transaction ends, however it ends, the last registered first.
+
+        Register what undoes a state before setting it. If an action raises, the card is reset, and that is
+        all: what the transaction was for has succeeded or failed by itself.
+        """
+        self._actions.append(action)
+
+    @property
+    def pin_pad(self) -> pinpad.PinPad | None:
+        """The reader's keypad, or None."""
+        return self.connection.pin_pad
+
+    def end(self, *, interrupted: bool) -> None:
+        """Run the actions and let go of the card; called once, by `Connection.transaction`."""
+        stop: BaseException | None = None
+        failed = False
+        while self._actions:
+            action = self._actions.pop()
+            try:
+                action()
+            except Exception as trouble:
+                failed = True
+                _log.warning("the card is reset: undoing its state failed (%s)", type(trouble).__name__)
+            except BaseException as trouble:
+                stop = trouble
+        self._ended = True
+        self.connection.end_transaction(reset=failed or interrupted or self._broken or stop is not None)
+        if stop is not None:
+            raise stop

@@ -1,0 +1,245 @@
+"""A PC/SC context: the readers, their states, waiting for a change, connecting."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+from pcsc.connection import Connection
+from pcsc.errors import CancelledError
+from pcsc.results import Result, check, unsigned
+from pcsc.winscard import (
+    COUNTER_SHIFT,
+    INFINITE,
+    PNP_NOTIFICATION,
+    SCOPE_SYSTEM,
+    SCOPE_USER,
+    State,
+    Winscard,
+)
+
+_LONGEST_BLIND_WAIT: Final = 1.0
+"""Seconds between two looks at the list of readers where the service cannot announce them (macOS)."""
+
+_CANCEL_AGAIN: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderState:
+    """A reader as the service saw it at one moment.
+
+    Attributes:
+        name: the reader's PC/SC name.
+        present: a card is in it, whether it answers or not.
+        mute: the card does not answer.
+        exclusive: a program has the card for itself.
+        in_use: some program is connected to the card.
+        unavailable: the reader is not (or no longer) there.
+        atr: the card's answer to reset; empty without a card or with a mute one.
+        event_counter: counts insertions and removals, 16 bits. It starts anew when the reader is plugged in
+            or the service restarts, and stays 0 on a platform that does not count.
+        raw: the state as the service gave it, to be handed back in `Context.wait`.
+    """
+
+    name: str
+    present: bool = False
+    mute: bool = False
+    exclusive: bool = False
+    in_use: bool = False
+    unavailable: bool = False
+    atr: bytes = b""
+    event_counter: int = 0
+    raw: int = field(default=0, compare=False, repr=False)
+
+    @classmethod
+    def decode(cls, name: str, state: int, atr: Sequence[int]) -> ReaderState:
+        """The state SCardGetStatusChange gave: flags below, event counter in the upper half."""
+        flags = State(state & 0xFFFF)
+        present = State.PRESENT in flags
+        return cls(
+            name,
+            present=present,
+            mute=State.MUTE in flags,
+            exclusive=State.EXCLUSIVE in flags,
+            in_use=State.INUSE in flags,
+            unavailable=bool(flags & (State.UNAVAILABLE | State.UNKNOWN)),
+            atr=bytes(atr) if present else b"",
+            event_counter=state >> COUNTER_SHIFT & 0xFFFF,
+            # Numbers, not flags: the complement of a flag would take the counter away too.
+            raw=state & ~int(State.CHANGED),
+        )
+
+
+class Context:
+    """One program's dealings with the service. Made by `Service.context`; a context manager.
+
+    For one thread, except `cancel`. Close its connections first.
+
+    Raises:
+        ServiceUnavailableError: from any method; this context is then of no more use, make a new one.
+    """
+
+    def __init__(self, winscard: Winscard) -> None:
+        self.winscard: Final = winscard
+        scope = SCOPE_USER if sys.platform == "win32" else SCOPE_SYSTEM
+        code, handle = winscard.SCardEstablishContext(scope)
+        check(code)
+        self._handle: Any = handle
+        self._pnp = True
+        self._pnp_count = 0
+        self._lock = threading.Lock()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._cancelled = threading.Event()
+        self._waits = 0
+
+    @property
+    def handle(self) -> Any:
+        """The SCARDCONTEXT.
+
+        Raises:
+            RuntimeError: the context has been closed.
+        """
+        if self._handle is None:
+            raise RuntimeError("this PC/SC context has been closed")
+        return self._handle
+
+    def readers(self) -> list[str]:
+        """The names of all readers, with or without a card; empty when there is none."""
+        code, names = self.winscard.SCardListReaders(self.handle, [])
+        if unsigned(code) == Result.NO_READERS_AVAILABLE:
+            return []
+        check(code)
+        return list(names)
+
+    def states(self, names: Sequence[str]) -> list[ReaderState]:
+        """The readers' states at this moment, in the order asked; one that is gone is `unavailable`."""
+        if not names:
+            return []
+        code, states = self._status_change(0, [(name, State.UNAWARE) for name in names])
+        if unsigned(code) in (Result.UNKNOWN_READER, Result.READER_UNAVAILABLE):
+            # One unknown name spoils the whole call.
+            if len(names) == 1:
+                return [ReaderState(names[0], unavailable=True)]
+            return [state for name in names for state in self.states([name])]
+        if unsigned(code) != Result.TIMEOUT:
+            check(code)
+        return states
+
+    def look(self) -> list[ReaderState]:
+        """All readers and their states."""
+        return [state for state in self.states(self.readers()) if not state.unavailable]
+
+    def wait(self, known: Sequence[ReaderState], timeout: float | None = None) -> bool:
+        """Wait until a reader comes or goes, or a card does in one of the `known` readers.
+
+        Args:
+            known: the readers last seen; what has changed since then ends the wait at once.
+            timeout: seconds; None waits for ever.
+
+        Returns:
+            True when something changed, False when it is only time to look again: the time is up, or the
+            service cannot announce readers.
+
+        Raises:
+            CancelledError: `cancel` was called, during this wait or since the last one.
+            ReaderUnavailableError: a known reader is gone already.
+        """
+        with self._lock:
+            self._waits += 1
+            self._idle.clear()
+        try:
+            self._give_up_if_cancelled()
+            return self._wait(known, timeout)
+        except CancelledError:
+            self._cancelled.clear()
+            raise
+        finally:
+            self._idle.set()
+
+    def _give_up_if_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise CancelledError
+
+    def _wait(self, known: Sequence[ReaderState], timeout: float | None) -> bool:
+        waiting: list[tuple[str, int]] = [(state.name, state.raw) for state in known]
+        if self._pnp:
+            # Where the service counts its readers, the count it last gave closes the gap between two waits.
+            waiting.append((PNP_NOTIFICATION, self._pnp_count or len(known) << COUNTER_SHIFT))
+        else:
+            timeout = min(timeout or _LONGEST_BLIND_WAIT, _LONGEST_BLIND_WAIT)
+        if not waiting:
+            self._cancelled.wait(timeout)
+            self._give_up_if_cancelled()
+            return False
+        milliseconds = INFINITE if timeout is None else min(int(timeout * 1000), INFINITE)
+        code, states = self._status_change(milliseconds, waiting)
+        code = unsigned(code)
+        if self._pnp and states:
+            self._pnp_count = states[-1].event_counter << COUNTER_SHIFT
+        if code == Result.TIMEOUT:
+            return False
+        if self._pnp and (code == Result.UNKNOWN_READER or (states and states[-1].unavailable)):
+            self._pnp = not set(self.readers()) >= {state.name for state in known}
+        if not self._pnp:
+            return False
+        check(code)
+        return True
+
+    def _status_change(
+        self, milliseconds: int, states: Sequence[tuple[str, int]]
+    ) -> tuple[int, list[ReaderState]]:
+        code, seen = self.winscard.SCardGetStatusChange(self.handle, milliseconds, list(states))
+        return code, [ReaderState.decode(*state) for state in seen]
+
+    def cancel(self) -> None:
+        """End the wait that is going on, or else the next one, with `CancelledError`; for any thread.
+
+        SCardCancel forgets a cancel that comes a moment before the wait, so this insists until it is over.
+        """
+        with self._lock:
+            self._cancelled.set()
+            meant = self._waits
+        while True:
+            # No other wait can begin under the lock, so that none but the one meant is cancelled.
+            with self._lock:
+                if self._idle.is_set() or self._waits != meant or self._handle is None:
+                    return
+                self.winscard.SCardCancel(self._handle)
+            self._idle.wait(_CANCEL_AGAIN)
+
+    def connect(self, reader: str, *, exclusive: bool = False) -> Connection:
+        """Connect to the card in `reader`, with T=0 or T=1 as the card prefers.
+
+        Waits while another program holds a transaction.
+
+        Args:
+            reader: its PC/SC name.
+            exclusive: keep every other program out until the connection closes.
+
+        Raises:
+            NoCardError: the reader is empty.
+            ReaderBusyError: another program holds the card exclusively, or uses it and `exclusive` is asked.
+            ReaderUnavailableError: there is no such reader.
+            CardMuteError: the card does not answer.
+        """
+        return Connection(self, reader, exclusive=exclusive)
+
+    def close(self) -> None:
+        """Release the context; safe to call twice, and when the service is gone."""
+        with self._lock:
+            handle, self._handle = self._handle, None
+        if handle is not None:
+            self.winscard.SCardReleaseContext(handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,38 @@
+"""The smart card service of this machine, or one that exists only in this process."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pcsc.context import Context
+from pcsc.errors import ServiceUnavailableError
+from pcsc.winscard import Winscard, system
+
+
+class Service:
+    """Where contexts come from; cheap to make, and nothing is loaded or opened until `context`.
+
+    Args:
+        winscard: the functions to use; None for the system's own.
+    """
+
+    def __init__(self, winscard: Winscard | None) -> None:
+        self._winscard = winscard
+
+    @classmethod
+    def system(cls) -> Self:
+        """The system's own service, whether it is running or not."""
+        return cls(None)
+
+    def context(self) -> Context:
+        """A new context, to be used by one thread and closed by it.
+
+        Raises:
+            ServiceUnavailableError: the service is not running, or this system has no PC/SC at all.
+        """
+        if self._winscard is None:
+            try:
+                self._winscard = system()
+            except (ImportError, OSError) as trouble:
+                raise ServiceUnavailableError(detail=f"PC/SC cannot be loaded: {trouble}") from trouble
+        return Context(self._winscard)

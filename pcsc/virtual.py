@@ -1,0 +1,440 @@
+"""Readers and cards that exist in this process only, behind the same functions as the system's PC/SC.
+
+The return codes and the blocking are those of pcsc-lite 1.9.9, measured: connecting, transmitting and
+disconnecting wait while another connection is in a transaction; after a reset every handle, even the one
+that asked for it, answers 0x80100068 until it reconnects; SCardCancel without a wait does nothing; a name
+that is no reader spoils the whole SCardGetStatusChange; a program that lets go of its context in a
+transaction has the card reset.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pcsc import pinpad, virtual_pinpad
+from pcsc.results import Result
+from pcsc.virtual_reader import PinEntry, Typed, VirtualReader
+from pcsc.winscard import COUNTER_SHIFT, PNP_NOTIFICATION, CardProtocol, Disposition, Share, State
+
+__all__ = ["PinEntry", "VirtualReader", "VirtualWinscard"]
+
+_PROTOCOL: Final = CardProtocol.T1
+
+
+@dataclass(eq=False, slots=True)
+class _Context:
+    """What the service knows of one SCARDCONTEXT."""
+
+    service: int
+    waiting: bool = False
+    cancelled: bool = False
+    closed: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class _Handle:
+    """What the service knows of one SCARDHANDLE."""
+
+    context: _Context
+    reader: VirtualReader
+    share: Share
+    counter: int = field(default=-1)
+    resets: int = field(default=-1)
+
+    def refresh(self) -> None:
+        self.counter = self.reader.counter
+        self.resets = self.reader.resets
+
+
+class VirtualWinscard:
+    """A smart card service of one's own: a `pcsc.winscard.Winscard`, safe to use from any thread.
+
+    Attributes:
+        changed: the service's one lock, notified of every change.
+        running: whether the service runs.
+    """
+
+    def __init__(self) -> None:
+        self.changed: Final = threading.Condition(threading.RLock())
+        self.running = True
+        self._service = 1
+        self._stop_code = Result.COMM_ERROR
+        self._numbers = itertools.count(0x1000)
+        self._readers: dict[str, VirtualReader] = {}
+        self._contexts: dict[int, _Context] = {}
+        self._handles: dict[int, _Handle] = {}
+
+    # The world: readers are plugged in, the service stops and starts.
+
+    def add_reader(self, name: str, *, pin_pad: Typed | None = None) -> VirtualReader:
+        """Plug in a reader.
+
+        Args:
+            name: its PC/SC name; one that was unplugged may be used again.
+            pin_pad: gives what the person types on the reader's keypad; None for a reader without one.
+
+        Raises:
+            ValueError: there is a reader of that name.
+        """
+        with self.changed:
+            if name in self._readers:
+                raise ValueError(f"there is a reader named {name}")
+            reader = self._readers[name] = VirtualReader(self, name, pin_pad)
+            self.changed.notify_all()
+            return reader
+
+    def forget(self, reader: VirtualReader) -> None:
+        """Have a reader no more; called by `VirtualReader.unplug`."""
+        with self.changed:
+            self._readers.pop(reader.name, None)
+
+    def stop_service(self, code: Result = Result.COMM_ERROR) -> None:
+        """Stop the service: every context and handle is dead for good.
+
+        Args:
+            code: what a call that is waiting answers; SERVICE_STOPPED is what Windows says.
+        """
+        with self.changed:
+            self.running = False
+            self._stop_code = code
+            for reader in self._readers.values():
+                reader.power_off()
+                reader.sharers, reader.exclusive = 0, False
+            self.changed.notify_all()
+
+    def start_service(self) -> None:
+        """Start the service (again): it finds readers and cards anew and counts events from the start."""
+        with self.changed:
+            self.running = True
+            self._service += 1
+            for reader in self._readers.values():
+                reader.counter = int(reader.card is not None)
+                reader.power_on()
+            self.changed.notify_all()
+
+    # Contexts.
+
+    def SCardEstablishContext(self, scope: int, /) -> tuple[int, Any]:
+        with self.changed:
+            if not self.running:
+                return int(Result.NO_SERVICE), 0
+            number = next(self._numbers)
+            self._contexts[number] = _Context(self._service)
+            return 0, number
+
+    def SCardReleaseContext(self, context: Any, /) -> int:
+        with self.changed:
+            known = self._contexts.pop(context, None)
+            if known is None:
+                return int(Result.INVALID_HANDLE)
+            trouble = self._trouble(known)
+            known.closed = True
+            for number in [number for number, handle in self._handles.items() if handle.context is known]:
+                handle = self._handles.pop(number)
+                if handle.reader.owner is handle:
+                    handle.reader.reset()
+                self._leave(handle)
+            self.changed.notify_all()
+            return int(trouble or 0)
+
+    def SCardCancel(self, context: Any, /) -> int:
+        with self.changed:
+            known = self._contexts.get(context)
+            if known is None:
+                return int(Result.INVALID_HANDLE)
+            known.cancelled = known.waiting
+            self.changed.notify_all()
+            return 0
+
+    def SCardListReaders(self, context: Any, groups: list[str], /) -> tuple[int, list[str]]:
+        with self.changed:
+            if trouble := self._context_trouble(context):
+                return int(trouble), []
+            if not self._readers:
+                return int(Result.NO_READERS_AVAILABLE), []
+            return 0, list(self._readers)
+
+    def SCardGetStatusChange(
+        self, context: Any, timeout: int, states: list[tuple[Any, ...]], /
+    ) -> tuple[int, list[tuple[str, int, list[int]]]]:
+        asked = [(str(state[0]), int(state[1])) for state in states]
+        nothing: list[tuple[str, int, list[int]]] = [(name, 0, []) for name, _ in asked]
+        deadline = time.monotonic() + timeout / 1000
+        with self.changed:
+            if trouble := self._context_trouble(context):
+                return int(trouble), nothing
+            if any(name not in self._readers and name != PNP_NOTIFICATION for name, _ in asked):
+                return int(Result.UNKNOWN_READER), nothing
+            known = self._contexts[context]
+            count = len(self._readers)
+            known.waiting, known.cancelled = True, False
+            try:
+                while True:
+                    seen = [self._seen(name, current, count) for name, current in asked]
+                    if trouble := self._trouble(known):
+                        return int(trouble if known.closed else self._stop_code), seen
+                    if any(state & State.CHANGED for _, state, _ in seen):
+                        return 0, seen
+                    if known.cancelled:
+                        return int(Result.CANCELLED), seen
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        return int(Result.TIMEOUT), seen
+                    self.changed.wait(min(left, threading.TIMEOUT_MAX))
+            finally:
+                known.waiting = False
+
+    def _seen(self, name: str, current: int, count: int) -> tuple[str, int, list[int]]:
+        """One reader as SCardGetStatusChange tells it, with CHANGED where it differs from `current`."""
+        if name == PNP_NOTIFICATION:
+            return name, int(State.CHANGED) if len(self._readers) != count else 0, []
+        reader = self._readers.get(name)
+        if reader is None:
+            gone = State.UNKNOWN | State.UNAVAILABLE
+            return name, int(gone if current & State.UNKNOWN else gone | State.CHANGED), []
+        state = reader.state
+        watched = State.EMPTY | State.PRESENT | State.MUTE | State.EXCLUSIVE
+        differs = bool((state ^ current) & watched)
+        if current >> COUNTER_SHIFT:
+            differs |= state >> COUNTER_SHIFT != current >> COUNTER_SHIFT
+        return name, state | (State.CHANGED if differs else 0), list(reader.atr)
+
+    # Connections.
+
+    def SCardConnect(self, context: Any, reader: str, share: int, protocols: int, /) -> tuple[int, Any, int]:
+        with self.changed:
+            if trouble := self._context_trouble(context):
+                return int(trouble), 0, 0
+            known = self._contexts[context]
+            found = self._readers.get(reader)
+            if found is None:
+                return int(Result.UNKNOWN_READER), 0, 0
+            self.changed.wait_for(lambda: found.owner is None or not found.plugged or self._trouble(known))
+            handle = _Handle(known, found, Share(share))
+            if trouble := self._trouble(known) or self._join(handle, protocols):
+                return int(trouble), 0, 0
+            number = next(self._numbers)
+            self._handles[number] = handle
+            return 0, number, 0 if share == Share.DIRECT else int(_PROTOCOL)
+
+    def _join(self, handle: _Handle, protocols: int) -> Result | None:
+        reader = handle.reader
+        if not reader.plugged:
+            return Result.READER_UNAVAILABLE
+        if reader.exclusive or (handle.share is Share.EXCLUSIVE and reader.sharers):
+            return Result.SHARING_VIOLATION
+        if handle.share is not Share.DIRECT and (trouble := self._make_ready(reader, protocols)):
+            return trouble
+        reader.exclusive = handle.share is Share.EXCLUSIVE
+        reader.sharers += 1
+        handle.refresh()
+        self.changed.notify_all()
+        return None
+
+    @staticmethod
+    def _make_ready(reader: VirtualReader, protocols: int) -> Result | None:
+        if reader.card is None:
+            return Result.NO_SMARTCARD
+        if not reader.powered:
+            reader.power_on()
+        if not reader.powered:
+            return Result.UNRESPONSIVE_CARD
+        if not protocols & _PROTOCOL:
+            return Result.PROTO_MISMATCH
+        return None
+
+    def _leave(self, handle: _Handle) -> None:
+        reader = handle.reader
+        if handle.context.service != self._service:
+            return
+        reader.sharers = max(0, reader.sharers - 1)
+        if handle.share is Share.EXCLUSIVE:
+            reader.exclusive = False
+        self.changed.notify_all()
+
+    def SCardReconnect(
+        self, card: Any, share: int, protocols: int, initialization: int, /
+    ) -> tuple[int, int]:
+        with self.changed:
+            handle, trouble = self._wait_for_turn(card, current=False)
+            if handle is None or trouble:
+                return int(trouble or 0), 0
+            reader = handle.reader
+            wanted = Share(share)
+            if wanted is Share.EXCLUSIVE and reader.sharers > 1:
+                return int(Result.SHARING_VIOLATION), 0
+            if initialization != Disposition.LEAVE and reader.card is not None:
+                transaction = reader.owner, reader.depth
+                reader.reset()
+                reader.owner, reader.depth = transaction
+            if trouble := self._make_ready(reader, protocols):
+                return int(trouble), 0
+            handle.share = wanted
+            reader.exclusive = wanted is Share.EXCLUSIVE
+            handle.refresh()
+            self.changed.notify_all()
+            return 0, int(_PROTOCOL)
+
+    def SCardDisconnect(self, card: Any, disposition: int, /) -> int:
+        with self.changed:
+            handle, _ = self._wait_for_turn(card, current=False)
+            if handle is None:
+                return int(Result.INVALID_HANDLE)
+            del self._handles[card]
+            if self._trouble(handle.context):
+                return int(Result.NO_SERVICE)
+            reader = handle.reader
+            if reader.owner is handle:
+                reader.release()
+            if disposition == Disposition.UNPOWER:
+                reader.power_off()
+            elif disposition == Disposition.RESET:
+                reader.reset()
+            self._leave(handle)
+            return 0
+
+    def SCardBeginTransaction(self, card: Any, /) -> int:
+        with self.changed:
+            handle, trouble = self._wait_for_turn(card)
+            if handle is None or trouble:
+                return int(trouble or 0)
+            handle.reader.owner = handle
+            handle.reader.depth += 1
+            return 0
+
+    def SCardEndTransaction(self, card: Any, disposition: int, /) -> int:
+        with self.changed:
+            handle = self._handles.get(card)
+            trouble = self._handle_trouble(handle)
+            if handle is None or trouble:
+                return int(trouble or 0)
+            reader = handle.reader
+            if reader.owner is not handle:
+                return int(Result.NOT_TRANSACTED)
+            reader.depth -= 1
+            if disposition == Disposition.RESET:
+                reader.reset()
+            elif disposition == Disposition.UNPOWER:
+                reader.power_off()
+            elif reader.depth == 0:
+                reader.release()
+            return 0
+
+    def SCardTransmit(self, card: Any, protocol: int, command: list[int], /) -> tuple[int, list[int]]:
+        if len(command) < 4:
+            return int(Result.INVALID_PARAMETER), []
+        return self._with_card(card, lambda handle: _transmit(handle, bytes(command)))
+
+    def SCardStatus(self, card: Any, /) -> tuple[int, str, int, int, list[int]]:
+        with self.changed:
+            handle = self._handles.get(card)
+            trouble = self._handle_trouble(handle)
+            if handle is None or trouble:
+                return int(trouble or 0), "", 0, 0, []
+            return 0, handle.reader.name, handle.reader.state, int(_PROTOCOL), list(handle.reader.atr)
+
+    def SCardControl(self, card: Any, code: int, data: list[int], /) -> tuple[int, list[int]]:
+        with self.changed:
+            handle = self._handles.get(card)
+            trouble = self._handle_trouble(handle)
+            if handle is None or trouble:
+                return int(trouble or 0), []
+            typed = handle.reader.typed
+        if typed is None:
+            return int(Result.UNSUPPORTED_FEATURE), []
+        if code == pinpad.GET_FEATURE_REQUEST:
+            return 0, list(virtual_pinpad.FEATURES)
+        return self._with_card(
+            card,
+            lambda handle: virtual_pinpad.perform(
+                code, bytes(data), typed, lambda apdu: _transmit(handle, apdu)
+            ),
+        )
+
+    # What the calls have in common; the caller holds the lock.
+
+    def _with_card(self, card: Any, work: Callable[[_Handle], bytes | None]) -> tuple[int, list[int]]:
+        """Let the card work, without the lock, so that it can be pulled out meanwhile."""
+        with self.changed:
+            handle, trouble = self._wait_for_turn(card)
+            if handle is None or trouble:
+                return int(trouble or 0), []
+            reader = handle.reader
+            reader.busy = True
+        answer = None
+        try:
+            answer = work(handle)
+        finally:
+            with self.changed:
+                reader.busy = False
+                self.changed.notify_all()
+                if self._trouble(handle.context):
+                    trouble = self._stop_code
+                else:
+                    trouble = self._handle_trouble(handle)
+                    if answer is None or trouble is Result.REMOVED_CARD:
+                        # The command was on its way: a real driver reports a failed exchange first.
+                        trouble = Result.NOT_TRANSACTED
+        return (int(trouble), []) if trouble else (0, list(answer or b""))
+
+    def _wait_for_turn(self, card: Any, *, current: bool = True) -> tuple[_Handle | None, Result | None]:
+        """Wait until no other connection is in a transaction and the card is idle.
+
+        Args:
+            card: the handle.
+            current: whether a card that was reset or removed is trouble.
+        """
+        handle = self._handles.get(card)
+        if handle is None:
+            return None, Result.INVALID_HANDLE
+        reader = handle.reader
+
+        def trouble() -> Result | None:
+            return self._handle_trouble(handle) if current else self._trouble(handle.context)
+
+        def our_turn() -> bool:
+            return reader.owner in (None, handle) and not reader.busy
+
+        self.changed.wait_for(lambda: trouble() or our_turn() or card not in self._handles)
+        if card not in self._handles:
+            return None, Result.INVALID_HANDLE
+        if not current and not reader.plugged:
+            return handle, Result.READER_UNAVAILABLE
+        return handle, trouble()
+
+    def _context_trouble(self, context: Any) -> Result | None:
+        known = self._contexts.get(context)
+        return Result.INVALID_HANDLE if known is None else self._trouble(known)
+
+    def _trouble(self, context: _Context) -> Result | None:
+        if context.closed:
+            return Result.INVALID_HANDLE
+        if not self.running or context.service != self._service:
+            return Result.NO_SERVICE
+        return None
+
+    def _handle_trouble(self, handle: _Handle | None) -> Result | None:
+        if handle is None:
+            return Result.INVALID_HANDLE
+        if trouble := self._trouble(handle.context):
+            return trouble
+        reader = handle.reader
+        if not reader.plugged:
+            return Result.READER_UNAVAILABLE
+        if handle.share is Share.DIRECT:
+            return None
+        if handle.counter != reader.counter or reader.card is None:
+            return Result.REMOVED_CARD
+        if handle.resets != reader.resets:
+            return Result.RESET_CARD
+        return None
+
+
+def _transmit(handle: _Handle, command: bytes) -> bytes | None:
+    card = handle.reader.card
+    return None if card is None else card.transmit(command)

@@ -1,0 +1,164 @@
+"""A card held into vpcd, the virtual reader driver of the vsmartcard project, so that a real pcscd has it.
+
+The driver listens on TCP and the card connects to it. Every message is a two-byte big-endian length and that
+many bytes; a message of one byte from the driver is an order (`Order`), a longer one a command APDU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from enum import IntEnum
+from typing import Final
+
+from pcsc.winscard import VirtualCard
+
+HOST: Final = "127.0.0.1"
+PORT: Final = 35963
+
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 1.0
+
+
+class Order(IntEnum):
+    """The orders of one byte; only `ATR` is answered."""
+
+    POWER_OFF = 0
+    POWER_ON = 1
+    RESET = 2
+    ATR = 4
+
+
+class VpcdClient:
+    """Serves `card` to the driver until `stop`; `insert`, `remove` and `stop` are for other threads.
+
+    A service that goes away is waited for with back-off: there is nothing that could announce a TCP port.
+    The driver looks for a card every 0.4 s, so that `remove` and `insert` take that long to be seen.
+
+    Args:
+        card: the card; used by the thread in `run` only.
+        host: where vpcd listens.
+        port: 35963 for the first reader, 35964 for the second.
+    """
+
+    def __init__(self, card: VirtualCard, host: str = HOST, port: int = PORT) -> None:
+        self._card = card
+        self._address = (host, port)
+        self._atr = b""
+        self._changed = threading.Condition()
+        self._inserted = True
+        self._stopped = False
+        self._link: socket.socket | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the driver has the card at this moment."""
+        with self._changed:
+            return self._link is not None
+
+    def run(self) -> None:
+        """Serve the card until `stop` is called."""
+        pause = _FIRST_PAUSE
+        while self._wait_for_insertion():
+            try:
+                link = socket.create_connection(self._address, timeout=_LONGEST_PAUSE)
+            except OSError:
+                self._sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                continue
+            pause = _FIRST_PAUSE
+            with link:
+                link.settimeout(None)
+                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._take(link):
+                    with contextlib.suppress(OSError):
+                        self._serve(link)
+                self._give_back()
+
+    def insert(self) -> None:
+        """Put the card (back) into the reader."""
+        with self._changed:
+            self._inserted = True
+            self._changed.notify_all()
+
+    def remove(self) -> None:
+        """Pull the card out, in mid-command too: the driver sees its connection end."""
+        with self._changed:
+            self._inserted = False
+            self._cut()
+
+    def stop(self) -> None:
+        """End `run`, with the card pulled out."""
+        with self._changed:
+            self._stopped = True
+            self._cut()
+            self._changed.notify_all()
+
+    def _cut(self) -> None:
+        if self._link is not None:
+            # Unlike close, shutdown wakes the thread that waits in recv.
+            with contextlib.suppress(OSError):
+                self._link.shutdown(socket.SHUT_RDWR)
+
+    def _wait_for_insertion(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._inserted or self._stopped)
+            return not self._stopped
+
+    def _sleep(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped, seconds)
+
+    def _take(self, link: socket.socket) -> bool:
+        with self._changed:
+            if self._stopped or not self._inserted:
+                return False
+            self._link = link
+            return True
+
+    def _give_back(self) -> None:
+        with self._changed:
+            self._link = None
+        self._atr = b""
+        self._card.power_off()
+
+    def _serve(self, link: socket.socket) -> None:
+        while True:
+            message = _receive(link, int.from_bytes(_receive(link, 2), "big"))
+            answer = self._answer(message)
+            if answer is not None:
+                link.sendall(len(answer).to_bytes(2, "big") + answer)
+
+    def _answer(self, message: bytes) -> bytes | None:
+        if len(message) > 1:
+            return self._card.transmit(message)
+        order = message[0] if message else None
+        if order == Order.POWER_OFF:
+            self._card.power_off()
+        elif order in (Order.POWER_ON, Order.RESET):
+            self._atr = self._card.power_on()
+        elif order == Order.ATR:
+            # Asked every 0.4 s to see whether the card is there: that must not reset a card in use.
+            self._atr = self._atr or self._card.power_on()
+            return self._atr
+        return None
+
+
+def _receive(link: socket.socket, length: int) -> bytes:
+    """Exactly `length` bytes.
+
+    Raises:
+        ConnectionError: the driver hung up.
+    """
+    received = bytearray()
+    while len(received) < length:
+        if hasattr(socket, "TCP_QUICKACK"):
+            # The driver sends length and content in two segments with Nagle's algorithm on: without an
+            # acknowledgement at once every command takes 44 ms. Linux forgets the option after each use.
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        part = link.recv(length - len(received))
+        if not part:
+            raise ConnectionError("vpcd closed the connection")
+        received += part
+    return bytes(received)

@@ -1,0 +1,145 @@
+"""Tells of every reader that comes or goes and of every card that is put in or pulled out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from pcsc.context import Context, ReaderState
+from pcsc.errors import PcscError, ReaderUnavailableError
+from pcsc.service import Service
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
+_FIRST_PATIENCE: Final = 1.0
+_LONGEST_PATIENCE: Final = 64.0
+_IDLE_WAKE_UP_PAUSE: Final = 0.05
+
+OnChange = Callable[[Sequence[ReaderState]], None]
+
+
+class ReaderWatcher:
+    """A thread that waits in SCardGetStatusChange; at rest nothing runs.
+
+    While the service is away it is looked for, at first after 0.1 s and then ever more seldom, down to every
+    5 s: nothing announces a service that is not there. Everything else is announced. (pcsc-lite before 2.1
+    does not announce a reader that appears in the moment between listing and waiting, so that for two minutes
+    after readers have changed the list is read again, ever more seldom.)
+
+    Args:
+        service: where the readers are.
+        on_change: called in the watcher's thread with the states of all readers: once at the start, then
+            after every change; with none while the service is away. A card that was changed for another, or
+            out for a moment only, is told as the two events it was: first without it, then with it.
+    """
+
+    def __init__(self, service: Service, on_change: OnChange) -> None:
+        self._service = service
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._context: Context | None = None
+        self._thread: threading.Thread | None = None
+        self._pause = _FIRST_PAUSE
+        self._told: tuple[ReaderState, ...] | None = None
+
+    def start(self) -> None:
+        """Start watching.
+
+        Raises:
+            RuntimeError: it is watching already, or was stopped; a watcher runs once.
+        """
+        if self._thread is not None:
+            raise RuntimeError("a reader watcher runs once")
+        self._thread = threading.Thread(target=self._run, name="reader-watcher", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching and wait for the thread; safe from any thread, from `on_change` too, and twice."""
+        with self._lock:
+            self._stopping.set()
+            context = self._context
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return
+        if context is not None:
+            context.cancel()
+        thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with self._service.context() as context:
+                    self._adopt(context)
+                    self._watch(context)
+            except PcscError as trouble:
+                if not self._stopping.is_set():
+                    _log.info("the smart card service is away: %s", trouble)
+            finally:
+                self._adopt(None)
+            if not self._stopping.is_set():
+                self._tell(())
+            self._stopping.wait(self._pause)
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    def _adopt(self, context: Context | None) -> None:
+        with self._lock:
+            self._context = context
+
+    def _watch(self, context: Context) -> None:
+        """Look and wait until stopped.
+
+        Raises:
+            PcscError: the service went away, or the wait was cancelled.
+        """
+        names: list[str] | None = None
+        patience: float | None = None
+        while not self._stopping.is_set():
+            seen = context.look()
+            self._pause = _FIRST_PAUSE
+            news = self._tell(tuple(seen))
+            if names != (names := [state.name for state in seen]):
+                patience = _FIRST_PATIENCE
+            try:
+                woken = context.wait(seen, patience)
+            except ReaderUnavailableError:
+                continue
+            if not woken and patience is not None:
+                patience = patience * 2 if patience < _LONGEST_PATIENCE else None
+            elif woken and not news:
+                # Some services wake without a reason; that must not become a busy loop.
+                self._stopping.wait(_IDLE_WAKE_UP_PAUSE)
+
+    def _tell(self, states: tuple[ReaderState, ...]) -> bool:
+        """Tell of `states` if they are news."""
+        told, self._told = self._told, states
+        if states == told:
+            return False
+        before = {state.name: state for state in told or ()}
+        between = tuple(
+            _without_card(state) if _was_out(before.get(state.name), state) else state for state in states
+        )
+        if between != states:
+            self._call(between)
+        self._call(states)
+        return True
+
+    def _call(self, states: Sequence[ReaderState]) -> None:
+        try:
+            self._on_change(states)
+        except Exception:
+            # Whoever listens may fail; the watch goes on.
+            _log.exception("telling of a change of readers failed")
+
+
+def _was_out(before: ReaderState | None, now: ReaderState) -> bool:
+    """Whether a card was there before and is there now, but was pulled out in between."""
+    return before is not None and before.present and now.present and before.event_counter != now.event_counter
+
+
+def _without_card(state: ReaderState) -> ReaderState:
+    return ReaderState(state.name, event_counter=state.event_counter - 1 & 0xFFFF)

@@ -1,0 +1,100 @@
+"""Why something was not signed, not verified, not decrypted or not believed.
+
+`error_id` is the stable id of the row in `agent.errors`. What the card or its reader refuses stays
+`hca_card.errors` and `pcsc.errors`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SigningError(Exception):
+    """Base of what this room refuses."""
+
+    error_id: ClassVar[str] = "internal"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or type(self).__doc__)
+
+
+class DocumentRefusedError(SigningError):
+    """The document looks like what a login signs, and is not signed as a document."""
+
+    error_id = "document.refused"
+
+
+class HashUnsupportedError(SigningError):
+    """The hash is not known, not allowed here, or the digest has not its length."""
+
+    error_id = "hash.unsupported"
+
+
+class SignatureInvalidError(SigningError):
+    """The signature does not belong to this document and certificate."""
+
+    error_id = "signature.invalid"
+
+
+class CipherInvalidError(SigningError):
+    """The cipher text cannot be decrypted with this card."""
+
+    error_id = "cipher.invalid"
+
+
+class DataTooLongError(SigningError):
+    """The data is longer than one RSA block takes."""
+
+    error_id = "data.too_long"
+
+
+class TokenInvalidError(SigningError):
+    """The login token is not one, or does not prove what it must."""
+
+    error_id = "token.invalid"
+
+
+class NonceInvalidError(SigningError):
+    """The nonce is not base64 of at least 32 bytes, 44 to 128 characters long."""
+
+    error_id = "nonce.invalid"
+
+
+class OriginNotHttpsError(SigningError):
+    """The origin is not an https origin exactly as a browser reports it."""
+
+    error_id = "origin.not_https"
+
+
+class CertificateError(SigningError):
+    """Base of what is wrong with a certificate."""
+
+    error_id = "certificate.malformed"
+
+
+class CertificateMalformedError(CertificateError):
+    """The certificate cannot be read, or holds no RSA key."""
+
+
+class CertificateExpiredError(CertificateError):
+    """The certificate, or one above it, has expired."""
+
+    error_id = "certificate.expired"
+
+
+class CertificateNotYetValidError(CertificateError):
+    """The certificate, or one above it, is not valid yet."""
+
+    error_id = "certificate.not_yet_valid"
+
+
+class CertificateUntrustedError(CertificateError):
+    """No trusted certification authority stands behind the certificate."""
+
+    error_id = "certificate.untrusted"
+
+
+class CertificateWrongUseError(CertificateError):
+    """The certificate was not issued for this use."""
+
+    error_id = "certificate.wrong_use"

@@ -1,0 +1,39 @@
+"""What may be signed as a document.
+
+A login signs `H(origin) ‖ H(nonce)`: 64, 96 or 128 bytes of hash. An HCA card has one signature key, so a
+page that got those bytes signed as a "document" would hold somebody's login to another portal. Hash values
+are not text; real documents of exactly these lengths practically always are.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from signing.errors import DocumentRefusedError
+
+LOGIN_LENGTHS: Final = frozenset((64, 96, 128))
+
+_LAYOUT: Final = frozenset("\t\r\n")
+
+
+def is_text(data: bytes) -> bool:
+    r"""Whether `data` is UTF-8 without control characters (Unicode category Cc) other than \t, \r and \n."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return not any(_is_control(character) and character not in _LAYOUT for character in text)
+
+
+def check_document(document: bytes) -> None:
+    """Let a document through that no login can ever be made of.
+
+    Raises:
+        DocumentRefusedError: 64, 96 or 128 bytes that are not text.
+    """
+    if len(document) in LOGIN_LENGTHS and not is_text(document):
+        raise DocumentRefusedError
+
+
+def _is_control(character: str) -> bool:
+    return character < " " or "\x7f" <= character <= "\x9f"

@@ -1,0 +1,75 @@
+"""The hashes that a signature of these cards may use, and how PKCS#1 wraps their digests."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Final
+
+from signing.errors import HashUnsupportedError
+
+
+class Hash(StrEnum):
+    """SHA-1 (old portals only) and SHA-2, by the names of FIPS 180-4."""
+
+    SHA_1 = "SHA-1"
+    SHA_224 = "SHA-224"
+    SHA_256 = "SHA-256"
+    SHA_384 = "SHA-384"
+    SHA_512 = "SHA-512"
+
+    @classmethod
+    def named(cls, name: str) -> Hash:
+        """The hash of that exact name.
+
+        Raises:
+            HashUnsupportedError: there is none.
+        """
+        try:
+            return cls(name)
+        except ValueError:
+            raise HashUnsupportedError(f"no hash is called {name[:20]!r}") from None
+
+    @property
+    def length(self) -> int:
+        """Bytes in a digest."""
+        return _LENGTHS[self]
+
+    def digest(self, data: bytes) -> bytes:
+        """The digest of `data`."""
+        return hashlib.new(_HASHLIB[self], data, usedforsecurity=False).digest()
+
+    def digest_info(self, digest: bytes) -> bytes:
+        """The DER DigestInfo that a signature covers (RFC 8017 §9.2, note 1).
+
+        Raises:
+            HashUnsupportedError: `digest` has not the length of this hash.
+        """
+        if len(digest) != self.length:
+            raise HashUnsupportedError(
+                f"a {self} digest has {self.length} bytes, and these are {len(digest)}"
+            )
+        return _PREFIXES[self] + digest
+
+
+_HASHLIB: Final = {
+    Hash.SHA_1: "sha1",
+    Hash.SHA_224: "sha224",
+    Hash.SHA_256: "sha256",
+    Hash.SHA_384: "sha384",
+    Hash.SHA_512: "sha512",
+}
+_LENGTHS: Final = {
+    Hash.SHA_1: 20,
+    Hash.SHA_224: 28,
+    Hash.SHA_256: 32,
+    Hash.SHA_384: 48,
+    Hash.SHA_512: 64,
+}
+_PREFIXES: Final = {
+    Hash.SHA_1: bytes.fromhex("3021300906052b0e03021a05000414"),
+    Hash.SHA_224: bytes.fromhex("302d300d06096086480165030402040500041c"),
+    Hash.SHA_256: bytes.fromhex("3031300d060960864801650304020105000420"),
+    Hash.SHA_384: bytes.fromhex("3041300d060960864801650304020205000430"),
+    Hash.SHA_512: bytes.fromhex("3051300d060960864801650304020305000440"),
+}

@@ -1,0 +1,108 @@
+"""Whether a trusted certification authority stands behind a certificate (RFC 5280 §6), without network."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from signing.certificate import load
+from signing.errors import (
+    CertificateExpiredError,
+    CertificateMalformedError,
+    CertificateNotYetValidError,
+    CertificateUntrustedError,
+)
+
+if TYPE_CHECKING:
+    from pyhanko_certvalidator import CertificateValidator
+
+
+def check_period(der: bytes, at: datetime) -> None:
+    """Return if the certificate itself is in time.
+
+    Args:
+        der: the certificate.
+        at: the moment that counts, aware.
+
+    Raises:
+        CertificateExpiredError: its end has passed.
+        CertificateNotYetValidError: its beginning has not come.
+        CertificateMalformedError: it cannot be read.
+    """
+    certificate = load(der)
+    try:
+        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except ValueError as error:
+        raise CertificateMalformedError from error
+    if at > ends:
+        raise CertificateExpiredError(f"the certificate ended on {ends:%Y-%m-%d}")
+    if at < begins:
+        raise CertificateNotYetValidError(f"the certificate begins on {begins:%Y-%m-%d}")
+
+
+def validate_chain(
+    der: bytes, roots: Iterable[bytes], intermediates: Iterable[bytes] = (), at: datetime | None = None
+) -> None:
+    """Return if a path leads from the certificate to one of `roots` at that moment.
+
+    Revocation is not looked at: nothing is fetched.
+
+    Args:
+        der: the end entity's certificate; one that is itself a root proves nothing and is not trusted.
+        roots: trusted certificates, DER.
+        intermediates: certificates that may stand between, DER; they need no trust.
+        at: the moment that counts, aware; now where None.
+
+    Raises:
+        CertificateUntrustedError: no path, or one that breaks a rule on the way.
+        CertificateExpiredError: a certificate of the path has expired.
+        CertificateNotYetValidError: a certificate of the path is not valid yet.
+        CertificateMalformedError: a certificate cannot be read.
+    """
+    from pyhanko_certvalidator import errors
+
+    moment = at or datetime.now(UTC)
+    check_period(der, moment)
+    trusted = tuple(roots)
+    if der in trusted:
+        raise CertificateUntrustedError("a root is not a holder's certificate")
+    try:
+        _finish(_validator(der, trusted, tuple(intermediates), moment).async_validate_path())
+    except errors.ExpiredError as error:
+        raise CertificateExpiredError from error
+    except errors.NotYetValidError as error:
+        raise CertificateNotYetValidError from error
+    except (errors.PathError, errors.ValidationError) as error:
+        raise CertificateUntrustedError from error
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        # asn1crypto reads a certificate's parts only when they are asked for: this is where bad ones show.
+        raise CertificateMalformedError from error
+
+
+def _validator(
+    der: bytes, roots: tuple[bytes, ...], intermediates: tuple[bytes, ...], moment: datetime
+) -> CertificateValidator:
+    from asn1crypto import x509
+    from pyhanko_certvalidator import CertificateValidator, ValidationContext
+
+    for other in (*roots, *intermediates):
+        load(other)
+    context = ValidationContext(
+        trust_roots=[x509.Certificate.load(root, strict=True) for root in roots],
+        other_certs=[x509.Certificate.load(other, strict=True) for other in intermediates],
+        moment=moment,
+        allow_fetching=False,
+        revocation_mode="soft-fail",
+    )
+    return CertificateValidator(x509.Certificate.load(der, strict=True), validation_context=context)
+
+
+def _finish(validation: Coroutine[Any, Any, object]) -> None:
+    # Without fetching nothing in a validation waits, so one step finishes it, with or without an event loop.
+    try:
+        validation.send(None)
+    except StopIteration:
+        return
+    validation.close()
+    raise CertificateUntrustedError("the validation wanted to wait for something")

@@ -1,0 +1,64 @@
+"""Verifying PKCS#1 v1.5 signatures (RFC 8017 §8.2.2) against a certificate's key.
+
+This says that the key signed the document. Whether the certificate can be trusted is `signing.trust`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from signing.certificate import public_key
+from signing.errors import SignatureInvalidError
+from signing.hashes import Hash
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.hashes import HashAlgorithm
+
+
+def verify(certificate_der: bytes, document: bytes, signature: bytes, algorithm: Hash) -> None:
+    """Return if `signature` is the certificate's over `document`.
+
+    Args:
+        certificate_der: the signer's certificate.
+        document: the bytes that were signed.
+        signature: big-endian, as long as the modulus.
+        algorithm: the hash that was used; it is never taken from the signature itself.
+
+    Raises:
+        SignatureInvalidError: it is not.
+        CertificateMalformedError: the certificate cannot be used to tell.
+    """
+    verify_digest(certificate_der, algorithm.digest(document), signature, algorithm)
+
+
+def verify_digest(certificate_der: bytes, digest: bytes, signature: bytes, algorithm: Hash) -> None:
+    """As `verify`, where only the document's digest is at hand.
+
+    Raises:
+        SignatureInvalidError: the signature is not the certificate's over `digest`.
+        HashUnsupportedError: `digest` has not the length of `algorithm`.
+        CertificateMalformedError: the certificate cannot be used to tell.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+    algorithm.digest_info(digest)  # the length, checked in one place
+    key = public_key(certificate_der)
+    try:
+        key.verify(signature, digest, PKCS1v15(), Prehashed(_algorithm(algorithm)))
+    except InvalidSignature:
+        raise SignatureInvalidError from None
+
+
+def _algorithm(algorithm: Hash) -> HashAlgorithm:
+    from cryptography.hazmat.primitives import hashes
+
+    classes: Final[dict[Hash, type[HashAlgorithm]]] = {
+        Hash.SHA_1: hashes.SHA1,
+        Hash.SHA_224: hashes.SHA224,
+        Hash.SHA_256: hashes.SHA256,
+        Hash.SHA_384: hashes.SHA384,
+        Hash.SHA_512: hashes.SHA512,
+    }
+    return classes[algorithm]()

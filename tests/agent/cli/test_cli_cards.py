@@ -1,0 +1,104 @@
+"""`readers`, `card`, `certs`, `pin status` on simulated cards."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from tests.support.command_line import answer
+
+
+def test_readers_are_listed_with_what_is_in_them(invoke):
+    result = invoke("readers", "--simulate", "hpc,nhi", "--json")
+    assert result.exit_code == 0
+    readers = answer(result)["readers"]
+    assert [reader["state"] for reader in readers] == ["card", "card"]
+    assert all(set(reader) == {"name", "state", "pinPad", "virtual"} for reader in readers)
+    assert all(reader["virtual"] for reader in readers)
+    shown = invoke("readers", "--simulate", "hpc,nhi").stdout
+    assert all(reader["name"] in shown for reader in readers)
+
+
+def test_a_mute_card_is_seen_as_mute(invoke):
+    assert answer(invoke("readers", "--simulate", "hpc-mute", "--json"))["readers"][0]["state"] == "mute"
+    assert "mute" in invoke("readers", "--simulate", "hpc-mute").stdout
+
+
+@pytest.mark.parametrize("words", [("card",), ("card", "show")])
+def test_a_personnel_card_says_who_holds_it(invoke, words: tuple[str, ...]):
+    shown = invoke(*words, "--simulate", "hpc")
+    assert shown.exit_code == 0, shown.output
+    assert "測試人員卡" in shown.stdout and "模擬卡" in shown.stdout and "000000335361" in shown.stdout
+    card = answer(invoke(*words, "--simulate", "hpc", "--json"))
+    assert (card["kind"], card["serial"], card["simulated"]) == ("hpc", "000000335361", True)
+    assert card["holder"]["name"] == "測試人員卡"
+    assert card["holder"]["englishName"] == "TEST CARD"
+    assert card["info"]["activated"] is True
+    assert card["pin"] == {"triesLeft": 3, "locked": False, "minLength": 6, "maxLength": 8}
+
+
+@pytest.mark.parametrize("kind", ["hop", "hop-secondary", "nhi", "nhi-new", "citizen", "hpc-v1", "hpc-slow"])
+def test_every_good_kind_of_card_can_be_shown(invoke, kind: str):
+    shown = invoke("card", "--simulate", kind)
+    assert shown.exit_code == 0, shown.output
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("hpc-mute", "card.mute"), ("hpc-torn", "card."), ("hpc-hostile", "card.")],
+)
+def test_a_bad_card_is_a_sentence(invoke, kind: str, error: str):
+    result = invoke("card", "--simulate", kind)
+    assert result.exit_code == 1
+    assert f"({error}" in result.stderr
+
+
+def test_the_card_of_the_reader_named_is_shown(invoke):
+    for part in ("nhi", "NHI 01", "HCA-AGENT Simulator nhi 01"):
+        card = answer(invoke("card", "--simulate", "hpc,nhi", "--reader", part, "--json"))
+        assert card["kind"] == "nhi"
+
+
+@pytest.mark.parametrize("part", ["simulator", "ACS"])
+def test_a_reader_name_that_is_none_or_several_is_refused(invoke, part: str):
+    result = invoke("card", "--simulate", "hpc,nhi", "--reader", part)
+    assert result.exit_code == 1
+    assert "reader.unavailable" in result.stderr and "Simulator nhi" in result.stderr
+
+
+def test_two_cards_and_nobody_to_choose_is_an_error(invoke):
+    result = invoke("card", "--simulate", "hpc,hop")
+    assert result.exit_code == 1
+    assert "card.ambiguous" in result.stderr
+
+
+def test_certificates_are_listed_and_given(invoke):
+    certificates = answer(invoke("certs", "--simulate", "hpc", "--json"))["certificates"]
+    assert [one["index"] for one in certificates] == [0, 1, 2, 3, 4]
+    assert certificates[1]["use"] == "signature"
+    parsed = x509.load_der_x509_certificate(base64.b64decode(certificates[1]["certificate"]))
+    assert parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == "測試人員卡"
+    shown = invoke("certs", "--simulate", "hpc").stdout
+    assert "簽章" in shown and "測試人員卡" in shown
+
+
+def test_an_expired_certificate_is_marked(invoke):
+    assert "已過期" in invoke("certs", "--simulate", "hpc-expired").stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "left", "locked"), [("hpc", 3, False), ("hpc-last-try", 1, False), ("hpc-locked", 0, True)]
+)
+def test_tries_left_are_told_without_spending_one(invoke, kind: str, left: int, locked: bool):
+    status = answer(invoke("pin", "status", "--simulate", kind, "--json"))
+    assert (status["triesLeft"], status["locked"]) == (left, locked)
+    assert str(left) in invoke("pin", "status", "--simulate", kind).stdout
+
+
+def test_a_card_without_pin_says_so(invoke):
+    result = invoke("pin", "status", "--simulate", "nhi")
+    assert result.exit_code == 1
+    assert "card." in result.stderr

@@ -1,0 +1,264 @@
+"""The program as a process of its own: what others can see of it, its terminal, its signals."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.pcscd import PrivatePcscd, pcscd_fixture
+
+pcscd = pcscd_fixture()
+
+PIN = "123456"
+AGENT = (sys.executable, "-m", "agent")
+posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX terminal or /proc")
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    file = tmp_path / "document.txt"
+    file.write_text("x")
+    return file
+
+
+def _until(text: str, stream: int, seconds: float = 20) -> str:
+    """What comes out of a descriptor until it holds `text`."""
+    seen, deadline = b"", time.monotonic() + seconds
+    while text.encode() not in seen:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([stream], [], [], left)[0]:
+            raise AssertionError(f"{text!r} never came; this did: {seen.decode(errors='replace')}")
+        part = os.read(stream, 65536)
+        if not part:
+            raise AssertionError(f"ended before {text!r}: {seen.decode(errors='replace')}")
+        seen += part
+    return seen.decode(errors="replace")
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_a_pin_is_never_in_words_environment_output_or_files(home: Path, document: Path):
+    words = [*AGENT, "sign", str(document), "--simulate", "hpc", "--pin-stdin"]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        while b"--pin-stdin" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            time.sleep(0.01)
+        process.stdin.write(f"{PIN}\n".encode())
+        process.stdin.flush()
+        seen = [Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+        process.stdin.close()
+        seen.append(process.stdout.read())
+        assert process.wait(30) == 0
+    seen += [file.read_bytes() for file in home.iterdir() if file.is_file()]
+    assert len(seen) > 3 and seen[0]
+    assert not any(PIN.encode() in part for part in seen)
+
+
+def test_a_pin_on_the_command_line_is_no_option(home: Path, document: Path):
+    words = [*AGENT, "sign", str(document), "--simulate", "hpc"]
+    result = subprocess.run([*words, "--pin", PIN], capture_output=True, text=True, check=False)
+    assert result.returncode == 2 and PIN not in result.stdout
+
+
+@posix
+def test_a_pin_in_the_environment_is_not_taken(home: Path, document: Path):
+    variables = {f"{prefix}PIN": PIN for prefix in ("", "HCA_AGENT_", "HCA_AGENT_SIGN_")}
+    result = subprocess.run(
+        [*AGENT, "sign", str(document), "--simulate", "hpc"],
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    assert result.returncode == 1
+    assert "pin.unavailable" in result.stderr
+
+
+@posix
+def test_at_a_terminal_the_pin_is_asked_and_not_echoed(home: Path, document: Path):
+    import pty
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [*AGENT, "sign", str(document), "--simulate", "hpc"])
+    try:
+        seen = _until("PIN: ", terminal)
+        assert "模擬卡" in seen and "測試人員卡" in seen
+        time.sleep(0.2)  # echo goes off with the question, typing comes after it
+        os.write(terminal, f"{PIN}\n".encode())
+        seen += _until("✔", terminal)
+    finally:
+        _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert PIN not in seen
+    assert document.with_name("document.txt.sig").exists()
+
+
+@posix
+def test_ctrl_c_at_the_pin_ends_with_130_and_gives_the_terminal_back(home: Path, document: Path):
+    import pty
+    import termios
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [*AGENT, "sign", str(document), "--simulate", "hpc"])
+    try:
+        _until("PIN: ", terminal)
+        time.sleep(0.2)
+        os.write(terminal, b"\x03")
+        with contextlib.suppress(OSError):
+            while os.read(terminal, 4096):
+                pass
+    finally:
+        _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
+    with contextlib.suppress(termios.error):
+        assert termios.tcgetattr(terminal)[3] & termios.ECHO
+    os.close(terminal)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@contextlib.contextmanager
+def _running(home: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    native, tls = _free_ports(2)
+    (home / "config.toml").write_text(f"[ports]\nnative = {native}\n[servisign]\nports = [{tls}]\n")
+    with subprocess.Popen(
+        [*AGENT, "run", "--headless", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            _until(str(tls), process.stdout.fileno())
+            yield process, native
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@posix
+def test_the_daemon_answers_and_stops_cleanly(home: Path, number: signal.Signals):
+    with _running(home, "--simulate", "hpc") as (process, port):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=10) as status:
+            assert status.status == 200
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert "已停止" in output and "Traceback" not in errors
+
+
+@posix
+def test_a_second_daemon_says_that_the_port_is_taken(home: Path):
+    with _running(home, "--simulate", "hpc"):
+        second = subprocess.run(
+            [*AGENT, "run", "--headless", "--simulate", "hpc"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert second.returncode == 1
+    assert "port.taken" in second.stderr and "Traceback" not in second.stderr
+
+
+def test_the_demo_passes_in_a_process_of_its_own(home: Path):
+    result = subprocess.run([*AGENT, "demo"], capture_output=True, text=True, timeout=100, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "全部通過" in result.stdout
+    assert {file.name for file in home.iterdir()} == {"simulator"}
+
+
+@pytest.mark.pcscd
+def test_a_simulated_card_in_a_real_service_comes_goes_and_comes_back(home: Path, pcscd: PrivatePcscd):
+    address = f"127.0.0.1:{pcscd.ports[0]}"
+    words = [*AGENT, "simulate", "hpc", "--vpcd", address, "--control"]
+    simulating = pcscd.popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert simulating.stdin is not None and simulating.stdout is not None
+
+        def order(word: str) -> None:
+            simulating.stdin.write(f"{word}\n")
+            simulating.stdin.flush()
+
+        _await_state(pcscd, "card")
+        card = pcscd.run([*AGENT, "card", "--json"], capture_output=True, text=True)
+        assert json.loads(card.stdout)["serial"] == "000000335361", card.stderr
+        order("remove")
+        _await_state(pcscd, "empty")
+        order("insert")
+        _await_state(pcscd, "card")
+        order("what?")
+        order("quit")
+        assert simulating.wait(10) == 0
+        assert re.findall("✔ ([a-z]+)", simulating.stdout.read()) == ["remove", "insert"]
+        _await_state(pcscd, "empty")
+    finally:
+        simulating.kill()
+        simulating.wait()
+
+
+@pytest.mark.pcscd
+def test_ctrl_c_takes_the_simulated_card_out(home: Path, pcscd: PrivatePcscd):
+    words = [*AGENT, "simulate", "nhi", "--vpcd", f"127.0.0.1:{pcscd.ports[0]}"]
+    simulating = pcscd.popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        _await_state(pcscd, "card")
+        simulating.send_signal(signal.SIGINT)
+        _, errors = simulating.communicate(timeout=10)
+        assert simulating.returncode == 130
+        assert b"Traceback" not in errors
+        _await_state(pcscd, "empty")
+    finally:
+        simulating.kill()
+        simulating.wait()
+
+
+def _await_state(pcscd: PrivatePcscd, wanted: str) -> None:
+    deadline, state = time.monotonic() + 15, ""
+    while time.monotonic() < deadline:
+        result = pcscd.run([*AGENT, "readers", "--json"], capture_output=True, text=True)
+        readers = json.loads(result.stdout)["readers"]
+        state = readers[0]["state"]
+        if state == wanted:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"the reader stayed {state}")
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("simulate", "hpc"), "vsmartcard-vpcd"),
+        (("simulate", "hps", "--vpcd", "127.0.0.1:35963"), "hps"),
+        (("simulate", "hpc", "--vpcd", "35963"), "HOST:PORT"),
+        (("simulate", "hpc", "--vpcd", "localhost:99999"), "HOST:PORT"),
+        (("simulate", "hpc", "--vpcd", "localhost:１"), "HOST:PORT"),
+        (("simulate", "hpc", "--vpcd", "127.0.0.1:35963", "--delay", "-1"), "--delay"),
+    ],
+)
+def test_a_simulated_card_that_cannot_be_is_a_wrong_call(invoke, words: tuple[str, ...], part: str):
+    result = invoke(*words)
+    assert result.exit_code == 2
+    assert part in result.stderr

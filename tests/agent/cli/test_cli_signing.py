@@ -1,0 +1,262 @@
+"""`sign`, `verify`, `encrypt`, `decrypt` on simulated cards; openssl is the independent judge."""
+
+from __future__ import annotations
+
+import base64
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from agent.cli import setup
+from tests.support.command_line import answer
+
+PIN = "123456\n"
+HPC = ("--simulate", "hpc")
+
+
+def certificate(invoke, index: int) -> bytes:
+    listed = answer(invoke("certs", *HPC, "--json"))["certificates"]
+    return base64.b64decode(listed[index]["certificate"])
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    file = tmp_path / "出生通報.txt"
+    file.write_text("出生通報 birth report\n")
+    return file
+
+
+def signature_of(document: Path) -> Path:
+    return document.with_name(document.name + ".sig")
+
+
+def test_a_signature_is_what_openssl_verifies(invoke, document: Path, tmp_path: Path):
+    result = invoke("sign", document, *HPC, "--pin-stdin", input=PIN)
+    assert result.exit_code == 0, result.output
+    assert "✔" in result.stdout and "模擬卡" in result.stdout
+    pem = (
+        x509.load_der_x509_certificate(certificate(invoke, 1))
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    (tmp_path / "key.pem").write_bytes(pem)
+    command = [
+        "openssl",
+        "dgst",
+        "-sha256",
+        "-verify",
+        "key.pem",
+        "-signature",
+        signature_of(document),
+        document,
+    ]
+    judged = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Verified OK" in judged.stdout, judged.stderr
+
+
+def test_several_files_need_one_pin(invoke, tmp_path: Path):
+    documents = [tmp_path / f"{number}.txt" for number in range(3)]
+    for file in documents:
+        file.write_text(file.name)
+    result = invoke("sign", *documents, *HPC, "--pin-stdin", "--hash", "SHA-512", input=PIN)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("✔") == 3
+    key = x509.load_der_x509_certificate(certificate(invoke, 1)).public_key()
+    for file in documents:
+        key.verify(signature_of(file).read_bytes(), file.read_bytes(), padding.PKCS1v15(), hashes.SHA512())
+
+
+def test_a_wrong_pin_costs_one_try_however_many_files_there_are(
+    invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from pcsc.virtual import VirtualWinscard
+    from tests.support.cards import simulated
+
+    winscard, card = VirtualWinscard(), simulated("hpc")
+    winscard.add_reader("Simulator").insert(card)
+    monkeypatch.setattr(setup, "_simulated", lambda kinds, paths: winscard)
+    documents = [tmp_path / f"{number}.txt" for number in range(3)]
+    for file in documents:
+        file.write_text(file.name)
+    result = invoke("sign", *documents, *HPC, "--pin-stdin", input="999999\n")
+    assert result.exit_code == 1
+    assert "(pin.wrong)" in result.stderr and result.stderr.count("未簽署") == 3
+    assert not any(signature_of(file).exists() for file in documents)
+    status = answer(invoke("pin", "status", *HPC, "--json"))
+    assert status["triesLeft"] == 2
+
+
+def test_a_refused_document_does_not_stop_the_others(invoke, document: Path, tmp_path: Path):
+    login = tmp_path / "login"
+    login.write_bytes(bytes(range(128, 192)))
+    result = invoke("sign", login, document, *HPC, "--pin-stdin", input=PIN)
+    assert result.exit_code == 1
+    assert f"{login}" in result.stderr and "(document.refused)" in result.stderr
+    assert signature_of(document).exists() and not signature_of(login).exists()
+
+
+@pytest.mark.parametrize("pin", ["", "\n", "x" * 100, "密碼密碼密碼\n"])
+def test_standard_input_without_a_pin_is_a_wrong_call(invoke, document: Path, pin: str):
+    result = invoke("sign", document, *HPC, "--pin-stdin", input=pin)
+    assert result.exit_code == 2
+    assert not signature_of(document).exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("hpc-locked", "pin.locked"),
+        ("hpc-last-try", "pin.last_try"),
+        ("hpc-not-activated", "card.not_activated"),
+        ("hpc-terminated", "card.terminated"),
+        ("nhi", "card.unsupported"),
+        ("hpc-mute", "card.mute"),
+    ],
+)
+def test_a_card_that_cannot_sign_says_why(invoke, document: Path, kind: str, error: str):
+    result = invoke("sign", document, "--simulate", kind, "--pin-stdin", input=PIN)
+    assert result.exit_code == 1
+    assert f"({error}" in result.stderr
+    assert not signature_of(document).exists()
+
+
+def test_without_terminal_and_standard_input_nobody_can_give_the_pin(invoke, document: Path):
+    result = invoke("sign", document, *HPC)
+    assert result.exit_code == 1
+    assert "pin.unavailable" in result.stderr
+
+
+def test_a_signature_that_exists_is_kept_unless_forced(invoke, document: Path):
+    signature_of(document).write_bytes(b"precious")
+    result = invoke("sign", document, *HPC, "--pin-stdin", input=PIN)
+    assert result.exit_code == 2
+    assert signature_of(document).read_bytes() == b"precious"
+    assert invoke("sign", document, *HPC, "--pin-stdin", "--force", input=PIN).exit_code == 0
+    assert len(signature_of(document).read_bytes()) == 256
+    assert {file.name for file in document.parent.iterdir()} == {
+        "home",
+        document.name,
+        signature_of(document).name,
+    }
+
+
+def test_results_go_where_they_are_sent(invoke, document: Path, tmp_path: Path):
+    assert invoke("sign", document, *HPC, "--pin-stdin", "-o", tmp_path / "x.sig", input=PIN).exit_code == 0
+    folder = tmp_path / "results"
+    folder.mkdir()
+    assert invoke("sign", document, *HPC, "--pin-stdin", "-o", folder, input=PIN).exit_code == 0
+    assert (folder / signature_of(document).name).read_bytes() == (tmp_path / "x.sig").read_bytes()
+
+
+def test_two_results_in_one_file_are_a_wrong_call(invoke, document: Path, tmp_path: Path):
+    other = tmp_path / "other.txt"
+    other.write_text("x")
+    assert invoke("sign", document, other, *HPC, "-o", tmp_path / "one.sig").exit_code == 2
+    assert invoke("sign", document, document, *HPC).exit_code == 2
+    assert invoke("sign", document, *HPC, "-o", tmp_path / "none" / "x.sig").exit_code == 2
+
+
+def test_a_signature_verifies_with_the_certificate_in_either_form(invoke, document: Path, tmp_path: Path):
+    invoke("sign", document, *HPC, "--pin-stdin", input=PIN)
+    der = certificate(invoke, 1)
+    pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+    for content in (der, pem, b"subject=x\n" + pem):
+        (tmp_path / "certificate").write_bytes(content)
+        words = ("verify", document, "--certificate", tmp_path / "certificate")
+        result = invoke(*words)
+        assert result.exit_code == 0, result.output
+        assert "有效" in result.stdout and "測試人員卡" in result.stdout
+        assert answer(invoke(*words, "--json")) == {"valid": True}
+
+
+def test_without_a_certificate_the_one_of_the_card_is_taken(invoke, document: Path):
+    invoke("sign", document, *HPC, "--pin-stdin", input=PIN)
+    assert invoke("verify", document, *HPC).exit_code == 0
+
+
+@pytest.mark.parametrize("change", ["document", "signature", "hash", "certificate"])
+def test_what_was_changed_does_not_verify(invoke, document: Path, tmp_path: Path, change: str):
+    invoke("sign", document, *HPC, "--pin-stdin", input=PIN)
+    (tmp_path / "certificate").write_bytes(certificate(invoke, 2 if change == "certificate" else 1))
+    signature = signature_of(document)
+    if change == "document":
+        document.write_text("another")
+    elif change == "signature":
+        signature.write_bytes(signature.read_bytes()[::-1])
+    hash_name = "SHA-512" if change == "hash" else "SHA-256"
+    words = ("verify", document, "--certificate", tmp_path / "certificate", "--hash", hash_name)
+    result = invoke(*words)
+    assert result.exit_code == 1
+    assert "(signature.invalid" in result.stderr
+    told = answer(invoke(*words, "--json"))
+    assert told["valid"] is False and told["error"]["id"] == "signature.invalid"
+
+
+def test_what_is_no_certificate_is_named(invoke, document: Path, tmp_path: Path):
+    signature_of(document).write_bytes(bytes(256))
+    result = invoke("verify", document, "--certificate", document)
+    assert result.exit_code == 1
+    assert "(certificate.malformed" in result.stderr
+
+
+def test_a_signature_that_is_not_there_is_a_wrong_call(invoke, document: Path):
+    result = invoke("verify", document, "--certificate", document)
+    assert result.exit_code == 2
+    assert "--signature" in result.stderr
+
+
+def test_sha_1_verifies_old_documents_and_signs_none(invoke, document: Path):
+    assert invoke("sign", document, *HPC, "--pin-stdin", "--hash", "SHA-1", input=PIN).exit_code == 2
+    signature_of(document).write_bytes(bytes(256))
+    assert invoke("verify", document, *HPC, "--hash", "SHA-1").exit_code == 1
+
+
+def test_what_is_encrypted_decrypts(invoke, tmp_path: Path):
+    plain = tmp_path / "key.bin"
+    plain.write_bytes(bytes(range(32)))
+    assert invoke("encrypt", plain, *HPC).exit_code == 0
+    cipher = tmp_path / "key.bin.enc"
+    assert len(cipher.read_bytes()) == 256
+    refused = invoke("decrypt", cipher, *HPC, "--pin-stdin", input=PIN)
+    assert refused.exit_code == 2 and plain.exists()
+    target = tmp_path / "decrypted"
+    result = invoke("decrypt", cipher, "-o", target, *HPC, "--pin-stdin", input=PIN)
+    assert result.exit_code == 0, result.output
+    assert target.read_bytes() == bytes(range(32))
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert not any(part in result.output for part in ("\\x01", "123456"))
+
+
+def test_openssl_encrypts_what_the_card_decrypts(invoke, tmp_path: Path):
+    key = x509.load_der_x509_certificate(certificate(invoke, 2)).public_key()
+    (tmp_path / "data.enc").write_bytes(key.encrypt("處方".encode(), padding.PKCS1v15()))
+    assert invoke("decrypt", tmp_path / "data.enc", *HPC, "--pin-stdin", input=PIN).exit_code == 0
+    assert (tmp_path / "data").read_text() == "處方"
+
+
+def test_encrypting_to_a_certificate_needs_no_card(invoke, tmp_path: Path):
+    (tmp_path / "data").write_bytes(b"x")
+    (tmp_path / "certificate").write_bytes(certificate(invoke, 2))
+    words = ("encrypt", tmp_path / "data", "--certificate", tmp_path / "certificate")
+    assert invoke(*words).exit_code == 0
+    assert invoke(*words).exit_code == 2
+    assert invoke(*words, "--force").exit_code == 0
+
+
+def test_more_than_a_block_is_refused(invoke, tmp_path: Path):
+    (tmp_path / "data").write_bytes(bytes(246))
+    result = invoke("encrypt", tmp_path / "data", *HPC)
+    assert result.exit_code == 1
+    assert "(data.too_long" in result.stderr
+
+
+def test_a_bad_cipher_leaves_no_file(invoke, tmp_path: Path):
+    (tmp_path / "data.enc").write_bytes(bytes(256))
+    result = invoke("decrypt", tmp_path / "data.enc", *HPC, "--pin-stdin", input=PIN)
+    assert result.exit_code == 1
+    assert "(cipher.invalid" in result.stderr and not (tmp_path / "data").exists()

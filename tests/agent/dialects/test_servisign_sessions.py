@@ -1,0 +1,363 @@
+import asyncio
+
+import pytest
+
+from agent.config import Config
+from agent.dialects.servisign import METHODS, ServiSign, refusal
+from tests.support.servisign_page import Page, Text, body_of, reply_of
+
+OTHER = "https://euservice.mohw.gov.tw"
+
+
+async def module(page: Page) -> str:
+    return await page.call("ATL_InitModule", moduleName=Text("HCAPKCS11.dll"), initArgs=Text(""))
+
+
+async def session(page: Page, handle: str, pin: str = "123456") -> str:
+    return await page.call("ATL_InitSession", ulModuleHandle=handle, iFlags=6, userPin=Text(pin))
+
+
+async def new_page(dialect: ServiSign, **how: object) -> Page:
+    page = Page(dialect.handle, **how)  # type: ignore[arg-type]
+    assert await page.echo() == "0"
+    return page
+
+
+@pytest.mark.parametrize("generation", [2020, 2022])
+async def test_an_echo_tells_versions_that_beat_every_minimum_and_a_session(dialect, generation):
+    page = Page(dialect.handle, generation=generation)
+    assert await page.echo() == "0"
+    assert page.versions == {
+        "ServerVersion": "1.0.23.1227",
+        "LibVersion": "9.9.99.9999",
+        "InstallerVersion": "9.9.99.9999",
+    }
+    assert int(page.versions["InstallerVersion"].replace(".", "")) > int("1.0.24.9999".replace(".", ""))
+    assert len(page.session_id) >= 20
+
+
+async def test_the_versions_are_the_configured_ones(operations):
+    config = Config()
+    object.__setattr__(config.servisign, "installer_version", "1.0.24.0101")
+    dialect = ServiSign(operations, config)
+    page = Page(dialect.handle)
+    await page.echo()
+    assert page.versions["InstallerVersion"] == "1.0.24.0101"
+    dialect.close()
+
+
+async def test_every_echo_opens_a_session_of_its_own(dialect):
+    first, second = await new_page(dialect), await new_page(dialect)
+    assert first.session_id != second.session_id
+    assert await module(first) == await module(second) == "1"
+
+
+async def test_the_refusal_is_an_echo_result_that_stops_the_sweep():
+    assert reply_of(refusal()) == {"result": "61908"}
+
+
+async def test_an_unknown_function_is_said_so_in_the_result(page):
+    assert await page.call("ATL_FormatDisk") == "61013"
+    assert await page.call("__init__") == "61013"
+
+
+async def test_a_call_without_a_session_is_said_so_in_the_result(dialect):
+    page = Page(dialect.handle)
+    assert await module(page) == "61012"
+    page.session_id = "made up"
+    assert await page.error() == "61012"
+
+
+async def test_a_session_of_another_origin_is_unknown(dialect, page):
+    await module(page)
+    thief = Page(dialect.handle, OTHER)
+    thief.session_id = page.session_id
+    assert await thief.call("ATL_GetHCABasicData", ulModuleHandle="1") == "61012"
+    assert await thief.call("ServiSignForceRelease") == "0"
+    assert await page.call("ATL_GetHCACardType", ulModuleHandle="1") == "1"
+
+
+async def test_a_broken_body_is_answered_and_touches_no_session(dialect, page):
+    assert reply_of(await dialect.handle(page.origin, b"Parameter=%%%")) == {"result": "61005"}
+    assert await page.error() == "0"
+
+
+async def test_a_bad_argument_is_told_in_the_result_and_by_the_error_code(page):
+    assert await page.failing("ATL_CloseModule", ulModuleHandle="abc") == ("61005", "61005")
+
+
+@pytest.mark.parametrize("function", ["ServiSignRelease", "ServiSignForceRelease"])
+async def test_releasing_twice_is_the_same_as_once(page, function):
+    await module(page)
+    assert await page.call(function) == "0"
+    assert await page.call(function) == "0"
+    assert await page.error() == "61012"
+
+
+async def test_releasing_without_a_session_is_harmless(dialect):
+    assert await Page(dialect.handle).call("ServiSignRelease") == "0"
+
+
+async def test_framework_functions_answer_without_doing_anything(page):
+    assert await page.call("ServiSignCheckUpdate") == "0"
+    assert await page.call("setServiSignValue", channel=Text("c"), value=Text("v"), timeout=Text("9")) == "0"
+    assert await page.call("getServiSignValue", channel=Text("c")) == ""
+
+
+async def test_a_released_session_forgets_its_pin(page, operations):
+    await session(page, await module(page))
+    assert not operations.kept[0].wiped
+    await page.call("ServiSignRelease")
+    assert operations.kept[0].wiped
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ("ATL_CloseSession", {"ulModuleHandle": "1", "ulSessionHandle": "2"}),
+        ("ATL_CloseModule", {"ulModuleHandle": "1"}),
+        ("ATL_CloseModuleEx", {"ulModuleHandle": "1", "iFlag": 0}),
+    ],
+)
+async def test_closing_forgets_the_pin_and_returns_zero(page, operations, function, arguments):
+    await session(page, await module(page))
+    assert await page.good(function, **arguments) == "0"
+    assert operations.kept[0].wiped
+    result, code = await page.failing(function, **arguments)
+    assert result == code != "0"
+
+
+async def test_an_idle_session_expires_and_wipes_what_it_kept(page, operations, clock):
+    await session(page, await module(page))
+    clock.now += 8 * 3600 - 1
+    assert await page.error() == "0"
+    clock.now += 8 * 3600 + 1
+    assert await page.error() == "61012"
+    assert operations.kept[0].wiped
+
+
+async def test_an_idle_pin_is_wiped_and_the_window_asks_at_the_next_signature(page, operations, clock):
+    await session(page, await module(page))
+    key = await page.call(
+        "ATL_GetKeyObjectHandle", ulModuleHandle="1", ulSessionHandle="2", iKeyType=0, key_id=Text(""),
+        param=Text("1"),
+    )  # fmt: skip
+    clock.now += 601
+    operations.window_pin = "123456"
+    assert await page.good(
+        "ATL_MakeSignature", ulModuleHandle="1", ulSessionHandle="2", ulAlgorithm=64, b64Data=Text("YQ=="),
+        ulPvKeyObject=key,
+    )  # fmt: skip
+    assert operations.kept[0].wiped
+    assert operations.asked[-2:] == ["sign", "window"]
+
+
+async def test_the_timer_wipes_a_pin_that_no_call_comes_back_for(operations):
+    from agent.dialects.servisign import Limits
+
+    dialect = ServiSign(operations, Config(), limits=Limits(pin_idle_s=0.05, session_idle_s=0.2))
+    page = await new_page(dialect)
+    await session(page, await module(page))
+    assert not operations.kept[0].wiped
+    await asyncio.sleep(0.2)
+    assert operations.kept[0].wiped
+    dialect.close()
+
+
+async def test_an_origin_that_opens_too_many_loses_its_own_oldest_session_only(dialect):
+    other = await new_page(dialect, origin=OTHER)
+    pages = [await new_page(dialect) for _ in range(5)]
+    assert await pages[0].error() == "61012"
+    assert [await page.error() for page in pages[1:]] == ["0"] * 4
+    assert await other.error() == "0"
+
+
+async def test_sessions_with_something_open_are_never_ended_for_another_origin(dialect):
+    portals = [await new_page(dialect, origin=f"https://portal{number}.example.tw") for number in range(4)]
+    for portal in portals:
+        await module(portal)
+    for number in range(20):
+        await new_page(dialect, origin=f"https://flood{number}.example")
+    assert [await portal.error() for portal in portals] == ["0"] * 4
+
+
+async def test_where_everything_is_in_use_another_echo_is_told_so(dialect):
+    for number in range(8):
+        await module(await new_page(dialect, origin=f"https://portal{number}.example.tw"))
+    assert await Page(dialect.handle, OTHER).echo() == "61010"
+
+
+async def test_calls_of_one_session_run_one_after_another(page, operations):
+    await module(page)
+    operations.hold = asyncio.Event()
+    slow = asyncio.ensure_future(page.call("ATL_GetHCACardSN", ulModuleHandle="1"))
+    await asyncio.sleep(0)
+    bad = asyncio.ensure_future(page.call("ATL_GetHCACardSN", ulModuleHandle="77"))
+    code = asyncio.ensure_future(page.error())
+    await asyncio.sleep(0.02)
+    assert not bad.done()
+    assert not code.done()
+    operations.hold.set()
+    assert (await slow, await bad, await code) == ("000000335361", "", "5006")
+
+
+async def test_calls_of_other_sessions_do_not_wait(dialect, page, operations):
+    await module(page)
+    other = await new_page(dialect, origin=OTHER)
+    operations.hold = asyncio.Event()
+    slow = asyncio.ensure_future(page.call("ATL_GetHCACardSN", ulModuleHandle="1"))
+    await asyncio.sleep(0)
+    assert await other.error() == "0"
+    operations.hold.set()
+    await slow
+
+
+async def test_a_session_takes_no_endless_queue(page, operations):
+    await module(page)
+    operations.hold = asyncio.Event()
+    calls = [asyncio.ensure_future(page.call("ATL_GetHCACardSN", ulModuleHandle="1")) for _ in range(5)]
+    await asyncio.sleep(0.02)
+    operations.hold.set()
+    assert sorted(await asyncio.gather(*calls)) == ["000000335361"] * 3 + ["61010"] * 2
+
+
+async def test_a_release_during_a_call_does_not_wait_and_leaves_nothing_behind(page, operations):
+    handle = await module(page)
+    operations.hold = asyncio.Event()
+    opening = asyncio.ensure_future(session(page, handle))
+    await asyncio.sleep(0)
+    waiting = asyncio.ensure_future(page.error())
+    await asyncio.sleep(0)
+    assert await page.call("ServiSignRelease") == "0"
+    operations.hold.set()
+    assert await opening != "61012"
+    assert await waiting == "61012"
+    assert [kept.wiped for kept in operations.kept] == [True]
+
+
+async def test_tab_mode_one_shares_a_session_within_an_origin_only(dialect):
+    first, second = await new_page(dialect, tab_mode=1), await new_page(dialect, tab_mode=1)
+    assert first.session_id == second.session_id == "Chrome"
+    assert await module(first) == "1"
+    assert await second.call("ATL_GetHCACardType", ulModuleHandle="1") == "1"
+    stranger = await new_page(dialect, tab_mode=1, origin=OTHER)
+    assert await stranger.failing("ATL_GetHCACardType", ulModuleHandle="1") == ("", "5006")
+
+
+async def test_in_tab_mode_one_the_last_tab_ends_the_session(dialect):
+    first, second = await new_page(dialect, tab_mode=1), await new_page(dialect, tab_mode=1)
+    await module(first)
+    await first.call("ServiSignRelease")
+    assert await second.good("ATL_GetHCACardType", ulModuleHandle="1") == "1"
+    await second.call("ServiSignRelease")
+    assert await second.failing("ATL_GetHCACardType", ulModuleHandle="1") == ("", "5006")
+
+
+async def test_a_module_opened_again_without_closing_works_beside_the_first(page):
+    assert await module(page) == "1"
+    assert await module(page) == "2"
+    assert await page.good("ATL_GetHCACardType", ulModuleHandle="1") == "1"
+    assert await page.good("ATL_GetHCACardType", ulModuleHandle="2") == "1"
+
+
+async def test_a_page_that_never_closes_anything_goes_on_working(page):
+    for _ in range(100):
+        handle = await module(page)
+        opened = await session(page, handle)
+    assert await page.good(
+        "ATL_GetCertificateFromGPKICard",
+        ulModuleHandle=handle,
+        ulSessionHandle=opened,
+        iCertId=1,
+        readerName=Text(""),
+    )
+
+
+async def test_a_handle_of_one_sort_is_no_handle_of_another(page):
+    handle = await module(page)
+    opened = await session(page, handle)
+    assert await page.failing("ATL_GetHCACardType", ulModuleHandle=opened) == ("", "5006")
+    assert await page.failing("ATL_CloseSession", ulModuleHandle=handle, ulSessionHandle=handle) == (
+        "9046",
+        "9046",
+    )
+
+
+async def test_a_session_is_only_good_with_its_own_module(page):
+    first, second = await module(page), await module(page)
+    opened = await session(page, first)
+    assert await page.failing("ATL_CloseSession", ulModuleHandle=second, ulSessionHandle=opened) == (
+        "9046",
+        "9046",
+    )
+
+
+async def test_the_error_code_stays_until_the_next_library_call(page):
+    assert await page.call("ATL_GetHCACardType", ulModuleHandle="9") == ""
+    assert [await page.error(), await page.error(), await page.call("GetErrorCode")] == ["5006"] * 3
+    await module(page)
+    assert await page.error() == "0"
+
+
+async def test_an_error_nobody_foresaw_is_answered_and_logged_without_its_message(page, operations, caplog):
+    operations.errors["choose"] = RuntimeError("the PIN is 123456")
+    assert await module(page) == "0"
+    assert await page.error() == "9999"
+    assert "ATL_InitModule failed: RuntimeError" in caplog.text
+    assert "123456" not in caplog.text
+
+
+async def test_every_method_answers_arguments_that_make_no_sense(page):
+    for name, method in METHODS.items():
+        arguments = {parameter.name: Text("undefined") for parameter in method.parameters}
+        for given in ({}, arguments):
+            result = await page.call(name, **given)
+            assert result not in ("61013", "61012"), name
+            assert await page.error() != "9999", name
+
+
+async def test_the_tables_are_whole():
+    from agent.dialects.servisign import library_nhi, library_pcsc
+
+    assert [method.index for method in library_pcsc.METHODS.values()] == list(range(74))
+    assert [method.index for method in library_nhi.METHODS.values()] == list(range(39))
+    assert len(METHODS) == 113
+    assert all(name.startswith("ATL_") for name in library_pcsc.METHODS)
+    for name, index in (("ATL_GetErrorCode", 46), ("ATL_GetHCABasicData", 59), ("ATL_ChangeUserPIN", 73)):
+        assert library_pcsc.METHODS[name].index == index
+    for name, index in (("GetErrorCode", 20), ("HCA_GetCert", 14), ("HCA_UnlockHPC", 38)):
+        assert library_nhi.METHODS[name].index == index
+
+
+async def test_file_functions_are_refused_whatever_they_name(page):
+    for name in (
+        "ATL_Util_ReadFileToBase64",
+        "ATL_Util_WriteFileFromBase64",
+        "Util_ReadFileToBase64",
+        "Util_WriteFileFromBase64",
+        "Util_WriteFileFromHexString",
+    ):
+        arguments = {parameter.name: Text("/etc/passwd") for parameter in METHODS[name].parameters}
+        result, code = await page.failing(name, **arguments)
+        assert result in ("", "5906")
+        assert code == "5906"
+
+
+@pytest.mark.parametrize("name", sorted(name for name, method in METHODS.items() if method.function is None))
+async def test_a_method_that_is_not_offered_says_so(page, name):
+    arguments = {parameter.name: Text("1") for parameter in METHODS[name].parameters}
+    result, code = await page.failing(name, **arguments)
+    assert code == "5004"
+    assert result in ("", "0", "-1", "5004")
+
+
+async def test_a_lookup_that_fails_never_reads_as_a_good_answer(page):
+    result, _ = await page.failing("ATL_OCSPGetCertStatus", idx=0)
+    assert result not in ("", "0")
+    result, _ = await page.failing("ATL_SearchCRL_GetCertStatus", b64Crl=Text(""), certSN=Text("01"))
+    assert result not in ("", "0")
+
+
+async def test_raw_requests_without_any_common_key_are_served(dialect):
+    reply = reply_of(await dialect.handle(OTHER, body_of({"functionname": "Echo"})))
+    assert reply["result"] == "0"

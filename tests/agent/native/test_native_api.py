@@ -1,0 +1,400 @@
+"""The native API over real sockets, on real operations with simulated cards."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from agent.config import Config, Consent, Ports, ServiSign
+from agent.interaction import PinRequest, Verb
+from agent.native import api, connection
+from agent.native.messages import API
+from agent.native.methods import METHODS
+from agent.scripted import ScriptedInteraction
+from hca_card.pin import Pin
+from signing.login import validate_token
+from tests.support.agent import DENIED, ORIGINS, PORTAL, RunningAgent, running_agent
+from tests.support.cards import simulated, simulator_ca
+
+UNKNOWN = "https://never.seen.example"
+
+
+def b64(octets: bytes) -> str:
+    return base64.b64encode(octets).decode("ascii")
+
+
+def nonce() -> str:
+    return b64(secrets.token_bytes(32))
+
+
+@pytest.fixture
+async def agent(tmp_path: Path) -> AsyncIterator[RunningAgent]:
+    async with running_agent(tmp_path) as running:
+        yield running
+
+
+async def test_it_speaks_on_both_ports_to_pages_and_to_local_programs(agent: RunningAgent) -> None:
+    for base in (agent.clear, agent.tls):
+        for origin in (PORTAL, None):
+            async with agent.page(origin, base) as page:
+                hello = await page.call("agent.hello")
+                assert hello["agent"] == "hca-agent"
+                assert hello["api"] == API
+                assert hello["capabilities"] == list(METHODS)
+                assert hello["simulated"] is True
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": DENIED}, {"Origin": "null"}, {}, {"Authorization": "Bearer no"}]
+)
+async def test_an_upgrade_from_whom_we_do_not_admit_is_403(
+    agent: RunningAgent, headers: dict[str, str]
+) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        async with agent.http.ws_connect(f"{agent.tls}/v1", headers=headers):
+            pass
+    assert caught.value.status == 403
+
+
+async def test_a_page_reads_its_card(agent: RunningAgent) -> None:
+    async with agent.page() as page:
+        (reader,) = (await page.call("readers.list"))["readers"]
+        assert (reader["state"], reader["virtual"]) == ("card", True)
+        card = await page.call("card.read", reader=reader["name"])
+        assert card["kind"] == "hpc"
+        assert card["kindText"] == {"zh": "醫事人員卡", "en": "HCA personnel card"}
+        assert card["serial"] == "000000335361"
+        assert card["simulated"] is True
+        assert card["holder"]["holderType"] == "personnel"
+        assert card["holder"]["name"] == "測試人員卡"
+        assert card["holder"]["englishName"] == "TEST CARD"
+        assert card["info"]["activated"] is True
+        assert card["pin"] == {"triesLeft": 3, "locked": False, "minLength": 6, "maxLength": 8}
+        assert await page.call("pin.status") == card["pin"]
+
+
+async def test_the_certificates_come_with_what_they_say(agent: RunningAgent) -> None:
+    async with agent.page() as page:
+        found = (await page.call("certificates.list"))["certificates"]
+    signature = next(each for each in found if each["use"] == "signature")
+    assert signature["index"] == 1
+    assert "HCA-AGENT SIMULATOR" in signature["issuer"]
+    assert "測試人員卡" in signature["subject"]
+    assert signature["notBefore"].endswith("Z")
+    assert base64.b64decode(signature["certificate"])[0] == 0x30
+
+
+async def test_a_login_token_holds_for_the_origin_that_asked(agent: RunningAgent) -> None:
+    challenge = nonce()
+    async with agent.page() as page:
+        token = await page.call("authenticate", nonce=challenge)
+    assert token["format"] == "web-eid:1.0"
+    ca = simulator_ca()
+    holder = validate_token(
+        token, origin=PORTAL, nonce=challenge, trusted_roots=ca.roots, intermediates=ca.intermediates
+    )
+    assert holder is not None
+
+
+async def test_a_local_program_cannot_make_a_login_for_a_portal(agent: RunningAgent) -> None:
+    async with agent.page(None) as page:
+        assert (await page.failing("authenticate", nonce=nonce()))["data"]["id"] == "origin.refused"
+    assert agent.interaction.questions == []
+
+
+async def test_what_the_card_signed_verifies_and_what_was_changed_does_not(agent: RunningAgent) -> None:
+    document = "報備支援".encode()
+    async with agent.page() as page:
+        signed = await page.call("sign", document=b64(document))
+        assert (signed["format"], signed["hash"]) == ("pkcs1", "SHA-256")
+        check = {"signature": signed["signature"], "certificate": signed["certificate"]}
+        assert await page.call("verify", document=b64(document), **check) == {"valid": True}
+        verdict = await page.call("verify", document=b64(document + b"!"), **check)
+    assert verdict["valid"] is False
+    assert verdict["error"]["id"] == "signature.invalid"
+
+
+async def test_what_is_encrypted_for_the_card_is_decrypted_by_it(agent: RunningAgent) -> None:
+    async with agent.page() as page:
+        sealed = await page.call("encrypt", data=b64(b"session key"))
+        opened = await page.call("decrypt", cipher=sealed["cipher"])
+    assert base64.b64decode(opened["data"]) == b"session key"
+
+
+async def test_a_document_of_megabytes_can_be_signed(agent: RunningAgent) -> None:
+    async with agent.page() as page:
+        await page.call("sign", document=b64(b"x" * (5 * 1024 * 1024)))
+
+
+async def test_a_wrong_pin_says_how_many_tries_are_left(tmp_path: Path) -> None:
+    person = ScriptedInteraction(pins=["999999"])
+    async with running_agent(tmp_path, interaction=person) as agent, agent.page() as page:
+        error = await page.failing("sign", document=b64(b"text"))
+        assert error["data"]["id"] == "pin.wrong"
+        assert error["data"]["triesLeft"] == 2
+        assert error["code"] == -32003
+        assert error["message"] == error["data"]["en"]
+        assert set(error["data"]) == {"id", "zh", "en", "nextZh", "nextEn", "triesLeft"}
+        assert (await page.call("pin.status"))["triesLeft"] == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "error_id"),
+    [
+        ("authenticate", {"nonce": "short"}, "nonce.invalid"),
+        ("authenticate", {"nonce": 5}, "request.parameters"),
+        ("authenticate", {}, "request.parameters"),
+        ("authenticate", {"nonce": "x", "origin": "https://other.example"}, "request.unknown_member"),
+        ("sign", {}, "request.parameters"),
+        ("sign", {"document": "AA==", "digest": b64(bytes(32))}, "request.parameters"),
+        ("sign", {"document": "not base64"}, "request.parameters"),
+        ("sign", {"document": "AA==", "format": "cms"}, "request.parameters"),
+        ("sign", {"document": "AA==", "hash": "MD5"}, "request.parameters"),
+        ("sign", {"document": "AA==", "pin": "123456"}, "request.unknown_member"),
+        ("sign", {"digest": b64(bytes(32))}, "digest.refused"),
+        ("sign", {"document": b64(bytes(64))}, "document.refused"),
+        ("card.read", {"reader": "no such reader"}, "reader.unavailable"),
+        ("card.read", {"reader": ""}, "request.parameters"),
+        ("card.read", {"reader": "x" * 300}, "request.parameters"),
+        ("agent.hello", {"x": 1}, "request.unknown_member"),
+        ("decrypt", {"cipher": b64(bytes(5000))}, "request.parameters"),
+        ("encrypt", {"data": "AA==", "certificate": "AA=="}, "certificate.malformed"),
+        ("eval", {}, "request.unknown_method"),
+        ("__class__", {}, "request.unknown_method"),
+    ],
+)
+async def test_a_faulty_request_costs_nothing_and_says_what_is_wrong(
+    agent: RunningAgent, method: str, params: dict[str, object], error_id: str
+) -> None:
+    async with agent.page() as page:
+        error = await page.failing(method, **params)
+        assert error["data"]["id"] == error_id
+        assert error["data"]["zh"]
+        assert error["data"]["nextZh"]
+        assert agent.interaction.questions == []
+        assert (await page.call("pin.status"))["triesLeft"] == 3
+
+
+@pytest.mark.parametrize(
+    ("frame", "error_id", "code"),
+    [
+        (b"{", "request.not_json", -32700),
+        (b"", "request.not_json", -32700),
+        (b"[" * 100_000, "request.batch", -32600),
+        (b'{"jsonrpc":"2.0","id":1,"method":"x","params":' + b"[" * 100_000, "request.not_json", -32700),
+        (b'{"jsonrpc":"2.0","id":1,"method":"\xff\xfe"}', "request.encoding", -32700),
+        (b'{"jsonrpc":"2.0","id":1,"method":"x","params":{"reader":"\xc3("}}', "request.encoding", -32700),
+        (b'[{"jsonrpc":"2.0","id":1,"method":"agent.hello"}]', "request.batch", -32600),
+        (b'{"jsonrpc":"2.0","id":1,"method":"agent.hello","extra":1}', "request.unknown_member", -32602),
+        (b'{"jsonrpc":"1.0","id":1,"method":"agent.hello"}', "request.malformed", -32600),
+        (b'{"jsonrpc":"2.0","method":"agent.hello"}', "request.malformed", -32600),
+        (b'{"jsonrpc":"2.0","id":null,"method":"agent.hello"}', "request.malformed", -32600),
+        (b'{"jsonrpc":"2.0","id":{},"method":"agent.hello"}', "request.malformed", -32600),
+        (b'"agent.hello"', "request.malformed", -32600),
+    ],
+)  # fmt: skip
+async def test_a_frame_that_is_no_request_has_an_error_of_its_own_and_the_connection_lives(
+    agent: RunningAgent, frame: bytes, error_id: str, code: int
+) -> None:
+    async with agent.page() as page:
+        await page.socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+        message = await page.answer(None)
+        assert message["error"]["data"]["id"] == error_id
+        assert message["error"]["code"] == code
+        assert (await page.call("agent.hello"))["agent"] == "hca-agent"
+
+
+async def test_parameters_by_position_are_refused(agent: RunningAgent) -> None:
+    async with agent.page() as page:
+        await page.socket.send_str('{"jsonrpc":"2.0","id":"a","method":"card.read","params":[]}')
+        assert (await page.answer("a"))["error"]["data"]["id"] == "request.parameters"
+
+
+async def test_a_binary_frame_is_refused(agent: RunningAgent) -> None:
+    async with agent.page() as page:
+        await page.socket.send_bytes(b'{"jsonrpc":"2.0","id":1,"method":"agent.hello"}')
+        assert (await page.answer(None))["error"]["data"]["id"] == "request.binary"
+
+
+async def test_only_what_carries_a_document_may_be_large(agent: RunningAgent) -> None:
+    async with agent.page() as page:
+        error = await page.failing("card.read", reader="x" * (1024 * 1024))
+        assert error["data"]["id"] == "request.too_large"
+
+
+async def test_a_frame_beyond_every_limit_ends_the_connection_with_its_code(
+    agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "FRAME_BYTES_MAX", 100_000)
+    async with agent.page() as page:
+        await page.socket.send_str("x" * 200_000)
+        message = await page.socket.receive(timeout=10)
+        assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+        assert page.socket.close_code == 1009
+
+
+async def test_two_connections_and_their_requests_run_at_once(tmp_path: Path) -> None:
+    async with (
+        running_agent(tmp_path, ["hpc", "hop"]) as agent,
+        agent.page() as one,
+        agent.page(UNKNOWN, agent.tls) as other,
+    ):
+        first, second = (reader.name for reader in agent.readers)
+        asked = [
+            (page, await page.send("card.read", reader=name))
+            for page in (one, other)
+            for name in (first, second)
+        ]
+        kinds = [(await page.answer(number))["result"]["kind"] for page, number in asked]
+    assert kinds == ["hpc", "hop", "hpc", "hop"]
+
+
+class SlowPerson(ScriptedInteraction):
+    """Thinks about the PIN until told, and notices when the question is taken back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.withdrawn = asyncio.Event()
+
+    async def ask_pin(self, request: PinRequest) -> Pin | None:
+        self.asked.set()
+        try:
+            await self.ready.wait()
+        except asyncio.CancelledError:
+            self.withdrawn.set()
+            raise
+        return Pin("123456")
+
+
+async def test_a_connection_takes_a_bounded_number_of_requests(tmp_path: Path) -> None:
+    async with running_agent(tmp_path, interaction=SlowPerson()) as agent, agent.page() as page:
+        waiting = [await page.send("sign", document=b64(b"text")) for _ in range(connection.REQUESTS_MAX)]
+        assert (await page.failing("agent.hello"))["data"]["id"] == "busy"
+        agent.interaction.ready.set()  # type: ignore[attr-defined]
+        for number in waiting:
+            assert "result" in await page.answer(number)
+        await page.call("agent.hello")
+
+
+async def test_a_question_does_not_hold_up_other_requests(tmp_path: Path) -> None:
+    person = SlowPerson()
+    async with running_agent(tmp_path, interaction=person) as agent, agent.page() as page:
+        signing = await page.send("sign", document=b64(b"text"))
+        await person.asked.wait()
+        assert (await page.call("pin.status"))["triesLeft"] == 3
+        person.ready.set()
+        assert "result" in await page.answer(signing)
+
+
+async def test_closing_the_connection_takes_the_question_back(tmp_path: Path) -> None:
+    person = SlowPerson()
+    async with running_agent(tmp_path, interaction=person) as agent:
+        async with agent.page() as page:
+            await page.send("sign", document=b64(b"text"))
+            await person.asked.wait()
+        async with asyncio.timeout(5):
+            await person.withdrawn.wait()
+        async with agent.page() as page:
+            assert (await page.call("pin.status"))["triesLeft"] == 3
+
+
+async def test_a_connection_torn_while_the_card_works_leaves_the_card_in_order(tmp_path: Path) -> None:
+    person = SlowPerson()
+    person.ready.set()
+    async with running_agent(tmp_path, ["hpc-slow"], interaction=person) as agent:
+        async with agent.page() as page:
+            await page.send("sign", document=b64(b"text"))
+            await person.asked.wait()
+            await asyncio.sleep(0.3)  # in the midst of VERIFY or the signature
+            assert page.socket._response.connection is not None
+            page.socket._response.connection.transport.abort()  # type: ignore[union-attr]
+        async with agent.page() as page:
+            assert (await page.call("pin.status"))["triesLeft"] == 3
+            assert "signature" in await page.call("sign", document=b64(b"text"))
+
+
+async def test_a_page_that_may_read_is_told_of_cards_and_readers(agent: RunningAgent) -> None:
+    async with agent.page() as page:
+        await page.call("agent.hello")
+        agent.readers[0].remove()
+        told = await page.notification()
+        assert told["method"] == "card.changed"
+        assert told["params"]["reader"]["state"] == "empty"
+        agent.readers[0].insert(simulated("hop"))
+        assert (await page.notification())["params"]["reader"]["state"] == "card"
+        agent.readers[0].unplug()
+        told = await page.notification()
+        assert told["method"] == "reader.changed"
+        assert told["params"] == {"readers": []}
+
+
+async def test_a_page_nobody_allowed_is_told_nothing_and_nobody_is_asked(agent: RunningAgent) -> None:
+    async with agent.page(UNKNOWN) as stranger, agent.page(PORTAL) as portal:
+        await stranger.call("agent.hello")
+        await portal.call("agent.hello")
+        agent.readers[0].remove()
+        await portal.notification()
+        await stranger.call("agent.hello")
+        assert stranger.notifications == []
+        assert agent.interaction.questions == []
+
+
+async def test_a_refused_page_learns_why(tmp_path: Path) -> None:
+    person = ScriptedInteraction(consents={Verb.READ: False})
+    async with running_agent(tmp_path, interaction=person) as agent, agent.page(UNKNOWN) as page:
+        assert (await page.failing("readers.list"))["data"]["id"] == "consent.refused"
+        assert (await page.failing("readers.list"))["data"]["id"] == "consent.refused"
+        assert len(person.questions) == 1
+
+
+async def test_headless_an_unknown_page_gets_nothing(tmp_path: Path) -> None:
+    person = ScriptedInteraction(available=False)
+    async with running_agent(tmp_path, interaction=person) as agent, agent.page(UNKNOWN) as page:
+        assert (await page.failing("card.read"))["data"]["id"] == "interaction.unavailable"
+
+
+async def test_a_person_who_does_not_answer_is_no_yes(tmp_path: Path) -> None:
+    config = Config(
+        origins=ORIGINS, ports=Ports(0), servisign=ServiSign(ports=(0,)), consent=Consent(seconds=1)
+    )
+    person = SlowPerson()
+    async with running_agent(tmp_path, interaction=person, config=config) as agent, agent.page() as page:
+        assert (await page.failing("sign", document=b64(b"t")))["data"]["id"] == "pin.cancelled"
+
+
+@pytest.mark.parametrize("kind", ["hpc-mute", "hpc-torn", "hpc-hostile"])
+async def test_a_card_that_misbehaves_is_a_worded_error(tmp_path: Path, kind: str) -> None:
+    async with running_agent(tmp_path, [kind]) as agent, agent.page() as page:
+        for method in ("card.read", "certificates.list"):
+            error = await page.failing(method)
+            assert error["data"]["id"].startswith("card."), error
+        assert (await page.call("readers.list"))["readers"]
+
+
+async def test_too_many_connections_are_told_to_come_again(
+    agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "CONNECTIONS_MAX", 1)
+    async with agent.page() as page:
+        async with agent.page() as second:
+            await second.socket.receive(timeout=5)
+            assert second.socket.close_code == 1013
+        await page.call("agent.hello")
+
+
+async def test_pages_are_told_when_the_agent_stops(tmp_path: Path) -> None:
+    async with running_agent(tmp_path) as agent:
+        socket = await agent.http.ws_connect(f"{agent.clear}/v1", headers={"Origin": PORTAL})
+        stopping = asyncio.create_task(agent.daemon.stop())
+        await socket.receive(timeout=5)
+        assert socket.close_code == 1001
+        async with asyncio.timeout(5):
+            await stopping

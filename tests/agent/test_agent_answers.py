@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agent.answers import Answers
+from agent.interaction import Verb
+from agent.policy import Answer
+
+PORTAL = "https://portal.example.tw"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "answers.json"
+
+
+def test_an_answer_outlives_the_process(file: Path, clock: Clock) -> None:
+    answer = Answer(True, NOW + timedelta(days=1))
+    Answers(file, clock).remember(PORTAL, Verb.SIGN, answer)
+    assert Answers(file, clock).of(PORTAL) == {Verb.SIGN: answer}
+
+
+def test_an_answer_ends_when_its_time_is_over(file: Path, clock: Clock) -> None:
+    answers = Answers(file, clock)
+    answers.remember(PORTAL, Verb.SIGN, Answer(True, NOW + timedelta(minutes=10)))
+    clock.now += timedelta(minutes=10)
+    assert not answers.of(PORTAL)
+    assert not answers.all()
+
+
+def test_answers_of_one_origin_say_nothing_of_another(file: Path, clock: Clock) -> None:
+    answers = Answers(file, clock)
+    answers.remember(PORTAL, Verb.SIGN, Answer(True, NOW + timedelta(days=1)))
+    assert not answers.of(PORTAL + ":8443")
+
+
+def test_what_another_process_forgot_is_forgotten_here(file: Path, clock: Clock) -> None:
+    here, there = Answers(file, clock), Answers(file, clock)
+    here.remember(PORTAL, Verb.READ, Answer(True, NOW + timedelta(days=1)))
+    assert there.forget(PORTAL)
+    assert not here.of(PORTAL)
+    assert not there.forget(PORTAL)
+
+
+def test_two_processes_keep_each_others_answers(file: Path, clock: Clock) -> None:
+    here, there = Answers(file, clock), Answers(file, clock)
+    until = NOW + timedelta(days=1)
+    here.remember(PORTAL, Verb.READ, Answer(True, until))
+    there.remember(PORTAL, Verb.SIGN, Answer(False, until))
+    assert set(here.of(PORTAL)) == {Verb.READ, Verb.SIGN}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+def test_only_the_person_can_read_the_file(file: Path, clock: Clock) -> None:
+    Answers(file, clock).remember(PORTAL, Verb.READ, Answer(True, NOW + timedelta(days=1)))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        json.dumps({PORTAL: {"sign": {"allowed": "yes", "until": "2027-01-01T00:00:00Z"}}}).encode(),
+        json.dumps({PORTAL: {"sing": {"allowed": True, "until": "2027-01-01T00:00:00Z"}}}).encode(),
+        json.dumps({PORTAL: {"sign": {"allowed": True, "until": "2027-01-01T00:00:00"}}}).encode(),
+        json.dumps({PORTAL: {"sign": {"allowed": True, "until": "2027-01-01T00:00:00Z", "x": 1}}}).encode(),
+        json.dumps({"https://*": {"sign": {"allowed": True, "until": "2027-01-01T00:00:00Z"}}}).encode(),
+    ],
+)
+def test_a_corrupt_file_is_set_aside_with_a_word_and_nothing_is_allowed(
+    file: Path, clock: Clock, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.write_bytes(content)
+    answers = Answers(file, clock)
+    with caplog.at_level(logging.WARNING):
+        assert not answers.of(PORTAL)
+    assert "answers.json.broken" in caplog.text
+    assert (file.parent / "answers.json.broken").read_bytes() == content
+    answers.remember(PORTAL, Verb.READ, Answer(True, NOW + timedelta(days=1)))
+    assert Answers(file, clock).of(PORTAL)

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agent.answers import Answers
+from agent.config import Config, Origins
+from agent.consents import Consents
+from agent.errors import AgentError
+from agent.interaction import ConsentRequest, Verb
+from agent.policy import Answer
+from agent.scripted import Headless, ScriptedInteraction
+
+PORTAL = "https://portal.example.tw"
+EVIL = "https://evil.example.tw"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class SlowPerson(ScriptedInteraction):
+    """Answers when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+        self.closed = False
+
+    async def ask_consent(self, request: ConsentRequest) -> bool | None:
+        self.questions.append(request)
+        try:
+            return await asyncio.shield(self.answer)
+        except asyncio.CancelledError:
+            self.closed = True
+            raise
+
+
+class World:
+    def __init__(self, folder: Path, interaction: ScriptedInteraction | Headless, origins: Origins = Origins()) -> None:
+        self.now = NOW
+        self.answers = Answers(folder / "answers.json", lambda: self.now)
+        self.consents = Consents(interaction, self.answers, Config(origins=origins), lambda: self.now)
+
+    async def refusal(self, origin: str | None, verb: Verb) -> str:
+        with pytest.raises(AgentError) as caught:
+            await self.consents.require(origin, verb)
+        return caught.value.error_id
+
+
+async def test_a_yes_is_asked_for_once_and_holds_thirty_days(tmp_path: Path) -> None:
+    person = ScriptedInteraction()
+    world = World(tmp_path, person)
+    await world.consents.require(PORTAL, Verb.SIGN)
+    world.now += timedelta(days=29, hours=23)
+    await world.consents.require(PORTAL, Verb.SIGN)
+    assert len(person.questions) == 1
+    world.now += timedelta(hours=1)
+    await world.consents.require(PORTAL, Verb.SIGN)
+    assert len(person.questions) == 2
+
+
+async def test_a_no_holds_for_ten_minutes_without_another_question(tmp_path: Path) -> None:
+    person = ScriptedInteraction(consents={Verb.SIGN: False})
+    world = World(tmp_path, person)
+    assert await world.refusal(PORTAL, Verb.SIGN) == "consent.refused"
+    world.now += timedelta(minutes=9, seconds=59)
+    assert await world.refusal(PORTAL, Verb.SIGN) == "consent.refused"
+    assert len(person.questions) == 1
+    world.now += timedelta(seconds=1)
+    assert await world.refusal(PORTAL, Verb.SIGN) == "consent.refused"
+    assert len(person.questions) == 2
+
+
+async def test_each_verb_has_a_question_of_its_own(tmp_path: Path) -> None:
+    person = ScriptedInteraction()
+    world = World(tmp_path, person)
+    for verb in Verb:
+        await world.consents.require(PORTAL, verb)
+    assert [question.verb for question in person.questions if isinstance(question, ConsentRequest)] == list(Verb)
+
+
+async def test_everybody_who_waits_for_the_same_answer_shares_one_window(tmp_path: Path) -> None:
+    person = SlowPerson()
+    world = World(tmp_path, person)
+    asks = [asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN)) for _ in range(5)]
+    await asyncio.sleep(0)
+    person.answer.set_result(True)
+    await asyncio.gather(*asks)
+    assert len(person.questions) == 1
+
+
+async def test_one_who_gives_up_does_not_close_the_window_for_the_others(tmp_path: Path) -> None:
+    person = SlowPerson()
+    world = World(tmp_path, person)
+    first, second = (asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN)) for _ in range(2))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    await asyncio.sleep(0.01)
+    assert not person.closed
+    person.answer.set_result(True)
+    await second
+
+
+async def test_the_window_closes_when_nobody_waits_any_more(tmp_path: Path) -> None:
+    person = SlowPerson()
+    world = World(tmp_path, person)
+    asks = [asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN)) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    for ask in asks:
+        ask.cancel()
+    await asyncio.gather(*asks, return_exceptions=True)
+    await asyncio.sleep(0.01)
+    assert person.closed
+    assert not world.answers.all()
+
+
+async def test_a_question_asked_anew_right_after_everybody_gave_up_is_answered(tmp_path: Path) -> None:
+    person = SlowPerson()
+    world = World(tmp_path, person)
+    ask = asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN))
+    await asyncio.sleep(0.01)
+    ask.cancel()
+    await asyncio.sleep(0)
+    again = asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN))
+    await asyncio.sleep(0.01)
+    person.answer.set_result(True)
+    await again
+    assert len(person.questions) == 2
+
+
+async def test_nobody_answering_is_no_but_not_remembered(tmp_path: Path) -> None:
+    person = ScriptedInteraction(consents=dict.fromkeys(Verb))
+    world = World(tmp_path, person)
+    assert await world.refusal(PORTAL, Verb.READ) == "consent.timeout"
+    assert not world.answers.all()
+
+
+async def test_headless_means_that_unknown_is_no(tmp_path: Path) -> None:
+    world = World(tmp_path, Headless())
+    assert await world.refusal(PORTAL, Verb.READ) == "interaction.unavailable"
+    world.answers.remember(PORTAL, Verb.READ, world.answers.of(PORTAL).get(Verb.READ) or _yes())
+    await world.consents.require(PORTAL, Verb.READ)
+
+
+def _yes() -> Answer:
+    return Answer(True, NOW + timedelta(days=1))
+
+
+async def test_an_origin_the_configuration_allows_is_never_asked_about(tmp_path: Path) -> None:
+    person = ScriptedInteraction(consents={})
+    world = World(tmp_path, person, Origins(allow=frozenset((PORTAL,))))
+    await world.consents.require(PORTAL, Verb.PAGE_PIN)
+    assert not person.questions
+
+
+async def test_deny_wins_and_the_person_hears_of_it_once(tmp_path: Path) -> None:
+    person = ScriptedInteraction()
+    both = frozenset((EVIL,))
+    world = World(tmp_path, person, Origins(allow=both, deny=both))
+    world.answers.remember(EVIL, Verb.READ, _yes())
+    for _ in range(3):
+        assert await world.refusal(EVIL, Verb.READ) == "origin.refused"
+    assert not person.questions
+    assert len(person.notices) == 1
+
+
+async def test_the_persons_own_commands_need_no_consent(tmp_path: Path) -> None:
+    await World(tmp_path, Headless()).consents.require(None, Verb.SIGN)
+
+
+async def test_a_flood_of_different_sites_opens_eight_windows_at_most(tmp_path: Path) -> None:
+    person = SlowPerson()
+    world = World(tmp_path, person)
+    asks = [
+        asyncio.create_task(world.consents.require(f"https://s{number}.example", Verb.READ))
+        for number in range(8)
+    ]
+    await asyncio.sleep(0.01)
+    assert await world.refusal("https://s9.example", Verb.READ) == "busy"
+    person.answer.set_result(False)
+    results = await asyncio.gather(*asks, return_exceptions=True)
+    assert all(isinstance(result, AgentError) for result in results)
+
+
+async def test_what_pages_are_told_of_never_asks(tmp_path: Path) -> None:
+    person = ScriptedInteraction()
+    world = World(tmp_path, person)
+    assert not world.consents.allowed(PORTAL, Verb.READ)
+    world.answers.remember(PORTAL, Verb.READ, _yes())
+    assert world.consents.allowed(PORTAL, Verb.READ)
+    assert not person.questions

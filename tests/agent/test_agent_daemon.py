@@ -1,0 +1,118 @@
+"""The daemon from its start to its end: ports, notices, signals, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from agent.config import Config, Ports, ServiSign
+from agent.daemon import Daemon, serve
+from agent.errors import AgentError
+from agent.paths import Paths
+from agent.scripted import ScriptedInteraction
+from agent.server import listeners, token
+from pcsc.service import Service
+from pcsc.virtual import VirtualWinscard
+from tests.support.agent import ANY_PORT, running_agent
+
+
+def nothing_inserted() -> Service:
+    winscard = VirtualWinscard()
+    winscard.add_reader("Virtual Reader")
+    return Service(winscard)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    ports: list[int] = []
+
+    def ready(daemon: Daemon) -> None:
+        ports.extend((daemon.native_port, daemon.tls_port))
+        os.kill(os.getpid(), number)
+
+    before, handler = threading.active_count(), signal.getsignal(number)
+    async with asyncio.timeout(20):
+        await serve(
+            ANY_PORT, nothing_inserted(), ScriptedInteraction(), Paths(tmp_path, tmp_path), ready=ready
+        )
+    assert signal.getsignal(number) is handler
+    for port in ports:
+        listeners.listen([port]).close()
+    left = [thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio")]
+    assert len(left) <= before, left
+
+
+async def test_a_second_agent_is_refused_and_does_not_touch_the_first(tmp_path: Path) -> None:
+    async with running_agent(tmp_path) as first:
+        secret, port = token.read(first.paths.token), first.daemon.native_port
+        second = Daemon(
+            Config(ports=Ports(port), servisign=ServiSign(ports=(0,))),
+            nothing_inserted(),
+            ScriptedInteraction(),
+            first.paths,
+        )
+        with pytest.raises(AgentError) as caught:
+            await second.start()
+        assert caught.value.error_id == "port.taken"
+        assert token.read(first.paths.token) == secret
+        async with first.http.get(f"{first.clear}/status") as response:
+            assert response.status == 200
+
+
+async def test_the_next_port_is_taken_and_the_person_is_told_of_the_conflict(tmp_path: Path) -> None:
+    other, free = listeners.listen([0]), listeners.listen([0])
+    free.close()
+    config = Config(ports=Ports(0), servisign=ServiSign(ports=(other.port, free.port)))
+    try:
+        async with running_agent(tmp_path, config=config) as agent:
+            assert agent.daemon.tls_port == free.port
+            assert [conflict.port for conflict in agent.daemon.conflicts] == [other.port]
+            await asyncio.sleep(0.05)
+            assert [en for _, en in agent.interaction.notices if str(other.port) in en]
+    finally:
+        other.close()
+
+
+async def test_a_new_certificate_is_announced_once(tmp_path: Path) -> None:
+    told = []
+    for _ in range(2):
+        async with running_agent(tmp_path) as agent:
+            await asyncio.sleep(0.05)
+            told.append([en for _, en in agent.interaction.notices if "certificate" in en])
+    assert [len(each) for each in told] == [1, 0]
+
+
+async def test_a_stopped_agent_can_be_started_again_on_the_same_ports(tmp_path: Path) -> None:
+    async with running_agent(tmp_path) as agent:
+        ports = agent.daemon.native_port, agent.daemon.tls_port
+        async with agent.page() as page:
+            await page.call("card.read")
+    config = Config(ports=Ports(ports[0]), servisign=ServiSign(ports=(ports[1],)))
+    async with running_agent(tmp_path, config=config) as agent:
+        assert (agent.daemon.native_port, agent.daemon.tls_port) == ports
+
+
+async def test_it_runs_without_a_smart_card_service_and_serves_when_there_is_one(tmp_path: Path) -> None:
+    winscard = VirtualWinscard()
+    winscard.stop_service()
+    paths = Paths(tmp_path, tmp_path)
+    async with Daemon(ANY_PORT, Service(winscard), ScriptedInteraction(), paths) as daemon:
+        assert daemon.native_port
+
+
+async def test_the_folder_holds_no_secret_that_others_can_read(tmp_path: Path) -> None:
+    async with running_agent(tmp_path / "home") as agent:
+        async with agent.page() as page:
+            await page.call("sign", document="dGV4dA==")
+        files = [path for path in agent.paths.home.rglob("*") if path.is_file()]
+        assert {"token", "leaf.key", "audit.jsonl"} <= {path.name for path in files}
+        for path in files:
+            assert path.stat().st_mode & 0o077 == 0, path
+            assert b"123456" not in path.read_bytes().replace(b"0123456", b""), path

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+
+import pytest
+
+import agent
+import hca_card
+import pcsc
+import signing
+from agent.errors import TABLE, AgentError, describe, error_id, facts, row_for
+from hca_card.errors import PinWrongError
+
+# The simulator's faults are a card's, and the command line and __main__ act when imported.
+_LEFT_OUT = re.compile(r"agent\.(__main__|cli|demo)|tray")
+
+
+def _import_all() -> None:
+    for package in (pcsc, hca_card, signing, agent):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            if not _LEFT_OUT.match(module.name):
+                importlib.import_module(module.name)
+
+
+def _all_exceptions() -> set[type[BaseException]]:
+    _import_all()
+    found: set[type[BaseException]] = set()
+    waiting: list[type[BaseException]] = [Exception]
+    while waiting:
+        for sub in waiting.pop().__subclasses__():
+            if sub not in found:
+                found.add(sub)
+                waiting.append(sub)
+    return {item for item in found if item.__module__.split(".")[0] in ("pcsc", "hca_card", "signing", "agent")}
+
+
+def test_every_exception_that_carries_an_id_has_a_row() -> None:
+    ids = {
+        item.__dict__["error_id"]: item
+        for item in _all_exceptions()
+        if isinstance(item.__dict__.get("error_id"), str)
+    }
+    assert len(ids) > 30
+    missing = {error: where.__name__ for error, where in ids.items() if error not in TABLE}
+    assert not missing
+
+
+def test_every_id_the_agent_raises_by_name_has_a_row() -> None:
+    _import_all()
+    import inspect
+    import sys
+
+    named = set()
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith("agent.") and module.__file__:
+            named.update(re.findall(r'AgentError\(\s*"([a-z_.]+)"', inspect.getsource(module)))
+    assert {"busy", "pin.cancelled", "consent.timeout"} <= named
+    assert named <= set(TABLE)
+
+
+@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
+def test_a_row_has_both_languages_and_numbers(row: object) -> None:
+    assert isinstance(row, type(TABLE["busy"]))
+    for chinese in (row.zh, row.next_zh):
+        assert re.search(r"[\u4e00-\u9fff]", chinese)
+        assert chinese.endswith("。")
+    for english in (row.en, row.next_en):
+        assert re.match(r"[A-Z]", english)
+        assert english.endswith((".", ")"))
+    assert re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", row.id)
+    assert 5001 <= row.servisign <= 9999 or 61001 <= row.servisign <= 61998
+    assert -32768 <= row.jsonrpc <= -32000
+
+
+def test_an_exception_that_nobody_foresaw_is_internal_and_says_nothing_of_itself() -> None:
+    told = describe(ValueError("PIN 123456 in /home/somebody"))
+    assert told.id == "internal"
+    assert "123456" not in repr(told)
+
+
+def test_an_exception_with_an_id_outside_the_table_is_internal() -> None:
+    class StrangeError(Exception):
+        error_id = "strange.thing"
+
+    assert error_id(StrangeError()) == "internal"
+
+
+def test_an_agent_error_needs_a_row() -> None:
+    with pytest.raises(KeyError):
+        AgentError("no.such.row")
+
+
+def test_tries_left_are_part_of_the_sentence_and_of_the_facts() -> None:
+    told = describe(PinWrongError(tries_left=2))
+    assert told.facts == {"tries_left": 2}
+    assert "2" in told.zh
+    assert "2 tries are left" in told.en
+    assert "1 try is left" in describe(PinWrongError(tries_left=1)).en
+
+
+def test_what_is_local_stays_out_of_the_facts_for_pages() -> None:
+    error = AgentError("config.invalid", detail="/home/somebody/config.toml", retry_after=3)
+    assert facts(error) == {"retry_after": 3}
+    assert "/home/somebody" in str(error)
+    assert "/home/somebody" not in repr(describe(error))
+
+
+def test_wrong_locked_and_short_pins_keep_the_numbers_that_portals_know() -> None:
+    from hca_card.errors import PinLengthError, PinLockedError
+    from pcsc.errors import NoCardError
+
+    numbers = [row_for(error).servisign for error in (PinWrongError(), PinLockedError(), PinLengthError(), NoCardError())]
+    assert numbers == [9039, 9043, 9041, 9056]

@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.config import Config, Origins
+from agent.errors import AgentError, error_id
+from agent.interaction import Verb
+from agent.operations import ReaderCondition, ReaderView
+from agent.scripted import Headless, ScriptedInteraction
+from hca_card.errors import ObjectMissingError, UnsupportedError
+from hca_card.model import CardKind, Insured, KeyUse, Personnel
+from pcsc.errors import ReaderBusyError, ReaderUnavailableError, ServiceUnavailableError
+from signing.errors import (
+    CipherInvalidError,
+    DocumentRefusedError,
+    HashUnsupportedError,
+    NonceInvalidError,
+    OriginNotHttpsError,
+    SignatureInvalidError,
+)
+from signing.hashes import Hash
+from signing.login import validate_token
+from signing.verify import verify_digest
+from tests.support.cards import simulator_ca
+from tests.support.operations import NONCE, OTHER, OWN, PIN, PORTAL, agent
+
+DOCUMENT = "同意書".encode()
+
+
+async def test_a_card_is_read_without_its_pin(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        view = await world.operations.card(PORTAL)
+        assert isinstance(view.metadata.holder, Personnel)
+        assert view.metadata.serial == "000000335361"
+        assert view.simulated
+        assert view.pin is not None
+        assert view.pin.tries_left == 3
+        assert not world.pins_asked()
+        assert world.consents_asked() == [Verb.READ]
+
+
+@pytest.mark.parametrize("kind", ["hpc-terminated", "hpc-not-activated", "hpc-locked"])
+async def test_a_card_that_cannot_be_used_can_still_be_read(tmp_path: Path, kind: str) -> None:
+    async with agent(tmp_path, kind) as world:
+        view = await world.operations.card(OWN)
+        assert view.metadata.info is not None
+        assert view.simulated
+
+
+async def test_an_nhi_card_has_a_holder_and_no_pin(tmp_path: Path) -> None:
+    async with agent(tmp_path, "nhi", names=("HCA-AGENT Simulator 00",)) as world:
+        view = await world.operations.card(OWN)
+        assert isinstance(view.metadata.holder, Insured)
+        assert view.pin is None
+        assert view.simulated
+        with pytest.raises(UnsupportedError):
+            await world.operations.sign(OWN, Hash.SHA_256, document=DOCUMENT)
+
+
+async def test_a_login_token_convinces_its_portal_and_no_other(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        assert PORTAL.origin is not None
+        token = await world.operations.authenticate(PORTAL, NONCE, origin=PORTAL.origin)
+    authority = simulator_ca()
+    facts = {"nonce": NONCE, "trusted_roots": authority.roots, "intermediates": authority.intermediates}
+    holder = validate_token(token, origin=PORTAL.origin, **facts)
+    assert holder.simulated
+    with pytest.raises(Exception, match="."):
+        validate_token(token, origin="https://other.example.tw", **facts)
+
+
+async def test_a_page_can_only_log_in_to_itself(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        with pytest.raises(AgentError) as caught:
+            await world.operations.authenticate(PORTAL, NONCE, origin="https://other.example.tw")
+        assert caught.value.error_id == "origin.refused"
+        assert not world.apdus
+
+
+@pytest.mark.parametrize(
+    ("origin", "nonce", "error"),
+    [
+        ("http://portal.example.tw", NONCE, OriginNotHttpsError),
+        ("https://portal.example.tw/", NONCE, OriginNotHttpsError),
+        ("https://portal.example.tw", "c2hvcnQ=", NonceInvalidError),
+    ],
+)
+async def test_a_login_that_cannot_be_is_refused_before_anybody_is_asked(
+    tmp_path: Path, origin: str, nonce: str, error: type[Exception]
+) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        with pytest.raises(error):
+            await world.operations.authenticate(OWN, nonce, origin=origin)
+        assert not world.apdus
+
+
+@pytest.mark.parametrize("kind", ["hpc", "hop", "hop-secondary", "hpc-v1", "citizen"])
+async def test_every_card_with_a_key_signs_what_verifies(tmp_path: Path, kind: str) -> None:
+    async with agent(tmp_path, kind) as world:
+        done = await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        await world.operations.verify(DOCUMENT, done.signature, done.certificate, done.hash)
+        with pytest.raises(SignatureInvalidError):
+            await world.operations.verify(b"another", done.signature, done.certificate, done.hash)
+        assert world.tries == 3
+
+
+async def test_a_signature_takes_fewer_than_ten_commands(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        assert len(world.apdus) < 10
+        world.apdus.clear()
+        assert PORTAL.origin is not None
+        await world.operations.authenticate(PORTAL, NONCE, origin=PORTAL.origin)
+        assert len(world.apdus) < 10
+
+
+async def test_a_bare_digest_is_signed_for_listed_origins_only(tmp_path: Path) -> None:
+    digest = Hash.SHA_256.digest(DOCUMENT)
+    config = Config(origins=Origins(digest=frozenset(("https://other.example.tw",))))
+    async with agent(tmp_path, "hpc", config=config) as world:
+        with pytest.raises(AgentError) as caught:
+            await world.operations.sign(PORTAL, Hash.SHA_256, digest=digest)
+        assert caught.value.error_id == "digest.refused"
+        assert not world.consents_asked()
+        for caller in (OTHER, OWN):
+            done = await world.operations.sign(caller, Hash.SHA_256, digest=digest)
+            verify_digest(done.certificate, digest, done.signature, Hash.SHA_256)
+
+
+async def test_what_could_be_a_login_is_not_signed_as_a_document(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        for length in (64, 96, 128):
+            with pytest.raises(DocumentRefusedError):
+                await world.operations.sign(PORTAL, Hash.SHA_256, document=bytes(range(128, 128 + length)))
+        assert not world.apdus
+        assert not world.consents_asked()
+
+
+async def test_sha1_is_for_old_portals_only(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        with pytest.raises(HashUnsupportedError):
+            await world.operations.sign(OWN, Hash.SHA_1, document=DOCUMENT)
+        assert not world.apdus
+        done = await world.operations.sign(OWN, Hash.SHA_1, document=DOCUMENT, allow_sha1=True)
+        await world.operations.verify(DOCUMENT, done.signature, done.certificate, Hash.SHA_1)
+
+
+async def test_a_digest_of_the_wrong_length_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        with pytest.raises(HashUnsupportedError):
+            await world.operations.sign(OWN, Hash.SHA_256, digest=bytes(20))
+        assert not world.pins_asked()
+
+
+async def test_either_a_document_or_a_digest_is_signed(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        for wrong in ({}, {"document": b"a", "digest": bytes(32)}):
+            with pytest.raises(ValueError, match="either"):
+                await world.operations.sign(OWN, Hash.SHA_256, **wrong)
+
+
+async def test_what_is_encrypted_to_the_card_only_the_card_decrypts(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        cipher = await world.operations.encrypt(PORTAL, b"secret")
+        assert await world.operations.decrypt(PORTAL, cipher) == b"secret"
+        with pytest.raises(CipherInvalidError):
+            await world.operations.decrypt(PORTAL, bytes(256))
+        assert world.tries == 3
+
+
+async def test_a_version_1_card_has_nothing_to_decrypt_with_and_is_asked_no_pin(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc-v1") as world:
+        with pytest.raises(ObjectMissingError):
+            await world.operations.decrypt(PORTAL, bytes(256))
+        assert not world.pins_asked()
+
+
+async def test_an_expired_certificate_signs_nothing_and_is_asked_no_pin(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc-expired") as world:
+        for work in (
+            world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT),
+            world.operations.authenticate(PORTAL, NONCE, origin=str(PORTAL.origin)),
+        ):
+            with pytest.raises(AgentError) as caught:
+                await work
+            assert caught.value.error_id == "certificate.expired"
+        assert not world.pins_asked()
+        assert (await world.operations.card(PORTAL)).metadata.serial
+
+
+async def test_certificates_are_read_by_number(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        everything = await world.operations.certificates(PORTAL)
+        assert [item.index for item in everything] == [0, 1, 2, 3, 4]
+        assert await world.operations.certificate(PORTAL, 2) == everything[2]
+        with pytest.raises(ObjectMissingError):
+            await world.operations.certificate(PORTAL, 9)
+
+
+async def test_readers_are_told_as_they_stand(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", "", "hpc-mute") as world:
+        with world.readers[0].hold_exclusively():
+            busy = await world.operations.readers(PORTAL)
+        views = await world.operations.readers(PORTAL)
+        assert [view.condition for view in busy][0] is ReaderCondition.BUSY
+        assert [view.condition for view in views] == [
+            ReaderCondition.CARD,
+            ReaderCondition.EMPTY,
+            ReaderCondition.MUTE,
+        ]
+        assert not world.apdus
+
+
+async def test_a_stopped_service_says_so(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        world.winscard.stop_service()
+        with pytest.raises(ServiceUnavailableError):
+            await world.operations.card(OWN)
+        world.winscard.start_service()
+        assert await world.operations.card(OWN)
+
+
+async def test_a_change_is_told_on_the_event_loop_and_not_for_our_own_visits(tmp_path: Path) -> None:
+    async with agent(tmp_path, "") as world:
+        told: list[tuple[ReaderView, ...]] = []
+        stop = world.operations.on_change(told.append)
+        from tests.support.cards import simulated
+
+        await asyncio.sleep(0.1)
+        world.reader.insert(simulated("hpc"))
+        await _until(lambda: bool(told) and told[-1][0].condition is ReaderCondition.CARD)
+        count = len(told)
+        await world.operations.card(OWN)
+        await asyncio.sleep(0.1)
+        assert len(told) == count
+        stop()
+        world.reader.remove()
+        await asyncio.sleep(0.1)
+        assert len(told) == count
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_card_held_by_another_program_is_busy(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        with world.reader.hold_exclusively(), pytest.raises(ReaderBusyError):
+            await world.operations.card(OWN)
+
+
+async def test_a_reader_that_is_named_and_not_there_is_unavailable(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        with pytest.raises(ReaderUnavailableError):
+            await world.operations.card(OWN, reader="No Such Reader")
+
+
+async def test_choosing_for_an_old_dialect_takes_the_kind_it_needs(tmp_path: Path) -> None:
+    hca = (CardKind.PERSONNEL, CardKind.INSTITUTION)
+    async with agent(tmp_path, "nhi", "hop") as world:
+        chosen = await world.operations.choose(PORTAL, kinds=hca)
+        assert (chosen.kind, chosen.reader) == (CardKind.INSTITUTION, world.readers[1].name)
+        world.readers[1].remove()
+        with pytest.raises(AgentError) as caught:
+            await world.operations.choose(PORTAL, kinds=hca)
+        assert caught.value.error_id == "card.wrong_kind"
+
+
+async def test_everything_done_with_a_key_leaves_a_masked_row(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        await world.operations.authenticate(PORTAL, NONCE, origin=str(PORTAL.origin))
+        rows = world.audit()
+        assert [(row.origin, row.verb, row.card, row.result) for row in rows] == [
+            (PORTAL.origin, Verb.SIGN, "********5361", "ok"),
+            (PORTAL.origin, Verb.SIGN, "********5361", "ok"),
+            (PORTAL.origin, Verb.LOGIN, "********5361", "ok"),
+        ]
+        assert all(row.simulated and row.certificate for row in rows)
+        text = world.paths.audit.read_text("utf-8")
+        assert PIN not in text
+        assert "000000335361" not in text
+        assert "測試" not in text
+
+
+async def test_a_refused_page_leaves_one_row_however_often_it_asks(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", interaction=ScriptedInteraction(consents={})) as world:
+        for _ in range(50):
+            with pytest.raises(AgentError):
+                await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        assert [(row.verb, row.result) for row in world.audit()] == [(Verb.SIGN, "consent.refused")]
+        assert not world.apdus
+
+
+async def test_reading_all_day_does_not_push_the_log_out(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        for _ in range(20):
+            await world.operations.card(PORTAL)
+        assert len(world.audit()) == 1
+
+
+async def test_headless_serves_listed_origins_and_refuses_unknown_ones(tmp_path: Path) -> None:
+    config = Config(origins=Origins(allow=frozenset((str(PORTAL.origin),))))
+    async with agent(tmp_path, "hpc", interaction=Headless(), config=config) as world:
+        assert await world.operations.card(PORTAL)
+        with pytest.raises(AgentError) as caught:
+            await world.operations.card(OTHER)
+        assert caught.value.error_id == "interaction.unavailable"
+        with pytest.raises(AgentError) as caught:
+            await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        assert caught.value.error_id == "pin.unavailable"
+        assert world.tries == 3
+
+
+@pytest.mark.parametrize("kind", ["hpc-torn", "hpc-hostile", "hpc-mute"])
+async def test_a_broken_or_hostile_card_is_an_error_with_a_row(tmp_path: Path, kind: str) -> None:
+    async with agent(tmp_path, kind) as world:
+        for work in (
+            world.operations.card(OWN),
+            world.operations.certificates(OWN),
+            world.operations.sign(OWN, Hash.SHA_256, document=DOCUMENT),
+        ):
+            with pytest.raises(Exception, match=".") as caught:
+                await work
+            assert error_id(caught.value) != "internal"
+
+
+async def test_signing_with_the_encryption_key_is_possible_where_it_is_asked_for(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        done = await world.operations.sign(OWN, Hash.SHA_256, document=DOCUMENT, use=KeyUse.ENCRYPTION)
+        second = await world.operations.certificate(OWN, 2)
+        assert done.certificate == second.der

@@ -1,0 +1,176 @@
+"""The installation's own TLS identity, judged by OpenSSL and by a real handshake."""
+
+from __future__ import annotations
+
+import ssl
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from agent import tls
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> tls.Identity:
+    return tls.ensure(tmp_path / "agent")
+
+
+def openssl(*arguments: str | Path) -> str:
+    done = subprocess.run(
+        ["openssl", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=30
+    )
+    return done.stdout + done.stderr
+
+
+def test_openssl_shows_the_constraints_of_the_ca(identity: tls.Identity) -> None:
+    text = openssl("x509", "-in", identity.ca, "-noout", "-text")
+    constraints = text[text.index("X509v3 Name Constraints: critical") :]
+    assert [line.strip() for line in constraints.splitlines()[1:5]] == [
+        "Permitted:",
+        "DNS:localhost",
+        "IP:127.0.0.1/255.255.255.255",
+        "IP:0:0:0:0:0:0:0:1/FFFF:FFFF:FFFF:FFFF:FFFF:FFFF:FFFF:FFFF",
+    ]
+    assert "CA:TRUE, pathlen:0" in text
+    assert "ASN1 OID: prime256v1" in text
+
+
+def test_openssl_shows_a_leaf_for_this_machine_only(identity: tls.Identity) -> None:
+    text = openssl("x509", "-in", identity.leaf, "-noout", "-text")
+    assert "DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1\n" in text
+    assert "TLS Web Server Authentication\n" in text
+    assert "X509v3 Key Usage: critical\n                Digital Signature\n" in text
+    assert "CA:FALSE" in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ("-verify_hostname", "localhost"),
+        ("-verify_ip", "127.0.0.1"),
+        ("-verify_ip", "::1"),
+    ],
+    ids=lambda name: name[1],
+)
+def test_openssl_accepts_the_leaf_for_each_of_its_names(
+    identity: tls.Identity, name: tuple[str, str]
+) -> None:
+    said = openssl(
+        "verify", "-x509_strict", "-purpose", "sslserver", *name, "-CAfile", identity.ca, identity.leaf
+    )
+    assert said.strip() == f"{identity.leaf}: OK"
+
+
+def test_openssl_refuses_the_leaf_for_another_host(identity: tls.Identity) -> None:
+    said = openssl("verify", "-verify_hostname", "hca.nat.gov.tw", "-CAfile", identity.ca, identity.leaf)
+    assert "hostname mismatch" in said.lower()
+
+
+def test_a_leaf_for_another_host_would_not_pass_under_the_constraints(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    ca = tls._ca(key, (now - timedelta(hours=1), now + timedelta(days=1)))
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
+    stolen = (
+        x509.CertificateBuilder(ca.subject, name, key.public_key(), 5, now, now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("bank.example")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    for file, certificate in (("ca", ca), ("stolen", stolen)):
+        (tmp_path / file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    assert "permitted subtree violation" in openssl("verify", "-CAfile", tmp_path / "ca", tmp_path / "stolen")
+
+
+def test_the_key_identifiers_tie_leaf_and_ca_together(identity: tls.Identity) -> None:
+    ca = x509.load_pem_x509_certificate(identity.ca.read_bytes())
+    leaf = x509.load_pem_x509_certificate(identity.leaf.read_bytes())
+    subject = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    authority = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    assert authority.key_identifier == subject.digest
+
+
+def test_neither_certificate_lasts_more_than_800_days(identity: tls.Identity) -> None:
+    for path in (identity.ca, identity.leaf):
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        lasts = certificate.not_valid_after_utc - certificate.not_valid_before_utc + timedelta(seconds=1)
+        assert lasts <= timedelta(days=800)
+
+
+def test_only_the_leaf_key_is_ever_written(identity: tls.Identity) -> None:
+    folder = identity.key.parent
+    assert sorted(path.name for path in folder.iterdir()) == ["ca.pem", "leaf.key", "leaf.pem"]
+    keys = [path for path in folder.iterdir() if b"PRIVATE KEY" in path.read_bytes()]
+    assert keys == [identity.key]
+    key = serialization.load_pem_private_key(identity.key.read_bytes(), password=None)
+    leaf = x509.load_pem_x509_certificate(identity.leaf.read_bytes())
+    assert key.public_key() == leaf.public_key()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has ACLs instead of modes")
+def test_nobody_else_can_read_the_key(identity: tls.Identity) -> None:
+    assert stat.S_IMODE(identity.key.stat().st_mode) == 0o600
+    assert stat.S_IMODE(identity.key.parent.stat().st_mode) == 0o700
+
+
+def test_a_good_identity_is_kept(identity: tls.Identity) -> None:
+    before = identity.leaf.read_bytes()
+    again = tls.ensure(identity.leaf.parent)
+    assert identity.fresh
+    assert not again.fresh
+    assert again.leaf.read_bytes() == before
+    assert again.not_after == identity.not_after
+
+
+def test_a_new_ca_comes_60_days_before_the_end_and_not_earlier(identity: tls.Identity) -> None:
+    folder, ca = identity.leaf.parent, identity.ca.read_bytes()
+    assert not tls.ensure(folder, now=identity.not_after - timedelta(days=60, seconds=1)).fresh
+    renewed = tls.ensure(folder, now=identity.not_after - timedelta(days=60))
+    assert renewed.fresh
+    old, new = x509.load_pem_x509_certificate(ca), x509.load_pem_x509_certificate(renewed.ca.read_bytes())
+    assert old.subject != new.subject
+    assert old.public_key() != new.public_key()
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "leaf.pem", "leaf.key"])
+@pytest.mark.parametrize("content", [None, b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n", b"\xff\x00"])
+def test_a_missing_or_damaged_file_is_made_anew(
+    identity: tls.Identity, name: str, content: bytes | None
+) -> None:
+    path = identity.leaf.parent / name
+    path.unlink() if content is None else path.write_bytes(content)
+    assert tls.ensure(identity.leaf.parent).fresh
+    assert not tls.ensure(identity.leaf.parent).fresh
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "leaf.pem", "leaf.key"])
+def test_parts_of_two_identities_are_not_taken_for_one(
+    identity: tls.Identity, name: str, tmp_path: Path
+) -> None:
+    other = tls.ensure(tmp_path / "other")
+    (identity.leaf.parent / name).write_bytes((other.leaf.parent / name).read_bytes())
+    assert tls.ensure(identity.leaf.parent).fresh
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1"])
+def test_a_client_that_trusts_the_ca_completes_a_handshake(identity: tls.Identity, name: str) -> None:
+    client = ssl.create_default_context(cafile=str(identity.ca))
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near = client.wrap_bio(to_client, to_server, server_hostname=name)
+    far = identity.context().wrap_bio(to_server, to_client, server_side=True)
+    open_sides = [near, far]
+    for _ in range(4):
+        for side in tuple(open_sides):
+            try:
+                side.do_handshake()
+                open_sides.remove(side)
+            except ssl.SSLWantReadError:
+                continue
+    assert not open_sides
+    assert near.version() == "TLSv1.3"

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from agent.config import Card
+from agent.errors import AgentError
+from agent.workers import ReaderWorker, Workers
+from pcsc.apdu import Command
+from pcsc.connection import Transaction
+from pcsc.errors import NoCardError, PcscError, ReaderUnavailableError, ServiceUnavailableError
+from pcsc.service import Service
+from pcsc.virtual import VirtualReader, VirtualWinscard
+from tests.support.cards import simulated
+
+NAME = "ACS ACR39U 00 00"
+
+
+class World:
+    def __init__(self, limits: Card) -> None:
+        self.winscard = VirtualWinscard()
+        self.service = Service(self.winscard)
+        self.reader: VirtualReader = self.winscard.add_reader(NAME)
+        self.reader.insert(simulated("nhi"))
+        self.worker = ReaderWorker(self.service, NAME, limits)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = World(Card(seconds=5, queue=4, queue_per_origin=2))
+    yield world
+    world.worker.close()
+
+
+def atr(transaction: Transaction) -> bytes:
+    return transaction.connection.atr
+
+
+class Gate:
+    """A job that says when it has begun and waits to be let on."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.go = threading.Event()
+        self.done = threading.Event()
+
+    def __call__(self, transaction: Transaction) -> str:
+        self.begun.set()
+        assert self.go.wait(10)
+        transaction.send(Command(0x00, 0xCA, 0x11, 0x00, b"\x00\x00", le=256))
+        self.done.set()
+        return "done"
+
+
+async def begun(gate: Gate) -> None:
+    assert await asyncio.to_thread(gate.begun.wait, 5)
+
+
+async def test_a_job_has_the_card_to_itself_and_gives_its_result(world: World) -> None:
+    assert await world.worker.run(atr)
+
+
+async def test_what_a_job_raises_reaches_whoever_waits(world: World) -> None:
+    def fail(_transaction: Transaction) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await world.worker.run(fail)
+    assert await world.worker.run(atr)
+
+
+async def test_all_jobs_of_a_reader_run_in_one_thread_which_is_not_the_event_loops(world: World) -> None:
+    threads = {await world.worker.run(lambda _transaction: threading.get_ident()) for _ in range(3)}
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+async def test_the_event_loop_runs_on_while_a_job_works(world: World) -> None:
+    gate = Gate()
+    job = asyncio.create_task(world.worker.run(gate))
+    await begun(gate)
+    before = time.monotonic()
+    await asyncio.sleep(0)
+    assert time.monotonic() - before < 0.5
+    gate.go.set()
+    assert await job == "done"
+
+
+async def test_a_job_given_up_in_the_queue_is_never_begun(world: World) -> None:
+    gate, second = Gate(), Gate()
+    first = asyncio.create_task(world.worker.run(gate))
+    await begun(gate)
+    waiting = asyncio.create_task(world.worker.run(second))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    gate.go.set()
+    await first
+    await world.worker.run(atr)
+    assert not second.begun.is_set()
+
+
+async def test_a_job_given_up_while_another_program_has_the_card_is_never_begun(world: World) -> None:
+    gate = Gate()
+    with world.service.context() as context, context.connect(NAME) as other, other.transaction():
+        waiting = asyncio.create_task(world.worker.run(gate))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert await world.worker.run(atr)
+    assert not gate.begun.is_set()
+
+
+async def test_a_job_given_up_in_its_middle_runs_to_its_end_and_spoils_nothing(world: World) -> None:
+    gate = Gate()
+    job = asyncio.create_task(world.worker.run(gate))
+    await begun(gate)
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)
+    assert job.cancelled()
+    gate.go.set()
+    assert await world.worker.run(atr)
+    assert gate.done.is_set()
+
+
+async def test_waiting_for_another_program_ends_when_the_time_is_over() -> None:
+    world = World(Card(seconds=1))
+    with world.service.context() as context, context.connect(NAME) as other, other.transaction():
+        with pytest.raises(AgentError) as caught:
+            await world.worker.run(atr)
+        assert caught.value.error_id == "card.timeout"
+    assert await world.worker.run(atr)
+    world.worker.close()
+
+
+async def test_one_origin_cannot_fill_the_queue_and_all_of_them_not_for_ever(world: World) -> None:
+    gate = Gate()
+    tasks = [asyncio.create_task(world.worker.run(gate, origin="https://a.example"))]
+    await begun(gate)
+    tasks.append(asyncio.create_task(world.worker.run(atr, origin="https://a.example")))
+    await asyncio.sleep(0)
+    with pytest.raises(AgentError) as caught:
+        await world.worker.run(atr, origin="https://a.example")
+    assert caught.value.error_id == "busy"
+    tasks += [asyncio.create_task(world.worker.run(atr, origin=origin)) for origin in ("https://b.example", None)]
+    await asyncio.sleep(0)
+    with pytest.raises(AgentError):
+        await world.worker.run(atr, origin="https://c.example")
+    gate.go.set()
+    await asyncio.gather(*tasks)
+    assert await world.worker.run(atr, origin="https://a.example")
+
+
+async def test_a_restarted_service_is_met_with_a_new_context(world: World) -> None:
+    assert await world.worker.run(atr)
+    world.winscard.stop_service()
+    with pytest.raises(ServiceUnavailableError):
+        await world.worker.run(atr)
+    world.winscard.start_service()
+    assert await world.worker.run(atr)
+
+
+async def test_a_service_restarted_unnoticed_costs_nothing(world: World) -> None:
+    assert await world.worker.run(atr)
+    world.winscard.stop_service()
+    world.winscard.start_service()
+    assert await world.worker.run(atr)
+
+
+async def test_a_service_that_stops_in_the_middle_is_no_reason_to_do_the_job_twice(world: World) -> None:
+    runs = []
+
+    def job(transaction: Transaction) -> None:
+        runs.append(1)
+        world.winscard.stop_service()
+        world.winscard.start_service()
+        transaction.send(Command(0x00, 0xCA, 0x11, 0x00, b"\x00\x00", le=256))
+
+    with pytest.raises(PcscError):
+        await world.worker.run(job)
+    assert runs == [1]
+
+
+async def test_an_empty_reader_is_no_card_and_the_next_one_is_served(world: World) -> None:
+    world.reader.remove()
+    with pytest.raises(NoCardError):
+        await world.worker.run(atr)
+    world.reader.insert(simulated("nhi"))
+    assert await world.worker.run(atr)
+
+
+async def test_what_waits_for_a_reader_that_goes_fails_by_name() -> None:
+    world = World(Card())
+    workers = Workers(world.service, Card())
+    gate = Gate()
+    first = asyncio.create_task(workers.of(NAME).run(gate))
+    await begun(gate)
+    second = asyncio.create_task(workers.of(NAME).run(atr))
+    await asyncio.sleep(0)
+    workers.keep_only(())
+    gate.go.set()
+    assert await first == "done"
+    with pytest.raises(ReaderUnavailableError):
+        await second
+    assert await workers.of(NAME).run(atr)
+    workers.close()
+    world.worker.close()
+
+
+async def test_other_programs_are_let_at_the_card_between_jobs(world: World) -> None:
+    await world.worker.run(atr)
+    with world.service.context() as context, context.connect(NAME, exclusive=True) as other:
+        assert other.atr

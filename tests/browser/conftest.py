@@ -1,0 +1,81 @@
+"""The demo portal on an origin of its own, the agent, simulated cards, and a real Chromium before them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agent import tls
+from agent.config import Config
+from agent.demo.person import Person
+from agent.demo.stage import Place, raised
+from agent.demo.theatre import ANY_PORT
+from tests.support.chromium import chromium, make_home, why_not
+from tests.support.desk import HOST, OTHER_READER, READER, Desk, SetDesk
+from tests.support.portal_tls import PortalTls
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = why_not()
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if reason:
+                item.add_marker(pytest.mark.skip(reason))
+
+
+@dataclass(frozen=True)
+class Authorities:
+    """What the browser may be told to trust."""
+
+    portal: PortalTls
+    agent: Path
+
+
+@pytest.fixture(scope="session")
+def authorities(tmp_path_factory: pytest.TempPathFactory) -> Authorities:
+    folder = tmp_path_factory.mktemp("authorities")
+    return Authorities(PortalTls(folder / "portal", HOST), tls.ensure(folder / "agent").ca.parent)
+
+
+@pytest.fixture
+def set_desk(tmp_path: Path, authorities: Authorities) -> SetDesk:
+    @asynccontextmanager
+    async def set_desk(
+        *kinds: str,
+        trusts_agent: bool = True,
+        trusts_site: bool = True,
+        allows_local: bool = True,
+        config: Config = ANY_PORT,
+        portal_port: int = 0,
+        **options: object,
+    ) -> AsyncIterator[Desk]:
+        """A desk with cards of these kinds ("" is an empty reader) in its readers.
+
+        `trusts_agent`: the browser trusts the agent's CA; `trusts_site`: the person allows the portal to use
+        the card; `allows_local`: the person allowed the portal to reach programs on this device.
+        """
+        agent_home = tmp_path / "agent"
+        shutil.copytree(authorities.agent, agent_home / "tls")
+        trusted = [authorities.portal.authority]
+        if trusts_agent:
+            trusted.append(authorities.agent / "ca.pem")
+        browser_home = make_home(tmp_path / "browser", trusted)
+        person = Person()
+        place = Place(HOST, portal_port, tls=authorities.portal.context())
+        cards = dict(zip((READER, OTHER_READER), kinds, strict=False))
+        async with (
+            raised(person, config, agent_home, place, cards) as stage,
+            chromium(browser_home, sites=[stage.origin], **options) as window,
+        ):
+            person.trusts = stage.origin if trusts_site else ""
+            if allows_local:
+                await window.grant_permissions(["local-network-access"], origin=stage.origin)
+            yield Desk(stage, person, window.pages[0])
+
+    return set_desk

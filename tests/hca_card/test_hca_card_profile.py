@@ -1,0 +1,66 @@
+"""Card profiles: strict keys, clear sentences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hca_card import profile
+from hca_card.profile import DropBy, ProfileError
+
+REFERENCE = (Path(profile.__file__).parent / "profiles" / "reference.toml").read_text(encoding="utf-8")
+
+
+def test_the_reference_profile_is_read():
+    card = profile.reference()
+    assert card.aid == b"\xf0HCAAGENT\x01"
+    assert card.identity.fci_tag == 0x53
+    assert card.records["personnel-2"].fields["id_number"] == (148, 158)
+    assert card.pin.drop is DropBy.VERIFY_FF
+    assert [entry.file.sfi for entry in card.certificates] == [10, 11, 12, 13, 14]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('name = "reference"', "", "the profile lacks the key 'name'"),
+        ('name = "reference"', 'name = "x"\ncolour = 3', "unknown key 'colour'"),
+        ("tries = 3", "tried = 3", "the profile: pin has the unknown key 'tried'"),
+        ("tries = 3", "tries = true", "tries must be a number"),
+        ("tries = 3", 'tries = "3"', "tries must be a number"),
+        ("reference = 0x01", "reference = 256", "one byte"),
+        ('drop = "verify-ff"', 'drop = "hope"', "drop must be one of verify-ff, select, reset"),
+        ('aid = "F0', 'aid = "G0', "aid must be hexadecimal"),
+        ('aid = "F0 48 43 41 41 47 45 4E 54 01"', 'aid = "F0"', "5 to 16 bytes"),
+        ("fci_tag = 0x53", "", "exactly one of fci_tag and sfi"),
+        ("fci_tag = 0x53", "fci_tag = 0x53\nsfi = 3", "exactly one of fci_tag and sfi"),
+        ("serial = [3, 15]", "serial = [3, 16]", "beyond its length"),
+        ("serial = [3, 15]", "serial = [15, 3]", "must be a range"),
+        ("serial = [3, 15]", 'serial = "3-15"', "must be a range"),
+        ("category = [158, 159]", "category = [158, 160]", "personnel-2 has a range beyond its length"),
+        ("owner = [252, 292]", "boss = [252, 292]", "institution must have the fields"),
+        ('"personnel-1" = {', '"personnel-3" = {', "records lacks 'personnel-1'"),
+        ("file = { sfi = 11 }", "file = { sfi = 31 }", "certificate 1 needs"),
+        ("file = { sfi = 11 }", 'file = { sfi = 11, path = "4301" }', "certificate 1 needs"),
+        ("file = { sfi = 11 }", 'file = { path = "43" }', "certificate 1 needs"),
+        ("index = 1", "index = 0", "certificates names one of them twice"),
+        ("min_length = 6", "min_length = 0", "min_length"),
+        ("[files]", "[files", "is not TOML"),
+        ("[[keys]]", "[keys]", "is not TOML"),
+    ],
+)
+def test_a_wrong_profile_says_what_is_wrong(old: str, new: str, sentence: str):
+    assert old in REFERENCE
+    with pytest.raises(ProfileError) as caught:
+        profile.parse(REFERENCE.replace(old, new, 1))
+    assert sentence in str(caught.value)
+
+
+def test_a_profile_file_that_is_missing_or_no_text_is_named(tmp_path: Path):
+    with pytest.raises(ProfileError, match=r"none\.toml: cannot be read"):
+        profile.load(tmp_path / "none.toml")
+    bad = tmp_path / "bad.toml"
+    bad.write_bytes(b"\xff\xfe")
+    with pytest.raises(ProfileError, match=r"bad\.toml"):
+        profile.load(bad)

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pcsc.context import Context, ReaderState
+from pcsc.errors import CancelledError, ReaderUnavailableError, ServiceUnavailableError
+from pcsc.results import Result
+from pcsc.service import Service
+from pcsc.virtual import VirtualWinscard
+from pcsc.winscard import PNP_NOTIFICATION
+from tests.support.channel import READER, ScriptedWinscard
+from tests.support.plain_card import EXTENDED_ATR, PlainCard
+
+
+@pytest.fixture
+def winscard() -> VirtualWinscard:
+    return VirtualWinscard()
+
+
+@pytest.fixture
+def context(winscard: VirtualWinscard) -> Iterator[Context]:
+    with Service(winscard).context() as context:
+        yield context
+
+
+def soon(action: object) -> threading.Timer:
+    assert callable(action)
+    timer = threading.Timer(0.05, action)
+    timer.start()
+    return timer
+
+
+def test_a_machine_without_readers_has_an_empty_list(context: Context) -> None:
+    assert context.readers() == []
+    assert context.look() == []
+
+
+def test_a_machine_whose_service_does_not_run_says_so(winscard: VirtualWinscard) -> None:
+    winscard.stop_service()
+    with pytest.raises(ServiceUnavailableError):
+        Service(winscard).context()
+
+
+def test_a_machine_without_pcsc_at_all_says_the_service_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "smartcard", None)
+    with pytest.raises(ServiceUnavailableError, match="cannot be loaded"):
+        Service.system().context()
+
+
+def test_the_state_of_a_reader_is_told_in_words(context: Context, winscard: VirtualWinscard) -> None:
+    reader = winscard.add_reader("A")
+    winscard.add_reader("B")
+    reader.insert(PlainCard())
+    with context.connect("A", exclusive=True):
+        assert context.look() == [
+            ReaderState("A", present=True, exclusive=True, in_use=True, atr=EXTENDED_ATR, event_counter=1),
+            ReaderState("B"),
+        ]
+
+
+def test_a_reader_that_is_gone_does_not_hide_the_others(context: Context, winscard: VirtualWinscard) -> None:
+    winscard.add_reader("A")
+    assert context.states(["A", "gone"]) == [ReaderState("A"), ReaderState("gone", unavailable=True)]
+    assert context.states([]) == []
+
+
+def test_a_wait_ends_when_a_card_is_put_in(context: Context, winscard: VirtualWinscard) -> None:
+    reader = winscard.add_reader("A")
+    known = context.look()
+    soon(lambda: reader.insert(PlainCard()))
+    assert context.wait(known, 5)
+
+
+def test_a_wait_ends_at_once_when_the_card_was_changed_before_it(
+    context: Context, winscard: VirtualWinscard
+) -> None:
+    reader = winscard.add_reader("A")
+    reader.insert(PlainCard())
+    known = context.look()
+    reader.remove()
+    reader.insert(PlainCard())
+    assert context.wait(known, 5)
+    assert context.look()[0].event_counter == known[0].event_counter + 2
+
+
+def test_a_wait_ends_when_a_reader_is_plugged_in_or_pulled_out(
+    context: Context, winscard: VirtualWinscard
+) -> None:
+    soon(lambda: winscard.add_reader("A"))
+    assert context.wait([], 5)
+    known = context.look()
+    soon(winscard._readers["A"].unplug)
+    assert context.wait(known, 5)
+    with pytest.raises(ReaderUnavailableError):
+        context.wait(known, 5)
+
+
+def test_a_wait_ends_when_the_time_is_up(context: Context, winscard: VirtualWinscard) -> None:
+    winscard.add_reader("A")
+    assert not context.wait(context.look(), 0.02)
+
+
+def test_a_wait_ends_when_the_service_stops(context: Context, winscard: VirtualWinscard) -> None:
+    soon(winscard.stop_service)
+    with pytest.raises(ServiceUnavailableError):
+        context.wait([], 5)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_wait_can_be_cancelled_from_another_thread_even_before_it_begins(
+    context: Context, before: bool
+) -> None:
+    if before:
+        context.cancel()
+    else:
+        soon(context.cancel)
+    with pytest.raises(CancelledError):
+        context.wait([])
+    assert not context.wait([], 0.01)
+
+
+def test_a_cancel_that_the_service_forgets_is_said_again() -> None:
+    waiting = threading.Event()
+
+    class Forgetful(VirtualWinscard):
+        def SCardCancel(self, context: int, /) -> int:
+            nonlocal cancels
+            cancels += 1
+            return 0 if cancels == 1 else super().SCardCancel(context)
+
+    cancels = 0
+    with Service(Forgetful()).context() as context:
+
+        def wait() -> None:
+            waiting.set()
+            with pytest.raises(CancelledError):
+                context.wait([])
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        waiting.wait(5)
+        time.sleep(0.05)
+        context.cancel()
+        thread.join(5)
+        assert not thread.is_alive()
+        assert cancels > 1
+
+
+def test_where_readers_cannot_be_announced_a_wait_is_cut_to_a_second() -> None:
+    unknown = (int(Result.UNKNOWN_READER), [(READER, 0, []), (PNP_NOTIFICATION, 0, [])])
+    winscard = ScriptedWinscard(SCardGetStatusChange=[unknown])
+    with Service(winscard).context() as context:  # type: ignore[arg-type]
+        known = [ReaderState(READER)]
+        assert not context.wait(known)
+        context.wait(known)
+    waits = winscard.called("SCardGetStatusChange")
+    assert [len(states) for _, _, states in waits] == [2, 1]
+    assert waits[1][1] == 1000
+
+
+def test_a_service_that_counts_its_readers_is_handed_its_own_count_back() -> None:
+    answer = (0, [(READER, 0x10012, []), (PNP_NOTIFICATION, 3 << 16 | 2, [])])
+    winscard = ScriptedWinscard(SCardGetStatusChange=[answer])
+    with Service(winscard).context() as context:  # type: ignore[arg-type]
+        assert context.wait([ReaderState(READER)])
+        context.wait([ReaderState(READER)])
+    counts = [states[-1][1] for _, _, states in winscard.called("SCardGetStatusChange")]
+    assert counts == [1 << 16, 3 << 16]

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from pcsc import errors
+from pcsc.results import Result, check, error
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (0x80100002, errors.CancelledError),
+        (0x80100003, errors.ServiceUnavailableError),
+        (0x80100009, errors.ReaderUnavailableError),
+        (0x8010000B, errors.ReaderBusyError),
+        (0x8010000C, errors.NoCardError),
+        (0x80100013, errors.ServiceUnavailableError),
+        (0x80100016, errors.CommunicationError),
+        (0x80100017, errors.ReaderUnavailableError),
+        (0x8010001D, errors.ServiceUnavailableError),
+        (0x8010001E, errors.ServiceUnavailableError),
+        (0x8010002E, errors.NoReaderError),
+        (0x80100066, errors.CardMuteError),
+        (0x80100067, errors.CardResetError),
+        (0x80100068, errors.CardResetError),
+        (0x80100069, errors.CardRemovedError),
+        (0x8010FFFF, errors.PcscError),
+    ],
+)
+def test_each_return_code_is_the_error_a_person_can_act_on(code: int, kind: type[errors.PcscError]) -> None:
+    assert type(error(code)) is kind
+    assert f"0x{code:08X}" in str(error(code, reader="R"))
+    # pyscard gives signed numbers on some platforms.
+    assert type(error(code - 0x1_0000_0000)) is kind
+
+
+def test_success_is_no_error() -> None:
+    check(Result.SUCCESS)
+
+
+def test_every_code_that_is_named_is_in_the_table_or_has_its_own_treatment() -> None:
+    plain = {code for code in Result if type(error(code)) is errors.PcscError}
+    assert plain == {Result.SUCCESS, Result.INVALID_PARAMETER, Result.UNSUPPORTED_FEATURE}

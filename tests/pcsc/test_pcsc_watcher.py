@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from pcsc.context import ReaderState
+from pcsc.results import Result
+from pcsc.service import Service
+from pcsc.virtual import VirtualWinscard
+from pcsc.watcher import ReaderWatcher
+from tests.support.plain_card import PlainCard
+
+
+class Listener:
+    """Keeps all it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[ReaderState, ...]] = []
+        self._more = threading.Condition()
+
+    def __call__(self, states: Sequence[ReaderState]) -> None:
+        with self._more:
+            self.told.append(tuple(states))
+            self._more.notify_all()
+
+    def wait(self, condition: Callable[[list[tuple[ReaderState, ...]]], bool]) -> None:
+        with self._more:
+            assert self._more.wait_for(lambda: condition(self.told), 5), self.told
+
+    def presence(self) -> list[dict[str, bool]]:
+        with self._more:
+            return [{state.name: state.present for state in states} for states in self.told]
+
+
+@pytest.fixture
+def winscard() -> VirtualWinscard:
+    return VirtualWinscard()
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def watcher(winscard: VirtualWinscard, listener: Listener) -> Iterator[ReaderWatcher]:
+    watcher = ReaderWatcher(Service(winscard), listener)
+    watcher.start()
+    listener.wait(lambda told: len(told) >= 1)
+    yield watcher
+    watcher.stop()
+
+
+def test_readers_and_cards_that_come_and_go_are_told(
+    winscard: VirtualWinscard, listener: Listener, watcher: ReaderWatcher
+) -> None:
+    reader = winscard.add_reader("A")
+    listener.wait(lambda told: len(told) == 2)
+    reader.insert(PlainCard())
+    listener.wait(lambda told: len(told) == 3)
+    reader.remove()
+    listener.wait(lambda told: len(told) == 4)
+    reader.unplug()
+    listener.wait(lambda told: len(told) == 5)
+    assert listener.presence() == [{}, {"A": False}, {"A": True}, {"A": False}, {}]
+
+
+def test_a_card_that_was_out_between_two_looks_is_told_as_two_events(
+    winscard: VirtualWinscard, listener: Listener, watcher: ReaderWatcher
+) -> None:
+    reader = winscard.add_reader("A")
+    reader.insert(PlainCard())
+    listener.wait(lambda told: bool(told[-1]) and told[-1][0].present)
+    told_before = len(listener.told)
+    with winscard.changed:
+        reader.remove()
+        reader.insert(PlainCard())
+    listener.wait(lambda told: told[-1][0].event_counter == 3)
+    assert listener.presence()[told_before:] == [{"A": False}, {"A": True}]
+    assert [states[0].event_counter for states in listener.told[told_before:]] == [2, 3]
+
+
+@pytest.mark.parametrize("code", [Result.COMM_ERROR, Result.SERVICE_STOPPED, Result.NO_SERVICE])
+def test_a_service_that_stops_and_comes_back_is_found_again(
+    winscard: VirtualWinscard, listener: Listener, watcher: ReaderWatcher, code: Result
+) -> None:
+    reader = winscard.add_reader("A")
+    reader.insert(PlainCard())
+    listener.wait(lambda told: bool(told[-1]) and told[-1][0].present)
+    winscard.stop_service(code)
+    listener.wait(lambda told: told[-1] == ())
+    winscard.start_service()
+    listener.wait(lambda told: bool(told[-1]) and told[-1][0].present)
+
+
+def test_a_service_that_is_not_there_at_first_is_waited_for(
+    winscard: VirtualWinscard, listener: Listener
+) -> None:
+    winscard.stop_service()
+    winscard.add_reader("A")
+    watcher = ReaderWatcher(Service(winscard), listener)
+    watcher.start()
+    listener.wait(lambda told: told == [()])
+    winscard.start_service()
+    listener.wait(lambda told: bool(told[-1]))
+    watcher.stop()
+
+
+def test_an_absent_service_is_looked_for_ever_more_seldom(listener: Listener) -> None:
+    attempts: list[float] = []
+
+    class Absent(VirtualWinscard):
+        def SCardEstablishContext(self, scope: int, /) -> tuple[int, int]:
+            attempts.append(time.monotonic())
+            return int(Result.NO_SERVICE), 0
+
+    watcher = ReaderWatcher(Service(Absent()), listener)
+    watcher.start()
+    time.sleep(1)
+    watcher.stop()
+    assert 3 <= len(attempts) <= 5
+    assert attempts[2] - attempts[1] > attempts[1] - attempts[0]
+
+
+def test_a_listener_that_fails_does_not_end_the_watch(winscard: VirtualWinscard, listener: Listener) -> None:
+    def fail_once(states: Sequence[ReaderState]) -> None:
+        listener(states)
+        if len(listener.told) == 1:
+            raise ValueError
+
+    watcher = ReaderWatcher(Service(winscard), fail_once)
+    watcher.start()
+    listener.wait(lambda told: len(told) == 1)
+    winscard.add_reader("A")
+    listener.wait(lambda told: len(told) == 2)
+    watcher.stop()
+
+
+def test_at_rest_nothing_runs(winscard: VirtualWinscard, listener: Listener, watcher: ReaderWatcher) -> None:
+    calls: list[int] = []
+    status_change = winscard.SCardGetStatusChange
+    winscard.add_reader("A")
+    listener.wait(lambda told: bool(told[-1]))
+
+    def counted(context: int, timeout: int, states: list[tuple[object, ...]], /) -> object:
+        calls.append(timeout)
+        return status_change(context, timeout, states)
+
+    winscard.SCardGetStatusChange = counted  # type: ignore[assignment,method-assign]
+    time.sleep(0.5)
+    assert not calls
+
+
+def test_stopping_does_not_wait_for_anything_to_happen(
+    winscard: VirtualWinscard, listener: Listener, watcher: ReaderWatcher
+) -> None:
+    started = time.monotonic()
+    watcher.stop()
+    watcher.stop()
+    assert time.monotonic() - started < 1
+    assert "reader-watcher" not in {thread.name for thread in threading.enumerate()}
+    with pytest.raises(RuntimeError, match="once"):
+        watcher.start()
+
+
+def test_a_watcher_can_be_stopped_by_its_listener(winscard: VirtualWinscard) -> None:
+    stopped = threading.Event()
+
+    def stop(states: Sequence[ReaderState]) -> None:
+        watcher.stop()
+        stopped.set()
+
+    watcher = ReaderWatcher(Service(winscard), stop)
+    watcher.start()
+    assert stopped.wait(5)
+    watcher.stop()
+
+
+def test_thirty_swaps_and_restarts_lose_no_event(
+    winscard: VirtualWinscard, listener: Listener, watcher: ReaderWatcher
+) -> None:
+    reader = winscard.add_reader("A")
+    for _ in range(30):
+        reader.insert(PlainCard())
+        listener.wait(lambda told: bool(told[-1]) and told[-1][0].present)
+        winscard.stop_service()
+        winscard.start_service()
+        reader.remove()
+        listener.wait(lambda told: bool(told[-1]) and not told[-1][0].present)
+    watcher.stop()
+    assert not winscard._contexts

@@ -1,0 +1,177 @@
+"""Signatures: what the card makes is what `cryptography` and openssl accept, or nobody gets it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from hca_card.model import KeyUse
+from signing.errors import (
+    CertificateMalformedError,
+    DocumentRefusedError,
+    HashUnsupportedError,
+    SignatureInvalidError,
+)
+from signing.hashes import Hash
+from signing.pkcs1 import sign_digest, sign_document
+from signing.verify import verify, verify_digest
+from tests.support.software_card import (
+    SoftwareCard,
+    encryption_certificate,
+    issue,
+    rsa_key,
+    signature_certificate,
+)
+
+DOCUMENT = "出生通報 birth report".encode()
+JUDGES = {
+    Hash.SHA_1: hashes.SHA1,
+    Hash.SHA_224: hashes.SHA224,
+    Hash.SHA_256: hashes.SHA256,
+    Hash.SHA_384: hashes.SHA384,
+    Hash.SHA_512: hashes.SHA512,
+}
+
+
+@pytest.mark.parametrize("algorithm", Hash)
+@pytest.mark.parametrize("use", KeyUse)
+def test_a_signature_is_the_one_cryptography_makes(algorithm: Hash, use: KeyUse):
+    wanted = rsa_key(use.value).sign(DOCUMENT, padding.PKCS1v15(), JUDGES[algorithm]())
+    assert sign_document(SoftwareCard(), DOCUMENT, algorithm, use, allow_sha1=True) == wanted
+
+
+@pytest.mark.parametrize("algorithm", Hash)
+def test_openssl_verifies_what_the_card_signed(algorithm: Hash, tmp_path: Path):
+    signature = sign_document(SoftwareCard(), DOCUMENT, algorithm, allow_sha1=True)
+    public = rsa_key("signature").public_key()
+    (tmp_path / "document").write_bytes(DOCUMENT)
+    (tmp_path / "signature").write_bytes(signature)
+    (tmp_path / "key.pem").write_bytes(
+        public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    name = algorithm.value.replace("-", "").lower()
+    command = ["openssl", "dgst", f"-{name}", "-verify", "key.pem", "-signature", "signature", "document"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Verified OK" in result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("algorithm", Hash)
+def test_what_openssl_signed_verifies_here(algorithm: Hash, tmp_path: Path):
+    key = rsa_key("signature").private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "key.pem").write_bytes(key)
+    (tmp_path / "document").write_bytes(DOCUMENT)
+    name = algorithm.value.replace("-", "").lower()
+    command = ["openssl", "dgst", f"-{name}", "-sign", "key.pem", "-out", "signature", "document"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    signature = (tmp_path / "signature").read_bytes()
+    verify(signature_certificate(), DOCUMENT, signature, algorithm)
+    with pytest.raises(SignatureInvalidError):
+        verify(signature_certificate(), DOCUMENT + b" ", signature, algorithm)
+
+
+def test_sha_1_is_signed_only_where_the_caller_says_so():
+    card = SoftwareCard()
+    for sign in (
+        lambda: sign_document(card, DOCUMENT, Hash.SHA_1),
+        lambda: sign_digest(card, bytes(20), Hash.SHA_1),
+    ):
+        with pytest.raises(HashUnsupportedError):
+            sign()
+    assert card.asked == []
+
+
+def test_a_login_in_disguise_never_reaches_the_card():
+    card = SoftwareCard()
+    for length in (64, 96, 128):
+        with pytest.raises(DocumentRefusedError):
+            sign_document(card, bytes(length), Hash.SHA_256)
+    assert card.asked == []
+
+
+def test_a_digest_of_the_wrong_length_never_reaches_the_card():
+    card = SoftwareCard()
+    with pytest.raises(HashUnsupportedError):
+        sign_digest(card, bytes(20), Hash.SHA_256)
+    assert card.asked == []
+
+
+def test_a_spoilt_signature_is_not_given_out():
+    with pytest.raises(SignatureInvalidError):
+        sign_document(SoftwareCard(spoils=True), DOCUMENT, Hash.SHA_256)
+
+
+@pytest.mark.parametrize(
+    "signature", [b"", bytes(255), bytes(256), b"\xff" * 256, bytes(257), bytes(100_000)]
+)
+def test_bytes_that_are_no_signature_are_not_given_out(signature: bytes, monkeypatch: pytest.MonkeyPatch):
+    card = SoftwareCard()
+    monkeypatch.setattr(SoftwareCard, "sign", lambda self, use, digest_info: signature)
+    with pytest.raises(SignatureInvalidError):
+        sign_document(card, DOCUMENT, Hash.SHA_256)
+
+
+def test_a_certificate_of_another_key_shows_the_card_wrong():
+    with pytest.raises(SignatureInvalidError):
+        sign_document(SoftwareCard(), DOCUMENT, Hash.SHA_256, certificate=encryption_certificate())
+
+
+def test_a_certificate_already_read_is_not_read_again():
+    card = SoftwareCard()
+    sign_document(card, DOCUMENT, Hash.SHA_256, certificate=signature_certificate())
+    assert card.asked == ["sign signature"]
+
+
+def test_the_hash_is_never_taken_from_the_signature():
+    signature = sign_document(SoftwareCard(), DOCUMENT, Hash.SHA_512)
+    with pytest.raises(SignatureInvalidError):
+        verify(signature_certificate(), DOCUMENT, signature, Hash.SHA_256)
+
+
+def test_a_digest_verifies_as_its_document_does():
+    signature = sign_document(SoftwareCard(), DOCUMENT, Hash.SHA_256)
+    verify_digest(signature_certificate(), Hash.SHA_256.digest(DOCUMENT), signature, Hash.SHA_256)
+    with pytest.raises(SignatureInvalidError):
+        verify_digest(signature_certificate(), bytes(32), signature, Hash.SHA_256)
+
+
+def _ec_certificate() -> bytes:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = x509.load_der_x509_certificate(signature_certificate())
+    builder = x509.CertificateBuilder().subject_name(now.subject).issuer_name(now.subject)
+    builder = builder.public_key(key.public_key()).serial_number(1)
+    builder = builder.not_valid_before(now.not_valid_before_utc).not_valid_after(now.not_valid_after_utc)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+@pytest.mark.parametrize(
+    "certificate",
+    [
+        b"",
+        b"0",
+        b"\x30\x84\xff\xff\xff\xff",
+        b"<html>",
+        b"-----BEGIN CERTIFICATE-----",
+        signature_certificate()[:-1],
+        signature_certificate() + b"\x00",
+        _ec_certificate(),
+    ],
+    ids=["empty", "one byte", "length that lies", "page", "PEM", "cut", "trailing byte", "elliptic curve"],
+)
+def test_what_is_no_rsa_certificate_is_named_as_that(certificate: bytes):
+    with pytest.raises(CertificateMalformedError):
+        verify(certificate, DOCUMENT, bytes(256), Hash.SHA_256)
+
+
+def test_a_key_of_1024_bits_still_verifies_old_documents():
+    key = rsa_key("old", 1024)
+    signature = key.sign(DOCUMENT, padding.PKCS1v15(), hashes.SHA1())
+    verify(issue(key=key), DOCUMENT, signature, Hash.SHA_1)

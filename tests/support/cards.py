@@ -1,0 +1,75 @@
+"""Simulated cards for tests, and literal APDU scripts to hold against them.
+
+def test_a_wrong_pin_costs_a_try() -> None:
+    play(simulated("hpc"), '''
+        > 00 20 00 01 06 39 39 39 39 39 39    VERIFY 999999
+        < 63 C2
+    ''')
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from hca_card.simulator import SimulatedCard, SimulatorCa, create
+from pcsc.winscard import VirtualCard
+
+_LINE = re.compile(
+    r"([<>])((?:\s+[0-9A-Fa-f]{2})+|\s+nothing)?(\s+\.\.\.)?((?:\s+[0-9A-Fa-f]{2})*)(?:\s{2,}.*)?"
+)
+
+
+def simulator_folder() -> Path:
+    """Where test runs keep the keys of their cards, so that only the first one makes them."""
+    return Path(tempfile.gettempdir()) / f"hca-agent-test-cards-{getpass.getuser()}"
+
+
+@cache
+def simulator_ca() -> SimulatorCa:
+    """The authority of all cards in tests; processes that run tests side by side share its folder."""
+    folder = simulator_folder()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return SimulatorCa(folder)
+
+
+def simulated(kind: str, *, delay_ms: int = 0) -> SimulatedCard:
+    """A new card of that kind, certified by `simulator_ca`, with power."""
+    return create(kind, ca=simulator_ca(), delay_ms=delay_ms)
+
+
+def say(card: VirtualCard, command: str) -> bytes:
+    """The response APDU to a command APDU written in hexadecimal."""
+    return card.transmit(bytes.fromhex(command))
+
+
+def play(card: VirtualCard, script: str) -> None:
+    """Send each `> command` and compare what comes back with the `< response` under it.
+
+    Words after two spaces are for the reader. In a response `...` stands for any bytes, and `< nothing` for
+    none at all. `reset` on a line of its own is a power-up.
+
+    Raises:
+        AssertionError: with the line that was not met.
+    """
+    response = b""
+    for line in filter(None, map(str.strip, script.splitlines())):
+        if line.split()[0] == "reset":
+            assert card.power_on()
+            continue
+        found = _LINE.fullmatch(line)
+        assert found, f"not a line of a script: {line}"
+        direction, begin, anything, end = found.groups(default="")
+        if direction == ">":
+            response = card.transmit(bytes.fromhex(begin))
+            continue
+        head, tail = bytes.fromhex(begin.replace("nothing", "")), bytes.fromhex(end)
+        met = (
+            response.startswith(head) and response.endswith(tail) and len(response) >= len(head + tail)
+            if anything
+            else response == head
+        )
+        assert met, f"{line}\nbut the card said {response.hex(' ')}"

@@ -1,0 +1,98 @@
+"""A real Chromium with a home of its own: which authorities it trusts is said, and nothing is ignored."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import BrowserContext, async_playwright
+
+EXECUTABLE: Final = "/usr/bin/chromium"
+_ARGUMENTS: Final = (
+    "--no-sandbox",  # the tests run as root, and Chromium refuses its sandbox to root
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-default-browser-check",
+    "--no-first-run",
+    "--lang=zh-TW",
+)
+
+
+def why_not() -> str | None:
+    """Why there can be no browser here; None where there can."""
+    missing = [tool for tool in (EXECUTABLE, "certutil") if shutil.which(tool) is None]
+    return f"browser tests need {', '.join(missing)}" if missing else None
+
+
+def make_home(folder: Path, trusted: Iterable[Path] = ()) -> Path:
+    """A home folder whose NSS database trusts these authorities (PEM) for web servers."""
+    if reason := why_not():
+        pytest.skip(reason)
+    database = folder / ".pki" / "nssdb"
+    database.mkdir(parents=True)
+    _certutil(database, "-N", "--empty-password")
+    for authority in trusted:
+        trust(folder, authority)
+    return folder
+
+
+def trust(home: Path, authority: Path) -> None:
+    """Trust one more authority; a browser that is already running may not see it."""
+    database = home / ".pki" / "nssdb"
+    _certutil(database, "-A", "-t", "C,,", "-n", str(authority), "-i", str(authority))
+
+
+def _certutil(database: Path, *arguments: str) -> None:
+    command = ["certutil", "-d", f"sql:{database}", *arguments]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+
+@asynccontextmanager
+async def chromium(
+    home: Path, *, sites: Sequence[str] = (), prefix: Sequence[str] = (), **options: Any
+) -> AsyncIterator[BrowserContext]:
+    """A browser window.
+
+    Args:
+        home: what `make_home` made.
+        sites: `https://name:port`; each is served by this machine and taken for a site of the Internet, so
+            that Local Network Access guards the agent from it as it does from real portals.
+        prefix: a command that starts the browser in another namespace, as `nsenter …`.
+        options: of Playwright's context: `viewport`, `color_scheme`, …
+    """
+    executable = EXECUTABLE
+    if prefix:
+        starter = home / "chromium-inside"
+        starter.write_text("#!/bin/sh\nexec " + " ".join(prefix) + f' {EXECUTABLE} "$@"\n')
+        starter.chmod(0o755)
+        executable = str(starter)
+    arguments = list(_ARGUMENTS)
+    addresses = [urlsplit(site) for site in sites]
+    if addresses:
+        mapped = ", ".join(f"MAP {site.hostname} 127.0.0.1" for site in addresses)
+        public = ",".join(f"127.0.0.1:{site.port}=public" for site in addresses)
+        arguments += [f"--host-resolver-rules={mapped}", f"--ip-address-space-overrides={public}"]
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    async with async_playwright() as playwright:
+        context = await playwright.chromium.launch_persistent_context(
+            home / "profile",
+            executable_path=executable,
+            headless=True,
+            args=arguments,
+            env=environment,
+            locale="zh-TW",
+            **options,
+        )
+        context.set_default_timeout(15_000)
+        try:
+            yield context
+        finally:
+            await context.close()

@@ -1,0 +1,112 @@
+"""An agent without network: operations over virtual readers with simulated cards, and a person by script."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.audit import AuditLog, AuditRow
+from agent.config import Config
+from agent.interaction import ConsentRequest, Interaction, PinRequest, Verb
+from agent.operations import Caller, Operations, open_operations
+from agent.paths import Paths
+from agent.scripted import ScriptedInteraction
+from hca_card.simulator import SimulatedCard
+from pcsc.connection import Connection
+from pcsc.service import Service
+from pcsc.virtual import VirtualReader, VirtualWinscard
+from tests.support.cards import simulated
+
+PORTAL = Caller("https://portal.example.tw", "1")
+OTHER = Caller("https://other.example.tw", "1")
+OWN = Caller(None)
+NONCE = "bm9uY2Utb2YtYXQtbGVhc3QtMzItYnl0ZXMtZm9yLXRlc3Rz"
+PIN = "123456"
+
+
+@dataclass
+class World:
+    """What a test sees: the operations, the readers it moves cards in, and what the person was asked."""
+
+    operations: Operations
+    winscard: VirtualWinscard
+    service: Service
+    readers: list[VirtualReader]
+    cards: list[SimulatedCard]
+    paths: Paths
+    person: ScriptedInteraction | None
+    apdus: list[bytes] = field(default_factory=list, repr=False)
+
+    @property
+    def reader(self) -> VirtualReader:
+        return self.readers[0]
+
+    @property
+    def card(self) -> SimulatedCard:
+        return self.cards[0]
+
+    @property
+    def tries(self) -> int | None:
+        return self.card.pin_tries
+
+    def audit(self) -> list[AuditRow]:
+        return AuditLog(self.paths.audit, Config().audit).read(1000)
+
+    def pins_asked(self) -> list[PinRequest]:
+        assert self.person is not None
+        return [question for question in self.person.questions if isinstance(question, PinRequest)]
+
+    def consents_asked(self) -> list[Verb]:
+        assert self.person is not None
+        return [question.verb for question in self.person.questions if isinstance(question, ConsentRequest)]
+
+    @contextmanager
+    def other_program(self, reader: str | None = None) -> Iterator[Connection]:
+        """A connection of another program to the same card."""
+        with self.service.context() as context, context.connect(reader or self.reader.name) as connection:
+            yield connection
+
+
+class Spy:
+    """A card in its sleeve: everything that is said to it is kept."""
+
+    def __init__(self, card: SimulatedCard, apdus: list[bytes]) -> None:
+        self.card = card
+        self.apdus = apdus
+
+    def power_on(self) -> bytes:
+        return self.card.power_on()
+
+    def power_off(self) -> None:
+        self.card.power_off()
+
+    def transmit(self, command: bytes) -> bytes:
+        self.apdus.append(command)
+        return self.card.transmit(command)
+
+
+@asynccontextmanager
+async def agent(
+    folder: Path,
+    *kinds: str,
+    interaction: Interaction | None = None,
+    config: Config | None = None,
+    names: tuple[str, ...] = ("ACS ACR39U 00 00", "Generic EMV Smartcard Reader 01 00", "Alcor AU9540 02 00"),
+) -> AsyncIterator[World]:
+    """One reader for each of `kinds`, an empty string for an empty one."""
+    winscard = VirtualWinscard()
+    service = Service(winscard)
+    person = interaction if interaction is not None else ScriptedInteraction(pins=[PIN] * 20)
+    apdus: list[bytes] = []
+    readers, cards = [], []
+    for name, kind in zip(names, kinds, strict=False):
+        readers.append(winscard.add_reader(name))
+        if kind:
+            cards.append(simulated(kind))
+            readers[-1].insert(Spy(cards[-1], apdus))
+    paths = Paths(folder / "home", folder / "machine")
+    async with open_operations(service, person, config or Config(), paths) as operations:
+        scripted = person if isinstance(person, ScriptedInteraction) else None
+        yield World(operations, winscard, service, readers, cards, paths, scripted, apdus)

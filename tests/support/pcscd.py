@@ -1,0 +1,251 @@
+"""A real pcscd of one's own, with two virtual readers, for the tests marked `pcscd`.
+
+The daemon runs in a mount and a network namespace of its own: its socket and its two vpcd ports are seen by
+nobody else, so that tests run side by side and never touch the machine's own smart card service.
+
+    def read_the_atr(port: int) -> str: ...     # a function of the test module: it runs in another process
+
+    @pytest.mark.pcscd
+    def test_something(pcscd: PrivatePcscd) -> None:
+        assert pcscd.call(read_the_atr, pcscd.ports[0]) == "3b00"
+
+Whatever speaks to the service or to the readers must run inside: `call` for a Python function, `run` and
+`popen` for any program. `kill` and `start` (or `restart`) take the service away and bring it back while what
+was started inside goes on. The fixture is made by `pcscd = pcscd_fixture()` in a test module or a conftest,
+or with `private_pcscd()` directly.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+PORTS: Final = (35963, 35964)
+READERS: Final = ("Virtual PCD 00 00", "Virtual PCD 00 01")
+
+_DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
+_TOOLS = ("pcscd", "unshare", "nsenter", "setpriv", "mount", "ip")
+_CONFIGURATION = f"""\
+FRIENDLYNAME "Virtual PCD"
+DEVICENAME   /dev/null:0x{PORTS[0]:X}
+LIBPATH      {_DRIVER}
+CHANNELID    0x{PORTS[0]:X}
+"""
+# Reading standard input keeps the namespaces alive exactly as long as this process: its end closes the pipe.
+_HOLD = "mount -t tmpfs tmpfs /run/pcscd && ip link set lo up && echo ready && exec cat"
+_LISTEN = "0A"
+
+
+def why_not() -> str | None:
+    """Why no private pcscd can be had here; None where it can."""
+    if sys.platform != "linux":
+        return "a private pcscd needs Linux namespaces"
+    if os.geteuid() != 0:
+        return "a private pcscd needs root (mount and network namespaces)"
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if not _DRIVER.exists():
+        missing.append("vsmartcard-vpcd")
+    if missing:
+        return f"a private pcscd needs {', '.join(missing)}"
+    return None
+
+
+class PrivatePcscd:
+    """One pcscd in its own namespaces; made by `private_pcscd`.
+
+    Attributes:
+        host: where the readers listen, inside.
+        ports: the TCP ports of the two readers, inside.
+        readers: their PC/SC names, in the same order.
+    """
+
+    host: Final = "127.0.0.1"
+    ports: Final = PORTS
+    readers: Final = READERS
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._configuration = folder / "reader.conf"
+        self._configuration.write_text(_CONFIGURATION)
+        self._log = folder / "pcscd.log"
+        self._daemon: subprocess.Popen[bytes] | None = None
+        Path("/run/pcscd").mkdir(exist_ok=True)
+        self._holder = subprocess.Popen(
+            ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", _HOLD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._holder.stdout is not None
+        if self._holder.stdout.readline() != b"ready\n":
+            self.close()
+            pytest.skip("this machine does not let root make mount and network namespaces")
+
+    def _inside(self, argv: Sequence[str]) -> list[str]:
+        return ["nsenter", "-t", str(self._holder.pid), "--mount", "--net", f"--wd={Path.cwd()}", *argv]
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = 60, **kwargs: Any
+    ) -> subprocess.CompletedProcess[Any]:
+        """`subprocess.run` inside the namespaces; the keywords are its own."""
+        return subprocess.run(self._inside(argv), timeout=timeout, check=kwargs.pop("check", False), **kwargs)
+
+    def popen(self, argv: Sequence[str], **kwargs: Any) -> subprocess.Popen[Any]:
+        """`subprocess.Popen` inside the namespaces; its pid is the program's own. The caller ends it."""
+        return subprocess.Popen(self._inside(argv), **kwargs)
+
+    def call(self, function: Callable[..., Any], *args: Any, timeout: float = 60) -> Any:
+        """Run `function(*args)` in a fresh Python inside the namespaces and give back what it returns.
+
+        Args:
+            function: a function at the top of a module (it is found again by name, as pickle does).
+            args: whatever pickle can carry.
+            timeout: seconds.
+
+        Raises:
+            AssertionError: the function raised; the message is its traceback.
+        """
+        read_end, write_end = os.pipe()
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        program = f"from tests.support.pcscd import _serve; _serve({write_end})"
+        child = self.popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, env=environment, pass_fds=(write_end,)
+        )
+        os.close(write_end)
+        try:
+            with os.fdopen(read_end, "rb") as results:
+                child.communicate(pickle.dumps((function, args)), timeout=timeout)
+                answer = results.read()
+        finally:
+            child.kill()
+            child.wait()
+        if not answer:
+            raise AssertionError(f"{function.__name__} ended its process with {child.returncode}")
+        ok, value = pickle.loads(answer)
+        if not ok:
+            raise AssertionError(value)
+        return value
+
+    def start(self) -> None:
+        """Start the service and wait until it listens for programs and for cards.
+
+        Raises:
+            AssertionError: it did not come up within ten seconds; the message holds its log.
+        """
+        assert self._daemon is None, "pcscd is already running"
+        with self._log.open("ab") as log:
+            # pdeathsig: a killed test run leaves no daemon behind.
+            self._daemon = self.popen(
+                ["setpriv", "--pdeathsig", "KILL", "pcscd", "--foreground", "--config",
+                 str(self._configuration)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        self._wait(self._listening, "pcscd did not start")
+
+    @property
+    def pid(self) -> int:
+        """The service's process, the same number inside and outside."""
+        assert self._daemon is not None, "pcscd is not running"
+        return self._daemon.pid
+
+    def kill(self) -> None:
+        """End the service with SIGKILL, as a crash would: its socket file stays behind."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the service with SIGTERM, as systemd would: it tidies up."""
+        self._end(signal.SIGTERM)
+
+    def restart(self) -> None:
+        """Kill the service and start it again."""
+        self.kill()
+        self.start()
+
+    @property
+    def log(self) -> str:
+        """What the service has written so far."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def close(self) -> None:
+        """End the service and let the namespaces go."""
+        self._end(signal.SIGKILL)
+        assert self._holder.stdin is not None and self._holder.stdout is not None
+        self._holder.stdin.close()
+        self._holder.stdout.close()
+        self._holder.kill()
+        self._holder.wait()
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._daemon is not None:
+            self._daemon.send_signal(number)
+            self._daemon.wait(10)
+            self._daemon = None
+
+    def _listening(self) -> bool:
+        """Whether both reader ports and the service's own socket are there, seen from outside."""
+        process = Path("/proc") / str(self._holder.pid)
+        sockets = [
+            (int(fields[1].rpartition(":")[2], 16), fields[3])
+            for line in (process / "net/tcp").read_text().splitlines()[1:]
+            if (fields := line.split())
+        ]
+        return all((port, _LISTEN) in sockets for port in PORTS) and (
+            "/run/pcscd/pcscd.comm" in (process / "net/unix").read_text()
+        )
+
+    def _wait(self, condition: Callable[[], bool], complaint: str, seconds: float = 10) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            ended = self._daemon is not None and self._daemon.poll() is not None
+            if ended or time.monotonic() > deadline:
+                raise AssertionError(f"{complaint}:\n{self.log}")
+            time.sleep(0.01)
+
+
+@contextmanager
+def private_pcscd() -> Iterator[PrivatePcscd]:
+    """A running pcscd with two empty virtual readers; skips the test where it cannot be had."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with tempfile.TemporaryDirectory(prefix="pcscd-") as folder:
+        daemon = PrivatePcscd(Path(folder))
+        try:
+            daemon.start()
+            yield daemon
+        finally:
+            daemon.close()
+
+
+def pcscd_fixture(scope: Any = "function") -> Any:
+    """A pytest fixture giving a `PrivatePcscd`: `pcscd = pcscd_fixture()`, or with scope "module"."""
+
+    @pytest.fixture(scope=scope)
+    def pcscd() -> Iterator[PrivatePcscd]:
+        with private_pcscd() as daemon:
+            yield daemon
+
+    return pcscd
+
+
+def _serve(descriptor: int) -> None:
+    """The other end of `PrivatePcscd.call`."""
+    try:
+        function, args = pickle.load(sys.stdin.buffer)
+        answer: tuple[bool, Any] = (True, function(*args))
+        encoded = pickle.dumps(answer)
+    except BaseException:
+        encoded = pickle.dumps((False, traceback.format_exc()))
+    with os.fdopen(descriptor, "wb") as results:
+        results.write(encoded)

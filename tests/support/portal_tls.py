@@ -1,0 +1,64 @@
+"""A throwaway authority for the portal of the browser tests, as a public one stands behind a real portal."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+
+class PortalTls:
+    """An authority and one certificate for `host`, in `folder`.
+
+    Attributes:
+        authority: PEM certificate for a browser to trust.
+    """
+
+    def __init__(self, folder: Path, host: str) -> None:
+        folder.mkdir(parents=True)
+        ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Throwaway CA of the browser tests")])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        ca = (
+            _builder(name, name, ca_key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .sign(ca_key, hashes.SHA256())
+        )
+        leaf = (
+            _builder(subject, name, key)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .sign(ca_key, hashes.SHA256())
+        )
+        self.authority = folder / "authority.pem"
+        self.authority.write_bytes(ca.public_bytes(Encoding.PEM))
+        self._chain = folder / "portal.pem"
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self._chain.write_bytes(leaf.public_bytes(Encoding.PEM) + private)
+
+    def context(self) -> ssl.SSLContext:
+        """The server's side."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._chain)
+        return context
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=30))
+    )

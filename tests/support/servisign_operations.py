@@ -1,0 +1,188 @@
+"""Operations on a card in software, for tests of dialects: no reader, no thread, no window."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+from agent.errors import AgentError
+from agent.operations import Caller, CardView, KeptPin, ReaderCondition, ReaderView, Selected, SignResult
+from hca_card.errors import ObjectMissingError, PinLengthError, PinLockedError, PinWrongError
+from hca_card.model import (
+    CardCertificate,
+    CardInfo,
+    CardKind,
+    CertificateUse,
+    Holder,
+    Institution,
+    KeyUse,
+    Metadata,
+    Personnel,
+    PinStatus,
+)
+from hca_card.pin import Pin
+from pcsc.errors import NoCardError
+from signing import cipher, pkcs1, verify
+from signing.hashes import Hash
+from tests.support import software_card
+
+READER = "Test Reader 0"
+PERSON = Personnel("測試人員卡", "TEST CARD", "M", "0650101", "BA00312361", "A", "西醫師")
+PLACE = Institution("9900000001", "測試機構", "01", "診所", "西醫診所", "臺北市;1號", "02-0", "負責人")
+INFO = CardInfo(False, "1120628", "1120628", "1220628", activated=True, terminated=False)
+
+
+@dataclass
+class FakeOperations:
+    """What `agent.operations.Operations` offers a dialect.
+
+    Attributes:
+        card_in: None is an empty reader.
+        pin: the right one.
+        window_pin: what the person enters in the agent's own window; None cancels.
+        tries: left; every VERIFY is counted in `verifies`.
+        asked: what was asked, in order, without PINs.
+        hold: operations wait for it where it is set.
+        errors: raised once by the operation of that name.
+    """
+
+    card_in: Metadata | None = None
+    pin: str = "123456"
+    window_pin: str | None = None
+    tries: int = 3
+    verifies: int = 0
+    event_counter: int = 1
+    digests: bool = False
+    asked: list[str] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+    errors: dict[str, Exception] = field(default_factory=dict)
+    kept: list[KeptPin] = field(default_factory=list)
+    missing: frozenset[int] = frozenset()
+    software: software_card.SoftwareCard = field(default_factory=software_card.SoftwareCard)
+
+    def __post_init__(self) -> None:
+        if self.card_in is None:
+            self.insert()
+
+    def insert(
+        self,
+        kind: CardKind = CardKind.PERSONNEL,
+        holder: Holder | None = PERSON,
+        version: str = "2",
+        serial: str = "000000335361",
+    ) -> None:
+        self.card_in = Metadata(kind, version, serial, holder, INFO)
+        self.event_counter += 1
+
+    def remove(self) -> None:
+        self.card_in = None
+        self.event_counter += 1
+
+    def exchange_serial(self, serial: str) -> None:
+        assert self.card_in is not None
+        self.card_in = replace(self.card_in, serial=serial)
+        self.event_counter += 1
+
+    async def choose(
+        self, caller: Caller, kinds: Collection[CardKind] | None = None, reader: str | None = None
+    ) -> Selected:
+        metadata = await self._present("choose", caller, reader)
+        if kinds is not None and metadata.kind not in kinds:
+            raise AgentError("card.wrong_kind")
+        return Selected(READER, metadata.serial, self.event_counter, metadata.kind, b"\x3b\x00")
+
+    async def readers(self, caller: Caller) -> tuple[ReaderView, ...]:
+        condition = ReaderCondition.EMPTY if self.card_in is None else ReaderCondition.CARD
+        return (ReaderView(READER, condition, False, True, b"", self.event_counter),)
+
+    async def card(self, caller: Caller, reader: str | None = None) -> CardView:
+        metadata = await self._present("card", caller, reader)
+        return CardView(READER, metadata, True, PinStatus(self.tries, 6, 8))
+
+    async def certificate(self, caller: Caller, index: int, reader: str | None = None) -> CardCertificate:
+        await self._present(f"certificate {index}", caller, reader)
+        if index in self.missing:
+            raise ObjectMissingError
+        if index == 0:
+            return CardCertificate(0, CertificateUse.CA, software_card.root())
+        if index == 4:
+            return CardCertificate(4, CertificateUse.ROOT, software_card.root())
+        return self.software.certificate(index)
+
+    async def keep_pin(self, caller: Caller, pin: Pin, *, reader: str | None = None) -> KeptPin:
+        metadata = await self._present("keep_pin", caller, reader)
+        self._verify(pin)
+        kept = KeptPin(pin, reader=READER, serial=metadata.serial, event_counter=self.event_counter)
+        self.kept.append(kept)
+        return kept
+
+    async def sign(
+        self,
+        caller: Caller,
+        hash: Hash,  # noqa: A002
+        *,
+        document: bytes | None = None,
+        digest: bytes | None = None,
+        use: KeyUse = KeyUse.SIGNATURE,
+        reader: str | None = None,
+        kept: KeptPin | None = None,
+        allow_sha1: bool = False,
+    ) -> SignResult:
+        metadata = await self._present("sign", caller, reader)
+        if digest is not None and not self.digests:
+            raise AgentError("digest.refused")
+        self._unlock(metadata, kept)
+        if document is not None:
+            signature = pkcs1.sign_document(self.software, document, hash, use, allow_sha1=allow_sha1)
+        else:
+            assert digest is not None
+            signature = pkcs1.sign_digest(self.software, digest, hash, use, allow_sha1=allow_sha1)
+        return SignResult(signature, self.software.certificate(pkcs1.CERTIFICATE_INDEX[use]).der, hash)
+
+    async def decrypt(
+        self, caller: Caller, cipher_: bytes, *, reader: str | None = None, kept: KeptPin | None = None
+    ) -> bytes:
+        self._unlock(await self._present("decrypt", caller, reader), kept)
+        return cipher.decrypt(self.software, cipher_)
+
+    async def encrypt(self, caller: Caller, data: bytes, *, certificate: bytes | None = None) -> bytes:
+        assert certificate is not None
+        return cipher.encrypt(certificate, data)
+
+    async def verify(self, document: bytes, signature: bytes, certificate: bytes, hash: Hash) -> None:  # noqa: A002
+        verify.verify(certificate, document, signature, hash)
+
+    async def _present(self, name: str, caller: Caller, reader: str | None) -> Metadata:
+        assert caller.origin is not None
+        self.asked.append(name)
+        if self.hold is not None:
+            await self.hold.wait()
+        if name in self.errors:
+            raise self.errors.pop(name)
+        if self.card_in is None:
+            raise NoCardError
+        assert reader in (None, READER)
+        return self.card_in
+
+    def _unlock(self, metadata: Metadata, kept: KeptPin | None) -> None:
+        if kept is None:
+            if self.window_pin is None:
+                raise AgentError("pin.cancelled")
+            self.asked.append("window")
+            with Pin(self.window_pin) as pin:
+                self._verify(pin)
+            return
+        with kept.for_card(reader=READER, serial=metadata.serial, event_counter=self.event_counter) as pin:
+            self._verify(pin)
+
+    def _verify(self, pin: Pin) -> None:
+        if not 6 <= len(pin) <= 8:
+            raise PinLengthError
+        if not self.tries:
+            raise PinLockedError(tries_left=0)
+        self.verifies += 1
+        if pin.octets != self.pin.encode():
+            self.tries -= 1
+            raise PinWrongError(tries_left=self.tries)
+        self.tries = 3
