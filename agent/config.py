@@ -157,11 +157,13 @@ class Card:
         seconds: how long one visit to a card may take, waiting for other programs included.
         queue: how much work may wait for one reader.
         queue_per_origin: how much of it may come from one origin.
+        keypad: use the keypad of readers that have one, rather than a PIN typed into this computer.
     """
 
     seconds: int = _key(_whole(1, 600), 60)
     queue: int = _key(_whole(1, 256), 32)
     queue_per_origin: int = _key(_whole(1, 256), 8)
+    keypad: bool = _key(_boolean, True)
 
 
 @dataclass(frozen=True, slots=True)

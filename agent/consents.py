@@ -15,6 +15,7 @@ from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import ConsentRequest, Interaction, Verb
 from agent.policy import Answer, Decision, authorise, may_sign_digest
+from agent.portals import named
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +89,10 @@ class Consents:
         if not self._interaction.available or origin in self._told or len(self._told) >= _TOLD_MAX:
             return
         self._told.add(origin)
+        zh, en = named(origin)
         await self._interaction.notify(
-            f"已拒絕網站 {origin} 使用卡片。若您信任它，請管理者把它加入允許清單。",
-            f"The site {origin} was refused the use of your card. If you trust it, ask your administrator to"
+            f"已拒絕網站 {zh} 使用卡片。若您信任它，請管理者把它加入允許清單。",
+            f"The site {en} was refused the use of your card. If you trust it, ask your administrator to"
             " allow it.",
         )
 

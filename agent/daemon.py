@@ -154,9 +154,9 @@ class Daemon:
         if self.identity.fresh:
             self._tell(
                 self._interaction.notify(
-                    "本機的 TLS 憑證是新的。請執行 hca-agent trust install，讓瀏覽器信任它。",
+                    f"本機的 TLS 憑證是新的。請把 {self.identity.ca} 加入瀏覽器信任的憑證授權單位。",
                     "The TLS certificate of this machine is new."
-                    " Run hca-agent trust install so that browsers trust it.",
+                    f" Add {self.identity.ca} to the authorities that your browser trusts.",
                 )
             )
 

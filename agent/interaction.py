@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
@@ -18,6 +18,16 @@ class Verb(StrEnum):
     SIGN = "sign"
     DECRYPT = "decrypt"
     PAGE_PIN = "page-pin"
+
+
+VERB_WORDS: Final[dict[Verb, tuple[str, str]]] = {
+    Verb.READ: ("讀取卡片資料", "read the card"),
+    Verb.LOGIN: ("用卡片登入", "log in with the card"),
+    Verb.SIGN: ("用卡片簽章", "sign with the card"),
+    Verb.DECRYPT: ("用卡片解密", "decrypt with the card"),
+    Verb.PAGE_PIN: ("使用在網頁輸入的 PIN 碼", "use a PIN typed in the page"),
+}
+"""What each verb is called in front of a person: after 要 ("wants to") and after "to"."""
 
 
 @dataclass(frozen=True, slots=True)

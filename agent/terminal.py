@@ -9,19 +9,12 @@ from contextlib import suppress
 from typing import Final
 
 from agent.console import Console, open_console
-from agent.interaction import CardShown, ConsentRequest, PinRequest, Verb
+from agent.interaction import VERB_WORDS, CardShown, ConsentRequest, PinRequest
+from agent.portals import named
 from hca_card.pin import Pin
 
 _SECONDS: Final = 120.0
 _ATTEMPTS: Final = 3
-
-VERB_WORDS: Final[dict[Verb, tuple[str, str]]] = {
-    Verb.READ: ("讀取卡片資料", "read the card"),
-    Verb.LOGIN: ("用卡片登入", "log in with the card"),
-    Verb.SIGN: ("用卡片簽章", "sign with the card"),
-    Verb.DECRYPT: ("用卡片解密", "decrypt with the card"),
-    Verb.PAGE_PIN: ("使用在網頁輸入的 PIN 碼", "use a PIN typed in the page"),
-}
 
 
 def _printable(text: str) -> str:
@@ -57,10 +50,8 @@ class TerminalInteraction:
     async def ask_consent(self, request: ConsentRequest) -> bool | None:
         """Yes, no, or None when nobody answered in time."""
         zh, en = VERB_WORDS[request.verb]
-        question = (
-            f"\n網站 {_printable(request.origin)} 想要{zh}，是否允許？\n"
-            f"May the site {_printable(request.origin)} {en}?\n[y/N] "
-        )
+        site_zh, site_en = named(_printable(request.origin))
+        question = f"\n網站 {site_zh} 想要{zh}，是否允許？\nMay the site {site_en} {en}?\n[y/N] "
         async with self._turn:
             answer = await self._line(question)
         if answer is None:
@@ -111,7 +102,8 @@ class TerminalInteraction:
         zh, en = VERB_WORDS[request.verb]
         who_zh, who_en = "您", "you"
         if request.origin is not None:
-            who_zh, who_en = f"網站 {_printable(request.origin)} ", f"the site {_printable(request.origin)}"
+            site_zh, site_en = named(_printable(request.origin))
+            who_zh, who_en = f"網站 {site_zh} ", f"the site {site_en}"
         words = (
             f"\n{self._card_words(request.card)}\n"
             f"{who_zh}要{zh}，請輸入 PIN 碼。\nTo let {who_en} {en}, enter the PIN.\n"

@@ -8,7 +8,6 @@ programs.
 from __future__ import annotations
 
 import asyncio
-import logging
 import queue
 import threading
 import traceback
@@ -24,8 +23,6 @@ from pcsc.connection import Transaction
 from pcsc.context import Context
 from pcsc.errors import PcscError, ReaderUnavailableError, ServiceUnavailableError
 from pcsc.service import Service
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Job = Callable[[Transaction], T]
@@ -107,30 +104,32 @@ class ReaderWorker:
         self._drop_context()
 
     def _serve(self, ticket: _Ticket) -> None:
+        result, failure = None, None
         try:
             if not ticket.future.cancelled():
-                self._visit_in_spite_of_restart(ticket)
+                result = self._visit_in_spite_of_restart(ticket)
         except BaseException as error:
             if isinstance(error, PcscError):
                 self._drop_context()
-            _fail(ticket.future, error)
-        finally:
-            with self._lock:
-                self._waiting[ticket.origin] -= 1
-                if not self._waiting[ticket.origin]:
-                    del self._waiting[ticket.origin]
+            failure = error
+        # The place in the queue is free before anybody hears of the end, and may ask again at once.
+        with self._lock:
+            self._waiting[ticket.origin] -= 1
+            if not self._waiting[ticket.origin]:
+                del self._waiting[ticket.origin]
+        _finish(ticket.future, result, failure)
 
-    def _visit_in_spite_of_restart(self, ticket: _Ticket) -> None:
+    def _visit_in_spite_of_restart(self, ticket: _Ticket) -> Any:
         try:
-            self._visit(ticket)
+            return self._visit(ticket)
         except ServiceUnavailableError:
             self._drop_context()
             if ticket.future.running():
                 raise
             # The service was restarted since our last visit, and nothing has been done yet: begin anew.
-            self._visit(ticket)
+            return self._visit(ticket)
 
-    def _visit(self, ticket: _Ticket) -> None:
+    def _visit(self, ticket: _Ticket) -> Any:
         if self._closed:
             raise ReaderUnavailableError(reader=self.reader)
         if self._context is None:
@@ -141,28 +140,32 @@ class ReaderWorker:
         ):
             # Beginning may have waited long for another program: is this still wanted?
             if not ticket.future.set_running_or_notify_cancel():
-                return
-            result = ticket.job(transaction)
-        # Only now: a result is given when the PIN state is dropped and the card is free again.
-        ticket.future.set_result(result)
+                return None
+            return ticket.job(transaction)
 
     def _drop_context(self) -> None:
         context, self._context = self._context, None
         if context is not None:
-            try:
-                context.close()
-            except PcscError as error:
-                log.debug("closing the context of %s: %s", self.reader, error)
+            context.close()
 
 
-def _fail(future: Future[Any], error: BaseException) -> None:
-    # The job's frames may hold the bytes of a PIN: a traceback printed with its variables must not show them.
+def _finish(future: Future[Any], result: Any, failure: BaseException | None) -> None:
+    if failure is not None:
+        _forget_variables(failure)
+    if future.cancelled() or not (future.running() or future.set_running_or_notify_cancel()):
+        return
+    if failure is not None:
+        future.set_exception(failure)
+    else:
+        future.set_result(result)
+
+
+def _forget_variables(error: BaseException) -> None:
+    """The job's frames may hold the bytes of a PIN; a traceback printed with variables must not show them."""
     at: BaseException | None = error
     while at is not None:
         traceback.clear_frames(at.__traceback__)
         at = at.__cause__ or at.__context__
-    if future.running() or (not future.done() and future.set_running_or_notify_cancel()):
-        future.set_exception(error)
 
 
 class Workers:

@@ -97,6 +97,12 @@ class PinLastTryError(PinError):
     error_id = "pin.last_try"
 
 
+class PinCancelledError(PinError):
+    """Nobody entered a PIN on the reader's keypad; nothing was sent."""
+
+    error_id = "pin.cancelled"
+
+
 class PukWrongError(PinError):
     """The PUK was wrong; one of its tries is spent."""
 

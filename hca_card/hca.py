@@ -23,6 +23,7 @@ from hca_card.model import (
     Channel,
     Holder,
     Institution,
+    Keypad,
     KeyUse,
     Metadata,
     Personnel,
@@ -173,6 +174,13 @@ class HcaCard(Card):
     def verify(self, pin: Pin) -> None:  # noqa: D102
         self._require_in_use()
         self._pin.verify(pin)
+
+    def takes_keypad(self) -> bool:  # noqa: D102
+        return self._pin.takes_keypad
+
+    def verify_on_keypad(self, keypad: Keypad) -> None:  # noqa: D102
+        self._require_in_use()
+        self._pin.verify_on_keypad(keypad)
 
     def change_pin(self, old: Pin, new: Pin) -> None:  # noqa: D102
         self._require_in_use()

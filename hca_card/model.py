@@ -30,6 +30,18 @@ class Channel(Protocol):
         ...
 
 
+class Keypad(Protocol):
+    """A reader's own keypad: `pcsc.pinpad.PinPad`, or a stand-in in tests."""
+
+    def verify(self, command: Command, *, min_length: int, max_length: int) -> Response:
+        """Have the person type the PIN, and send `command` (VERIFY without data) with it.
+
+        Raises:
+            pcsc.errors.PcscError: the reader failed.
+        """
+        ...
+
+
 class CardKind(StrEnum):
     """The cards the portals know."""
 
@@ -218,6 +230,18 @@ class Card(ABC):
             PinLockedError: no try left.
             NotActivatedError: the card is not open for use.
             TerminatedError: the card is terminated.
+        """
+        raise UnsupportedError
+
+    def takes_keypad(self) -> bool:
+        """Whether `verify_on_keypad` can be used with this card."""
+        return False
+
+    def verify_on_keypad(self, keypad: Keypad) -> None:
+        """As `verify`, with the PIN typed on the reader's keypad; the person is waited for.
+
+        Raises:
+            PinCancelledError: nobody typed one; not sent.
         """
         raise UnsupportedError
 

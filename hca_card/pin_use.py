@@ -6,11 +6,21 @@ from collections.abc import Callable
 from typing import Final
 
 from hca_card import iso7816
-from hca_card.errors import PinError, PinLockedError, PinWrongError, PukLockedError, PukWrongError
-from hca_card.model import Channel, PinStatus
+from hca_card.errors import (
+    PinCancelledError,
+    PinError,
+    PinLengthError,
+    PinLockedError,
+    PinWrongError,
+    PukLockedError,
+    PukWrongError,
+)
+from hca_card.model import Channel, Keypad, PinStatus
 from hca_card.pin import Pin
-from hca_card.pin_block import PinFormat
+from hca_card.pin_block import PinEncoding, PinFormat
 from hca_card.profile import DropBy, StatusBy
+from pcsc.apdu import Command
+from pcsc.pinpad import KeypadStatus
 from pcsc.status import StatusError, StatusWord, tries_left
 
 NOT_VERIFIED: Final = (
@@ -98,6 +108,30 @@ class PinUse:
         self._promise_drop()
         self.verified = False
         self._judge(iso7816.verify(self._channel, self._reference, block), PinWrongError, PinLockedError)
+        self.verified = True
+
+    @property
+    def takes_keypad(self) -> bool:
+        """Whether a keypad can form the command: ASCII characters, as many as were typed."""
+        return not self.form.stored_length and self.form.encoding in (
+            PinEncoding.ASCII,
+            PinEncoding.ASCII_NUMERIC,
+        )
+
+    def verify_on_keypad(self, keypad: Keypad) -> None:
+        """VERIFY once with a PIN typed there. Raises as `hca_card.model.Card.verify_on_keypad`."""
+        self._promise_drop()
+        self.verified = False
+        sw = keypad.verify(
+            Command(0x00, 0x20, 0x00, self._reference),
+            min_length=self.form.min_length,
+            max_length=self.form.max_length,
+        ).sw
+        if sw in (KeypadStatus.TIMEOUT, KeypadStatus.CANCELLED):
+            raise PinCancelledError
+        if sw == KeypadStatus.LENGTH:
+            raise PinLengthError
+        self._judge(sw, PinWrongError, PinLockedError)
         self.verified = True
 
     def change(self, old: Pin, new: Pin) -> None:

@@ -19,6 +19,7 @@ from hca_card.model import (
     CertificateUse,
     Channel,
     Citizen,
+    Keypad,
     KeyUse,
     Metadata,
     PinStatus,
@@ -123,6 +124,12 @@ class Pkcs15Card(Card):
 
     def verify(self, pin: Pin) -> None:  # noqa: D102
         self._pin.verify(pin)
+
+    def takes_keypad(self) -> bool:  # noqa: D102
+        return self._pin.takes_keypad
+
+    def verify_on_keypad(self, keypad: Keypad) -> None:  # noqa: D102
+        self._pin.verify_on_keypad(keypad)
 
     def change_pin(self, old: Pin, new: Pin) -> None:  # noqa: D102
         self._pin.change(old, new)

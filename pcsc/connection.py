@@ -290,8 +290,7 @@ class Transaction:
             MalformedResponseError: what the card answered is no response to this command.
             RuntimeError: the transaction has ended.
         """
-        if self._ended:
-            raise RuntimeError("this transaction has ended")
+        self._refuse_after_end()
         try:
             return self._send(command)
         except PcscError:
@@ -303,8 +302,16 @@ class Transaction:
 
         Register what undoes a state before setting it. If an action raises, the card is reset, and that is
         all: what the transaction was for has succeeded or failed by itself.
+
+        Raises:
+            RuntimeError: the transaction has ended.
         """
+        self._refuse_after_end()
         self._actions.append(action)
+
+    def _refuse_after_end(self) -> None:
+        if self._ended:
+            raise RuntimeError("this transaction has ended")
 
     @property
     def pin_pad(self) -> pinpad.PinPad | None:

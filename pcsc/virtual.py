@@ -13,42 +13,17 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pcsc import pinpad, virtual_pinpad
 from pcsc.results import Result
+from pcsc.virtual_handles import VirtualContext, VirtualHandle
 from pcsc.virtual_reader import PinEntry, Typed, VirtualReader
-from pcsc.winscard import COUNTER_SHIFT, PNP_NOTIFICATION, CardProtocol, Disposition, Share, State
+from pcsc.winscard import PNP_NOTIFICATION, CardProtocol, Disposition, Share, State
 
 __all__ = ["PinEntry", "VirtualReader", "VirtualWinscard"]
 
 _PROTOCOL: Final = CardProtocol.T1
-
-
-@dataclass(eq=False, slots=True)
-class _Context:
-    """What the service knows of one SCARDCONTEXT."""
-
-    service: int
-    waiting: bool = False
-    cancelled: bool = False
-    closed: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class _Handle:
-    """What the service knows of one SCARDHANDLE."""
-
-    context: _Context
-    reader: VirtualReader
-    share: Share
-    counter: int = field(default=-1)
-    resets: int = field(default=-1)
-
-    def refresh(self) -> None:
-        self.counter = self.reader.counter
-        self.resets = self.reader.resets
 
 
 class VirtualWinscard:
@@ -57,17 +32,18 @@ class VirtualWinscard:
     Attributes:
         changed: the service's one lock, notified of every change.
         running: whether the service runs.
+        starts: how often it was started.
     """
 
     def __init__(self) -> None:
         self.changed: Final = threading.Condition(threading.RLock())
         self.running = True
-        self._service = 1
+        self.starts = 1
         self._stop_code = Result.COMM_ERROR
         self._numbers = itertools.count(0x1000)
         self._readers: dict[str, VirtualReader] = {}
-        self._contexts: dict[int, _Context] = {}
-        self._handles: dict[int, _Handle] = {}
+        self._contexts: dict[int, VirtualContext] = {}
+        self._handles: dict[int, VirtualHandle] = {}
 
     # The world: readers are plugged in, the service stops and starts.
 
@@ -111,7 +87,7 @@ class VirtualWinscard:
         """Start the service (again): it finds readers and cards anew and counts events from the start."""
         with self.changed:
             self.running = True
-            self._service += 1
+            self.starts += 1
             for reader in self._readers.values():
                 reader.counter = int(reader.card is not None)
                 reader.power_on()
@@ -124,7 +100,7 @@ class VirtualWinscard:
             if not self.running:
                 return int(Result.NO_SERVICE), 0
             number = next(self._numbers)
-            self._contexts[number] = _Context(self._service)
+            self._contexts[number] = VirtualContext(self, self.starts)
             return 0, number
 
     def SCardReleaseContext(self, context: Any, /) -> int:
@@ -132,7 +108,7 @@ class VirtualWinscard:
             known = self._contexts.pop(context, None)
             if known is None:
                 return int(Result.INVALID_HANDLE)
-            trouble = self._trouble(known)
+            trouble = known.trouble()
             known.closed = True
             for number in [number for number, handle in self._handles.items() if handle.context is known]:
                 handle = self._handles.pop(number)
@@ -176,7 +152,7 @@ class VirtualWinscard:
             try:
                 while True:
                     seen = [self._seen(name, current, count) for name, current in asked]
-                    if trouble := self._trouble(known):
+                    if trouble := known.trouble():
                         return int(trouble if known.closed else self._stop_code), seen
                     if any(state & State.CHANGED for _, state, _ in seen):
                         return 0, seen
@@ -190,19 +166,14 @@ class VirtualWinscard:
                 known.waiting = False
 
     def _seen(self, name: str, current: int, count: int) -> tuple[str, int, list[int]]:
-        """One reader as SCardGetStatusChange tells it, with CHANGED where it differs from `current`."""
+        """One name as SCardGetStatusChange tells it, with CHANGED where it differs from `current`."""
         if name == PNP_NOTIFICATION:
             return name, int(State.CHANGED) if len(self._readers) != count else 0, []
         reader = self._readers.get(name)
         if reader is None:
             gone = State.UNKNOWN | State.UNAVAILABLE
             return name, int(gone if current & State.UNKNOWN else gone | State.CHANGED), []
-        state = reader.state
-        watched = State.EMPTY | State.PRESENT | State.MUTE | State.EXCLUSIVE
-        differs = bool((state ^ current) & watched)
-        if current >> COUNTER_SHIFT:
-            differs |= state >> COUNTER_SHIFT != current >> COUNTER_SHIFT
-        return name, state | (State.CHANGED if differs else 0), list(reader.atr)
+        return name, reader.seen(current), list(reader.atr)
 
     # Connections.
 
@@ -214,15 +185,15 @@ class VirtualWinscard:
             found = self._readers.get(reader)
             if found is None:
                 return int(Result.UNKNOWN_READER), 0, 0
-            self.changed.wait_for(lambda: found.owner is None or not found.plugged or self._trouble(known))
-            handle = _Handle(known, found, Share(share))
-            if trouble := self._trouble(known) or self._join(handle, protocols):
+            self.changed.wait_for(lambda: found.owner is None or not found.plugged or known.trouble())
+            handle = VirtualHandle(known, found, Share(share))
+            if trouble := known.trouble() or self._join(handle, protocols):
                 return int(trouble), 0, 0
             number = next(self._numbers)
             self._handles[number] = handle
             return 0, number, 0 if share == Share.DIRECT else int(_PROTOCOL)
 
-    def _join(self, handle: _Handle, protocols: int) -> Result | None:
+    def _join(self, handle: VirtualHandle, protocols: int) -> Result | None:
         reader = handle.reader
         if not reader.plugged:
             return Result.READER_UNAVAILABLE
@@ -248,9 +219,9 @@ class VirtualWinscard:
             return Result.PROTO_MISMATCH
         return None
 
-    def _leave(self, handle: _Handle) -> None:
+    def _leave(self, handle: VirtualHandle) -> None:
         reader = handle.reader
-        if handle.context.service != self._service:
+        if handle.context.start != self.starts:
             return
         reader.sharers = max(0, reader.sharers - 1)
         if handle.share is Share.EXCLUSIVE:
@@ -286,7 +257,7 @@ class VirtualWinscard:
             if handle is None:
                 return int(Result.INVALID_HANDLE)
             del self._handles[card]
-            if self._trouble(handle.context):
+            if handle.context.trouble():
                 return int(Result.NO_SERVICE)
             reader = handle.reader
             if reader.owner is handle:
@@ -309,8 +280,7 @@ class VirtualWinscard:
 
     def SCardEndTransaction(self, card: Any, disposition: int, /) -> int:
         with self.changed:
-            handle = self._handles.get(card)
-            trouble = self._handle_trouble(handle)
+            handle, trouble = self._find(card)
             if handle is None or trouble:
                 return int(trouble or 0)
             reader = handle.reader
@@ -328,20 +298,18 @@ class VirtualWinscard:
     def SCardTransmit(self, card: Any, protocol: int, command: list[int], /) -> tuple[int, list[int]]:
         if len(command) < 4:
             return int(Result.INVALID_PARAMETER), []
-        return self._with_card(card, lambda handle: _transmit(handle, bytes(command)))
+        return self._with_card(card, lambda handle: handle.transmit(bytes(command)))
 
     def SCardStatus(self, card: Any, /) -> tuple[int, str, int, int, list[int]]:
         with self.changed:
-            handle = self._handles.get(card)
-            trouble = self._handle_trouble(handle)
+            handle, trouble = self._find(card)
             if handle is None or trouble:
                 return int(trouble or 0), "", 0, 0, []
             return 0, handle.reader.name, handle.reader.state, int(_PROTOCOL), list(handle.reader.atr)
 
     def SCardControl(self, card: Any, code: int, data: list[int], /) -> tuple[int, list[int]]:
         with self.changed:
-            handle = self._handles.get(card)
-            trouble = self._handle_trouble(handle)
+            handle, trouble = self._find(card)
             if handle is None or trouble:
                 return int(trouble or 0), []
             typed = handle.reader.typed
@@ -351,14 +319,12 @@ class VirtualWinscard:
             return 0, list(virtual_pinpad.FEATURES)
         return self._with_card(
             card,
-            lambda handle: virtual_pinpad.perform(
-                code, bytes(data), typed, lambda apdu: _transmit(handle, apdu)
-            ),
+            lambda handle: virtual_pinpad.perform(code, bytes(data), typed, handle.transmit),
         )
 
     # What the calls have in common; the caller holds the lock.
 
-    def _with_card(self, card: Any, work: Callable[[_Handle], bytes | None]) -> tuple[int, list[int]]:
+    def _with_card(self, card: Any, work: Callable[[VirtualHandle], bytes | None]) -> tuple[int, list[int]]:
         """Let the card work, without the lock, so that it can be pulled out meanwhile."""
         with self.changed:
             handle, trouble = self._wait_for_turn(card)
@@ -373,16 +339,18 @@ class VirtualWinscard:
             with self.changed:
                 reader.busy = False
                 self.changed.notify_all()
-                if self._trouble(handle.context):
+                if handle.context.trouble():
                     trouble = self._stop_code
                 else:
-                    trouble = self._handle_trouble(handle)
+                    trouble = handle.trouble()
                     if answer is None or trouble is Result.REMOVED_CARD:
                         # The command was on its way: a real driver reports a failed exchange first.
                         trouble = Result.NOT_TRANSACTED
         return (int(trouble), []) if trouble else (0, list(answer or b""))
 
-    def _wait_for_turn(self, card: Any, *, current: bool = True) -> tuple[_Handle | None, Result | None]:
+    def _wait_for_turn(
+        self, card: Any, *, current: bool = True
+    ) -> tuple[VirtualHandle | None, Result | None]:
         """Wait until no other connection is in a transaction and the card is idle.
 
         Args:
@@ -395,7 +363,7 @@ class VirtualWinscard:
         reader = handle.reader
 
         def trouble() -> Result | None:
-            return self._handle_trouble(handle) if current else self._trouble(handle.context)
+            return handle.trouble() if current else handle.context.trouble()
 
         def our_turn() -> bool:
             return reader.owner in (None, handle) and not reader.busy
@@ -407,34 +375,10 @@ class VirtualWinscard:
             return handle, Result.READER_UNAVAILABLE
         return handle, trouble()
 
+    def _find(self, card: Any) -> tuple[VirtualHandle | None, Result | None]:
+        handle = self._handles.get(card)
+        return handle, Result.INVALID_HANDLE if handle is None else handle.trouble()
+
     def _context_trouble(self, context: Any) -> Result | None:
         known = self._contexts.get(context)
-        return Result.INVALID_HANDLE if known is None else self._trouble(known)
-
-    def _trouble(self, context: _Context) -> Result | None:
-        if context.closed:
-            return Result.INVALID_HANDLE
-        if not self.running or context.service != self._service:
-            return Result.NO_SERVICE
-        return None
-
-    def _handle_trouble(self, handle: _Handle | None) -> Result | None:
-        if handle is None:
-            return Result.INVALID_HANDLE
-        if trouble := self._trouble(handle.context):
-            return trouble
-        reader = handle.reader
-        if not reader.plugged:
-            return Result.READER_UNAVAILABLE
-        if handle.share is Share.DIRECT:
-            return None
-        if handle.counter != reader.counter or reader.card is None:
-            return Result.REMOVED_CARD
-        if handle.resets != reader.resets:
-            return Result.RESET_CARD
-        return None
-
-
-def _transmit(handle: _Handle, command: bytes) -> bytes | None:
-    card = handle.reader.card
-    return None if card is None else card.transmit(command)
+        return Result.INVALID_HANDLE if known is None else known.trouble()

@@ -24,6 +24,9 @@ class PinEntry(IntEnum):
     REPEATED = 2
 
 
+_WATCHED: Final = State.EMPTY | State.PRESENT | State.MUTE | State.EXCLUSIVE
+"""What a wait ends for, beside the event counter: pcsc-lite lets INUSE come and go unannounced."""
+
 Typed = Callable[[PinEntry], bytes | None]
 """What the person types on the keypad: digits as ASCII, or None for the cancel key."""
 
@@ -127,6 +130,14 @@ class VirtualReader:
             elif self.sharers:
                 flags |= State.INUSE
         return self.counter << COUNTER_SHIFT | flags
+
+    def seen(self, current: int) -> int:
+        """The state as SCardGetStatusChange tells it to someone who knew `current`."""
+        state = self.state
+        differs = bool((state ^ current) & _WATCHED)
+        if current >> COUNTER_SHIFT:
+            differs |= state >> COUNTER_SHIFT != current >> COUNTER_SHIFT
+        return state | int(State.CHANGED) if differs else state
 
     def power_on(self) -> None:
         """Give the card power, or reset it where it has."""

@@ -7,12 +7,15 @@ many bytes; a message of one byte from the driver is an order (`Order`), a longe
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 from enum import IntEnum
 from typing import Final
 
 from pcsc.winscard import VirtualCard
+
+_log = logging.getLogger(__name__)
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 35963
@@ -69,12 +72,22 @@ class VpcdClient:
                 continue
             pause = _FIRST_PAUSE
             with link:
-                link.settimeout(None)
-                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if self._take(link):
-                    with contextlib.suppress(OSError):
-                        self._serve(link)
-                self._give_back()
+                self._hold(link)
+            # A driver that takes cards and drops them at once must not become a busy loop.
+            self._sleep(_FIRST_PAUSE)
+
+    def _hold(self, link: socket.socket) -> None:
+        """Serve the card until it is pulled out or the driver hangs up."""
+        if not self._take(link):
+            return
+        try:
+            link.settimeout(None)
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._serve(link)
+        except OSError as end:
+            _log.debug("the card is out of the vpcd reader: %s", end)
+        finally:
+            self._give_back()
 
     def insert(self) -> None:
         """Put the card (back) into the reader."""

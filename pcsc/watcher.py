@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
-_FIRST_PATIENCE: Final = 1.0
+_FIRST_PATIENCE: Final = 0.25
 _LONGEST_PATIENCE: Final = 64.0
 _IDLE_WAKE_UP_PAUSE: Final = 0.05
 
@@ -26,9 +26,9 @@ class ReaderWatcher:
     """A thread that waits in SCardGetStatusChange; at rest nothing runs.
 
     While the service is away it is looked for, at first after 0.1 s and then ever more seldom, down to every
-    5 s: nothing announces a service that is not there. Everything else is announced. (pcsc-lite before 2.1
-    does not announce a reader that appears in the moment between listing and waiting, so that for two minutes
-    after readers have changed the list is read again, ever more seldom.)
+    5 s: nothing announces a service that is not there. Everything else is announced. (pcsc-lite 1.9 does not
+    announce a reader that appears in the moment between listing and waiting, so that for two minutes after
+    readers have changed the list is read again, nine times and ever more seldom.)
 
     Args:
         service: where the readers are.
@@ -79,6 +79,9 @@ class ReaderWatcher:
             except PcscError as trouble:
                 if not self._stopping.is_set():
                     _log.info("the smart card service is away: %s", trouble)
+            except Exception:
+                # Whatever a binding or a driver comes up with, the watch goes on.
+                _log.exception("the smart card service could not be watched")
             finally:
                 self._adopt(None)
             if not self._stopping.is_set():

@@ -27,7 +27,7 @@ from signing.errors import (
 from signing.hashes import Hash
 from signing.origin import check_nonce, check_origin
 from signing.pkcs1 import sign_digest
-from signing.trust import check_period, validate_chain
+from signing.trust import validate_chain
 from signing.verify import verify
 
 FORMAT: Final = "web-eid:1.0"
@@ -236,7 +236,6 @@ def validate_token(
     if algorithm is None:
         raise TokenInvalidError("the algorithm is not RS256, RS384 or RS512")
     der, moment = token.unverified_certificate, now or datetime.now(UTC)
-    check_period(der, moment)
     check_login_use(der, frozenset(disallowed_policies))
     validate_chain(der, trusted_roots, intermediates, moment)
     try:

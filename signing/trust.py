@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from signing.certificate import load
@@ -63,6 +63,7 @@ def validate_chain(
     from pyhanko_certvalidator import errors
 
     moment = at or datetime.now(UTC)
+    # First, so that a person whose card has expired is told that, whoever issued it.
     check_period(der, moment)
     trusted = tuple(roots)
     if der in trusted:
@@ -86,12 +87,11 @@ def _validator(
     from asn1crypto import x509
     from pyhanko_certvalidator import CertificateValidator, ValidationContext
 
-    for other in (*roots, *intermediates):
-        load(other)
     context = ValidationContext(
         trust_roots=[x509.Certificate.load(root, strict=True) for root in roots],
         other_certs=[x509.Certificate.load(other, strict=True) for other in intermediates],
         moment=moment,
+        time_tolerance=timedelta(0),
         allow_fetching=False,
         revocation_mode="soft-fail",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from typing import TYPE_CHECKING
 
@@ -47,10 +48,17 @@ def demo(context: click.Context, serve: bool) -> None:
     from rich.console import Console
 
     from agent.cli.setup import folder
-    from agent.demo.runner import run_demo
+    from agent.demo.runner import SERVE_PORT, run_demo
+    from agent.errors import AgentError
 
     config = folder()[1] if serve else None
-    if not asyncio.run(run_demo(Console(), serve=serve, config=config)):
+    try:
+        passed = asyncio.run(run_demo(Console(), serve=serve, config=config))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise AgentError("port.taken", detail=str(SERVE_PORT)) from error
+    if not passed:
         context.exit(1)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import click
@@ -164,6 +164,9 @@ async def work(
     from agent.operations import Caller, open_operations
 
     paths, config = folder()
+    if pin_stdin:
+        # The PIN is there already: nobody is to be called to the reader's keypad.
+        config = replace(config, card=replace(config.card, keypad=False))
     caller = Caller(None, SESSION)
     with given_pin() if pin_stdin else open_person() as person, AskedOnce(person) as interaction:
         service = open_service(simulate, paths)

@@ -137,7 +137,7 @@ class Portal:
         return self._with_cookie(web.json_response({"csrf": fresh.csrf, "signedIn": who.to_json()}), fresh)
 
     async def _prepare(self, request: web.Request) -> web.StreamResponse:
-        session, body = await self._sent(request)
+        _, body = await self._sent(request)
         session, who = self._member(request)
         session.pending = prepare(body, who, origin=self.origin)
         return web.json_response(
@@ -145,7 +145,7 @@ class Portal:
         )
 
     async def _sign(self, request: web.Request) -> web.StreamResponse:
-        session, body = await self._sent(request)
+        _, body = await self._sent(request)
         session, who = self._member(request)
         if session.pending is None:
             raise PortalError("form.unknown")

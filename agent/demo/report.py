@@ -70,15 +70,13 @@ class Report:
         mark = "[bold red]✗[/bold red]" if error else "[bold green]✓[/bold green]"
         self.passed += error is None
         self.told = error
-        self._console.print(
-            f"{mark} {step.zh}  [dim]{step.en}[/dim]  [cyan]{step.milliseconds:.0f} ms[/cyan]",
-            highlight=False,
-        )
+        took = f"[cyan]{step.milliseconds:4.0f} ms[/cyan]"
+        self._console.print(f"{mark} {took}  {step.zh}  [dim]{step.en}[/dim]", highlight=False)
         for note in step.notes:
-            self._console.print(f"    [dim]{escape(note)}[/dim]", highlight=False)
+            self._console.print(f"           [dim]{escape(note)}[/dim]", highlight=False)
         if error is not None:
             self._console.print(
-                f"    [red]{escape(f'{type(error).__name__}: {error}')}[/red]", highlight=False
+                f"           [red]{escape(f'{type(error).__name__}: {error}')}[/red]", highlight=False
             )
 
     def now(self) -> float:

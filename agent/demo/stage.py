@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -82,6 +83,7 @@ async def raised(
         AgentError: `port.taken`: one of the agent's ports is held by another program.
         OSError: the portal's port is held by another program.
     """
+    from agent import tls
     from agent.daemon import Daemon
     from hca_card.simulator import SimulatorCa, create
     from pcsc.service import Service
@@ -94,6 +96,8 @@ async def raised(
     held = {name: create(kind, ca=authority) for name, kind in cards.items() if kind}
     for name, card in held.items():
         readers[name].insert(card)
+    # Made before the agent looks, so that nobody is told to trust an authority that ends with the demo.
+    await asyncio.to_thread(tls.ensure, paths.tls)
     async with AsyncExitStack() as stack:
         daemon = Daemon(config, Service(winscard), interaction, paths, simulated=True)
         await stack.enter_async_context(daemon)

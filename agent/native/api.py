@@ -9,11 +9,12 @@ from aiohttp import WSCloseCode, web
 
 from agent.interaction import Verb
 from agent.native import jsonrpc, messages, translate
-from agent.native.connection import Connection
+from agent.native.connection import Connection, Load
 from agent.native.methods import Backend
 from agent.operations import ReaderView
 
 CONNECTIONS_MAX: Final = 64
+CONNECTIONS_PER_ORIGIN_MAX: Final = 16
 
 
 class NativeApi:
@@ -26,6 +27,7 @@ class NativeApi:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._connections: set[Connection] = set()
+        self._load = Load()
         self._views: dict[str, ReaderView] = {}
         self._stop_watching = backend.operations.on_change(self._changed)
 
@@ -36,9 +38,10 @@ class NativeApi:
             request: admitted already.
             origin: the page's origin; None for a local program with the per-user token.
         """
-        if len(self._connections) >= CONNECTIONS_MAX:
+        of_origin = sum(each.caller.origin == origin for each in self._connections)
+        if len(self._connections) >= CONNECTIONS_MAX or of_origin >= CONNECTIONS_PER_ORIGIN_MAX:
             return await _turn_away(request)
-        connection = Connection(self._backend, origin)
+        connection = Connection(self._backend, origin, self._load)
         self._connections.add(connection)
         try:
             return await connection.serve(request)

@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -23,9 +24,19 @@ FRAME_BYTES_MAX: Final = messages.DOCUMENT_BYTES_MAX * 4 // 3 + 128 * 1024
 REQUESTS_MAX: Final = 8
 """Requests of one connection at work at the same time."""
 
+LOAD_BYTES_MAX: Final = 3 * FRAME_BYTES_MAX
+"""Requests of all connections at work at the same time; pages send before anybody allowed anything."""
+
 HEARTBEAT_SECONDS: Final = 20.0
 _CLOSE_SECONDS: Final = 2.0
 _OUTBOX_MAX: Final = 64
+
+
+@dataclass(slots=True)
+class Load:
+    """The bytes of all requests at work, counted by the connections that share it."""
+
+    octets: int = 0
 
 
 class Connection:
@@ -38,9 +49,10 @@ class Connection:
         caller: the page, or a local program with the per-user token.
     """
 
-    def __init__(self, backend: methods.Backend, origin: str | None) -> None:
+    def __init__(self, backend: methods.Backend, origin: str | None, load: Load) -> None:
         self.caller = Caller(origin, secrets.token_urlsafe(12))
         self._backend = backend
+        self._load = load
         self._socket = web.WebSocketResponse(
             max_msg_size=FRAME_BYTES_MAX,
             heartbeat=HEARTBEAT_SECONDS,
@@ -91,12 +103,19 @@ class Connection:
         except AgentError as error:
             await self._outbox.put(jsonrpc.error_response(None, error))
             return
-        if len(self._requests) >= REQUESTS_MAX:
+        size = len(frame)
+        if len(self._requests) >= REQUESTS_MAX or self._load.octets + size > LOAD_BYTES_MAX:
             await self._outbox.put(jsonrpc.error_response(request.id, AgentError("busy")))
             return
-        task = asyncio.create_task(self._answer(request, len(frame)))
+        task = asyncio.create_task(self._answer(request, size))
         self._requests.add(task)
-        task.add_done_callback(self._requests.discard)
+        self._load.octets += size
+
+        def done(_task: asyncio.Task[None]) -> None:
+            self._requests.discard(task)
+            self._load.octets -= size
+
+        task.add_done_callback(done)
 
     async def _answer(self, request: jsonrpc.Request, size: int) -> None:
         try:

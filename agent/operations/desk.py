@@ -15,17 +15,18 @@ from agent.audit import AuditLog
 from agent.config import Config
 from agent.consents import Consents
 from agent.errors import AgentError
-from agent.interaction import Interaction, PinRequest, Verb
+from agent.interaction import VERB_WORDS, Interaction, PinRequest, Verb
 from agent.operations import visits
 from agent.operations.choosing import Choosing, Facts, Suits, facts_of, has_key, has_pin
 from agent.operations.readers import Readers
 from agent.operations.trail import Trail, Trails
 from agent.operations.views import Caller
 from agent.operations.visits import Action, Seen
+from agent.portals import named
 from agent.sessions import KeptPin
 from agent.workers import Job, Workers
-from hca_card.errors import PinLockedError
-from hca_card.model import KeyUse
+from hca_card.errors import PinLockedError, UnsupportedError
+from hca_card.model import KeyUse, PinStatus
 from hca_card.pin import Pin
 from pcsc.context import ReaderState
 from pcsc.service import Service
@@ -71,6 +72,7 @@ class Desk:
         self.consents = consents
         self._interaction = interaction
         self._seconds = config.consent.seconds
+        self._keypad = config.card.keypad
         self._workers = Workers(service, config.card)
         self._choosing = Choosing(self.readers, self._workers, interaction)
         self._trails = Trails(audit)
@@ -91,6 +93,13 @@ class Desk:
         with self._trails.begin(caller.origin, verb) as trail, self._share(caller.origin):
             await self.consents.require(caller.origin, verb)
             yield trail
+
+    @contextmanager
+    def checked(self, caller: Caller, verb: Verb) -> Iterator[None]:
+        """The body refuses what needs neither card nor person to be refused; that too is written down."""
+        with self._trails.begin(caller.origin, verb) as trail:
+            trail.quiet = True
+            yield
 
     async def visit(self, caller: Caller, reader: str | None, job: Job[T], suits: Suits | None = None) -> T:
         """The result of `job` with the card that is meant; see `Choosing.pick`."""
@@ -115,6 +124,11 @@ class Desk:
                 facts = await self.note(trail, seen)
                 if wish.use is KeyUse.SIGNATURE:
                     facts.require_in_time()
+                self._require_askable(seen.pin)
+                if self._use_keypad(seen):
+                    await self._point_to_keypad(wish, facts)
+                    keyed = partial(visits.with_keypad, seen=seen, action=action)
+                    return seen, await self._run(wish.caller, reader, keyed)
                 with await self._ask_pin(wish, seen, facts) as pin:
                     job = partial(visits.with_pin, seen=seen, pin=pin, action=action)
                     return seen, await self._run(wish.caller, reader, job)
@@ -147,13 +161,28 @@ class Desk:
                 lambda transaction: visits.with_kept_pin(transaction, kept, wish.use, check, action),
             )
 
-    async def _ask_pin(self, wish: Wish, seen: Seen, facts: Facts) -> Pin:
-        status = seen.pin
-        if status is None or status.locked:
+    def _require_askable(self, status: PinStatus | None) -> None:
+        if status is not None and status.locked:
             raise PinLockedError(tries_left=0)
         if not self._interaction.available:
             raise AgentError("pin.unavailable")
-        request = PinRequest(wish.caller.origin, wish.verb, facts.shown(seen), status)
+
+    def _use_keypad(self, seen: Seen) -> bool:
+        # A keypad cannot say that this is the last try and take a yes: then the PIN is asked on the screen.
+        return self._keypad and seen.takes_keypad and seen.pin is not None and not seen.pin.last_try
+
+    async def _point_to_keypad(self, wish: Wish, facts: Facts) -> None:
+        who_zh, who_en = ("您", "you") if wish.caller.origin is None else named(wish.caller.origin)
+        zh, en = VERB_WORDS[wish.verb]
+        await self._interaction.notify(
+            f"{who_zh} 要{zh}（{facts.holder}）：請在讀卡機的鍵盤輸入 PIN 碼。",
+            f"To let {who_en} {en} ({facts.holder}): enter the PIN on the reader's keypad.",
+        )
+
+    async def _ask_pin(self, wish: Wish, seen: Seen, facts: Facts) -> Pin:
+        if seen.pin is None:
+            raise UnsupportedError
+        request = PinRequest(wish.caller.origin, wish.verb, facts.shown(seen), seen.pin)
         try:
             async with asyncio.timeout(self._seconds):
                 pin = await self._interaction.ask_pin(request)

@@ -159,11 +159,12 @@ class Operations:
             origin: where the login is to hold; for a page from its Origin header.
             reader: the reader's name.
         """
-        if caller.origin is not None and caller.origin != origin:
-            raise AgentError("origin.refused")
         plain_http = origin in self._http_allowed
-        check_origin(origin, allow_loopback_http=plain_http)
-        check_nonce(nonce)
+        with self._desk.checked(caller, Verb.LOGIN):
+            if caller.origin is not None and caller.origin != origin:
+                raise AgentError("origin.refused")
+            check_origin(origin, allow_loopback_http=plain_http)
+            check_nonce(nonce)
 
         def action(card: Card, certificate: bytes) -> LoginToken:
             return create_token(card, certificate, origin, nonce, allow_loopback_http=plain_http)
@@ -199,9 +200,10 @@ class Operations:
             signing.errors.SigningError: document.refused, hash.unsupported, signature.invalid.
             ValueError: not exactly one of document and digest.
         """
-        if hash is Hash.SHA_1 and not allow_sha1:
-            raise HashUnsupportedError
-        settled = await self._digest(caller, hash, document, digest)
+        with self._desk.checked(caller, Verb.SIGN):
+            if hash is Hash.SHA_1 and not allow_sha1:
+                raise HashUnsupportedError
+            settled = await self._digest(caller, hash, document, digest)
 
         def action(card: Card, certificate: bytes) -> bytes:
             return sign_digest(card, settled, hash, use, certificate=certificate, allow_sha1=allow_sha1)

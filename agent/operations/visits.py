@@ -45,7 +45,8 @@ class Seen:
         pin: how the PIN stands; None for a card without one that can be used.
         certificate: DER of the certificate of the key asked for, or of the signature key; empty without any.
         keys: the keys it has, as far as they were asked for.
-        pin_pad: whether the reader has a key pad.
+        pin_pad: whether the reader has a keypad.
+        takes_keypad: whether this card's PIN can be typed there.
     """
 
     reader: str
@@ -57,6 +58,7 @@ class Seen:
     certificate: bytes
     keys: frozenset[KeyUse]
     pin_pad: bool
+    takes_keypad: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +110,22 @@ def with_pin(transaction: Transaction, seen: Seen, pin: Pin, action: Action[T]) 
         AgentError: pin.tries_changed: tries were used up while the person was asked; nothing was sent.
         hca_card.errors.PinError: as `Card.verify`; one try spent at most.
     """
-    card = open_card(transaction)
-    if (card.kind, card.serial) != (seen.kind, seen.serial):
-        raise CardChangedError
-    shown = seen.pin.tries_left if seen.pin else None
-    left = card.pin_status().tries_left
-    if left == 0:
-        raise PinLockedError(tries_left=0)
-    # More than shown: a right PIN was entered elsewhere. Fewer: not what the person agreed to.
-    if (left is None) != (shown is None) or (left is not None and shown is not None and left < shown):
-        raise AgentError("pin.tries_changed", tries_left=left)
+    card = _same_card(transaction, seen)
     card.verify(pin)
+    return action(card, seen.certificate)
+
+
+def with_keypad(transaction: Transaction, seen: Seen, action: Action[T]) -> T:
+    """As `with_pin`, with the PIN typed on the reader's keypad.
+
+    This is the one visit that waits for a person: the keypad sends the PIN to the card by itself, so the
+    transaction must be open while it is typed. The keypad gives up after half a minute.
+    """
+    card = _same_card(transaction, seen)
+    keypad = transaction.pin_pad
+    if keypad is None:
+        raise UnsupportedError
+    card.verify_on_keypad(keypad)
     return action(card, seen.certificate)
 
 
@@ -177,6 +184,21 @@ def with_kept_pin(
     return seen, action(card, seen.certificate)
 
 
+def _same_card(transaction: Transaction, seen: Seen) -> Card:
+    """The card that was seen, with no fewer tries than then."""
+    card = open_card(transaction)
+    if (card.kind, card.serial) != (seen.kind, seen.serial):
+        raise CardChangedError
+    shown = seen.pin.tries_left if seen.pin else None
+    left = card.pin_status().tries_left
+    if left == 0:
+        raise PinLockedError(tries_left=0)
+    # More than shown: a right PIN was entered elsewhere. Fewer: not what the person agreed to.
+    if (left is None) != (shown is None) or (left is not None and shown is not None and left < shown):
+        raise AgentError("pin.tries_changed", tries_left=left)
+    return card
+
+
 def _refuse_last_try(status: PinStatus) -> None:
     if status.locked:
         raise PinLockedError(tries_left=0)
@@ -192,6 +214,7 @@ def _seen(
     keys: frozenset[KeyUse] = frozenset(),
 ) -> Seen:
     connection = transaction.connection
+    pin_pad = transaction.pin_pad is not None
     return Seen(
         reader=connection.reader,
         kind=card.kind,
@@ -201,7 +224,8 @@ def _seen(
         pin=pin,
         certificate=certificate,
         keys=keys,
-        pin_pad=transaction.pin_pad is not None,
+        pin_pad=pin_pad,
+        takes_keypad=pin_pad and pin is not None and card.takes_keypad(),
     )
 
 

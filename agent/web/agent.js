@@ -187,7 +187,12 @@ export class HcaAgent extends EventTarget {
     try {
       return await abortable(within(this.#options.timeout, answer, "agent.timeout"), signal);
     } catch (error) {
-      if (this.#pending.delete(id) && this.#pending.size === 0) this.close();
+      const waiting = this.#pending.get(id);
+      if (waiting) {
+        this.#pending.delete(id);
+        waiting.reject(error); // so that its timer ends too
+        if (this.#pending.size === 0) this.close();
+      }
       throw error;
     }
   }
@@ -197,8 +202,9 @@ export class HcaAgent extends EventTarget {
     if (permission === "denied") throw known("agent.blocked");
     // While the browser asks the person, connections neither open nor fail.
     const patience = permission === "prompt" ? this.#options.permissionTimeout : this.#options.connectTimeout;
+    const began = performance.now();
     const socket = await firstOpen(this.#addresses(), patience);
-    if (!socket) throw await this.#reason();
+    if (!socket) throw await this.#reason(performance.now() - began);
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code }) => {
@@ -232,13 +238,15 @@ export class HcaAgent extends EventTarget {
   }
 
   /** Why no WebSocket opened: `/status` answers any origin, even one that is refused. */
-  async #reason() {
+  async #reason(tried) {
     const { tlsPorts, plainPort, connectTimeout } = this.#options;
     const bases = [`http://127.0.0.1:${plainPort}`, ...tlsPorts.map((port) => `https://localhost:${port}`)];
     const status = await firstStatus(bases, connectTimeout);
     if (status) return known(status.api < API ? "agent.too_old" : "origin.refused");
     const permission = await permissionState();
-    return known(permission === "denied" || permission === "prompt" ? "agent.blocked" : "agent.not_running");
+    // A closed port fails before the browser asks anything; only a person who closed its question took longer.
+    const dismissed = permission === "prompt" && tried > connectTimeout;
+    return known(permission === "denied" || dismissed ? "agent.blocked" : "agent.not_running");
   }
 
   #receive(data) {

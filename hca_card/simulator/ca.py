@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -149,10 +148,8 @@ class SimulatorCa:
         return self._folder / f"{template.name}-{print_}.pem"
 
 
-@cache
-def process_ca() -> SimulatorCa:
-    """The authority of cards for which none is named: in memory, one for the whole process."""
-    return SimulatorCa()
+PROCESS_CA: Final = SimulatorCa()
+"""The authority of cards for which none is named: in memory, one for the whole process."""
 
 
 def _with_issuers(templates: Iterable[Template]) -> Iterator[Template]:

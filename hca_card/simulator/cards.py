@@ -54,7 +54,7 @@ _EF_CARD_INFO, _SFI_CARD_INFO = 0x4504, 0x04
 
 
 @dataclass(frozen=True, slots=True)
-class HcaCard:
+class HcaBlueprint:
     """What an HCA card is.
 
     Attributes:
@@ -123,7 +123,7 @@ class HcaCard:
 
 
 @dataclass(frozen=True, slots=True)
-class CitizenCard:
+class CitizenBlueprint:
     """A card in the manner of the citizen certificate (自然人憑證), known by its PKCS#15 directory alone.
 
     Attributes:

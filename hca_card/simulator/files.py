@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -61,11 +60,8 @@ class DedicatedFile:
 
     def by_sfi(self, sfi: int) -> ElementaryFile | None:
         """The EF of that short identifier directly under this one."""
-        return next((file for file in self.elementary_files() if file.sfi == sfi), None)
-
-    def elementary_files(self) -> Iterator[ElementaryFile]:
-        """The EFs directly under this one."""
-        return (file for file in self.files if isinstance(file, ElementaryFile))
+        files = (file for file in self.files if isinstance(file, ElementaryFile))
+        return next((file for file in files if file.sfi == sfi), None)
 
 
 @dataclass(frozen=True, slots=True)

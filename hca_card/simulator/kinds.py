@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
-from hca_card.simulator.ca import SimulatorCa, process_ca
-from hca_card.simulator.cards import CitizenCard, HcaCard
+from hca_card.simulator.ca import PROCESS_CA, SimulatorCa
+from hca_card.simulator.cards import CitizenBlueprint, HcaBlueprint
 from hca_card.simulator.faults import Endless, Mute, Slow, Torn
 from hca_card.simulator.hostile import corrupt
 from hca_card.simulator.iso_card import IsoCard
@@ -41,8 +41,8 @@ class _Nhi:
         return NhiCard(self.atr, self.number, "1100101", selectable=self.selectable)
 
 
-_HPC: Final = HcaCard("000000335361", DOCTOR)
-_HOP: Final = HcaCard("000000335401", CLINIC)
+_HPC: Final = HcaBlueprint("000000335361", DOCTOR)
+_HOP: Final = HcaBlueprint("000000335401", CLINIC)
 _SLOW_SECONDS: Final = 0.150
 # READ BINARY of the card information by its short identifier.
 _READ_CARD_INFO: Final = bytes.fromhex("00B084")
@@ -56,7 +56,7 @@ _TABLE: Final[Mapping[str, _Kind]] = {
     ),
     "nhi": _Kind("健保卡", _Nhi(ATR, "000000000001", selectable=True)),
     "nhi-new": _Kind("健保卡（新卡，不接受 SELECT）", _Nhi(ATR_NEW, "000000000002", selectable=False)),
-    "citizen": _Kind("自然人憑證", CitizenCard("0000000000000001")),
+    "citizen": _Kind("自然人憑證", CitizenBlueprint("0000000000000001")),
     "hpc-locked": _Kind("醫事人員卡，PIN 已鎖住", replace(_HPC, number="000000335362", pin_tries=0)),
     "hpc-last-try": _Kind("醫事人員卡，PIN 只剩一次", replace(_HPC, number="000000335363", pin_tries=1)),
     "hpc-expired": _Kind("醫事人員卡，憑證已過期", replace(_HPC, number="000000335364", expired=True)),
@@ -144,7 +144,7 @@ def create(kind: str, *, ca: SimulatorCa | None = None, delay_ms: int = 0) -> Si
         raise ValueError(f"no simulated card is called {kind!r}; there are {', '.join(KINDS)}")
     if delay_ms < 0:
         raise ValueError("a delay is not negative")
-    chip = recipe.blueprint.build(ca or process_ca())
+    chip = recipe.blueprint.build(ca or PROCESS_CA)
     outside: VirtualCard = recipe.fault(chip) if recipe.fault else chip
     if delay_ms:
         outside = Slow(outside, delay_ms / 1000)

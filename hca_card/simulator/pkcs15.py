@@ -22,9 +22,9 @@ from hca_card.simulator.der import (
 )
 from hca_card.simulator.files import DF_PKCS15, MF_ID, ElementaryFile
 from hca_card.simulator.security import PIN_LENGTHS, PIN_REFERENCE, PUK_LENGTHS, PUK_REFERENCE
+from hca_card.simulator.templates import ORGANISATION
 
 AID: Final = bytes.fromhex("A000000063504B43532D3135")
-MANUFACTURER: Final = "HCA-AGENT SIMULATOR"
 
 EF_DIR, SFI_DIR = 0x2F00, 0x1E
 _EF_ODF, _SFI_ODF = 0x5031, 0x11
@@ -124,7 +124,7 @@ def _token_info(label: str, serial: str) -> bytes:
     return sequence(
         integer(0),
         octets(bytes.fromhex(serial)),
-        utf8(MANUFACTURER),
+        utf8(ORGANISATION),
         tlv(0x80, label.encode()),
         flags(1),
     )

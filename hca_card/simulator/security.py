@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from hca_card.simulator.dispatcher import Handler, RefusalError
@@ -84,7 +85,11 @@ class SecurityCommands:
 
     def handlers(self) -> Mapping[int, Handler]:
         """The commands by INS."""
-        return {0x20: self._verify, 0x24: self._change, 0x2C: self._reset_retry_counter}
+        return {
+            0x20: self._verify,
+            0x24: partial(self._replace_pin, self._pin),  # CHANGE REFERENCE DATA: old PIN, new PIN
+            0x2C: partial(self._replace_pin, self._puk),  # RESET RETRY COUNTER: PUK, new PIN
+        }
 
     def require_pin(self) -> None:
         """Raises 6982 unless the PIN has been verified."""
@@ -116,29 +121,18 @@ class SecurityCommands:
         secret.refuse_if_blocked()
         return Response(b"", StatusWord.VERIFICATION_FAILED | 0xC0 | secret.left)
 
-    def _change(self, command: Command) -> Response:
-        self._check_addressed_to_pin(command)
-        self._exchange(self._pin, command.data)
-        return Response(b"", StatusWord.SUCCESS)
-
-    def _reset_retry_counter(self, command: Command) -> Response:
-        self._check_addressed_to_pin(command)
-        self._exchange(self._puk, command.data)
-        return Response(b"", StatusWord.SUCCESS)
-
-    def _check_addressed_to_pin(self, command: Command) -> None:
+    def _replace_pin(self, proof: Secret, command: Command) -> Response:
+        """`proof` is the first part of the data, as long as it is now; the rest becomes the PIN."""
         if command.p1:
             raise RefusalError(StatusWord.WRONG_P1P2)
         if command.p2 != PIN_REFERENCE:
             raise RefusalError(StatusWord.REFERENCE_NOT_FOUND)
-
-    def _exchange(self, proof: Secret, data: bytes) -> None:
-        """Prove knowledge of `proof` with the first part of `data`; the rest becomes the PIN."""
         shortest = proof.lengths[0] + self._pin.lengths[0]
         longest = proof.lengths[-1] + self._pin.lengths[-1]
-        if not shortest <= len(data) <= longest:
+        if not shortest <= len(command.data) <= longest:
             raise RefusalError(StatusWord.WRONG_LENGTH)
         self._verified.discard(PIN_REFERENCE)
         cut = proof.length
-        proof.require(data[:cut])
-        self._pin.replace(data[cut:])
+        proof.require(command.data[:cut])
+        self._pin.replace(command.data[cut:])
+        return Response(b"", StatusWord.SUCCESS)

@@ -89,7 +89,8 @@ def test_processes_that_write_at_once_tear_no_line(file: Path) -> None:
     )
     root = Path(__file__).parents[2]
     writers = [
-        subprocess.Popen([sys.executable, "-c", script, str(file), str(number)], cwd=root) for number in range(3)
+        subprocess.Popen([sys.executable, "-c", script, str(file), str(number)], cwd=root)
+        for number in range(3)
     ]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     written = [item.result for item in AuditLog(file, Audit(kilobytes=16, keep=50)).read(1000)]

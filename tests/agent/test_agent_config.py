@@ -79,7 +79,9 @@ def test_a_file_that_is_no_toml_names_the_file(paths: Paths, content: bytes) -> 
 
 def test_the_variable_moves_every_file_to_one_folder(tmp_path: Path) -> None:
     paths = Paths.of({"HCA_AGENT_HOME": str(tmp_path / "x")})
-    assert {paths.config.parent, paths.policy.parent, paths.audit.parent, paths.tls.parent} == {tmp_path / "x"}
+    assert {paths.config.parent, paths.policy.parent, paths.audit.parent, paths.tls.parent} == {
+        tmp_path / "x"
+    }
 
 
 def test_without_the_variable_person_and_machine_have_folders_of_their_own() -> None:

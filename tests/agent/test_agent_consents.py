@@ -37,10 +37,14 @@ class SlowPerson(ScriptedInteraction):
 
 
 class World:
-    def __init__(self, folder: Path, interaction: ScriptedInteraction | Headless, origins: Origins = Origins()) -> None:
+    def __init__(
+        self, folder: Path, interaction: ScriptedInteraction | Headless, origins: Origins | None = None
+    ) -> None:
         self.now = NOW
         self.answers = Answers(folder / "answers.json", lambda: self.now)
-        self.consents = Consents(interaction, self.answers, Config(origins=origins), lambda: self.now)
+        self.consents = Consents(
+            interaction, self.answers, Config(origins=origins or Origins()), lambda: self.now
+        )
 
     async def refusal(self, origin: str | None, verb: Verb) -> str:
         with pytest.raises(AgentError) as caught:
@@ -77,7 +81,9 @@ async def test_each_verb_has_a_question_of_its_own(tmp_path: Path) -> None:
     world = World(tmp_path, person)
     for verb in Verb:
         await world.consents.require(PORTAL, verb)
-    assert [question.verb for question in person.questions if isinstance(question, ConsentRequest)] == list(Verb)
+    assert [question.verb for question in person.questions if isinstance(question, ConsentRequest)] == list(
+        Verb
+    )
 
 
 async def test_everybody_who_waits_for_the_same_answer_shares_one_window(tmp_path: Path) -> None:

@@ -115,4 +115,4 @@ async def test_the_folder_holds_no_secret_that_others_can_read(tmp_path: Path) -
         assert {"token", "leaf.key", "audit.jsonl"} <= {path.name for path in files}
         for path in files:
             assert path.stat().st_mode & 0o077 == 0, path
-            assert b"123456" not in path.read_bytes().replace(b"0123456", b""), path
+            assert b"123456" not in path.read_bytes(), path

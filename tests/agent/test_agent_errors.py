@@ -33,7 +33,9 @@ def _all_exceptions() -> set[type[BaseException]]:
             if sub not in found:
                 found.add(sub)
                 waiting.append(sub)
-    return {item for item in found if item.__module__.split(".")[0] in ("pcsc", "hca_card", "signing", "agent")}
+    return {
+        item for item in found if item.__module__.split(".")[0] in ("pcsc", "hca_card", "signing", "agent")
+    }
 
 
 def test_every_exception_that_carries_an_id_has_a_row() -> None:
@@ -111,5 +113,8 @@ def test_wrong_locked_and_short_pins_keep_the_numbers_that_portals_know() -> Non
     from hca_card.errors import PinLengthError, PinLockedError
     from pcsc.errors import NoCardError
 
-    numbers = [row_for(error).servisign for error in (PinWrongError(), PinLockedError(), PinLengthError(), NoCardError())]
+    numbers = [
+        row_for(error).servisign
+        for error in (PinWrongError(), PinLockedError(), PinLengthError(), NoCardError())
+    ]
     assert numbers == [9039, 9043, 9041, 9056]

@@ -117,7 +117,10 @@ async def test_the_cards_are_shown_by_holder_and_number(tmp_path: Path) -> None:
     person = ScriptedInteraction(pins=[PIN], chosen=choose)
     async with agent(tmp_path, "hpc", "hop", interaction=person) as world:
         await world.operations.card(PORTAL)
-    assert [(card.serial, card.simulated) for card in shown] == [("000000335361", True), ("000000335401", True)]
+    assert [(card.serial, card.simulated) for card in shown] == [
+        ("000000335361", True),
+        ("000000335401", True),
+    ]
     assert shown[0].holder == "測試人員卡"
 
 

@@ -146,7 +146,9 @@ async def test_one_origin_cannot_fill_the_queue_and_all_of_them_not_for_ever(wor
     with pytest.raises(AgentError) as caught:
         await world.worker.run(atr, origin="https://a.example")
     assert caught.value.error_id == "busy"
-    tasks += [asyncio.create_task(world.worker.run(atr, origin=origin)) for origin in ("https://b.example", None)]
+    tasks += [
+        asyncio.create_task(world.worker.run(atr, origin=origin)) for origin in ("https://b.example", None)
+    ]
     await asyncio.sleep(0)
     with pytest.raises(AgentError):
         await world.worker.run(atr, origin="https://c.example")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 
+import pytest
+
 from agent.config import Origins
 from agent.demo.theatre import ANY_PORT
+from agent.interaction import PinRequest
+from hca_card.pin import Pin
 from tests.support.desk import SetDesk
 
 
@@ -220,3 +225,22 @@ async def test_a_page_keeps_a_person_from_sending_twice(set_desk: SetDesk) -> No
         await desk.page.dblclick("#submit")
         await desk.page.wait_for_url("**/apply")
         assert len(desk.person.asked) == 1
+
+
+async def test_while_the_agent_asks_the_page_says_where_to_look(
+    set_desk: SetDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with set_desk("hpc") as desk:
+        answer, thought = desk.person.ask_pin, asyncio.Event()
+
+        async def think(request: PinRequest) -> Pin | None:
+            await thought.wait()
+            return await answer(request)
+
+        monkeypatch.setattr(desk.person, "ask_pin", think)
+        await desk.open()
+        await desk.submit()
+        await desk.page.wait_for_selector(".message.calm")
+        assert "視窗或終端機" in await desk.page.inner_text("#message")
+        thought.set()
+        await desk.page.wait_for_url("**/apply")

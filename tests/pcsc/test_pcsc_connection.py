@@ -381,6 +381,8 @@ def test_nothing_can_be_sent_after_the_end(connection: Connection, context: Cont
         pass
     with pytest.raises(RuntimeError, match="ended"):
         transaction.send(ECHO_COMMAND)
+    with pytest.raises(RuntimeError, match="ended"):
+        transaction.before_end(print)
     connection.close()
     connection.close()
     with pytest.raises(RuntimeError, match="closed"):

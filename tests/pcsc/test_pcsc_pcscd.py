@@ -1,4 +1,4 @@
-"""The same code with a real pcscd. Functions without `test_` run inside its namespaces, in a fresh process."""
+"""The same code with a real pcscd. Functions without `test_` run inside its namespaces, in a new process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from pcsc.vpcd import VpcdClient
 from pcsc.winscard import Disposition
-from tests.support.pcscd import READERS, PrivatePcscd, pcscd_fixture
+from tests.support.pcscd import READERS, PrivatePcscd, pcscd_fixture, private_pcscd
 from tests.support.plain_card import ECHO, EXTENDED_ATR, PIN, READ, SLOW, TRIES, VERIFY, PlainCard
 
 pytestmark = pytest.mark.pcscd
@@ -298,3 +298,16 @@ def test_thirty_restarts_and_swaps_lose_no_event_no_thread_and_no_descriptor(pcs
     finally:
         watched.process.kill()
         watched.process.wait()
+
+
+def list_readers() -> list[str]:
+    with Service.system().context() as context:
+        return context.readers()
+
+
+def test_two_private_services_know_nothing_of_each_other(pcscd: PrivatePcscd) -> None:
+    with private_pcscd() as other:
+        other.kill()
+        assert pcscd.call(list_readers) == list(READERS)
+        with pytest.raises(AssertionError, match="ServiceUnavailableError"):
+            other.call(list_readers)

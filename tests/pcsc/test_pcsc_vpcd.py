@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -135,6 +136,15 @@ def test_a_service_that_comes_back_is_found_again(driver: Driver, client: VpcdCl
     driver.link.close()
     driver.accept()
     assert driver.ask(ATR) == EXTENDED_ATR
+
+
+def test_a_driver_that_drops_every_card_is_not_stormed(driver: Driver, client: VpcdClient) -> None:
+    started = time.monotonic()
+    for _ in range(3):
+        assert driver.link is not None
+        driver.link.close()
+        driver.accept()
+    assert time.monotonic() - started >= 0.14
 
 
 def test_waiting_for_a_driver_that_is_not_there_can_be_stopped(card: PlainCard) -> None:

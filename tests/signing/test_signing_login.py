@@ -163,6 +163,12 @@ def test_json_that_is_no_token_is_refused(text: str | bytes):
         check(text)
 
 
+def test_a_token_longer_than_any_token_is_not_even_parsed():
+    check(make().to_json() + " " * 10_000)
+    with pytest.raises(TokenInvalidError):
+        check(make().to_json() + " " * 40_000)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -250,11 +256,11 @@ def _with_sha1() -> bytes:
 
 HOSTILE_CERTIFICATES: dict[str, tuple[Callable[[], bytes], type[SigningError]]] = {
     "expired": (
-        lambda: issue(key=rsa_key("signature"), ends=NOW - timedelta(seconds=2)),
+        lambda: issue(key=rsa_key("signature"), ends=NOW - timedelta(seconds=1)),
         CertificateExpiredError,
     ),
     "not yet valid": (
-        lambda: issue(key=rsa_key("signature"), begins=NOW + timedelta(seconds=2)),
+        lambda: issue(key=rsa_key("signature"), begins=NOW + timedelta(seconds=1)),
         CertificateNotYetValidError,
     ),
     "for encryption": (

@@ -141,6 +141,11 @@ def test_a_digest_verifies_as_its_document_does():
         verify_digest(signature_certificate(), bytes(32), signature, Hash.SHA_256)
 
 
+def test_a_digest_of_another_length_is_refused_before_it_is_verified():
+    with pytest.raises(HashUnsupportedError):
+        verify_digest(signature_certificate(), bytes(20), bytes(256), Hash.SHA_256)
+
+
 def _ec_certificate() -> bytes:
     from cryptography.hazmat.primitives.asymmetric import ec
 

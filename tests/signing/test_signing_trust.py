@@ -19,7 +19,7 @@ from signing.errors import (
     CertificateUntrustedError,
     SigningError,
 )
-from signing.trust import validate_chain
+from signing.trust import check_period, validate_chain
 from tests.support.software_card import NOW, issue, root, rsa_key
 
 
@@ -108,6 +108,22 @@ def test_a_chain_is_believed_when_openssl_believes_it(case: str, tmp_path: Path)
     assert type(caught.value) is error
 
 
+def test_a_certificate_is_in_time_from_its_first_second_to_its_last():
+    ends, second = NOW + timedelta(days=1), timedelta(seconds=1)
+    der = leaf(begins=NOW, ends=ends)
+    check_period(der, NOW)
+    check_period(der, ends)
+    with pytest.raises(CertificateNotYetValidError):
+        check_period(der, NOW - second)
+    with pytest.raises(CertificateExpiredError):
+        check_period(der, ends + second)
+
+
+def test_an_expired_certificate_is_called_that_whoever_issued_it():
+    with pytest.raises(CertificateExpiredError):
+        validate_chain(leaf(ends=NOW - timedelta(days=1)), [], [], NOW)
+
+
 def test_an_intermediate_needs_no_trust_but_gives_none():
     with pytest.raises(CertificateUntrustedError):
         validate_chain(leaf(), [], [intermediate(), root()], NOW)
@@ -145,8 +161,10 @@ def test_a_loop_of_authorities_ends():
         validate_chain(leaf(issuer="甲"), [root()], [first, second], NOW)
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"x", b"\x30\x80\x00\x00"])
-def test_rubbish_among_the_authorities_is_named(rubbish: bytes):
+@pytest.mark.parametrize("rubbish", [b"", b"x", b"\x30\x00", b"\x30\x80\x00\x00", b"\x30\x02\x05\x00"])
+def test_rubbish_anywhere_in_a_chain_is_named(rubbish: bytes):
+    with pytest.raises(CertificateMalformedError):
+        validate_chain(rubbish, [root()], [], NOW)
     with pytest.raises(CertificateMalformedError):
         validate_chain(leaf(), [rubbish], [], NOW)
     with pytest.raises(CertificateMalformedError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from agent.scripted import ScriptedInteraction
 from hca_card.simulator import SimulatedCard
 from pcsc.connection import Connection
 from pcsc.service import Service
-from pcsc.virtual import VirtualReader, VirtualWinscard
+from pcsc.virtual import PinEntry, VirtualReader, VirtualWinscard
 from tests.support.cards import simulated
 
 PORTAL = Caller("https://portal.example.tw", "1")
@@ -87,22 +88,30 @@ class Spy:
         return self.card.transmit(command)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread will bring about."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  (what is waited for knows no event loop)
+            await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def agent(
     folder: Path,
     *kinds: str,
     interaction: Interaction | None = None,
     config: Config | None = None,
+    keypad: Callable[[PinEntry], bytes | None] | None = None,
     names: tuple[str, ...] = ("ACS ACR39U 00 00", "Generic EMV Smartcard Reader 01 00", "Alcor AU9540 02 00"),
 ) -> AsyncIterator[World]:
-    """One reader for each of `kinds`, an empty string for an empty one."""
+    """One reader for each of `kinds`, an empty string for an empty one; `keypad` types on their keypads."""
     winscard = VirtualWinscard()
     service = Service(winscard)
     person = interaction if interaction is not None else ScriptedInteraction(pins=[PIN] * 20)
     apdus: list[bytes] = []
     readers, cards = [], []
     for name, kind in zip(names, kinds, strict=False):
-        readers.append(winscard.add_reader(name))
+        readers.append(winscard.add_reader(name, pin_pad=keypad))
         if kind:
             cards.append(simulated(kind))
             readers[-1].insert(Spy(cards[-1], apdus))

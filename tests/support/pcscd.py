@@ -44,8 +44,16 @@ DEVICENAME   /dev/null:0x{PORTS[0]:X}
 LIBPATH      {_DRIVER}
 CHANNELID    0x{PORTS[0]:X}
 """
-# Reading standard input keeps the namespaces alive exactly as long as this process: its end closes the pipe.
-_HOLD = "mount -t tmpfs tmpfs /run/pcscd && ip link set lo up && echo ready && exec cat"
+# The drivers of real readers are covered up, so that a card on this desk is not touched. Reading standard
+# input keeps the namespaces alive exactly as long as this process: its end closes the pipe.
+_HOLD = """\
+mount -t tmpfs tmpfs /run/pcscd && ip link set lo up || exit
+for bundle in /usr/lib/pcsc/drivers/*.bundle; do
+    test ! -d "$bundle" || mount -t tmpfs tmpfs "$bundle" || exit
+done
+echo ready
+exec cat
+"""
 _LISTEN = "0A"
 
 

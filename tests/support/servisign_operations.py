@@ -45,6 +45,7 @@ class FakeOperations:
         asked: what was asked, in order, without PINs.
         hold: operations wait for it where it is set.
         errors: raised once by the operation of that name.
+        kept: every PIN kept; `given` every PIN handed over, which the giver must wipe.
     """
 
     card_in: Metadata | None = None
@@ -58,6 +59,7 @@ class FakeOperations:
     hold: asyncio.Event | None = None
     errors: dict[str, Exception] = field(default_factory=dict)
     kept: list[KeptPin] = field(default_factory=list)
+    given: list[Pin] = field(default_factory=list)
     missing: frozenset[int] = frozenset()
     software: software_card.SoftwareCard = field(default_factory=software_card.SoftwareCard)
 
@@ -111,6 +113,7 @@ class FakeOperations:
         return self.software.certificate(index)
 
     async def keep_pin(self, caller: Caller, pin: Pin, *, reader: str | None = None) -> KeptPin:
+        self.given.append(pin)
         metadata = await self._present("keep_pin", caller, reader)
         self._verify(pin)
         kept = KeptPin(pin, reader=READER, serial=metadata.serial, event_counter=self.event_counter)

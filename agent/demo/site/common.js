@@ -32,6 +32,12 @@ const STATES = {
   "agent.too_old": "元件版本太舊",
 };
 
+const WAITING = [
+  "請回答 HCA Card Agent 在它的視窗或終端機的詢問。",
+  "Please answer HCA Card Agent, which is asking in its own window or terminal.",
+];
+const PATIENCE_MS = 1200;
+
 let csrf = "";
 
 /** Who is logged in and where the agent listens. */
@@ -91,9 +97,15 @@ function state(name, words) {
 }
 
 function cardIsBack(box) {
-  box.replaceChildren(line("say", "已偵測到卡片，請再試一次。", "A card is in the reader. Please try again."));
+  tell(box, "已偵測到卡片，請再試一次。", "A card is in the reader. Please try again.");
+}
+
+/** Say something that is no trouble. */
+function tell(box, zh, en) {
+  box.replaceChildren(line("say", zh, en));
   box.classList.add("calm");
   delete box.dataset.error;
+  box.hidden = false;
 }
 
 /** Log out and go back to the first page. */
@@ -136,11 +148,14 @@ export async function attempt(button, box, work) {
   if (button.getAttribute("aria-busy") === "true") return;
   clear(box);
   busy(button, true);
+  const waiting = setTimeout(tell, PATIENCE_MS, box, ...WAITING);
   try {
     await work();
+    clear(box);
   } catch (error) {
     show(box, error);
   } finally {
+    clearTimeout(waiting);
     busy(button, false);
   }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -188,6 +189,16 @@ def test_the_demo_passes_in_a_process_of_its_own(home: Path):
     assert result.returncode == 0, result.stdout + result.stderr
     assert "全部通過" in result.stdout
     assert {file.name for file in home.iterdir()} == {"simulator"}
+
+
+def test_a_demo_whose_port_is_taken_says_so(invoke, monkeypatch: pytest.MonkeyPatch):
+    async def taken(*_: object, **__: object) -> bool:
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    monkeypatch.setattr("agent.demo.runner.run_demo", taken)
+    result = invoke("demo", "--serve")
+    assert result.exit_code == 1
+    assert "(port.taken" in result.stderr
 
 
 @pytest.mark.pcscd

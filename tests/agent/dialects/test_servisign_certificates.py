@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
+from hca_card import tlv
 from tests.support.servisign_page import Page, Text
 from tests.support.software_card import der, issue, root, rsa_key, signature_certificate
 
@@ -113,6 +114,7 @@ async def test_special_characters_survive_the_way_through_a_name(page):
 async def test_a_hostile_name_cannot_pretend_to_be_another(page, value):
     hostile = named([(NameOID.ORGANIZATION_NAME, value)], [(NameOID.COMMON_NAME, "right")])
     dn = await page.good("ATL_GetCertSubjectDN", b64Cert=b64(hostile))
+    assert dn.isprintable()
     for rdn, wanted in (("CN", "right"), ("O", value)):
         found = await page.good("ATL_GetRDNFromDN", dn=Text(dn), codePage=Text(""), iFlags=0, rdn=Text(rdn))
         assert found == wanted
@@ -239,10 +241,32 @@ HOSTILE = {
     "cut": signature_certificate()[:-1],
     "something after": signature_certificate() + b"\0",
     "nested deeply": b"\x30\x80" * 5000,
-    "nested deeply with lengths": b"".join(b"\x30\x82" + bytes(divmod(4 * n, 256)) for n in range(999, -1, -1)),
+    "nested with lengths": b"".join(b"\x30\x82" + bytes(divmod(4 * n, 256)) for n in range(999, -1, -1)),
     "no certificate": core.SequenceOf(spec=core.Integer, value=[1, 2, 3]).dump(),
     "random": bytes(range(256)) * 4,
 }  # fmt: skip
+
+
+def with_nested_name(depth: int) -> bytes:
+    """A certificate whose subject has an attribute of sequences in sequences."""
+    certificate = tlv.read(signature_certificate())[0]
+    tbs, *rest = certificate.children
+    value = b"\x05\x00"
+    for _ in range(depth):
+        value = tlv.Tlv(0x30, value).encode()
+    attribute = tlv.Tlv(0x30, core.ObjectIdentifier("1.2.3.4").dump() + value)
+    fields = list(tbs.children)
+    fields[5] = tlv.Tlv(0x30, tlv.Tlv(0x31, attribute.encode()).encode())
+    body = tlv.Tlv(0x30, b"".join(item.encode() for item in fields))
+    return tlv.Tlv(0x30, b"".join(item.encode() for item in (body, *rest))).encode()
+
+
+async def test_a_name_of_sequences_in_sequences_is_written_or_refused(page):
+    written = await page.good("ATL_GetCertSubjectDN", b64Cert=b64(with_nested_name(2)))
+    assert written == "1.2.3.4=#300430020500"
+    for depth in (50, 3000):
+        certificate = b64(with_nested_name(depth))
+        assert await page.failing("ATL_GetCertSubjectDN", b64Cert=certificate) == ("", "5060")
 
 
 @pytest.mark.parametrize("octets", HOSTILE.values(), ids=HOSTILE)

@@ -189,6 +189,17 @@ async def test_a_key_handle_ends_with_its_session_and_when_deleted(page, opened)
     ) == ("", "9024")
 
 
+async def test_a_key_handle_is_only_good_with_its_own_session(page, opened):
+    private = await key(page, opened, 0, "1")
+    other = await page.good(
+        "ATL_InitSession", ulModuleHandle=opened["ulModuleHandle"], iFlags=6, userPin=Text("123456")
+    )
+    crossed = {**opened, "ulSessionHandle": other}
+    assert await page.failing(
+        "ATL_MakeSignature", **crossed, ulAlgorithm=64, b64Data=b64(MESSAGE), ulPvKeyObject=private
+    ) == ("", "9024")
+
+
 async def test_a_signature_by_another_card_is_not_handed_out(page, opened, operations, monkeypatch):
     private, sign = await key(page, opened, 0, "1"), operations.sign
 

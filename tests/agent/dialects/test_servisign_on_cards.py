@@ -333,3 +333,50 @@ async def test_key_length_and_certificate_type_come_from_the_card(tmp_path):
         assert await page.good("ATL_GetHCACertType", ulModuleHandle=module) == "2"
         assert await page.good("HCA_GetKeySize") == "256"
         assert await page.good("HCA_GetCertType") == "2"
+
+
+async def test_the_nhi_librarys_pin_cannot_be_left_out(tmp_path):
+    async with workplace(tmp_path, "hpc") as place:
+        page = Page(place.dialect.handle, path_id=NHI_PATH_ID)
+        await page.echo()
+        assert await page.good("HCA_OpenCOMPort", comport=0) == "0"
+        assert await page.failing("HCA_VerifyPIN", pincode=Text(""), flag=1) == ("5004", "5004")
+
+
+async def test_the_pin_is_in_no_log_and_no_file_whatever_happens(tmp_path, caplog):
+    caplog.set_level("DEBUG")
+    pin = "739155"
+    async with workplace(tmp_path, "hpc") as place:
+        page = Page(place.dialect.handle)
+        assert await init_session(page, pin) == ("0", "9039")
+        broken = page.request("ATL_InitSession", ulModuleHandle={}, iFlags=6, userPin=Text(pin))
+        assert (await page.send(broken))["result"] == "61005"
+        for name in ("ATL_ChangeUserPIN", "ATL_UnblockUserPIN"):
+            await page.call(name, ulModuleHandle="1", ulSessionHandle="2", newUserPin=Text(pin))
+        await page.call("ATL_InitSOSession", ulModuleHandle="1", iFlags=6, cardPuk=Text(pin))
+        await page.call("HCA_SetPIN", newPincode=Text(pin), pukcode=Text(pin), flag=0)
+        await page.call("ATL_GetDataRecord", ulModuleHandle="1", pin=Text(pin), recordName=Text("x"))
+        assert place.card.pin_tries == 2
+    written = "".join(file.read_text("utf-8") for file in tmp_path.rglob("*") if file.is_file())
+    for text in (caplog.text, written):
+        assert pin not in text
+        assert base64.b64encode(pin.encode()).decode() not in text
+
+
+async def test_a_card_left_in_its_reader_is_read_once(tmp_path, monkeypatch):
+    async with workplace(tmp_path, "hpc") as place:
+        page = Page(place.dialect.handle)
+        module = (await opened(page))["ulModuleHandle"]
+        await page.good("ATL_GetHCABasicData", ulModuleHandle=module)
+        commands = []
+        transmit = place.card.transmit
+        monkeypatch.setattr(
+            type(place.card), "transmit", lambda _card, command: commands.append(command) or transmit(command)
+        )
+        await page.good("ATL_GetHCACardInfo", ulModuleHandle=module)
+        assert commands == []
+        place.reader.remove()
+        assert (await page.failing("ATL_GetHCACardInfo", ulModuleHandle=module))[1] == "9056"
+        place.reader.insert(place.card)
+        await page.good("ATL_GetHCACardInfo", ulModuleHandle=module)
+        assert commands != []

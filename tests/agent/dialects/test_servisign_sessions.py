@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -109,6 +110,12 @@ async def test_a_released_session_forgets_its_pin(page, operations):
     assert not operations.kept[0].wiped
     await page.call("ServiSignRelease")
     assert operations.kept[0].wiped
+
+
+@pytest.mark.parametrize("pin", ["123456", "999999", "1"])
+async def test_the_pin_of_a_call_is_wiped_when_the_call_ends(page, operations, pin):
+    await session(page, await module(page), pin)
+    assert [given.wiped for given in operations.given] == [True]
 
 
 @pytest.mark.parametrize(
@@ -290,6 +297,34 @@ async def test_a_session_is_only_good_with_its_own_module(page):
         "9046",
         "9046",
     )
+
+
+async def test_a_card_exchanged_unnoticed_by_the_reader_is_still_another_card(page, operations):
+    handle = await module(page)
+    opened = {"ulModuleHandle": handle, "ulSessionHandle": await session(page, handle)}
+    # A reader that was unplugged and plugged in again counts from the beginning.
+    operations.card_in = replace(operations.card_in, serial="000000999999")
+    assert await page.failing("ATL_GetHCABasicData", ulModuleHandle=handle) == ("", "9018")
+    assert await page.failing("ATL_GetCertificateFromGPKICard", **opened, iCertId=1, readerName=Text("")) == (
+        "",
+        "9018",
+    )
+
+
+async def test_a_card_exchanged_while_the_session_opens_leaves_no_pin_behind(page, operations, monkeypatch):
+    handle, choose = await module(page), operations.choose
+
+    async def choose_and_exchange(*given, **named):
+        chosen = await choose(*given, **named)
+        operations.insert(serial="000000999999")
+        return chosen
+
+    monkeypatch.setattr(operations, "choose", choose_and_exchange)
+    assert await page.failing("ATL_InitSession", ulModuleHandle=handle, iFlags=6, userPin=Text("123456")) == (
+        "0",
+        "9018",
+    )
+    assert [kept.wiped for kept in operations.kept] == [True]
 
 
 async def test_the_error_code_stays_until_the_next_library_call(page):

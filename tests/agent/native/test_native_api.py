@@ -390,6 +390,34 @@ async def test_too_many_connections_are_told_to_come_again(
         await page.call("agent.hello")
 
 
+async def test_one_origin_cannot_take_every_connection(
+    agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "CONNECTIONS_PER_ORIGIN_MAX", 1)
+    async with agent.page(UNKNOWN), agent.page(UNKNOWN) as second, agent.page(PORTAL) as portal:
+        await second.socket.receive(timeout=5)
+        assert second.socket.close_code == 1013
+        await portal.call("agent.hello")
+
+
+async def test_large_requests_that_wait_for_a_person_do_not_pile_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "LOAD_BYTES_MAX", 100_000)
+    person, document = SlowPerson(), b64(b"x" * 50_000)
+    async with (
+        running_agent(tmp_path, interaction=person) as agent,
+        agent.page() as one,
+        agent.page() as other,
+    ):
+        waiting = await one.send("sign", document=document)
+        await person.asked.wait()
+        assert (await other.failing("sign", document=document))["data"]["id"] == "busy"
+        person.ready.set()
+        assert "result" in await one.answer(waiting)
+        assert "signature" in await other.call("sign", document=document)
+
+
 async def test_pages_are_told_when_the_agent_stops(tmp_path: Path) -> None:
     async with running_agent(tmp_path) as agent:
         socket = await agent.http.ws_connect(f"{agent.clear}/v1", headers={"Origin": PORTAL})

@@ -7,6 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hca_card.simulator import KINDS, create
 from tests.support.cards import play, say, simulated
@@ -260,6 +262,30 @@ def test_two_cards_of_a_kind_do_not_share_their_counters() -> None:
     one, other = simulated("hpc"), simulated("hpc")
     play(one, "> 00 20 00 01 06 39 39 39 39 39 39\n< 63 C2")
     assert (one.pin_tries, other.pin_tries) == (2, 3)
+
+
+@pytest.mark.parametrize("kind", ["hpc", "nhi", "hpc-torn", "hpc-hostile"])
+@given(
+    commands=st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.builds(
+                lambda cla, ins, rest: bytes((cla, ins)) + rest,
+                st.sampled_from([0x00, 0x10]),
+                st.sampled_from([0x22, 0x2A, 0xA4, 0xB0, 0xC0, 0xCA]),
+                st.binary(min_size=2, max_size=40),
+            ),
+        ),
+        max_size=8,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_sent_is_answered_and_spends_no_try(kind: str, commands: list[bytes]) -> None:
+    card = simulated(kind)
+    for command in commands:
+        if command[1:2] not in (b"\x20", b"\x24", b"\x2c"):
+            assert card.transmit(command)
+    assert card.pin_tries in (3, None)
 
 
 def test_threads_may_share_a_card() -> None:

@@ -1,0 +1,126 @@
+"""What is being done with cards, and what earlier work told about those still in their readers.
+
+For whoever shows it, the tray: nothing here ever sends a command to a card.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from agent.errors import facts as facts_of_error
+from agent.operations.choosing import Facts
+from agent.operations.visits import Seen
+from hca_card.model import CardKind
+from pcsc.context import ReaderState
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCard:
+    """A card as it was last read.
+
+    Attributes:
+        tries_left: of its PIN when last read; None once work may have changed it.
+        asked: when the tries were read, aware UTC; None with `tries_left`.
+    """
+
+    reader: str
+    event_counter: int
+    kind: CardKind
+    serial: str
+    simulated: bool
+    tries_left: int | None
+    asked: datetime | None
+
+
+class Doings:
+    """Work under way and cards known; every method is called on the event loop."""
+
+    def __init__(self) -> None:
+        self._under_way: Counter[str] = Counter()
+        self._cards: dict[str, KnownCard] = {}
+        self._listeners: list[Callable[[], None]] = []
+        self._service_running: bool | None = None
+
+    @property
+    def working(self) -> bool:
+        """Whether some card is being worked with."""
+        return self._under_way.total() > 0
+
+    @property
+    def cards(self) -> tuple[KnownCard, ...]:
+        """The cards known, in the order of their readers' names."""
+        return tuple(self._cards[name] for name in sorted(self._cards))
+
+    @property
+    def service_running(self) -> bool | None:
+        """Whether the smart card service answers; None until it was first looked for."""
+        return self._service_running
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` at each change; what is returned ends that."""
+        self._listeners.append(listener)
+
+        def stop() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return stop
+
+    @contextmanager
+    def work(self, reader: str) -> Iterator[None]:
+        """The body works with the card in `reader`; the tries known before hold no longer after it."""
+        self._under_way[reader] += 1
+        self._tell()
+        left: object = None
+        try:
+            yield
+        except Exception as error:
+            left = facts_of_error(error).get("tries_left")
+            raise
+        finally:
+            self._under_way[reader] -= 1
+            self._set_tries(reader, left if isinstance(left, int) else None)
+            self._tell()
+
+    def saw(self, seen: Seen, facts: Facts) -> None:
+        """A card was read just now."""
+        left = seen.pin.tries_left if seen.pin else None
+        card = KnownCard(
+            seen.reader, seen.event_counter, seen.kind, seen.serial, facts.simulated, None, None
+        )
+        self._cards[seen.reader] = card
+        self._set_tries(seen.reader, left)
+        self._tell()
+
+    def readers_changed(self, states: Sequence[ReaderState]) -> None:
+        """Cards came or went: those that are not the very same are forgotten."""
+        there = {state.name: state.event_counter for state in states if state.present}
+        self._cards = {
+            name: card for name, card in self._cards.items() if there.get(name) == card.event_counter
+        }
+
+    def service_changed(self, running: bool) -> None:
+        """The smart card service was found, or found missing."""
+        if running is not self._service_running:
+            self._service_running = running
+            self._tell()
+
+    def _set_tries(self, reader: str, left: int | None) -> None:
+        card = self._cards.get(reader)
+        if card is not None:
+            asked = None if left is None else datetime.now(UTC)
+            self._cards[reader] = replace(card, tries_left=left, asked=asked)
+
+    def _tell(self) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener()
+            except Exception:
+                log.exception("a listener failed on what is being done")

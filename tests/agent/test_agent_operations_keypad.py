@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.config import Card, Config
+from agent.errors import AgentError, error_id
+from agent.scripted import Headless
+from hca_card.errors import PinCancelledError, PinWrongError
+from hca_card.pin import Pin
+from pcsc.apdu import Command
+from signing.hashes import Hash
+from tests.support.operations import OWN, PIN, PORTAL, agent
+
+DOCUMENT = "同意書".encode()
+RIGHT = PIN.encode()
+
+
+@pytest.mark.parametrize("kind", ["hpc", "citizen"])
+async def test_a_keypad_is_used_and_the_person_told_who_wants_it(tmp_path: Path, kind: str) -> None:
+    async with agent(tmp_path, kind, keypad=lambda _entry: RIGHT) as world:
+        done = await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        await world.operations.verify(DOCUMENT, done.signature, done.certificate, done.hash)
+        assert not world.pins_asked()
+        assert world.person is not None
+        [(zh, en)] = world.person.notices
+        assert str(PORTAL.origin) in zh
+        assert "keypad" in en
+        assert (await world.operations.readers(PORTAL))[0].pin_pad
+
+
+async def test_a_wrong_pin_on_the_keypad_costs_one_try(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", keypad=lambda _entry: b"999999") as world:
+        with pytest.raises(PinWrongError):
+            await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        assert world.tries == 2
+
+
+async def test_the_cancel_key_spends_nothing(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", keypad=lambda _entry: None) as world:
+        with pytest.raises(PinCancelledError) as caught:
+            await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        assert error_id(caught.value) == "pin.cancelled"
+        assert world.tries == 3
+
+
+async def test_the_last_try_is_asked_for_on_the_screen_where_it_can_be_explained(tmp_path: Path) -> None:
+    def never(_entry: object) -> bytes:
+        raise AssertionError
+
+    async with agent(tmp_path, "hpc-last-try", keypad=never) as world:
+        await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        assert world.pins_asked()[0].status.last_try
+
+
+async def test_headless_calls_nobody_to_the_keypad(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", keypad=lambda _entry: RIGHT, interaction=Headless()) as world:
+        with pytest.raises(AgentError) as caught:
+            await world.operations.sign(OWN, Hash.SHA_256, document=DOCUMENT)
+        assert caught.value.error_id == "pin.unavailable"
+
+
+async def test_the_keypad_can_be_switched_off(tmp_path: Path) -> None:
+    config = Config(card=Card(keypad=False))
+    async with agent(tmp_path, "hpc", keypad=lambda _entry: b"999999", config=config) as world:
+        await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        assert len(world.pins_asked()) == 1
+
+
+async def test_a_pin_from_a_page_does_not_go_by_the_keypad(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", keypad=lambda _entry: b"999999") as world:
+        kept = await world.operations.keep_pin(PORTAL, Pin(PIN))
+        await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT, kept=kept)
+        assert world.tries == 3
+
+
+async def test_another_program_cannot_sign_after_a_pin_from_the_keypad(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", keypad=lambda _entry: RIGHT) as world:
+        await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        with world.other_program() as other, other.transaction() as transaction:
+            transaction.send(Command(0x00, 0x22, 0x41, 0xB6, bytes.fromhex("800111840101")))
+            answer = transaction.send(
+                Command(0x00, 0x2A, 0x9E, 0x9A, Hash.SHA_256.digest_info(bytes(32)), le=256)
+            )
+        assert answer.sw == 0x6982

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Iterator
+from io import BytesIO
+
+import pytest
+
+from agent.interaction import CardShown, ConsentRequest, PinRequest, Verb
+from agent.scripted import GivenPin
+from hca_card.model import CardKind, PinStatus
+from hca_card.pin import Pin
+
+if sys.platform == "win32":
+    pytest.skip("a terminal in the sense of POSIX", allow_module_level=True)
+
+import pty
+import termios
+
+from agent.console import PosixConsole
+from agent.terminal import TerminalInteraction
+
+CARD = CardShown("ACS ACR39U 00 00", CardKind.PERSONNEL, "000000335361", "測試人員卡", True)
+OTHER_CARD = CardShown("Alcor 01 00", CardKind.INSTITUTION, "000000335401", "測試機構", True)
+PORTAL = "https://portal.example.tw"
+
+
+def pin_request(tries: int | None = 3) -> PinRequest:
+    return PinRequest(PORTAL, Verb.SIGN, CARD, PinStatus(tries, 6, 8))
+
+
+class Terminal:
+    """A pseudo-terminal: `type` is the person's keyboard, `screen` what they see."""
+
+    def __init__(self) -> None:
+        self.keyboard, self.line = pty.openpty()
+        self.seen = b""
+
+    def type(self, text: str) -> None:
+        os.write(self.keyboard, text.encode())
+
+    async def screen(self, expected: str, seconds: float = 5) -> str:
+        """Wait until `expected` is on the screen; everything shown so far."""
+        deadline = time.monotonic() + seconds
+        os.set_blocking(self.keyboard, False)
+        while expected not in self.seen.decode("utf-8", "replace"):
+            assert time.monotonic() < deadline, self.seen.decode("utf-8", "replace")
+            try:
+                self.seen += os.read(self.keyboard, 4096)
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
+        return self.seen.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        os.close(self.keyboard)
+        os.close(self.line)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    terminal = Terminal()
+    yield terminal
+    terminal.close()
+
+
+def person(terminal: Terminal, seconds: float = 5) -> TerminalInteraction:
+    return TerminalInteraction(PosixConsole(terminal.line, terminal.line), seconds=seconds)
+
+
+async def settled(terminal: Terminal, prompt: str) -> None:
+    """The prompt is there and the terminal listens: what is typed earlier is thrown away on purpose."""
+    await terminal.screen(prompt)
+    await asyncio.sleep(0.05)
+
+
+async def test_a_pin_is_asked_in_both_languages_and_never_shown(terminal: Terminal) -> None:
+    asked = asyncio.create_task(person(terminal).ask_pin(pin_request()))
+    await settled(terminal, "PIN: ")
+    terminal.type("123456\n")
+    pin = await asked
+    assert pin is not None
+    assert pin.octets == b"123456"
+    screen = await terminal.screen("PIN")
+    for words in (
+        PORTAL,
+        "測試人員卡",
+        "模擬卡",
+        "簽章",
+        "sign with the card",
+        "還可以試 3 次",
+        "Tries left: 3",
+    ):
+        assert words in screen
+    assert "123456" not in screen
+
+
+async def test_echo_is_back_after_the_pin_and_after_giving_up(terminal: Terminal) -> None:
+    interaction = person(terminal)
+    asked = asyncio.create_task(interaction.ask_pin(pin_request()))
+    await settled(terminal, "PIN: ")
+    assert not termios.tcgetattr(terminal.line)[3] & termios.ECHO
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    await asyncio.sleep(0.3)
+    assert termios.tcgetattr(terminal.line)[3] & termios.ECHO
+
+
+async def test_the_event_loop_runs_on_while_the_person_thinks(terminal: Terminal) -> None:
+    asked = asyncio.create_task(person(terminal).ask_pin(pin_request()))
+    await settled(terminal, "PIN: ")
+    before = time.monotonic()
+    await asyncio.sleep(0)
+    assert time.monotonic() - before < 0.5
+    terminal.type("\n")
+    assert await asked is None
+
+
+async def test_a_pin_of_the_wrong_length_is_asked_again_without_the_card(terminal: Terminal) -> None:
+    asked = asyncio.create_task(person(terminal).ask_pin(pin_request()))
+    await settled(terminal, "PIN: ")
+    terminal.type("123\n")
+    await settled(terminal, "nothing was sent")
+    await asyncio.sleep(0.1)
+    terminal.type("密碼密碼密碼\n")
+    await asyncio.sleep(0.2)
+    terminal.type("123456\n")
+    pin = await asked
+    assert pin is not None
+    assert len(pin) == 6
+
+
+@pytest.mark.parametrize(
+    ("answer", "given"), [("yes", True), ("YES", True), ("y", False), ("", False), ("是", False)]
+)
+async def test_the_last_try_needs_a_yes_typed_in_full(terminal: Terminal, answer: str, given: bool) -> None:
+    asked = asyncio.create_task(person(terminal).ask_pin(pin_request(tries=1)))
+    await settled(terminal, "> ")
+    terminal.type(answer + "\n")
+    if given:
+        await settled(terminal, "PIN: ")
+        terminal.type("123456\n")
+    pin = await asked
+    assert (pin is not None) is given
+    assert "locks the card" in await terminal.screen("yes")
+
+
+async def test_nobody_answering_in_time_is_no_answer_and_the_next_question_gets_its_own_line(
+    terminal: Terminal,
+) -> None:
+    interaction = person(terminal, seconds=0.3)
+    assert await interaction.ask_consent(ConsentRequest(PORTAL, Verb.READ)) is None
+    terminal.type("y\n")
+    asked = asyncio.create_task(interaction.ask_consent(ConsentRequest(PORTAL, Verb.LOGIN)))
+    await settled(terminal, "log in with the card")
+    terminal.type("n\n")
+    assert await asked is False
+
+
+@pytest.mark.parametrize(
+    ("answer", "allowed"),
+    [("y", True), ("yes", True), ("是", True), ("", False), ("n", False), ("yep", False)],
+)
+async def test_only_a_yes_is_a_yes(terminal: Terminal, answer: str, allowed: bool) -> None:
+    asked = asyncio.create_task(person(terminal).ask_consent(ConsentRequest(PORTAL, Verb.READ)))
+    await settled(terminal, "[y/N]")
+    terminal.type(answer + "\n")
+    assert await asked is allowed
+
+
+async def test_two_questions_at_once_are_asked_one_after_the_other(terminal: Terminal) -> None:
+    interaction = person(terminal)
+    first = asyncio.create_task(interaction.ask_consent(ConsentRequest("https://a.example", Verb.READ)))
+    second = asyncio.create_task(interaction.ask_consent(ConsentRequest("https://b.example", Verb.READ)))
+    await settled(terminal, "https://a.example")
+    assert "https://b.example" not in await terminal.screen("[y/N]")
+    terminal.type("y\n")
+    assert await first is True
+    await settled(terminal, "https://b.example")
+    terminal.type("n\n")
+    assert await second is False
+
+
+@pytest.mark.parametrize(
+    ("answer", "chosen"), [("2", OTHER_CARD), ("1", CARD), ("0", None), ("3", None), ("", None), ("１", None)]
+)
+async def test_a_card_is_chosen_by_its_number(
+    terminal: Terminal, answer: str, chosen: CardShown | None
+) -> None:
+    asked = asyncio.create_task(person(terminal).choose_card(PORTAL, (CARD, OTHER_CARD)))
+    await settled(terminal, "[1-2]")
+    terminal.type(answer + "\n")
+    assert await asked == chosen
+
+
+async def test_a_hostile_name_on_a_card_cannot_speak_to_the_terminal(terminal: Terminal) -> None:
+    evil = CardShown("R", CardKind.PERSONNEL, "1", "\x1b]0;owned\x07\x1b[2J\r王", False)
+    asked = asyncio.create_task(
+        person(terminal).ask_pin(PinRequest(PORTAL, Verb.SIGN, evil, PinStatus(3, 6, 8)))
+    )
+    await settled(terminal, "PIN: ")
+    terminal.type("\n")
+    await asked
+    screen = await terminal.screen("王")
+    assert "\x1b" not in screen
+    assert "\x07" not in screen
+
+
+async def test_a_pipe_that_ends_is_nobody() -> None:
+    source, target = os.pipe()
+    os.close(target)
+    out = os.open(os.devnull, os.O_WRONLY)
+    interaction = TerminalInteraction(PosixConsole(source, out))
+    assert await interaction.ask_pin(pin_request()) is None
+    assert await interaction.ask_consent(ConsentRequest(PORTAL, Verb.READ)) is None
+    interaction.close()
+    os.close(source)
+    os.close(out)
+
+
+async def test_a_line_without_end_is_given_up(terminal: Terminal) -> None:
+    source, target = os.pipe()
+    os.write(target, b"1" * 1000)
+    out = os.open(os.devnull, os.O_WRONLY)
+    interaction = TerminalInteraction(PosixConsole(source, out))
+    assert await interaction.ask_pin(pin_request()) is None
+    interaction.close()
+    for descriptor in (source, target, out):
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("line", [b"123456\n", b"123456\r\n", b"123456"])
+async def test_a_pin_from_standard_input_is_its_first_line(line: bytes) -> None:
+    own = PinRequest(None, Verb.SIGN, CARD, PinStatus(3, 6, 8))
+    given = GivenPin.read(BytesIO(line + (b"more\n" if line.endswith(b"\n") else b"")))
+    pin = await given.ask_pin(own)
+    assert pin is not None
+    assert pin.octets == b"123456"
+    assert await given.ask_pin(own) is None
+
+
+@pytest.mark.parametrize("line", [b"", b"\n", b"1" * 100, "密碼\n".encode()])
+def test_what_is_no_pin_on_standard_input_is_an_error_without_it(line: bytes) -> None:
+    with pytest.raises(ValueError, match="PIN"):
+        GivenPin.read(BytesIO(line))
+
+
+async def test_a_pin_from_standard_input_is_never_for_a_page() -> None:
+    given = GivenPin(Pin("123456"))
+    assert await given.ask_pin(pin_request()) is None
+    assert given.available

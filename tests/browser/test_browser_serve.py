@@ -1,0 +1,87 @@
+"""`hca-agent demo --serve` as a newcomer meets it: nothing trusted, plain http, the PIN in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.chromium import chromium, make_home
+from tests.support.pcscd import PrivatePcscd, pcscd_fixture
+from tests.support.terminal import Terminal
+
+pcscd = pcscd_fixture()
+PIN = r"PIN 碼 PIN: "
+
+
+@pytest.mark.pcscd  # for its private network: the ports are the real ones
+@pytest.mark.slow
+def test_a_newcomer_clicks_through_the_demo(pcscd: PrivatePcscd, tmp_path: Path) -> None:
+    seen = pcscd.call(tell_the_story, tmp_path, timeout=110)
+    assert seen["opened"] == "http://localhost:8480"
+    assert seen["sockets"][-1] == "ws://127.0.0.1:56440/v1"
+    assert seen["person"] == "測試人員卡"
+    assert seen["number"].startswith("DEMO-")
+    assert seen["institution"] == "測試機構"
+    assert "測試民眾" in seen["health card"]
+    assert seen["files"] == []
+    assert "trust install" not in seen["screen"]
+    assert seen["status"] == 130  # ended by Ctrl+C
+
+
+def tell_the_story(folder: Path) -> dict[str, Any]:
+    """What was seen; runs where nobody else has the ports."""
+    home = folder / "agent"
+    opened = folder / "opened"
+    browser = folder / "browser.sh"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
+    browser.chmod(0o755)
+    environment = os.environ | {"HCA_AGENT_HOME": str(home), "BROWSER": f"{browser} %s"}
+    terminal = Terminal([sys.executable, "-m", "agent", "demo", "--serve"], environment)
+    try:
+        seen = asyncio.run(_click_through(terminal, make_home(folder / "browser")))
+    finally:
+        terminal.close()
+    seen["opened"] = opened.read_text()
+    seen["screen"] = terminal.screen
+    seen["files"] = [path.name for path in home.glob("*")]
+    return seen
+
+
+async def _click_through(terminal: Terminal, browser_home: Path) -> dict[str, Any]:
+    seen: dict[str, Any] = {"sockets": []}
+    await terminal.expect("123456")
+    await terminal.expect(r"Ctrl\+C")
+    async with chromium(browser_home) as window:
+        page = window.pages[0]
+        page.on("websocket", lambda socket: seen["sockets"].append(socket.url))
+        await page.goto("http://localhost:8480")
+        await page.wait_for_selector('#agent-state[data-state="ready"]')
+        await page.click("#submit")
+        await terminal.answer_unseen(PIN, "123456")
+        await page.wait_for_url("**/apply")
+        seen["person"] = await page.inner_text("#who-name")
+        await page.fill("#place", "示範區衛生所")
+        await page.click("#review-button")
+        await page.click("#sign")
+        await terminal.answer_unseen(PIN, "123456")
+        await page.wait_for_selector("#done:not([hidden])")
+        seen["number"] = await page.inner_text("#number")
+
+        await page.click("#logout")
+        await page.wait_for_url("http://localhost:8480/")
+        await page.check('input[value="nhi"]')
+        await page.click("#submit")
+        await page.wait_for_selector("#nhi:not([hidden])")
+        seen["health card"] = await page.inner_text("#nhi-facts")
+        await page.check('input[value="institution"]')
+        await page.click("#submit")
+        await terminal.answer_unseen(PIN, "123456")
+        await page.wait_for_url("**/apply")
+        seen["institution"] = await page.inner_text("#who-name")
+    seen["status"] = await terminal.interrupt()
+    return seen
