@@ -127,11 +127,7 @@ class PinUse:
             min_length=self.form.min_length,
             max_length=self.form.max_length,
         ).sw
-        if sw in (KeypadStatus.TIMEOUT, KeypadStatus.CANCELLED):
-            raise PinCancelledError
-        if sw == KeypadStatus.LENGTH:
-            raise PinLengthError
-        self._judge(sw, PinWrongError, PinLockedError)
+        self._judge_keypad(sw)
         self.verified = True
 
     def change(self, old: Pin, new: Pin) -> None:
@@ -140,6 +136,16 @@ class PinUse:
         self._promise_drop()
         sw = iso7816.change_reference_data(self._channel, self._reference, *blocks)
         self._judge(sw, PinWrongError, PinLockedError)
+
+    def change_on_keypad(self, keypad: Keypad) -> None:
+        """CHANGE REFERENCE DATA once. Raises as `hca_card.model.Card.change_pin_on_keypad`."""
+        self._promise_drop()
+        sw = keypad.modify(
+            Command(0x00, 0x24, 0x00, self._reference),
+            min_length=self.form.min_length,
+            max_length=self.form.max_length,
+        ).sw
+        self._judge_keypad(sw)
 
     def unblock(self, puk: Pin, puk_form: PinFormat, new: Pin) -> None:
         """RESET RETRY COUNTER once. Raises as `hca_card.model.Card.unblock_pin`."""
@@ -157,12 +163,20 @@ class PinUse:
         if not self.verified:
             raise StatusError(StatusWord.SECURITY_STATUS)
 
+    def _judge_keypad(self, sw: int) -> None:
+        if sw in (KeypadStatus.TIMEOUT, KeypadStatus.CANCELLED, KeypadStatus.DIFFERENT):
+            raise PinCancelledError
+        if sw == KeypadStatus.LENGTH:
+            raise PinLengthError
+        self._judge(sw, PinWrongError, PinLockedError)
+
     def _judge(self, sw: int, wrong: type[PinError], locked: type[PinError]) -> None:
         if sw == StatusWord.SUCCESS:
             return
         if sw in (StatusWord.DATA_UNUSABLE, StatusWord.CONDITIONS):
             self._why_refused()
-        if sw == StatusWord.METHOD_BLOCKED:
+        if tries_left(sw) == 0:
+            # 63C0 spent the last try: what the person has to do next is unlock, not type again.
             raise locked("no try is left", tries_left=0)
         if sw == StatusWord.DATA_UNUSABLE:
             raise locked("the card says that this PIN cannot be used", tries_left=0)

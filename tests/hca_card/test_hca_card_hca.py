@@ -259,7 +259,7 @@ def test_after_the_drop_nothing_is_signed():
     ("status", "error", "left"),
     [
         ("63C2", PinWrongError, 2),
-        ("63C0", PinWrongError, 0),
+        ("63C0", PinLockedError, 0),
         ("6300", PinWrongError, None),
         ("6983", PinLockedError, 0),
     ],

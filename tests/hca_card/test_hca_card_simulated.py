@@ -98,9 +98,9 @@ def test_what_another_program_left_verified_is_not_relied_on():
 
 def test_a_wrong_pin_costs_exactly_one_try():
     card = simulated("hpc")
-    for left in (2, 1, 0):
+    for left, error in ((2, PinWrongError), (1, PinWrongError), (0, PinLockedError)):
         with CardChannel(card, power=False) as channel:
-            with pytest.raises(PinWrongError) as caught:
+            with pytest.raises(error) as caught:
                 recognise(channel, b"").verify(Pin("999999"))
             assert caught.value.tries_left == left
         assert len([command for command in channel.sent(0x20) if len(command) > 4]) == 1
