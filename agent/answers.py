@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -64,15 +64,15 @@ class Answers:
             self._drop_expired()
             return {origin: dict(kept) for origin, kept in sorted(self._kept.items())}
 
-    def remember(self, origin: str, verb: Verb, answer: Answer) -> None:
-        """Keep one answer.
+    def remember(self, origin: str, verbs: Iterable[Verb], answer: Answer) -> None:
+        """Keep one answer for each of `verbs`.
 
         Raises:
             OSError: the file cannot be written; the answer then holds for this process alone.
         """
         with self._lock:
             self._refresh()
-            self._kept.setdefault(origin, {})[verb] = answer
+            self._kept.setdefault(origin, {}).update(dict.fromkeys(verbs, answer))
             self._write()
 
     def forget(self, origin: str) -> bool:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +39,7 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         certificate: serial number of the certificate used, hexadecimal; empty when none was.
         result: `ok` or the stable id of an error.
         simulated: whether the card was a simulated one.
+        unattended: whether the PIN came from the keyring, and nobody was asked.
     """
 
     time: datetime
@@ -48,6 +49,7 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     certificate: str
     result: str
     simulated: bool
+    unattended: bool = False
 
 
 class AuditLog:
@@ -80,13 +82,14 @@ class AuditLog:
 
     def read(self, count: int) -> list[AuditRow]:
         """The newest `count` rows, the oldest of them first; lines that are no rows are left out."""
-        rows: deque[AuditRow] = deque(maxlen=max(count, 0))
-        for number in range(self._settings.keep, -1, -1):
+        return list(islice(self._newest_first(), max(count, 0)))[::-1]
+
+    def _newest_first(self) -> Iterator[AuditRow]:
+        for number in range(self._settings.keep + 1):
             with suppress(FileNotFoundError):
-                for line in self._file(number).read_bytes().splitlines():
+                for line in reversed(self._file(number).read_bytes().splitlines()):
                     with suppress(msgspec.MsgspecError, ValueError):
-                        rows.append(msgspec.json.decode(line, type=AuditRow))
-        return list(rows)
+                        yield msgspec.json.decode(line, type=AuditRow)
 
     def _file(self, number: int) -> Path:
         return (

@@ -6,6 +6,7 @@ is an error with file, key and a sentence, so that a misspelt `deny` can never s
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -73,6 +74,26 @@ def _origins(value: Any) -> frozenset[str]:
     return frozenset(value)
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 1000:
+        raise ValueError("must be a text")
+    return value
+
+
+def _host(value: Any) -> str:
+    found = _HOST.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 0 < int(found[1] or 1) <= 65535:
+        raise ValueError(
+            f"{value!r} is not a host in lower case with or without a port, such as"
+            ' "hcaocsp.nat.gov.tw" or "203.65.114.5:80"'
+        )
+    return found[0]
+
+
+def _hosts(value: Any) -> frozenset[str]:
+    return frozenset(_host(item) for item in _list(value))
+
+
 def _ports(value: Any) -> tuple[int, ...]:
     ports = tuple(_port(item) for item in _list(value))
     if not ports or len(set(ports)) != len(ports):
@@ -80,7 +101,25 @@ def _ports(value: Any) -> tuple[int, ...]:
     return ports
 
 
+def _files(value: Any) -> tuple[Path, ...]:
+    for item in _list(value):
+        if not isinstance(item, str) or not Path(item).is_absolute():
+            raise ValueError(f"{item!r} must be the whole path of a file")
+    return tuple(Path(item) for item in value)
+
+
+def _http_addresses(value: Any) -> tuple[str, ...]:
+    for item in _list(value):
+        if not isinstance(item, str) or not item.isascii() or not _HTTP.fullmatch(item):
+            raise ValueError(f'{item!r} is not an address such as "http://ocsp.example.tw/"')
+    return tuple(value)
+
+
 _port: Final = _whole(1, 65535)
+_HTTP: Final = re.compile(r"http://[^/?#@\s]+(?:/\S*)?")
+_HOST: Final = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,252}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?")
+# docs/servisign.md, "Hosts": the OCSP responder stands in HCA's pages, the other two do not.
+_HCA_HOSTS: Final = frozenset(("hcaocsp.nat.gov.tw", "hcaldap.nat.gov.tw", "203.65.114.5"))
 
 
 def _key(reader: Reader, default: Any) -> Any:
@@ -123,6 +162,11 @@ class ServiSign:
         server_version: `ServerVersion` of the Echo reply.
         library_version: `LibVersion` of the Echo reply; pages compare it with their minimum.
         installer_version: `InstallerVersion` of the Echo reply; pages compare it with their minimum.
+        hosts: hosts that pages may have asked for time stamps, OCSP and directory entries; without a port the
+            standard one of each. Nothing else is ever resolved or connected.
+        timestamp_host: where time stamps come from when a page names no host; must be in `hosts` too.
+        ldap_host: the directory in which certificates are looked up; must be in `hosts` too.
+        ldap_base: the entry under which they are looked up.
     """
 
     enabled: bool = _key(_boolean, True)
@@ -132,6 +176,10 @@ class ServiSign:
     server_version: str = _key(_version, "1.0.23.1227")
     library_version: str = _key(_version, "9.9.99.9999")
     installer_version: str = _key(_version, "9.9.99.9999")
+    hosts: frozenset[str] = _key(_hosts, _HCA_HOSTS)
+    timestamp_host: str = _key(_host, "203.65.114.5:80")
+    ldap_host: str = _key(_host, "hcaldap.nat.gov.tw:389")
+    ldap_base: str = _key(_text, "c=TW")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +190,30 @@ class Consent:
         days: how many days a "yes" holds.
         refusal_minutes: how many minutes a "no" holds.
         seconds: how long a question waits for its answer.
+        page_pin_minutes: for how long after a wrong PIN from a page its next one needs the person's yes.
     """
 
     days: int = _key(_whole(1, 366), 30)
     refusal_minutes: int = _key(_whole(1, 1440), 10)
     seconds: int = _key(_whole(5, 600), 120)
+    page_pin_minutes: int = _key(_whole(1, 1440), 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`[limits]`: how much pages may ask for; programs of this person are not limited.
+
+    Attributes:
+        requests: how many requests a second one origin may make over time.
+        burst: how many of them at once.
+        questions: how many windows a minute one origin may open that the person does not answer with a yes.
+        questions_of_all: how many consent windows a minute all origins together may open in that way.
+    """
+
+    requests: int = _key(_whole(1, 10_000), 20)
+    burst: int = _key(_whole(1, 10_000), 200)
+    questions: int = _key(_whole(1, 1000), 5)
+    questions_of_all: int = _key(_whole(1, 1000), 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +234,17 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Unattended:
+    """`[unattended]`: signing with a PIN from the system's keyring, for named sites and folders.
+
+    Attributes:
+        enabled: whether such a PIN is kept and used at all.
+    """
+
+    enabled: bool = _key(_boolean, False)
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """`[audit]`: the log of what was done with cards.
 
@@ -180,6 +258,24 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class Certificates:
+    """`[certificates]`: whom to believe about the card's certificates, and where to ask about them.
+
+    Attributes:
+        online: ask the authority over the network whether a certificate is revoked.
+        roots: files of trusted root certificates, PEM or DER.
+        ocsp: OCSP responders to ask before the one that the certificate names, such as a mirror in this
+            network; only addresses listed here may be private ones or on another port than 80.
+        crl: revocation lists, likewise.
+    """
+
+    online: bool = _key(_boolean, True)
+    roots: tuple[Path, ...] = _key(_files, ())
+    ocsp: tuple[str, ...] = _key(_http_addresses, ())
+    crl: tuple[str, ...] = _key(_http_addresses, ())
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All of the configuration; `Config()` is what holds without any file."""
 
@@ -187,8 +283,11 @@ class Config:
     ports: Ports = field(default_factory=Ports)
     servisign: ServiSign = field(default_factory=ServiSign)
     consent: Consent = field(default_factory=Consent)
+    limits: Limits = field(default_factory=Limits)
     card: Card = field(default_factory=Card)
+    unattended: Unattended = field(default_factory=Unattended)
     audit: Audit = field(default_factory=Audit)
+    certificates: Certificates = field(default_factory=Certificates)
 
 
 _SECTIONS: Final[Mapping[str, type[Any]]] = {
@@ -196,8 +295,11 @@ _SECTIONS: Final[Mapping[str, type[Any]]] = {
     "ports": Ports,
     "servisign": ServiSign,
     "consent": Consent,
+    "limits": Limits,
     "card": Card,
+    "unattended": Unattended,
     "audit": Audit,
+    "certificates": Certificates,
 }
 
 

@@ -1,10 +1,11 @@
-"""Consent: what the configuration says, else the answer kept, else a question to the person."""
+"""Consent: what the configuration says, else the answers kept, else one question to the person."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,14 +14,12 @@ from typing import Final
 from agent.answers import Answers
 from agent.config import Config
 from agent.errors import AgentError
-from agent.interaction import ConsentRequest, Interaction, Verb
+from agent.interaction import ConsentRequest, DocumentShown, Interaction, Verb
 from agent.policy import Answer, Decision, authorise, may_sign_digest
 from agent.portals import named
 
 log = logging.getLogger(__name__)
 
-# More different questions than a person would answer; a site that opens windows by the dozen gets "busy".
-_QUESTIONS_MAX: Final = 8
 _TOLD_MAX: Final = 256
 
 
@@ -34,7 +33,7 @@ class Consents:
     """May this origin do this? Asked once for all who wait for the same answer.
 
     Args:
-        interaction: how the person is asked.
+        interaction: how the person is asked; in the agent, an `agent.asking.Asking`.
         answers: where answers are kept.
         config: origins and how long answers hold.
         now: the clock, aware UTC.
@@ -52,37 +51,57 @@ class Consents:
         self._origins = config.origins
         self._settings = config.consent
         self._now = now
-        self._questions: dict[tuple[str, Verb], _Question] = {}
+        self._questions: dict[tuple[str, tuple[Verb, ...]], _Question] = {}
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._told: set[str] = set()
 
     def allowed(self, origin: str | None, verb: Verb) -> bool:
         """Whether `origin` may do `verb` now, without asking anybody (for what is pushed to pages)."""
         return self._decide(origin, verb, can_ask=False) is Decision.YES
 
+    def hopeless(self, origin: str) -> bool:
+        """Whether `origin` may not even read a card, and nobody is there to be asked about it."""
+        return not self._interaction.available and not self.allowed(origin, Verb.READ)
+
     def digest_allowed(self, origin: str | None) -> bool:
         """Whether `origin` may have a bare digest signed."""
         return may_sign_digest(origin, self._origins)
 
-    async def require(self, origin: str | None, verb: Verb) -> None:
+    async def require(
+        self, origin: str | None, verb: Verb, *also: Verb, document: DocumentShown | None = None
+    ) -> None:
         """Return if `origin` may do `verb`, after asking the person where that is needed.
 
+        Args:
+            origin: who asks; None is this person's own program.
+            verb: what is wanted.
+            also: what comes with it; what of all these is not answered yet is one question.
+            document: what it is wanted for, to be shown.
+
         Raises:
-            AgentError: origin.refused, consent.refused, consent.timeout, interaction.unavailable, busy.
+            AgentError: origin.refused, consent.refused, consent.timeout, interaction.unavailable, busy,
+                request.rate.
         """
-        decision = self._decide(origin, verb, can_ask=self._interaction.available)
-        if origin is None or decision is Decision.YES:
+        if origin is None:
             return
         if origin in self._origins.deny:
             await self.tell_refused(origin)
             raise AgentError("origin.refused")
-        if decision is Decision.NO:
-            answered = verb in self._answers.of(origin)
-            raise AgentError("consent.refused" if answered else "interaction.unavailable")
-        allowed = await self._ask(origin, verb)
-        if allowed is None:
-            raise AgentError("consent.timeout")
-        if not allowed:
-            raise AgentError("consent.refused")
+        missing = self._missing(origin, (verb, *also))
+        if missing:
+            _require_yes(await self._share(origin, missing, verb, document))
+
+    async def confirm(self, origin: str | None, verb: Verb) -> None:
+        """Ask the person for this one time, whatever was answered or configured before.
+
+        Raises:
+            AgentError: as `require`.
+        """
+        if origin is None:
+            return
+        if not self._interaction.available:
+            raise AgentError("interaction.unavailable")
+        _require_yes(await self._interaction.ask_consent(ConsentRequest(origin, verb, once=True)))
 
     async def tell_refused(self, origin: str) -> None:
         """Tell the person, once for each origin, that a site was turned away."""
@@ -102,14 +121,31 @@ class Consents:
             origin, verb, origins=self._origins, answers=answers, can_ask=can_ask, now=self._now()
         )
 
-    async def _ask(self, origin: str, verb: Verb) -> bool | None:
-        key = (origin, verb)
+    def _missing(self, origin: str, verbs: Iterable[Verb]) -> tuple[Verb, ...]:
+        """Those of `verbs` that are to be asked about; empty when all are allowed.
+
+        Raises:
+            AgentError: consent.refused, interaction.unavailable: one is not allowed and cannot be asked.
+        """
+        missing = []
+        for verb in verbs:
+            match self._decide(origin, verb, can_ask=self._interaction.available):
+                case Decision.NO:
+                    answered = verb in self._answers.of(origin)
+                    raise AgentError("consent.refused" if answered else "interaction.unavailable")
+                case Decision.ASK:
+                    missing.append(verb)
+        return tuple(missing)
+
+    async def _share(
+        self, origin: str, missing: tuple[Verb, ...], verb: Verb, document: DocumentShown | None
+    ) -> bool | None:
+        key = (origin, missing)
         question = self._questions.get(key)
         if question is None:
-            if len(self._questions) >= _QUESTIONS_MAX:
-                raise AgentError("busy")
-            question = self._questions[key] = _Question(asyncio.create_task(self._put(origin, verb)))
-            question.task.add_done_callback(partial(self._close, key, question))
+            task = asyncio.create_task(self._put(origin, missing, verb, document))
+            question = self._questions[key] = _Question(task)
+            task.add_done_callback(partial(self._close, key, question))
         question.waiting += 1
         try:
             return await asyncio.shield(question.task)
@@ -121,21 +157,36 @@ class Consents:
                 self._close(key, question)
                 question.task.cancel()
 
-    def _close(self, key: tuple[str, Verb], question: _Question, _task: object = None) -> None:
+    def _close(self, key: tuple[str, tuple[Verb, ...]], question: _Question, _task: object = None) -> None:
         if self._questions.get(key) is question:
             del self._questions[key]
 
-    async def _put(self, origin: str, verb: Verb) -> bool | None:
+    async def _put(
+        self, origin: str, verbs: tuple[Verb, ...], wanted: Verb, document: DocumentShown | None
+    ) -> bool | None:
+        async with self._turns.setdefault(origin, asyncio.Lock()):
+            # The question before this one may have answered part of it, or all.
+            missing = self._missing(origin, verbs)
+            if not missing:
+                return True
+            verb = wanted if wanted in missing else missing[0]
+            also = tuple(each for each in missing if each is not verb)
+            allowed = await self._interaction.ask_consent(ConsentRequest(origin, verb, document, also))
+            if allowed is not None:
+                self._remember(origin, missing, allowed=allowed)
+            return allowed
+
+    def _remember(self, origin: str, verbs: tuple[Verb, ...], *, allowed: bool) -> None:
+        settings = self._settings
+        holds = timedelta(days=settings.days) if allowed else timedelta(minutes=settings.refusal_minutes)
         try:
-            async with asyncio.timeout(self._settings.seconds):
-                allowed = await self._interaction.ask_consent(ConsentRequest(origin, verb))
-        except TimeoutError:
-            return None
-        if allowed is not None:
-            settings = self._settings
-            holds = timedelta(days=settings.days) if allowed else timedelta(minutes=settings.refusal_minutes)
-            try:
-                self._answers.remember(origin, verb, Answer(allowed, self._now() + holds))
-            except OSError:
-                log.exception("the answer for %s could not be kept; it holds until this program ends", origin)
-        return allowed
+            self._answers.remember(origin, verbs, Answer(allowed, self._now() + holds))
+        except OSError:
+            log.exception("the answer for %s could not be kept; it holds until this program ends", origin)
+
+
+def _require_yes(answer: bool | None) -> None:
+    if answer is None:
+        raise AgentError("consent.timeout")
+    if not answer:
+        raise AgentError("consent.refused")

@@ -6,27 +6,36 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, Self
 
-from agent import tls
+from agent import screen_lock, tls
 from agent.answers import Answers
+from agent.asking import Asking
 from agent.audit import AuditLog
 from agent.config import Config
 from agent.consents import Consents
 from agent.dialects.servisign import ServiSign, refusal
 from agent.interaction import Interaction
+from agent.limits import Buckets
 from agent.operations import Operations
 from agent.paths import Paths
+from agent.renewal import Renewal
 from pcsc.service import Service
 
 if TYPE_CHECKING:
+    import ssl
+
     from agent.server.http import Site
     from agent.server.listeners import Conflict, Listeners
 
 log = logging.getLogger(__name__)
 
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+Beside = Callable[["Daemon", Callable[[], None]], AbstractAsyncContextManager[object]]
+"""Something that runs for as long as a daemon does, given the daemon and what ends it."""
 
 
 class Daemon:
@@ -44,12 +53,14 @@ class Daemon:
         tls_port: the port with TLS, once started.
         identity: where the certificate to trust lies, once started.
         conflicts: ports of ours that another program holds, so that portals may reach that program.
+        operations: what pages and programs can ask of the card, once started.
     """
 
     native_port: int
     tls_port: int
     identity: tls.Identity
     conflicts: tuple[Conflict, ...]
+    operations: Operations
 
     def __init__(
         self,
@@ -95,23 +106,36 @@ class Daemon:
     async def _start(self) -> None:
         from agent.native.api import NativeApi
         from agent.native.methods import Backend
-        from agent.server import listeners, token
+        from agent.selftest.bench import Machine
+        from agent.selftest.service import SelfTests, settled
+        from agent.server import listeners, token, vendor
         from agent.server.http import Site
 
         config, paths = self._config, self._paths.make()
         # The ports come first: a second agent must fail before it replaces the token of the first.
         clear = listeners.listen([config.ports.native])
         self._ending.callback(clear.close)
-        secure = listeners.listen(config.servisign.ports)
+        secure = await asyncio.to_thread(listeners.listen, config.servisign.ports, vendor.answers_as_vendor)
         self._ending.callback(secure.close)
         self.native_port, self.tls_port, self.conflicts = clear.port, secure.port, secure.conflicts
-        self.identity = tls.ensure(paths.tls)
+        renewal = Renewal(paths.tls, self._renewed)
+        self.identity = renewal.identity
 
-        consents = Consents(self._interaction, Answers(paths.answers), config)
+        person = Asking(self._interaction, config)
+        consents = Consents(person, Answers(paths.answers), config)
         audit = AuditLog(paths.audit, config.audit)
-        operations = Operations(self._service, self._interaction, consents, audit, config)
-        await self._ending.enter_async_context(operations)
-        native = NativeApi(Backend(operations, self._simulated))
+        operations = Operations(self._service, person, consents, audit, config)
+        self.operations = await self._ending.enter_async_context(operations)
+        await self._ending.enter_async_context(screen_lock.watched(operations.forget_pins))
+        machine = Machine(
+            self._service,
+            settled(config, clear.port, secure.port),
+            paths,
+            simulated=self._simulated,
+        )
+        rate = Buckets(config.limits.requests, config.limits.burst)
+        selftests = SelfTests(operations, consents, machine)
+        native = NativeApi(Backend(operations, selftests, self._simulated), rate)
         servisign = ServiSign(operations, config) if config.servisign.enabled else None
         if servisign is not None:
             self._ending.callback(servisign.close)
@@ -122,43 +146,52 @@ class Daemon:
             dialect=servisign,
             refusal=refusal(),
             refused=lambda origin: self._tell(consents.tell_refused(origin)),
+            hopeless=consents.hopeless,
+            rate=rate,
         )
         self._ending.push_async_callback(self._forget_notices)
-        await self._listen(site, clear, secure)
+        await self._listen(site, (clear, None), (secure, renewal.context))
+        self._ending.push_async_callback(_ended, asyncio.create_task(renewal.run()))
         self._ending.push_async_callback(native.close)  # first of all: pages are told before they are cut off
         self._warn()
 
-    async def _listen(self, site: Site, clear: Listeners, secure: Listeners) -> None:
+    async def _listen(self, site: Site, *doors: tuple[Listeners, ssl.SSLContext | None]) -> None:
         from agent.policy import Listener
-        from agent.server import pages, serving
+        from agent.server import pages, peer, serving
 
+        peers = await asyncio.to_thread(peer.system)
         static = frozenset(pages.static())
-        own_ports = frozenset(((clear.port, False), (secure.port, True)))
-        for taken, context in ((clear, None), (secure, self.identity.context())):
+        own_ports = frozenset((taken.port, context is not None) for taken, context in doors)
+        for taken, context in doors:
             listener = Listener(taken.port, context is not None, static, own_ports)
-            runner = await serving.serve(site, taken, listener, context)
+            runner = await serving.serve(site, taken, listener, context, peers)
             self._ending.push_async_callback(runner.cleanup)
 
     def _warn(self) -> None:
         """Tell the person what keeps portals from working although this program runs."""
         for conflict in self.conflicts:
-            holder = conflict.holder or "unknown"
+            self._tell(self._interaction.notify(*conflict.told()))
+        if self.identity.renewed:
+            self._renewed(self.identity)
+        elif self.identity.fresh:
             self._tell(
                 self._interaction.notify(
-                    f"連接埠 {conflict.port} 已被另一個程式（{conflict.holder or '不明'}）使用，"
-                    "入口網站可能會連到那個程式。請關閉它，再重新啟動本程式。",
-                    f"Port {conflict.port} is held by another program ({holder}); portals may reach it."
-                    " Close it and start this program again.",
-                )
-            )
-        if self.identity.fresh:
-            self._tell(
-                self._interaction.notify(
-                    f"本機的 TLS 憑證是新的。請把 {self.identity.ca} 加入瀏覽器信任的憑證授權單位。",
+                    "本機的 TLS 憑證是新的。請執行 hca-agent trust install，讓瀏覽器接受它。",
                     "The TLS certificate of this machine is new."
-                    f" Add {self.identity.ca} to the authorities that your browser trusts.",
+                    " Run hca-agent trust install so that browsers accept it.",
                 )
             )
+
+    def _renewed(self, identity: tls.Identity) -> None:
+        """Browsers that trusted the certificate before have to be told of the new one."""
+        self.identity = identity
+        self._tell(
+            self._interaction.notify(
+                "本機的 TLS 憑證已換新，瀏覽器還不認得它。請再執行一次 hca-agent trust install。",
+                "The TLS certificate of this machine was renewed, and browsers do not know it yet."
+                " Run hca-agent trust install again.",
+            )
+        )
 
     def _tell(self, notice: Coroutine[None, None, None]) -> None:
         """Tell the person something, without anybody waiting for the window."""
@@ -180,6 +213,7 @@ async def serve(
     *,
     simulated: bool = False,
     ready: Callable[[Daemon], None] | None = None,
+    beside: Beside | None = None,
 ) -> None:
     """Run a daemon until SIGINT or SIGTERM.
 
@@ -190,6 +224,7 @@ async def serve(
         paths: the agent's folders.
         simulated: whether the readers of `service` are simulated ones.
         ready: called once, when the daemon answers.
+        beside: what runs beside the daemon, given it and what ends it: the tray.
 
     Raises:
         AgentError: `port.taken` or `token.unreadable`.
@@ -201,7 +236,13 @@ async def serve(
             log.info("listening on %d and, with TLS, on %d", daemon.native_port, daemon.tls_port)
             if ready is not None:
                 ready(daemon)
-            await ending.wait()
+            async with beside(daemon, ending.set) if beside is not None else nullcontext():
+                await ending.wait()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 @contextmanager

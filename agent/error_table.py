@@ -8,52 +8,14 @@ follow the portals' own: 醫事人員卡, PIN 碼, 一般讀卡機.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import IntEnum
 from types import MappingProxyType
 from typing import Final
 
+from agent.error_machine import MACHINE_ROWS
+from agent.error_outside import OUTSIDE_ROWS
+from agent.error_row import ErrorRow, JsonRpc
 
-class JsonRpc(IntEnum):
-    """Error families: the predefined ones of JSON-RPC 2.0 and ours in the range left to servers."""
-
-    PARSE_ERROR = -32700
-    INVALID_REQUEST = -32600
-    METHOD_NOT_FOUND = -32601
-    INVALID_PARAMS = -32602
-    INTERNAL = -32603
-    READER = -32001
-    CARD = -32002
-    PIN = -32003
-    PERMISSION = -32004
-    CERTIFICATE = -32005
-    DATA = -32006
-    BUSY = -32007
-    SETUP = -32008
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorRow:
-    """One kind of error.
-
-    Attributes:
-        id: stable, dotted, lower case.
-        zh: what happened, Traditional Chinese.
-        en: what happened, English.
-        next_zh: what to do next, one sentence.
-        next_en: the same in English.
-        servisign: the number ServiSign pages know for it.
-        jsonrpc: the JSON-RPC error code.
-    """
-
-    id: str
-    zh: str
-    en: str
-    next_zh: str
-    next_en: str
-    servisign: int
-    jsonrpc: int
-
+__all__ = ["TABLE", "ErrorRow", "JsonRpc"]
 
 _UNLOCK_ZH = "請用用戶代碼到 hca.nat.gov.tw 解鎖，或撥 0800-364-422；若您有 PUK 碼也可以用它解鎖。"
 _UNLOCK_EN = (
@@ -73,8 +35,10 @@ _READER_ROWS = (
         "service.unavailable",
         "這台電腦的智慧卡服務沒有執行。",
         "The smart card service of this computer is not running.",
-        "請啟動智慧卡服務（Windows: Smart Card；Linux: pcscd）後再試一次。",
-        "Start the smart card service (Windows: Smart Card; Linux: pcscd) and try again.",
+        "請重新開機；若仍如此，請資訊人員啟動智慧卡服務"
+        "（Windows：服務「Smart Card」；Linux：sudo systemctl enable --now pcscd.socket）。",
+        "Restart the computer; if that does not help, have IT start the smart card service (Windows: the"
+        " service Smart Card; Linux: sudo systemctl enable --now pcscd.socket).",
         9056,
         JsonRpc.READER,
     ),
@@ -91,8 +55,9 @@ _READER_ROWS = (
         "reader.unavailable",
         "指定的讀卡機不見了。",
         "The card reader asked for is not there any more.",
-        "請重新接上讀卡機，再試一次。",
-        "Connect the reader again and try again.",
+        "請重新接上讀卡機，再試一次；若您指定了讀卡機名稱，請用 hca-agent readers 查看正確的名稱。",
+        "Connect the reader again and try again; if you named a reader, see its right name with hca-agent"
+        " readers.",
         9056,
         JsonRpc.READER,
     ),
@@ -100,8 +65,9 @@ _READER_ROWS = (
         "reader.busy",
         "另一個程式正在獨占這張卡片。",
         "Another program is using this card exclusively.",
-        "請關閉其他正在使用讀卡機的程式，再試一次。",
-        "Close the other programs that use the reader and try again.",
+        "請關閉其他正在使用讀卡機的程式（例如醫療資訊系統），再試一次；找不到是哪一個時請重新開機。",
+        "Close the other programs that use the reader (a hospital information system, for example) and try"
+        " again; if you cannot tell which, restart the computer.",
         9016,
         JsonRpc.BUSY,
     ),
@@ -282,6 +248,17 @@ _PIN_ROWS = (
         9039,
         JsonRpc.PIN,
     ),
+    ErrorRow(
+        "pin.tries_used",
+        "PIN 碼曾經輸入錯誤，剩下的次數比較少。",
+        "A wrong PIN has been entered before; fewer tries are left.",
+        "輸入一次正確的 PIN 碼，次數就會恢復；忘記時請不要猜，到 hca.nat.gov.tw 用用戶代碼重設，"
+        "或撥 0800-364-422。",
+        "One right PIN brings all tries back; if you forgot it, do not guess: reset it at hca.nat.gov.tw with"
+        " your user code, or call 0800-364-422.",
+        9040,
+        JsonRpc.PIN,
+    ),
     ErrorRow("pin.locked", "PIN 碼已鎖住。", "The PIN is locked.", _UNLOCK_ZH, _UNLOCK_EN, 9043, JsonRpc.PIN),
     ErrorRow(
         "pin.length",
@@ -296,8 +273,10 @@ _PIN_ROWS = (
         "pin.last_try",
         "PIN 碼只剩最後一次機會，沒有人確認要使用，所以沒有送給卡片。",
         "Only one try is left and nobody confirmed using it; the PIN was not sent.",
-        "請在本程式自己的視窗輸入 PIN 碼並確認，或先解鎖：hca.nat.gov.tw、0800-364-422。",
-        "Enter the PIN in this program's own window and confirm, or unlock it first (hca.nat.gov.tw).",
+        "請在本程式自己的視窗或終端機輸入 PIN 碼並確認；"
+        "忘記 PIN 碼時請先到 hca.nat.gov.tw 用用戶代碼重設，或撥 0800-364-422。",
+        "Enter the PIN in this program's own window or terminal and confirm; if you forgot it, first reset it"
+        " at hca.nat.gov.tw with your user code, or call 0800-364-422.",
         9040,
         JsonRpc.PIN,
     ),
@@ -354,6 +333,24 @@ _PIN_ROWS = (
         "Log in again and enter the PIN.",
         9063,
         JsonRpc.PIN,
+    ),
+    ErrorRow(
+        "unattended.disabled",
+        "設定檔沒有開啟無人值守簽章。",
+        "Signing without a person is not turned on.",
+        "若您真的需要，請在設定檔的 [unattended] 寫 enabled = true，再試一次。",
+        "If you really need it, write enabled = true under [unattended] in the configuration and try again.",
+        61905,
+        JsonRpc.SETUP,
+    ),
+    ErrorRow(
+        "keyring.unavailable",
+        "這台電腦沒有可用的系統鑰匙圈，PIN 碼沒有保存。",
+        "This computer has no system keyring that can be used; no PIN is kept.",
+        "請登入桌面並解鎖鑰匙圈（GNOME 鑰匙圈、KWallet、Windows 認證管理員或 macOS 鑰匙圈）後再試。",
+        "Log in to the desktop and unlock its keyring (GNOME, KWallet, Windows credentials, macOS keychain).",
+        61905,
+        JsonRpc.SETUP,
     ),
     ErrorRow(
         "puk.wrong",
@@ -527,6 +524,15 @@ _CERTIFICATE_ROWS = (
         JsonRpc.CERTIFICATE,
     ),
     ErrorRow(
+        "certificate.ends_soon",
+        "憑證快要到期。",
+        "The certificate ends soon.",
+        _RENEW_ZH,
+        _RENEW_EN,
+        5011,
+        JsonRpc.CERTIFICATE,
+    ),
+    ErrorRow(
         "certificate.not_yet_valid",
         "憑證還沒生效。",
         "The certificate is not valid yet.",
@@ -553,9 +559,84 @@ _CERTIFICATE_ROWS = (
         5017,
         JsonRpc.CERTIFICATE,
     ),
+    ErrorRow(
+        "certificate.revoked",
+        "憑證已經廢止，入口網站不會接受它。",
+        "The certificate has been revoked; portals will not accept it.",
+        "請撥 0800-364-422 詢問廢止原因，並到 hca.nat.gov.tw 申請新卡。",
+        "Call 0800-364-422 to ask why, and apply for a new card at hca.nat.gov.tw.",
+        5020,
+        JsonRpc.CERTIFICATE,
+    ),
+    ErrorRow(
+        "certificate.status_unknown",
+        "憑證管理中心的查詢服務不認得這張憑證。",
+        "The authority's status service does not know this certificate.",
+        "新卡請隔天再試；若仍然如此，請撥 0800-364-422。",
+        "If the card is new, try again tomorrow; otherwise call 0800-364-422.",
+        5030,
+        JsonRpc.CERTIFICATE,
+    ),
+    ErrorRow(
+        "certificate.status_unreachable",
+        "憑證管理中心的查詢服務沒有回應，無法得知憑證是否被廢止。",
+        "The authority's status service did not answer, so whether the certificate is revoked cannot be told.",
+        "卡片仍可使用；請稍後再試，若一直如此，請資訊人員確認這台電腦能連到憑證管理中心。",
+        "The card still works; try again later, and if it stays so, have IT check that this computer can"
+        " reach the authority.",
+        5030,
+        JsonRpc.CERTIFICATE,
+    ),
+    ErrorRow(
+        "certificate.status_unusable",
+        "憑證狀態查詢得到的答案無法使用。",
+        "The answer about the certificate's status cannot be used.",
+        "請稍後再試；若一直如此，請資訊人員檢查網路上的代理伺服器或登入頁是否擋住了查詢。",
+        "Try again later; if it stays so, have IT check whether a proxy or a log-in page of the network"
+        " stands in the way.",
+        5030,
+        JsonRpc.CERTIFICATE,
+    ),
+    ErrorRow(
+        "certificate.status_stale",
+        "憑證狀態查詢得到的答案已經過期，不予採用。",
+        "The answer about the certificate's status is out of date and is not believed.",
+        "請確認電腦的日期與時間正確，稍後再試。",
+        "Check that this computer's date and time are right, and try again later.",
+        5030,
+        JsonRpc.CERTIFICATE,
+    ),
+    ErrorRow(
+        "certificate.status_forged",
+        "憑證狀態查詢得到的答案不是憑證管理中心簽的，可能有人竄改網路內容。",
+        "The answer about the certificate's status was not signed by its authority; somebody may be altering"
+        " what the network carries.",
+        "請先不要用這個網路登入或簽章，並請資訊人員檢查網路。",
+        "Do not log in or sign on this network for now, and have IT look at it.",
+        5030,
+        JsonRpc.CERTIFICATE,
+    ),
+    ErrorRow(
+        "certificate.status_no_address",
+        "憑證沒有寫明可以到哪裡查詢它的狀態。",
+        "The certificate does not say where its status can be asked.",
+        "不需要處理；系統管理者可以在設定檔的 [certificates] 指定查詢位址。",
+        "Nothing needs doing; the administrator can name an address under [certificates].",
+        5030,
+        JsonRpc.CERTIFICATE,
+    ),
 )
 
 _REQUEST_ROWS = (
+    ErrorRow(
+        "selftest.none",
+        "還沒有做過檢測。",
+        "No self-test has been run yet.",
+        "請先開始檢測，再下載報告。",
+        "Run the self-test first, then ask for its report.",
+        9020,
+        JsonRpc.INVALID_REQUEST,
+    ),
     ErrorRow(
         "request.malformed",
         "要求的格式不正確。",
@@ -714,6 +795,96 @@ _SETUP_ROWS = (
     ),
 )
 
+_TRUST_ROWS = (
+    ErrorRow(
+        "trust.tool_missing",
+        "少了管理瀏覽器憑證要用的程式。",
+        "A program for changing browsers' certificates is missing.",
+        "請安裝它，再執行一次 hca-agent trust install；"
+        "certutil 在 Debian、Ubuntu 是 libnss3-tools 套件，Fedora 是 nss-tools，Arch 是 nss。",
+        "Install it and run hca-agent trust install again; certutil comes with libnss3-tools "
+        "(Debian, Ubuntu), nss-tools (Fedora) or nss (Arch).",
+        61905,
+        JsonRpc.SETUP,
+    ),
+    ErrorRow(
+        "trust.tool_failed",
+        "系統的憑證程式沒有完成工作。",
+        "The system's certificate program did not do its work.",
+        "請關閉瀏覽器，再執行一次 hca-agent trust install。",
+        "Close the browser and run hca-agent trust install again.",
+        61905,
+        JsonRpc.SETUP,
+    ),
+    ErrorRow(
+        "trust.needs_root",
+        "整台電腦共用的憑證只有系統管理者能改。",
+        "Only the administrator can change the certificates of the whole machine.",
+        "瀏覽器不需要它；若其他程式要用，請執行下面括號裡的指令。",
+        "Browsers do not need it; where other programs do, type the line in brackets below.",
+        61905,
+        JsonRpc.SETUP,
+    ),
+    ErrorRow(
+        "trust.locked",
+        "這個 Firefox 設定檔有主控密碼，本程式不會詢問它。",
+        "This Firefox profile has a primary password, which this program never asks for.",
+        "請在 Firefox 的「設定 → 隱私權與安全性 → 檢視憑證 → 憑證機構 → 匯入」"
+        "匯入下面括號裡的檔案，並勾選信任它來識別網站。",
+        "In Firefox, import the file in brackets at Settings, Privacy & Security, View "
+        "Certificates, Authorities, Import, and trust it to identify websites.",
+        61905,
+        JsonRpc.SETUP,
+    ),
+    ErrorRow(
+        "trust.declined",
+        "您在系統的視窗中選擇了不變更。",
+        "You chose no in the system's window.",
+        "若要讓瀏覽器接受本程式，請再執行一次 hca-agent trust install 並選「是」。",
+        "To have browsers accept this program, run hca-agent trust install again and choose yes.",
+        61905,
+        JsonRpc.SETUP,
+    ),
+    ErrorRow(
+        "trust.not_yours",
+        "這個資料夾屬於另一位使用者，本程式不會更動其中的憑證。",
+        "This folder belongs to another user, whose certificates are not touched.",
+        "請不要加 sudo，用您自己的帳號執行 hca-agent trust install。",
+        "Run hca-agent trust install as yourself, without sudo.",
+        61905,
+        JsonRpc.SETUP,
+    ),
+    ErrorRow(
+        "trust.system_first",
+        "這個 Firefox 依照系統的設定，而系統還不信任本程式的憑證。",
+        "This Firefox follows the system, which does not trust this program's certificate yet.",
+        "請再執行一次 hca-agent trust install，並在系統詢問時選「是」。",
+        "Run hca-agent trust install again and choose yes when the system asks.",
+        61905,
+        JsonRpc.SETUP,
+    ),
+    ErrorRow(
+        "trust.firefox_setting",
+        "這個 Firefox 被設定成不採用系統信任的憑證。",
+        "This Firefox was told not to use the certificates that the system trusts.",
+        "請在 Firefox 的「設定 → 隱私權與安全性 → 憑證」勾選「允許 Firefox 自動信任您安裝的第三方根憑證」。",
+        "In Firefox, at Settings, Privacy & Security, Certificates, tick “Allow Firefox to "
+        "automatically trust third-party root certificates you install”.",
+        61905,
+        JsonRpc.SETUP,
+    ),
+    ErrorRow(
+        "trust.still_there",
+        "憑證移除後仍在，可能是系統管理者為整台電腦安裝的。",
+        "The certificate is still there after it was removed; an administrator may have installed "
+        "it for the whole machine.",
+        "請系統管理者移除它。",
+        "Ask the administrator to remove it.",
+        61905,
+        JsonRpc.SETUP,
+    ),
+)
+
 TABLE: Final[Mapping[str, ErrorRow]] = MappingProxyType(
     {
         row.id: row
@@ -726,6 +897,9 @@ TABLE: Final[Mapping[str, ErrorRow]] = MappingProxyType(
             _CERTIFICATE_ROWS,
             _REQUEST_ROWS,
             _SETUP_ROWS,
+            MACHINE_ROWS,
+            OUTSIDE_ROWS,
+            _TRUST_ROWS,
         )
         for row in rows
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -19,6 +20,8 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _LOOPBACK_HOSTS: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
 
 
+# The same few pages ask all day; what is kept is bounded, whatever headers are sent.
+@lru_cache(maxsize=256)
 def is_origin(text: str) -> bool:
     """Whether `text` is the origin of a web page: https with a canonical host, or http on loopback.
 
@@ -39,6 +42,7 @@ def is_plain_http(origin: str) -> bool:
     return origin.startswith("http://")
 
 
+@lru_cache(maxsize=32)
 def loopback_origins(port: int, *, tls: bool) -> frozenset[str]:
     """The origins of our own pages on one of our ports."""
     scheme = "https" if tls else "http"

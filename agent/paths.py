@@ -84,6 +84,11 @@ class Paths:
         return self.home / "tls"
 
     @property
+    def standing(self) -> Path:
+        """The folder of what authorities said of certificates, kept while it holds."""
+        return self.home / "standing"
+
+    @property
     def simulator(self) -> Path:
         """The folder of the simulator's own CA."""
         return self.home / "simulator"

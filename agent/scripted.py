@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO, Final
 
 from agent.errors import AgentError
-from agent.interaction import CardShown, ConsentRequest, PinRequest, Verb
+from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest, Verb
 from hca_card.errors import PinLastTryError
 from hca_card.pin import Pin
 
 _PIN_LINE_MAX: Final = 64
+
+Question = ConsentRequest | PinRequest | NewPinRequest | UnblockRequest | tuple[CardShown, ...]
 
 
 class Headless:
@@ -26,6 +28,17 @@ class Headless:
         return None
 
     async def ask_pin(self, request: PinRequest) -> Pin | None:
+        """Nobody answers."""
+        return None
+
+    async def show_keypad(self, request: PinRequest) -> None:
+        """Nobody looks."""
+
+    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
+        """Nobody answers."""
+        return None
+
+    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
         """Nobody answers."""
         return None
 
@@ -56,15 +69,7 @@ class GivenPin(Headless):
         Raises:
             ValueError: nothing there, too long, or characters that no PIN has.
         """
-        line = bytearray(stream.readline(_PIN_LINE_MAX))
-        try:
-            while line.endswith((b"\n", b"\r")):
-                line.pop()
-            if not line or len(line) >= _PIN_LINE_MAX:
-                raise ValueError("standard input holds no PIN")
-            return cls(Pin(line))
-        finally:
-            line[:] = bytes(len(line))
+        return cls(read_pin(stream))
 
     @property
     def available(self) -> bool:
@@ -97,6 +102,23 @@ class GivenPin(Headless):
         self._pin.wipe()
 
 
+def read_pin(stream: BinaryIO) -> Pin:
+    """The PIN in the next line of `stream`, without its line end.
+
+    Raises:
+        ValueError: nothing there, too long, or characters that no PIN has.
+    """
+    line = bytearray(stream.readline(_PIN_LINE_MAX))
+    try:
+        while line.endswith((b"\n", b"\r")):
+            line.pop()
+        if not line or len(line) >= _PIN_LINE_MAX:
+            raise ValueError("standard input holds no PIN")
+        return Pin(line)
+    finally:
+        line[:] = bytes(len(line))
+
+
 class ScriptedInteraction:
     """A person who answers by script; every question is kept, without the PIN.
 
@@ -105,9 +127,11 @@ class ScriptedInteraction:
         consents: by verb; a verb that is missing is refused. None as a value is a person who never answers.
         chosen: picks among several cards; None is a person who cancels.
         available: whether this person can be asked at all.
+        pairs: old and new PIN, or PUK and new PIN, given in turn; None and the end as for `pins`.
 
     Attributes:
         questions: what was asked, in order.
+        keypads: for what the person was pointed to the reader's keypad.
         notices: what was told, in order, as (zh, en).
     """
 
@@ -118,12 +142,15 @@ class ScriptedInteraction:
         chosen: Callable[[tuple[CardShown, ...]], CardShown | None] = lambda _cards: None,
         *,
         available: bool = True,
+        pairs: Iterable[tuple[str, str] | None] = (),
     ) -> None:
         self._pins = iter(pins)
+        self._pairs = iter(pairs)
         self._consents = dict.fromkeys(Verb, True) if consents is None else consents
         self._chosen = chosen
         self._available = available
-        self.questions: list[ConsentRequest | PinRequest | tuple[CardShown, ...]] = []
+        self.questions: list[Question] = []
+        self.keypads: list[PinRequest] = []
         self.notices: list[tuple[str, str]] = []
 
     @property
@@ -132,15 +159,33 @@ class ScriptedInteraction:
         return self._available
 
     async def ask_consent(self, request: ConsentRequest) -> bool | None:
-        """The script's answer for the verb."""
+        """The script's answer: yes if it says so of every verb."""
         self.questions.append(request)
-        return self._consents.get(request.verb, False)
+        answers = [self._consents.get(verb, False) for verb in request.verbs]
+        return None if None in answers else all(answers)
 
     async def ask_pin(self, request: PinRequest) -> Pin | None:
         """The script's next PIN."""
         self.questions.append(request)
         characters = next(self._pins, None)
         return None if characters is None else Pin(characters)
+
+    async def show_keypad(self, request: PinRequest) -> None:
+        """Seen, and kept in `keypads`."""
+        self.keypads.append(request)
+
+    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
+        """The script's next pair."""
+        return self._pair(request)
+
+    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
+        """The script's next pair."""
+        return self._pair(request)
+
+    def _pair(self, request: NewPinRequest | UnblockRequest) -> tuple[Pin, Pin] | None:
+        self.questions.append(request)
+        pair = next(self._pairs, None)
+        return None if pair is None else (Pin(pair[0]), Pin(pair[1]))
 
     async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
         """The script's choice."""

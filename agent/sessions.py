@@ -7,6 +7,8 @@ state, and only as long as the very card it was verified on stays where it is.
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 
 from agent.errors import AgentError
 from hca_card.errors import CardChangedError
@@ -18,22 +20,34 @@ class KeptPin:
 
     Args:
         pin: copied; the giver wipes its own.
+        owner: who may use it: one session of one origin.
         reader: the reader's name.
         serial: the card's number.
         event_counter: the reader's count of cards put in and taken out when the PIN was verified.
 
     Attributes:
         reader: the reader's name.
+        serial: the card's number.
     """
 
-    __slots__ = ("__weakref__", "_event_counter", "_lock", "_pin", "_serial", "reader")
+    __slots__ = ("__weakref__", "_event_counter", "_lock", "_owner", "_pin", "reader", "serial")
 
-    def __init__(self, pin: Pin, *, reader: str, serial: str, event_counter: int) -> None:
+    def __init__(self, pin: Pin, *, owner: object, reader: str, serial: str, event_counter: int) -> None:
         self.reader = reader
+        self.serial = serial
+        self._owner = owner
         self._pin = pin.copy()
-        self._serial = serial
         self._event_counter = event_counter
         self._lock = threading.Lock()
+
+    def require_owner(self, asking: object) -> None:
+        """Refuse anybody but the session that it was kept for.
+
+        Raises:
+            AgentError: pin.not_kept: for this one there is none.
+        """
+        if asking != self._owner:
+            raise AgentError("pin.not_kept")
 
     def for_card(self, *, reader: str, serial: str, event_counter: int) -> Pin:
         """A copy of the PIN for the card in the transaction at hand, to be wiped after its one VERIFY.
@@ -46,14 +60,44 @@ class KeptPin:
         with self._lock:
             if self._pin.wiped:
                 raise AgentError("pin.not_kept")
-            if (reader, serial, event_counter) != (self.reader, self._serial, self._event_counter):
+            if (reader, serial, event_counter) != (self.reader, self.serial, self._event_counter):
                 self._pin.wipe()
                 raise CardChangedError
             return self._pin.copy()
 
+    def replace(self, pin: Pin) -> None:
+        """Keep `pin` instead, copied: the card has it now. Without effect once this has been wiped."""
+        with self._lock:
+            if not self._pin.wiped:
+                self._pin.wipe()
+                self._pin = pin.copy()
+
+    def take(self) -> Pin:
+        """The PIN itself, which is not kept here any more; whoever takes it wipes it.
+
+        Raises:
+            AgentError: pin.not_kept: it has been wiped.
+        """
+        with self._lock:
+            if self._pin.wiped:
+                raise AgentError("pin.not_kept")
+            taken = self._pin.copy()
+            self._pin.wipe()
+            return taken
+
     def holds(self, event_counter: int) -> bool:
         """Whether the card has not been touched, going by the reader's count."""
         return event_counter == self._event_counter
+
+    def ended_by(self, *, present: bool, event_counter: int) -> bool:
+        """Whether such news of its reader means that its card was touched.
+
+        News that was on its way when the PIN was verified has a smaller count and says nothing. Whoever uses
+        the PIN compares the counts again (`for_card`).
+        """
+        if event_counter == self._event_counter:
+            return not present
+        return event_counter > self._event_counter
 
     @property
     def wiped(self) -> bool:
@@ -68,3 +112,34 @@ class KeptPin:
 
     def __repr__(self) -> str:
         return f"KeptPin({self.reader!r}, …)"
+
+
+class WrongPins:
+    """Which origins had a wrong PIN sent to a card not long ago.
+
+    Args:
+        seconds: for how long that is remembered.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._at: dict[str | None, float] = {}
+
+    def note(self, origin: str | None) -> None:
+        """A PIN of `origin` was wrong just now."""
+        self._at = {each: at for each, at in self._at.items() if self._recent(at)}
+        self._at[origin] = self._clock()
+
+    def clear(self, origin: str | None) -> None:
+        """A PIN of `origin` was right."""
+        self._at.pop(origin, None)
+
+    def recent(self, origin: str | None) -> bool:
+        """Whether one of `origin` was wrong not long ago."""
+        at = self._at.get(origin)
+        return at is not None and self._recent(at)
+
+    def _recent(self, at: float) -> bool:
+        return self._clock() - at < self._seconds

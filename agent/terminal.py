@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
 from agent.console import Console, open_console
-from agent.interaction import VERB_WORDS, CardShown, ConsentRequest, PinRequest
+from agent.interaction import (
+    VERB_WORDS,
+    CardShown,
+    ConsentRequest,
+    DocumentShown,
+    NewPinRequest,
+    PinRequest,
+    UnblockRequest,
+)
 from agent.portals import named
+from hca_card.model import PinStatus
 from hca_card.pin import Pin
 
 _SECONDS: Final = 120.0
@@ -20,6 +30,31 @@ _ATTEMPTS: Final = 3
 def _printable(text: str) -> str:
     # Card and page data are hostile: no escape sequence of theirs reaches the terminal.
     return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def _asker(origin: str | None, zh: str, en: str) -> str:
+    if origin is None:
+        return f"{zh}。 You want to {en}.\n"
+    site_zh, site_en = named(_printable(origin))
+    return f"網站 {site_zh} 要{zh}。\nThe site {site_en} wants to {en}.\n"
+
+
+def _tries(status: PinStatus) -> str:
+    left = status.tries_left
+    return "" if left is None else f"還可以試 {left} 次。 Tries left: {left}.\n"
+
+
+def _once(request: ConsentRequest) -> str:
+    if not request.once:
+        return ""
+    return "它上次送來的 PIN 碼是錯的。 The last PIN it sent was wrong.\n"
+
+
+def _document(document: DocumentShown | None) -> str:
+    if document is None:
+        return ""
+    size = "" if document.size is None else f"{document.size:,} bytes, "
+    return f"文件 Document: {size}{document.hash} {document.digest.hex()}\n"
 
 
 class TerminalInteraction:
@@ -49,9 +84,13 @@ class TerminalInteraction:
 
     async def ask_consent(self, request: ConsentRequest) -> bool | None:
         """Yes, no, or None when nobody answered in time."""
-        zh, en = VERB_WORDS[request.verb]
+        zh = "、".join(VERB_WORDS[verb][0] for verb in request.verbs)
+        en = ", ".join(VERB_WORDS[verb][1] for verb in request.verbs)
         site_zh, site_en = named(_printable(request.origin))
-        question = f"\n網站 {site_zh} 想要{zh}，是否允許？\nMay the site {site_en} {en}?\n[y/N] "
+        question = (
+            f"\n網站 {site_zh} 想要{zh}，是否允許？\nMay the site {site_en} {en}?\n"
+            f"{_once(request)}{_document(request.document)}[y/N] "
+        )
         async with self._turn:
             answer = await self._line(question)
         if answer is None:
@@ -64,17 +103,40 @@ class TerminalInteraction:
             self._console.write(self._pin_words(request))
             if request.status.last_try and not await self._confirm_last_try():
                 return None
-            for _ in range(_ATTEMPTS):
-                pin = await self._pin("PIN 碼 PIN: ")
-                if pin is None or request.status.min_length <= len(pin) <= request.status.max_length:
-                    return pin
-                pin.wipe()
-                low, high = request.status.min_length, request.status.max_length
-                self._console.write(
-                    f"PIN 碼是 {low} 到 {high} 個英數字，沒有送給卡片。\n"
-                    f"A PIN has {low} to {high} characters; nothing was sent to the card.\n"
-                )
-        return None
+            return await self._fitting("PIN 碼 PIN: ", request.status)
+
+    async def show_keypad(self, request: PinRequest) -> None:
+        """Which card and for whom, and that the keypad is where to type."""
+        async with self._turn:
+            self._console.write(
+                self._pin_words(request)
+                + "請在讀卡機的鍵盤輸入 PIN 碼。\nType the PIN on the reader's keypad.\n"
+            )
+
+    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
+        """The PIN and a new one, typed twice; None when the person gave none, or never twice the same."""
+        async with self._turn:
+            self._console.write(
+                f"\n{self._card_words(request.card)}\n"
+                f"{_asker(request.origin, '變更 PIN 碼', 'change the PIN')}{_tries(request.status)}"
+            )
+            if request.status.last_try and not await self._confirm_last_try():
+                return None
+            return await self._two("目前的 PIN 碼 Present PIN: ", request.status, request.status)
+
+    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
+        """The PUK and a new PIN, typed twice; None when the person gave none."""
+        async with self._turn:
+            self._console.write(
+                f"\n{self._card_words(request.card)}\n"
+                f"{_asker(request.origin, '解鎖 PIN 碼', 'unblock the PIN')}{_tries(request.puk)}"
+                "沒有 PUK 碼請按 Enter 離開，到 https://hca.nat.gov.tw 以用戶代碼解鎖，或撥 0800-364-422。\n"
+                "No PUK: unblock at https://hca.nat.gov.tw with your user code, or call 0800-364-422;"
+                " press Enter to leave.\n"
+            )
+            if request.puk.last_try and not await self._confirm_last_try():
+                return None
+            return await self._two("PUK: ", request.puk, request.status)
 
     async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
         """The card with the number typed; None for anything else."""
@@ -93,8 +155,8 @@ class TerminalInteraction:
 
     async def _confirm_last_try(self) -> bool:
         answer = await self._line(
-            "只剩最後一次機會：PIN 碼再錯，卡片就會鎖住。要繼續請輸入完整的 yes。\n"
-            "This is the last try: a wrong PIN locks the card. To go on, type yes in full.\n> "
+            "只剩最後一次機會：再錯，卡片就會鎖住。要繼續請輸入完整的 yes。\n"
+            "This is the last try: a mistake locks the card. To go on, type yes in full.\n> "
         )
         return answer is not None and answer.strip().lower() == "yes"
 
@@ -104,18 +166,54 @@ class TerminalInteraction:
         if request.origin is not None:
             site_zh, site_en = named(_printable(request.origin))
             who_zh, who_en = f"網站 {site_zh} ", f"the site {site_en}"
-        words = (
+        return (
             f"\n{self._card_words(request.card)}\n"
             f"{who_zh}要{zh}，請輸入 PIN 碼。\nTo let {who_en} {en}, enter the PIN.\n"
+            f"{_document(request.document)}{_tries(request.status)}"
         )
-        left = request.status.tries_left
-        if left is not None:
-            words += f"還可以試 {left} 次。 Tries left: {left}.\n"
-        return words
 
     def _card_words(self, card: CardShown) -> str:
         simulated = "【模擬卡 SIMULATED】" if card.simulated else ""
         return _printable(f"{simulated}{card.holder}  {card.serial}  ({card.reader})")
+
+    async def _two(self, prompt: str, status: PinStatus, new: PinStatus) -> tuple[Pin, Pin] | None:
+        first = await self._fitting(prompt, status)
+        if first is None:
+            return None
+        second = await self._new_pin(new)
+        if second is None:
+            first.wipe()
+            return None
+        return first, second
+
+    async def _new_pin(self, status: PinStatus) -> Pin | None:
+        for _ in range(_ATTEMPTS):
+            new = await self._fitting("新的 PIN 碼 New PIN: ", status)
+            if new is None:
+                return None
+            again = await self._pin("再輸入一次 Once more: ")
+            if again is None:
+                new.wipe()
+                return None
+            with again:
+                if not again.wiped and hmac.compare_digest(new.octets, again.octets):
+                    return new
+            new.wipe()
+            self._console.write("兩次輸入的不一樣。\nThe two are not the same.\n")
+        return None
+
+    async def _fitting(self, prompt: str, status: PinStatus) -> Pin | None:
+        for _ in range(_ATTEMPTS):
+            pin = await self._pin(prompt)
+            if pin is None or status.min_length <= len(pin) <= status.max_length:
+                return pin
+            pin.wipe()
+            low, high = status.min_length, status.max_length
+            self._console.write(
+                f"這裡要 {low} 到 {high} 個英數字，沒有送給卡片。\n"
+                f"Here {low} to {high} characters are needed; nothing was sent to the card.\n"
+            )
+        return None
 
     async def _pin(self, prompt: str) -> Pin | None:
         line = await self._read(prompt, secret=True)

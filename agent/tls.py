@@ -31,6 +31,10 @@ RENEWAL = timedelta(days=60)
 CLOCK_SKEW = timedelta(hours=1)
 """How far a new certificate reaches back, for a clock that is set right after it was made."""
 
+CA, LEAF, KEY, FORMER = "ca.pem", "leaf.pem", "leaf.key", "former.pem"
+"""The files in the identity's folder; the last holds the CA certificates that were replaced."""
+
+ORGANIZATION = "HCA Card Agent"
 HOST_NAME = "localhost"
 ADDRESSES: tuple[IPv4Address | IPv6Address, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
@@ -45,6 +49,7 @@ class Identity:
         key: PEM private key of the leaf, readable by this user alone.
         not_after: when both certificates end.
         fresh: whether it was made by this very call, so that no browser can trust it yet.
+        renewed: whether it took the place of an earlier one, which browsers may still trust.
     """
 
     ca: Path
@@ -52,14 +57,19 @@ class Identity:
     key: Path
     not_after: datetime
     fresh: bool
+    renewed: bool = False
 
     def context(self) -> ssl.SSLContext:
         """A server context with TLS 1.2 and 1.3, for HTTP/1.1."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        context.load_cert_chain(self.leaf, self.key)
+        self.load_into(context)
         return context
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Show this leaf in every handshake from now on; connections that are open stay."""
+        context.load_cert_chain(self.leaf, self.key)
 
 
 def ensure(folder: Path, *, now: datetime | None = None) -> Identity:
@@ -75,9 +85,11 @@ def ensure(folder: Path, *, now: datetime | None = None) -> Identity:
     now = now or datetime.now(UTC)
     not_after = _end_of(folder, now)
     fresh = not_after is None
+    renewed = False
     if not_after is None:
+        renewed = _set_aside(folder)
         not_after = _make(folder, now)
-    return Identity(folder / "ca.pem", folder / "leaf.pem", folder / "leaf.key", not_after, fresh)
+    return Identity(folder / CA, folder / LEAF, folder / KEY, not_after, fresh, renewed)
 
 
 def _end_of(folder: Path, now: datetime) -> datetime | None:
@@ -87,14 +99,29 @@ def _end_of(folder: Path, now: datetime) -> datetime | None:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     with suppress(OSError, ValueError, TypeError, InvalidSignature):
-        ca = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
-        leaf = x509.load_pem_x509_certificate((folder / "leaf.pem").read_bytes())
-        key = load_pem_private_key((folder / "leaf.key").read_bytes(), password=None)
+        ca = x509.load_pem_x509_certificate((folder / CA).read_bytes())
+        leaf = x509.load_pem_x509_certificate((folder / LEAF).read_bytes())
+        key = load_pem_private_key((folder / KEY).read_bytes(), password=None)
         leaf.verify_directly_issued_by(ca)
         in_time = leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc - RENEWAL
         if in_time and key.public_key() == leaf.public_key():
             return leaf.not_valid_after_utc
     return None
+
+
+def _set_aside(folder: Path) -> bool:
+    """Remember the CA that is about to be replaced, to be taken out of browsers; whether there was one."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    with suppress(OSError, ValueError):
+        replaced = x509.load_pem_x509_certificate((folder / CA).read_bytes()).public_bytes(Encoding.PEM)
+        former = folder / FORMER
+        earlier = former.read_bytes() if former.exists() else b""
+        if replaced not in earlier:
+            write_private(former, earlier + replaced)
+        return True
+    return False
 
 
 def _make(folder: Path, now: datetime) -> datetime:
@@ -111,34 +138,54 @@ def _make(folder: Path, now: datetime) -> datetime:
     key = leaf_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A crash between these leaves parts that do not belong together, which `_end_of` sees and replaces.
-    write_private(folder / "leaf.key", key)
-    write_private(folder / "leaf.pem", leaf.public_bytes(Encoding.PEM))
-    write_private(folder / "ca.pem", ca.public_bytes(Encoding.PEM))
+    write_private(folder / KEY, key)
+    write_private(folder / LEAF, leaf.public_bytes(Encoding.PEM))
+    write_private(folder / CA, ca.public_bytes(Encoding.PEM))
     return not_after
+
+
+def ca_common_name(serial: int) -> str:
+    """A name of its own: stores that look an issuer up by name must never find its predecessor."""
+    return f"{ORGANIZATION} {HOST_NAME} CA {serial & 0xFFFFFFFF:08X}"
+
+
+def ca_name(serial: int) -> x509.Name:
+    """The subject and issuer of the CA with this serial number."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
+            x509.NameAttribute(NameOID.COMMON_NAME, ca_common_name(serial)),
+        ]
+    )
+
+
+def name_constraints() -> x509.NameConstraints:
+    """This machine's loopback names and nothing else."""
+    from cryptography import x509
+
+    return x509.NameConstraints(
+        [
+            x509.DNSName(HOST_NAME),
+            x509.IPAddress(IPv4Network("127.0.0.1/32")),
+            x509.IPAddress(IPv6Network("::1/128")),
+        ],
+        None,
+    )
 
 
 def _ca(key: ec.EllipticCurvePrivateKey, period: tuple[datetime, datetime]) -> x509.Certificate:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
-    from cryptography.x509.oid import NameOID
 
     serial = x509.random_serial_number()
-    # Each CA has a name of its own: stores that look an issuer up by name must never find its predecessor.
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "HCA Card Agent"),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"HCA Card Agent localhost CA {serial & 0xFFFFFFFF:08X}"),
-        ]
-    )
-    permitted: list[x509.GeneralName] = [
-        x509.DNSName(HOST_NAME),
-        x509.IPAddress(IPv4Network("127.0.0.1/32")),
-        x509.IPAddress(IPv6Network("::1/128")),
-    ]
-    builder = _builder(name, name, key, serial, period)
+    name = ca_name(serial)
     return (
-        builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.NameConstraints(permitted, None), critical=True)
+        _builder(name, name, key, serial, period)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(name_constraints(), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .sign(key, hashes.SHA256())
     )

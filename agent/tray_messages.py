@@ -30,7 +30,7 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     pass
 
 
-class Reader(_Part):
+class Reader(_Part, frozen=True):
     """One reader, as it stands without any command sent to its card."""
 
     name: str
@@ -38,7 +38,7 @@ class Reader(_Part):
     virtual: bool
 
 
-class Card(_Part):
+class Card(_Part, frozen=True):
     """What earlier work of this agent told about the card that is still in that reader.
 
     Attributes:
@@ -64,14 +64,14 @@ class ProblemKind(StrEnum):
     TRUST = "trust"
 
 
-class Problem(_Part):
+class Problem(_Part, frozen=True):
     """One problem; `detail` is the port and the program on it, for people."""
 
     kind: ProblemKind
     detail: str = ""
 
 
-class Activity(_Part):
+class Activity(_Part, frozen=True):
     """One row of the audit log: `origin` is None for the person's own command, `result` is an error id."""
 
     time: datetime
@@ -81,7 +81,7 @@ class Activity(_Part):
     simulated: bool
 
 
-class State(_Part, tag="state"):
+class State(_Part, frozen=True, tag="state"):
     """All that the icon and its menu show.
 
     Attributes:
@@ -113,21 +113,21 @@ class Choice(StrEnum):
     QUIT = "quit"
 
 
-class Chosen(_Part, tag="chosen"):
+class Chosen(_Part, frozen=True, tag="chosen"):
     """The person chose something; `reader` says whose card is meant by `Choice.TRIES`."""
 
     choice: Choice
     reader: str | None = None
 
 
-class Opened(_Part, tag="opened"):
+class Opened(_Part, frozen=True, tag="opened"):
     """The menu is about to be shown, for the `number`-th time: what it shows should be fresh."""
 
     number: int
 
 
 _TO_TRAY: Final = msgspec.json.Decoder(State)
-_FROM_TRAY: Final = msgspec.json.Decoder(Chosen | Opened)
+_FROM_TRAY: Final[msgspec.json.Decoder[Chosen | Opened]] = msgspec.json.Decoder(Chosen | Opened)
 _ENCODER: Final = msgspec.json.Encoder()
 
 

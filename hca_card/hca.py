@@ -30,6 +30,7 @@ from hca_card.model import (
     PinStatus,
 )
 from hca_card.pin import Pin
+from hca_card.pin_block import PinFormat
 from hca_card.pin_use import PinUse
 from hca_card.profile import FilePlace, Identity, KeyEntry, Profile
 from pcsc.apdu import Response
@@ -186,11 +187,17 @@ class HcaCard(Card):
         self._require_in_use()
         self._pin.change(old, new)
 
+    def change_pin_on_keypad(self, keypad: Keypad) -> None:  # noqa: D102
+        self._require_in_use()
+        self._pin.change_on_keypad(keypad)
+
+    def puk_status(self) -> PinStatus:  # noqa: D102
+        form = self._puk_format
+        return PinStatus(None, form.min_length, form.max_length)
+
     def unblock_pin(self, puk: Pin, new: Pin) -> None:  # noqa: D102
         self._require_in_use()
-        if self._profile.puk is None:
-            raise UnsupportedError("this card takes no PUK")
-        self._pin.unblock(puk, self._profile.puk.format, new)
+        self._pin.unblock(puk, self._puk_format, new)
 
     def has_key(self, use: KeyUse) -> bool:  # noqa: D102
         return self._find_key(use) is not None
@@ -210,6 +217,12 @@ class HcaCard(Card):
                 self._channel, CONFIDENTIALITY_TEMPLATE, key.reference, key.algorithm or None
             )
             return iso7816.decipher(self._channel, cipher)
+
+    @property
+    def _puk_format(self) -> PinFormat:
+        if self._profile.puk is None:
+            raise UnsupportedError("this card takes no PUK")
+        return self._profile.puk.format
 
     @property
     def _variant(self) -> str:

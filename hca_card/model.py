@@ -41,6 +41,19 @@ class Keypad(Protocol):
         """
         ...
 
+    @property
+    def can_modify(self) -> bool:
+        """Whether a PIN can be changed there."""
+        ...
+
+    def modify(self, command: Command, *, min_length: int, max_length: int) -> Response:
+        """Have the person type the PIN and twice a new one; send `command` (CHANGE without data) with both.
+
+        Raises:
+            pcsc.errors.PcscError: the reader failed, or cannot do this.
+        """
+        ...
+
 
 class CardKind(StrEnum):
     """The cards the portals know."""
@@ -246,7 +259,19 @@ class Card(ABC):
         raise UnsupportedError
 
     def change_pin(self, old: Pin, new: Pin) -> None:
-        """Replace the PIN. Raises as `verify` does."""
+        """Replace the PIN. Raises as `verify` does; the length of both is checked before either is sent."""
+        raise UnsupportedError
+
+    def change_pin_on_keypad(self, keypad: Keypad) -> None:
+        """As `change_pin`, with both typed on the reader's keypad; the person is waited for.
+
+        Raises:
+            PinCancelledError: nobody typed them, or not twice the same; not sent.
+        """
+        raise UnsupportedError
+
+    def puk_status(self) -> PinStatus:
+        """Lengths of the PUK, and its tries left where the card says them; no try is spent."""
         raise UnsupportedError
 
     def unblock_pin(self, puk: Pin, new: Pin) -> None:

@@ -25,6 +25,7 @@ from hca_card.model import (
     PinStatus,
 )
 from hca_card.pin import Pin
+from hca_card.pin_block import PinFormat
 from hca_card.pin_use import PinUse
 from hca_card.pkcs15_directory import DirectoryKind
 from pcsc.status import StatusError
@@ -134,11 +135,15 @@ class Pkcs15Card(Card):
     def change_pin(self, old: Pin, new: Pin) -> None:  # noqa: D102
         self._pin.change(old, new)
 
+    def change_pin_on_keypad(self, keypad: Keypad) -> None:  # noqa: D102
+        self._pin.change_on_keypad(keypad)
+
+    def puk_status(self) -> PinStatus:  # noqa: D102
+        form = self._puk_format
+        return PinStatus(None, form.min_length, form.max_length)
+
     def unblock_pin(self, puk: Pin, new: Pin) -> None:  # noqa: D102
-        code = next((entry for entry in self._pins if entry.unblocking and not entry.officer), None)
-        if code is None or code.protected:
-            raise UnsupportedError("this card takes no PUK in the plain")
-        self._pin.unblock(puk, code.form, new)
+        self._pin.unblock(puk, self._puk_format, new)
 
     def has_key(self, use: KeyUse) -> bool:  # noqa: D102
         return self._find_key(use) is not None
@@ -188,6 +193,13 @@ class Pkcs15Card(Card):
         for (index, role), entry in zip(AUTHORITIES, authorities, strict=False):
             found[index] = role, entry
         return found
+
+    @property
+    def _puk_format(self) -> PinFormat:
+        code = next((entry for entry in self._pins if entry.unblocking and not entry.officer), None)
+        if code is None or code.protected:
+            raise UnsupportedError("this card takes no PUK in the plain")
+        return code.form
 
     @cached_property
     def _pin(self) -> PinUse:

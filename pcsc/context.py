@@ -27,6 +27,10 @@ _LONGEST_BLIND_WAIT: Final = 1.0
 
 _CANCEL_AGAIN: Final = 0.01
 
+_PRESENT, _MUTE, _EXCLUSIVE = int(State.PRESENT), int(State.MUTE), int(State.EXCLUSIVE)
+_IN_USE, _CHANGED = int(State.INUSE), int(State.CHANGED)
+_UNAVAILABLE: Final = int(State.UNAVAILABLE | State.UNKNOWN)
+
 
 @dataclass(frozen=True, slots=True)
 class ReaderState:
@@ -58,19 +62,18 @@ class ReaderState:
     @classmethod
     def decode(cls, name: str, state: int, atr: Sequence[int]) -> ReaderState:
         """The state SCardGetStatusChange gave: flags below, event counter in the upper half."""
-        flags = State(state & 0xFFFF)
-        present = State.PRESENT in flags
+        # Numbers, not flags: this is done at each look and each visit, and flags take ten times as long.
+        present = bool(state & _PRESENT)
         return cls(
             name,
             present=present,
-            mute=State.MUTE in flags,
-            exclusive=State.EXCLUSIVE in flags,
-            in_use=State.INUSE in flags,
-            unavailable=bool(flags & (State.UNAVAILABLE | State.UNKNOWN)),
+            mute=bool(state & _MUTE),
+            exclusive=bool(state & _EXCLUSIVE),
+            in_use=bool(state & _IN_USE),
+            unavailable=bool(state & _UNAVAILABLE),
             atr=bytes(atr) if present else b"",
             event_counter=state >> COUNTER_SHIFT & 0xFFFF,
-            # Numbers, not flags: the complement of a flag would take the counter away too.
-            raw=state & ~int(State.CHANGED),
+            raw=state & ~_CHANGED,
         )
 
 

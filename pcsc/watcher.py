@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pcsc.context import Context, ReaderState
@@ -20,6 +21,7 @@ _LONGEST_PATIENCE: Final = 64.0
 _IDLE_WAKE_UP_PAUSE: Final = 0.05
 
 OnChange = Callable[[Sequence[ReaderState]], None]
+OnService = Callable[[bool], None]
 
 
 class ReaderWatcher:
@@ -35,11 +37,14 @@ class ReaderWatcher:
         on_change: called in the watcher's thread with the states of all readers: once at the start, then
             after every change; with none while the service is away. A card that was changed for another, or
             out for a moment only, is told as the two events it was: first without it, then with it.
+        on_service: called in the same thread when the service is found, and when it is found missing.
     """
 
-    def __init__(self, service: Service, on_change: OnChange) -> None:
+    def __init__(self, service: Service, on_change: OnChange, on_service: OnService | None = None) -> None:
         self._service = service
         self._on_change = on_change
+        self._on_service = on_service
+        self._service_running: bool | None = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._context: Context | None = None
@@ -85,6 +90,7 @@ class ReaderWatcher:
             finally:
                 self._adopt(None)
             if not self._stopping.is_set():
+                self._tell_service(False)
                 self._tell(())
             self._stopping.wait(self._pause)
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
@@ -104,6 +110,7 @@ class ReaderWatcher:
         while not self._stopping.is_set():
             seen = context.look()
             self._pause = _FIRST_PAUSE
+            self._tell_service(True)
             news = self._tell(tuple(seen))
             if names != (names := [state.name for state in seen]):
                 patience = _FIRST_PATIENCE
@@ -114,13 +121,14 @@ class ReaderWatcher:
             if not woken and patience is not None:
                 patience = patience * 2 if patience < _LONGEST_PATIENCE else None
             elif woken and not news:
-                # Some services wake without a reason; that must not become a busy loop.
+                # Some services wake without a reason, and all of them when a program connects or lets go, as
+                # our own visits do: that must not become a busy loop, nor take its time from the visits.
                 self._stopping.wait(_IDLE_WAKE_UP_PAUSE)
 
     def _tell(self, states: tuple[ReaderState, ...]) -> bool:
         """Tell of `states` if they are news."""
         told, self._told = self._told, states
-        if states == told:
+        if told is not None and _without_use(states) == _without_use(told):
             return False
         before = {state.name: state for state in told or ()}
         between = tuple(
@@ -130,6 +138,15 @@ class ReaderWatcher:
             self._call(between)
         self._call(states)
         return True
+
+    def _tell_service(self, running: bool) -> None:
+        told, self._service_running = self._service_running, running
+        if self._on_service is None or running is told:
+            return
+        try:
+            self._on_service(running)
+        except Exception:
+            _log.exception("telling of the smart card service failed")
 
     def _call(self, states: Sequence[ReaderState]) -> None:
         try:
@@ -142,6 +159,11 @@ class ReaderWatcher:
 def _was_out(before: ReaderState | None, now: ReaderState) -> bool:
     """Whether a card was there before and is there now, but was pulled out in between."""
     return before is not None and before.present and now.present and before.event_counter != now.event_counter
+
+
+def _without_use(states: Sequence[ReaderState]) -> list[ReaderState]:
+    """The states but for whether some program is connected."""
+    return [replace(state, in_use=False) for state in states]
 
 
 def _without_card(state: ReaderState) -> ReaderState:

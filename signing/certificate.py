@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from signing.errors import CertificateMalformedError, CertificateWrongUseError
@@ -31,6 +32,8 @@ def load(der: bytes) -> Certificate:
         raise CertificateMalformedError from error
 
 
+# The same card signs time and again, and a certificate never changes.
+@lru_cache(maxsize=64)
 def public_key(der: bytes) -> RSAPublicKey:
     """The RSA key in a certificate.
 
@@ -97,3 +100,14 @@ def _extension(extensions: Extensions, kind: type[_E]) -> _E | None:
         return extensions.get_extension_for_class(kind).value
     except ExtensionNotFound:
         return None
+
+
+def is_issued_by(der: bytes, issuer: bytes) -> bool:
+    """Whether the issuer's name and key stand on the certificate; nothing of either is trusted for that."""
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+    try:
+        load(der).verify_directly_issued_by(load(issuer))
+    except (CertificateMalformedError, InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+    return True

@@ -98,3 +98,67 @@ class CertificateWrongUseError(CertificateError):
     """The certificate was not issued for this use."""
 
     error_id = "certificate.wrong_use"
+
+
+class TimestampError(SigningError):
+    """The answer of a time stamping authority cannot be read."""
+
+    error_id = "timestamp.malformed"
+
+
+class TimestampRefusedError(TimestampError):
+    """The time stamping authority did not give a stamp."""
+
+    error_id = "timestamp.refused"
+
+
+class TimestampOtherDataError(TimestampError):
+    """The stamp is over other data, or answers another question."""
+
+    error_id = "timestamp.other_data"
+
+
+class TimestampInvalidError(TimestampError):
+    """The stamp's signature does not hold, or its certificate is not one for time stamps."""
+
+    error_id = "timestamp.invalid"
+
+
+class OcspError(SigningError):
+    """The OCSP request or answer cannot be read."""
+
+    error_id = "ocsp.malformed"
+
+
+class OcspUntrustedError(OcspError):
+    """The OCSP answer is not signed by the responder whose certificate was given."""
+
+    error_id = "ocsp.untrusted"
+
+
+class OcspUnrelatedError(OcspError):
+    """The OCSP answer is out of date, or answers another question."""
+
+    error_id = "ocsp.unrelated"
+
+
+class StatusAnswerError(SigningError):
+    """Base of what is wrong with an authority's answer about a certificate's standing."""
+
+    error_id = "certificate.status_unusable"
+
+
+class StatusAnswerUnusableError(StatusAnswerError):
+    """The answer about the certificate's standing says nothing of it."""
+
+
+class StatusAnswerStaleError(StatusAnswerError):
+    """The answer about the certificate's standing is out of time."""
+
+    error_id = "certificate.status_stale"
+
+
+class StatusAnswerForgedError(StatusAnswerError):
+    """The answer about the certificate's standing does not come from its authority."""
+
+    error_id = "certificate.status_forged"

@@ -16,6 +16,7 @@ from signing.errors import (
 
 if TYPE_CHECKING:
     from pyhanko_certvalidator import CertificateValidator
+    from pyhanko_certvalidator.path import ValidationPath
 
 
 def check_period(der: bytes, at: datetime) -> None:
@@ -43,8 +44,8 @@ def check_period(der: bytes, at: datetime) -> None:
 
 def validate_chain(
     der: bytes, roots: Iterable[bytes], intermediates: Iterable[bytes] = (), at: datetime | None = None
-) -> None:
-    """Return if a path leads from the certificate to one of `roots` at that moment.
+) -> tuple[bytes, ...]:
+    """The path that leads from one of `roots` to the certificate at that moment.
 
     Revocation is not looked at: nothing is fetched.
 
@@ -53,6 +54,9 @@ def validate_chain(
         roots: trusted certificates, DER.
         intermediates: certificates that may stand between, DER; they need no trust.
         at: the moment that counts, aware; now where None.
+
+    Returns:
+        The certificates of the path, DER, the root first and the certificate itself last.
 
     Raises:
         CertificateUntrustedError: no path, or one that breaks a rule on the way.
@@ -69,7 +73,9 @@ def validate_chain(
     if der in trusted:
         raise CertificateUntrustedError("a root is not a holder's certificate")
     try:
-        _finish(_validator(der, trusted, tuple(intermediates), moment).async_validate_path())
+        validator = _validator(der, trusted, tuple(intermediates), moment)
+        path = _finish(validator.async_validate_path())
+        return tuple(certificate.dump() for certificate in path.iter_certs(include_root=True))
     except errors.ExpiredError as error:
         raise CertificateExpiredError from error
     except errors.NotYetValidError as error:
@@ -98,11 +104,12 @@ def _validator(
     return CertificateValidator(x509.Certificate.load(der, strict=True), validation_context=context)
 
 
-def _finish(validation: Coroutine[Any, Any, object]) -> None:
+def _finish(validation: Coroutine[Any, Any, ValidationPath]) -> ValidationPath:
     # Without fetching nothing in a validation waits, so one step finishes it, with or without an event loop.
     try:
         validation.send(None)
-    except StopIteration:
-        return
+    except StopIteration as finished:
+        path: ValidationPath = finished.value
+        return path
     validation.close()
     raise CertificateUntrustedError("the validation wanted to wait for something")

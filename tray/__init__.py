@@ -1,1 +1,1 @@
-"""The icon and the windows, processes of their own. Nothing here yet; the terminal asks meanwhile."""
+"""The icon and the windows, processes of their own: they show and ask, and the daemon does."""

@@ -49,5 +49,7 @@ def _words(row: AuditRow) -> Iterator[str]:
     yield row.card or "沒有卡片 no card"
     if row.simulated:
         yield "模擬卡 SIMULATED"
+    if row.unattended:
+        yield "無人值守 unattended"
     if row.certificate:
         yield f"憑證 certificate {row.certificate}"

@@ -1,4 +1,4 @@
-"""`readers`, `card`, `certs`, `pin`: what is in the readers, and what the card there says."""
+"""`readers`, `card`, `certs`: what is in the readers, and what the card there says."""
 
 from __future__ import annotations
 
@@ -125,29 +125,6 @@ def certs(preferences: Preferences, simulate: tuple[str, ...], reader: str | Non
         output.facts(_certificate_rows(one))
 
 
-@click.group()
-def pin() -> None:
-    """PIN 碼 · The PIN."""
-
-
-@pin.command("status")
-@card_options
-@json_option
-@click.pass_obj
-def status(preferences: Preferences, simulate: tuple[str, ...], reader: str | None) -> None:
-    """還可以試幾次（查詢不會用掉次數）· How many tries are left; asking spends none."""
-    from agent.native import translate
-
-    async def task(work: Work) -> messages.Pin:
-        return translate.pin(await work.operations.pin_status(work.caller, work.reader))
-
-    found = run(task, simulate, reader)
-    if preferences.as_json:
-        output.as_json(found)
-    else:
-        output.facts(_pin_rows(found))
-
-
 def _yes(value: bool) -> str:
     return "是 yes" if value else "否 no"
 
@@ -169,10 +146,11 @@ def _card_rows(found: messages.Card) -> Iterator[tuple[str, str]]:
         yield "已停用 terminated", _yes(info.terminated)
         yield "可產生金鑰 generates keys", _yes(info.generates_keys)
     if found.pin is not None:
-        yield from _pin_rows(found.pin)
+        yield from pin_rows(found.pin)
 
 
-def _pin_rows(found: messages.Pin) -> Iterator[tuple[str, str]]:
+def pin_rows(found: messages.Pin) -> Iterator[tuple[str, str]]:
+    """How a PIN stands, as rows."""
     left = "卡片未告知 not told" if found.tries_left is None else str(found.tries_left)
     yield "PIN 碼可試次數 tries left", left
     yield "PIN 碼已鎖住 locked", _yes(found.locked)

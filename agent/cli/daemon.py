@@ -25,15 +25,26 @@ if TYPE_CHECKING:
 @card_options
 def run(headless: bool, simulate: tuple[str, ...], reader: str | None) -> None:
     """在前景執行，直到 Ctrl-C · The daemon in the foreground, until Ctrl-C."""
-    from agent.cli.setup import folder, nobody, open_person, open_service
+    from agent.cli.setup import at_screen, folder, nobody, open_service
+    from agent.cli.tray import Tray
     from agent.daemon import serve
+    from agent.desktop import begin_anew, has_screen
 
     paths, config = folder()
     _log_to_terminal()
-    with nobody() if headless else open_person() as interaction:
+    tray: Tray | None = None
+    simulated = bool(simulate)
+    with nobody() if headless else at_screen(config, simulated) as interaction:
         service = open_service(simulate, paths, only=reader)
-        asyncio.run(serve(config, service, interaction, paths, simulated=bool(simulate), ready=_announce))
+        if has_screen() and not headless:
+            tray = Tray(paths, config, interaction, simulated)
+        beside = tray.beside if tray is not None else None
+        asyncio.run(
+            serve(config, service, interaction, paths, simulated=simulated, ready=_announce, beside=beside)
+        )
     output.say("已停止", "stopped")
+    if tray is not None and tray.again:
+        begin_anew()
 
 
 @click.command()

@@ -40,10 +40,9 @@ def allow(origin: str) -> None:
     from agent.policy import Answer
 
     config, answers = _open()
-    _check(origin)
+    check_origin(origin)
     until = datetime.now(UTC) + timedelta(days=config.consent.days)
-    for verb in Verb:
-        answers.remember(origin, verb, Answer(True, until))
+    answers.remember(origin, tuple(Verb), Answer(True, until))
     output.say(f"✔ {origin}: 允許到 {until:%Y-%m-%d}", f"allowed until {until:%Y-%m-%d}")
     if origin in config.origins.deny:
         output.warn("設定檔拒絕這個網站，以設定檔為準", "the configuration denies this site, and it wins")
@@ -70,7 +69,12 @@ def _open() -> tuple[Config, Answers]:
     return config, Answers(paths.answers)
 
 
-def _check(origin: str) -> None:
+def check_origin(origin: str) -> None:
+    """Refuse what no browser writes as an origin.
+
+    Raises:
+        click.UsageError: it is none.
+    """
     from agent.origins import is_origin
 
     if not is_origin(origin):

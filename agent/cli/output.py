@@ -96,7 +96,7 @@ def error(error: BaseException, *, subject: str = "") -> None:
     text = describe(error)
     lead = f"{subject}: " if subject else ""
     lines = [f"✘ {lead}{text.zh}", f"  {text.en}", f"→ {text.next_zh}", f"  {text.next_en}"]
-    known = ", ".join(part for part in (text.id, _detail(error)) if part)
+    known = ", ".join(part for part in (text.id, detail(error)) if part)
     click.echo("\n".join(clean(line) for line in (*lines, f"  ({known})")), err=True)
 
 
@@ -123,7 +123,7 @@ def log_unforeseen(error: BaseException) -> None:
     log.error("%s at %s", type(error).__name__, places)
 
 
-def _detail(error: BaseException) -> str:
+def detail(error: BaseException) -> str:
     """What only the person at this machine is told: the file at fault, the reader, the card's status word."""
     from agent.errors import AgentError
     from pcsc.errors import PcscError

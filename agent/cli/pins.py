@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from agent.interaction import CardShown, ConsentRequest, Interaction, PinRequest
+from agent.interaction import (
+    CardShown,
+    ConsentRequest,
+    Interaction,
+    NewPinRequest,
+    PinRequest,
+    UnblockRequest,
+)
 from hca_card.pin import Pin
 
 
@@ -37,6 +44,20 @@ class AskedOnce:
             self.wipe()
             self._pin, self._card = await self._inner.ask_pin(request), card
         return None if self._pin is None else self._pin.copy()
+
+    async def show_keypad(self, request: PinRequest) -> None:
+        """As `inner` does."""
+        await self._inner.show_keypad(request)
+
+    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
+        """As `inner` says; a PIN that is being replaced is asked for."""
+        self.wipe()
+        return await self._inner.ask_new_pin(request)
+
+    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
+        """As `inner` says."""
+        self.wipe()
+        return await self._inner.ask_unblock(request)
 
     async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
         """As `inner` says."""

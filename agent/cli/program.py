@@ -12,7 +12,22 @@ from typing import Any, Final, NoReturn
 import click
 
 from agent import __version__
-from agent.cli import audit, cards, cipher, daemon, origins, output, signing, simulate
+from agent.cli import (
+    audit,
+    autostart,
+    cards,
+    cipher,
+    daemon,
+    origins,
+    output,
+    pin,
+    selftest,
+    signing,
+    simulate,
+    tray,
+    trust,
+    window,
+)
 from agent.cli.options import Preferences
 
 NAME: Final = "hca-agent"
@@ -89,10 +104,16 @@ for command in (
     signing.verify,
     cipher.encrypt,
     cipher.decrypt,
-    cards.pin,
+    pin.pin,
     origins.origins,
+    trust.trust,
+    selftest.selftest,
+    selftest.report,
     audit.audit,
     simulate.simulate,
+    autostart.autostart,
+    tray.tray,
+    window.window,
 ):
     program.add_command(command)
 

@@ -137,6 +137,18 @@ def open_person() -> Iterator[Interaction]:
 
 
 @contextmanager
+def at_screen(config: Config, simulated: bool) -> Iterator[Interaction]:
+    """The person at the screen, by windows; where there is none, as `open_person`."""
+    from agent.windows import Windows, can_open
+
+    if can_open():
+        yield Windows(config.consent, simulated=simulated)
+        return
+    with open_person() as person:
+        yield person
+
+
+@contextmanager
 def given_pin() -> Iterator[Interaction]:
     """The PIN that another program writes to standard input, and nobody to ask more.
 
@@ -171,7 +183,7 @@ async def work(
     with given_pin() if pin_stdin else open_person() as person, AskedOnce(person) as interaction:
         service = open_service(simulate, paths)
         async with open_operations(service, interaction, config, paths) as operations:
-            yield Work(operations, caller, await _full_name(operations, caller, reader))
+            yield Work(operations, caller, await full_name(operations, caller, reader))
 
 
 def run(
@@ -190,8 +202,13 @@ def run(
     return asyncio.run(inside())
 
 
-async def _full_name(operations: Operations, caller: Caller, wanted: str | None) -> str | None:
-    """The one reader of that name, or the only one whose name holds it."""
+async def full_name(operations: Operations, caller: Caller, wanted: str | None) -> str | None:
+    """The one reader of that name, or the only one whose name holds it.
+
+    Raises:
+        AgentError: reader.unavailable: there is none, or several.
+        PcscError: the readers cannot be listed.
+    """
     from agent.errors import AgentError
 
     if wanted is None:

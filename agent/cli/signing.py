@@ -174,7 +174,11 @@ async def _sign_all(work: Work, pairs: list[tuple[Path, Path]], algorithm: Hash,
     for number, (document, target) in enumerate(pairs):
         try:
             result = await work.operations.sign(
-                work.caller, algorithm, document=document.read_bytes(), reader=work.reader
+                work.caller,
+                algorithm,
+                document=document.read_bytes(),
+                reader=work.reader,
+                folder=document.resolve().parent,
             )
             files.write(target, result.signature, force=force)
         except DocumentRefusedError as error:

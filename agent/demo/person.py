@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from agent.interaction import CardShown, ConsentRequest, PinRequest
+from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest
 from hca_card.pin import Pin
 
 PIN = "123456"
@@ -48,6 +48,17 @@ class Person:
         if act is not None:
             act()
         return Pin(self.pins.popleft() if self.pins else PIN)
+
+    async def show_keypad(self, request: PinRequest) -> None:
+        """The demo's readers have no keypad."""
+
+    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
+        """The demo changes no PIN."""
+        return None
+
+    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
+        """The demo locks no card."""
+        return None
 
     async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
         """The drive always names its reader, so there is nothing to choose."""

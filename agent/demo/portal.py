@@ -27,6 +27,7 @@ ASSETS = {
     "result.js": (SITE / "result.js", "text/javascript"),
     # A real portal keeps a copy of this file; the demo's copy is the one it was shipped with.
     "agent.js": (Path(__file__).parents[1] / "web" / "agent.js", "text/javascript"),
+    "browser-check.js": (Path(__file__).parents[1] / "web" / "browser-check.js", "text/javascript"),
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,8 +14,9 @@ from typing import Final
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from agent.errors import AgentError, error_id
+from agent.limits import Buckets
 from agent.native import jsonrpc, messages, methods
-from agent.operations import Caller
+from agent.native.guest import Guest
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,9 @@ REQUESTS_MAX: Final = 8
 
 LOAD_BYTES_MAX: Final = 3 * FRAME_BYTES_MAX
 """Requests of all connections at work at the same time; pages send before anybody allowed anything."""
+
+SMALL_FRAME_BYTES_MAX: Final = jsonrpc.SMALL_BYTES_MAX + 128 * 1024
+"""Everything but a document."""
 
 HEARTBEAT_SECONDS: Final = 20.0
 _CLOSE_SECONDS: Final = 2.0
@@ -45,16 +50,41 @@ class Connection:
     Closing it cancels what it asked for. A card in the middle of an exchange is not torn from it: the
     reader's own thread brings its transaction to its end.
 
+    Args:
+        backend: what its methods work with.
+        origin: the page's origin; None for a local program.
+        load: shared by all connections.
+        rate: how often one origin may ask.
+        own_page: this program served the page itself.
+        large: whether it may send documents of any size; what is half received is kept in memory.
+
     Attributes:
         caller: the page, or a local program with the per-user token.
+        large: as given.
     """
 
-    def __init__(self, backend: methods.Backend, origin: str | None, load: Load) -> None:
-        self.caller = Caller(origin, secrets.token_urlsafe(12))
+    def __init__(
+        self,
+        backend: methods.Backend,
+        origin: str | None,
+        load: Load,
+        rate: Buckets,
+        *,
+        own_page: bool = False,
+        large: bool = True,
+    ) -> None:
+        self.large = large
+        session = secrets.token_urlsafe(12)
+        self.caller = (
+            Guest(None, session, page=origin or "", say=self._say)
+            if own_page
+            else Guest(origin, session, say=self._say)
+        )
         self._backend = backend
         self._load = load
+        self._rate = rate
         self._socket = web.WebSocketResponse(
-            max_msg_size=FRAME_BYTES_MAX,
+            max_msg_size=FRAME_BYTES_MAX if large else SMALL_FRAME_BYTES_MAX,
             heartbeat=HEARTBEAT_SECONDS,
             timeout=_CLOSE_SECONDS,
             compress=False,
@@ -62,6 +92,7 @@ class Connection:
         )
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue(_OUTBOX_MAX)
         self._requests: set[asyncio.Task[None]] = set()
+        self._giving_way: asyncio.Task[bool] | None = None
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Speak with the other side until either ends it.
@@ -78,17 +109,32 @@ class Connection:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
+            if self._giving_way is not None:
+                await self._giving_way  # or the line is cut before its last words
         return self._socket
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that it asked for is at work."""
+        return not self._requests
 
     async def close(self) -> None:
         """Say that this program stops."""
         await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"agent.stopped")
+
+    def give_way(self) -> None:
+        """End with "try again later": another needs the place."""
+        closing = self._socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"busy")
+        self._giving_way = asyncio.create_task(closing)
 
     def tell(self, frames: Iterable[bytes]) -> None:
         """Send notifications; a side that does not read loses them, and can ask instead."""
         with suppress(asyncio.QueueFull):
             for frame in frames:
                 self._outbox.put_nowait(frame)
+
+    async def _say(self, frame: bytes) -> None:
+        await self._outbox.put(frame)
 
     async def _read(self) -> None:
         async for message in self._socket:
@@ -100,8 +146,13 @@ class Connection:
     async def _take(self, frame: bytes) -> None:
         try:
             request = jsonrpc.read(frame)
-        except AgentError as error:
-            await self._outbox.put(jsonrpc.error_response(None, error))
+        except AgentError as refused:
+            await self._outbox.put(jsonrpc.error_response(None, refused))
+            return
+        origin = self.caller.origin
+        if origin is not None and (wait := self._rate.take(origin)):
+            error = AgentError("request.rate", retry_after=math.ceil(wait))
+            await self._outbox.put(jsonrpc.error_response(request.id, error))
             return
         size = len(frame)
         if len(self._requests) >= REQUESTS_MAX or self._load.octets + size > LOAD_BYTES_MAX:

@@ -14,8 +14,10 @@ from msgspec import UNSET, UnsetType
 
 from agent import __version__
 from agent.errors import AgentError
-from agent.native import jsonrpc, messages, translate
+from agent.native import jsonrpc, messages, selftest, selftest_messages, translate
+from agent.native.guest import Guest
 from agent.operations import Caller, Operations
+from agent.selftest.service import SelfTests
 from hca_card.model import KeyUse
 from signing.errors import SignatureInvalidError
 from signing.hashes import Hash
@@ -29,10 +31,12 @@ class Backend:
 
     Attributes:
         operations: the operations.
+        selftests: runs self-tests.
         simulated: whether the cards are simulated ones, which a page must be able to tell.
     """
 
     operations: Operations
+    selftests: SelfTests
     simulated: bool = False
 
 
@@ -45,17 +49,19 @@ class Method:
         takes: the type of its parameters.
         gives: the type of its result.
         run: does it.
+        own_page: whether the agent's own page may ask for it.
         large: whether a request may be larger than `jsonrpc.SMALL_BYTES_MAX`.
     """
 
     summary: str
     takes: type[messages.Message]
     gives: type[messages.Message]
-    run: Callable[[Backend, Caller, Any], Awaitable[messages.Message]]
+    run: Callable[[Backend, Guest, Any], Awaitable[messages.Message]]
+    own_page: bool = False
     large: bool = False
 
 
-async def answer(backend: Backend, caller: Caller, request: jsonrpc.Request, size: int) -> messages.Message:
+async def answer(backend: Backend, guest: Guest, request: jsonrpc.Request, size: int) -> messages.Message:
     """The result of one request of `size` bytes.
 
     Raises:
@@ -63,11 +69,11 @@ async def answer(backend: Backend, caller: Caller, request: jsonrpc.Request, siz
         PcscError, CardError, SigningError: what the operation raised.
     """
     method = METHODS.get(request.method)
-    if method is None:
+    if method is None or (guest.page and not method.own_page):
         raise AgentError("request.unknown_method")
     if size > jsonrpc.SMALL_BYTES_MAX and not method.large:
         raise AgentError("request.too_large")
-    return await method.run(backend, caller, jsonrpc.decode(request.params, method.takes))
+    return await method.run(backend, guest, jsonrpc.decode(request.params, method.takes))
 
 
 def _given(value: Any | UnsetType) -> Any | None:
@@ -101,6 +107,16 @@ async def _certificates(backend: Backend, caller: Caller, asked: messages.AtRead
 
 async def _pin_status(backend: Backend, caller: Caller, asked: messages.AtReader) -> messages.Pin:
     return translate.pin(await backend.operations.pin_status(caller, _given(asked.reader)))
+
+
+async def _change_pin(backend: Backend, caller: Caller, asked: messages.AtReader) -> messages.Nothing:
+    await backend.operations.change_pin(caller, reader=_given(asked.reader))
+    return messages.Nothing()
+
+
+async def _unblock_pin(backend: Backend, caller: Caller, asked: messages.AtReader) -> messages.Nothing:
+    await backend.operations.unblock_pin(caller, reader=_given(asked.reader))
+    return messages.Nothing()
 
 
 async def _authenticate(
@@ -150,7 +166,9 @@ async def _decrypt(backend: Backend, caller: Caller, asked: messages.Decrypt) ->
 
 
 METHODS: Final[dict[str, Method]] = {
-    "agent.hello": Method("Who answers, and what it can do.", messages.Nothing, messages.Hello, _hello),
+    "agent.hello": Method(
+        "Who answers, and what it can do.", messages.Nothing, messages.Hello, _hello, own_page=True
+    ),
     "readers.list": Method(
         "The readers and whether a card is in them.", messages.Nothing, messages.Readers, _readers
     ),
@@ -159,6 +177,18 @@ METHODS: Final[dict[str, Method]] = {
         "The certificates on a card.", messages.AtReader, messages.Certificates, _certificates
     ),
     "pin.status": Method("How a card's PIN stands.", messages.AtReader, messages.Pin, _pin_status),
+    "pin.change": Method(
+        "Have the person change the PIN, in the agent's own window or on the reader's keypad.",
+        messages.AtReader,
+        messages.Nothing,
+        _change_pin,
+    ),
+    "pin.unblock": Method(
+        "Have the person set a new PIN with the PUK, in the agent's own window.",
+        messages.AtReader,
+        messages.Nothing,
+        _unblock_pin,
+    ),
     "authenticate": Method(
         "Log in: a token for this page's origin and the portal's nonce.",
         messages.Authenticate,
@@ -169,4 +199,18 @@ METHODS: Final[dict[str, Method]] = {
     "verify": Method("Check a signature.", messages.Verify, messages.Verdict, _verify, large=True),
     "encrypt": Method("Encrypt for a certificate.", messages.Encrypt, messages.Cipher, _encrypt),
     "decrypt": Method("Decrypt with a card's key.", messages.Decrypt, messages.Plain, _decrypt),
+    "selftest.run": Method(
+        "Find out what works; each row is told as it finishes.",
+        selftest_messages.SelfTest,
+        selftest_messages.SelfTestDone,
+        selftest.run,
+        own_page=True,
+    ),
+    "selftest.report": Method(
+        "The report on this connection's last self-test.",
+        selftest_messages.SelfTestReport,
+        selftest_messages.SelfTestFiles,
+        selftest.report,
+        own_page=True,
+    ),
 }

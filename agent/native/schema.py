@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from agent.native import messages
+from agent.native import messages, selftest_messages
 from agent.native.methods import METHODS
 
 PATH: Final = Path(__file__).parents[1] / "web" / "schema.json"
@@ -18,8 +18,10 @@ PATH: Final = Path(__file__).parents[1] / "web" / "schema.json"
 NOTIFICATIONS: Final[dict[str, tuple[str, type[messages.Message]]]] = {
     "reader.changed": ("A reader came or went; all readers as they are now.", messages.Readers),
     "card.changed": ("A card came or went.", messages.CardChanged),
+    "selftest.begun": ("A self-test of this connection begins.", selftest_messages.SelfTestBegun),
+    "selftest.row": ("A row of it has finished.", selftest_messages.SelfTestRow),
 }
-"""What is told unasked, and only to origins that may read cards."""
+"""What is told unasked, and only to origins that may read cards; of a self-test, to whoever runs it."""
 
 _REF: Final = "#/components/schemas/{name}"
 

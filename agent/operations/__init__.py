@@ -7,11 +7,12 @@ works, and drops the PIN state.
 
 from __future__ import annotations
 
+from agent.interaction import KIND_WORDS
 from agent.operations.operations import Operations, open_operations
 from agent.operations.views import (
-    KIND_WORDS,
     Caller,
     CardView,
+    ReadCertificate,
     ReaderCondition,
     ReaderView,
     Selected,
@@ -25,6 +26,7 @@ __all__ = [
     "CardView",
     "KeptPin",
     "Operations",
+    "ReadCertificate",
     "ReaderCondition",
     "ReaderView",
     "Selected",

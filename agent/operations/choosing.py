@@ -13,7 +13,7 @@ from agent.interaction import CardShown, Interaction
 from agent.operations import visits
 from agent.operations.readers import Readers, candidates, is_virtual, named
 from agent.operations.views import Caller, ReaderView
-from agent.operations.visits import Seen
+from agent.operations.visits import Held, Seen
 from agent.workers import Workers
 from hca_card.errors import CardDataError
 from hca_card.model import KeyUse
@@ -72,6 +72,18 @@ def facts_of(seen: Seen) -> Facts:
         period = (told.not_before, told.not_after)
         return Facts(told.common_name or "", told.serial_hex, told.simulated, period)
     return Facts("", "", is_virtual(seen.reader), None)
+
+
+def is_simulated(held: Held) -> bool:
+    """Whether the simulator issued any of the certificates; without any, whether the reader is no device."""
+    from hca_card.certificate import describe
+
+    for one in held.certificates:
+        try:
+            return describe(one.der).simulated
+        except CardDataError:
+            continue
+    return is_virtual(held.reader)
 
 
 class Choosing:

@@ -5,25 +5,27 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final, TypeVar
 
 from agent.audit import AuditLog
 from agent.config import Config
 from agent.consents import Consents
 from agent.errors import AgentError
-from agent.interaction import VERB_WORDS, Interaction, PinRequest, Verb
+from agent.interaction import DocumentShown, Interaction, PinRequest, Verb
 from agent.operations import visits
-from agent.operations.choosing import Choosing, Facts, Suits, facts_of, has_key, has_pin
+from agent.operations.choosing import Choosing, Facts, Suits, facts_of, has_key, is_simulated
+from agent.operations.doings import Doings
 from agent.operations.readers import Readers
 from agent.operations.trail import Trail, Trails
 from agent.operations.views import Caller
-from agent.operations.visits import Action, Seen
-from agent.portals import named
+from agent.operations.visits import Action, Held, Seen
 from agent.sessions import KeptPin
+from agent.unattended import Unattended
 from agent.workers import Job, Workers
 from hca_card.errors import PinLockedError, UnsupportedError
 from hca_card.model import KeyUse, PinStatus
@@ -35,6 +37,14 @@ T = TypeVar("T")
 
 _UNDER_WAY_MAX: Final = 16
 
+BRINGS: Final[dict[Verb, tuple[Verb, ...]]] = {
+    Verb.LOGIN: (Verb.READ,),
+    Verb.SIGN: (Verb.READ,),
+    Verb.PAGE_PIN: (Verb.READ, Verb.SIGN),
+}
+"""What a verb brings with it: a signature comes with the certificate, and a PIN that a page collects is for
+signing with. Asked together, so that a first visit is one question."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -45,6 +55,8 @@ class Wish:
         use: the key.
         reader: the reader named, if any.
         kept: the session's PIN; None asks the person. Its reader is then the one.
+        document: what it is wanted for, to be shown.
+        folder: where it lies, for work that nobody attends.
     """
 
     caller: Caller
@@ -52,6 +64,8 @@ class Wish:
     use: KeyUse
     reader: str | None = None
     kept: KeptPin | None = None
+    document: DocumentShown | None = None
+    folder: Path | None = None
 
 
 class Desk:
@@ -68,13 +82,14 @@ class Desk:
     def __init__(
         self, service: Service, interaction: Interaction, consents: Consents, audit: AuditLog, config: Config
     ) -> None:
-        self.readers = Readers(service, self._readers_changed)
+        self.doings = Doings()
+        self.readers = Readers(service, self._readers_changed, self.doings.service_changed)
         self.consents = consents
-        self._interaction = interaction
-        self._seconds = config.consent.seconds
+        self.unattended = Unattended(enabled=config.unattended.enabled)
+        self.interaction = interaction
         self._keypad = config.card.keypad
         self._workers = Workers(service, config.card)
-        self._choosing = Choosing(self.readers, self._workers, interaction)
+        self.choosing = Choosing(self.readers, self._workers, interaction)
         self._trails = Trails(audit)
         self._turns: dict[str, asyncio.Lock] = {}
         self._under_way: Counter[str | None] = Counter()
@@ -82,16 +97,29 @@ class Desk:
 
     async def close(self) -> None:
         """Forget every PIN, stop watching, end the readers' threads."""
-        for kept in tuple(self._kept):
-            kept.wipe()
+        self.forget_pins()
         await self.readers.close()
         self._workers.close()
 
     @asynccontextmanager
-    async def asked(self, caller: Caller, verb: Verb) -> AsyncIterator[Trail]:
-        """The body runs if `caller` may do `verb`; what became of it is written down."""
+    async def asked(
+        self,
+        caller: Caller,
+        verb: Verb,
+        also: Sequence[Verb] | None = None,
+        document: DocumentShown | None = None,
+    ) -> AsyncIterator[Trail]:
+        """The body runs if `caller` may do `verb`; what became of it is written down.
+
+        Args:
+            caller: who asks.
+            verb: what is wanted.
+            also: what it brings with it; None as `BRINGS` says.
+            document: what it is wanted for, to be shown.
+        """
+        also = BRINGS.get(verb, ()) if also is None else also
         with self._trails.begin(caller.origin, verb) as trail, self._share(caller.origin):
-            await self.consents.require(caller.origin, verb)
+            await self.consents.require(caller.origin, verb, *also, document=document)
             yield trail
 
     @contextmanager
@@ -103,100 +131,129 @@ class Desk:
 
     async def visit(self, caller: Caller, reader: str | None, job: Job[T], suits: Suits | None = None) -> T:
         """The result of `job` with the card that is meant; see `Choosing.pick`."""
-        return await self._run(caller, await self._choosing.pick(caller, reader, suits), job)
+        return await self.run(caller, await self.choosing.pick(caller, reader, suits), job)
 
     async def note(self, trail: Trail, seen: Seen) -> Facts:
         """What the certificate of the card seen says; `trail` has it from here on."""
         facts = await asyncio.to_thread(facts_of, seen)
         trail.note(seen, facts)
+        self.doings.saw(seen, facts)
         if seen.pin_pad:
             self.readers.note_pin_pad(seen.reader)
         return facts
 
+    async def note_held(self, trail: Trail, held: Held) -> None:
+        """Which card the certificates are on; `trail` has it from here on."""
+        trail.serial = held.serial
+        trail.simulated = await asyncio.to_thread(is_simulated, held)
+
     async def with_pin(self, wish: Wish, action: Action[T]) -> tuple[Seen, T]:
         """Do `action` on the card with its PIN verified: the session's, or one the person is asked for."""
-        async with self.asked(wish.caller, wish.verb) as trail:
+        async with self.asked(wish.caller, wish.verb, document=wish.document) as trail:
             if wish.kept is not None:
                 return await self._with_kept_pin(wish, wish.kept, trail, action)
-            reader = await self._choosing.pick(wish.caller, wish.reader, has_key(wish.use))
-            async with self._turn(reader):
-                seen = await self._run(wish.caller, reader, partial(visits.look_for_key, use=wish.use))
+            reader = await self.choosing.pick(wish.caller, wish.reader, has_key(wish.use))
+            async with self.turn(reader):
+                seen = await self.run(wish.caller, reader, partial(visits.look_for_key, use=wish.use))
                 facts = await self.note(trail, seen)
                 if wish.use is KeyUse.SIGNATURE:
                     facts.require_in_time()
-                self._require_askable(seen.pin)
-                if self._use_keypad(seen):
-                    await self._point_to_keypad(wish, facts)
+                with await self._unattended_pin(wish, seen) as known:
+                    if not known.wiped:
+                        trail.unattended = True
+                        forget = partial(self.unattended.forget, seen.serial)
+                        alone = partial(visits.unattended, seen=seen, pin=known, forget=forget, action=action)
+                        return seen, await self.run(wish.caller, reader, alone)
+                self.require_person(seen.pin)
+                if self.use_keypad(seen):
                     keyed = partial(visits.with_keypad, seen=seen, action=action)
-                    return seen, await self._run(wish.caller, reader, keyed)
-                with await self._ask_pin(wish, seen, facts) as pin:
+                    async with self.keypad_shown(wish, seen, facts):
+                        return seen, await self.run(wish.caller, reader, keyed)
+                with await self.ask_pin(wish, seen, facts) as pin:
                     job = partial(visits.with_pin, seen=seen, pin=pin, action=action)
-                    return seen, await self._run(wish.caller, reader, job)
+                    return seen, await self.run(wish.caller, reader, job)
 
-    async def keep_pin(self, caller: Caller, pin: Pin, reader: str | None) -> KeptPin:
-        """Verify a page's PIN once and keep it; `pin` stays the caller's."""
-        async with self.asked(caller, Verb.PAGE_PIN) as trail:
-            name = await self._choosing.pick(caller, reader, has_pin)
-            with pin.copy() as copy:
-                async with self._turn(name):
-                    seen = await self._run(caller, name, lambda transaction: visits.keep(transaction, copy))
-                await self.note(trail, seen)
-                kept = KeptPin(copy, reader=name, serial=seen.serial, event_counter=seen.event_counter)
-            self._kept.add(kept)
-            return kept
+    def remember(self, kept: KeptPin) -> KeptPin:
+        """`kept`, which is wiped from here on when its card goes or this ends."""
+        self._kept.add(kept)
+        return kept
+
+    def forget_pins(self, holding: Callable[[KeptPin], bool] = lambda _kept: True) -> None:
+        """Wipe the PINs that are kept, or those of which `holding` says so."""
+        for kept in tuple(self._kept):
+            if holding(kept):
+                kept.wipe()
+
+    async def _unattended_pin(self, wish: Wish, seen: Seen) -> Pin:
+        """The PIN from the keyring, for signatures it is kept for; wiped where there is none."""
+        if wish.verb is not Verb.SIGN or not self.unattended.enabled:
+            return Pin("")
+        found = await asyncio.to_thread(self.unattended.find, seen.serial, wish.caller.origin, wish.folder)
+        return found or Pin("")
 
     async def _with_kept_pin(
         self, wish: Wish, kept: KeptPin, trail: Trail, action: Action[T]
     ) -> tuple[Seen, T]:
+        kept.require_owner(wish.caller)
+
         def check(seen: Seen) -> None:
             facts = facts_of(seen)
             trail.note(seen, facts)
             if wish.use is KeyUse.SIGNATURE:
                 facts.require_in_time()
 
-        async with self._turn(kept.reader):
-            return await self._run(
+        async with self.turn(kept.reader):
+            return await self.run(
                 wish.caller,
                 kept.reader,
                 lambda transaction: visits.with_kept_pin(transaction, kept, wish.use, check, action),
             )
 
-    def _require_askable(self, status: PinStatus | None) -> None:
+    def require_person(self, status: PinStatus | None) -> None:
+        """Refuse before anybody is asked what no PIN could achieve, or nobody could be asked for.
+
+        Raises:
+            PinLockedError: no try is left.
+            AgentError: pin.unavailable.
+        """
         if status is not None and status.locked:
             raise PinLockedError(tries_left=0)
-        if not self._interaction.available:
+        if not self.interaction.available:
             raise AgentError("pin.unavailable")
 
-    def _use_keypad(self, seen: Seen) -> bool:
+    def use_keypad(self, seen: Seen) -> bool:
+        """Whether the PIN of the card seen is to be typed on its reader's keypad."""
         # A keypad cannot say that this is the last try and take a yes: then the PIN is asked on the screen.
         return self._keypad and seen.takes_keypad and seen.pin is not None and not seen.pin.last_try
 
-    async def _point_to_keypad(self, wish: Wish, facts: Facts) -> None:
-        who_zh, who_en = ("您", "you") if wish.caller.origin is None else named(wish.caller.origin)
-        zh, en = VERB_WORDS[wish.verb]
-        await self._interaction.notify(
-            f"{who_zh} 要{zh}（{facts.holder}）：請在讀卡機的鍵盤輸入 PIN 碼。",
-            f"To let {who_en} {en} ({facts.holder}): enter the PIN on the reader's keypad.",
-        )
-
-    async def _ask_pin(self, wish: Wish, seen: Seen, facts: Facts) -> Pin:
-        if seen.pin is None:
-            raise UnsupportedError
-        request = PinRequest(wish.caller.origin, wish.verb, facts.shown(seen), seen.pin)
+    @asynccontextmanager
+    async def keypad_shown(self, wish: Wish, seen: Seen, facts: Facts) -> AsyncIterator[None]:
+        """The person is pointed to the reader's keypad as long as the body runs."""
+        showing = asyncio.create_task(self.interaction.show_keypad(_pin_request(wish, seen, facts)))
         try:
-            async with asyncio.timeout(self._seconds):
-                pin = await self._interaction.ask_pin(request)
-        except TimeoutError:
-            pin = None
+            yield
+        finally:
+            showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
+
+    async def ask_pin(self, wish: Wish, seen: Seen, facts: Facts) -> Pin:
+        """The PIN of the card seen, from the person; the caller wipes it.
+
+        Raises:
+            AgentError: pin.cancelled, request.rate, busy.
+        """
+        pin = await self.interaction.ask_pin(_pin_request(wish, seen, facts))
         if pin is None:
             raise AgentError("pin.cancelled")
         return pin
 
-    async def _run(self, caller: Caller, reader: str, job: Job[T]) -> T:
-        return await self._workers.of(reader).run(job, origin=caller.origin)
+    async def run(self, caller: Caller, reader: str, job: Job[T]) -> T:
+        """The result of `job` with the card in `reader`."""
+        with self.doings.work(reader):
+            return await self._workers.of(reader).run(job, origin=caller.origin)
 
     @asynccontextmanager
-    async def _turn(self, reader: str) -> AsyncIterator[None]:
+    async def turn(self, reader: str) -> AsyncIterator[None]:
         """One question and its answer at a time for each card, so that the tries shown still hold."""
         async with self._turns.setdefault(reader, asyncio.Lock()):
             yield
@@ -217,7 +274,17 @@ class Desk:
     def _readers_changed(self, states: Sequence[ReaderState]) -> None:
         """A reader or card came or went: what waits for one that is gone ends, and so does its kept PIN."""
         self._workers.keep_only([state.name for state in states])
-        there = {state.name: state.event_counter for state in states if state.present}
-        for kept in tuple(self._kept):
-            if kept.reader not in there or not kept.holds(there[kept.reader]):
-                kept.wipe()
+        self.doings.readers_changed(states)
+        there = {state.name: state for state in states}
+
+        def lost(kept: KeptPin) -> bool:
+            state = there.get(kept.reader)
+            return state is None or kept.ended_by(present=state.present, event_counter=state.event_counter)
+
+        self.forget_pins(lost)
+
+
+def _pin_request(wish: Wish, seen: Seen, facts: Facts) -> PinRequest:
+    if seen.pin is None:
+        raise UnsupportedError
+    return PinRequest(wish.caller.origin, wish.verb, facts.shown(seen), seen.pin, wish.document)

@@ -92,9 +92,7 @@ class Doings:
     def saw(self, seen: Seen, facts: Facts) -> None:
         """A card was read just now."""
         left = seen.pin.tries_left if seen.pin else None
-        card = KnownCard(
-            seen.reader, seen.event_counter, seen.kind, seen.serial, facts.simulated, None, None
-        )
+        card = KnownCard(seen.reader, seen.event_counter, seen.kind, seen.serial, facts.simulated, None, None)
         self._cards[seen.reader] = card
         self._set_tries(seen.reader, left)
         self._tell()

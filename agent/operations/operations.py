@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from typing import Self
+from functools import partial
+from pathlib import Path
+from typing import Final, Self, TypeVar, overload
 
 from agent.answers import Answers
+from agent.asking import Asking
 from agent.audit import AuditLog
 from agent.config import Config
 from agent.consents import Consents
 from agent.errors import AgentError
-from agent.interaction import Interaction, Verb
+from agent.interaction import DocumentShown, Interaction, Verb
 from agent.operations import visits
 from agent.operations.desk import Desk, Wish
-from agent.operations.views import Caller, CardView, ReaderView, Selected, SignResult
+from agent.operations.doings import Doings
+from agent.operations.pin_desk import PinDesk, Replacing
+from agent.operations.views import (
+    Caller,
+    CardView,
+    ReadCertificate,
+    ReaderView,
+    Selected,
+    SignResult,
+)
 from agent.paths import Paths
 from agent.sessions import KeptPin
+from agent.unattended import Grant
+from hca_card.errors import UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
 from pcsc.connection import Transaction
@@ -30,6 +44,11 @@ from signing.origin import check_nonce, check_origin
 from signing.pkcs1 import CERTIFICATE_INDEX, sign_digest
 from signing.verify import verify
 
+T = TypeVar("T")
+
+# A thread's turn takes longer than hashing so much.
+_HASHED_AT_ONCE: Final = 64 * 1024
+
 
 def open_operations(service: Service, interaction: Interaction, config: Config, paths: Paths) -> Operations:
     """Operations with the answers and the audit log of the agent's folder; use as `async with`.
@@ -38,8 +57,9 @@ def open_operations(service: Service, interaction: Interaction, config: Config, 
         OSError: the folder cannot be made.
     """
     paths.make()
-    consents = Consents(interaction, Answers(paths.answers), config)
-    return Operations(service, interaction, consents, AuditLog(paths.audit, config.audit), config)
+    person = Asking(interaction, config)
+    consents = Consents(person, Answers(paths.answers), config)
+    return Operations(service, person, consents, AuditLog(paths.audit, config.audit), config)
 
 
 class Operations:
@@ -61,6 +81,7 @@ class Operations:
         self, service: Service, interaction: Interaction, consents: Consents, audit: AuditLog, config: Config
     ) -> None:
         self._desk = Desk(service, interaction, consents, audit, config)
+        self._pins = PinDesk(self._desk, config)
         self._http_allowed = config.origins.allow
 
     async def start(self) -> None:
@@ -82,9 +103,22 @@ class Operations:
         """Call `callback` on the event loop at each change of readers and cards; the result ends that."""
         return self._desk.readers.listen(callback)
 
+    @property
+    def doings(self) -> Doings:
+        """What is being done with cards and what is known of them, for showing; sends no command."""
+        return self._desk.doings
+
     def allowed(self, caller: Caller, verb: Verb) -> bool:
         """Whether `caller` may do `verb` now without anybody being asked: who is told of changes."""
         return self._desk.consents.allowed(caller.origin, verb)
+
+    async def permit(self, caller: Caller, verb: Verb) -> None:
+        """Return if `caller` may do `verb`, asking where nobody has answered yet; nothing else is done.
+
+        For work of a dialect's own that needs no card and that not every page may cause.
+        """
+        async with self._desk.asked(caller, verb) as trail:
+            trail.quiet = True
 
     async def readers(self, caller: Caller) -> tuple[ReaderView, ...]:
         """All readers; no command is sent to any card."""
@@ -101,36 +135,27 @@ class Operations:
 
     async def certificates(self, caller: Caller, reader: str | None = None) -> tuple[CardCertificate, ...]:
         """All certificates on the card."""
-
-        def job(transaction: Transaction) -> tuple[str, tuple[CardCertificate, ...]]:
-            card = visits.open_card(transaction)
-            return card.serial, card.certificates()
-
         async with self._desk.asked(caller, Verb.READ) as trail:
-            trail.serial, found = await self._desk.visit(caller, reader, job)
-            return found
+            held = await self._desk.visit(caller, reader, visits.certificates)
+            await self._desk.note_held(trail, held)
+            return held.certificates
 
-    async def certificate(self, caller: Caller, index: int, reader: str | None = None) -> CardCertificate:
-        """One certificate, by its HCA number 0 to 4."""
-
-        def job(transaction: Transaction) -> tuple[str, CardCertificate]:
-            card = visits.open_card(transaction)
-            return card.serial, card.certificate(index)
-
+    async def certificate(self, caller: Caller, index: int, reader: str | None = None) -> ReadCertificate:
+        """One certificate, by its HCA number 0 to 4, and the number of the card it was read from."""
         async with self._desk.asked(caller, Verb.READ) as trail:
-            trail.serial, found = await self._desk.visit(caller, reader, job)
-            return found
+            held = await self._desk.visit(caller, reader, partial(visits.certificates, index=index))
+            await self._desk.note_held(trail, held)
+            [found] = held.certificates
+            return ReadCertificate(held.serial, found.index, found.use, found.der)
 
     async def pin_status(self, caller: Caller, reader: str | None = None) -> PinStatus:
         """Tries left and lengths; no try is spent."""
-
-        def job(transaction: Transaction) -> tuple[str, PinStatus]:
-            card = visits.open_card(transaction)
-            return card.serial, card.pin_status()
-
         async with self._desk.asked(caller, Verb.READ) as trail:
-            trail.serial, status = await self._desk.visit(caller, reader, job)
-            return status
+            seen = await self._desk.visit(caller, reader, visits.look_for_pin)
+            await self._desk.note(trail, seen)
+            if seen.pin is None:
+                raise UnsupportedError
+            return seen.pin
 
     async def choose(
         self, caller: Caller, kinds: Collection[CardKind] | None = None, reader: str | None = None
@@ -147,6 +172,25 @@ class Operations:
             if kinds is not None and seen.kind not in kinds:
                 raise AgentError("card.wrong_kind")
             return Selected(seen.reader, seen.serial, seen.event_counter, seen.kind, seen.atr)
+
+    async def examine(
+        self, caller: Caller, job: Callable[[Card], T], *, reader: str | None = None
+    ) -> visits.Examined[T]:
+        """One thing about the card that needs no PIN, read on its own: for the self-test.
+
+        Args:
+            caller: who asks.
+            job: blocking, run in the reader's thread with the card recognised; must not keep the card.
+            reader: the reader's name.
+        """
+
+        def visit(transaction: Transaction) -> visits.Examined[T]:
+            return visits.examine(transaction, job)
+
+        async with self._desk.asked(caller, Verb.READ) as trail:
+            found = await self._desk.visit(caller, reader, visit)
+            trail.serial = found.serial
+            return found
 
     async def authenticate(
         self, caller: Caller, nonce: str, *, origin: str, reader: str | None = None
@@ -182,6 +226,7 @@ class Operations:
         reader: str | None = None,
         kept: KeptPin | None = None,
         allow_sha1: bool = False,
+        folder: Path | None = None,
     ) -> SignResult:
         """A PKCS#1 v1.5 signature over a document, or over a bare digest where that is allowed.
 
@@ -194,6 +239,7 @@ class Operations:
             reader: the reader's name; with `kept` its reader is the one.
             kept: the session's PIN; None asks the person.
             allow_sha1: the caller speaks for an old portal that can verify nothing better.
+            folder: where this person's own document lies, resolved; a PIN may be kept for it in the keyring.
 
         Raises:
             AgentError: digest.refused; pin.*.
@@ -208,7 +254,9 @@ class Operations:
         def action(card: Card, certificate: bytes) -> bytes:
             return sign_digest(card, settled, hash, use, certificate=certificate, allow_sha1=allow_sha1)
 
-        seen, signature = await self._desk.with_pin(Wish(caller, Verb.SIGN, use, reader, kept), action)
+        shown = DocumentShown(None if document is None else len(document), hash.value, settled)
+        wish = Wish(caller, Verb.SIGN, use, reader, kept, document=shown, folder=folder)
+        seen, signature = await self._desk.with_pin(wish, action)
         return SignResult(signature, seen.certificate, hash)
 
     async def _digest(
@@ -217,6 +265,8 @@ class Operations:
         """What is to be signed, refused now rather than after the person was asked."""
         if document is not None and digest is None:
             check_document(document)
+            if len(document) <= _HASHED_AT_ONCE:
+                return algorithm.digest(document)
             return await asyncio.to_thread(algorithm.digest, document)
         if document is not None or digest is None:
             raise ValueError("either a document or a digest is signed")
@@ -261,16 +311,112 @@ class Operations:
         """
         await asyncio.to_thread(verify, certificate, document, signature, hash)
 
-    async def keep_pin(self, caller: Caller, pin: Pin, *, reader: str | None = None) -> KeptPin:
-        """Verify a PIN that a page collected, once, and keep it for the session.
+    @overload
+    async def keep_pin(self, caller: Caller, pin: Pin, *, reader: str | None = None) -> KeptPin: ...
+
+    @overload
+    async def keep_pin(
+        self, caller: Caller, pin: Pin | None, *, reader: str | None = None
+    ) -> KeptPin | None: ...
+
+    async def keep_pin(self, caller: Caller, pin: Pin | None, *, reader: str | None = None) -> KeptPin | None:
+        """Verify a PIN once and keep it for the caller's session.
 
         Args:
-            caller: who asks.
-            pin: copied; the caller wipes its own.
+            caller: who asks, and who alone may use it.
+            pin: what a page collected, copied; the caller wipes its own. None asks the person.
             reader: the reader's name.
 
+        Returns:
+            None where it was typed on the reader's keypad, which keeps it from this program.
+
         Raises:
+            AgentError: pin.*.
             PinLastTryError: only one try is left, and a page cannot give the extra yes; nothing was sent.
             hca_card.errors.PinError: one try spent at most; nothing is kept.
         """
-        return await self._desk.keep_pin(caller, pin, reader)
+        if pin is None:
+            return await self._pins.open(caller, reader)
+        return await self._pins.keep(caller, pin, reader)
+
+    async def change_pin(
+        self,
+        caller: Caller,
+        *,
+        old: Pin | None = None,
+        new: Pin | None = None,
+        reader: str | None = None,
+        kept: KeptPin | None = None,
+    ) -> None:
+        """Replace the PIN.
+
+        Args:
+            caller: who asks.
+            old: the PIN, where a page collected it or a person's own command has it.
+            new: the new one, likewise; None has the person type both, here or on the reader's keypad.
+            reader: the reader's name; with `kept` its reader is the one.
+            kept: the session's PIN: stands for `old` where that is None, and is the new one afterwards. What
+                other sessions kept of this card is wiped.
+
+        Raises:
+            AgentError: pin.*.
+            hca_card.errors.PinError: pin.length, for either, before anything is sent; else one try spent at
+                most.
+            ValueError: `old` without `new`, or `new` without anything to replace.
+        """
+        wanted = Replacing(caller, _given(old, new, kept), kept, reader)
+        await self._pins.change(wanted)
+
+    async def unblock_pin(
+        self, caller: Caller, *, puk: Pin | None = None, new: Pin | None = None, reader: str | None = None
+    ) -> None:
+        """Set a new PIN and the full number of tries with the PUK; None for both has the person type them.
+
+        Raises:
+            AgentError: pin.cancelled, pin.unavailable.
+            hca_card.errors.PinError: pin.length before anything is sent; puk.wrong, puk.locked.
+            UnsupportedError: the card takes no PUK.
+            ValueError: one without the other.
+        """
+        await self._pins.unblock(Replacing(caller, _given(puk, new), None, reader))
+
+    async def remember_pin(
+        self, caller: Caller, pin: Pin | None, grant: Grant, *, reader: str | None = None
+    ) -> str:
+        """Verify a PIN once and keep it in the system's keyring for signatures that nobody attends.
+
+        Args:
+            caller: this person's own command; nobody else may.
+            pin: copied; None asks the person.
+            grant: for which sites and folders.
+            reader: the reader's name.
+
+        Returns:
+            The number of the card it is kept for.
+
+        Raises:
+            AgentError: unattended.disabled, keyring.unavailable, origin.refused; pin.*.
+        """
+        return await self._pins.remember(caller, pin, grant, reader)
+
+    async def forget_remembered_pin(self, serial: str) -> bool:
+        """Delete what the keyring holds for the card of that number; False where that is nothing.
+
+        Raises:
+            AgentError: keyring.unavailable.
+        """
+        return await asyncio.to_thread(self._desk.unattended.forget, serial)
+
+    def forget_pins(self) -> None:
+        """Wipe every PIN that is kept: the person went away."""
+        self._desk.forget_pins()
+
+
+def _given(old: Pin | None, new: Pin | None, kept: KeptPin | None = None) -> tuple[Pin | None, Pin] | None:
+    if new is None:
+        if old is not None:
+            raise ValueError("the new PIN is missing")
+        return None
+    if old is None and kept is None:
+        raise ValueError("there is nothing to replace")
+    return old, new

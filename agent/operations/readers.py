@@ -6,12 +6,20 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 
 from agent.errors import AgentError
 from agent.operations.views import ReaderCondition, ReaderView
-from pcsc.context import ReaderState
-from pcsc.errors import CardMuteError, NoCardError, NoReaderError, ReaderBusyError, ReaderUnavailableError
+from pcsc.context import Context, ReaderState
+from pcsc.errors import (
+    CardMuteError,
+    NoCardError,
+    NoReaderError,
+    PcscError,
+    ReaderBusyError,
+    ReaderUnavailableError,
+)
 from pcsc.service import Service
 from pcsc.watcher import ReaderWatcher
 
@@ -20,6 +28,7 @@ log = logging.getLogger(__name__)
 Listener = Callable[[tuple[ReaderView, ...]], None]
 
 _LOOK_SECONDS: Final = 10.0
+_CLOSE_SECONDS: Final = 2.0
 
 # No card anybody holds in a hand: Windows shows these as readers with a card that never leaves.
 _BUILT_IN: Final = ("windows hello", "microsoft virtual smart card", "microsoft iris", "microsoft uicc")
@@ -31,7 +40,8 @@ def is_virtual(name: str) -> bool:
     return any(word in name.casefold() for word in _VIRTUAL)
 
 
-def _is_built_in(name: str) -> bool:
+def is_built_in(name: str) -> bool:
+    """Whether a reader's name is one of Windows' own: no card anybody holds in a hand."""
     return any(word in name.casefold() for word in _BUILT_IN)
 
 
@@ -41,17 +51,25 @@ class Readers:
     Args:
         service: PC/SC.
         on_change: called on the event loop with the raw states at each change, before any listener.
+        on_service: called on the event loop when the service is found, and when it is found missing.
     """
 
-    def __init__(self, service: Service, on_change: Callable[[Sequence[ReaderState]], None]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        on_change: Callable[[Sequence[ReaderState]], None],
+        on_service: Callable[[bool], None],
+    ) -> None:
         self._service = service
         self._on_change = on_change
+        self._on_service = on_service
         self._listeners: list[Listener] = []
         self._pin_pads: set[str] = set()
         self._last: tuple[ReaderView, ...] | None = None
         self._watcher: ReaderWatcher | None = None
         # Its own thread: a smart card service that hangs must not take the event loop's threads with it.
         self._thread = ThreadPoolExecutor(1, "readers")
+        self._context: Context | None = None
 
     def start(self) -> None:
         """Begin to watch; called on the event loop that listeners are to be called on."""
@@ -61,7 +79,11 @@ class Readers:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._changed, tuple(states))
 
-        self._watcher = ReaderWatcher(self._service, changed)
+        def service_changed(running: bool) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._on_service, running)
+
+        self._watcher = ReaderWatcher(self._service, changed, service_changed)
         self._watcher.start()
 
     async def close(self) -> None:
@@ -70,7 +92,12 @@ class Readers:
         if watcher is not None:
             await asyncio.to_thread(watcher.stop)
         self._listeners.clear()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        dropped = self._thread.submit(self._drop_context)
+        self._thread.shutdown(wait=False)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await asyncio.wrap_future(dropped)
+            self._thread.shutdown()  # it has nothing left to do, so that this takes no time
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` at each change; what is returned ends that."""
@@ -101,8 +128,23 @@ class Readers:
         return self._views(states)
 
     def _look(self) -> list[ReaderState]:
-        with self._service.context() as context:
-            return context.look()
+        """In `_thread`, with a context that stays open: opening one costs the service more than a look."""
+        if self._context is not None:
+            try:
+                return self._context.look()
+            except PcscError:
+                self._drop_context()  # the service was restarted, perhaps
+        self._context = self._service.context()
+        try:
+            return self._context.look()
+        except PcscError:
+            self._drop_context()
+            raise
+
+    def _drop_context(self) -> None:
+        context, self._context = self._context, None
+        if context is not None:
+            context.close()
 
     def _changed(self, states: tuple[ReaderState, ...]) -> None:
         self._on_change(states)
@@ -160,7 +202,7 @@ def candidates(views: Sequence[ReaderView]) -> tuple[ReaderView, ...]:
     Raises:
         NoReaderError, NoCardError, CardMuteError, ReaderBusyError: there is none.
     """
-    considered = [view for view in views if not _is_built_in(view.name)] or list(views)
+    considered = [view for view in views if not is_built_in(view.name)] or list(views)
     if not considered:
         raise NoReaderError
     with_card = [view for view in considered if view.condition is ReaderCondition.CARD]

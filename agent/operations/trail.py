@@ -26,12 +26,14 @@ class Trail:
         serial: the card's number, once known.
         certificate: its certificate's number, once known.
         simulated: whether the card is a simulated one.
+        unattended: whether the PIN came from the keyring.
         quiet: success is not worth a row.
     """
 
     serial: str = ""
     certificate: str = ""
     simulated: bool = False
+    unattended: bool = False
     quiet: bool = False
 
     def note(self, seen: Seen, facts: Facts) -> None:
@@ -81,5 +83,6 @@ class Trails:
                 certificate=trail.certificate,
                 result=result,
                 simulated=trail.simulated,
+                unattended=trail.unattended,
             )
         )

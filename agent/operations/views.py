@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
-from hca_card.model import CardKind, Metadata, PinStatus
+from hca_card.model import CardKind, CertificateUse, Metadata, PinStatus
 from signing.hashes import Hash
-
-KIND_WORDS: Final[dict[CardKind, tuple[str, str]]] = {
-    CardKind.PERSONNEL: ("醫事人員卡", "HCA personnel card"),
-    CardKind.INSTITUTION: ("醫事機構卡", "HCA institution card"),
-    CardKind.INSTITUTION_SECONDARY: ("醫事機構卡附卡", "HCA institution secondary card"),
-    CardKind.NHI: ("健保卡", "NHI card"),
-    CardKind.CITIZEN: ("自然人憑證", "citizen certificate card"),
-    CardKind.PKCS15: ("PKCS#15 卡片", "PKCS#15 card"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +64,23 @@ class CardView:
     metadata: Metadata
     simulated: bool
     pin: PinStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCertificate:
+    """One certificate and the card it is on.
+
+    Attributes:
+        serial: the card's number.
+        index: HCA's number, 0 to 4.
+        use: what it is for.
+        der: as the card holds it, hostile until something has parsed it.
+    """
+
+    serial: str
+    index: int
+    use: CertificateUse
+    der: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ visit left, and never waits for a person.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from agent.errors import AgentError
 from agent.sessions import KeptPin
@@ -21,10 +22,11 @@ from hca_card.errors import (
     PinWrongError,
     UnsupportedError,
 )
-from hca_card.model import Card, CardKind, KeyUse, Metadata, PinStatus
+from hca_card.model import Card, CardCertificate, CardKind, KeyUse, Metadata, PinStatus
 from hca_card.pin import Pin
 from hca_card.recognise import recognise
 from pcsc.connection import Transaction
+from pcsc.errors import MalformedResponseError
 from pcsc.status import StatusError
 from signing.pkcs1 import CERTIFICATE_INDEX
 
@@ -47,6 +49,7 @@ class Seen:
         keys: the keys it has, as far as they were asked for.
         pin_pad: whether the reader has a keypad.
         takes_keypad: whether this card's PIN can be typed there.
+        changes_on_keypad: whether it can be changed there.
     """
 
     reader: str
@@ -59,6 +62,7 @@ class Seen:
     keys: frozenset[KeyUse]
     pin_pad: bool
     takes_keypad: bool
+    changes_on_keypad: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,26 @@ class Read:
 
     seen: Seen
     metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Certificates, and the card they were read from."""
+
+    reader: str
+    serial: str
+    certificates: tuple[CardCertificate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined(Generic[T]):
+    """What a job found out about a card, and which card it was."""
+
+    reader: str
+    atr: bytes
+    kind: CardKind
+    serial: str
+    result: T
 
 
 def open_card(transaction: Transaction) -> Card:
@@ -102,6 +126,35 @@ def read(transaction: Transaction) -> Read:
     return Read(_seen(transaction, card, _pin_or_none(card), _certificate_or_none(card)), metadata)
 
 
+def certificates(transaction: Transaction, index: int | None = None) -> Held:
+    """The certificate of that number, or all that the card has."""
+    card = open_card(transaction)
+    found = card.certificates() if index is None else (card.certificate(index),)
+    return Held(transaction.connection.reader, card.serial, found)
+
+
+def examine(transaction: Transaction, job: Callable[[Card], T]) -> Examined[T]:
+    """One thing about a card that needs no PIN, and nothing else: what cannot be read hides nothing more."""
+    card, connection = open_card(transaction), transaction.connection
+    return Examined(connection.reader, connection.atr, card.kind, card.serial, job(card))
+
+
+def look_for_pin(transaction: Transaction) -> Seen:
+    """Which card this is and how its PIN stands, whatever becomes of its certificate.
+
+    Raises:
+        UnsupportedError: no card of this kind has a PIN that can be used (NHI cards).
+        TerminatedError, NotActivatedError: the card says so when its PIN is asked about.
+    """
+    card = open_card(transaction)
+    status = card.pin_status()
+    try:
+        certificate = _certificate_or_none(card)
+    except MalformedResponseError:
+        certificate = b""
+    return _seen(transaction, card, status, certificate)
+
+
 def with_pin(transaction: Transaction, seen: Seen, pin: Pin, action: Action[T]) -> T:
     """Verify `pin` once on the card that was seen, and do `action` with it and its certificate.
 
@@ -110,7 +163,7 @@ def with_pin(transaction: Transaction, seen: Seen, pin: Pin, action: Action[T]) 
         AgentError: pin.tries_changed: tries were used up while the person was asked; nothing was sent.
         hca_card.errors.PinError: as `Card.verify`; one try spent at most.
     """
-    card = _same_card(transaction, seen)
+    card = same_card(transaction, seen)
     card.verify(pin)
     return action(card, seen.certificate)
 
@@ -121,7 +174,7 @@ def with_keypad(transaction: Transaction, seen: Seen, action: Action[T]) -> T:
     This is the one visit that waits for a person: the keypad sends the PIN to the card by itself, so the
     transaction must be open while it is typed. The keypad gives up after half a minute.
     """
-    card = _same_card(transaction, seen)
+    card = same_card(transaction, seen)
     keypad = transaction.pin_pad
     if keypad is None:
         raise UnsupportedError
@@ -129,8 +182,41 @@ def with_keypad(transaction: Transaction, seen: Seen, action: Action[T]) -> T:
     return action(card, seen.certificate)
 
 
-def keep(transaction: Transaction, pin: Pin) -> Seen:
+def unattended(
+    transaction: Transaction, seen: Seen, pin: Pin, forget: Callable[[], object], action: Action[T]
+) -> T:
+    """As `with_pin`, with a PIN from the keyring: never on the last try, and gone at its first failure.
+
+    Args:
+        transaction: with the card.
+        seen: the card that was seen.
+        pin: from the keyring.
+        forget: deletes it there.
+        action: what to do with the verified card and its certificate.
+
+    Raises:
+        AgentError: pin.changed_elsewhere: the card refused it.
+        PinLastTryError, PinLockedError: nothing was sent.
+    """
+    card = same_card(transaction, seen)
+    try:
+        refuse_last_try(card.pin_status())
+        card.verify(pin)
+    except BaseException as error:
+        forget()
+        if isinstance(error, PinWrongError):
+            raise AgentError("pin.changed_elsewhere", tries_left=error.tries_left) from error
+        raise
+    return action(card, seen.certificate)
+
+
+def keep(transaction: Transaction, pin: Pin, note: Callable[[Seen], None]) -> Seen:
     """Verify a PIN that nobody can be asked to confirm: the last try is never spent on it.
+
+    Args:
+        transaction: with the card.
+        pin: sent once.
+        note: told of the card before that.
 
     Raises:
         PinLastTryError: only one try is left; nothing was sent.
@@ -138,8 +224,9 @@ def keep(transaction: Transaction, pin: Pin) -> Seen:
     """
     card = open_card(transaction)
     status = card.pin_status()
-    _refuse_last_try(status)
+    refuse_last_try(status)
     seen = _seen(transaction, card, status, _certificate_or_none(card))
+    note(seen)
     card.verify(pin)
     return seen
 
@@ -162,33 +249,54 @@ def with_kept_pin(
         PinLastTryError, PinLockedError: nothing was sent.
     """
     card = open_card(transaction)
-    counter = transaction.connection.event_counter()
-    with kept.for_card(
-        reader=transaction.connection.reader, serial=card.serial, event_counter=counter
-    ) as pin:
+    with kept_for(transaction, card, kept) as pin:
         if not card.has_key(use):
             raise ObjectMissingError
         status = card.pin_status()
         certificate = card.certificate(CERTIFICATE_INDEX[use]).der
         seen = _seen(transaction, card, status, certificate, frozenset((use,)))
         check(seen)
-        try:
-            _refuse_last_try(status)
+        with once(kept):
+            refuse_last_try(status)
             card.verify(pin)
-        except BaseException as error:
-            # Whatever went wrong here may have cost a try: this PIN is not used again.
-            kept.wipe()
-            if isinstance(error, PinWrongError):
-                raise AgentError("pin.changed_elsewhere", tries_left=error.tries_left) from error
-            raise
     return seen, action(card, seen.certificate)
 
 
-def _same_card(transaction: Transaction, seen: Seen) -> Card:
-    """The card that was seen, with no fewer tries than then."""
+def kept_for(transaction: Transaction, card: Card, kept: KeptPin) -> Pin:
+    """A copy of the PIN that a session keeps, if this is the very card. Raises as `KeptPin.for_card`."""
+    connection = transaction.connection
+    return kept.for_card(
+        reader=connection.reader, serial=card.serial, event_counter=connection.event_counter()
+    )
+
+
+@contextmanager
+def once(kept: KeptPin) -> Iterator[None]:
+    """The body sends the PIN of a session; whatever goes wrong may have cost a try, so it is not used again.
+
+    Raises:
+        AgentError: pin.changed_elsewhere: the card refused it.
+    """
+    try:
+        yield
+    except BaseException as error:
+        kept.wipe()
+        if isinstance(error, PinWrongError):
+            raise AgentError("pin.changed_elsewhere", tries_left=error.tries_left) from error
+        raise
+
+
+def the_card(transaction: Transaction, seen: Seen) -> Card:
+    """The card that was seen."""
     card = open_card(transaction)
     if (card.kind, card.serial) != (seen.kind, seen.serial):
         raise CardChangedError
+    return card
+
+
+def same_card(transaction: Transaction, seen: Seen) -> Card:
+    """The card that was seen, with no fewer tries than then."""
+    card = the_card(transaction, seen)
     shown = seen.pin.tries_left if seen.pin else None
     left = card.pin_status().tries_left
     if left == 0:
@@ -199,7 +307,12 @@ def _same_card(transaction: Transaction, seen: Seen) -> Card:
     return card
 
 
-def _refuse_last_try(status: PinStatus) -> None:
+def refuse_last_try(status: PinStatus) -> None:
+    """Refuse to spend the last try where nobody can say yes to it.
+
+    Raises:
+        PinLockedError, PinLastTryError: nothing was sent.
+    """
     if status.locked:
         raise PinLockedError(tries_left=0)
     if status.last_try:
@@ -214,7 +327,8 @@ def _seen(
     keys: frozenset[KeyUse] = frozenset(),
 ) -> Seen:
     connection = transaction.connection
-    pin_pad = transaction.pin_pad is not None
+    keypad = transaction.pin_pad
+    takes_keypad = keypad is not None and pin is not None and card.takes_keypad()
     return Seen(
         reader=connection.reader,
         kind=card.kind,
@@ -224,8 +338,9 @@ def _seen(
         pin=pin,
         certificate=certificate,
         keys=keys,
-        pin_pad=pin_pad,
-        takes_keypad=pin_pad and pin is not None and card.takes_keypad(),
+        pin_pad=keypad is not None,
+        takes_keypad=takes_keypad,
+        changes_on_keypad=takes_keypad and keypad is not None and keypad.can_modify,
     )
 
 

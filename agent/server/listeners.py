@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +24,29 @@ class Conflict:
 
     Attributes:
         holder: the program's name and process number, empty where it cannot be told.
+        answers_as_vendor: it speaks the portals' protocol, so they will talk to it and not to this program.
     """
 
     port: int
     holder: str
+    answers_as_vendor: bool = False
+
+    def told(self) -> tuple[str, str]:
+        """What it means for a person, in Chinese and English."""
+        zh, en = self.holder or "不明", self.holder or "unknown"
+        if self.answers_as_vendor:
+            return (
+                f"連接埠 {self.port} 由另一個卡片元件（{zh}）使用中：入口網站會連到那個元件，而不是本程式。"
+                "請關閉或移除它，再重新啟動本程式。",
+                f"Port {self.port} is held by another card component ({en}): portals reach that one and not"
+                " this program. Close or remove it and start this program again.",
+            )
+        return (
+            f"連接埠 {self.port} 已被另一個程式（{zh}）使用，入口網站可能連不到本程式。"
+            "請關閉它，再重新啟動本程式。",
+            f"Port {self.port} is held by another program ({en}); portals may not find this one."
+            " Close it and start this program again.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +68,23 @@ class Listeners:
             each.close()
 
 
-def listen(ports: Sequence[int]) -> Listeners:
+def listen(ports: Sequence[int], answers: Callable[[int], bool] = lambda _port: False) -> Listeners:
     """Take the first port of `ports` that is free on both loopback addresses; 0 is any free port.
 
+    Args:
+        ports: in the order to try.
+        answers: asked of a port that is not free: does its holder answer as the vendor's program does?
+            May block for some seconds.
+
     Raises:
-        AgentError: `port.taken`, none is free; its facts name the last port and who holds it.
+        AgentError: `port.taken`, none is free; its facts name the ports and who holds them.
     """
     conflicts: list[Conflict] = []
     for port in ports:
         pair = _pair(port)
         if pair is not None:
             return Listeners(pair[0].getsockname()[1], pair, tuple(conflicts))
-        conflicts.append(Conflict(port, holder_of(port)))
+        conflicts.append(Conflict(port, holder_of(port), answers(port)))
     tried = ", ".join(f"{conflict.port} {conflict.holder}".strip() for conflict in conflicts)
     raise AgentError("port.taken", conflicts=tuple(conflicts), detail=tried)
 

@@ -1,10 +1,11 @@
-"""What is served to anybody: the page that says the agent runs, and the files for pages' authors."""
+"""What is served to anybody: the self-test page, what it is made of, and the files for pages' authors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -20,6 +21,18 @@ STATUS: Final = msgspec.json.encode({"agent": methods.AGENT_NAME, "api": message
 """What any origin may read: enough to tell "refused" from "not running", and nothing else."""
 
 
+_JAVASCRIPT: Final = "text/javascript; charset=utf-8"
+_FILES: Final = {
+    "page.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "page.js": _JAVASCRIPT,
+    "browser-check.js": _JAVASCRIPT,
+    "agent.js": _JAVASCRIPT,
+    "agent.d.ts": "text/plain; charset=utf-8",
+    "selftest.schema.json": "application/json",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One file as it is sent."""
@@ -31,13 +44,27 @@ class Page:
 @cache
 def static() -> Mapping[str, Page]:
     """Every static path; nothing of a request ever becomes a file's name."""
-    index = (WEB / "index.html").read_text("utf-8").replace("{{version}}", __version__)
     return MappingProxyType(
-        {
-            "/": Page("text/html; charset=utf-8", index.encode("utf-8")),
-            "/page.css": Page("text/css; charset=utf-8", (WEB / "page.css").read_bytes()),
-            "/agent.js": Page("text/javascript; charset=utf-8", (WEB / "agent.js").read_bytes()),
-            "/agent.d.ts": Page("text/plain; charset=utf-8", (WEB / "agent.d.ts").read_bytes()),
-            "/schema.json": Page("application/json", schema.PATH.read_bytes()),
-        }
+        {f"/{name}": Page(kind, (WEB / name).read_bytes()) for name, kind in _FILES.items()}
+        | {"/schema.json": Page("application/json", schema.PATH.read_bytes())}
     )
+
+
+def index(token: str, native_port: int, tls_port: int) -> Page:
+    """The self-test page.
+
+    Args:
+        token: what the page shows, once, to be known as ours.
+        native_port: the port in the clear.
+        tls_port: the port with TLS.
+    """
+    facts = {"version": __version__, "token": token, "native": str(native_port), "tls": str(tls_port)}
+    page = _template()
+    for name, value in facts.items():
+        page = page.replace(f"{{{{{name}}}}}", escape(value))
+    return Page("text/html; charset=utf-8", page.encode("utf-8"))
+
+
+@cache
+def _template() -> str:
+    return (WEB / "index.html").read_text("utf-8")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 
 from agent.policy import Listener
-from agent.server.http import SECURITY_HEADERS, Site
+from agent.server.http import SECURITY_HEADERS, Site, empty
 from agent.server.listeners import Listeners
+from agent.server.peer import Peers
 
 log = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS: Final = 2.0
+HEAD_SECONDS: Final = 10.0
+"""How long a new connection may take to say what it wants."""
+CONNECTIONS_MAX: Final = 256
+"""On one port; browsers keep six for each site."""
 _SETTINGS: Final[dict[str, Any]] = {
     "access_log": None,
     "auto_decompress": False,  # nothing that we serve needs it, and a few bytes can unpack to gigabytes
@@ -24,9 +30,61 @@ _SETTINGS: Final[dict[str, Any]] = {
 
 
 class _Protocol(web.RequestHandler):
-    """HTTP that says nothing of itself when it is spoken to badly."""
+    """HTTP that says nothing of itself when it is spoken to badly, and waits for nobody for long.
 
-    __slots__ = ()
+    Attributes:
+        ours: whether the process at the other end is this user's; None until that was looked up.
+        working: whether a request of it is being answered.
+    """
+
+    __slots__ = ("_head_timer", "ours", "working")
+
+    def __init__(self, manager: _Server, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(manager, loop=loop, **_SETTINGS)
+        self.ours: bool | None = None
+        self.working = False
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; where there are too many, in place of the one that has been silent the longest."""
+        super().connection_made(transport)
+        abort = cast("asyncio.Transport", transport).abort
+        manager = self._manager
+        if manager is not None:
+            others = cast("list[_Protocol]", manager.connections)
+            if len(others) > CONNECTIONS_MAX and not any(other.give_way(self) for other in others):
+                abort()
+                return
+        self._head_timer = asyncio.get_running_loop().call_later(HEAD_SECONDS, abort)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        self.head_read()
+        super().connection_lost(exc)
+
+    def give_way(self, newcomer: _Protocol) -> bool:
+        """End, if nothing is being answered here."""
+        transport = self.transport
+        if self is newcomer or self.working or transport is None or transport.is_closing():
+            return False
+        transport.abort()
+        return True
+
+    def head_read(self) -> None:
+        """The head of the first request is here."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    async def is_ours(self, peers: Peers) -> bool:
+        """Whether the process at the other end is this user's; looked up once for each connection."""
+        if self.ours is None:
+            transport = self.transport
+            if transport is None:
+                return False
+            peer, here = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+            self.ours = await peers.ours(peer, here)
+        return self.ours
 
     def handle_error(
         self,
@@ -47,11 +105,28 @@ class _Protocol(web.RequestHandler):
 
 class _Server(web.Server):
     def __call__(self) -> web.RequestHandler:
-        return _Protocol(self, loop=self._loop, **_SETTINGS)
+        return _Protocol(self, self._loop)
+
+
+class _Socket(web.SockSite):
+    """A listening socket on which a TLS handshake may take no longer than anything else that comes first."""
+
+    async def start(self) -> None:
+        """Accept connections."""
+        await web.BaseSite.start(self)
+        if self._runner.server is None:
+            raise RuntimeError("the runner has not been set up")
+        self._server = await asyncio.get_running_loop().create_server(
+            self._runner.server,
+            sock=self._sock,
+            ssl=self._ssl_context,
+            backlog=self._backlog,
+            ssl_handshake_timeout=None if self._ssl_context is None else HEAD_SECONDS,
+        )
 
 
 async def serve(
-    site: Site, taken: Listeners, listener: Listener, context: ssl.SSLContext | None
+    site: Site, taken: Listeners, listener: Listener, context: ssl.SSLContext | None, peers: Peers
 ) -> web.ServerRunner:
     """Serve `site` on every socket of `taken`, until the result's `cleanup` is awaited.
 
@@ -60,15 +135,24 @@ async def serve(
         taken: the port.
         listener: what policy knows of the port.
         context: for TLS; None in the clear.
+        peers: tells whose process is at the other end.
     """
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        return await site.answer(request, listener)
+        protocol = cast("_Protocol", request.protocol)
+        protocol.head_read()
+        protocol.working = True
+        try:
+            if not await protocol.is_ours(peers):
+                return empty(403)
+            return await site.answer(request, listener)
+        finally:
+            protocol.working = False
 
     # A page that goes away takes its question back from the person's screen.
     server = _Server(answer, handler_cancellation=True)
     runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     for each in taken.sockets:
-        await web.SockSite(runner, each, ssl_context=context).start()
+        await _Socket(runner, each, ssl_context=context).start()
     return runner

@@ -12,6 +12,8 @@ export interface HcaAgentOptions {
   tlsPorts?: readonly number[];
   /** The port in the clear; 0 for none. Default 56440. */
   plainPort?: number;
+  /** WebSocket addresses of the page's own origin, instead of the ports; for the agent's own page. */
+  addresses?: readonly string[];
 }
 
 export interface CallOptions {
@@ -143,11 +145,79 @@ export class HcaAgentError extends Error {
   readonly nextEn: string;
   readonly triesLeft: number | null;
   readonly retryAfter: number | null;
+  /**
+   * `agent.blocked`: who blocks. The person or their administrator ("permission"), the browser's question that got
+   * no yes ("question"), the page around a frame without `allow="loopback-network"` ("frame"), a page without https
+   * ("insecure"). Null for every other error.
+   */
+  readonly reason: "permission" | "question" | "frame" | "insecure" | null;
+}
+
+export interface Title {
+  zh: string;
+  en: string;
+}
+
+/** A row of the self-test; texts are Chinese, then English after " · " where it differs. Masked. */
+export interface SelfTestRow {
+  id: string;
+  title: Title;
+  status: "pass" | "warn" | "fail" | "skip";
+  detail: string;
+  ms: number;
+  error?: { id: string; zh: string; en: string; next: string };
+}
+
+/** A row that the browser itself found out (browser-check.js). */
+export interface BrowserRow {
+  id: string;
+  zh: string;
+  en: string;
+  status: "pass" | "warn" | "fail" | "skip";
+  detailZh: string;
+  detailEn: string;
+  ms: number;
+  error: { id: string; zh: string; en: string; nextZh: string; nextEn: string } | null;
+}
+
+/** The event `selftest.begun`: the rows that will come. */
+export interface SelfTestBegun {
+  rows: {
+    id: string;
+    title: Title;
+    group: string;
+    /** The row's number on the HCA page; null for rows that are not on it. */
+    number: number | null;
+    /** Whether the person may be asked something in it. */
+    person: boolean;
+  }[];
+  groups: Record<string, Title>;
+}
+
+/** selftest.schema.json */
+export interface SelfTestReport {
+  ok: boolean;
+  agent: { name: string; version: string };
+  time: string;
+  simulated: boolean;
+  masked: boolean;
+  rows: SelfTestRow[];
+}
+
+export interface SelfTestParams {
+  /** The rows of the HCA page for an ordinary reader (一般讀卡機, the default), or for an NHI reader. */
+  variant?: "ordinary" | "nhi-reader";
+  /** Whether the rows that need a PIN are wanted; the agent asks the person for it. Default true. */
+  pin?: boolean;
+  reader?: string;
+  onRow?: (row: SelfTestRow | BrowserRow) => void;
 }
 
 export interface HcaAgentEvents {
   "reader.changed": CustomEvent<{ readers: Reader[] }>;
   "card.changed": CustomEvent<{ reader: Reader }>;
+  "selftest.begun": CustomEvent<SelfTestBegun>;
+  "selftest.row": CustomEvent<{ row: SelfTestRow }>;
   disconnected: CustomEvent<{ id: string }>;
 }
 
@@ -161,6 +231,17 @@ export class HcaAgent extends EventTarget {
   card(params?: { reader?: string }, options?: CallOptions): Promise<Card>;
   certificates(params?: { reader?: string }, options?: CallOptions): Promise<{ certificates: CardCertificate[] }>;
   pinStatus(params?: { reader?: string }, options?: CallOptions): Promise<Pin>;
+  /** The person types the PIN and the new one in the agent's own window; the page sees neither. */
+  pinChange(params?: { reader?: string }, options?: CallOptions): Promise<{}>;
+  /** The person types the PUK and a new PIN in the agent's own window; the page sees neither. */
+  pinUnblock(params?: { reader?: string }, options?: CallOptions): Promise<{}>;
+  /** Needs browser-check.js beside agent.js. */
+  selftest(params?: SelfTestParams, options?: CallOptions): Promise<{ report: SelfTestReport; browser: BrowserRow[] }>;
+  selftestReport(
+    /** `unmasked`: for the agent's own page. */
+    params?: { browser?: readonly BrowserRow[]; unmasked?: false },
+    options?: CallOptions,
+  ): Promise<{ report: SelfTestReport; html: string }>;
   authenticate(params: { nonce: string; reader?: string }, options?: CallOptions): Promise<LoginToken>;
   sign(
     params: {

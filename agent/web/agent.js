@@ -15,6 +15,10 @@ export const API = 1;
 const MAC = /^(Macintosh|MacIntel|MacPPC|Mac68K)$/;
 const PLAIN_PORT = 56440;
 const STAGGER_MS = 250;
+/** A request that fails this much later than the first waited for a person: closed ports fail together. */
+const TOGETHER_MS = 300;
+/** Local Network Access by its names, the present one first. */
+const PERMISSIONS = ["loopback-network", "local-network-access"];
 
 const ERRORS = {
   "agent.not_running": [
@@ -67,9 +71,31 @@ const ERRORS = {
   ],
 };
 
+/** Why the browser blocks, where it is not the person's own no: what the person can do differs. */
+const BLOCKED = {
+  question: [
+    "瀏覽器問過您，但沒有得到允許，所以這個網站連不到本機的程式。",
+    "The browser asked you and got no yes, so this site cannot reach programs on this device.",
+    "請再試一次，並在瀏覽器詢問時按「允許」。",
+    "Try again, and choose Allow when the browser asks.",
+  ],
+  frame: [
+    "這個網頁嵌在另一個網站裡，而那個網站沒有讓它連到本機的程式。",
+    "This page is embedded in another site, which does not let it reach programs on this device.",
+    "請通知網站的服務人員：內嵌的框架要加上 allow=\"loopback-network\"。",
+    "Tell the site's help desk: its frame needs allow=\"loopback-network\".",
+  ],
+  insecure: [
+    "這個網頁不是以 https 開啟的，瀏覽器不讓它連到本機的程式。",
+    "This page was not opened with https, and the browser keeps it from programs on this device.",
+    "請把網址開頭改成 https:// 再開一次。",
+    "Open it again with https:// at the start of its address.",
+  ],
+};
+
 /** What went wrong: `id` for programs, the sentences for the person. */
 export class HcaAgentError extends Error {
-  constructor({ id, zh, en, nextZh, nextEn, triesLeft, retryAfter }) {
+  constructor({ id, zh, en, nextZh, nextEn, triesLeft, retryAfter, reason }) {
     super(`${id}: ${en}`);
     this.name = "HcaAgentError";
     this.id = id;
@@ -81,6 +107,8 @@ export class HcaAgentError extends Error {
     this.triesLeft = triesLeft ?? null;
     /** Seconds after which trying again makes sense; null where it is not known. */
     this.retryAfter = retryAfter ?? null;
+    /** `agent.blocked`: "permission", "question", "frame" or "insecure"; else null. */
+    this.reason = reason ?? null;
   }
 }
 
@@ -101,6 +129,7 @@ export class HcaAgent extends EventTarget {
       permissionTimeout: 60_000,
       tlsPorts: [56445, 56545, 56645].map((port) => port + shift),
       plainPort: PLAIN_PORT,
+      addresses: null,
       ...options,
     };
     /** What the agent said of itself; null while not connected. */
@@ -145,6 +174,14 @@ export class HcaAgent extends EventTarget {
     return this.call("pin.status", { reader }, options);
   }
 
+  pinChange({ reader } = {}, options) {
+    return this.call("pin.change", { reader }, options);
+  }
+
+  pinUnblock({ reader } = {}, options) {
+    return this.call("pin.unblock", { reader }, options);
+  }
+
   authenticate({ nonce, reader }, options) {
     return this.call("authenticate", { nonce, reader }, options);
   }
@@ -169,6 +206,40 @@ export class HcaAgent extends EventTarget {
 
   decrypt({ cipher, reader }, options) {
     return this.call("decrypt", { cipher: base64(cipher), reader }, options);
+  }
+
+  /**
+   * The self-test: what the browser can tell (browser-check.js, to be served beside this file), then the agent's
+   * rows as they finish. `onRow` is told each; personal data in them is masked.
+   */
+  async selftest({ variant, pin, reader, onRow = () => {} } = {}, options) {
+    const { browserRows } = await import("./browser-check.js");
+    const { tlsPorts, plainPort } = this.#options;
+    const tell = ({ detail }) => onRow(detail.row);
+    await this.connect(options);
+    const browser = [];
+    for await (const row of browserRows({ nativePort: plainPort, tlsPort: this.#tlsPort ?? tlsPorts[0] })) {
+      browser.push(row);
+      onRow(row);
+    }
+    this.addEventListener("selftest.row", tell);
+    try {
+      const { report } = await this.call("selftest.run", { variant, pin, reader }, options);
+      return { report, browser };
+    } finally {
+      this.removeEventListener("selftest.row", tell);
+    }
+  }
+
+  /** The report on the last `selftest` as JSON and as one HTML file, with the browser's rows. */
+  selftestReport({ browser = [] } = {}, options) {
+    return this.call("selftest.report", { browser }, options);
+  }
+
+  /** The port with TLS that this connection uses; null in the clear. */
+  get #tlsPort() {
+    const { protocol, port } = new URL(this.#socket?.url ?? "ws://-");
+    return protocol === "wss:" ? Number(port) : null;
   }
 
   /**
@@ -198,13 +269,12 @@ export class HcaAgent extends EventTarget {
   }
 
   async #open() {
-    const permission = await permissionState();
-    if (permission === "denied") throw known("agent.blocked");
-    // While the browser asks the person, connections neither open nor fail.
-    const patience = permission === "prompt" ? this.#options.permissionTimeout : this.#options.connectTimeout;
-    const began = performance.now();
-    const socket = await firstOpen(this.#addresses(), patience);
-    if (!socket) throw await this.#reason(performance.now() - began);
+    // Addresses that are given are the page's own place, for which browsers ask nobody.
+    const permission = this.#options.addresses ? null : await permissionState();
+    if (permission === "denied") throw blocked();
+    if (permission === "prompt") await this.#ask();
+    const socket = await firstOpen(this.#addresses(), this.#options.connectTimeout);
+    if (!socket) throw await this.#reason();
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code }) => {
@@ -229,7 +299,8 @@ export class HcaAgent extends EventTarget {
 
   /** Groups in order of preference; the ones of a group are equals. */
   #addresses() {
-    const { tlsPorts, plainPort } = this.#options;
+    const { tlsPorts, plainPort, addresses } = this.#options;
+    if (addresses) return [addresses];
     return [
       tlsPorts.map((port) => `wss://localhost:${port}/v1`),
       tlsPorts.map((port) => `wss://127.0.0.1:${port}/v1`),
@@ -237,16 +308,29 @@ export class HcaAgent extends EventTarget {
     ];
   }
 
+  /** Raise the browser's question with one small request for each port, and wait for the person's answer. */
+  async #ask() {
+    const { connectTimeout, permissionTimeout } = this.#options;
+    const { status, first, last } = await firstStatus(this.#bases(), permissionTimeout);
+    if (status) return;
+    if ((await permissionState()) === "denied") throw blocked();
+    const asked = last - first > TOGETHER_MS || first > connectTimeout;
+    throw asked ? blocked("question") : known("agent.not_running");
+  }
+
   /** Why no WebSocket opened: `/status` answers any origin, even one that is refused. */
-  async #reason(tried) {
-    const { tlsPorts, plainPort, connectTimeout } = this.#options;
-    const bases = [`http://127.0.0.1:${plainPort}`, ...tlsPorts.map((port) => `https://localhost:${port}`)];
-    const status = await firstStatus(bases, connectTimeout);
+  async #reason() {
+    const { status } = await firstStatus(this.#bases(), this.#options.connectTimeout);
     if (status) return known(status.api < API ? "agent.too_old" : "origin.refused");
-    const permission = await permissionState();
-    // A closed port fails before the browser asks anything; only a person who closed its question took longer.
-    const dismissed = permission === "prompt" && tried > connectTimeout;
-    return known(permission === "denied" || dismissed ? "agent.blocked" : "agent.not_running");
+    return (await permissionState()) === "denied" ? blocked() : known("agent.not_running");
+  }
+
+  /** Addresses without a name to look up, so that closed ports all take the same time to say so. */
+  #bases() {
+    const { tlsPorts, plainPort, addresses } = this.#options;
+    if (addresses) return addresses.map((address) => new URL(address.replace(/^ws/, "http")).origin);
+    const secure = tlsPorts.map((port) => `https://127.0.0.1:${port}`);
+    return plainPort ? [`http://127.0.0.1:${plainPort}`, ...secure] : secure;
   }
 
   #receive(data) {
@@ -285,9 +369,22 @@ function known(id) {
   return new HcaAgentError({ id, zh, en, nextZh, nextEn });
 }
 
+function blocked(reason = frameOrPage()) {
+  if (reason === "permission") return new HcaAgentError({ ...known("agent.blocked"), reason });
+  const [zh, en, nextZh, nextEn] = BLOCKED[reason];
+  return new HcaAgentError({ id: "agent.blocked", zh, en, nextZh, nextEn, reason });
+}
+
+/** What denied the permission: the page itself, the page around it, or the person (or their administrator). */
+function frameOrPage() {
+  if (!globalThis.isSecureContext) return "insecure";
+  const policy = globalThis.document?.permissionsPolicy ?? globalThis.document?.featurePolicy;
+  return policy && !PERMISSIONS.some((name) => policy.allowsFeature(name)) ? "frame" : "permission";
+}
+
 /** The state of the browser's Local Network Access permission; null where the browser has none. */
 async function permissionState() {
-  for (const name of ["loopback-network", "local-network-access"]) {
+  for (const name of PERMISSIONS) {
     try {
       return (await navigator.permissions.query({ name })).state;
     } catch {
@@ -352,15 +449,25 @@ function firstOpen(groups, patience) {
   });
 }
 
-/** The first answer to `GET /status` that is ours; null when none comes in time. */
+/**
+ * The first answer to `GET /status` that is ours, null when there is none; and after how many milliseconds the
+ * first and the last request ended.
+ */
 async function firstStatus(bases, patience) {
+  const began = performance.now();
+  const ended = [];
   const ask = async (base) => {
-    const response = await fetch(`${base}/status`, { signal: AbortSignal.timeout(patience), cache: "no-store" });
-    const status = await response.json();
-    if (status?.agent !== "hca-agent") throw new Error("another program");
-    return status;
+    try {
+      const response = await fetch(`${base}/status`, { signal: AbortSignal.timeout(patience), cache: "no-store" });
+      const status = await response.json();
+      if (status?.agent !== "hca-agent") throw new Error("another program");
+      return status;
+    } finally {
+      ended.push(performance.now() - began);
+    }
   };
-  return Promise.any(bases.map(ask)).catch(() => null);
+  const status = await Promise.any(bases.map(ask)).catch(() => null);
+  return { status, first: Math.min(...ended), last: Math.max(...ended) };
 }
 
 function within(milliseconds, promise, id) {

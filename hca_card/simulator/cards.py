@@ -111,7 +111,7 @@ class HcaBlueprint:
     def _templates(self, validity: Validity) -> tuple[Template, ...]:
         if isinstance(self.holder, Personnel):
             return templates.personnel(self.number, validity, version=self.version)
-        return templates.institution(self.number, validity, secondary=self.secondary)
+        return templates.institution(self.number, validity, secondary=self.secondary, version=self.version)
 
     def _basic_data(self) -> bytes:
         if isinstance(self.holder, Personnel):

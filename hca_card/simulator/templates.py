@@ -90,12 +90,14 @@ def personnel(number: str, validity: Validity, *, version: str = "2") -> tuple[T
     pair = _pair("personnel", number, DOCTOR.name, validity, attributes)
     if version == "2":
         return pair
-    # Such cards came with RSA 1024 and SHA-1 (before about 2015), and without a second key pair.
-    return (replace(pair[0], bits=1024, legacy=True),)
+    # Such cards came without a second key pair.
+    return _old(pair)[:1]
 
 
-def institution(number: str, validity: Validity, *, secondary: bool) -> tuple[Template, ...]:
-    """The signature and encryption certificates of an institution card."""
+def institution(
+    number: str, validity: Validity, *, secondary: bool, version: str = "2"
+) -> tuple[Template, ...]:
+    """The signature and encryption certificates of an institution card, of either version."""
     attributes = (
         _attribute(1, oid(INSTITUTION)),
         _attribute(2, printable("secondary" if secondary else "primary")),
@@ -104,7 +106,8 @@ def institution(number: str, validity: Validity, *, secondary: bool) -> tuple[Te
         _attribute(111, printable(CLINIC.code)),
         _attribute(204, printable(number)),
     )
-    return _pair("institution", number, CLINIC.name, validity, attributes)
+    pair = _pair("institution", number, CLINIC.name, validity, attributes)
+    return pair if version == "2" else _old(pair)
 
 
 def citizen(number: str, validity: Validity) -> tuple[Template, ...]:
@@ -116,6 +119,11 @@ def citizen(number: str, validity: Validity) -> tuple[Template, ...]:
 def revoked(today: date) -> tuple[Template, ...]:
     """The certificates that the issuing authority has revoked."""
     return personnel(REVOKED_CARD, current_validity(today))
+
+
+def _old(certificates: tuple[Template, ...]) -> tuple[Template, ...]:
+    """As they were on version 1 cards: RSA 1024 and SHA-1 (before about 2015)."""
+    return tuple(replace(template, bits=1024, legacy=True) for template in certificates)
 
 
 def _attribute(arc: int, value: bytes) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.answers import Answers
+from agent.asking import Asking
 from agent.config import Config, Origins
 from agent.consents import Consents
 from agent.errors import AgentError
@@ -42,9 +43,8 @@ class World:
     ) -> None:
         self.now = NOW
         self.answers = Answers(folder / "answers.json", lambda: self.now)
-        self.consents = Consents(
-            interaction, self.answers, Config(origins=origins or Origins()), lambda: self.now
-        )
+        config = Config(origins=origins or Origins())
+        self.consents = Consents(Asking(interaction, config), self.answers, config, lambda: self.now)
 
     async def refusal(self, origin: str | None, verb: Verb) -> str:
         with pytest.raises(AgentError) as caught:
@@ -74,6 +74,71 @@ async def test_a_no_holds_for_ten_minutes_without_another_question(tmp_path: Pat
     world.now += timedelta(seconds=1)
     assert await world.refusal(PORTAL, Verb.SIGN) == "consent.refused"
     assert len(person.questions) == 2
+
+
+async def test_what_belongs_together_is_one_question_with_one_answer(tmp_path: Path) -> None:
+    person = ScriptedInteraction()
+    world = World(tmp_path, person)
+    await world.consents.require(PORTAL, Verb.LOGIN, Verb.READ)
+    [asked] = person.questions
+    assert isinstance(asked, ConsentRequest)
+    assert (asked.verb, asked.verbs) == (Verb.LOGIN, (Verb.READ, Verb.LOGIN))
+    assert set(world.answers.of(PORTAL)) == {Verb.READ, Verb.LOGIN}
+    await world.consents.require(PORTAL, Verb.READ)
+    assert len(person.questions) == 1
+
+
+async def test_only_what_was_not_answered_before_is_asked_about(tmp_path: Path) -> None:
+    person = ScriptedInteraction()
+    world = World(tmp_path, person)
+    await world.consents.require(PORTAL, Verb.READ)
+    await world.consents.require(PORTAL, Verb.PAGE_PIN, Verb.READ, Verb.SIGN)
+    assert [question.verbs for question in person.questions if isinstance(question, ConsentRequest)] == [
+        (Verb.READ,),
+        (Verb.SIGN, Verb.PAGE_PIN),
+    ]
+
+
+async def test_a_no_to_a_part_is_a_no_to_the_whole_without_a_question(tmp_path: Path) -> None:
+    person = ScriptedInteraction(consents={Verb.SIGN: True})
+    world = World(tmp_path, person)
+    assert await world.refusal(PORTAL, Verb.READ) == "consent.refused"
+    with pytest.raises(AgentError):
+        await world.consents.require(PORTAL, Verb.SIGN, Verb.READ)
+    assert len(person.questions) == 1
+    assert Verb.SIGN not in world.answers.of(PORTAL)
+
+
+async def test_a_wider_question_of_the_same_site_waits_for_the_narrower_and_asks_only_the_rest(
+    tmp_path: Path,
+) -> None:
+    person = SlowPerson()
+    world = World(tmp_path, person)
+    narrow = asyncio.create_task(world.consents.require(PORTAL, Verb.READ))
+    await asyncio.sleep(0.01)
+    wide = asyncio.create_task(world.consents.require(PORTAL, Verb.LOGIN, Verb.READ))
+    await asyncio.sleep(0.01)
+    assert len(person.questions) == 1
+    person.answer.set_result(True)
+    await asyncio.gather(narrow, wide)
+    assert [question.verbs for question in person.questions if isinstance(question, ConsentRequest)] == [
+        (Verb.READ,),
+        (Verb.LOGIN,),
+    ]
+
+
+async def test_confirming_asks_whatever_was_answered_or_configured(tmp_path: Path) -> None:
+    person = ScriptedInteraction(consents={Verb.PAGE_PIN: False})
+    world = World(tmp_path, person, Origins(allow=frozenset((PORTAL,))))
+    await world.consents.require(PORTAL, Verb.PAGE_PIN)
+    with pytest.raises(AgentError) as caught:
+        await world.consents.confirm(PORTAL, Verb.PAGE_PIN)
+    assert caught.value.error_id == "consent.refused"
+    assert len(person.questions) == 1
+    assert not world.answers.all()
+    with pytest.raises(AgentError) as caught:
+        await World(tmp_path, Headless()).consents.confirm(PORTAL, Verb.PAGE_PIN)
+    assert caught.value.error_id == "interaction.unavailable"
 
 
 async def test_each_verb_has_a_question_of_its_own(tmp_path: Path) -> None:
@@ -145,7 +210,7 @@ async def test_nobody_answering_is_no_but_not_remembered(tmp_path: Path) -> None
 async def test_headless_means_that_unknown_is_no(tmp_path: Path) -> None:
     world = World(tmp_path, Headless())
     assert await world.refusal(PORTAL, Verb.READ) == "interaction.unavailable"
-    world.answers.remember(PORTAL, Verb.READ, world.answers.of(PORTAL).get(Verb.READ) or _yes())
+    world.answers.remember(PORTAL, (Verb.READ,), world.answers.of(PORTAL).get(Verb.READ) or _yes())
     await world.consents.require(PORTAL, Verb.READ)
 
 
@@ -164,7 +229,7 @@ async def test_deny_wins_and_the_person_hears_of_it_once(tmp_path: Path) -> None
     person = ScriptedInteraction()
     both = frozenset((EVIL,))
     world = World(tmp_path, person, Origins(allow=both, deny=both))
-    world.answers.remember(EVIL, Verb.READ, _yes())
+    world.answers.remember(EVIL, (Verb.READ,), _yes())
     for _ in range(3):
         assert await world.refusal(EVIL, Verb.READ) == "origin.refused"
     assert not person.questions
@@ -175,7 +240,7 @@ async def test_the_persons_own_commands_need_no_consent(tmp_path: Path) -> None:
     await World(tmp_path, Headless()).consents.require(None, Verb.SIGN)
 
 
-async def test_a_flood_of_different_sites_opens_eight_windows_at_most(tmp_path: Path) -> None:
+async def test_a_flood_of_different_sites_opens_one_window_and_eight_may_wait(tmp_path: Path) -> None:
     person = SlowPerson()
     world = World(tmp_path, person)
     asks = [
@@ -184,6 +249,7 @@ async def test_a_flood_of_different_sites_opens_eight_windows_at_most(tmp_path: 
     ]
     await asyncio.sleep(0.01)
     assert await world.refusal("https://s9.example", Verb.READ) == "busy"
+    assert len(person.questions) == 1
     person.answer.set_result(False)
     results = await asyncio.gather(*asks, return_exceptions=True)
     assert all(isinstance(result, AgentError) for result in results)
@@ -193,6 +259,6 @@ async def test_what_pages_are_told_of_never_asks(tmp_path: Path) -> None:
     person = ScriptedInteraction()
     world = World(tmp_path, person)
     assert not world.consents.allowed(PORTAL, Verb.READ)
-    world.answers.remember(PORTAL, Verb.READ, _yes())
+    world.answers.remember(PORTAL, (Verb.READ,), _yes())
     assert world.consents.allowed(PORTAL, Verb.READ)
     assert not person.questions

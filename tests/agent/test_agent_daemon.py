@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -116,3 +117,19 @@ async def test_the_folder_holds_no_secret_that_others_can_read(tmp_path: Path) -
         for path in files:
             assert path.stat().st_mode & 0o077 == 0, path
             assert b"123456" not in path.read_bytes(), path
+
+
+async def test_forgetting_a_site_on_the_command_line_takes_effect_at_once(tmp_path: Path) -> None:
+    person = ScriptedInteraction()
+    site = "https://new.example.tw"
+    async with running_agent(tmp_path, interaction=person) as agent, agent.page(site) as page:
+        await page.call("readers.list")
+        await page.call("readers.list")
+        assert len(person.questions) == 1
+        words = [sys.executable, "-m", "agent", "origins", "forget", site]
+        child = await asyncio.create_subprocess_exec(
+            *words, env={**os.environ, "HCA_AGENT_HOME": str(tmp_path)}, stdout=subprocess.DEVNULL
+        )
+        assert await child.wait() == 0
+        await page.call("readers.list")
+        assert len(person.questions) == 2

@@ -196,7 +196,9 @@ async def test_certificates_are_read_by_number(tmp_path: Path) -> None:
     async with agent(tmp_path, "hpc") as world:
         everything = await world.operations.certificates(PORTAL)
         assert [item.index for item in everything] == [0, 1, 2, 3, 4]
-        assert await world.operations.certificate(PORTAL, 2) == everything[2]
+        second = await world.operations.certificate(PORTAL, 2)
+        assert (second.index, second.use, second.der) == (2, everything[2].use, everything[2].der)
+        assert second.serial == (await world.operations.card(PORTAL)).metadata.serial
         with pytest.raises(ObjectMissingError):
             await world.operations.certificate(PORTAL, 9)
 
@@ -344,3 +346,22 @@ async def test_signing_with_the_encryption_key_is_possible_where_it_is_asked_for
         done = await world.operations.sign(OWN, Hash.SHA_256, document=DOCUMENT, use=KeyUse.ENCRYPTION)
         second = await world.operations.certificate(OWN, 2)
         assert done.certificate == second.der
+
+
+@pytest.mark.parametrize("kind", ["hpc", "citizen"])
+async def test_whatever_is_read_of_a_simulated_card_is_written_down_as_that(
+    tmp_path: Path, kind: str
+) -> None:
+    for number, read in enumerate(
+        (
+            lambda operations: operations.certificates(PORTAL),
+            lambda operations: operations.certificate(PORTAL, 1),
+            lambda operations: operations.pin_status(PORTAL),
+            lambda operations: operations.card(PORTAL),
+        )
+    ):
+        async with agent(tmp_path / str(number), kind) as world:
+            await read(world.operations)
+            [row] = world.audit()
+            assert row.simulated
+            assert row.card

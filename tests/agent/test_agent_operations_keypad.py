@@ -6,6 +6,7 @@ import pytest
 
 from agent.config import Card, Config
 from agent.errors import AgentError, error_id
+from agent.interaction import Verb
 from agent.scripted import Headless
 from hca_card.errors import PinCancelledError, PinWrongError
 from hca_card.pin import Pin
@@ -24,9 +25,12 @@ async def test_a_keypad_is_used_and_the_person_told_who_wants_it(tmp_path: Path,
         await world.operations.verify(DOCUMENT, done.signature, done.certificate, done.hash)
         assert not world.pins_asked()
         assert world.person is not None
-        [(zh, en)] = world.person.notices
-        assert str(PORTAL.origin) in zh
-        assert "keypad" in en
+        [shown] = world.person.keypads
+        assert (shown.origin, shown.verb, shown.card.serial) == (
+            PORTAL.origin,
+            Verb.SIGN,
+            (await world.operations.card(PORTAL)).metadata.serial,
+        )
         assert (await world.operations.readers(PORTAL))[0].pin_pad
 
 

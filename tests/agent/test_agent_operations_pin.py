@@ -384,6 +384,16 @@ async def test_a_wrong_page_pin_costs_one_try_and_is_not_kept(tmp_path: Path) ->
         assert world.tries == 1
 
 
+async def test_every_wrong_pin_of_a_page_has_its_row(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        for _ in range(2):
+            with pytest.raises(PinWrongError):
+                await world.operations.keep_pin(PORTAL, Pin("999999"))
+        rows = world.audit()
+        assert [(row.verb, row.result) for row in rows] == [(Verb.PAGE_PIN, "pin.wrong")] * 2
+        assert all(row.card for row in rows)
+
+
 async def test_the_giver_of_a_page_pin_keeps_and_wipes_its_own(tmp_path: Path) -> None:
     async with agent(tmp_path, "hpc") as world:
         with Pin(PIN) as pin:

@@ -9,7 +9,7 @@ from hca_card.pin import Pin
 
 
 def kept() -> KeptPin:
-    return KeptPin(Pin("123456"), reader="R", serial="0001", event_counter=7)
+    return KeptPin(Pin("123456"), owner="page", reader="R", serial="0001", event_counter=7)
 
 
 def test_a_kept_pin_is_given_for_its_very_card_as_a_copy() -> None:
@@ -43,7 +43,7 @@ def test_a_wiped_pin_is_given_to_nobody() -> None:
 
 def test_the_giver_wipes_its_own_and_nothing_prints_it() -> None:
     given = Pin("123456")
-    session = KeptPin(given, reader="R", serial="0001", event_counter=7)
+    session = KeptPin(given, owner="page", reader="R", serial="0001", event_counter=7)
     given.wipe()
     assert not session.wiped
     assert "123456" not in repr(session)

@@ -9,7 +9,15 @@ from io import BytesIO
 
 import pytest
 
-from agent.interaction import CardShown, ConsentRequest, PinRequest, Verb
+from agent.interaction import (
+    CardShown,
+    ConsentRequest,
+    DocumentShown,
+    NewPinRequest,
+    PinRequest,
+    UnblockRequest,
+    Verb,
+)
 from agent.scripted import GivenPin
 from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
@@ -111,9 +119,8 @@ async def test_echo_is_back_after_the_pin_and_after_giving_up(terminal: Terminal
 async def test_the_event_loop_runs_on_while_the_person_thinks(terminal: Terminal) -> None:
     asked = asyncio.create_task(person(terminal).ask_pin(pin_request()))
     await settled(terminal, "PIN: ")
-    before = time.monotonic()
-    await asyncio.sleep(0)
-    assert time.monotonic() - before < 0.5
+    await asyncio.sleep(0)  # would never come back if the question held the loop: nobody has typed yet
+    assert not asked.done()
     terminal.type("\n")
     assert await asked is None
 
@@ -251,3 +258,75 @@ async def test_a_pin_from_standard_input_is_never_for_a_page() -> None:
     given = GivenPin(Pin("123456"))
     assert await given.ask_pin(pin_request()) is None
     assert given.available
+
+
+async def answer_in_turn(terminal: Terminal, *turns: tuple[str, str]) -> None:
+    """For each prompt, once it is there, what is typed."""
+    for prompt, typed in turns:
+        await settled(terminal, prompt)
+        terminal.seen = b""
+        terminal.type(typed + "\n")
+
+
+async def test_a_new_pin_is_taken_when_typed_twice_alike(terminal: Terminal) -> None:
+    asked = asyncio.create_task(person(terminal).ask_new_pin(NewPinRequest(PORTAL, CARD, PinStatus(3, 6, 8))))
+    assert PORTAL in await terminal.screen("change the PIN")
+    await answer_in_turn(
+        terminal,
+        ("Present PIN: ", "123456"),
+        ("New PIN: ", "abc"),
+        ("New PIN: ", "abcdef"),
+        ("Once more: ", "abcdeg"),
+        ("New PIN: ", "abcdef"),
+        ("Once more: ", "abcdef"),
+    )
+    pair = await asked
+    assert pair is not None
+    assert [pin.octets for pin in pair] == [b"123456", b"abcdef"]
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [("PUK: ", "")],
+        [("PUK: ", "12345678"), ("New PIN: ", "")],
+        [("PUK: ", "12345678"), ("New PIN: ", "abcdef"), ("Once more: ", "")],
+    ],
+)
+async def test_an_empty_line_leaves_the_unblocking(terminal: Terminal, turns: list[tuple[str, str]]) -> None:
+    request = UnblockRequest(None, CARD, PinStatus(0, 6, 8), PinStatus(10, 8, 8))
+    asked = asyncio.create_task(person(terminal).ask_unblock(request))
+    assert "0800-364-422" in await terminal.screen("PUK: ")
+    await answer_in_turn(terminal, *turns)
+    assert await asked is None
+
+
+async def test_a_puk_and_a_new_pin_are_asked_and_its_last_try_needs_a_yes(terminal: Terminal) -> None:
+    request = UnblockRequest(None, CARD, PinStatus(0, 6, 8), PinStatus(1, 8, 8))
+    asked = asyncio.create_task(person(terminal).ask_unblock(request))
+    await answer_in_turn(
+        terminal,
+        ("> ", "yes"),
+        ("PUK: ", "12345678"),
+        ("New PIN: ", "abcdef"),
+        ("Once more: ", "abcdef"),
+    )
+    pair = await asked
+    assert pair is not None
+    assert [pin.octets for pin in pair] == [b"12345678", b"abcdef"]
+
+
+async def test_all_that_a_yes_allows_and_the_document_are_named(terminal: Terminal) -> None:
+    request = ConsentRequest(PORTAL, Verb.SIGN, DocumentShown(1234, "SHA-256", b"\xab" * 32), (Verb.READ,))
+    asked = asyncio.create_task(person(terminal).ask_consent(request))
+    screen = await terminal.screen("[y/N]")
+    for words in ("read the card, sign with the card", "1,234 bytes", "SHA-256", "ab" * 32):
+        assert words in screen
+    await settled(terminal, "[y/N]")
+    terminal.type("y\n")
+    assert await asked is True
+
+
+async def test_the_keypad_is_pointed_to_and_nothing_is_asked(terminal: Terminal) -> None:
+    await person(terminal).show_keypad(pin_request())
+    assert "keypad" in await terminal.screen("keypad")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ssl
 import stat
 import subprocess
@@ -136,6 +137,49 @@ def test_a_new_ca_comes_60_days_before_the_end_and_not_earlier(identity: tls.Ide
     old, new = x509.load_pem_x509_certificate(ca), x509.load_pem_x509_certificate(renewed.ca.read_bytes())
     assert old.subject != new.subject
     assert old.public_key() != new.public_key()
+
+
+def test_the_replaced_ca_is_remembered_as_a_certificate_and_nothing_more(identity: tls.Identity) -> None:
+    folder, old = identity.leaf.parent, identity.ca.read_bytes()
+    renewed = tls.ensure(folder, now=identity.not_after)
+    assert renewed.renewed and not identity.renewed
+    assert (folder / "former.pem").read_bytes() == old
+    assert sorted(path.name for path in folder.iterdir()) == ["ca.pem", "former.pem", "leaf.key", "leaf.pem"]
+    tls.ensure(folder, now=renewed.not_after)
+    assert len(x509.load_pem_x509_certificates((folder / "former.pem").read_bytes())) == 2
+
+
+def test_no_key_of_a_ca_is_anywhere_after_creation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every key that is made is caught, and its number is looked for in every file under the folder."""
+    made: list[ec.EllipticCurvePrivateKey] = []
+    generate = ec.generate_private_key
+
+    def caught(curve: ec.EllipticCurve) -> ec.EllipticCurvePrivateKey:
+        made.append(generate(curve))
+        return made[-1]
+
+    monkeypatch.setattr(ec, "generate_private_key", caught)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    ensured = tls.ensure(tmp_path / "agent")
+    ca = x509.load_pem_x509_certificate(ensured.ca.read_bytes())
+    (ca_key,) = (key for key in made if key.public_key() == ca.public_key())
+    (leaf_key,) = (key for key in made if key is not ca_key)
+    assert is_written(leaf_key, tmp_path)  # so that the search is known to find what is there
+    assert not is_written(ca_key, tmp_path)
+
+
+def is_written(key: ec.EllipticCurvePrivateKey, folder: Path) -> bool:
+    """Whether a key's number lies in a file, as bytes, as hexadecimal, or within PEM."""
+    number = key.private_numbers().private_value.to_bytes(32, "big")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            body = b"".join(line for line in content.splitlines() if not line.startswith(b"-----"))
+            for form in (content, body, base64.b64decode(body + b"===")):
+                if number in form or number.hex().encode() in form.lower():
+                    return True
+    return False
 
 
 @pytest.mark.parametrize("name", ["ca.pem", "leaf.pem", "leaf.key"])

@@ -190,24 +190,20 @@ async def test_a_browser_that_keeps_the_page_from_this_device_is_told_apart_from
         assert "瀏覽器不允許" in await desk.message("agent.blocked")
 
 
-async def test_before_its_ca_is_trusted_the_agent_cannot_be_reached_over_tls(set_desk: SetDesk) -> None:
-    async with set_desk("hpc", trusts_agent=False) as desk:
-        await desk.open()
-        opens = """port => new Promise(resolve => {
-            const socket = new WebSocket(`wss://localhost:${port}/v1`);
-            socket.onopen = () => resolve(true);
-            socket.onerror = () => resolve(false);
-        })"""
-        assert await desk.page.evaluate(opens, desk.stage.daemon.tls_port) is False
+OPENS = """port => new Promise(resolve => {
+    const socket = new WebSocket(`wss://localhost:${port}/v1`);
+    socket.onopen = () => resolve(true);
+    socket.onerror = () => resolve(false);
+})"""
 
 
-async def test_with_its_ca_trusted_the_agent_is_reached_over_tls(set_desk: SetDesk) -> None:
-    async with set_desk("hpc") as desk:
-        sockets: list[str] = []
-        desk.page.on("websocket", lambda socket: sockets.append(socket.url))
+@pytest.mark.parametrize("trusted", [False, True])
+async def test_the_agent_is_reached_over_tls_once_its_ca_is_trusted_and_not_before(
+    set_desk: SetDesk, trusted: bool
+) -> None:
+    async with set_desk("hpc", trusts_agent=trusted) as desk:
         await desk.open()
-        await desk.page.wait_for_selector('#agent-state[data-state="ready"]')
-        assert sockets[0] == f"wss://localhost:{desk.stage.daemon.tls_port}/v1"
+        assert await desk.page.evaluate(OPENS, desk.stage.daemon.tls_port) is trusted
 
 
 async def test_logging_out_ends_the_session(set_desk: SetDesk) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import WebSocket
 
 from tests.support.chromium import chromium, make_home
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
@@ -23,7 +24,7 @@ PIN = r"PIN 碼 PIN: "
 def test_a_newcomer_clicks_through_the_demo(pcscd: PrivatePcscd, tmp_path: Path) -> None:
     seen = pcscd.call(tell_the_story, tmp_path, timeout=110)
     assert seen["opened"] == "http://localhost:8480"
-    assert seen["sockets"][-1] == "ws://127.0.0.1:56440/v1"
+    assert seen["spoke over"] == {"ws://127.0.0.1:56440/v1"}
     assert seen["person"] == "測試人員卡"
     assert seen["number"].startswith("DEMO-")
     assert seen["institution"] == "測試機構"
@@ -53,12 +54,16 @@ def tell_the_story(folder: Path) -> dict[str, Any]:
 
 
 async def _click_through(terminal: Terminal, browser_home: Path) -> dict[str, Any]:
-    seen: dict[str, Any] = {"sockets": []}
+    seen: dict[str, Any] = {"spoke over": set()}
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framereceived", lambda _: seen["spoke over"].add(socket.url))
+
     await terminal.expect("123456")
     await terminal.expect(r"Ctrl\+C")
     async with chromium(browser_home) as window:
         page = window.pages[0]
-        page.on("websocket", lambda socket: seen["sockets"].append(socket.url))
+        page.on("websocket", listen)
         await page.goto("http://localhost:8480")
         await page.wait_for_selector('#agent-state[data-state="ready"]')
         await page.click("#submit")

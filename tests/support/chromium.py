@@ -46,7 +46,13 @@ def make_home(folder: Path, trusted: Iterable[Path] = ()) -> Path:
 
 def trust(home: Path, authority: Path) -> None:
     """Trust one more authority; a browser that is already running may not see it."""
-    database = home / ".pki" / "nssdb"
+    trust_in(home / ".pki" / "nssdb", authority)
+
+
+def trust_in(database: Path, authority: Path) -> None:
+    """Trust one more authority in an NSS database, made when it is missing."""
+    if not (database / "cert9.db").exists():
+        _certutil(database, "-N", "--empty-password")
     _certutil(database, "-A", "-t", "C,,", "-n", str(authority), "-i", str(authority))
 
 
@@ -57,7 +63,7 @@ def _certutil(database: Path, *arguments: str) -> None:
 
 @asynccontextmanager
 async def chromium(
-    home: Path, *, sites: Sequence[str] = (), prefix: Sequence[str] = (), **options: Any
+    home: Path, *, sites: Sequence[str] = (), prefix: Sequence[str] = (), display: str = "", **options: Any
 ) -> AsyncIterator[BrowserContext]:
     """A browser window.
 
@@ -66,6 +72,7 @@ async def chromium(
         sites: `https://name:port`; each is served by this machine and taken for a site of the Internet, so
             that Local Network Access guards the agent from it as it does from real portals.
         prefix: a command that starts the browser in another namespace, as `nsenter …`.
+        display: the X display where it opens a window, "" for none; only windows have permission prompts.
         options: of Playwright's context: `viewport`, `color_scheme`, …
     """
     executable = EXECUTABLE
@@ -85,9 +92,9 @@ async def chromium(
         context = await playwright.chromium.launch_persistent_context(
             home / "profile",
             executable_path=executable,
-            headless=True,
+            headless=not display,
             args=arguments,
-            env=environment,
+            env={**environment, "DISPLAY": display} if display else environment,
             locale="zh-TW",
             **options,
         )

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from agent.errors import AgentError
+from agent.interaction import Verb
 from agent.operations import Caller, CardView, KeptPin, ReaderCondition, ReaderView, Selected, SignResult
 from hca_card.errors import ObjectMissingError, PinLengthError, PinLockedError, PinWrongError
 from hca_card.model import (
@@ -112,11 +113,21 @@ class FakeOperations:
             return CardCertificate(4, CertificateUse.ROOT, software_card.root())
         return self.software.certificate(index)
 
-    async def keep_pin(self, caller: Caller, pin: Pin, *, reader: str | None = None) -> KeptPin:
+    async def permit(self, caller: Caller, verb: Verb) -> None:
+        self.asked.append(f"permit {verb}")
+
+    async def keep_pin(self, caller: Caller, pin: Pin | None, *, reader: str | None = None) -> KeptPin:
+        if pin is None:
+            if self.window_pin is None:
+                raise AgentError("pin.cancelled")
+            with Pin(self.window_pin) as typed:
+                return await self.keep_pin(caller, typed, reader=reader)
         self.given.append(pin)
         metadata = await self._present("keep_pin", caller, reader)
         self._verify(pin)
-        kept = KeptPin(pin, reader=READER, serial=metadata.serial, event_counter=self.event_counter)
+        kept = KeptPin(
+            pin, owner=caller, reader=READER, serial=metadata.serial, event_counter=self.event_counter
+        )
         self.kept.append(kept)
         return kept
 

@@ -6,7 +6,9 @@ the error code wherever the recording has it; here it is asked after every call 
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import hashlib
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -192,9 +194,9 @@ async def environment_check_nhi(page: Page, pin: str) -> Shown:
     shown = Shown(version, card_type, basic, await page.good("HCA_GetCardSN"), info)
     assert await page.good("HCA_VerifyPIN", pincode=Text(pin), flag=0) == "0"
     two_pairs = (card_type, version) != ("1", "1")
-    certificates = {
-        flag: await page.good("HCA_GetCert", flag=flag) for flag in range(4) if two_pairs or flag in (0, 1)
-    }
+    # The root's certificate is asked for unless the card is of version 1.
+    wanted = [0, 1, *([2] if two_pairs else []), *([3] if version != "1" else [])]
+    certificates = {flag: await page.good("HCA_GetCert", flag=flag) for flag in wanted}
     signature = await page.good("HCA_SignMessage", data=Text(B64_MESSAGE), flag=0)
     assert await page.good("HCA_LoadCert", bCert=Text(certificates[1]), flag=0) == "0"
     assert (
@@ -246,3 +248,62 @@ async def document_system(page: Page, pin: str, algorithm: int) -> tuple[x509.Ce
     await page.good("ATL_CloseSession", **opened)
     await page.good("ATL_CloseModule", ulModuleHandle=module)
     return certificate_in(certificate), signature
+
+
+@dataclass
+class Signed:
+    """What the document system posts of one document."""
+
+    document: bytes
+    signature: str
+
+
+async def document_system_with_callbacks(
+    page: Page, pin: str, algorithm: int, *, without_hash: bool = False
+) -> tuple[x509.Certificate, list[Signed]]:
+    """A hospital's document system with `SetServiSignCallback`: requests overlap, callbacks ask for errors.
+
+    A callback queued makes the next call asynchronous; a batch queues several, and their requests are all
+    under way at once. Inside the callback the queue is cleared, so the error code is fetched synchronously.
+    """
+    assert await page.echo() == "0"
+    module = await page.good("ATL_InitModule", moduleName=Text("HCAPKCS11.dll"), initArgs=Text(""))
+    session = await page.good("ATL_InitSession", ulModuleHandle=module, iFlags=6, userPin=Text(pin))
+    opened = {"ulModuleHandle": module, "ulSessionHandle": session}
+
+    async def called_back(function: str, **arguments: object) -> str:
+        result = await page.call(function, **arguments)
+        assert await page.error() == "0", function
+        return result
+
+    certificate = await called_back(
+        "ATL_GetCertificateFromGPKICard", **opened, iCertId=1, readerName=Text("")
+    )
+    await page.good("ATL_GetHCABasicData", ulModuleHandle=module)
+    key = await page.good("ATL_GetKeyObjectHandle", **opened, iKeyType=0, key_id=Text(""), param=Text("1"))
+    name = {SHA1_RSA: "sha1", SHA256_RSA: "sha256"}[algorithm]
+
+    async def sign(document: bytes) -> Signed:
+        if without_hash:
+            digest = base64.b64encode(hashlib.new(name, document).digest()).decode("ascii")
+            result = await called_back(
+                "ATL_SignWithoutHash", **opened, b64Data=Text(digest), ulPvKeyObject=key
+            )
+        else:
+            tbs = Text(base64.b64encode(document).decode("ascii"))
+            result = await called_back(
+                "ATL_MakeSignatureEx2",
+                **opened,
+                ulAlgorithm=algorithm,
+                ulEndianness=0,
+                b64Data=tbs,
+                ulPvKeyObject=key,
+            )
+        return Signed(document, result)
+
+    documents = [MESSAGE, "病歷 1".encode(), b"", "病歷 2\r\n".encode()]
+    signed = await asyncio.gather(*(sign(document) for document in documents))
+    assert await page.call("ATL_DeleteKeyObject", **opened, ulKeyObjectHandle=key) == "0"
+    await page.good("ATL_CloseSession", **opened)
+    assert await page.call("ATL_CloseModule", ulModuleHandle=module) == "0"
+    return certificate_in(certificate), signed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.handles import CardSession, Module
@@ -13,6 +13,9 @@ from agent.operations import ReaderCondition, Selected
 from hca_card.errors import CardChangedError
 from hca_card.model import CardKind, Institution, Metadata, Personnel
 from hca_card.pin import Pin
+
+if TYPE_CHECKING:
+    from agent.sessions import KeptPin
 
 INSTITUTIONS: Final = frozenset((CardKind.INSTITUTION, CardKind.INSTITUTION_SECONDARY))
 HCA_KINDS: Final = INSTITUTIONS | {CardKind.PERSONNEL}
@@ -52,7 +55,7 @@ def close_module(call: Call) -> None:
 
 
 async def init_session(call: Call) -> int:
-    """ATL_InitSession: with a PIN, verify it once and keep it; without, each signature asks."""
+    """ATL_InitSession: verify a PIN once and keep it; pages take a session for a log-in."""
     opened = await open_session(call, call.number("ulModuleHandle"), call.secret("userPin"))
     return call.session.handles.add(opened)
 
@@ -64,21 +67,45 @@ async def open_session(call: Call, handle: int, pin: Pin | None) -> CardSession:
     that is in the reader.
     """
     held = call.session.handles.get(handle, Module)
-    selected = await call.operations.choose(call.caller, kinds=HCA_KINDS, reader=held.selected.reader)
-    opened = CardSession(handle)
-    if pin is not None:
-        opened.kept = await call.operations.keep_pin(call.caller, pin, reader=selected.reader)
-        if not opened.kept.holds(selected.event_counter):
-            opened.kept.wipe()
-            raise CardChangedError
-    held.select(selected)
-    return opened
+    await select_again(call, held)
+    return CardSession(handle, await verified(call, held, pin))
+
+
+async def select_again(call: Call, held: Module) -> None:
+    """Work with the HCA card that is in the module's reader now."""
+    held.select(await call.operations.choose(call.caller, kinds=HCA_KINDS, reader=held.selected.reader))
+
+
+async def verified(call: Call, held: Module, pin: Pin | None) -> KeptPin | None:
+    """A PIN verified on the module's card, once; the person is asked where the page brings none.
+
+    Returns:
+        None where it was typed on the reader's key pad, which keeps it to itself.
+
+    Raises:
+        LibraryError: 9041, the page brings none and there is nobody to ask.
+        hca_card.errors.CardChangedError: another card lies in the reader now.
+    """
+    try:
+        kept = await call.operations.keep_pin(call.caller, pin, reader=held.selected.reader)
+    except Exception as error:
+        if pin is None and error_id(error) == "pin.unavailable":
+            raise LibraryError(LibraryCode.PIN_LENGTH) from error
+        raise
+    if kept is not None and not kept.holds(held.selected.event_counter):
+        kept.wipe()
+        raise CardChangedError
+    return kept
 
 
 def close_session(call: Call) -> None:
-    """ATL_CloseSession: wipe its PIN."""
+    """ATL_CloseSession: wipe its PIN, or the PUK of a security officer's session."""
+    handle = call.number("ulSessionHandle")
+    if call.session.handles.is_officer(handle, call.number("ulModuleHandle")):
+        call.session.handles.remove(handle)
+        return
     session(call)
-    call.session.handles.remove(call.number("ulSessionHandle"))
+    call.session.handles.remove(handle)
 
 
 async def certificate(call: Call) -> str:
@@ -173,7 +200,7 @@ async def read_certificate(call: Call, held: Module, index: int) -> bytes:
     if index not in held.certificates:
         found = await call.operations.certificate(call.caller, index, held.selected.reader)
         # A PIN that was verified for one card must not vouch for the certificate of another.
-        await _require_same(call, held)
+        await require_same(call, held)
         held.certificates[index] = found.der
     return held.certificates[index]
 
@@ -184,10 +211,15 @@ async def _still_there(call: Call, held: Module) -> None:
         untouched = view.event_counter == held.selected.event_counter and view.condition in _WITH_CARD
         if view.name == held.selected.reader and untouched:
             return
-    held.select(await _require_same(call, held))
+    held.select(await require_same(call, held))
 
 
-async def _require_same(call: Call, held: Module) -> Selected:
+async def require_same(call: Call, held: Module) -> Selected:
+    """The module's card, looked at again.
+
+    Raises:
+        hca_card.errors.CardChangedError: another card lies in the reader now.
+    """
     now = await call.operations.choose(call.caller, kinds=HCA_KINDS, reader=held.selected.reader)
     if now.serial != held.selected.serial:
         raise CardChangedError

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from agent.dialects.servisign import names
@@ -46,16 +47,14 @@ _KEY_USAGES: Final = {
 
 def serial_number(call: Call) -> str:
     """ATL_GetSerialNumber: the octets of the INTEGER, a leading zero octet included, in upper-case hex."""
-    with reading(call.certificate("b64Cert")) as fields:
-        return bytes(fields["serial_number"].contents).hex().upper()
+    return _serial(call.certificate("b64Cert"))
 
 
 def name_function(field: str, *, reverse: bool = False) -> Callable[[Call], str]:
     """A function that gives the `subject` or `issuer`; reversed for LDAP's order."""
 
     def distinguished_name(call: Call) -> str:
-        with reading(call.certificate("b64Cert")) as fields:
-            return names.write(fields[field], reverse=reverse)
+        return _name(call.certificate("b64Cert"), field, reverse=reverse)
 
     return distinguished_name
 
@@ -67,14 +66,12 @@ def rdn_from_dn(call: Call) -> str:
 
 def not_before(call: Call) -> str:
     """ATL_GetCertNotBefore."""
-    with reading(call.certificate("b64Cert")) as fields:
-        return ctime(fields["validity"]["not_before"].native)
+    return _date(call.certificate("b64Cert"), "not_before")
 
 
 def not_after(call: Call) -> str:
     """ATL_GetCertNotAfter."""
-    with reading(call.certificate("b64Cert")) as fields:
-        return ctime(fields["validity"]["not_after"].native)
+    return _date(call.certificate("b64Cert"), "not_after")
 
 
 def extension(call: Call) -> str:
@@ -122,17 +119,19 @@ def signature_algorithm(call: Call) -> str:
 
 def certificate_public_key(call: Call) -> str:
     """ATL_GetCertPublicKey: the SubjectPublicKeyInfo, base64 of DER."""
-    with reading(call.certificate("b64Cert")) as fields:
-        return encoded(fields["subject_public_key_info"].dump())
+    return _key(call.certificate("b64Cert"))
 
 
 def key_usage(call: Call) -> str:
     """ATL_GetCertKeyUsage: the names of RFC 5280 §4.2.1.3, joined by commas."""
-    from asn1crypto.x509 import KeyUsage
+    return _usage(call.certificate("b64Cert"))
 
+
+def extensions(call: Call) -> str:
+    """ATL_GetCertExtension: the OIDs that ATL_GetExtension knows of this certificate, joined by commas."""
     with reading(call.certificate("b64Cert")) as fields:
-        used = KeyUsage.load(_extension(fields, "2.5.29.15"), strict=True).native
-        return ",".join(word for name, word in _KEY_USAGES.items() if name in used)
+        found = fields["extensions"]
+        return ",".join(item["extn_id"].dotted for item in (() if found.native is None else found))
 
 
 async def key_length(call: Call) -> int:
@@ -192,6 +191,47 @@ def ctime(moment: datetime) -> str:
         OverflowError: not a time of this machine.
     """
     return time.ctime(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) + "\n"
+
+
+def _serial(der: bytes) -> str:
+    with reading(der) as fields:
+        return bytes(fields["serial_number"].contents).hex().upper()
+
+
+def _name(der: bytes, field: str, *, reverse: bool = False) -> str:
+    with reading(der) as fields:
+        return names.write(fields[field], reverse=reverse)
+
+
+def _date(der: bytes, field: str) -> str:
+    with reading(der) as fields:
+        return ctime(fields["validity"][field].native)
+
+
+def _key(der: bytes) -> str:
+    with reading(der) as fields:
+        return encoded(fields["subject_public_key_info"].dump())
+
+
+def _usage(der: bytes) -> str:
+    from asn1crypto.x509 import KeyUsage
+
+    with reading(der) as fields:
+        used = KeyUsage.load(_extension(fields, "2.5.29.15"), strict=True).native
+        return ",".join(word for name, word in _KEY_USAGES.items() if name in used)
+
+
+# What HCA_GetCertAttr counts through; the order is ours.
+ATTRIBUTES: Final[tuple[Callable[[bytes], str], ...]] = (
+    _serial,
+    partial(_name, field="issuer"),
+    partial(_name, field="subject"),
+    partial(_date, field="not_before"),
+    partial(_date, field="not_after"),
+    _usage,
+    _key,
+    certificate_algorithm,
+)
 
 
 def _extension(fields: Any, oid: str) -> bytes:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
 import logging
+import secrets
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from agent.dialects.servisign import library_nhi, library_pcsc
 from agent.dialects.servisign.codes import (
+    BAD_PARAMETER,
+    BUSY,
     FRAMEWORK_CODES,
     NOT_AUTHORISED,
     UNKNOWN_FUNCTION,
@@ -21,7 +26,9 @@ from agent.dialects.servisign.codes import (
 )
 from agent.dialects.servisign.framing import Request, decode_request, encode_reply
 from agent.dialects.servisign.methods import Call, Method, error_code
+from agent.dialects.servisign.outside import Outside
 from agent.dialects.servisign.sessions import Limits, PageSession, Sessions
+from agent.dialects.servisign.values import Values
 from agent.errors import error_id, row_for
 
 if TYPE_CHECKING:
@@ -32,9 +39,6 @@ _log = logging.getLogger(__name__)
 
 METHODS: Final[Mapping[str, Method]] = {**library_pcsc.METHODS, **library_nhi.METHODS}
 
-_RELEASE, _FORCE_RELEASE = "ServiSignRelease", "ServiSignForceRelease"
-# Nothing to update from here, and no store that pages of different sites could share.
-_HARMLESS: Final = {"ServiSignCheckUpdate": "0", "setServiSignValue": "0", "getServiSignValue": ""}
 
 _NO_CARD: Final = 9056
 _NO_CARD_NHI: Final = 30037
@@ -67,6 +71,10 @@ class ServiSign:
         self._settings = config.servisign
         self._limits = limits or Limits()
         self._sessions = Sessions(self._limits, clock)
+        self._values = Values(clock)
+        self._outside = Outside(self._settings)
+        # A request can hold a PIN: what is kept of it says nothing without this key.
+        self._key = secrets.token_bytes(32)
         self._timer: asyncio.TimerHandle | None = None
 
     async def handle(self, origin: str, body: bytes) -> bytes:
@@ -84,13 +92,21 @@ class ServiSign:
             request = decode_request(body)
             if request.is_echo:
                 return self._echo(origin, request)
-            return encode_reply(await self._answer(origin, request))
+            return encode_reply(await self._answer(origin, request, body))
         except FrameworkError as error:
             return encode_reply(str(error.code))
+
+    def excuse(self, status: int) -> bytes:
+        """The body for a request that is not even read: too many, too large, too slow, or no form.
+
+        Older adapters hand their page the result of the call before when a reply has none.
+        """
+        return encode_reply(str(BUSY if status == HTTPStatus.TOO_MANY_REQUESTS else BAD_PARAMETER))
 
     def close(self) -> None:
         """End all sessions and wipe what they kept."""
         self._sessions.close()
+        self._values.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -105,21 +121,44 @@ class ServiSign:
             SessionID=session.id,
         )
 
-    async def _answer(self, origin: str, request: Request) -> str:
-        if request.function in (_RELEASE, _FORCE_RELEASE):
-            # Not in the session's turn: a page that goes away does not wait for its own call.
-            self._sessions.release(origin, request, force=request.function == _FORCE_RELEASE)
-            return "0"
-        if request.function in _HARMLESS:
-            return _HARMLESS[request.function]
+    async def _answer(self, origin: str, request: Request, body: bytes) -> str:
+        match request.function:
+            case "ServiSignRelease" | "ServiSignForceRelease":
+                # Not in the session's turn: a page that goes away does not wait for its own call.
+                self._sessions.release(origin, request, force=request.function == "ServiSignForceRelease")
+                return "0"
+            case "ServiSignCheckUpdate":
+                return "0"  # a page cannot update this program
+            case "setServiSignValue" | "getServiSignValue":
+                self._sessions.find(origin, request)
+                return self._value(origin, request)
         method = METHODS.get(request.function)
         if method is None:
             raise FrameworkError(UNKNOWN_FUNCTION)
         session = self._sessions.find(origin, request)
-        async with self._sessions.turn(session):
+        if not request.keep_alive:
             return await self._call(session, method, request)
+        key = hashlib.blake2b(body, key=self._key).digest()
+        return await session.heartbeats.answer(key, lambda: self._call(session, method, request))
+
+    def _value(self, origin: str, request: Request) -> str:
+        channel = request.text("channel")
+        if request.function == "getServiSignValue":
+            return self._values.get(origin, channel)
+        self._values.put(
+            origin,
+            channel,
+            sites=request.text("domain_list"),
+            seconds=request.number("timeout"),
+            text=request.text("value"),
+        )
+        return "0"
 
     async def _call(self, session: PageSession, method: Method, request: Request) -> str:
+        async with self._sessions.turn(session):
+            return await self._in_turn(session, method, request)
+
+    async def _in_turn(self, session: PageSession, method: Method, request: Request) -> str:
         try:
             text = await self._run(session, method, request)
         except Exception as error:
@@ -136,9 +175,9 @@ class ServiSign:
 
         arguments = method.bind(request)
         try:
-            if method.function is None:
-                raise LibraryError(LibraryCode.NOT_SUPPORTED)
-            call = Call(session, Caller(session.origin, session.id), self._operations, arguments)
+            call = Call(
+                session, Caller(session.origin, session.id), self._operations, arguments, self._outside
+            )
             answer = method.function(call)
             return method.success(await answer if inspect.isawaitable(answer) else answer)
         finally:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from agent.dialects.servisign.codes import BAD_PARAMETER, FrameworkError
 from hca_card.pin import Pin
@@ -28,6 +28,9 @@ NUMBER_MAX: Final = 2**32 - 1
 NAME_MAX: Final = 64
 SESSION_ID_MAX: Final = 128
 
+# What a flag is where it is set: JavaScript's true, or what page code makes of it.
+_TRUE: Final = (True, "true", 1, "1")
+
 Scalar = str | int | float | bool | None
 
 
@@ -40,6 +43,7 @@ class Request:
         session_id: as the page sent it; empty before the first Echo.
         per_browser: tab mode 1: the session id is the browser's name, shared by all its tabs.
         browser: the browser's name, what tab mode 1 uses as a session id.
+        keep_alive: the page understands `heartbeat`, and sends the same request again until it is over.
         members: all members of the request. Never in a repr: one of them can be a PIN.
     """
 
@@ -47,6 +51,7 @@ class Request:
     session_id: str
     per_browser: bool
     browser: str
+    keep_alive: bool
     members: dict[str, object] = field(repr=False)
 
     @property
@@ -113,7 +118,7 @@ class Request:
         return text
 
     def _flag(self, name: str) -> bool:
-        return self.members.get(name) in (True, "true", 1, "1")
+        return self.members.get(name) in _TRUE
 
 
 def decode_request(body: bytes) -> Request:
@@ -142,6 +147,7 @@ def _request(members: dict[str, object]) -> Request:
         session_id=_common(members, "sessionid", SESSION_ID_MAX),
         per_browser=members.get("ServiSignTabMode") in (1, "1", _encoded("1")),
         browser=_common(members, "ServiSignBrowser", NAME_MAX),
+        keep_alive=members.get("KeepAlive") in _TRUE,
         members=members,
     )
 
@@ -152,7 +158,7 @@ def _common(members: Mapping[str, object], name: str, limit: int) -> str:
         return ""
     if not isinstance(value, str) or len(value) > limit:
         raise FrameworkError(BAD_PARAMETER)
-    if members.get(name + "_ServiSignBase64Flag") in (True, "true", 1, "1"):
+    if members.get(name + "_ServiSignBase64Flag") in _TRUE:
         value = decode_text(unquote_to_bytes(_encodable(value)))
     _encodable(value)
     return value
@@ -160,7 +166,7 @@ def _common(members: Mapping[str, object], name: str, limit: int) -> str:
 
 def _json_object(text: str) -> dict[str, object]:
     try:
-        value = json.loads(text, parse_int=_short_int, parse_constant=_no_constant)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError):
         # The text can hold a PIN, and a JSONDecodeError carries the text.
         raise FrameworkError(BAD_PARAMETER) from None
@@ -177,6 +183,10 @@ def _short_int(digits: str) -> int:
 
 def _no_constant(name: str) -> Scalar:
     raise ValueError("NaN and Infinity are not JSON (RFC 8259 §6)")
+
+
+_DECODER: Final = json.JSONDecoder(parse_int=_short_int, parse_constant=_no_constant)
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 def _undefined(text: str) -> str:
@@ -221,8 +231,25 @@ def encode_reply(result: str, **others: str) -> bytes:
         **others: further members, which only an Echo has.
     """
     members = {"result": _encoded(result), **{name: _encoded(text) for name, text in others.items()}}
-    return json.dumps(members, separators=(",", ":")).encode("ascii")
+    return _ENCODER.encode(members).encode("ascii")
 
 
 def _encoded(text: str) -> str:
     return base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
+
+
+def echo_request() -> bytes:
+    """The body with which an adapter asks whether anybody is there."""
+    members = {"functionname": "Echo", "sessionid": "", "ServiSignTabMode": 0, "AdapterJsonKeyCheck": True}
+    return FIELD + quote(_encoded(_ENCODER.encode(members)), safe="").encode("ascii")
+
+
+def is_reply(body: bytes) -> bool:
+    """Whether a body is the reply to an Echo: a `result` that is empty or a number (of an error, or 0)."""
+    try:
+        members = _json_object(body.strip().decode("utf-8"))
+        result = members.get("result")
+        text = decode_text(result.encode()) if isinstance(result, str) else "no"
+    except (UnicodeError, FrameworkError):
+        return False
+    return not text or (text.isascii() and text.isdigit())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from hca_card.model import KeyUse, Metadata
+from hca_card.pin import Pin
 
 if TYPE_CHECKING:
     from agent.operations import Selected
@@ -51,6 +52,25 @@ class CardSession:
 
 
 @dataclass(slots=True, eq=False)
+class OfficerSession:
+    """ATL_InitSOSession: a module and the PUK that its page handed over, until it has been used."""
+
+    module: int
+    puk: Pin | None = field(default=None, repr=False)
+
+    def take(self) -> Pin | None:
+        """The PUK, for the one use it was given for; the caller wipes it. None: ask the person."""
+        puk, self.puk = self.puk, None
+        return puk
+
+    def wipe(self) -> None:
+        """Forget the PUK."""
+        if self.puk is not None:
+            self.puk.wipe()
+            self.puk = None
+
+
+@dataclass(slots=True, eq=False)
 class CardKey:
     """One half of a key pair of the card, with its certificate: public work needs no card."""
 
@@ -68,12 +88,13 @@ class SecretKey:
     octets: bytes = field(repr=False)
 
 
-Opened = Module | CardSession | CardKey | SecretKey
-_T = TypeVar("_T", Module, CardSession, CardKey, SecretKey)
+Opened = Module | CardSession | OfficerSession | CardKey | SecretKey
+_T = TypeVar("_T", Module, CardSession, OfficerSession, CardKey, SecretKey)
 
 _UNKNOWN: Final = {
     Module: LibraryCode.HANDLE,
     CardSession: LibraryCode.SESSION_HANDLE,
+    OfficerSession: LibraryCode.SESSION_HANDLE,
     CardKey: LibraryCode.KEY_HANDLE,
     SecretKey: LibraryCode.KEY_HANDLE,
 }
@@ -124,6 +145,11 @@ class Handles:
         """Whether the handle is that of a key, of whichever sort."""
         return isinstance(self._objects.get(handle), CardKey | SecretKey)
 
+    def is_officer(self, handle: int, module: int) -> bool:
+        """Whether the handle is that of a security officer's session on that module."""
+        opened = self._objects.get(handle)
+        return isinstance(opened, OfficerSession) and opened.module == module
+
     def session_of(self, module: int) -> tuple[int, CardSession] | None:
         """The card session opened last on a module, if any."""
         for handle, opened in reversed(self._objects.items()):
@@ -136,21 +162,33 @@ class Handles:
         opened = self._objects.pop(handle, None)
         if isinstance(opened, CardSession) and opened.kept is not None:
             opened.kept.wipe()
+        elif isinstance(opened, OfficerSession):
+            opened.wipe()
         for other, held in tuple(self._objects.items()):
-            parent = held.module if isinstance(held, CardSession) else getattr(held, "session", None)
-            if parent == handle:
+            if _parent(held) == handle:
                 self.remove(other)
 
     def forget(self) -> None:
-        """Wipe every PIN, drop what has been read of cards, and leave the rest open."""
+        """Wipe every PIN and PUK, drop what has been read of cards, and leave the rest open."""
         for opened in self._objects.values():
             if isinstance(opened, Module):
                 opened.forget()
             elif isinstance(opened, CardSession) and opened.kept is not None:
                 opened.kept.wipe()
                 opened.kept = None
+            elif isinstance(opened, OfficerSession):
+                opened.wipe()
 
     def clear(self) -> None:
         """Close everything."""
         self.forget()
         self._objects.clear()
+
+
+def _parent(opened: Opened) -> int | None:
+    match opened:
+        case CardSession() | OfficerSession():
+            return opened.module
+        case CardKey() | SecretKey():
+            return opened.session
+    return None

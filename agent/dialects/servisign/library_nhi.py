@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from agent.dialects.servisign import nhi_reader
+from agent.dialects.servisign import nhi_reader, pins, timestamps
 from agent.dialects.servisign.methods import Method, Result, error_code, refused_file, table
 from agent.dialects.servisign.signatures import validate_certificate
 
@@ -17,7 +17,7 @@ METHODS: Final[Mapping[str, Method]] = table(
     ("HCA_VerifyPIN", "!pincode #flag", _STATUS, nhi_reader.verify_pin),
     ("HCA_OpenCOMPort", "#comport", _STATUS, nhi_reader.open_port),
     ("HCA_CloseCOMPort", "", _STATUS, nhi_reader.close_port),
-    ("HCA_SetPIN", "!newPincode !pukcode #flag", _STATUS, None),
+    ("HCA_SetPIN", "!newPincode !pukcode #flag", _STATUS, pins.set_pin),
     ("HCA_SignMessage", "*data #flag", _TEXT, nhi_reader.sign),
     ("HCA_PublicEncrypt", "*data #flag", _TEXT, nhi_reader.public_encrypt),
     ("HCA_LoadCert", "*bCert #flag", _STATUS, nhi_reader.load_certificate),
@@ -27,10 +27,10 @@ METHODS: Final[Mapping[str, Method]] = table(
     ("HCA_GetCardInfo", "", _LIST, nhi_reader.card_info),
     ("HCA_GetCardSN", "", _TEXT, nhi_reader.serial),
     ("HCA_GetCert", "#flag", _TEXT, nhi_reader.certificate),
-    ("HCA_GetCertAttr", "*bCert #flag", _TEXT, None),
-    ("HCA_TSQuery", "*data #flag", _TEXT, None),
-    ("HCA_TSVerify", "*bData *bTimestamp #flag", _STATUS, None),
-    ("HCA_GetTSInfo", "*bTimestamp #flag", _TEXT, None),
+    ("HCA_GetCertAttr", "*bCert #flag", _TEXT, nhi_reader.certificate_attribute),
+    ("HCA_TSQuery", "*data #flag", _TEXT, timestamps.query_own),
+    ("HCA_TSVerify", "*bData *bTimestamp #flag", _STATUS, timestamps.verify_function("bData", "bTimestamp")),
+    ("HCA_GetTSInfo", "*bTimestamp #flag", _TEXT, timestamps.info_function("bTimestamp", "flag")),
     ("HCA_CertValidate", "*bCert *bCACert #flag", _STATUS, validate_certificate),
     ("GetErrorCode", "", _NUMBER, error_code),
     ("HCA_GetCardInfoByIndex", "#index", _TEXT, nhi_reader.card_info_item),
@@ -38,7 +38,7 @@ METHODS: Final[Mapping[str, Method]] = table(
     ("HCA_GetCardInfoCount", "", _NUMBER, nhi_reader.card_info_count),
     ("HCA_GetBasicDataCount", "", _NUMBER, nhi_reader.basic_data_count),
     ("HCA_MessageDigest", "*data", _TEXT, nhi_reader.message_digest),
-    ("HCA_TSQueryEx", "*bIP *bPort *bData #flag", _TEXT, None),
+    ("HCA_TSQueryEx", "*bIP *bPort *bData #flag", _TEXT, timestamps.query_ex),
     ("HCA_GetKeySize", "", _NUMBER, nhi_reader.key_size),
     ("HCA_SignMessageEx", "*data #flag", _TEXT, nhi_reader.sign_ex),
     ("Util_ReadFileToBase64", "*bFileName", _TEXT, refused_file),
@@ -55,5 +55,5 @@ METHODS: Final[Mapping[str, Method]] = table(
         _TEXT,
         nhi_reader.signature_algorithm,
     ),
-    ("HCA_UnlockHPC", "", _STATUS, None),
+    ("HCA_UnlockHPC", "", _STATUS, pins.unlock),
 )

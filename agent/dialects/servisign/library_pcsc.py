@@ -1,7 +1,7 @@
 """The PC/SC library, 74 functions, in the order of their index (docs/servisign.md says what each does here).
 
 A row: name; arguments in the order of the request, `*` text, `!` PIN or PUK, `#` number; what it hands back;
-the function, or None where this program does not offer it.
+the function.
 """
 
 from __future__ import annotations
@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from agent.dialects.servisign import card, certificates, keys, revocation, signatures, symmetric
+from agent.dialects.servisign import (
+    card,
+    certificates,
+    directory,
+    keys,
+    ocsp,
+    pins,
+    records,
+    revocation,
+    signatures,
+    symmetric,
+    timestamps,
+)
 from agent.dialects.servisign.methods import Method, Result, error_code, refused_file, table
 
 _CARD = "#ulModuleHandle"
@@ -105,31 +117,31 @@ METHODS: Final[Mapping[str, Method]] = table(
     ("ATL_GetCRLInfo_GetIssuerDN", "*b64Crl", _TEXT, revocation.issuer),
     ("ATL_GetCRLInfo_GetThisUpdate", "*b64Crl", _TEXT, revocation.this_update),
     ("ATL_GetCRLInfo_GetNextUpdate", "*b64Crl", _TEXT, revocation.next_update),
-    ("ATL_BuildTobesignedOCSPRequest", "*certSN *hexNonce *b64ReqIssuerCert", _TEXT, None),
-    ("ATL_TSQuery", "*hostname *hostport *b64Data", _TEXT, None),
-    ("ATL_TSVerify", "*b64Data *b64TSRes", _STATUS, None),
-    ("ATL_GetTSInfo", "*b64TSRes #param", _TEXT, None),
-    ("ATL_GetCertFromLDAP", "*uniqueID *email *cn *ou *serialNumber *fullDN", _LIST, None),
+    ("ATL_BuildTobesignedOCSPRequest", "*certSN *hexNonce *b64ReqIssuerCert", _TEXT, ocsp.build),
+    ("ATL_TSQuery", "*hostname *hostport *b64Data", _TEXT, timestamps.query),
+    ("ATL_TSVerify", "*b64Data *b64TSRes", _STATUS, timestamps.verify_function("b64Data", "b64TSRes")),
+    ("ATL_GetTSInfo", "*b64TSRes #param", _TEXT, timestamps.info_function("b64TSRes", "param")),
+    ("ATL_GetCertFromLDAP", "*uniqueID *email *cn *ou *serialNumber *fullDN", _LIST, directory.certificates),
     ("ATL_GetCardType", _CARD, _TEXT, card.card_type),
     ("ATL_GetBasicData", _CARD, _LIST, card.basic_data),
     ("ATL_GetCardSN", "", _TEXT, card.latest_serial),
     ("ATL_GetCardInfo", "", _LIST, card.latest_info),
     ("ATL_GetErrorCode", "", _NUMBER, error_code),
-    ("ATL_GetDataRecord", f"{_CARD} !pin *recordName", _TEXT, None),
+    ("ATL_GetDataRecord", f"{_CARD} !pin *recordName", _TEXT, records.record),
     (
         "ATL_QueryOCSfromSignedOCSPRequest",
         "*certSNs *b64TbsOcspReq *b64TbsReqSig *b64ReqIssuerCert *b64SenderCert *b64ServerCert *serverUrl"
         " *porxyName #proxyPort",
         _STATUS,
-        None,
+        ocsp.query,
     ),
-    ("ATL_OCSPGetResponseStatus", "#idx", _NUMBER, None),
-    ("ATL_OCSPGetCertStatus", "#idx", _NUMBER, None),
-    ("ATL_OCSPGetRevokeReason", "#idx", _NUMBER, None),
+    ("ATL_OCSPGetResponseStatus", "#idx", _NUMBER, ocsp.response_status),
+    ("ATL_OCSPGetCertStatus", "#idx", _NUMBER, ocsp.certificate_status),
+    ("ATL_OCSPGetRevokeReason", "#idx", _NUMBER, ocsp.revocation_reason),
     ("ATL_Util_ReadFileToBase64", "*filename", _TEXT, refused_file),
     ("ATL_Util_WriteFileFromBase64", "*filename *b64Data", _STATUS, refused_file),
     ("ATL_SetCodePage", "*codePage", _STATUS, card.no_effect),
-    ("ATL_GetCertExtension", "*b64Cert", _TEXT, None),
+    ("ATL_GetCertExtension", "*b64Cert", _TEXT, certificates.extensions),
     ("ATL_GetCertPublicKey", "*b64Cert", _TEXT, certificates.certificate_public_key),
     ("ATL_GetCertKeyUsage", "*b64Cert", _TEXT, certificates.key_usage),
     ("ATL_GetHCACardType", _CARD, _TEXT, card.card_type),
@@ -143,8 +155,8 @@ METHODS: Final[Mapping[str, Method]] = table(
         _TEXT,
         keys.make_signature_ex,
     ),
-    ("ATL_InitSOSession", f"{_CARD} #iFlags !cardPuk", _HANDLE, None),
-    ("ATL_UnblockUserPIN", f"{_SESSION} !newUserPin", _STATUS, None),
+    ("ATL_InitSOSession", f"{_CARD} #iFlags !cardPuk", _HANDLE, pins.init_officer_session),
+    ("ATL_UnblockUserPIN", f"{_SESSION} !newUserPin", _STATUS, pins.unblock),
     (
         "ATL_MakeSignatureEx2",
         f"{_SESSION} #ulAlgorithm #ulEndianness *b64Data #ulPvKeyObject",
@@ -157,5 +169,5 @@ METHODS: Final[Mapping[str, Method]] = table(
     ("ATL_CryptSignatureGetAlgorithm", "*b64Cert *b64Sig #flags", _TEXT, signatures.signature_algorithm),
     ("ATL_CloseModuleEx", f"{_CARD} #iFlag", _STATUS, card.close_module),
     ("ATL_SignWithoutHash", f"{_SESSION} *b64Data #ulPvKeyObject", _TEXT, keys.sign_without_hash),
-    ("ATL_ChangeUserPIN", f"{_SESSION} !newUserPin", _STATUS, None),
+    ("ATL_ChangeUserPIN", f"{_SESSION} !newUserPin", _STATUS, pins.change),
 )

@@ -13,6 +13,7 @@ from agent.dialects.servisign.framing import Request, lenient_base64
 from hca_card.pin import Pin
 
 if TYPE_CHECKING:
+    from agent.dialects.servisign.outside import Outside
     from agent.dialects.servisign.sessions import PageSession
     from agent.operations import Caller, Operations
 
@@ -58,14 +59,14 @@ class Method:
     Attributes:
         index: the page's ServiSignFunctionIndex; nothing is decided by it.
         parameters: in the order of the request's keys.
-        function: None where this program does not offer it: the answer is a failure and 5004.
+        function: what answers.
     """
 
     name: str
     index: int
     parameters: tuple[Parameter, ...]
     result: Result
-    function: Function | None
+    function: Function
 
     def failure(self, code: int) -> str:
         """The text handed back when the function fails with `code`."""
@@ -74,8 +75,7 @@ class Method:
     def success(self, answer: Answer) -> str:
         """The text handed back for `answer`: every item of a list ends with a semicolon, the last one too."""
         if self.result is Result.LIST and isinstance(answer, Sequence):
-            # An item with a semicolon of its own would shift all that follow.
-            return "".join(item.replace(";", "；") + ";" for item in answer)
+            return joined(answer)
         return "0" if answer is None else str(answer)
 
     def bind(self, request: Request) -> Arguments:
@@ -121,6 +121,7 @@ class Call:
     caller: Caller
     operations: Operations
     arguments: Arguments
+    outside: Outside
 
     def text(self, name: str) -> str:
         """A text argument."""
@@ -157,6 +158,11 @@ class Call:
         return der
 
 
+def joined(items: Sequence[str]) -> str:
+    """A list as text; a semicolon inside an item would shift all that follow, and becomes full-width."""
+    return "".join(item.replace(";", "；") + ";" for item in items)
+
+
 def error_code(call: Call) -> int:
     """ATL_GetErrorCode, GetErrorCode: the code of the session's last library call, which stays as it is."""
     return call.session.last_error
@@ -171,7 +177,7 @@ def refused_file(call: Call) -> Answer:
     raise LibraryError(LibraryCode.ACCESS_DENIED)
 
 
-def table(*rows: tuple[str, str, Result, Function | None]) -> dict[str, Method]:
+def table(*rows: tuple[str, str, Result, Function]) -> dict[str, Method]:
     """A library's methods by name, numbered in order.
 
     Args:

@@ -36,17 +36,9 @@ def close_port(call: Call) -> None:
 
 
 async def verify_pin(call: Call) -> None:
-    """HCA_VerifyPIN: verified once and kept.
-
-    Raises:
-        LibraryError: 5004, no PIN: the page wants one typed on the reader's key pad, and 0 would say that it
-            has been verified.
-    """
+    """HCA_VerifyPIN: verified once and kept; without one (flag 1) the key pad or a window asks for it."""
     handle, _ = call.session.handles.latest_module()
-    pin = call.secret("pincode")
-    if pin is None:
-        raise LibraryError(LibraryCode.NOT_SUPPORTED)
-    opened = await card.open_session(call, handle, pin)
+    opened = await card.open_session(call, handle, call.secret("pincode"))
     before = call.session.handles.session_of(handle)
     if before is not None:
         call.session.handles.remove(before[0])
@@ -184,6 +176,14 @@ async def private_decrypt(call: Call) -> str:
 def certificate_algorithm(call: Call) -> str:
     """CryptCertGetSignatureAlgorithm: the dotted OID."""
     return certificates.certificate_algorithm(call.certificate("strCert"))
+
+
+def certificate_attribute(call: Call) -> str:
+    """HCA_GetCertAttr: serial number, issuer, subject, dates, key usage, public key, algorithm; from 0."""
+    function = dict(enumerate(certificates.ATTRIBUTES)).get(call.number("flag"))
+    if function is None:
+        raise LibraryError(LibraryCode.PARAMETER)
+    return function(call.certificate("bCert"))
 
 
 def signature_algorithm(call: Call) -> str:

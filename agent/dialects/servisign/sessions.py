@@ -12,11 +12,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent.dialects.servisign.codes import BUSY, UNKNOWN_SESSION, FrameworkError
 from agent.dialects.servisign.framing import Request
 from agent.dialects.servisign.handles import Handles
+from agent.dialects.servisign.heartbeats import Heartbeats
+
+if TYPE_CHECKING:
+    from signing.ocsp import Answer
 
 ID_BYTES: Final = 18
 
@@ -30,10 +34,13 @@ class Limits:
             when they load and sign hours later; a session without a PIN is harmless and small.
         pin_idle_s: a PIN that no call has used for so many seconds is wiped; the next signature asks for it
             in this program's own window.
-        per_origin: sessions of one origin; another Echo ends the one that was longest unused.
+        per_origin: sessions of one origin; another Echo ends the longest unused one in which nothing is
+            open, else the longest unused one.
         in_all: sessions of all origins together; another Echo ends the longest unused one in which nothing
             is open, and is refused as busy where there is none.
         waiting: calls of one session that may wait for their turn.
+        beat_s: how long a request marked KeepAlive waits before it is answered `heartbeat`.
+        patience_s: how long such a call goes on while its page does not ask for it.
     """
 
     session_idle_s: float = 8 * 3600
@@ -41,6 +48,8 @@ class Limits:
     per_origin: int = 32
     in_all: int = 256
     waiting: int = 16
+    beat_s: float = 1.0
+    patience_s: float = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -53,17 +62,21 @@ class PageSession:
         closed: released or expired; whatever still runs must leave nothing behind.
         loaded_certificate: DER, set by HCA_LoadCert.
         last_crl: DER, the one the last CRL function was given.
+        ocsp_answer: what the last OCSP query brought; None before, and after one that failed.
+        heartbeats: its calls that outlive their requests.
     """
 
     origin: str
     id: str
     touched: float
+    heartbeats: Heartbeats
     last_error: int = 0
     tabs: int = 1
     waiting: int = 0
     closed: bool = False
     loaded_certificate: bytes = b""
     last_crl: bytes = b""
+    ocsp_answer: Answer | None = None
     handles: Handles = field(default_factory=Handles)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -82,6 +95,7 @@ class PageSession:
         self.closed = True
         self.handles.clear()
         self.loaded_certificate = self.last_crl = b""
+        self.ocsp_answer = None
 
 
 class Sessions:
@@ -182,14 +196,16 @@ class Sessions:
             idle = [session for session in own if not session.waiting]
             if not idle:
                 raise FrameworkError(BUSY)
-            self._remove(min(idle, key=lambda session: session.touched))
+            # A page that makes a session for each click must not end the one its other tab works with.
+            self._remove(min(idle, key=lambda session: (not session.unused, session.touched)))
         elif len(self._sessions) >= self._limits.in_all:
             # Any page may open sessions; only one whose person has allowed it has anything open in them.
             unused = [session for session in self._sessions.values() if session.unused]
             if not unused:
                 raise FrameworkError(BUSY)
             self._remove(min(unused, key=lambda session: session.touched))
-        session = PageSession(origin, session_id, self._clock())
+        heartbeats = Heartbeats(self._limits.beat_s, self._limits.patience_s)
+        session = PageSession(origin, session_id, self._clock(), heartbeats)
         self._sessions[origin, session_id] = session
         return session
 
@@ -200,6 +216,7 @@ class Sessions:
     def _remove(self, session: PageSession) -> None:
         self._sessions.pop((session.origin, session.id), None)
         session.close()
+        session.heartbeats.close()
 
 
 def _browser(request: Request) -> str:

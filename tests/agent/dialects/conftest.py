@@ -1,13 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from agent.config import Config
 from agent.dialects.servisign import Limits, ServiSign
+from tests.support.outside_world import outside_world
 from tests.support.servisign_operations import FakeOperations
 from tests.support.servisign_page import Page
+from tests.support.servisign_shop import Shop
+from tests.support.servisign_wire import Place, served
 
 
 class Clock:
@@ -43,3 +47,20 @@ async def page(dialect: ServiSign) -> Page:
     page = Page(dialect.handle)
     assert await page.echo() == "0"
     return page
+
+
+@pytest.fixture(scope="package")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One agent for all tests of single methods: each has a session of its own in it."""
+    with (
+        outside_world(tmp_path_factory.mktemp("outside")) as outside,
+        served(tmp_path_factory.mktemp("agent"), outside) as place,
+    ):
+        yield place
+
+
+@pytest.fixture
+def shop(place: Place, tmp_path: Path) -> Shop:
+    if place.card.kind != "hpc" or place.card.pin_tries != 3:
+        place.put("hpc")
+    return Shop(place, tmp_path)

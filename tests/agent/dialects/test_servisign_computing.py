@@ -181,7 +181,7 @@ async def test_a_key_handle_ends_with_its_session_and_when_deleted(page, opened)
     assert await page.failing("ATL_DeleteKeyObject", **opened, ulKeyObjectHandle=private) == ("9024", "9024")
     await page.good("ATL_CloseSession", **opened)
     again = await page.good(
-        "ATL_InitSession", ulModuleHandle=opened["ulModuleHandle"], iFlags=6, userPin=Text("")
+        "ATL_InitSession", ulModuleHandle=opened["ulModuleHandle"], iFlags=6, userPin=Text("123456")
     )
     reopened = {**opened, "ulSessionHandle": again}
     assert await page.failing(

@@ -3,13 +3,14 @@
 import asyncio
 import http.client
 import ssl
+from dataclasses import replace
 
 import pytest
 
-from agent.config import Config, Ports, ServiSign
+from agent.config import Config, Limits, Ports, ServiSign
 from agent.scripted import ScriptedInteraction
 from tests.support.agent import running_agent
-from tests.support.servisign_page import NHI_PATH_ID, Page
+from tests.support.servisign_page import NHI_PATH_ID, Page, body_of, reply_of
 from tests.support.servisign_traces import (
     MESSAGE,
     certificate_in,
@@ -127,3 +128,38 @@ async def test_a_release_gets_through_while_a_call_waits_for_the_person(tmp_path
         assert await leaving.error() == "61012"
         first.close()
         second.close()
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Origin": PORTAL}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status", "code"),
+    [
+        (FORM | {"Content-Type": "text/plain"}, b"Parameter=e30%3D", 415, "61005"),
+        (FORM | {"Content-Encoding": "gzip"}, b"Parameter=e30%3D", 415, "61005"),
+        (FORM, b"Parameter=" + b"A" * (1024 * 1024), 413, "61005"),
+    ],
+)
+async def test_a_request_that_is_not_read_still_has_a_result_of_its_own(
+    tmp_path, headers, body, status, code
+):
+    async with (
+        running_agent(tmp_path, ("hpc",), config=CONFIG) as agent,
+        agent.http.post(agent.tls, data=body, headers=headers) as response,
+    ):
+        assert response.status == status
+        assert response.headers["Access-Control-Allow-Origin"] == PORTAL
+        assert reply_of(await response.read()) == {"result": code}
+
+
+async def test_a_page_that_asks_too_often_is_told_busy_in_its_own_words(tmp_path):
+    config = replace(CONFIG, limits=Limits(requests=1, burst=2))
+    async with running_agent(tmp_path, ("hpc",), config=config) as agent:
+        seen = []
+        for _ in range(3):
+            async with agent.http.post(
+                agent.tls, data=body_of({"functionname": "Echo"}), headers=FORM
+            ) as response:
+                seen.append((response.status, reply_of(await response.read())["result"]))
+        assert seen == [(200, "0"), (200, "0"), (429, "61010")]

@@ -197,8 +197,8 @@ async def test_a_module_kept_for_hours_serves_the_next_persons_card(tmp_path):
         assert await page.good("ATL_GetHCACardType", ulModuleHandle=module) == "0"
 
 
-async def test_without_a_pin_from_the_page_the_persons_own_window_asks(tmp_path):
-    person = ScriptedInteraction(pins=[PIN, None])
+async def test_without_a_pin_from_the_page_the_persons_own_window_asks_once_and_proves_it(tmp_path):
+    person = ScriptedInteraction(pins=[PIN])
     async with workplace(tmp_path, "hpc", person) as place:
         page = Page(place.dialect.handle)
         handles = await opened(page, pin="")
@@ -209,11 +209,29 @@ async def test_without_a_pin_from_the_page_the_persons_own_window_asks(tmp_path)
         certificate = certificate_in(
             await page.good("ATL_GetCertificateFromGPKICard", **handles, iCertId=1, readerName=Text(""))
         )
-        signature = await page.good("ATL_MakeSignature", **sign)
-        check_signature(certificate, signature, MESSAGE, hashes.SHA256())
-        assert await page.failing("ATL_MakeSignature", **sign) == ("", "9001")
-    asked = [question for question in person.questions if isinstance(question, PinRequest)]
-    assert len(asked) == 2
+        for _ in range(2):
+            check_signature(
+                certificate, await page.good("ATL_MakeSignature", **sign), MESSAGE, hashes.SHA256()
+            )
+    assert len([question for question in person.questions if isinstance(question, PinRequest)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("person", "code", "tries"),
+    [
+        (ScriptedInteraction(available=False), "9041", 3),
+        (ScriptedInteraction(pins=[None]), "9001", 3),
+        (ScriptedInteraction(pins=["999999"]), "9039", 2),
+    ],
+    ids=["nobody is there", "cancelled", "wrong"],
+)
+async def test_without_a_pin_no_session_opens_that_proves_nothing(tmp_path, person, code, tries):
+    origin = "https://portal.example.tw"
+    config = Config(origins=Origins(allow=frozenset((origin,))))
+    async with workplace(tmp_path, "hpc", person, config) as place:
+        page = Page(place.dialect.handle, origin)
+        assert await init_session(page, "") == ("0", code)
+        assert place.card.pin_tries == tries
 
 
 async def test_several_signatures_in_one_session_verify_each_on_its_own(tmp_path):
@@ -335,12 +353,63 @@ async def test_key_length_and_certificate_type_come_from_the_card(tmp_path):
         assert await page.good("HCA_GetCertType") == "2"
 
 
-async def test_the_nhi_librarys_pin_cannot_be_left_out(tmp_path):
-    async with workplace(tmp_path, "hpc") as place:
-        page = Page(place.dialect.handle, path_id=NHI_PATH_ID)
+async def test_the_nhi_librarys_pin_cannot_be_left_out_where_nobody_can_be_asked(tmp_path):
+    origin = "https://portal.example.tw"
+    config = Config(origins=Origins(allow=frozenset((origin,))))
+    async with workplace(tmp_path, "hpc", ScriptedInteraction(available=False), config) as place:
+        page = Page(place.dialect.handle, origin, path_id=NHI_PATH_ID)
         await page.echo()
         assert await page.good("HCA_OpenCOMPort", comport=0) == "0"
-        assert await page.failing("HCA_VerifyPIN", pincode=Text(""), flag=1) == ("5004", "5004")
+        assert await page.failing("HCA_VerifyPIN", pincode=Text(""), flag=1) == ("9041", "9041")
+
+
+async def test_a_puk_that_was_handed_over_is_gone_when_its_time_or_its_session_is_over(tmp_path):
+    async with workplace(tmp_path, "hpc") as place:
+        page = Page(place.dialect.handle)
+        handles = await opened(page)
+        for end in ("ATL_CloseSession", "ATL_CloseModule", "ServiSignRelease"):
+            module = await page.good("ATL_InitModule", moduleName=Text("x"), initArgs=Text(""))
+            officer = await page.good(
+                "ATL_InitSOSession", ulModuleHandle=module, iFlags=6, cardPuk=Text("12345678")
+            )
+            given = {"ulModuleHandle": module, "ulSessionHandle": officer}
+            if end == "ATL_CloseSession":
+                # Somebody else's module is not the one it was opened on.
+                crossed = given | {"ulModuleHandle": handles["ulModuleHandle"]}
+                assert await page.failing("ATL_CloseSession", **crossed) == ("9046", "9046")
+            assert await page.call(end, **given) == "0"
+            code = await page.call("ATL_UnblockUserPIN", **given, newUserPin=Text("654321"))
+            assert code in ("9046", "5006", "61012")
+        assert place.card.puk_tries == 10
+
+
+async def test_the_page_that_holds_a_puk_for_too_long_loses_it_and_the_person_is_asked(tmp_path):
+    person = ScriptedInteraction(pairs=[None])
+    async with workplace(tmp_path, "hpc", person) as place:
+        page = Page(place.dialect.handle)
+        handles = await opened(page)
+        module = {"ulModuleHandle": handles["ulModuleHandle"]}
+        officer = await page.good("ATL_InitSOSession", **module, iFlags=6, cardPuk=Text("12345678"))
+        (session,) = place.dialect._sessions._sessions.values()
+        session.handles.forget()
+        assert await page.failing(
+            "ATL_UnblockUserPIN", **module, ulSessionHandle=officer, newUserPin=Text("654321")
+        ) == ("9001", "9001")
+        assert place.card.puk_tries == 10
+
+
+async def test_a_puk_for_one_card_is_never_sent_to_another(tmp_path):
+    async with workplace(tmp_path, "hpc") as place:
+        page = Page(place.dialect.handle)
+        module = {"ulModuleHandle": (await opened(page))["ulModuleHandle"]}
+        officer = await page.good("ATL_InitSOSession", **module, iFlags=6, cardPuk=Text("00000000"))
+        place.reader.remove()
+        other = simulated("hop")
+        place.reader.insert(other)
+        assert await page.failing(
+            "ATL_UnblockUserPIN", **module, ulSessionHandle=officer, newUserPin=Text("654321")
+        ) == ("9018", "9018")
+        assert other.puk_tries == place.card.puk_tries == 10
 
 
 async def test_the_pin_is_in_no_log_and_no_file_whatever_happens(tmp_path, caplog):
@@ -353,7 +422,10 @@ async def test_the_pin_is_in_no_log_and_no_file_whatever_happens(tmp_path, caplo
         assert (await page.send(broken))["result"] == "61005"
         for name in ("ATL_ChangeUserPIN", "ATL_UnblockUserPIN"):
             await page.call(name, ulModuleHandle="1", ulSessionHandle="2", newUserPin=Text(pin))
-        await page.call("ATL_InitSOSession", ulModuleHandle="1", iFlags=6, cardPuk=Text(pin))
+        officer = await page.good("ATL_InitSOSession", ulModuleHandle="1", iFlags=6, cardPuk=Text(pin))
+        await page.call(
+            "ATL_UnblockUserPIN", ulModuleHandle="1", ulSessionHandle=officer, newUserPin=Text(pin)
+        )
         await page.call("HCA_SetPIN", newPincode=Text(pin), pukcode=Text(pin), flag=0)
         await page.call("ATL_GetDataRecord", ulModuleHandle="1", pin=Text(pin), recordName=Text("x"))
         assert place.card.pin_tries == 2

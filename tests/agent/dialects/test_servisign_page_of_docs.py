@@ -1,6 +1,8 @@
 """docs/servisign.md and the tables say the same."""
 
 import re
+import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -21,12 +23,21 @@ def rows(heading: str) -> list[tuple[int, str, str]]:
     ("heading", "methods"),
     [("PC/SC library", library_pcsc.METHODS), ("NHI-reader library", library_nhi.METHODS)],
 )
-def test_the_page_says_of_every_function_whether_it_is_offered(heading, methods):
+def test_the_page_says_of_every_function_what_it_does_and_how_sure_we_are(heading, methods):
     said = rows(heading)
     assert [(index, name) for index, name, _ in said] == [
         (method.index, name) for name, method in methods.items()
     ]
     for _, name, words in said:
-        function = methods[name].function
-        assert ("**not yet**: 5004" in words) == (function is None), name
-        assert ("**never**: 5906" in words) == (function is refused_file), name
+        assert ("**never**: 5906" in words) == (methods[name].function is refused_file), name
+        assert words.count("|") == 1, f"{name}: what it does, and how sure we are"
+
+
+def test_the_hosts_on_the_page_are_those_that_are_listed_by_default():
+    from agent.config import ServiSign
+
+    block = PAGE.split("\n## Hosts")[1].split("[servisign]\n")[1].split("\n\n")[0]
+    written = tomllib.loads(textwrap.dedent(block))
+    settings = ServiSign()
+    assert frozenset(written.pop("hosts")) == settings.hosts
+    assert written == {name: getattr(settings, name) for name in ("timestamp_host", "ldap_host", "ldap_base")}

@@ -99,10 +99,8 @@ async def test_releasing_without_a_session_is_harmless(dialect):
     assert await Page(dialect.handle).call("ServiSignRelease") == "0"
 
 
-async def test_framework_functions_answer_without_doing_anything(page):
+async def test_an_update_is_never_needed(page):
     assert await page.call("ServiSignCheckUpdate") == "0"
-    assert await page.call("setServiSignValue", channel=Text("c"), value=Text("v"), timeout=Text("9")) == "0"
-    assert await page.call("getServiSignValue", channel=Text("c")) == ""
 
 
 async def test_a_released_session_forgets_its_pin(page, operations):
@@ -177,6 +175,14 @@ async def test_an_origin_that_opens_too_many_loses_its_own_oldest_session_only(d
     assert await pages[0].error() == "61012"
     assert [await page.error() for page in pages[1:]] == ["0"] * 4
     assert await other.error() == "0"
+
+
+async def test_a_session_for_each_click_never_ends_the_one_its_other_tab_works_with(dialect):
+    working = await new_page(dialect)
+    await module(working)
+    for _ in range(20):
+        await new_page(dialect)
+    assert await working.good("ATL_GetHCACardType", ulModuleHandle="1") == "1"
 
 
 async def test_sessions_with_something_open_are_never_ended_for_another_origin(dialect):
@@ -376,14 +382,6 @@ async def test_file_functions_are_refused_whatever_they_name(page):
         result, code = await page.failing(name, **arguments)
         assert result in ("", "5906")
         assert code == "5906"
-
-
-@pytest.mark.parametrize("name", sorted(name for name, method in METHODS.items() if method.function is None))
-async def test_a_method_that_is_not_offered_says_so(page, name):
-    arguments = {parameter.name: Text("1") for parameter in METHODS[name].parameters}
-    result, code = await page.failing(name, **arguments)
-    assert code == "5004"
-    assert result in ("", "0", "-1", "5004")
 
 
 async def test_a_lookup_that_fails_never_reads_as_a_good_answer(page):

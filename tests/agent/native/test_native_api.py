@@ -400,6 +400,50 @@ async def test_one_origin_cannot_take_every_connection(
         await portal.call("agent.hello")
 
 
+async def test_sites_nobody_allowed_cannot_keep_the_others_out(
+    agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "CONNECTIONS_MAX", 2)
+    async with agent.page(UNKNOWN) as first, agent.page("https://n1.seen.example") as second:
+        await first.call("agent.hello")
+        async with agent.page(PORTAL) as portal:
+            await portal.call("agent.hello")
+            assert (await first.socket.receive(timeout=5)).data == 1013
+            async with agent.page("https://n2.seen.example") as third:
+                await third.call("agent.hello")
+                assert (await second.socket.receive(timeout=5)).data == 1013
+                await portal.call("agent.hello")
+
+
+async def test_a_site_that_waits_for_the_persons_answer_is_not_cut_off_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "CONNECTIONS_MAX", 1)
+    person = SlowPerson()
+    async with running_agent(tmp_path, interaction=person) as agent, agent.page(UNKNOWN) as page:
+        waiting = await page.send("sign", document=b64(b"x"))
+        await person.asked.wait()
+        async with agent.page(PORTAL) as portal:
+            await portal.socket.receive(timeout=5)
+            assert portal.socket.close_code == 1013
+        person.ready.set()
+        assert "result" in await page.answer(waiting)
+
+
+async def test_only_a_few_sites_that_nobody_allowed_may_send_large_documents(
+    agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "LARGE_STRANGERS_MAX", 1)
+    large = b64(b"x" * 2_000_000)
+    async with agent.page(UNKNOWN) as first, agent.page(UNKNOWN) as second, agent.page(PORTAL) as portal:
+        await second.send("sign", document=large)
+        await second.socket.receive(timeout=5)
+        assert second.socket.close_code == 1009
+        for page in (first, portal):
+            sent = await page.send("sign", document=large)
+            assert (await page.answer(sent)).keys() & {"result", "error"}
+
+
 async def test_large_requests_that_wait_for_a_person_do_not_pile_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from agent.config import Config, Ports, ServiSign
-from agent.server import http
+from agent.server import http, pages
 from tests.support.agent import DENIED, ORIGINS, PORTAL, RunningAgent, running_agent
 from tests.support.servisign_page import Page, reply_of
 
@@ -125,6 +127,10 @@ async def test_our_own_page_gets_nothing_but_static_files(agent: RunningAgent) -
     [
         ("/", "text/html"),
         ("/page.css", "text/css"),
+        ("/page.js", "text/javascript"),
+        ("/browser-check.js", "text/javascript"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/selftest.schema.json", "application/json"),
         ("/agent.js", "text/javascript"),
         ("/agent.d.ts", "text/plain"),
         ("/schema.json", "application/json"),
@@ -145,17 +151,81 @@ async def test_static_files_come_with_strict_headers(
         assert "Access-Control-Allow-Origin" not in response.headers
 
 
-async def test_the_page_says_its_version_and_needs_no_script(agent: RunningAgent) -> None:
+async def test_the_page_says_its_version_and_has_nothing_inline_or_from_elsewhere(
+    agent: RunningAgent,
+) -> None:
     from agent import __version__
 
-    async with agent.http.get(f"{agent.clear}/") as response:
-        page = await response.text()
-    assert __version__ in page
-    assert "{{" not in page
-    assert "正在執行" in page
-    assert "is running" in page
-    assert "<script" not in page
-    assert "style=" not in page
+    for base in (agent.clear, agent.tls):
+        async with agent.http.get(f"{base}/") as response:
+            page = await response.text()
+            policy = response.headers["Content-Security-Policy"]
+        assert __version__ in page
+        assert "{{" not in page
+        assert "正在執行" in page and "Running" in page and "<noscript>" in page
+        assert not re.search(r"<script(?![^>]* src=)|<style|style=| on[a-z]+=|javascript:", page)
+        assert set(re.findall(r'(?:src|href)="([^"]+)"', page)) <= {"#main", *pages.static()}
+        assert "unsafe" not in policy and "*" not in policy and "data:" not in policy
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';")
+        named = set(re.findall(r"(?:http|ws)s?://([^ ;]+)", policy))
+        ports = (agent.daemon.native_port, agent.daemon.tls_port)
+        assert named == {f"{host}:{port}" for host in ("localhost", "127.0.0.1") for port in ports}
+
+
+class TestPageToken:
+    """How our own page shows that it is ours, over `/v1`."""
+
+    @staticmethod
+    async def token(agent: RunningAgent) -> str:
+        async with agent.http.get(f"{agent.clear}/") as response:
+            found = re.search(r'name="page-token" content="([^"]+)"', await response.text())
+        assert found is not None
+        return found[1]
+
+    @staticmethod
+    async def status(agent: RunningAgent, base: str, token: str, origin: str | None = None) -> int:
+        try:
+            async with agent.http.ws_connect(
+                f"{base}/v1?page={token}", headers={"Origin": origin or base}
+            ) as socket:
+                await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": "agent.hello", "params": {}})
+                assert "result" in await socket.receive_json(timeout=10)
+                return 101
+        except aiohttp.WSServerHandshakeError as error:
+            return error.status
+
+    async def test_it_opens_one_connection_and_no_second_one(self, agent: RunningAgent) -> None:
+        token = await self.token(agent)
+        assert await self.status(agent, agent.clear, token) == 101
+        assert await self.status(agent, agent.clear, token) == 403
+
+    async def test_it_is_good_on_either_port(self, agent: RunningAgent) -> None:
+        assert await self.status(agent, agent.tls, await self.token(agent), agent.clear) == 101
+
+    async def test_without_it_or_with_another_the_page_is_refused(self, agent: RunningAgent) -> None:
+        for token in ("", "x", await self.token(agent) + "x"):
+            assert await self.status(agent, agent.clear, token) == 403
+
+    async def test_it_is_worth_nothing_to_a_site_or_a_program(self, agent: RunningAgent) -> None:
+        token = await self.token(agent)
+        assert await self.status(agent, agent.clear, token, DENIED) == 403
+        async with agent.http.get(f"{agent.clear}/v1?page={token}") as response:
+            assert response.status == 403
+        assert await self.status(agent, agent.clear, token) == 101  # and was not used up by that
+
+    async def test_our_page_gets_its_own_methods_and_no_others(self, agent: RunningAgent) -> None:
+        async with agent.http.ws_connect(
+            f"{agent.clear}/v1?page={await self.token(agent)}", headers={"Origin": agent.clear}
+        ) as socket:
+            for method in ("card.read", "sign", "readers.list", "certificates.list", "decrypt"):
+                await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": method, "params": {}})
+                answer = await socket.receive_json(timeout=10)
+                assert answer["error"]["data"]["id"] == "request.unknown_method"
+
+    async def test_other_sites_cannot_read_it(self, agent: RunningAgent) -> None:
+        async with agent.http.get(f"{agent.clear}/", headers={"Origin": PORTAL}) as response:
+            assert response.status == 404
+            assert await response.read() == b""
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from hca_card.certificate import describe
 from hca_card.simulator import SimulatedCard, SimulatorCa, create
 from hca_card.simulator.persons import current_validity, past_validity
 from hca_card.simulator.templates import ISSUING, ROOT, SIBLING
-from tests.support.cards import say, simulated, simulator_ca, simulator_folder
+from tests.support.cards import say, simulated, simulator_ca
 
 
 def certificate(card: SimulatedCard, index: int) -> bytes:
@@ -185,22 +185,6 @@ def test_threads_that_ask_at_once_get_the_same_certificate() -> None:
 
 def test_cards_that_name_no_authority_share_one() -> None:
     assert certificate(create("hpc"), 0) == certificate(create("hop"), 0)
-
-
-def test_a_card_from_a_warm_folder_is_there_in_a_tenth_of_a_second() -> None:
-    simulated("hpc")
-    program = (
-        "import sys, time, pathlib; from hca_card.simulator import SimulatorCa, create;"
-        "began = time.perf_counter(); create('hpc', ca=SimulatorCa(pathlib.Path(sys.argv[1])));"
-        "print(time.perf_counter() - began)"
-    )
-
-    def measure() -> float:
-        argv = [sys.executable, "-c", program, str(simulator_folder())]
-        return float(subprocess.run(argv, capture_output=True, check=True).stdout)
-
-    # The best of three: the machine may be busy with something else.
-    assert min(measure() for _ in range(3)) < 0.1
 
 
 def test_the_simulator_is_imported_without_the_certificate_library() -> None:

@@ -30,7 +30,7 @@ def test_the_kinds_are_those_that_simulate_takes() -> None:
     assert set(KINDS) == {
         "hpc", "hop", "hop-secondary", "nhi", "nhi-new", "citizen", "hpc-locked", "hpc-last-try",
         "hpc-expired", "hpc-revoked", "hpc-v1", "hpc-not-activated", "hpc-terminated", "hpc-slow",
-        "hpc-mute", "hpc-torn", "hpc-hostile",
+        "hpc-mute", "hpc-torn", "hpc-hostile", "hop-v1",
     }  # fmt: skip
     assert all(KINDS.values())
 
@@ -210,7 +210,7 @@ def test_a_slow_card_takes_150_milliseconds_for_each_command() -> None:
     card = simulated("hpc-slow")
     began = time.perf_counter()
     assert say(card, "00 A4 00 0C 02 3F 00") == b"\x90\x00"
-    assert 0.150 <= time.perf_counter() - began < 1
+    assert time.perf_counter() - began >= 0.150
 
 
 def test_any_card_can_be_slowed_down() -> None:

@@ -1,0 +1,277 @@
+"""Starting with the person's login, by what each system has for it; every call may be repeated.
+
+Linux: the file `hca-agent.desktop` in the autostart folder (freedesktop.org, Desktop Application Autostart
+Specification 0.5). Windows: a value under the user's `Run` key. macOS: a property list in the user's
+LaunchAgents (launchd.plist(5)).
+"""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from xml.parsers.expat import ExpatError
+
+from agent.desktop import own_command
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+WINDOWS_RUN: Final = r"Software\Microsoft\Windows\CurrentVersion\Run"
+WINDOWS_APPROVED: Final = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run"
+WINDOWS_VALUE: Final = "HCA Card Agent"
+MACOS_LABEL: Final = "tw.hca-agent"
+
+# The first byte that the Windows task manager writes for an entry that the person switched off there is odd.
+_SWITCHED_OFF: Final = 0x01
+
+
+class Status(StrEnum):
+    """Whether this program starts with the login."""
+
+    ON = "on"
+    OFF = "off"
+    OTHER = "other"
+    """Something of our name starts, but not this program: an earlier installation, perhaps."""
+
+
+class Autostart(Protocol):
+    """One system's way."""
+
+    @property
+    def place(self) -> str:
+        """Where the entry is, for people."""
+        ...
+
+    def on(self) -> None:
+        """Start with the login from now on.
+
+        Raises:
+            OSError: the entry cannot be written.
+        """
+        ...
+
+    def off(self) -> None:
+        """Do not, from now on.
+
+        Raises:
+            OSError: the entry cannot be removed.
+        """
+        ...
+
+    def status(self) -> Status:
+        """How it stands.
+
+        Raises:
+            OSError: the entry cannot be read.
+        """
+        ...
+
+
+def autostart(
+    platform: str = sys.platform,
+    environment: Mapping[str, str] | None = None,
+    home: Path | None = None,
+) -> Autostart:
+    """This system's way, for `hca-agent run`.
+
+    Args:
+        platform: as `sys.platform`.
+        environment: `os.environ` when None.
+        home: the person's home folder when not the usual one.
+    """
+    command, home = own_command("run"), home or Path.home()
+    if platform == "win32":
+        import winreg
+
+        return WindowsAutostart(command, winreg)
+    if platform == "darwin":
+        return MacosAutostart(command, home / "Library" / "LaunchAgents")
+    known = os.environ if environment is None else environment
+    configuration = known.get("XDG_CONFIG_HOME", "")
+    # The specification has relative paths ignored.
+    base = Path(configuration) if Path(configuration).is_absolute() else home / ".config"
+    return LinuxAutostart(command, base / "autostart")
+
+
+class LinuxAutostart:
+    """A desktop entry.
+
+    Args:
+        command: what is started.
+        folder: the autostart folder.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        self._file = folder / "hca-agent.desktop"
+        self._text = _desktop_entry(command)
+
+    @property
+    def place(self) -> str:
+        """The file."""
+        return str(self._file)
+
+    def on(self) -> None:
+        """Write the entry."""
+        _write(self._file, self._text.encode())
+
+    def off(self) -> None:
+        """Remove the entry."""
+        self._file.unlink(missing_ok=True)
+
+    def status(self) -> Status:
+        """By the entry; desktops switch one off by `Hidden` or a key of their own."""
+        try:
+            text = self._file.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return Status.OFF
+        lines = [line.strip() for line in text.splitlines()]
+        if "Hidden=true" in lines or "X-GNOME-Autostart-enabled=false" in lines:
+            return Status.OFF
+        wanted = next(line for line in self._text.splitlines() if line.startswith("Exec="))
+        return Status.ON if wanted in lines else Status.OTHER
+
+
+class MacosAutostart:
+    """A launch agent.
+
+    Args:
+        command: what is started.
+        folder: the user's LaunchAgents.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        self._file = folder / f"{MACOS_LABEL}.plist"
+        self._entry: dict[str, Any] = {
+            "Label": MACOS_LABEL,
+            "ProgramArguments": list(command),
+            "RunAtLoad": True,
+            # Only where there is a screen; a login by ssh starts nothing.
+            "LimitLoadToSessionType": "Aqua",
+            "ProcessType": "Interactive",
+        }
+
+    @property
+    def place(self) -> str:
+        """The file."""
+        return str(self._file)
+
+    def on(self) -> None:
+        """Write the property list; launchd reads it at the next login."""
+        _write(self._file, plistlib.dumps(self._entry))
+
+    def off(self) -> None:
+        """Remove the property list."""
+        self._file.unlink(missing_ok=True)
+
+    def status(self) -> Status:
+        """By the property list."""
+        try:
+            entry = plistlib.loads(self._file.read_bytes())
+        except FileNotFoundError:
+            return Status.OFF
+        except (plistlib.InvalidFileException, ExpatError, ValueError):
+            return Status.OTHER
+        if not isinstance(entry, dict):
+            return Status.OTHER
+        if entry.get("Disabled") is True or entry.get("RunAtLoad") is not True:
+            return Status.OFF
+        same = entry.get("ProgramArguments") == self._entry["ProgramArguments"]
+        return Status.ON if same else Status.OTHER
+
+
+class WindowsAutostart:
+    """A value of the user's `Run` key.
+
+    Args:
+        command: what is started.
+        registry: the module `winreg`.
+    """
+
+    def __init__(self, command: Sequence[str], registry: ModuleType | Any) -> None:
+        self._command = subprocess.list2cmdline(command)
+        self._registry: Any = registry
+
+    @property
+    def place(self) -> str:
+        """The key and its value."""
+        return rf"HKEY_CURRENT_USER\{WINDOWS_RUN}\{WINDOWS_VALUE}"
+
+    def on(self) -> None:
+        """Write the value, and take back what the task manager says against it."""
+        registry = self._registry
+        with registry.CreateKeyEx(registry.HKEY_CURRENT_USER, WINDOWS_RUN, 0, registry.KEY_SET_VALUE) as key:
+            registry.SetValueEx(key, WINDOWS_VALUE, 0, registry.REG_SZ, self._command)
+        self._delete(WINDOWS_APPROVED)
+
+    def off(self) -> None:
+        """Remove the value."""
+        self._delete(WINDOWS_RUN)
+        self._delete(WINDOWS_APPROVED)
+
+    def status(self) -> Status:
+        """By the value, and by what the task manager says of it."""
+        command = self._read(WINDOWS_RUN)
+        approved = self._read(WINDOWS_APPROVED)
+        if command is None or (isinstance(approved, bytes) and approved[:1] and approved[0] & _SWITCHED_OFF):
+            return Status.OFF
+        return Status.ON if command == self._command else Status.OTHER
+
+    def _read(self, path: str) -> object:
+        registry = self._registry
+        try:
+            with registry.OpenKey(registry.HKEY_CURRENT_USER, path) as key:
+                value: object = registry.QueryValueEx(key, WINDOWS_VALUE)[0]
+                return value
+        except FileNotFoundError:
+            return None
+
+    def _delete(self, path: str) -> None:
+        registry = self._registry
+        with (
+            suppress(FileNotFoundError),
+            registry.OpenKey(registry.HKEY_CURRENT_USER, path, 0, registry.KEY_SET_VALUE) as key,
+        ):
+            registry.DeleteValue(key, WINDOWS_VALUE)
+
+
+def _desktop_entry(command: Sequence[str]) -> str:
+    return "\n".join(
+        (
+            "[Desktop Entry]",
+            "Type=Application",
+            "Version=1.5",
+            "Name=HCA Card Agent",
+            "Name[zh_TW]=HCA Card Agent 醫事憑證卡代理程式",
+            "Comment=Lets the health portals use your card",
+            "Comment[zh_TW]=讓健康照護網站使用您的卡片",
+            f"Exec={' '.join(_quoted(word) for word in command)}",
+            "Terminal=false",
+            "NoDisplay=true",
+            "X-GNOME-Autostart-enabled=true",
+            "",
+        )
+    )
+
+
+def _quoted(word: str) -> str:
+    """One word of `Exec` (Desktop Entry Specification 1.5, "The Exec key"); escaped twice, as it says."""
+    inner = "".join(f"\\{character}" if character in '"`$\\' else character for character in word)
+    return f'"{inner}"'.replace("\\", "\\\\").replace("%", "%%")
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Replace a file in one step, so that a login at this moment reads one or the other."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""`tray`: the icon's own process, which `run` starts; and the tray as `run` puts it beside its daemon."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.daemon import Daemon
+    from agent.interaction import Interaction
+    from agent.paths import Paths
+
+
+@click.command(hidden=True)
+@click.pass_context
+def tray(context: click.Context) -> None:
+    """圖示的行程，由 hca-agent run 啟動 · The icon's process; hca-agent run starts it."""
+    from tray.link import Link
+    from tray.program import run_tray
+
+    if sys.stdin.isatty():
+        raise click.UsageError("圖示由 hca-agent run 啟動 · the icon is started by hca-agent run")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    context.exit(run_tray(Link.standard()))
+
+
+@dataclass(slots=True)
+class Tray:
+    """The tray of one run of the daemon.
+
+    Attributes:
+        again: the person chose to begin anew.
+    """
+
+    paths: Paths
+    config: Config
+    interaction: Interaction
+    simulated: bool
+    again: bool = False
+
+    @asynccontextmanager
+    async def beside(self, daemon: Daemon, end: Callable[[], None]) -> AsyncIterator[None]:
+        """A tray process for as long as the body runs."""
+        from agent.answers import Answers
+        from agent.audit import AuditLog
+        from agent.tray_host import Surroundings, tray_beside
+        from agent.windows import Windows
+
+        def ended(again: bool) -> None:
+            self.again = again
+            end()
+
+        around = Surroundings(
+            interaction=self.interaction,
+            windows=Windows(self.config.consent, simulated=self.simulated),
+            config=self.config,
+            audit=AuditLog(self.paths.audit, self.config.audit),
+            answers=Answers(self.paths.answers),
+            folder=self.paths.home,
+            end=ended,
+            trusted=self._trusted,
+            simulated=self.simulated,
+        )
+        async with tray_beside(daemon, around):
+            yield
+
+    def _trusted(self) -> bool | None:
+        """Whether some browser of this user accepts the certificate; None where none can be looked into."""
+        from agent import trust
+
+        rows = trust.status(trust.stores_of(trust.Machine.this()), trust.known(self.paths.tls))
+        known = [row for row in rows if row.store.browsers and row.state is not trust.State.UNKNOWN]
+        return any(row.accepted for row in known) if known else None

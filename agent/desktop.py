@@ -1,0 +1,114 @@
+"""This program and the person's desktop: its own words, other programs that show a page or a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import threading
+import webbrowser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 0.1
+_EARLY_SECONDS: Final = 3.0
+
+
+def own_command(*words: str) -> tuple[str, ...]:
+    """What starts this very program, frozen or not, with `words`."""
+    if getattr(sys, "frozen", False):
+        return (sys.executable, *words)
+    return (sys.executable, "-m", "agent", *words)
+
+
+def begin_anew() -> NoReturn:
+    """Start this very program again with the words it was started with, and end.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    frozen = getattr(sys, "frozen", False)
+    words = (sys.executable, *(sys.argv[1:] if frozen else sys.orig_argv[1:]))
+    if sys.platform == "win32":
+        # There, a replaced process would look ended to whoever started it.
+        subprocess.Popen(words)  # noqa: S603
+        sys.exit(0)
+    os.execv(words[0], words)  # noqa: S606
+
+
+def has_screen(environment: Mapping[str, str] | None = None, platform: str = sys.platform) -> bool:
+    """Whether somebody could see an icon or a window.
+
+    Args:
+        environment: `os.environ` when None.
+        platform: as `sys.platform`.
+    """
+    if platform in ("win32", "darwin"):
+        return True
+    known = os.environ if environment is None else environment
+    return bool(known.get("DISPLAY") or known.get("WAYLAND_DISPLAY"))
+
+
+def start(words: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a program on its own: it outlives a Ctrl-C here and hears and says nothing.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    return subprocess.Popen(  # noqa: S603  (words of ours and paths of ours, never a page's)
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+async def failed_early(process: subprocess.Popen[bytes], seconds: float = _EARLY_SECONDS) -> bool:
+    """Whether a program ends with an error within its first seconds."""
+    for _ in range(int(seconds / _LOOK_SECONDS)):
+        if process.poll() is not None:
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+    return process.poll() not in (None, 0)
+
+
+async def open_folder(folder: Path) -> bool:
+    """Show a folder in the desktop's file manager; False when that cannot be done."""
+    if sys.platform == "win32":
+        os.startfile(folder)  # noqa: S606
+        return True
+    opener = "open" if sys.platform == "darwin" else "xdg-open"
+    try:
+        return not await failed_early(start((opener, str(folder))))
+    except OSError as error:
+        log.info("%s cannot be started: %s", opener, error)
+        return False
+
+
+async def open_page(url: str) -> bool:
+    """Show a page of ours in the person's browser; False when that cannot be done."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[bool] = loop.create_future()
+
+    def show() -> None:
+        shown = webbrowser.open(url)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, shown)
+
+    def settle(shown: bool) -> None:
+        if not done.done():
+            done.set_result(shown)
+
+    # Some browsers are waited for until they are closed: then the thread stays, and nobody waits for it.
+    threading.Thread(target=show, name="browser", daemon=True).start()
+    try:
+        async with asyncio.timeout(_EARLY_SECONDS):
+            return await done
+    except TimeoutError:
+        return True

@@ -1,0 +1,105 @@
+"""OCSP as the PC/SC library has it: build what is to be signed, ask with the signature, read the answer."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from agent.dialects.servisign.keys import encoded
+from agent.dialects.servisign.methods import Call
+from agent.dialects.servisign.signatures import named_hash
+from agent.interaction import Verb
+from signing import ocsp
+from signing.ocsp import Answer, CertificateStatus
+
+_MEDIA_TYPE: Final = "application/ocsp-request"  # RFC 6960 §A.1
+_SERIAL: Final = re.compile(r"[0-9A-Fa-f]{1,64}")
+
+
+def build(call: Call) -> str:
+    """ATL_BuildTobesignedOCSPRequest: TBSRequest for one certificate or several, of one authority."""
+    issuer = call.certificate("b64ReqIssuerCert")
+    return encoded(ocsp.build(_serials(call, "certSN"), _nonce(call), issuer))
+
+
+async def query(call: Call) -> None:
+    """ATL_QueryOCSfromSignedOCSPRequest: ask a listed responder; what it answers stays in the session.
+
+    Raises:
+        LibraryError: 5005, the request is about other certificates than the page says.
+        signing.errors.SigningError: signature.invalid, the page's signature on the request does not hold;
+            ocsp.*, the answer is not to be believed.
+        AgentError: host.not_listed, host.unreachable.
+    """
+    call.session.ocsp_answer = None
+    tbs, sender, issuer = (
+        call.data("b64TbsOcspReq"),
+        call.certificate("b64SenderCert"),
+        call.certificate("b64ReqIssuerCert"),
+    )
+    responder, signature = call.certificate("b64ServerCert"), call.data("b64TbsReqSig")
+    if ocsp.asked(tbs) != _serials(call, "certSNs"):
+        raise LibraryError(LibraryCode.PARAMETER)
+    algorithm = named_hash(signature, sender)
+    await call.operations.verify(tbs, signature, sender, algorithm)
+    question = ocsp.signed(tbs, signature, algorithm, sender)
+    place = call.outside.at(call.text("serverUrl"))
+    await call.operations.permit(call.caller, Verb.READ)
+    answer = await call.outside.post(place, question, _MEDIA_TYPE)
+    call.session.ocsp_answer = ocsp.read(answer, tbs, issuer, responder, datetime.now(UTC))
+
+
+def response_status(call: Call) -> int:
+    """ATL_OCSPGetResponseStatus: OCSPResponseStatus of the last answer, 0 successful."""
+    answer = _answer(call)
+    if answer.status == ocsp.SUCCESSFUL:
+        _certificate(call)
+    return answer.status
+
+
+def certificate_status(call: Call) -> int:
+    """ATL_OCSPGetCertStatus: 0 good, 1 revoked, 2 unknown; counted from 0 in the order of the request."""
+    return _certificate(call).status
+
+
+def revocation_reason(call: Call) -> int:
+    """ATL_OCSPGetRevokeReason: the CRLReason's number.
+
+    Raises:
+        LibraryError: 5050, not revoked.
+    """
+    found = _certificate(call)
+    if found.status != ocsp.REVOKED:
+        raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
+    return found.reason
+
+
+def _answer(call: Call) -> Answer:
+    if call.session.ocsp_answer is None:
+        raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
+    return call.session.ocsp_answer
+
+
+def _certificate(call: Call) -> CertificateStatus:
+    answer, index = _answer(call), call.number("idx")
+    if answer.status != ocsp.SUCCESSFUL:
+        raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
+    if not 0 <= index < len(answer.certificates):
+        raise LibraryError(LibraryCode.PARAMETER)
+    return answer.certificates[index]
+
+
+def _serials(call: Call, name: str) -> tuple[int, ...]:
+    words = [word.strip() for word in call.text(name).rstrip(", ").split(",")]
+    if len(words) > ocsp.CERTIFICATES_MAX or not all(_SERIAL.fullmatch(word) for word in words):
+        raise LibraryError(LibraryCode.PARAMETER)
+    return tuple(int(word, 16) for word in words)
+
+
+def _nonce(call: Call) -> bytes:
+    try:
+        return bytes.fromhex(call.text("hexNonce"))
+    except ValueError:
+        raise LibraryError(LibraryCode.PARAMETER) from None

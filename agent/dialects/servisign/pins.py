@@ -1,0 +1,68 @@
+"""PIN and PUK of the card: the security officer's session, unblocking, and a new PIN.
+
+A card takes a PUK only together with the new PIN. So a PUK that a page hands over first is kept, unverified,
+for the one unblocking it was given for.
+"""
+
+from __future__ import annotations
+
+from agent.dialects.servisign import card
+from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from agent.dialects.servisign.handles import Module, OfficerSession
+from agent.dialects.servisign.methods import Call
+from hca_card.pin import Pin
+
+
+async def init_officer_session(call: Call) -> int:
+    """ATL_InitSOSession: with the card that is in the module's reader now; nothing is verified yet."""
+    handle = call.number("ulModuleHandle")
+    await card.select_again(call, call.session.handles.get(handle, Module))
+    puk = call.secret("cardPuk")
+    return call.session.handles.add(OfficerSession(handle, puk.copy() if puk else None))
+
+
+async def unblock(call: Call) -> None:
+    """ATL_UnblockUserPIN: with the PUK of its session, used once; without one the person is asked."""
+    held, handle = card.module(call), call.number("ulSessionHandle")
+    officer = call.session.handles.get(handle, OfficerSession)
+    if officer.module != call.number("ulModuleHandle"):
+        raise LibraryError(LibraryCode.SESSION_HANDLE)
+    await card.require_same(call, held)
+    puk = officer.take()
+    try:
+        await _unblock(call, held, puk, call.secret("newUserPin"))
+    finally:
+        if puk is not None:
+            puk.wipe()
+
+
+async def change(call: Call) -> None:
+    """ATL_ChangeUserPIN: from the PIN that the session was opened with; it goes on with the new one.
+
+    Where the session has none any more, the person enters both.
+    """
+    session, held = card.session(call), card.module(call)
+    await card.require_same(call, held)
+    new = None if session.kept is None else call.secret("newUserPin")
+    await call.operations.change_pin(call.caller, new=new, reader=held.selected.reader, kept=session.kept)
+
+
+async def set_pin(call: Call) -> None:
+    """HCA_SetPIN: a new PIN with the PUK; where one of them is missing (flag 1), the person enters both."""
+    held = call.session.handles.latest_module()[1]
+    await card.require_same(call, held)
+    await _unblock(call, held, call.secret("pukcode"), call.secret("newPincode"))
+
+
+async def unlock(call: Call) -> None:
+    """HCA_UnlockHPC: the person enters PUK and new PIN."""
+    held = call.session.handles.latest_module()[1]
+    await card.require_same(call, held)
+    await _unblock(call, held, None, None)
+
+
+async def _unblock(call: Call, held: Module, puk: Pin | None, new: Pin | None) -> None:
+    """With both as the page has them, or both as the person enters them."""
+    if puk is None or new is None:
+        puk = new = None
+    await call.operations.unblock_pin(call.caller, puk=puk, new=new, reader=held.selected.reader)

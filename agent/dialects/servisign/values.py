@@ -1,0 +1,138 @@
+"""Values that pages leave for each other: setServiSignValue and getServiSignValue.
+
+A value is for the sites that its writer lists, by host and never in part, and it is gone when its time is
+over. What this program chose where nothing is known (docs/servisign.md, "Shared values"): times are seconds,
+and the list holds hosts or origins with any of `,` `;` `|` or blanks between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from agent.dialects.servisign.codes import BAD_PARAMETER, BUSY, FrameworkError
+
+# Seconds rather than milliseconds: a page that means the other finds its value for too long, not gone too
+# soon, and never for longer than this.
+LIFETIME_MAX_S: Final = 3600
+CHANNEL_MAX: Final = 128
+VALUE_MAX: Final = 16 * 1024
+SITES_MAX: Final = 32
+SITE_MAX: Final = 300
+PER_ORIGIN: Final = 32
+IN_ALL: Final = 256
+
+_BETWEEN: Final = re.compile(r"[\s,;|]+")
+_SITE: Final = re.compile(r"(?:https?://)?(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+
+
+@dataclass(slots=True, eq=False)
+class Value:
+    """What one page left.
+
+    Attributes:
+        writer: the origin of that page.
+        sites: hosts, hosts with port, and origins that may read it.
+        ends: the clock's seconds at which it is gone.
+    """
+
+    writer: str
+    sites: frozenset[str]
+    ends: float
+    text: str = field(repr=False)
+
+    def is_for(self, origin: str) -> bool:
+        """Whether pages of `origin` may read it."""
+        return not self.sites.isdisjoint((origin, urlsplit(origin).netloc, _host(origin)))
+
+
+class Values:
+    """All values, by channel.
+
+    On one channel there can be several for different sites. A page reads the one that has been there
+    longest, so that a site which lists others uninvited cannot put its value over theirs; a page that a value
+    is for, or that wrote it, replaces it in its place.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._channels: dict[str, list[Value]] = {}
+
+    def put(self, origin: str, channel: str, sites: str, seconds: int, text: str) -> None:
+        """Leave a value; an empty one takes away what was there.
+
+        Args:
+            origin: the writer's.
+            channel: the value's name.
+            sites: who may read it; empty is the writer's own host.
+            seconds: how long; 0 and less is as long as can be.
+            text: the value.
+
+        Raises:
+            FrameworkError: 61005, no channel, too long, or a list that cannot be read; 61010, too many.
+        """
+        allowed = _sites(sites) or frozenset((_host(origin),))
+        if not 0 < len(channel) <= CHANNEL_MAX or len(text.encode()) > VALUE_MAX:
+            raise FrameworkError(BAD_PARAMETER)
+        self._expire()
+        here = self._channels.get(channel, [])
+        places = [index for index, old in enumerate(here) if old.writer == origin or old.is_for(origin)]
+        kept = [old for index, old in enumerate(here) if index not in places]
+        if text:
+            self._require_room(origin, replaced=len(places))
+            lifetime = min(seconds, LIFETIME_MAX_S) if seconds > 0 else LIFETIME_MAX_S
+            new = Value(origin, allowed, self._clock() + lifetime, text)
+            kept.insert(places[0] if places else len(kept), new)
+        if kept:
+            self._channels[channel] = kept
+        else:
+            self._channels.pop(channel, None)
+
+    def get(self, origin: str, channel: str) -> str:
+        """The value that pages of `origin` may read; empty where there is none."""
+        self._expire()
+        for value in self._channels.get(channel, ()):
+            if value.is_for(origin):
+                return value.text
+        return ""
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._channels.clear()
+
+    def _require_room(self, origin: str, *, replaced: int) -> None:
+        living = [value for values in self._channels.values() for value in values]
+        own = sum(value.writer == origin for value in living)
+        if not replaced and (own >= PER_ORIGIN or len(living) >= IN_ALL):
+            raise FrameworkError(BUSY)
+
+    def _expire(self) -> None:
+        now = self._clock()
+        for channel, values in tuple(self._channels.items()):
+            living = [value for value in values if value.ends > now]
+            if living:
+                self._channels[channel] = living
+            else:
+                del self._channels[channel]
+
+
+def _host(origin: str) -> str:
+    parts = urlsplit(origin)
+    return parts.netloc.removesuffix(f":{parts.port}")
+
+
+def _sites(listed: str) -> frozenset[str]:
+    """The sites in a domain list; an origin stands for itself alone, a host for all its ports."""
+    words = [word.removesuffix("/").casefold() for word in _BETWEEN.split(listed) if word]
+    if len(words) > SITES_MAX:
+        raise FrameworkError(BAD_PARAMETER)
+    for word in words:
+        if len(word) > SITE_MAX or not _SITE.fullmatch(word):
+            raise FrameworkError(BAD_PARAMETER)
+    return frozenset(words)

@@ -1,0 +1,252 @@
+"""PINs at the desk: kept for a session, changed, unblocked; each given, typed here, or typed on a keypad."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from agent.config import Config
+from agent.errors import AgentError
+from agent.interaction import NewPinRequest, UnblockRequest, Verb
+from agent.operations import pin_visits, visits
+from agent.operations.choosing import Facts, facts_of, has_pin
+from agent.operations.desk import Desk, Wish
+from agent.operations.trail import Trail
+from agent.operations.views import Caller
+from agent.operations.visits import Seen
+from agent.sessions import KeptPin, WrongPins
+from agent.unattended import Grant
+from hca_card.errors import PinWrongError, PukWrongError, UnsupportedError
+from hca_card.model import Card, KeyUse, PinStatus
+from hca_card.pin import Pin
+
+
+@dataclass(frozen=True, slots=True)
+class Replacing:
+    """What a caller wants done to a PIN.
+
+    Attributes:
+        given: PIN or PUK, and the new PIN; None has the person type them.
+        kept: the session's PIN: what is replaced where `given` has no old one, and the new one afterwards.
+        reader: the reader named, if any; with `kept` its reader is the one.
+    """
+
+    caller: Caller
+    given: tuple[Pin | None, Pin] | None = None
+    kept: KeptPin | None = None
+    reader: str | None = None
+
+
+class PinDesk:
+    """What becomes of PINs themselves.
+
+    A PIN that a page collected is a guess as far as the card is concerned. It never spends the last try, and
+    after one that was wrong the same origin's next one needs the person's yes, whatever was answered before:
+    a page that is allowed but not honest cannot lock the card by itself.
+
+    Args:
+        desk: consent, cards, the person and the audit log.
+        config: how long a wrong PIN from a page is remembered.
+    """
+
+    def __init__(self, desk: Desk, config: Config) -> None:
+        self._desk = desk
+        self._wrong = WrongPins(config.consent.page_pin_minutes * 60)
+        # No card says how many tries its PUK has left, and nothing gives them back: only a right one clears.
+        self._wrong_puks = WrongPins(math.inf)
+
+    async def keep(self, caller: Caller, pin: Pin, reader: str | None) -> KeptPin:
+        """Verify a page's PIN once and keep it; `pin` stays the caller's."""
+        desk = self._desk
+        async with desk.asked(caller, Verb.PAGE_PIN) as trail:
+            name = await desk.choosing.pick(caller, reader, has_pin)
+
+            def note(seen: Seen) -> None:
+                trail.note(seen, facts_of(seen))
+
+            with pin.copy() as copy:
+                async with desk.turn(name):
+                    await self._confirm_guess(caller)
+                    with self._guess(caller, self._wrong):
+                        seen = await desk.run(
+                            caller, name, lambda transaction: visits.keep(transaction, copy, note)
+                        )
+                await desk.note(trail, seen)
+                return self._keep(caller, copy, seen)
+
+    async def remember(self, caller: Caller, pin: Pin | None, grant: Grant, reader: str | None) -> str:
+        """Verify a PIN once and keep it in the keyring; the number of its card."""
+        if caller.origin is not None:
+            raise AgentError("origin.refused")
+        unattended = self._desk.unattended
+        unattended.require_enabled()
+        if pin is None:
+            kept = await self.open(caller, reader, on_keypad=False)
+        else:
+            kept = await self.keep(caller, pin, reader)
+        if kept is None:
+            raise AgentError("pin.unavailable")
+        with kept.take() as taken:
+            await asyncio.to_thread(unattended.remember, kept.serial, taken, grant)
+        return kept.serial
+
+    async def open(self, caller: Caller, reader: str | None, *, on_keypad: bool = True) -> KeptPin | None:
+        """Ask for the PIN, verify it once, and keep it; None where it was typed on the reader's keypad."""
+        desk, wish = self._desk, Wish(caller, Verb.SIGN, KeyUse.SIGNATURE, reader)
+        async with desk.asked(caller, wish.verb) as trail:
+            name = await desk.choosing.pick(caller, reader, has_pin)
+            async with desk.turn(name):
+                seen = await desk.run(caller, name, visits.look_for_pin)
+                facts = await desk.note(trail, seen)
+                desk.require_person(seen.pin)
+                if on_keypad and desk.use_keypad(seen):
+                    async with desk.keypad_shown(wish, seen, facts):
+                        keyed = partial(visits.with_keypad, seen=seen, action=_verified)
+                        await desk.run(caller, name, keyed)
+                    return None
+                with await desk.ask_pin(wish, seen, facts) as pin:
+                    job = partial(visits.with_pin, seen=seen, pin=pin, action=_verified)
+                    await desk.run(caller, name, job)
+                    return self._keep(caller, pin, seen)
+
+    async def change(self, wanted: Replacing) -> None:
+        """Replace the PIN."""
+        async with self._asked(wanted) as (name, trail):
+            seen = await self._desk.run(wanted.caller, name, visits.look_for_pin)
+            facts = await self._desk.note(trail, seen)
+            if wanted.given is not None:
+                await self._change_given(wanted, wanted.given, seen)
+                return
+            self._desk.require_person(seen.pin)
+            if self._desk.use_keypad(seen) and seen.changes_on_keypad:
+                await self._change_on_keypad(wanted, seen, facts)
+            else:
+                await self._change_typed(wanted, seen, facts)
+
+    async def unblock(self, wanted: Replacing) -> None:
+        """Set a new PIN with the PUK."""
+        desk, caller = self._desk, wanted.caller
+        async with self._asked(wanted) as (name, trail):
+            seen, puk_status = await desk.run(caller, name, pin_visits.look_for_puk)
+            facts = await desk.note(trail, seen)
+            if wanted.given is None:
+                desk.require_person(None)
+                request = UnblockRequest(caller.origin, facts.shown(seen), _pin_of(seen), puk_status)
+                pair = _typed(await desk.interaction.ask_unblock(request))
+            else:
+                pair = _copies(wanted.given)
+            with pair[0], pair[1], self._guess(caller, self._wrong_puks):
+                job = partial(pin_visits.unblock, seen=seen, puk=pair[0], new=pair[1])
+                await desk.run(caller, name, job)
+            self._wrong.clear(caller.origin)
+            desk.forget_pins(lambda kept: kept.serial == seen.serial)
+
+    async def _change_given(self, wanted: Replacing, given: tuple[Pin | None, Pin], seen: Seen) -> None:
+        old, new = given
+        if old is None:
+            if wanted.kept is None:
+                raise ValueError("no PIN to replace is given, and none is kept")
+            await self._change_kept(wanted, wanted.kept, new, seen)
+            return
+        pair = _copies((old, new))
+        with pair[0], pair[1], self._guess(wanted.caller, self._wrong):
+            job = partial(pin_visits.change_unasked, seen=seen, old=pair[0], new=pair[1])
+            await self._desk.run(wanted.caller, seen.reader, job)
+            self._changed(wanted, seen, pair[1])
+
+    async def _change_kept(self, wanted: Replacing, kept: KeptPin, new: Pin, seen: Seen) -> None:
+        with new.copy() as copy:
+            job = partial(pin_visits.change_kept, kept=kept, new=copy)
+            await self._desk.run(wanted.caller, seen.reader, job)
+            self._changed(wanted, seen, copy)
+
+    async def _change_typed(self, wanted: Replacing, seen: Seen, facts: Facts) -> None:
+        request = NewPinRequest(wanted.caller.origin, facts.shown(seen), _pin_of(seen))
+        old, new = _typed(await self._desk.interaction.ask_new_pin(request))
+        with old, new:
+            job = partial(pin_visits.change, seen=seen, old=old, new=new)
+            await self._desk.run(wanted.caller, seen.reader, job)
+            self._changed(wanted, seen, new)
+
+    async def _change_on_keypad(self, wanted: Replacing, seen: Seen, facts: Facts) -> None:
+        wish = Wish(wanted.caller, Verb.CHANGE_PIN, KeyUse.SIGNATURE)
+        async with self._desk.keypad_shown(wish, seen, facts):
+            await self._desk.run(wanted.caller, seen.reader, partial(pin_visits.change_on_keypad, seen=seen))
+        self._changed(wanted, seen, None)
+
+    @asynccontextmanager
+    async def _asked(self, wanted: Replacing) -> AsyncIterator[tuple[str, Trail]]:
+        """The reader's name, in its turn, once `wanted` is allowed."""
+        desk, caller = self._desk, wanted.caller
+        also = () if wanted.given is None else (Verb.PAGE_PIN,)
+        async with desk.asked(caller, Verb.CHANGE_PIN, also) as trail:
+            reader = wanted.reader
+            if wanted.kept is not None:
+                wanted.kept.require_owner(caller)
+                reader = wanted.kept.reader
+            name = await desk.choosing.pick(caller, reader, has_pin)
+            async with desk.turn(name):
+                if wanted.given is not None:
+                    await self._confirm_guess(caller)
+                yield name, trail
+
+    def _changed(self, wanted: Replacing, seen: Seen, new: Pin | None) -> None:
+        """What was kept of this card's old PIN is of no use any more; the session that changed it goes on."""
+        if wanted.kept is not None and new is not None:
+            wanted.kept.replace(new)
+        stays = wanted.kept if new is not None else None
+        self._desk.forget_pins(lambda kept: kept is not stays and kept.serial == seen.serial)
+
+    def _keep(self, caller: Caller, pin: Pin, seen: Seen) -> KeptPin:
+        kept = KeptPin(
+            pin, owner=caller, reader=seen.reader, serial=seen.serial, event_counter=seen.event_counter
+        )
+        return self._desk.remember(kept)
+
+    async def _confirm_guess(self, caller: Caller) -> None:
+        """Ask the person where it is not the first guess; in the card's turn, or many at once all are."""
+        if self._wrong.recent(caller.origin) or self._wrong_puks.recent(caller.origin):
+            await self._desk.consents.confirm(caller.origin, Verb.PAGE_PIN)
+
+    @contextmanager
+    def _guess(self, caller: Caller, wrong: WrongPins) -> Iterator[None]:
+        """The body sends a PIN or PUK that a page gave; unless it turns out right, `wrong` remembers."""
+        before = wrong.recent(caller.origin)
+        # Before it is sent: a page that hangs up in between never learns that it was wrong, but we must.
+        wrong.note(caller.origin)
+        try:
+            yield
+        except (asyncio.CancelledError, PinWrongError, PukWrongError):
+            raise
+        except Exception:
+            if not before:
+                wrong.clear(caller.origin)
+            raise
+        wrong.clear(caller.origin)
+
+
+def _verified(_card: Card, _certificate: bytes) -> None:
+    """Nothing more than that the PIN was right."""
+
+
+def _pin_of(seen: Seen) -> PinStatus:
+    if seen.pin is None:
+        raise UnsupportedError
+    return seen.pin
+
+
+def _typed(pair: tuple[Pin, Pin] | None) -> tuple[Pin, Pin]:
+    if pair is None:
+        raise AgentError("pin.cancelled")
+    return pair
+
+
+def _copies(pair: tuple[Pin | None, Pin]) -> tuple[Pin, Pin]:
+    old, new = pair
+    if old is None:
+        raise ValueError("no PUK is given")
+    return old.copy(), new.copy()

@@ -1,0 +1,83 @@
+"""Replacing the PIN of a card, within one transaction; as `agent.operations.visits`."""
+
+from __future__ import annotations
+
+from agent.operations.visits import (
+    Seen,
+    kept_for,
+    look_for_pin,
+    once,
+    open_card,
+    refuse_last_try,
+    same_card,
+    the_card,
+)
+from agent.sessions import KeptPin
+from hca_card.errors import UnsupportedError
+from hca_card.model import PinStatus
+from hca_card.pin import Pin
+from pcsc.connection import Transaction
+
+
+def look_for_puk(transaction: Transaction) -> tuple[Seen, PinStatus]:
+    """Which card this is with its PIN, and how its PUK stands.
+
+    Raises:
+        UnsupportedError: it takes no PUK.
+    """
+    seen = look_for_pin(transaction)
+    return seen, open_card(transaction).puk_status()
+
+
+def change(transaction: Transaction, seen: Seen, old: Pin, new: Pin) -> None:
+    """Replace the PIN of the card that was seen, with both as the person typed them.
+
+    Raises:
+        CardChangedError: another card is in the reader now; nothing was sent.
+        AgentError: pin.tries_changed: tries were used up while the person was asked; nothing was sent.
+        hca_card.errors.PinError: as `Card.change_pin`; one try spent at most.
+    """
+    same_card(transaction, seen).change_pin(old, new)
+
+
+def change_on_keypad(transaction: Transaction, seen: Seen) -> None:
+    """As `change`, with both typed on the reader's keypad."""
+    card, keypad = same_card(transaction, seen), transaction.pin_pad
+    if keypad is None:
+        raise UnsupportedError
+    card.change_pin_on_keypad(keypad)
+
+
+def change_unasked(transaction: Transaction, seen: Seen, old: Pin, new: Pin) -> None:
+    """As `change`, with a PIN that nobody can be asked to confirm: the last try is never spent on it.
+
+    Raises:
+        PinLastTryError: only one try is left; nothing was sent.
+    """
+    card = the_card(transaction, seen)
+    refuse_last_try(card.pin_status())
+    card.change_pin(old, new)
+
+
+def change_kept(transaction: Transaction, kept: KeptPin, new: Pin) -> None:
+    """As `change_unasked`, from the PIN kept for a session to `new`, which the session keeps from then on.
+
+    Raises:
+        CardChangedError: not the very card; nothing was sent.
+        AgentError: pin.changed_elsewhere: the PIN was refused; pin.not_kept: it is gone.
+    """
+    card = open_card(transaction)
+    with kept_for(transaction, card, kept) as old, once(kept):
+        refuse_last_try(card.pin_status())
+        card.change_pin(old, new)
+    kept.replace(new)
+
+
+def unblock(transaction: Transaction, seen: Seen, puk: Pin, new: Pin) -> None:
+    """Set a new PIN with the PUK on the card that was seen, whatever is left of its PIN.
+
+    Raises:
+        CardChangedError: another card is in the reader now; nothing was sent.
+        hca_card.errors.PinError: as `Card.unblock_pin`; one try of the PUK spent at most.
+    """
+    the_card(transaction, seen).unblock_pin(puk, new)

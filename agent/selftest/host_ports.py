@@ -1,0 +1,115 @@
+"""Host rows about this program's own place: does it run, do portals reach it, and who stands in its way."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Final
+
+from agent.selftest.bench import Bench
+from agent.selftest.model import Finding, Probe, Text, failed, passed, skipped, warned
+from agent.selftest.ports import Answer, Listening, look
+from agent.selftest.system import Program
+
+_HIPKI: Final = 61161
+_NHI: Final = 7777
+_VENDOR: Final = "servisign"
+
+
+async def environment(bench: Bench) -> Finding:
+    """Row 環境檢測 of the HCA page: whether the program behind the portals is there."""
+    port = bench.machine.config.ports.native
+    found = await asyncio.to_thread(look, port, tls=False)
+    if found.answer is Answer.OURS:
+        return passed("HCA元件安裝成功", "the program is installed and runs")
+    if found.answer is Answer.CLOSED:
+        return failed("agent.not_running")
+    return failed("port.taken", _holder(found), _holder(found))
+
+
+async def portals(bench: Bench) -> Finding:
+    """Whom portals' pages reach: the first port in their order on which anybody answers."""
+    passed_over: list[Listening] = []
+    for found in await _look_at(bench):
+        match found.answer:
+            case Answer.CLOSED:
+                continue
+            case Answer.OURS if passed_over:
+                others = "、".join(map(_holder, passed_over))
+                return warned(
+                    "port.taken", f"{others}；本程式改用 {found.port}", f"this one uses {found.port}"
+                )
+            case Answer.OURS:
+                return passed(f"{found.port}：本程式", f"{found.port}: this program")
+            case Answer.VENDOR:
+                return failed("port.vendor", _holder(found))
+            case Answer.SILENT:
+                return failed("port.silent", _holder(found))
+            case Answer.OTHER:
+                passed_over.append(found)
+    if passed_over:
+        return failed("port.taken", "、".join(map(_holder, passed_over)))
+    return passed("沒有程式占用", "held by nobody")
+
+
+async def _look_at(bench: Bench) -> list[Listening]:
+    ports = [port for port in bench.machine.config.servisign.ports if port]
+    return await asyncio.gather(*(asyncio.to_thread(look, port) for port in ports))
+
+
+def _holder(found: Listening) -> str:
+    return f"{found.port}：{found.holder or '不明的程式 unknown program'}"
+
+
+async def hipki(_bench: Bench) -> Finding:
+    """Who serves the pages of citizen and business cards."""
+    return await _other_port(_HIPKI, "自然人憑證與工商憑證的網頁", "pages of citizen and business cards")
+
+
+async def nhi(_bench: Bench) -> Finding:
+    """Who serves the pages of NHI cards."""
+    return await _other_port(_NHI, "健保卡的網頁", "pages of NHI cards")
+
+
+async def _other_port(port: int, zh: str, en: str) -> Finding:
+    found = await asyncio.to_thread(look, port, tls=False)
+    if found.answer is Answer.CLOSED:
+        return passed(f"{port}：沒有程式在聽", f"{port}: nobody listens")
+    if found.answer is Answer.OURS:
+        return passed(f"{port}：本程式", f"{port}: this program")
+    return passed(f"{_holder(found)} 在服務{zh}", f"it serves the {en}")
+
+
+async def vendor(bench: Bench) -> Finding:
+    """Whether the vendor's program still runs."""
+    programs = await asyncio.to_thread(bench.machine.programs)
+    running = [each for each in programs if _VENDOR in each.name.casefold()]
+    if running:
+        return warned("vendor.running", "、".join(map(_program, running)))
+    return passed("沒有在執行", "not running")
+
+
+def _program(program: Program) -> str:
+    return f"{program.name} ({program.pid})"
+
+
+async def inspection(bench: Bench) -> Finding:
+    """Whether the certificate seen on the way to this program is its own."""
+    ours = [found for found in await _look_at(bench) if found.answer is Answer.OURS]
+    if not ours:
+        return skipped("本程式沒有在執行，無法檢查", "this program is not running")
+    text = await asyncio.to_thread((bench.machine.paths.tls / "leaf.pem").read_text, "ascii")
+    if ours[0].certificate != ssl.PEM_cert_to_DER_cert(text):
+        return failed("trust.intercepted")
+    return passed("看到的是本程式自己的憑證", "the certificate seen is this program's own")
+
+
+ENVIRONMENT: Final = Probe("basic.environment", Text("環境檢測", "The program"), environment)
+
+PROBES: Final = (
+    Probe("host.portals", Text("入口網站連到的程式（56445 等）", "Whom portals reach (56445 …)"), portals),
+    Probe("host.hipki", Text("連接埠 61161（HiPKI）", "Port 61161 (HiPKI)"), hipki),
+    Probe("host.nhi", Text("連接埠 7777（健保卡元件）", "Port 7777 (NHI component)"), nhi),
+    Probe("host.vendor", Text("原廠的 HCAServiSign", "The vendor's HCAServiSign"), vendor),
+    Probe("host.inspection", Text("加密連線攔截", "TLS interception"), inspection),
+)

@@ -1,0 +1,106 @@
+"""Host rows about readers: the smart card service, readers and what is in them; never a command to a card."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from agent.operations import ReaderCondition, ReaderView
+from agent.operations.readers import is_built_in, is_virtual
+from agent.selftest.bench import Bench
+from agent.selftest.model import Finding, Probe, Status, Text, Trouble, failed, passed, warned
+from pcsc.errors import PcscError
+
+_CONDITIONS: Final = {
+    ReaderCondition.EMPTY: ("沒有卡片", "empty"),
+    ReaderCondition.CARD: ("有卡片", "a card"),
+    ReaderCondition.MUTE: ("卡片沒有反應", "a card that does not answer"),
+    ReaderCondition.BUSY: ("被其他程式獨占", "held by another program"),
+    ReaderCondition.UNAVAILABLE: ("無法使用", "unavailable"),
+}
+
+
+async def service(bench: Bench) -> Finding:
+    """Whether the smart card service runs."""
+    try:
+        await asyncio.to_thread(_open_and_close, bench)
+    except PcscError as error:
+        return Finding(Status.FAIL, _why_no_service(bench), trouble=Trouble.of(error))
+    return passed("執行中", "running")
+
+
+def _open_and_close(bench: Bench) -> None:
+    bench.machine.service.context().close()
+
+
+def _why_no_service(bench: Bench) -> Text:
+    if bench.machine.platform == "linux" and bench.machine.find("pcscd") is None:
+        return Text("沒有安裝 pcscd", "pcscd is not installed")
+    return Text("沒有回應", "no answer")
+
+
+async def readers(bench: Bench) -> Finding:
+    """Every reader that could be meant, with its driver, its card and the card's ATR."""
+    found = [view for view in await bench.operations.readers(bench.caller) if not is_built_in(view.name)]
+    if not found:
+        return failed("reader.none")
+    words = [_words(bench, view) for view in found]
+    zh, en = "；".join(zh for zh, _ in words), "; ".join(en for _, en in words)
+    cards = [view for view in found if view.condition is ReaderCondition.CARD]
+    real = [view for view in cards if not view.virtual] or cards
+    if len(real) > 1 and bench.reader is None:
+        return warned("card.ambiguous", zh, en)
+    if not any(view.condition is not ReaderCondition.EMPTY for view in found):
+        return warned("card.none", zh, en)
+    return passed(zh, en)
+
+
+def _words(bench: Bench, view: ReaderView) -> tuple[str, str]:
+    zh, en = _CONDITIONS[view.condition]
+    driver = bench.machine.driver(view.name)
+    told = f"{view.name} [{driver}]" if driver else view.name
+    atr = f" ATR {view.atr.hex(' ').upper()}" if view.atr else ""
+    return f"{told}：{zh}{atr}", f"{told}: {en}{atr}"
+
+
+async def exclusive(bench: Bench) -> Finding:
+    """Whether another program keeps a card for itself."""
+    held = [
+        view.name
+        for view in await bench.operations.readers(bench.caller)
+        if view.condition is ReaderCondition.BUSY
+    ]
+    if held:
+        return failed("reader.busy", "、".join(held), ", ".join(held))
+    return passed("沒有程式獨占卡片", "no program holds a card exclusively")
+
+
+async def set_aside(bench: Bench) -> Finding:
+    """Readers that are no device: Windows' own are never meant, others only where there is no real one."""
+    views = await bench.operations.readers(bench.caller)
+    built_in = [view.name for view in views if is_built_in(view.name)]
+    virtual = [view.name for view in views if is_virtual(view.name) and view.name not in built_in]
+    zh = [f"已略過 {name}" for name in built_in] + [f"{name} 只在沒有真的讀卡機時使用" for name in virtual]
+    en = [f"{name} is set aside" for name in built_in]
+    en += [f"{name} is used only where there is no real reader" for name in virtual]
+    return passed("；".join(zh), "; ".join(en)) if zh else passed("沒有虛擬讀卡機", "no virtual reader")
+
+
+async def remote(bench: Bench) -> Finding:
+    """Whether the person sits at another computer, whose reader must be brought along."""
+    known = bench.machine.environment
+    # Windows names the session of a remote desktop RDP-Tcp#n; xrdp sets a variable of its own.
+    if known.get("SESSIONNAME", "").upper().startswith("RDP-") or "XRDP_SESSION" in known:
+        return warned("session.remote", "遠端桌面", "remote desktop")
+    if "SSH_CONNECTION" in known:
+        return passed("SSH 連線：使用這台電腦的讀卡機", "SSH: the readers are this computer's")
+    return passed("在本機使用", "at this computer itself")
+
+
+PROBES: Final = (
+    Probe("host.service", Text("智慧卡服務", "Smart card service"), service),
+    Probe("host.readers", Text("讀卡機", "Card readers"), readers, ("host.service",)),
+    Probe("host.exclusive", Text("其他程式獨占卡片", "Exclusive use"), exclusive, ("host.service",)),
+    Probe("host.virtual", Text("虛擬讀卡機", "Virtual readers"), set_aside, ("host.service",)),
+    Probe("host.remote", Text("遠端桌面", "Remote session"), remote),
+)

@@ -1,0 +1,200 @@
+"""Host rows about the system: its name, its clock, who trusts our certificate, autostart, proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import sys
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agent.selftest.bench import Bench
+from agent.selftest.model import Finding, Probe, Status, Text, Trouble, failed, passed, skipped, warned
+
+if TYPE_CHECKING:
+    from agent.trust import Row
+
+_SLACK: Final = timedelta(days=1)
+_DOUBT: Final = timedelta(days=400)
+_SANDBOXES: Final = ("/snap/", "/.var/app/")
+_LOOPBACK: Final = ("localhost", "127.0.0.1")
+
+
+async def operating_system(_bench: Bench) -> Finding:
+    """Row 作業系統."""
+    return passed(await asyncio.to_thread(_system_name))
+
+
+def _system_name() -> str:
+    if sys.platform == "linux":
+        try:
+            told = platform.freedesktop_os_release()
+            return f"{told.get('PRETTY_NAME', 'Linux')} ({platform.machine()})"
+        except OSError:
+            pass
+    return platform.platform()
+
+
+async def java(_bench: Bench) -> Finding:
+    """Row Java可使用狀態: shown because help-desk notes ask for it."""
+    return passed("不支援（不需要 Java）", "not supported (nothing needs Java)")
+
+
+async def configuration(bench: Bench) -> Finding:
+    """Whether the configuration's files can be used."""
+    if bench.machine.config_error is not None:
+        raise bench.machine.config_error
+    return passed("沒有錯誤", "no error")
+
+
+async def clock(bench: Bench) -> Finding:
+    """The date against what must be older: this program's own files, and the last that it did."""
+    now = bench.machine.clock()
+    made, last = await asyncio.to_thread(_traces, bench)
+    shown = f"{now.astimezone():%Y-%m-%d %H:%M}"
+    if now < made - _SLACK:
+        return failed(
+            "clock.behind", f"{shown}；本程式的檔案是 {made:%Y-%m-%d}", f"this program: {made:%Y-%m-%d}"
+        )
+    if now > max(made, last) + _DOUBT:
+        return warned("clock.doubtful", f"{shown}；上次紀錄 {max(made, last):%Y-%m-%d}")
+    return passed(shown)
+
+
+def _traces(bench: Bench) -> tuple[datetime, datetime]:
+    """When this program was installed, and when it last did anything."""
+    from agent.audit import AuditLog
+
+    file = Path(sys.executable if getattr(sys, "frozen", False) else __file__)
+    made = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    rows = AuditLog(bench.machine.paths.audit, bench.machine.config.audit).read(1)
+    return made, rows[-1].time if rows else made
+
+
+async def trust(bench: Bench) -> Finding:
+    """Which browsers accept our certificate: every store by its name."""
+    rows = await asyncio.to_thread(_trust_rows, bench)
+    if rows is None:
+        return skipped(
+            "本程式還沒有憑證，請先啟動一次", "there is no certificate yet; start this program once"
+        )
+    if not any(row.store.browsers for row in rows):
+        return skipped("找不到瀏覽器", "no browser was found")
+    zh, en = _stores(bench, rows)
+    missing = [row for row in rows if row.store.browsers and not row.accepted]
+    if not missing:
+        return passed(zh, en)
+    # A store that could not be looked into has its own next step; one that merely lacks it, the usual one.
+    errors = [row.error for row in missing if row.error is not None]
+    if len(errors) == len(missing):
+        return Finding(Status.FAIL, Text(zh, en), trouble=Trouble.of(errors[0]))
+    return failed("trust.missing", zh, en)
+
+
+def _trust_rows(bench: Bench) -> Sequence[Row] | None:
+    from agent.trust import Machine, known, status, stores_of
+
+    machine = bench.machine
+    ours = known(machine.paths.tls)
+    if ours.current is None:
+        return None
+    asked = replace(
+        Machine.this(),
+        platform=machine.platform,
+        home=machine.home,
+        environment=machine.environment,
+        find=machine.find,
+    )
+    return status(stores_of(asked), ours)
+
+
+def _stores(bench: Bench, rows: Sequence[Row]) -> tuple[str, str]:
+    zh, en = [], []
+    for row in rows:
+        place = row.store.location.replace(str(bench.machine.home), "~", 1)
+        name = f"{row.store.name} ({place})"
+        zh.append(f"{name}：{'接受' if row.accepted else '不接受'}")
+        en.append(f"{name}: {'accepted' if row.accepted else 'not accepted'}")
+    return "；".join(zh), "; ".join(en)
+
+
+async def nss_tools(bench: Bench) -> Finding:
+    """Whether browsers' certificates can be looked at; only Linux needs a tool for it."""
+    if bench.machine.platform != "linux":
+        return skipped("這個作業系統不需要", "not needed on this system")
+    found = bench.machine.find("certutil")
+    if found is None:
+        return failed("trust.tool_missing", "certutil")
+    return passed("已安裝 certutil", "certutil is installed")
+
+
+async def confined(bench: Bench) -> Finding:
+    """Browsers in a sandbox, which have certificates of their own."""
+    rows = await asyncio.to_thread(_trust_rows, bench)
+    boxed = [row for row in rows or () if any(box in row.store.location for box in _SANDBOXES)]
+    if not boxed:
+        return passed("沒有", "none")
+    names = "、".join(row.store.name for row in boxed)
+    if all(row.accepted for row in boxed):
+        return passed(f"{names}：接受", f"{names}: accepted")
+    return warned("browser.confined", names)
+
+
+async def autostart(bench: Bench) -> Finding:
+    """Whether this program starts with the person's login."""
+    from agent import autostart as ways
+
+    machine = bench.machine
+    way = await asyncio.to_thread(ways.autostart, machine.platform, machine.environment, machine.home)
+    stands = await asyncio.to_thread(way.status)
+    if stands is ways.Status.ON:
+        return passed("登入時會自動啟動", "starts with your login")
+    if stands is ways.Status.OTHER:
+        return warned("autostart.off", "啟動的是另一個安裝", "another installation starts")
+    return warned("autostart.off", "關閉", "off")
+
+
+async def proxy(bench: Bench) -> Finding:
+    """Proxy settings that do not leave out this computer."""
+    known = {name.casefold(): value for name, value in bench.machine.environment.items()}
+    names = [name for name in ("http_proxy", "https_proxy", "all_proxy") if known.get(name)]
+    if not names:
+        system = _system_proxies(bench)
+        return passed(*system) if system else passed("沒有代理伺服器", "no proxy")
+    left_out = {each.strip().casefold() for each in known.get("no_proxy", "").split(",")}
+    if "*" in left_out or all(each in left_out for each in _LOOPBACK):
+        return passed("有代理伺服器，已排除本機", "a proxy that leaves out this computer")
+    return warned("proxy.loopback", "、".join(names))
+
+
+def _system_proxies(bench: Bench) -> tuple[str, str] | None:
+    """What Windows and macOS are set to; browsers there leave out this computer by themselves."""
+    if bench.machine.platform not in ("win32", "darwin"):
+        return None
+    if not any(name in urllib.request.getproxies() for name in ("http", "https")):
+        return None
+    return "有代理伺服器，瀏覽器會自行排除本機", "a proxy; browsers leave out this computer by themselves"
+
+
+BASICS: Final = (
+    Probe("basic.os", Text("作業系統", "Operating system"), operating_system),
+    Probe("basic.java", Text("Java可使用狀態", "Java"), java),
+)
+
+PROBES: Final = (
+    Probe("host.config", Text("設定檔", "Configuration"), configuration),
+    Probe("host.clock", Text("電腦的日期", "This computer's date"), clock),
+    Probe("host.nss", Text("NSS 工具", "NSS tools"), nss_tools),
+    Probe(
+        "host.trust", Text("瀏覽器信任本程式的憑證", "Browsers trust our certificate"), trust, ("host.nss",)
+    ),
+    Probe(
+        "host.confined", Text("snap、flatpak 瀏覽器", "Snap and flatpak browsers"), confined, ("host.nss",)
+    ),
+    Probe("host.autostart", Text("自動啟動", "Start at login"), autostart),
+    Probe("host.proxy", Text("代理伺服器", "Proxy"), proxy),
+)

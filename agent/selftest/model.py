@@ -1,0 +1,212 @@
+"""What a self-test is made of: probes, what they find, and the rows that come of it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from agent.errors import TABLE, describe
+from agent.selftest.words import next_step
+
+if TYPE_CHECKING:
+    from agent.selftest.bench import Bench
+
+TEXT_MAX: Final = 2000
+SECONDS: Final = 20.0
+
+
+class Status(StrEnum):
+    """How a row ended."""
+
+    PASS = "pass"  # noqa: S105  (no password)
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+class Group(StrEnum):
+    """The parts of the self-test: what stands before the first dot of a row's id."""
+
+    BASIC = "basic"
+    HOST = "host"
+    CARD = "card"
+    HCA = "hca"
+    NHI = "nhi"
+    CERTIFICATE = "certificate"
+    BROWSER = "browser"
+
+
+GROUP_TITLES: Final[dict[Group, tuple[str, str]]] = {
+    Group.BASIC: ("基本資訊", "Basics"),
+    Group.HOST: ("這台電腦", "This computer"),
+    Group.CARD: ("卡片狀態", "The card's state"),
+    Group.HCA: ("檢測結果（一般讀卡機）", "Results (ordinary reader)"),
+    Group.NHI: ("檢測結果（健保專用讀卡機）", "Results (NHI reader)"),
+    Group.CERTIFICATE: ("憑證", "Certificates"),
+    Group.BROWSER: ("瀏覽器", "Browser"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One sentence or word in both languages; `en` may be empty where the value needs no translation."""
+
+    zh: str
+    en: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.zh} · {self.en}" if self.en and self.en != self.zh else self.zh
+
+    def cleaned(self) -> Text:
+        """Without what a terminal or a page would obey: controls, direction marks, invisible characters."""
+        return Text(_clean(self.zh), _clean(self.en))
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What went wrong in a row: a row of the error table, and what to do next.
+
+    Attributes:
+        id: stable id of `agent.error_table`.
+        text: what happened.
+        next: what to do next.
+    """
+
+    id: str
+    text: Text
+    next: Text
+
+    @classmethod
+    def of(cls, error: BaseException) -> Trouble:
+        """How the error table words an exception."""
+        told = describe(error)
+        return cls(told.id, Text(told.zh, told.en), Text(*next_step(told)))
+
+    @classmethod
+    def named(cls, error_id: str) -> Trouble:
+        """The row of the error table with that id.
+
+        Raises:
+            KeyError: the table has none.
+        """
+        row = TABLE[error_id]
+        return cls(row.id, Text(row.zh, row.en), Text(*next_step(row)))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe found. Failing is said with an exception of the error table, or with `failed`.
+
+    Attributes:
+        detail: the value or the sentence that is shown; may hold personal data.
+        masked: the same without personal data; None where `detail` has none.
+        trouble: for everything but a pass.
+    """
+
+    status: Status
+    detail: Text
+    masked: Text | None = None
+    trouble: Trouble | None = None
+
+
+def passed(zh: str, en: str = "", *, masked: Text | None = None) -> Finding:
+    """The row is as it should be."""
+    return Finding(Status.PASS, Text(zh, en), masked)
+
+
+def warned(error_id: str, zh: str, en: str = "") -> Finding:
+    """It works, and something should be done all the same."""
+    return Finding(Status.WARN, Text(zh, en), trouble=Trouble.named(error_id))
+
+
+def failed(error_id: str, zh: str = "", en: str = "") -> Finding:
+    """It does not work; the sentence is the error table's, and `zh`, `en` are what belongs to this case."""
+    return Finding(Status.FAIL, Text(zh, en), trouble=Trouble.named(error_id))
+
+
+def skipped(zh: str, en: str, error_id: str | None = None) -> Finding:
+    """There was nothing to test here, for the reason given."""
+    return Finding(Status.SKIP, Text(zh, en), trouble=Trouble.named(error_id) if error_id else None)
+
+
+Run = Callable[["Bench"], Awaitable[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One row to be.
+
+    Attributes:
+        id: stable, `group.name`.
+        title: as people read it; for the rows of the HCA page its exact words.
+        run: finds out; raises what the error table words.
+        needs: ids of earlier rows that must have passed, or passed with a warning.
+        number: the row's number on the HCA page; None for the rows that are ours.
+        on_card: needs the card in the reader, so that it is not run once the card is lost.
+        seconds: how long it may take; None where a person is waited for.
+    """
+
+    id: str
+    title: Text
+    run: Run
+    needs: tuple[str, ...] = ()
+    number: int | None = None
+    on_card: bool = False
+    seconds: float | None = SECONDS
+
+    @property
+    def group(self) -> Group:
+        """The part of the self-test it belongs to."""
+        return Group(self.id.partition(".")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One finished row.
+
+    Attributes:
+        detail: the value or the sentence that is shown; personal data unless `mask` was called.
+        masked: the same without personal data.
+        ms: how long it took, whole milliseconds.
+        error: what went wrong and what to do next; None for a pass and for rows not run.
+    """
+
+    id: str
+    title: Text
+    status: Status
+    detail: Text
+    masked: Text
+    ms: int
+    error: Trouble | None = None
+    number: int | None = None
+
+    @property
+    def group(self) -> Group:
+        """The part of the self-test it belongs to."""
+        return Group(self.id.partition(".")[0])
+
+    @property
+    def good(self) -> bool:
+        """Whether rows that need this one can run."""
+        return self.status in (Status.PASS, Status.WARN)
+
+    def mask(self) -> Row:
+        """The row as it may leave this person's screen."""
+        return replace(self, detail=self.masked)
+
+
+def row(probe: Probe, found: Finding, ms: int) -> Row:
+    """The row of a probe that found this."""
+    detail = found.detail.cleaned()
+    masked = detail if found.masked is None else found.masked.cleaned()
+    return Row(probe.id, probe.title, found.status, detail, masked, ms, found.trouble, probe.number)
+
+
+def _clean(text: str) -> str:
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") else each
+        for each in text[:TEXT_MAX]
+    )

@@ -1,0 +1,129 @@
+"""Who listens on a loopback port, told by what it answers: closed, this program, the vendor's, or another."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import ssl
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import quote
+
+from agent.selftest.system import listening
+
+_SECONDS: Final = 2.0
+_BODY_MAX: Final = 64 * 1024
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+
+
+class Answer(StrEnum):
+    """Who answers on a port."""
+
+    CLOSED = "closed"
+    OURS = "ours"
+    VENDOR = "vendor"
+    """It answers the probe of portals' pages as the vendor's program does."""
+    OTHER = "other"
+    SILENT = "silent"
+    """It takes connections and says nothing: a page waits for it without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What was found on one port.
+
+    Attributes:
+        holder: name and process number, empty where it cannot be told.
+        certificate: DER of the certificate it showed, empty without TLS.
+    """
+
+    port: int
+    answer: Answer
+    holder: str = ""
+    certificate: bytes = b""
+
+
+def look(port: int, *, tls: bool = True) -> Listening:
+    """Ask whoever listens on `port` who it is; blocking, a few seconds at most.
+
+    Args:
+        port: on 127.0.0.1, else ::1.
+        tls: whether portals use TLS there.
+    """
+    address = next((each for each in _LOOPBACK if _is_open(each, port)), None)
+    if address is None:
+        return Listening(port, Answer.CLOSED)
+    certificate = b""
+    try:
+        status, certificate = _ask((address, port), tls, "/status")
+        if _is_ours(status):
+            return Listening(port, Answer.OURS, listening(port), certificate)
+        echo = _ask((address, port), tls, "/", _echo())[0] if tls else None
+        answer = Answer.VENDOR if _is_vendors(echo) else Answer.OTHER
+    except TimeoutError:
+        answer = Answer.SILENT
+    except (OSError, http.client.HTTPException):
+        answer = Answer.OTHER
+    return Listening(port, answer, listening(port), certificate)
+
+
+def _is_open(address: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.settimeout(_SECONDS)
+            return probe.connect_ex((address, port)) == 0
+    except OSError:  # no IPv6 here
+        return False
+
+
+def _ask(place: tuple[str, int], tls: bool, path: str, body: str = "") -> tuple[Any, bytes]:
+    """The JSON it answers to a GET, or with a body to a POST; None where it is none. And its certificate.
+
+    Raises:
+        TimeoutError: it says nothing.
+        OSError, http.client.HTTPException: it speaks something else.
+    """
+    connection: http.client.HTTPConnection
+    if tls:
+        # Whose certificate it is, is what we are here to find out; nothing secret is sent.
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(*place, timeout=_SECONDS, context=context)
+    else:
+        connection = http.client.HTTPConnection(*place, timeout=_SECONDS)
+    with closing(connection):
+        headers = {"Host": f"localhost:{place[1]}", "Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST" if body else "GET", path, body or None, headers)
+        link = connection.sock
+        shown = link.getpeercert(binary_form=True) if isinstance(link, ssl.SSLSocket) else b""
+        text = connection.getresponse().read(_BODY_MAX)
+        try:
+            return json.loads(text), shown or b""
+        except (ValueError, RecursionError):
+            return None, shown or b""
+
+
+def _echo() -> str:
+    """The probe of portals' pages (docs/servisign.md, "Finding the local program")."""
+    members = {"functionname": "Echo", "sessionid": "", "AdapterJsonKeyCheck": True}
+    return "Parameter=" + quote(base64.b64encode(json.dumps(members).encode()).decode(), safe="")
+
+
+def _is_ours(status: Any) -> bool:
+    return isinstance(status, dict) and status.get("agent") == "hca-agent"
+
+
+def _is_vendors(echo: Any) -> bool:
+    """Whether it is an answer that a page would take for the vendor's, refusals included."""
+    if not isinstance(echo, dict) or not isinstance(echo.get("result"), str):
+        return False
+    try:
+        result = base64.b64decode(echo["result"] + "==").decode("ascii")
+    except (ValueError, UnicodeDecodeError):
+        return False
+    return "SessionID" in echo or result == "0" or (len(result) == 5 and result.startswith("61"))

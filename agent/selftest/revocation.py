@@ -1,0 +1,196 @@
+"""How a certificate stands with its authority: what was said lately, else OCSP, else the revocation list.
+
+    standing = await Registry(paths.standing, config.certificates).standing(der, issuer)
+
+What was fetched is kept in the agent's folder as it came and judged anew each time, so that a changed file
+is no worse than a changed answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from agent.config import Certificates
+from agent.errors import AgentError
+from agent.private import write_private
+from agent.selftest.fetching import Fetcher
+from signing import revocation
+from signing.errors import (
+    CertificateMalformedError,
+    StatusAnswerError,
+    StatusAnswerForgedError,
+    StatusAnswerStaleError,
+)
+from signing.revocation import Source, Standing, State
+
+OCSP_BYTES_MAX: Final = 64 * 1024
+CRL_BYTES_MAX: Final = 32 * 1024 * 1024
+SECONDS: Final = 12.0
+"""For all addresses together: a person is waiting."""
+
+_ADDRESSES_MAX: Final = 3
+_KEPT_SECONDS: Final = {Source.OCSP: 3600.0, Source.CRL: 24 * 3600.0}
+_KEPT_FILES: Final = 16
+
+
+class Fetch(Protocol):
+    """Fetches an address within a limit; see `Fetcher`."""
+
+    async def __call__(self, address: str, limit: int, question: bytes | None = None, /) -> bytes:
+        """What is there."""
+        ...
+
+
+class Registry:
+    """Asks authorities about certificates.
+
+    Args:
+        folder: where answers are kept; made when the first one is.
+        config: where to ask besides the addresses in the certificate, and whether at all.
+        fetch: how addresses are asked.
+        clock: aware UTC.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Certificates,
+        *,
+        fetch: Fetch | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._folder = folder
+        self._config = config
+        self._fetch = fetch or Fetcher((*config.ocsp, *config.crl))
+        self._clock = clock
+
+    async def standing(self, der: bytes, issuer: bytes) -> Standing:
+        """Whether the certificate is good, revoked, or unknown to its authority.
+
+        Args:
+            der: the certificate.
+            issuer: its issuer's certificate; what is said is worth as much as this is trusted.
+
+        Raises:
+            AgentError: certificate.status_no_address, or certificate.status_unreachable: nobody answered.
+            StatusAnswerForgedError, StatusAnswerStaleError, StatusAnswerUnusableError: somebody did, and
+                nothing better was to be had.
+            CertificateMalformedError: one of the two cannot be read.
+        """
+        named = revocation.addresses(der)
+        places = [
+            *((Source.OCSP, each) for each in _first((*self._config.ocsp, *named.ocsp))),
+            *((Source.CRL, each) for each in _first((*self._config.crl, *named.crl))),
+        ]
+        if not places:
+            raise AgentError("certificate.status_no_address")
+        for source, address in places:
+            with suppress(StatusAnswerError, OSError):
+                return await asyncio.to_thread(self._remembered, source, address, der, issuer)
+        if not self._config.online:
+            raise AgentError("certificate.status_unreachable", detail="[certificates] online = false")
+        return await self._asked(places, der, issuer)
+
+    async def _asked(self, places: list[tuple[Source, str]], der: bytes, issuer: bytes) -> Standing:
+        unknown: Standing | None = None
+        troubles: list[Exception] = []
+        try:
+            async with asyncio.timeout(SECONDS):
+                for source, address in places:
+                    try:
+                        said = await self._ask(source, address, der, issuer)
+                    except (AgentError, StatusAnswerError) as error:
+                        troubles.append(error)
+                        continue
+                    if said.state is not State.UNKNOWN:
+                        return said
+                    unknown = said
+        except TimeoutError:
+            troubles.append(AgentError("certificate.status_unreachable", detail="no answer in time"))
+        if unknown is not None:
+            return unknown
+        raise max(troubles, key=_gravity)
+
+    async def _ask(self, source: Source, address: str, der: bytes, issuer: bytes) -> Standing:
+        if source is Source.OCSP:
+            question, nonce = revocation.ocsp_request(der, issuer)
+            answer = await self._fetch(address, OCSP_BYTES_MAX, question)
+            said = revocation.judge_ocsp(answer, der, issuer, self._clock(), nonce=nonce)
+        else:
+            answer = await self._fetch(address, CRL_BYTES_MAX)
+            said = await asyncio.to_thread(revocation.judge_crl, answer, der, issuer, self._clock())
+        if said.state is not State.UNKNOWN:
+            with suppress(OSError):  # a full disk makes the next question slower, and nothing else
+                await asyncio.to_thread(self._keep, self._file(source, address, der), answer)
+        return said
+
+    def _remembered(self, source: Source, address: str, der: bytes, issuer: bytes) -> Standing:
+        """What was said lately.
+
+        Raises:
+            OSError: nothing was.
+            StatusAnswerError: what was said holds no longer.
+        """
+        file = self._file(source, address, der)
+        age = time.time() - file.stat().st_mtime
+        if not 0 <= age <= _KEPT_SECONDS[source]:
+            raise StatusAnswerStaleError
+        judge = revocation.judge_ocsp if source is Source.OCSP else revocation.judge_crl
+        return judge(file.read_bytes(), der, issuer, self._clock())
+
+    def _file(self, source: Source, address: str, der: bytes) -> Path:
+        # A list is of use to all certificates that name it, an OCSP answer to one.
+        about = der if source is Source.OCSP else b""
+        name = hashlib.sha256(address.encode() + b"\0" + about).hexdigest()[:32]
+        return self._folder / f"{name}.{source.value.lower()}"
+
+    def _keep(self, file: Path, answer: bytes) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(file, answer)
+        kept = sorted(self._folder.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)
+        for old in kept[_KEPT_FILES:]:
+            old.unlink(missing_ok=True)
+
+
+def _first(addresses: Iterable[str]) -> list[str]:
+    """Each once, and not more than a person can be made to wait for."""
+    return list(dict.fromkeys(addresses))[:_ADDRESSES_MAX]
+
+
+def _gravity(trouble: Exception) -> int:
+    """A forged answer is the worst of news, an unreachable responder the least."""
+    if isinstance(trouble, StatusAnswerForgedError):
+        return 3
+    if isinstance(trouble, StatusAnswerStaleError):
+        return 2
+    return int(isinstance(trouble, StatusAnswerError))
+
+
+def load_roots(files: Iterable[Path]) -> tuple[bytes, ...]:
+    """The administrator's trusted root certificates, DER.
+
+    Raises:
+        AgentError: config.invalid, a file cannot be read or holds no certificate.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from signing.certificate import load
+
+    roots: list[bytes] = []
+    for file in files:
+        try:
+            content = file.read_bytes()
+            pem = b"-----BEGIN" in content
+            found = x509.load_pem_x509_certificates(content) if pem else [load(content)]
+        except (OSError, ValueError, CertificateMalformedError) as error:
+            raise AgentError("config.invalid", detail=f"{file}: [certificates.roots] {error}") from error
+        roots += [each.public_bytes(Encoding.DER) for each in found]
+    return tuple(roots)

@@ -1,0 +1,104 @@
+"""Running probes: each isolated from the others, each row handed on at the moment it is finished."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from agent.errors import INTERNAL, AgentError, error_id
+from agent.selftest.model import Finding, Probe, Row, Status, Text, Trouble, row
+
+if TYPE_CHECKING:
+    from agent.selftest.bench import Bench
+
+log = logging.getLogger(__name__)
+
+LOSSES: Final = frozenset(
+    (
+        "card.removed",
+        "card.none",
+        "card.changed",
+        "card.mute",
+        "reader.unavailable",
+        "reader.none",
+        "service.unavailable",
+    )
+)
+"""After one of these in a row that uses the card, no later row that does could say anything new."""
+
+
+async def run(probes: Sequence[Probe], bench: Bench) -> AsyncGenerator[Row, None]:
+    """The rows of `probes`, in their order, each as soon as it is finished.
+
+    Whatever a probe raises becomes its own row and nothing else's. The bench is closed at the end, also when
+    the iteration is given up half way (use `contextlib.aclosing`).
+
+    Args:
+        probes: what to run; a probe comes after those it needs.
+        bench: what they work with.
+    """
+    finished: dict[str, Row] = {}
+    causes: dict[str, Row] = {}
+    lost: Row | None = None
+    try:
+        for probe in probes:
+            cause = _missing(probe, finished, causes)
+            if cause is None and probe.on_card:
+                cause = lost
+            if cause is None:
+                done = await _one(probe, bench)
+            else:
+                causes[probe.id] = cause
+                done = row(probe, _not_run(cause), 0)
+            finished[probe.id] = done
+            if probe.on_card and done.error is not None and done.error.id in LOSSES and lost is None:
+                lost = done
+            yield done
+    finally:
+        bench.close()
+
+
+def _missing(probe: Probe, finished: dict[str, Row], causes: dict[str, Row]) -> Row | None:
+    """The row to blame for not running `probe`: the first that failed, not one that itself was not run."""
+    for name in probe.needs:
+        needed = finished.get(name)
+        if needed is not None and not needed.good:
+            return causes.get(name, needed)
+    return None
+
+
+def _not_run(cause: Row) -> Finding:
+    if cause.number is not None:
+        why = Text(f"因第 {cause.number} 列未通過而未執行", f"not run because of row {cause.number}")
+    else:
+        why = Text(f"因「{cause.title.zh}」未通過而未執行", f"not run because of “{cause.title.en}”")
+    return Finding(Status.SKIP, why)
+
+
+async def _one(probe: Probe, bench: Bench) -> Row:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(probe.seconds):
+            found = await probe.run(bench)
+    except TimeoutError:
+        found = _failure(AgentError("card.timeout" if probe.on_card else "check.timeout"), bench)
+    except Exception as error:
+        if error_id(error) == INTERNAL:
+            # Where, not what: the words of an unforeseen exception could hold what was handled.
+            frames = traceback.extract_tb(error.__traceback__)
+            place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
+            log.warning("the probe %s failed: %s at %s", probe.id, type(error).__name__, place)
+        found = _failure(error, bench)
+    return row(probe, found, round((time.perf_counter() - began) * 1000))
+
+
+def _failure(error: BaseException, bench: Bench) -> Finding:
+    told = ""
+    if isinstance(error, AgentError) and error.error_id == "config.invalid":
+        # Which file and which key: without it nobody could correct the configuration.
+        told = str(error.facts.get("detail", "")).replace(str(bench.machine.home), "~")
+    return Finding(Status.FAIL, Text(told), trouble=Trouble.of(error))

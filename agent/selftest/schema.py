@@ -1,0 +1,139 @@
+"""The self-test as JSON: stable members, published as `agent/web/selftest.schema.json` (JSON Schema 2020-12).
+
+`python -m agent.selftest.schema` writes that file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from agent import __version__
+from agent.selftest.model import Group, Row, Status
+
+PATH: Final = Path(__file__).parents[1] / "web" / "selftest.schema.json"
+
+RowId = Annotated[str, Meta(pattern=r"^[a-z]+(\.[a-z0-9_]+)+$", description="stable; group.name")]
+Milliseconds = Annotated[int, Meta(ge=0, description="whole milliseconds")]
+Detail = Annotated[str, Meta(description="what was found: Chinese, then ' · ' and English")]
+Next = Annotated[str, Meta(description="what to do next: Chinese, then English after ' · '")]
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What all parts have in common: immutable, nothing unnamed taken."""
+
+
+class Title(Part, frozen=True):
+    """A row's title; for the rows of the HCA page its exact words."""
+
+    zh: str
+    en: str
+
+
+class ErrorPart(Part, frozen=True):
+    """What went wrong.
+
+    Attributes:
+        id: stable id of the error.
+        zh: what happened, Traditional Chinese.
+        en: what happened, English.
+    """
+
+    id: str
+    zh: str
+    en: str
+    next: Next
+
+
+class RowPart(Part, frozen=True):
+    """One row.
+
+    Attributes:
+        error: absent where nothing went wrong, and in rows not run because of another row.
+    """
+
+    id: RowId
+    title: Title
+    status: Literal["pass", "warn", "fail", "skip"]
+    detail: Detail
+    ms: Milliseconds
+    error: ErrorPart | UnsetType = UNSET
+
+
+class AgentPart(Part, frozen=True):
+    """The program that ran the self-test."""
+
+    name: str
+    version: str
+
+
+class ReportPart(Part, frozen=True):
+    """A whole self-test.
+
+    Attributes:
+        ok: whether every row of the HCA page passed: fourteen with an ordinary reader (ids `hca.*`), thirteen
+            in the NHI-reader variant (ids `nhi.*`).
+        agent: what ran it.
+        time: when it ended, UTC.
+        simulated: whether the card was a simulated one; such a result says nothing about a real card.
+        masked: whether personal data has been masked.
+        rows: in the order of the page.
+    """
+
+    ok: bool
+    agent: AgentPart
+    time: datetime
+    simulated: bool
+    masked: bool
+    rows: tuple[RowPart, ...]
+
+
+def ok(rows: Sequence[Row]) -> bool:
+    """Whether every row of the HCA page is there and passed."""
+    asked = [row for row in rows if row.group in (Group.HCA, Group.NHI)]
+    return bool(asked) and all(row.status is Status.PASS for row in asked)
+
+
+def part(row: Row) -> RowPart:
+    """A row as JSON has it; mask it first where it leaves this person's screen."""
+    error: ErrorPart | UnsetType = UNSET
+    if row.error is not None:
+        told = row.error
+        error = ErrorPart(told.id, told.text.zh, told.text.en, str(told.next))
+    return RowPart(
+        row.id, Title(row.title.zh, row.title.en), row.status.value, str(row.detail), row.ms, error
+    )
+
+
+def report(rows: Sequence[Row], *, simulated: bool, time: datetime, unmasked: bool = False) -> ReportPart:
+    """The whole self-test.
+
+    Args:
+        rows: all rows.
+        simulated: whether the card was a simulated one.
+        time: when it ended, aware UTC.
+        unmasked: leave personal data in.
+    """
+    shown = rows if unmasked else [row.mask() for row in rows]
+    agent = AgentPart("hca-agent", __version__)
+    parts = tuple(part(row) for row in shown)
+    return ReportPart(ok(rows), agent, time, simulated, not unmasked, parts)
+
+
+def schema() -> bytes:
+    """The schema as JSON text."""
+    document: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "HCA Card Agent self-test",
+        **msgspec.json.schema(ReportPart),
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+if __name__ == "__main__":
+    PATH.write_bytes(schema())

@@ -1,0 +1,275 @@
+"""What a daemon shows in its tray, and what the tray's menu does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agent import __version__, desktop
+from agent.answers import Answers
+from agent.audit import AuditLog
+from agent.errors import AgentError, describe
+from agent.masking import mask_card
+from agent.operations.views import Caller
+from agent.tray_link import TrayLink
+from agent.tray_messages import (
+    ACTIVITY_ROWS,
+    Activity,
+    Card,
+    Choice,
+    Chosen,
+    Problem,
+    ProblemKind,
+    Reader,
+    State,
+)
+from agent.window_messages import Site
+from hca_card.errors import CardError
+from pcsc.errors import PcscError
+from pcsc.status import StatusError
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.daemon import Daemon
+    from agent.interaction import Interaction
+    from agent.operations.views import ReaderView
+    from agent.windows import Windows
+
+log = logging.getLogger(__name__)
+
+_PERSON: Final = Caller(None, "tray")
+_NAME_MAX: Final = 128
+_READERS_MAX: Final = 16
+_TRUST_SECONDS: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a tray needs of its daemon's surroundings.
+
+    Attributes:
+        interaction: tells the person what came of a choice.
+        windows: shows *about* and the allowed sites.
+        config: the configuration.
+        audit: the log that the recent activity is read from.
+        answers: what the person answered for each site.
+        folder: what "open log folder" opens.
+        end: ends the daemon; True begins it anew.
+        trusted: whether this machine trusts the daemon's certificate, None where that is not known; blocks.
+        simulated: every card is a simulated one.
+    """
+
+    interaction: Interaction
+    windows: Windows
+    config: Config
+    audit: AuditLog
+    answers: Answers
+    folder: Path
+    end: Callable[[bool], None]
+    trusted: Callable[[], bool | None]
+    simulated: bool
+
+
+class TrayHost:
+    """A running daemon as its tray knows it.
+
+    Args:
+        daemon: started.
+        around: its surroundings.
+    """
+
+    def __init__(self, daemon: Daemon, around: Surroundings) -> None:
+        self._daemon = daemon
+        self._around = around
+        self._views: tuple[ReaderView, ...] | None = None
+        self._answered = 0
+        self._trust: bool | None = None
+        self._trust_looked = -_TRUST_SECONDS
+        self._looking: asyncio.Task[None] | None = None
+        self._open: set[Choice] = set()
+        self._changed: Callable[[], None] = lambda: None
+
+    @asynccontextmanager
+    async def follow(self, changed: Callable[[], None]) -> AsyncIterator[None]:
+        """Within the body, `changed` is called whenever what the tray shows may be different."""
+        self._changed = changed
+
+        def readers_changed(views: tuple[ReaderView, ...]) -> None:
+            self._views = views
+            changed()
+
+        operations = self._daemon.operations
+        endings = (operations.on_change(readers_changed), operations.doings.listen(changed))
+        try:
+            yield
+        finally:
+            for end in endings:
+                end()
+            if self._looking is not None:
+                self._looking.cancel()
+
+    async def state(self, answers: int) -> State:
+        """What the tray is to show now; sends no command to any card."""
+        doings = self._daemon.operations.doings
+        if self._views is None:
+            await self._look_once()
+        if answers != self._answered or self._looking is None:
+            self._answered = answers
+            self._look_at_trust()
+        return State(
+            version=__version__,
+            simulated=self._around.simulated,
+            working=doings.working,
+            readers=tuple(
+                Reader(name=view.name[:_NAME_MAX], condition=view.condition, virtual=view.virtual)
+                for view in (self._views or ())[:_READERS_MAX]
+            ),
+            cards=tuple(
+                Card(
+                    reader=card.reader[:_NAME_MAX],
+                    kind=card.kind,
+                    number=mask_card(card.serial)[:_NAME_MAX],
+                    simulated=card.simulated or self._around.simulated,
+                    tries_left=card.tries_left,
+                    asked=card.asked,
+                )
+                for card in doings.cards[:_READERS_MAX]
+            ),
+            problems=tuple(self._problems()),
+            activity=await asyncio.to_thread(self._activity),
+            answers=answers,
+        )
+
+    async def choose(self, message: Chosen) -> None:
+        """Do what the person chose."""
+        match message.choice:
+            case Choice.ABOUT | Choice.ORIGINS:
+                await self._show_window(message.choice)
+            case Choice.TRIES:
+                await self._ask_tries(message.reader)
+            case Choice.SELF_TEST:
+                url = f"http://localhost:{self._daemon.native_port}/"
+                if not await desktop.open_page(url):
+                    await self._tell(
+                        f"瀏覽器無法開啟。請自行開啟 {url}",
+                        f"No browser could be opened. Open {url} yourself.",
+                    )
+            case Choice.LOG_FOLDER:
+                folder = self._around.folder
+                if not await desktop.open_folder(folder):
+                    await self._tell(
+                        f"資料夾無法開啟，它在 {folder}", f"The folder could not be opened; it is {folder}"
+                    )
+            case Choice.RESTART | Choice.QUIT:
+                self._around.end(message.choice is Choice.RESTART)
+
+    async def _tell(self, zh: str, en: str) -> None:
+        await self._around.interaction.notify(zh, en)
+
+    async def _look_once(self) -> None:
+        """The readers, before the watcher has told of any change."""
+        try:
+            views = await self._daemon.operations.readers(_PERSON)
+        except Exception as error:
+            log.info("the readers cannot be shown yet: %s", error)
+            views = ()
+        if self._views is None:
+            self._views = views
+
+    def _look_at_trust(self) -> None:
+        """Begin to look again whether the certificate is trusted, unless that was done just now."""
+        now = asyncio.get_running_loop().time()
+        if now - self._trust_looked >= _TRUST_SECONDS:
+            self._trust_looked = now
+            self._looking = asyncio.create_task(self._see_trust())
+
+    async def _see_trust(self) -> None:
+        before = self._trust
+        try:
+            self._trust = await asyncio.to_thread(self._around.trusted)
+        except Exception:
+            log.exception("whether the certificate is trusted cannot be told")
+        if self._trust is not before:
+            self._changed()
+
+    def _problems(self) -> Iterator[Problem]:
+        for conflict in self._daemon.conflicts[:_READERS_MAX]:
+            detail = f"{conflict.port} {conflict.holder}".strip()[:_NAME_MAX]
+            yield Problem(kind=ProblemKind.PORT, detail=detail)
+        if self._daemon.operations.doings.service_running is False:
+            yield Problem(kind=ProblemKind.SERVICE)
+        if self._trust is False:
+            yield Problem(kind=ProblemKind.TRUST)
+
+    def _activity(self) -> tuple[Activity, ...]:
+        return tuple(
+            Activity(
+                time=row.time, origin=row.origin, verb=row.verb, result=row.result, simulated=row.simulated
+            )
+            for row in reversed(self._around.audit.read(ACTIVITY_ROWS))
+        )
+
+    async def _show_window(self, choice: Choice) -> None:
+        """One window of each kind: a double click is two clicks on some desktops."""
+        if choice in self._open:
+            return
+        self._open.add(choice)
+        try:
+            if choice is Choice.ABOUT:
+                await self._around.windows.show_about()
+            else:
+                await self._around.windows.show_origins(self._sites, self._around.answers.forget)
+        finally:
+            self._open.discard(choice)
+
+    def _sites(self) -> tuple[Site, ...]:
+        return tuple(sites(self._around.config, self._around.answers))
+
+    async def _ask_tries(self, reader: str | None) -> None:
+        """Read the card because the person wants to know; the menu then shows what it said."""
+        try:
+            card = await self._daemon.operations.card(_PERSON, reader)
+        except (AgentError, PcscError, CardError, StatusError) as error:
+            text = describe(error)
+            await self._tell(f"{text.zh}{text.next_zh}", f"{text.en} {text.next_en}")
+            return
+        left = card.pin.tries_left if card.pin else None
+        if left is None:
+            await self._tell("這張卡片沒有說還可以試幾次。", "This card does not tell its PIN tries.")
+        elif left == 0:
+            await self._tell("這張卡片的 PIN 碼已經鎖住。", "The PIN of this card is locked.")
+        else:
+            await self._tell(
+                f"這張卡片的 PIN 碼還可以試 {left} 次。",
+                f"{left} PIN {'try is' if left == 1 else 'tries are'} left on this card.",
+            )
+
+
+def sites(config: Config, answers: Answers) -> Iterator[Site]:
+    """The sites that the configuration settles, then those that the person answered for."""
+    for origin in sorted(config.origins.deny):
+        yield Site(origin=origin, allowed=False)
+    for origin in sorted(config.origins.allow - config.origins.deny):
+        yield Site(origin=origin, allowed=True)
+    for origin, kept in answers.all().items():
+        for allowed in (True, False):
+            of_one_kind = {verb: item for verb, item in kept.items() if item.allowed is allowed}
+            if of_one_kind:
+                until = min(item.until for item in of_one_kind.values())
+                yield Site(origin=origin, allowed=allowed, verbs=tuple(of_one_kind), until=until)
+
+
+@asynccontextmanager
+async def tray_beside(daemon: Daemon, around: Surroundings) -> AsyncIterator[TrayLink]:
+    """A tray process for as long as the body runs."""
+    host = TrayHost(daemon, around)
+    async with (
+        TrayLink(desktop.own_command("tray"), host.state, host.choose) as link,
+        host.follow(link.changed),
+    ):
+        yield link

@@ -1,0 +1,188 @@
+"""The system store of Linux: a folder that only root can write, and a program that puts bundles together.
+
+Browsers do not look there; other programs of this machine (curl, Python, Java) do.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agent.errors import AgentError
+from agent.trust.authority import Authority, certificates, read
+from agent.trust.machine import Machine
+from agent.trust.store import Found, Prompt
+
+PROGRAMS: Final = ("curl", "wget", "Python")
+NAME: Final = "Linux"
+FILE_PREFIX: Final = "hca-agent-"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one family of distributions does it.
+
+    Attributes:
+        folder: where administrators put certificates.
+        bundle: where programs read them, made from that folder.
+        added: the command after a file was added.
+        removed: the command after one was removed.
+    """
+
+    folder: str
+    bundle: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+LAYOUTS: Final = (
+    Layout(  # Debian, Ubuntu
+        "usr/local/share/ca-certificates",
+        "etc/ssl/certs/ca-certificates.crt",
+        ("update-ca-certificates",),
+        ("update-ca-certificates", "--fresh"),
+    ),
+    Layout(  # Fedora, Red Hat
+        "etc/pki/ca-trust/source/anchors",
+        "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+        ("update-ca-trust", "extract"),
+        ("update-ca-trust", "extract"),
+    ),
+    Layout(  # SUSE
+        "etc/pki/trust/anchors",
+        "var/lib/ca-certificates/ca-bundle.pem",
+        ("update-ca-certificates",),
+        ("update-ca-certificates",),
+    ),
+    Layout(  # Arch
+        "etc/ca-certificates/trust-source/anchors",
+        "etc/ssl/certs/ca-certificates.crt",
+        ("update-ca-trust",),
+        ("update-ca-trust",),
+    ),
+)
+
+
+def system_store(machine: Machine) -> FolderStore | AnchorStore | None:
+    """The system's store; None where this machine has none that is known."""
+    for layout in LAYOUTS:
+        if (machine.root / layout.folder).is_dir() and machine.find(layout.added[0]) is not None:
+            return FolderStore(machine, layout)
+    return AnchorStore(machine) if machine.find(AnchorStore.tool) is not None else None
+
+
+class FolderStore:
+    """A folder of certificates and a bundle that is made from it."""
+
+    name: str = NAME
+    programs: tuple[str, ...] = PROGRAMS
+    browsers = False
+    shared = True
+
+    def __init__(self, machine: Machine, layout: Layout) -> None:
+        self._machine = machine
+        self._layout = layout
+        self._folder = machine.root / layout.folder
+        self.location = str(self._folder)
+
+    def find(self) -> tuple[Found, ...]:
+        """Those of our files; whoever put others there put them for a reason of their own."""
+        bundle = self._machine.root / self._layout.bundle
+        trusted = frozenset(certificates(bundle.read_bytes())) if bundle.exists() else frozenset()
+        return tuple(self._ours(trusted))
+
+    def _ours(self, trusted: frozenset[bytes]) -> Iterator[Found]:
+        for file in sorted(self._folder.glob(f"{FILE_PREFIX}*.crt")):
+            for der in certificates(file.read_bytes()):
+                if (authority := read(der)) is not None:
+                    yield Found(authority, der in trusted, str(file))
+
+    def add(self, authority: Authority, file: Path) -> None:
+        """Put its file there and have the bundle made again."""
+        target = self._folder / f"{FILE_PREFIX}{authority.sha256[:16].lower()}.crt"
+        _demand_root(self._machine, ["install", "-m", "644", str(file), str(target)], self._layout.added)
+        _write_for_all(target, authority.pem)
+        self._refresh(self._layout.added)
+
+    def remove(self, found: Found) -> None:
+        """Delete its file and have the bundle made again."""
+        _demand_root(self._machine, ["rm", found.key], self._layout.removed)
+        Path(found.key).unlink(missing_ok=True)
+        self._refresh(self._layout.removed)
+
+    def prompt(self, *, adding: bool) -> Prompt | None:
+        """Nothing is ever asked."""
+        return None
+
+    def _refresh(self, command: Sequence[str]) -> None:
+        self._machine.call([self._machine.tool(command[0]), *command[1:]])
+
+
+class AnchorStore:
+    """A system that keeps its anchors with p11-kit alone."""
+
+    name: str = NAME
+    location: str = "p11-kit"
+    programs: tuple[str, ...] = PROGRAMS
+    browsers = False
+    shared = True
+    tool: Final = "trust"
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def find(self) -> tuple[Found, ...]:
+        """Those of ours among the anchors for web servers."""
+        with tempfile.TemporaryDirectory(prefix="hca-agent-") as folder:
+            bundle = Path(folder, "anchors.pem")
+            words = ("extract", "--format=pem-bundle", "--filter=ca-anchors", "--purpose=server-auth")
+            self._machine.call([self._machine.tool(self.tool), *words, str(bundle)])
+            anchors = tuple(certificates(bundle.read_bytes()))
+        ours = (read(der) for der in anchors)
+        return tuple(Found(authority, trusted=True) for authority in ours if authority is not None)
+
+    def add(self, authority: Authority, file: Path) -> None:
+        """Store it as an anchor."""
+        self._anchor("--store", authority, file)
+
+    def remove(self, found: Found) -> None:
+        """Remove it from the anchors."""
+        with tempfile.TemporaryDirectory(prefix="hca-agent-") as folder:
+            file = Path(folder, "authority.pem")
+            file.write_bytes(found.authority.pem)
+            self._anchor("--remove", found.authority, file)
+
+    def prompt(self, *, adding: bool) -> Prompt | None:
+        """Nothing is ever asked."""
+        return None
+
+    def _anchor(self, order: str, authority: Authority, file: Path) -> None:
+        _demand_root(self._machine, ["trust", "anchor", order, str(file)])
+        self._machine.call([self._machine.tool(self.tool), "anchor", order, str(file)])
+
+
+def _demand_root(machine: Machine, *commands: Sequence[str]) -> None:
+    """Raise `trust.needs_root` with the line to type, unless this is root."""
+    if machine.user != 0:
+        line = " && ".join(f"sudo {shlex.join(command)}" for command in commands)
+        raise AgentError("trust.needs_root", detail=line)
+
+
+def _write_for_all(target: Path, content: bytes) -> None:
+    """A file that everybody can read, whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(target)
+    except BaseException:
+        with suppress(OSError):
+            Path(temporary).unlink()
+        raise

@@ -1,0 +1,106 @@
+"""An NSS database, which Chromium on Linux and every Firefox keep: `certutil` of NSS reads and writes it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from agent.errors import AgentError
+from agent.trust.authority import Authority, read
+from agent.trust.machine import SECONDS, Machine
+from agent.trust.store import Found, Prompt
+
+TOOL: Final = "certutil"
+TRUSTED_FOR_SERVERS: Final = "C,,"
+"""Trusted to issue server certificates; nothing for mail and nothing for code."""
+
+_FILE: Final = "cert9.db"
+_LINE: Final = re.compile(r"(?P<nickname>.*\S)\s+(?P<trust>[pPcCTuw]*),[pPcCTuw]*,[pPcCTuw]*\s*")
+# What certutil says when a Firefox has a primary password, which is asked for nowhere but there.
+_LOCKED: Final = ("SEC_ERROR_BAD_PASSWORD", "SEC_ERROR_TOKEN_NOT_LOGGED_IN", "SEC_ERROR_NEED_PASSWORD")
+
+
+class NssDatabase:
+    """One database of this user; made when it is missing and something is to be added.
+
+    Args:
+        machine: whose it is.
+        folder: where `cert9.db` lies or will lie.
+        name: what people call it.
+        programs: who looks there.
+    """
+
+    browsers = True
+    shared = False
+
+    def __init__(self, machine: Machine, folder: Path, name: str, programs: tuple[str, ...]) -> None:
+        self.name = name
+        self.location = str(folder)
+        self.programs = programs
+        self._machine = machine
+        self._folder = folder
+
+    def find(self) -> tuple[Found, ...]:
+        """Every certificate of ours, under whatever nickname it was put there."""
+        if not (self._folder / _FILE).exists():
+            return ()
+        self._check_owner()
+        return tuple(self._ours())
+
+    def add(self, authority: Authority, file: Path) -> None:
+        """Trust it for web servers; a database with a primary password is left as it was."""
+        self._check_owner()
+        if not (self._folder / _FILE).exists():
+            self._machine.tool(TOOL)  # before a folder is made that nobody would fill
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._certutil("-N", "--empty-password")
+        present = [found.key for found in self.find() if found.authority == authority]
+        try:
+            if present:
+                self._certutil("-M", "-n", present[0], "-t", TRUSTED_FOR_SERVERS)
+            else:
+                self._certutil(
+                    "-A", "-n", authority.name, "-t", TRUSTED_FOR_SERVERS, "-a", given=authority.pem
+                )
+        except AgentError as error:
+            if not present:
+                # Without the password certutil stores the certificate and fails at trusting it.
+                with suppress(AgentError):
+                    self._certutil("-D", "-n", authority.name)
+            if any(word in str(error.facts.get("detail")) for word in _LOCKED):
+                raise AgentError("trust.locked", detail=str(file)) from error
+            raise
+
+    def remove(self, found: Found) -> None:
+        """Delete it by its nickname."""
+        self._certutil("-D", "-n", found.key)
+
+    def prompt(self, *, adding: bool) -> Prompt | None:
+        """Nothing is ever asked."""
+        return None
+
+    def _ours(self) -> Iterator[Found]:
+        listing = os.fsdecode(self._certutil("-L"))
+        for line in listing.splitlines():
+            if shown := _LINE.fullmatch(line):
+                nickname = shown["nickname"]
+                # One that certutil lists and then does not find must not hide the others.
+                outcome = self._machine.run(self._command("-L", "-n", nickname, "-r"), b"", SECONDS)
+                authority = read(outcome.output)
+                if authority is not None:
+                    yield Found(authority, "C" in shown["trust"], nickname)
+
+    def _certutil(self, *words: str, given: bytes = b"") -> bytes:
+        return self._machine.call(self._command(*words), given)
+
+    def _command(self, *words: str) -> list[str]:
+        # `sql:` is said although it is the default: NSS_DEFAULT_DB_TYPE could say otherwise.
+        return [self._machine.tool(TOOL), "-d", f"sql:{self._folder}", *words]
+
+    def _check_owner(self) -> None:
+        if not self._machine.owns(self._folder):
+            raise AgentError("trust.not_yours", detail=self.location)

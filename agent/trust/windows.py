@@ -1,0 +1,67 @@
+"""The root store of the user on Windows, where Edge, Chrome and Firefox look.
+
+Windows itself asks the person before a root is added to or deleted from it; no program can answer for them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from agent.errors import AgentError
+from agent.trust.authority import Authority, read
+from agent.trust.machine import PROMPT_SECONDS, Machine
+from agent.trust.store import Found, Prompt
+
+ERROR_CANCELLED: Final = 0x800704C7
+"""HRESULT of ERROR_CANCELLED (winerror.h): the person answered no."""
+
+
+class UserRootStore:
+    """The current user's `Root`, changed by the certutil.exe that Windows brings."""
+
+    name = "Windows"
+    location = r"Cert:\CurrentUser\Root"
+    programs: tuple[str, ...] = ("Edge", "Chrome")
+    browsers = True
+    shared = False
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        # Its full path: the certutil of NSS has the same name and may come first on the path.
+        windows = machine.environment.get("SYSTEMROOT", r"C:\Windows")
+        self._tool = rf"{windows}\System32\certutil.exe"
+
+    def find(self) -> tuple[Found, ...]:
+        """Those of ours; whatever is in this store is trusted."""
+        ours = (read(der) for der in self._machine.windows_roots())
+        return tuple(Found(authority, trusted=True) for authority in ours if authority is not None)
+
+    def add(self, authority: Authority, file: Path) -> None:
+        """Add it; Windows shows the person its thumbprint and asks."""
+        self._certutil("-addstore", "Root", str(file))
+
+    def remove(self, found: Found) -> None:
+        """Delete it by its thumbprint; Windows asks again."""
+        self._certutil("-delstore", "Root", found.authority.sha1)
+
+    def prompt(self, *, adding: bool) -> Prompt | None:
+        """Windows asks both times."""
+        if adding:
+            return Prompt(
+                "Windows 會顯示「安全性警告」視窗，問您是否要安裝這個憑證；請按「是」。",
+                "Windows will show a Security Warning and ask whether to install this certificate;"
+                " choose Yes.",
+            )
+        return Prompt(
+            "Windows 會顯示「根憑證存放區」視窗，問您是否要刪除這個憑證；請按「是」。",
+            "Windows will show a Root Certificate Store window and ask whether to delete this certificate;"
+            " choose Yes.",
+        )
+
+    def _certutil(self, *words: str) -> None:
+        outcome = self._machine.run([self._tool, "-user", *words], b"", PROMPT_SECONDS)
+        if outcome.status & 0xFFFFFFFF == ERROR_CANCELLED:
+            raise AgentError("trust.declined", detail=self.name)
+        if outcome.status != 0:
+            raise AgentError("trust.tool_failed", detail=f"certutil.exe: {outcome.words}")

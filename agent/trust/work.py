@@ -1,0 +1,167 @@
+"""What is done with stores: look, install, remove; each store on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from agent.errors import AgentError
+from agent.trust.authority import Authority, Known
+from agent.trust.store import Found, Prompt, Store
+
+Announce = Callable[[Prompt], None]
+"""Told of every prompt of the system before it appears."""
+
+
+class State(StrEnum):
+    """Whether a store's programs accept the agent's certificate, and why not."""
+
+    TRUSTED = "trusted"
+    DISTRUSTED = "distrusted"
+    """It is there, but not trusted for web servers."""
+    STALE = "stale"
+    """Only a certificate of ours that was replaced, or that belongs to another folder, is there."""
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+    """The store could not be looked into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known of one store.
+
+    Attributes:
+        others: certificates of ours that are there beside the current one.
+        changed: whether this call added or removed anything.
+        error: what kept it from doing all it should.
+    """
+
+    store: Store
+    state: State
+    others: tuple[Authority, ...] = ()
+    changed: bool = False
+    error: Exception | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the store's programs accept the agent's certificate."""
+        return self.state is State.TRUSTED
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing of ours is there."""
+        return self.state is State.ABSENT
+
+
+def status(stores: Iterable[Store], known: Known) -> tuple[Row, ...]:
+    """What each store trusts; nothing is changed."""
+    return tuple(_Work(store, known).look() for store in stores)
+
+
+def install(stores: Iterable[Store], known: Known, announce: Announce) -> tuple[Row, ...]:
+    """Have the current CA trusted everywhere, then take out those that it replaced.
+
+    Args:
+        stores: where.
+        known: the certificates of the agent's folder.
+        announce: told of the system's prompts.
+
+    Raises:
+        ValueError: the agent has no CA yet.
+    """
+    if known.current is None:
+        raise ValueError("there is nothing to install")
+    return tuple(_Work(store, known).install(known.current, announce) for store in stores)
+
+
+def remove(stores: Iterable[Store], known: Known, announce: Announce) -> tuple[Row, ...]:
+    """Take out every CA that this program made; where users share a store, those of this folder alone."""
+    return tuple(_Work(store, known).remove(announce) for store in stores)
+
+
+class _Work:
+    """One store, and what happened to it."""
+
+    def __init__(self, store: Store, known: Known) -> None:
+        self._store = store
+        self._known = known
+        self._changed = False
+
+    def look(self) -> Row:
+        return self._report(lambda: None)
+
+    def install(self, current: Authority, announce: Announce) -> Row:
+        def do() -> None:
+            found = self._ours()
+            if not any(each.trusted for each in found if each.authority == current):
+                self._announce(announce, adding=True)
+                self._store.add(current, self._known.file)
+                self._changed = True
+                self._check_that_it_worked(current)
+            self._take_out([each for each in found if self._is_replaced(each.authority)], announce)
+
+        return self._report(do)
+
+    def remove(self, announce: Announce) -> Row:
+        def do() -> None:
+            self._take_out(self._ours(), announce)
+            if self._ours():
+                raise AgentError("trust.still_there", detail=self._store.location)
+
+        return self._report(do)
+
+    def _check_that_it_worked(self, current: Authority) -> None:
+        if not any(each.trusted for each in self._ours() if each.authority == current):
+            raise AgentError("trust.tool_failed", detail=f"{self._store.location}: not trusted afterwards")
+
+    def _take_out(self, unwanted: Iterable[Found], announce: Announce) -> None:
+        for each in unwanted:
+            self._announce(announce, adding=False)
+            self._store.remove(each)
+            self._changed = True
+
+    def _announce(self, announce: Announce, *, adding: bool) -> None:
+        prompt = self._store.prompt(adding=adding)
+        if prompt is not None:
+            announce(prompt)
+
+    def _ours(self) -> list[Found]:
+        """What concerns this agent: in a store that users share, another user's agent is left alone."""
+        found = list(self._store.find())
+        if not self._store.shared:
+            return found
+        return [
+            each
+            for each in found
+            if each.authority == self._known.current or self._is_replaced(each.authority)
+        ]
+
+    def _is_replaced(self, authority: Authority) -> bool:
+        """Whether nobody needs it: this folder has another now, or its time is over."""
+        if authority == self._known.current:
+            return False
+        return authority in self._known.former or authority.not_after < datetime.now(UTC)
+
+    def _report(self, do: Callable[[], None]) -> Row:
+        """Do it, and tell what the store is like then; no failure leaves this store's row."""
+        error: Exception | None = None
+        try:
+            do()
+        except Exception as failure:
+            error = failure
+        try:
+            found = self._ours()
+        except Exception as failure:
+            return Row(self._store, State.UNKNOWN, (), self._changed, error or failure)
+        others = tuple(each.authority for each in found if each.authority != self._known.current)
+        return Row(self._store, self._state(found), others, self._changed, error)
+
+    def _state(self, found: list[Found]) -> State:
+        current = [each for each in found if each.authority == self._known.current]
+        if any(each.trusted for each in current):
+            return State.TRUSTED
+        if current:
+            return State.DISTRUSTED
+        return State.STALE if found else State.ABSENT

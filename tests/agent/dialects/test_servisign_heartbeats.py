@@ -1,0 +1,124 @@
+"""`heartbeat` while a person is being asked: for the same request of the same session, and for no other."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agent.config import Config
+from agent.dialects.servisign import Limits, ServiSign
+from tests.support.servisign_page import Page, Text
+
+SERIAL = "000000335361"
+OTHER = "https://euservice.mohw.gov.tw"
+
+
+@pytest.fixture
+async def dialect(operations):
+    dialect = ServiSign(operations, Config(), limits=Limits(beat_s=0.03, patience_s=0.2, waiting=3))
+    yield dialect
+    dialect.close()
+
+
+@pytest.fixture
+async def module(page, operations):
+    handle = await page.call("ATL_InitModule", moduleName=Text("HCAPKCS11.dll"), initArgs=Text(""))
+    operations.hold = asyncio.Event()
+    operations.asked.clear()
+    return handle
+
+
+def serial(page: Page, module: str, **marks: object):
+    return page.call("ATL_GetHCACardSN", ulModuleHandle=module, **({"KeepAlive": True} | marks))
+
+
+async def test_the_same_request_beats_until_it_is_answered_and_is_done_once(page, operations, module):
+    assert [await serial(page, module) for _ in range(3)] == ["heartbeat"] * 3
+    operations.hold.set()
+    assert await serial(page, module) == SERIAL
+    assert operations.asked == ["card"]
+    assert await page.error() == "0"
+
+
+@pytest.mark.parametrize("mark", [True, "true", 1, "1"])
+async def test_the_mark_is_true_in_whatever_way_a_page_writes_it(page, module, mark):
+    assert await serial(page, module, KeepAlive=mark) == "heartbeat"
+
+
+@pytest.mark.parametrize("mark", [False, None, "", 0])
+async def test_without_the_mark_the_request_waits(page, operations, module, mark):
+    waiting = asyncio.ensure_future(serial(page, module, KeepAlive=mark))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    operations.hold.set()
+    assert await waiting == SERIAL
+
+
+async def test_an_answer_that_is_quick_is_no_heartbeat(page, operations, module):
+    operations.hold.set()
+    assert await serial(page, module) == SERIAL
+
+
+async def test_a_failure_is_told_to_the_request_that_fetches_it(page, operations, module):
+    operations.errors["card"] = RuntimeError()
+    assert await serial(page, module) == "heartbeat"
+    operations.hold.set()
+    assert await serial(page, module) == ""
+    assert await page.error() == "9999"
+
+
+async def test_another_request_of_the_session_waits_for_its_turn_and_joins_nothing(page, operations, module):
+    assert await serial(page, module) == "heartbeat"
+    assert await page.call("ATL_GetHCACardType", ulModuleHandle=module, KeepAlive=True) == "heartbeat"
+    operations.hold.set()
+    assert await serial(page, module) == SERIAL
+    assert await page.call("ATL_GetHCACardType", ulModuleHandle=module, KeepAlive=True) == "1"
+
+
+async def test_the_same_request_of_another_origin_or_session_joins_nothing(dialect, page, operations, module):
+    assert await serial(page, module) == "heartbeat"
+    thief, second = Page(dialect.handle, OTHER), Page(dialect.handle)
+    thief.session_id = page.session_id
+    await second.echo()
+    assert await serial(thief, module) == "61012"
+    assert await serial(second, module) == ""
+    operations.hold.set()
+    assert await serial(page, module) == SERIAL
+
+
+async def test_a_page_that_never_comes_back_ends_its_call(page, operations, module):
+    assert await serial(page, module) == "heartbeat"
+    await asyncio.sleep(0.3)
+    operations.hold.set()
+    assert await page.error() == "0"  # the turn is free
+    assert await serial(page, module) == SERIAL
+    assert operations.asked == ["card", "card"]
+
+
+async def test_a_page_that_goes_away_while_it_waits_ends_its_call_at_once(page, operations, module):
+    waiting = asyncio.ensure_future(serial(page, module))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert await page.error() == "0"
+
+
+async def test_a_release_ends_what_beats_and_its_session_is_unknown(page, operations, module):
+    assert await serial(page, module) == "heartbeat"
+    waiting = asyncio.ensure_future(serial(page, module))
+    await asyncio.sleep(0.01)
+    assert await page.call("ServiSignRelease") == "0"
+    assert await waiting == "61012"
+    assert await serial(page, module) == "61012"
+
+
+async def test_a_pin_is_kept_nowhere_while_its_request_beats(dialect, page, operations, module):
+    opening = {"ulModuleHandle": module, "iFlags": 6, "userPin": Text("123456"), "KeepAlive": True}
+    assert await page.call("ATL_InitSession", **opening) == "heartbeat"
+    assert await page.call("ATL_InitSession", **opening) == "heartbeat"
+    operations.hold.set()
+    assert await page.call("ATL_InitSession", **opening) == "2"
+    assert operations.verifies == 1
+    assert all(given.wiped for given in operations.given)

@@ -1,0 +1,51 @@
+"""What rows tell people to do: it exists, it is one step further, and it stands in both languages."""
+
+from __future__ import annotations
+
+import re
+
+import click
+import pytest
+
+from agent.cli.program import program
+from agent.error_table import TABLE
+from agent.selftest.model import Trouble
+from agent.selftest.system import Program, listener_in_netstat, listeners_in_lsof
+
+COMMAND = re.compile(r"hca-agent((?: [a-z]+)+)")
+
+
+@pytest.mark.parametrize("error_id", TABLE)
+def test_every_command_that_people_are_told_to_run_exists(error_id: str) -> None:
+    row = TABLE[error_id]
+    for text in (row.next_zh, row.next_en, str(Trouble.named(error_id).next)):
+        for found in COMMAND.finditer(text):
+            command: click.Command = program
+            words = found[1].split()
+            while words and isinstance(command, click.Group) and words[0] in command.commands:
+                command = command.commands[words.pop(0)]
+            assert command is not program, found[0]
+
+
+@pytest.mark.parametrize("error_id", TABLE)
+def test_nobody_who_just_ran_the_self_test_is_told_to_run_it_as_the_help(error_id: str) -> None:
+    told = Trouble.named(error_id)
+    assert "hca-agent selftest" not in str(told.next)
+    assert told.next.zh.endswith("。") and told.next.en.rstrip("”").endswith(".")
+
+
+def test_a_listener_is_found_in_what_windows_prints() -> None:
+    text = """
+  協定   本機位址               外部位址               狀態            PID
+  TCP    0.0.0.0:135            0.0.0.0:0              LISTENING       1032
+  TCP    127.0.0.1:564          127.0.0.1:56445        ESTABLISHED     77
+  TCP    127.0.0.1:56445        127.0.0.1:50001        ESTABLISHED     78
+  TCP    127.0.0.1:56445        0.0.0.0:0              接聽            4312
+"""
+    assert listener_in_netstat(text, 56445) == 4312
+    assert listener_in_netstat(text, 56545) is None
+
+
+def test_a_listener_is_found_in_what_lsof_prints() -> None:
+    assert listeners_in_lsof("p4312\ncHCAServiSign\nf5\n") == [Program(4312, "HCAServiSign")]
+    assert listeners_in_lsof("") == []

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from agent.asking import Asking
+from agent.config import Config, Consent, Limits
+from agent.errors import AgentError
+from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest, Verb
+from agent.scripted import ScriptedInteraction
+from hca_card.model import CardKind, PinStatus
+
+PORTAL = "https://portal.example.tw"
+CARD = CardShown("R", CardKind.PERSONNEL, "000000000001", "測試", True)
+STATUS = PinStatus(3, 6, 8)
+FEW = Config(limits=Limits(questions=2, questions_of_all=3))
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Slow(ScriptedInteraction):
+    """Somebody who takes their time, and how many windows they had in front of them at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = self.most = 0
+        self.answer = asyncio.Event()
+
+    async def ask_consent(self, request: ConsentRequest) -> bool | None:
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            await self.answer.wait()
+            return await super().ask_consent(request)
+        finally:
+            self.open -= 1
+
+
+def pin_request(origin: str | None) -> PinRequest:
+    return PinRequest(origin, Verb.SIGN, CARD, STATUS)
+
+
+async def rate_of(asking: Asking, request: PinRequest) -> object:
+    with pytest.raises(AgentError) as caught:
+        await asking.ask_pin(request)
+    assert caught.value.error_id == "request.rate"
+    return caught.value.facts["retry_after"]
+
+
+async def test_questions_of_all_sites_come_one_at_a_time() -> None:
+    person = Slow()
+    asking = Asking(person, Config())
+    asks = [
+        asyncio.create_task(asking.ask_consent(ConsentRequest(f"https://s{number}.example", Verb.READ)))
+        for number in range(5)
+    ]
+    await asyncio.sleep(0.02)
+    assert person.open == 1
+    person.answer.set()
+    assert await asyncio.gather(*asks) == [True] * 5
+    assert person.most == 1
+
+
+async def test_a_question_waits_its_time_from_when_it_is_shown() -> None:
+    person = Slow()
+    asking = Asking(person, Config(consent=replace(Consent(), seconds=0.1)))  # type: ignore[arg-type]
+    asks = [
+        asyncio.create_task(asking.ask_consent(ConsentRequest(f"https://s{number}.example", Verb.READ)))
+        for number in range(3)
+    ]
+    await asyncio.sleep(0.15)
+    assert [ask.done() for ask in asks] == [True, False, False]
+    assert await asyncio.gather(*asks) == [None] * 3
+
+
+async def test_cancelled_pin_windows_run_out_and_come_back_with_time() -> None:
+    clock = Clock()
+    asking = Asking(ScriptedInteraction(), FEW, clock)
+    for _ in range(2):
+        assert await asking.ask_pin(pin_request(PORTAL)) is None
+    assert await rate_of(asking, pin_request(PORTAL)) == 30
+    with pytest.raises(AgentError):
+        await asking.ask_new_pin(NewPinRequest(PORTAL, CARD, STATUS))
+    with pytest.raises(AgentError):
+        await asking.ask_unblock(UnblockRequest(PORTAL, CARD, STATUS, STATUS))
+    with pytest.raises(AgentError):
+        await asking.choose_card(PORTAL, (CARD,))
+    assert await asking.ask_pin(pin_request("https://other.example.tw")) is None
+    clock.now += 30
+    assert await asking.ask_pin(pin_request(PORTAL)) is None
+
+
+async def test_a_person_who_answers_is_asked_as_often_as_they_like() -> None:
+    asking = Asking(ScriptedInteraction(pins=["123456"] * 20), FEW, Clock())
+    for _ in range(20):
+        pin = await asking.ask_pin(pin_request(PORTAL))
+        assert pin is not None
+
+
+async def test_the_persons_own_commands_are_never_held_up() -> None:
+    asking = Asking(ScriptedInteraction(), FEW, Clock())
+    for _ in range(20):
+        assert await asking.ask_pin(pin_request(None)) is None
+
+
+async def test_sites_together_may_open_only_so_many_consent_windows() -> None:
+    clock = Clock()
+    asking = Asking(ScriptedInteraction(consents={}), FEW, clock)
+    for number in range(3):
+        assert not await asking.ask_consent(ConsentRequest(f"https://s{number}.example", Verb.READ))
+    with pytest.raises(AgentError) as caught:
+        await asking.ask_consent(ConsentRequest("https://s9.example", Verb.READ))
+    assert (caught.value.error_id, caught.value.facts["retry_after"]) == ("request.rate", 20)
+    assert await asking.ask_pin(pin_request(PORTAL)) is None
+
+
+async def test_who_gives_up_waiting_makes_room() -> None:
+    person = Slow()
+    asking = Asking(person, Config())
+    asks = [
+        asyncio.create_task(asking.ask_consent(ConsentRequest(f"https://s{number}.example", Verb.READ)))
+        for number in range(8)
+    ]
+    await asyncio.sleep(0.02)
+    with pytest.raises(AgentError) as caught:
+        await asking.ask_consent(ConsentRequest("https://s9.example", Verb.READ))
+    assert caught.value.error_id == "busy"
+    for ask in asks:
+        ask.cancel()
+    await asyncio.gather(*asks, return_exceptions=True)
+    assert person.open == 0
+    person.answer.set()
+    assert await asking.ask_consent(ConsentRequest("https://s9.example", Verb.READ))

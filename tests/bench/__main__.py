@@ -1,0 +1,40 @@
+"""All of the benchmark: prints its tables, and ends with 1 where a bound is not kept."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tests.bench import cards, servisign, starts
+from tests.bench.tables import Table
+
+PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
+    "servisign": (servisign.calls, 500),
+    "cards": (cards.signing, 7),
+    "starts": (starts.starts, 9),
+}
+
+
+def main() -> int:
+    """The exit code: 0, or 1 where a bound is not kept."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all when left out")
+    parser.add_argument(
+        "--rounds", type=int, help="how often each thing is done, instead of its usual number"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    kept = True
+    for name in options.parts or PARTS:
+        measure, rounds = PARTS[name]
+        table = measure(options.rounds or rounds)
+        print(table, flush=True)  # noqa: T201
+        kept = kept and not table.broken
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

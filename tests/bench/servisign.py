@@ -1,0 +1,181 @@
+"""What a ServiSign call costs over the card's own time, against a bare aiohttp echo over the same TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from statistics import median
+from time import perf_counter
+from typing import Any, Final
+
+import aiohttp
+
+from agent.dialects.servisign.framing import encode_reply
+from tests.bench.servisign_server import ORIGIN
+from tests.bench.tables import Table, microseconds, ratio
+from tests.support.servisign_page import Page, Text, body_of
+
+BOUND: Final = 3.0
+PIN: Final = "123456"
+SHA256_RSA: Final = 0x40
+WARM_UP: Final = 50
+MEASUREMENTS: Final = 3
+HTTP_OK: Final = 200
+# An empty result, and the framework's errors that a broken benchmark would measure.
+REFUSALS: Final = frozenset(encode_reply(text) for text in ("", "61005", "61010", "61012", "61013", "61908"))
+HEADERS: Final = {
+    "Content-Type": "application/x-www-form-urlencoded",
+    "Origin": ORIGIN,
+    "Referer": ORIGIN + "/",
+    "Sec-Fetch-Site": "cross-site",
+    "Sec-Fetch-Mode": "cors",
+}
+
+
+def calls(rounds: int) -> Table:
+    """A call of each sort, beside the echo of the very same request.
+
+    A bound counts as broken when it is in each of three measurements: a call goes through more threads than
+    an echo does, so that whatever else the machine is busy with falls on the call.
+    """
+    for _ in range(MEASUREMENTS):
+        table = asyncio.run(_calls(rounds))
+        if not table.broken:
+            break
+    return table
+
+
+@dataclass
+class _Times:
+    """Seconds of each round.
+
+    Attributes:
+        echo: of the bare echo.
+        call: of the whole call.
+        over_card: of the call, less the time in which the card was held for it.
+        over_pcsc: of the call, less the time inside PC/SC: our own work between two commands is in it.
+    """
+
+    echo: list[float] = field(default_factory=list)
+    call: list[float] = field(default_factory=list)
+    over_card: list[float] = field(default_factory=list)
+    over_pcsc: list[float] = field(default_factory=list)
+
+
+async def _calls(rounds: int) -> Table:
+    table = Table(
+        f"ServiSign calls, one aiohttp client, kept-alive TLS (median of {rounds}, echo and call in turn)",
+        ("call", "bare echo", "call", "over the card's time", "ratio", "over PC/SC's time", "ratio"),
+    )
+    async with _servers() as servers:
+        bodies = await _bodies(servers)
+        times = {name: _Times() for name in bodies}
+        for name, body in bodies.items():
+            for _ in range(WARM_UP):
+                await servers.measure(body, _Times())
+            for _ in range(rounds):
+                await servers.measure(body, times[name])
+    for name, each in times.items():
+        echo, *costs = (median(row) for row in (each.echo, each.call, each.over_card, each.over_pcsc))
+        call, over_card, over_pcsc = costs
+        cells = (microseconds(over_card), ratio(over_card / echo), microseconds(over_pcsc))
+        table.rows.append((name, microseconds(echo), microseconds(call), *cells, ratio(over_pcsc / echo)))
+        if over_card > BOUND * echo:
+            table.broken.append(f"{name} costs {over_card / echo:.2f} times the echo; the bound is {BOUND:g}")
+    table.notes.append(
+        f"The bound is {BOUND:g} for the first ratio: what a call costs on top of the card's own time."
+    )
+    table.notes.append("A card's own time is that in which it is held, from SCardConnect to SCardDisconnect.")
+    return table
+
+
+@dataclass
+class _Servers:
+    """The agent and its peer, and one client with a connection to each."""
+
+    http: aiohttp.ClientSession
+    agent: str
+    echo: str
+    so_far: tuple[int, int] = (0, 0)
+
+    async def post(self, url: str, body: bytes) -> bytes:
+        async with self.http.post(url, data=body, headers=HEADERS) as response:
+            body = await response.read()
+            if response.status != HTTP_OK or body in REFUSALS:
+                raise RuntimeError(f"a request failed: {response.status} {body!r}")
+            return body
+
+    async def measure(self, body: bytes, times: _Times) -> None:
+        """One echo and one call of the same body."""
+        begin = perf_counter()
+        await self.post(self.echo, body)
+        between = perf_counter()
+        await self.post(self.agent, body)
+        end = perf_counter()
+        working, held = await self.card_seconds()
+        times.echo.append(between - begin)
+        times.call.append(end - between)
+        times.over_card.append(end - between - held)
+        times.over_pcsc.append(end - between - working)
+
+    async def card_seconds(self) -> tuple[float, float]:
+        """How long PC/SC worked, and how long the card was held, since this was last asked."""
+        before = self.so_far
+        async with self.http.get(f"{self.echo}/card") as response:
+            working, held = map(int, (await response.text()).split())
+        self.so_far = working, held
+        return (working - before[0]) / 1e9, (held - before[1]) / 1e9
+
+
+async def _bodies(servers: _Servers) -> dict[str, bytes]:
+    """The requests of a page that has everything open."""
+
+    async def handle(_origin: str, body: bytes) -> bytes:
+        return await servers.post(servers.agent, body)
+
+    page = Page(handle)
+    if await page.echo() != "0":
+        raise RuntimeError("the agent did not answer an Echo")
+    module = await page.good("ATL_InitModule", moduleName=Text("HCAPKCS11.dll"), initArgs=Text(""))
+    session = await page.good("ATL_InitSession", ulModuleHandle=module, iFlags=6, userPin=Text(PIN))
+    opened: dict[str, Any] = {"ulModuleHandle": module, "ulSessionHandle": session}
+    key = await page.good("ATL_GetKeyObjectHandle", **opened, iKeyType=0, key_id=Text(""), param=Text("1"))
+    reading = {**opened, "iCertId": 1, "readerName": Text("")}
+    certificate = await page.good("ATL_GetCertificateFromGPKICard", **reading)
+    signing = {"ulAlgorithm": SHA256_RSA, "b64Data": Text("YSBkb2N1bWVudA=="), "ulPvKeyObject": key}
+    await servers.card_seconds()
+    requests = {
+        "Echo": page.request("Echo"),
+        "ATL_GetErrorCode": page.request("ATL_GetErrorCode"),
+        "ATL_GetHCACardType": page.request("ATL_GetHCACardType", ulModuleHandle=module),
+        "ATL_GetHCABasicData": page.request("ATL_GetHCABasicData", ulModuleHandle=module),
+        "ATL_GetCertificateFromGPKICard": page.request("ATL_GetCertificateFromGPKICard", **reading),
+        "ATL_GetCertSubjectDN": page.request("ATL_GetCertSubjectDN", b64Cert=Text(certificate)),
+        "ATL_MakeSignature": page.request("ATL_MakeSignature", **opened, **signing),
+    }
+    return {name: body_of(request) for name, request in requests.items()}
+
+
+@asynccontextmanager
+async def _servers() -> AsyncIterator[_Servers]:
+    with tempfile.TemporaryDirectory(prefix="hca-agent-bench-") as folder:
+        server = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.bench.servisign_server", folder,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            assert server.stdout is not None
+            told = json.loads(await server.stdout.readline())
+            connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=told["ca"]))
+            async with aiohttp.ClientSession(connector=connector) as http:
+                agent, echo = (f"https://localhost:{told[name]}" for name in ("agent", "echo"))
+                yield _Servers(http, agent, echo)
+        finally:
+            server.kill()
+            await server.wait()

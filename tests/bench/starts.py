@@ -1,0 +1,96 @@
+"""How soon something is there: the command line's help, and an agent that answers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Final
+
+from tests.bench.tables import Table, interleaved, milliseconds, ratio, timed
+
+_START_SECONDS: Final = 60.0
+_PEER: Final = """
+import sys
+from aiohttp import web
+async def status(request):
+    return web.Response(text="{}")
+application = web.Application()
+application.router.add_get("/status", status)
+web.run_app(application, host="127.0.0.1", port=int(sys.argv[1]), print=None)
+"""
+
+
+def starts(rounds: int) -> Table:
+    """The help beside importing click, and an agent beside a bare aiohttp server."""
+    table = Table(
+        f"From nothing to the first answer, a new process each time (median of {rounds}, interleaved)",
+        ("what", "ours", "peer", "ratio", "peer is"),
+    )
+    python = sys.executable
+    ours, peer = interleaved(
+        rounds,
+        lambda: timed(lambda: _finished([python, "-m", "agent", "--help"])),
+        lambda: timed(lambda: _finished([python, "-c", "import click"])),
+    )
+    table.rows.append(
+        ("hca-agent --help", milliseconds(ours), milliseconds(peer), ratio(ours / peer), "import click")
+    )
+    with tempfile.TemporaryDirectory(prefix="hca-agent-bench-") as home:
+        native, tls, other = _free_ports(3)
+        Path(home, "config.toml").write_text(f"[ports]\nnative = {native}\n[servisign]\nports = [{tls}]\n")
+        agent = [python, "-m", "agent", "run", "--headless", "--simulate", "hpc"]
+        environment = os.environ | {"HCA_AGENT_HOME": home}
+        _answering(agent, native, environment)  # the first start makes keys and certificates
+        ours, peer = interleaved(
+            rounds,
+            lambda: _answering(agent, native, environment),
+            lambda: _answering([python, "-c", _PEER, str(other)], other, os.environ),
+        )
+    table.rows.append(
+        ("hca-agent run", milliseconds(ours), milliseconds(peer), ratio(ours / peer), "a bare aiohttp server")
+    )
+    return table
+
+
+def _finished(command: Sequence[str]) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def _answering(command: Sequence[str], port: int, environment: Mapping[str, str]) -> float:
+    """The seconds until a server answers at `port`; it is ended then."""
+    begin = time.perf_counter()
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        try:
+            while not _answers(port):
+                if server.poll() is not None or time.perf_counter() - begin > _START_SECONDS:
+                    raise RuntimeError(f"{command} did not start")
+                time.sleep(0.005)
+            return time.perf_counter() - begin
+        finally:
+            server.terminate()
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(f"GET /status HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        return connection.recv(12) == b"HTTP/1.1 200"
+    return False
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in held]

@@ -1,0 +1,359 @@
+"""Pages with ServiSign adapters of both generations, in a real Chromium, on https origins of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import shutil
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from playwright.async_api import BrowserContext, Page
+
+from agent import tls
+from agent.config import Config, Origins, Ports, ServiSign
+from agent.interaction import PinRequest
+from agent.scripted import ScriptedInteraction
+from hca_card.pin import Pin
+from pcsc.winscard import VirtualCard
+from tests.support.agent import RunningAgent, running_agent
+from tests.support.cards import simulated
+from tests.support.chromium import chromium, make_home
+from tests.support.portal_tls import PortalTls
+from tests.support.servisign_site import closed_ports, site
+
+PIN = "123456"
+HOSTS = ("portal.example.test", "hospital.example.test")
+MESSAGE = b"This is the sentence that the environment check signs."
+B64_MESSAGE = base64.b64encode(MESSAGE).decode("ascii")
+PERSON = ["測試人員卡", "TEST CARD", "M", "0650101", "BA00312361", "A"]
+PLATFORM = "Object.defineProperty(Navigator.prototype, 'platform', {get: () => %r})"
+PSO_SIGN = bytes.fromhex("002A9E9A")
+ALGORITHMS = {6: hashes.SHA1(), 0x40: hashes.SHA256()}
+
+
+class Thoughtful(ScriptedInteraction):
+    """A person who types the PIN when the test lets them."""
+
+    def __init__(self) -> None:
+        super().__init__(pins=[PIN] * 8)
+        self.asked, self.thought, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def ask_pin(self, request: PinRequest) -> Pin | None:
+        self.asked.set()
+        try:
+            await self.thought.wait()
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
+        return await super().ask_pin(request)
+
+
+class SlowCard:
+    """A card that finishes a signature when the test lets it."""
+
+    def __init__(self, card: VirtualCard) -> None:
+        self._card = card
+        self.signing, self.ready = threading.Event(), threading.Event()
+
+    def power_on(self) -> bytes:
+        return self._card.power_on()
+
+    def power_off(self) -> None:
+        self._card.power_off()
+
+    def transmit(self, command: bytes) -> bytes:
+        if command.startswith(PSO_SIGN):
+            self.signing.set()
+            self.ready.wait(20)
+        return self._card.transmit(command)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """An agent, a browser, and portals of two origins that know its ports."""
+
+    agent: RunningAgent
+    window: BrowserContext
+    origins: tuple[str, ...]
+    options: dict[str, Any]
+
+    async def open(self, portal: int = 0) -> Page:
+        page = await self.window.new_page()
+        await page.goto(self.origins[portal])
+        return page
+
+    async def play(self, page: Page, script: str, *arguments: Any) -> Any:
+        """Evaluate `script`, in which `options` are the adapter's and `given` these arguments."""
+        return await page.evaluate(
+            f"async ([options, given]) => {{ {script} }}", [self.options, list(arguments)]
+        )
+
+
+SetDesk = Callable[..., AbstractAsyncContextManager[Desk]]
+
+
+@pytest.fixture(scope="module")
+def identities(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[PortalTls]]:
+    folder = tmp_path_factory.mktemp("identities")
+    tls.ensure(folder / "agent")
+    return folder / "agent", [PortalTls(folder / host, host) for host in HOSTS]
+
+
+@pytest.fixture
+def set_desk(tmp_path: Path, identities: tuple[Path, list[PortalTls]]) -> SetDesk:
+    @asynccontextmanager
+    async def set_desk(
+        kind: str = "hpc",
+        platform: str = "Win32",
+        person: ScriptedInteraction | None = None,
+        denied: int | None = None,
+    ) -> AsyncIterator[Desk]:
+        """A card of that kind, a browser that claims that platform; `denied` is a portal turned away."""
+        own, portals = identities
+        shutil.copytree(own, tmp_path / "agent" / "tls")
+        home = make_home(tmp_path / "browser", [own / "ca.pem", *(portal.authority for portal in portals)])
+        async with AsyncExitStack() as stack:
+            closed = stack.enter_context(closed_ports(5))
+            origins = tuple(
+                [await stack.enter_async_context(site(*each)) for each in zip(HOSTS, portals, strict=True)]
+            )
+            refused = frozenset() if denied is None else frozenset((origins[denied],))
+            config = Config(
+                origins=Origins(deny=refused), ports=Ports(native=0), servisign=ServiSign(ports=(0,))
+            )
+            agent = await stack.enter_async_context(
+                running_agent(tmp_path / "agent", (kind,), config=config, interaction=person)
+            )
+            window = await stack.enter_async_context(chromium(home, sites=origins))
+            await window.add_init_script(PLATFORM % platform)
+            for origin in origins:
+                await window.grant_permissions(["local-network-access"], origin=origin)
+            # The first of the three ports is always another program's, or nobody's.
+            here, elsewhere = [closed[0], agent.daemon.tls_port, closed[1]], list(closed[2:])
+            macintosh = platform == "MacIntel"
+            ports = {
+                "windows": elsewhere if macintosh else here,
+                "macintosh": here if macintosh else elsewhere,
+            }
+            yield Desk(agent, window, origins, {"ports": ports})
+
+    return set_desk
+
+
+def certificate_in(text: str) -> x509.Certificate:
+    return x509.load_der_x509_certificate(base64.b64decode(text))
+
+
+def check(certificate: x509.Certificate, signature: bytes, algorithm: hashes.HashAlgorithm) -> None:
+    """As a portal's server verifies; independent of this program."""
+    key = certificate.public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    key.verify(signature, MESSAGE, padding.PKCS1v15(), algorithm)
+
+
+@pytest.mark.parametrize("generation", [2020, 2022])
+@pytest.mark.parametrize(
+    ("platform", "kind"), [("Win32", "hpc"), ("MacIntel", "hop"), ("Linux x86_64", "hpc")]
+)
+async def test_every_recorded_page_works(
+    set_desk: SetDesk, generation: int, platform: str, kind: str
+) -> None:
+    async with set_desk(kind, platform) as desk:
+        page = await desk.open()
+        assert await page.evaluate("navigator.platform") == platform
+        type_, items = ("1", PERSON) if kind == "hpc" else ("0", None)
+
+        posted = await desk.play(page, "return login(given[0], options, given[1])", generation, PIN)
+        certificate = certificate_in(posted["certificate"])
+        assert (posted["cardType"], posted["closed"]) == (type_, "0")
+        assert int(posted["serial"], 16) == certificate.serial_number
+        assert certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == posted["name"]
+        assert posted["needsUpdate"] is (
+            platform != "Win32"
+        )  # elsewhere it has no minimum, and always says so
+        assert len(posted["tried"]) == 2
+
+        for check_page, hidden in (("environmentCheck", 5), ("environmentCheckNhi", 3)):
+            shown = await desk.play(
+                page,
+                f"return {check_page}(given[0], options, given[1], given[2])",
+                generation,
+                PIN,
+                B64_MESSAGE,
+            )
+            assert (shown["version"], shown["cardType"], shown["closed"]) == ("2", type_, "0")
+            assert shown["basic"] == (items or shown["basic"])
+            assert len(shown["basic"]) == (6 if type_ == "1" else 8)
+            assert len(shown["info"]) == hidden
+            assert shown["verified"] == "0"
+            check(certificate, base64.b64decode(shown["signature"]), hashes.SHA1())
+            assert certificate_in(shown["certificate"]) == certificate
+            assert base64.b64decode(shown["decrypted"]) == MESSAGE
+
+        for algorithm, hash_ in ALGORITHMS.items():
+            signed = await desk.play(
+                page,
+                "return documentSystem(given[0], options, ...given.slice(1))",
+                generation,
+                PIN,
+                B64_MESSAGE,
+                algorithm,
+            )
+            assert certificate_in(signed["certificate"]) == certificate
+            check(certificate, base64.b64decode(signed["signature"]), hash_)
+
+        logged_in = await desk.play(
+            page, "return nationalLogin(given[0], options, given[1], given[2])", generation, PIN, B64_MESSAGE
+        )
+        assert x509.load_der_x509_certificate(bytes.fromhex(logged_in["certificate"])) == certificate
+        check(certificate, bytes.fromhex(logged_in["signature"]), hashes.SHA1())
+
+
+OPEN = """
+    const page = new Page(2022, PCSC, options);
+    const opened = page.open(given[0]);
+    window.held = { page, opened, key: page.key(0, "1") };
+    return [page.adapter.session, ...opened, held.key];
+"""
+CERTIFICATE = """
+    const { page, opened } = held;
+    return page.good("ATL_GetCertificateFromGPKICard", ...opened, 1, "");
+"""
+SIGN = """
+    const { page, opened, key } = held;
+    return new Promise((resolve) => {
+        page.adapter.queueCallback((signature) => resolve([signature, page.error()]));
+        page.adapter.call("ATL_MakeSignature", ...opened, 0x40, given[0], key);
+    });
+"""
+
+
+async def test_one_page_signs_while_pages_of_its_own_and_of_another_origin_release(set_desk: SetDesk) -> None:
+    card = SlowCard(simulated("hpc"))
+    async with set_desk() as desk:
+        desk.agent.readers[0].remove()
+        desk.agent.readers[0].insert(card)
+        signing, second_tab, other = await desk.open(0), await desk.open(0), await desk.open(1)
+        seen = [await desk.play(page, OPEN, PIN) for page in (signing, second_tab, other)]
+        assert len({session for session, *_ in seen}) == 3
+        assert {tuple(handles) for _, *handles in seen} == {("1", "2", "3")}  # each counts for itself
+
+        result = asyncio.create_task(desk.play(signing, SIGN, B64_MESSAGE))
+        assert await asyncio.to_thread(card.signing.wait, 20)
+        for page in (second_tab, other):
+            assert await desk.play(page, "return held.page.adapter.forceRelease()") == "0"
+            assert await desk.play(page, "return held.page.error()") == "61012"
+            handle = "return new Page(2022, PCSC, options).adapter.call('ATL_GetHCACardType', 1)"
+            assert await desk.play(page, handle) == ""
+        assert not result.done()
+        card.ready.set()
+        signature, code = await asyncio.wait_for(result, 20)
+        assert code == "0"
+        certificate = certificate_in(await desk.play(signing, CERTIFICATE))
+        check(certificate, base64.b64decode(signature), hashes.SHA256())
+
+
+async def test_the_session_of_another_origin_is_unknown_whatever_is_called(set_desk: SetDesk) -> None:
+    async with set_desk() as desk:
+        owner, thief = await desk.open(0), await desk.open(1)
+        session, module, opened, key = await desk.play(owner, OPEN, PIN)
+        stolen = """
+            const [session, module, opened, key, message] = given;
+            const { adapter } = new Page(2020, PCSC, options);
+            adapter.session = session;
+            return [
+                adapter.call("ATL_GetHCABasicData", module),
+                adapter.call("ATL_MakeSignature", module, opened, 0x40, message, key),
+                adapter.call("ATL_GetErrorCode"),
+                adapter.framework("getServiSignValue", { channel: "c" }),
+                adapter.forceRelease(),
+            ];
+        """
+        results = await desk.play(thief, stolen, session, module, opened, key, B64_MESSAGE)
+        assert results == ["61012"] * 4 + ["0"]
+        signature, code = await desk.play(owner, SIGN, B64_MESSAGE)
+        assert (bool(signature), code) == (True, "0")
+
+
+async def test_a_page_that_is_reloaded_without_closing_works_again(set_desk: SetDesk) -> None:
+    async with set_desk() as desk:
+        page = await desk.open()
+        for _ in range(3):
+            session, *_ = await desk.play(page, OPEN, PIN)
+            await page.reload()
+        await desk.play(page, OPEN, PIN)
+        signature, code = await desk.play(page, SIGN, B64_MESSAGE)
+        assert (bool(signature), code) == (True, "0")
+        await desk.play(page, "held.page.adapter.session = given[0]", session)
+        assert await desk.play(page, "return held.page.error()") == "61012"  # released as the page went
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_page_of_the_newer_template_beats_while_the_person_is_asked(
+    set_desk: SetDesk, leaves: bool
+) -> None:
+    person = Thoughtful()
+    async with set_desk(person=person) as desk:
+        page = await desk.open()
+        log_in = """
+            const page = new Page(2022, PCSC, options);
+            const module = page.good("ATL_InitModule", "HCAPKCS11.dll", "");
+            const session = page.adapter.callWithWindow("ATL_InitSession", module, 6, "");
+            return [session, page.error(), page.adapter.beats];
+        """
+        logging_in = asyncio.create_task(desk.play(page, log_in))
+        await asyncio.wait_for(person.asked.wait(), 20)
+        await asyncio.sleep(2.5)
+        if leaves:
+            await page.close()
+            await asyncio.gather(logging_in, return_exceptions=True)
+            await asyncio.wait_for(person.left.wait(), 20)
+            return
+        person.thought.set()
+        session, code, beats = await asyncio.wait_for(logging_in, 20)
+        assert (session, code) == ("2", "0")
+        assert beats >= 2
+        assert len([question for question in person.questions if isinstance(question, PinRequest)]) == 1
+
+
+async def test_a_value_is_read_by_the_sites_that_its_writer_lists_and_by_no_other(set_desk: SetDesk) -> None:
+    async with set_desk() as desk:
+        writer, reader = await desk.open(0), await desk.open(1)
+        put = """
+            const { adapter } = new Page(2022, PCSC, options);
+            const [channel, domain_list] = given;
+            const members = { channel, domain_list, timeout: "60", value: "值" };
+            return adapter.framework("setServiSignValue", members);
+        """
+        get = """
+            const { adapter } = new Page(2022, PCSC, options);
+            return adapter.framework("getServiSignValue", { channel: given[0] });
+        """
+        assert await desk.play(writer, put, "shared", ",".join(HOSTS)) == "0"
+        assert await desk.play(writer, put, "own", HOSTS[0]) == "0"
+        assert [await desk.play(reader, get, name) for name in ("shared", "own")] == ["值", ""]
+        assert [await desk.play(writer, get, name) for name in ("shared", "own")] == ["值", "值"]
+
+
+@pytest.mark.parametrize(("generation", "code", "tried"), [(2020, 61006, 6), (2022, 61908, 2)])
+async def test_a_refused_site_is_told_so_and_nobody_else_is(
+    set_desk: SetDesk, generation: int, code: int, tried: int
+) -> None:
+    async with set_desk(denied=1) as desk:
+        refused, admitted = await desk.open(1), await desk.open(0)
+        probe = """
+            const Template = given[0] === 2020 ? Adapter2020 : Adapter2022;
+            const adapter = new Template({ ...PCSC, ...options });
+            return [adapter.connect(), adapter.code, adapter.tried.length];
+        """
+        assert await desk.play(refused, probe, generation) == [False, code, tried]
+        assert await desk.play(admitted, probe, generation) == [True, 0, 2]

@@ -1,0 +1,155 @@
+"""OCSP questions and answers, judged side by side with OpenSSL, and hostile ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ReasonFlags
+from cryptography.x509 import ocsp as other
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from signing import ocsp
+from signing.errors import CertificateMalformedError, OcspError, OcspUnrelatedError, OcspUntrustedError
+from signing.ocsp import GOOD, REVOKED, UNKNOWN, CertificateStatus
+from tests.support.outside_world import Authority
+
+NONCE = b"0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
+    yield Authority(tmp_path_factory.mktemp("authority"))
+
+
+def wrapped(tbs: bytes) -> bytes:
+    return b"\x30\x82" + len(tbs).to_bytes(2, "big") + tbs
+
+
+def question_of(authority: Authority, *serials: int, nonce: bytes = NONCE) -> bytes:
+    return ocsp.build(serials, nonce, authority.ca.der)
+
+
+@pytest.fixture(scope="module")
+def tbs(authority: Authority) -> bytes:
+    known = (authority.good.certificate.serial_number, authority.revoked.certificate.serial_number)
+    return question_of(authority, *known, 0x77AA)
+
+
+@pytest.fixture(scope="module")
+def answer(authority: Authority, tbs: bytes) -> bytes:
+    return authority.ocsp(wrapped(tbs))
+
+
+def read(authority: Authority, answer: bytes, tbs: bytes, now: datetime | None = None) -> ocsp.Answer:
+    return ocsp.read(answer, tbs, authority.ca.der, authority.responder.der, now or datetime.now(UTC))
+
+
+def test_an_answer_of_openssl_is_understood(authority: Authority, answer: bytes, tbs: bytes) -> None:
+    found = read(authority, answer, tbs)
+    assert found.status == ocsp.SUCCESSFUL
+    assert found.certificates == (
+        CertificateStatus(GOOD, 0),
+        CertificateStatus(REVOKED, 1),
+        CertificateStatus(UNKNOWN, 0),
+    )
+
+
+def test_only_the_responder_named_may_sign(authority: Authority, answer: bytes, tbs: bytes) -> None:
+    for wrong in (authority.ca.der, authority.tsa.der):
+        with pytest.raises(OcspUntrustedError):
+            ocsp.read(answer, tbs, authority.ca.der, wrong, datetime.now(UTC))
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+def test_an_answer_of_another_day_is_refused(
+    authority: Authority, answer: bytes, tbs: bytes, days: int
+) -> None:
+    with pytest.raises(OcspUnrelatedError):
+        read(authority, answer, tbs, datetime.now(UTC) + timedelta(days=days))
+
+
+def test_an_answer_with_another_nonce_or_without_the_certificate_is_refused(
+    authority: Authority, answer: bytes, tbs: bytes
+) -> None:
+    with pytest.raises(OcspUnrelatedError):
+        read(authority, answer, question_of(authority, 0x77AA, nonce=b"another one"))
+    with pytest.raises(OcspUnrelatedError):
+        read(authority, answer, question_of(authority, 0x1234))
+
+
+def test_the_same_serial_number_of_another_authority_is_another_certificate(
+    authority: Authority, answer: bytes, tbs: bytes
+) -> None:
+    with pytest.raises(OcspUnrelatedError):
+        ocsp.read(answer, tbs, authority.sender.der, authority.responder.der, datetime.now(UTC))
+
+
+@pytest.mark.parametrize(("status", "der"), [(1, "30030a0101"), (3, "30030a0103"), (6, "30030a0106")])
+def test_a_refusal_of_the_responder_says_nothing_of_any_certificate(
+    authority: Authority, tbs: bytes, status: int, der: str
+) -> None:
+    assert read(authority, bytes.fromhex(der), tbs) == ocsp.Answer(status, ())
+
+
+@pytest.mark.parametrize("hash_", [SHA1(), SHA256()])
+@pytest.mark.parametrize("ends", [True, False])
+def test_an_answer_without_nonce_needs_an_end(authority: Authority, hash_: SHA1 | SHA256, ends: bool) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    built = (
+        other.OCSPResponseBuilder()
+        .add_response(
+            authority.good.certificate,
+            authority.ca.certificate,
+            hash_,
+            other.OCSPCertStatus.REVOKED,
+            now - timedelta(hours=1),
+            now + timedelta(hours=1) if ends else None,
+            now,
+            ReasonFlags.superseded,
+        )
+        .responder_id(other.OCSPResponderEncoding.HASH, authority.responder.certificate)
+        .sign(authority.responder.key, SHA256())
+        .public_bytes(Encoding.DER)
+    )
+    asked = question_of(authority, authority.good.certificate.serial_number)
+    if ends:
+        assert read(authority, built, asked).certificates == (CertificateStatus(REVOKED, 4),)
+    else:
+        with pytest.raises(OcspUnrelatedError):
+            read(authority, built, asked)
+
+
+def test_what_is_asked_is_bounded(authority: Authority) -> None:
+    for serials, nonce in (((), b""), (tuple(range(65)), b""), ((1,), bytes(129))):
+        with pytest.raises(OcspError):
+            ocsp.build(serials, nonce, authority.ca.der)
+    with pytest.raises(CertificateMalformedError):
+        ocsp.build((1,), b"", b"no certificate")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 10_000), flip=st.integers(1, 255))
+def test_no_single_changed_octet_changes_what_is_believed(
+    authority: Authority, answer: bytes, tbs: bytes, at: int, flip: int
+) -> None:
+    at %= len(answer)
+    changed = answer[:at] + bytes((answer[at] ^ flip,)) + answer[at + 1 :]
+    try:
+        found = read(authority, changed, tbs)
+    except OcspError:
+        return
+    # A refusal is not signed, and says nothing of any certificate.
+    assert found.certificates == () or found == read(authority, answer, tbs)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(octets=st.binary(max_size=300))
+def test_whatever_comes_is_read_or_refused(authority: Authority, tbs: bytes, octets: bytes) -> None:
+    for run in (lambda: ocsp.asked(octets), lambda: read(authority, octets, tbs)):
+        with pytest.raises(OcspError):
+            run()

@@ -1,0 +1,135 @@
+"""A screen of one's own: a private X server, somebody who types there, and pictures of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_SECONDS = 20.0
+_LOOK = 0.05
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A running X server.
+
+    Attributes:
+        display: what DISPLAY must be, ":7".
+    """
+
+    display: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's environment, with this screen."""
+        return {
+            **{name: value for name, value in os.environ.items() if name != "WAYLAND_DISPLAY"},
+            "DISPLAY": self.display,
+        }
+
+    def xdotool(self, *words: str) -> str:
+        """What xdotool prints."""
+        done = subprocess.run(
+            ["xdotool", *words],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        return done.stdout.strip()
+
+    def key(self, *keys: str) -> None:
+        """Press keys one after the other, wherever the keyboard is."""
+        self.xdotool("key", "--delay", "40", *keys)
+
+    def type(self, text: str) -> None:
+        """Type text, wherever the keyboard is."""
+        self.xdotool("type", "--delay", "30", text)
+
+    def titles(self) -> list[str]:
+        """Titles of the windows that can be seen."""
+        found = self.xdotool("search", "--onlyvisible", "--name", "HCA Card Agent").split()
+        return [self.xdotool("getwindowname", number) for number in found]
+
+    def await_window(self, part: str) -> str:
+        """The title that holds `part`, once its window is seen and past its guarded moment."""
+        deadline = time.monotonic() + _SECONDS
+        while time.monotonic() < deadline:
+            title = next((title for title in self.titles() if part in title), None)
+            if title is not None:
+                time.sleep(0.9)
+                return title
+            time.sleep(_LOOK)
+        raise AssertionError(f"no window with {part!r} in its title: {self.titles()}")
+
+    def await_none(self) -> None:
+        """Return when no window is seen any more."""
+        deadline = time.monotonic() + _SECONDS
+        while self.titles():
+            assert time.monotonic() < deadline, self.titles()
+            time.sleep(_LOOK)
+
+    def shoot(self, part: str, target: Path) -> None:
+        """A picture of the window whose title holds `part`."""
+        for number in self.xdotool("search", "--onlyvisible", "--name", "HCA Card Agent").split():
+            if part in self.xdotool("getwindowname", number):
+                subprocess.run(
+                    ["import", "-window", number, "-strip", str(target)],
+                    env=self.environment,
+                    check=True,
+                    timeout=_SECONDS,
+                )
+                return
+        raise AssertionError(f"no window with {part!r} in its title")
+
+
+def window_processes() -> list[int]:
+    """The window processes that this process has started and that are not gone."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except (OSError, IndexError):
+            continue
+        if parent == os.getpid() and b"window" in words:
+            found.append(int(folder.name))
+    return found
+
+
+@contextmanager
+def private_screen(dpi: int = 96, size: str = "1600x1400") -> Iterator[Screen]:
+    """An X server that nobody else uses; it picks a free number by itself."""
+    source, target = os.pipe()
+    server = subprocess.Popen(
+        [
+            "Xvfb",
+            "-displayfd",
+            str(target),
+            "-screen",
+            "0",
+            f"{size}x24",
+            "-dpi",
+            str(dpi),
+            "-nolisten",
+            "tcp",
+        ],
+        pass_fds=(target,),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(target)
+    try:
+        with os.fdopen(source) as told:
+            number = told.readline().strip()
+        assert number, "the X server did not start"
+        yield Screen(f":{number}")
+    finally:
+        server.terminate()
+        server.wait(_SECONDS)

@@ -1,0 +1,197 @@
+"""A whole agent in a thread of its own, and a page that talks to it over one TLS connection."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.config import Config, Limits, Origins, Ports, ServiSign
+from agent.scripted import ScriptedInteraction
+from hca_card.simulator import SimulatedCard
+from pcsc.virtual import VirtualReader
+from tests.support.agent import RunningAgent, running_agent
+from tests.support.cards import simulated
+from tests.support.outside_world import Outside
+from tests.support.servisign_page import NHI_PATH_ID, PCSC_PATH_ID, Text, body_of, marked, reply_of
+
+ORIGIN = "https://e-service.mohw.gov.tw"
+PIN, PUK = "123456", "12345678"
+DEADLINE = 30
+
+
+class Wire:
+    """One TLS connection, used for request after request; never opened a second time."""
+
+    def __init__(self, port: int, authority: str) -> None:
+        context = ssl.create_default_context(cafile=authority)
+        self._connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=DEADLINE)
+        self._connection.connect()
+        self._connection.auto_open = False
+        self._port = port
+
+    def post(self, origin: str, body: bytes) -> bytes:
+        """The answer's body."""
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Origin": origin,
+            "Referer": origin + "/",
+            "Accept": "*/*",
+        }
+        self._connection.request("POST", "/", body, headers)
+        response = self._connection.getresponse()
+        answer = response.read()
+        assert response.status == 200
+        assert response.headers["Access-Control-Allow-Origin"] == origin
+        return answer
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@dataclass
+class Adapter:
+    """One adapter object of a page: `tests.support.servisign_page.Page` without an event loop."""
+
+    wire: Wire
+    nhi: bool = False
+    generation: int = 2020
+    origin: str = ORIGIN
+    session_id: str = ""
+
+    def echo(self) -> Adapter:
+        reply = self._send("Echo" if self.generation == 2020 else "ServiSignEcho", {})
+        assert reply["result"] == "0"
+        self.session_id = reply["SessionID"]
+        return self
+
+    def call(self, function: str, **arguments: Any) -> str:
+        """The result's text. Texts are marked as the adapter marks them."""
+        return self._send(function, arguments)["result"]
+
+    def error(self) -> str:
+        return self.call("GetErrorCode" if self.nhi else "ATL_GetErrorCode")
+
+    def good(self, function: str, **arguments: Any) -> str:
+        result = self.call(function, **arguments)
+        code = self.error()
+        assert code == "0", (function, result, code)
+        return result
+
+    def failing(self, function: str, **arguments: Any) -> tuple[str, str]:
+        return self.call(function, **arguments), self.error()
+
+    def _send(self, function: str, arguments: dict[str, Any]) -> dict[str, str]:
+        request: dict[str, Any] = {"functionname": function}
+        for name, value in arguments.items():
+            if isinstance(value, Text) or self.generation == 2022:
+                request[name + "_ServiSignBase64Flag"] = True
+                request[name] = marked(str(value))
+            else:
+                request[name] = value
+        request |= {
+            "sessionid": self.session_id,
+            "ServiSignTabMode": 0,
+            "ServiSignBrowser": "Chrome",
+            "PathID": NHI_PATH_ID if self.nhi else PCSC_PATH_ID,
+        }
+        return reply_of(self.wire.post(self.origin, body_of(request)))
+
+
+@dataclass
+class Place:
+    """An agent that runs, with one card in its one reader.
+
+    Attributes:
+        person: whom it asks; `answers` is what that person types next.
+    """
+
+    agent: RunningAgent
+    reader: VirtualReader
+    card: SimulatedCard
+    outside: Outside
+    wire: Wire
+    person: ScriptedInteraction
+    answers: list[str | None] = field(default_factory=list)
+    pairs: list[tuple[str, str] | None] = field(default_factory=list)
+
+    def page(self, **options: Any) -> Adapter:
+        """A new adapter object that has found the program."""
+        return Adapter(self.wire, **options).echo()
+
+    def put(self, kind: str) -> SimulatedCard:
+        """Put another card into the reader."""
+        self.reader.remove()
+        self.card = simulated(kind)
+        self.reader.insert(self.card)
+        return self.card
+
+
+@contextmanager
+def served(folder: Path, outside: Outside, kind: str = "hpc", **settings: Any) -> Iterator[Place]:
+    """An agent that may reach the outside world of the tests, and sign bare digests for `ORIGIN`."""
+    answers: list[str | None] = []
+    pairs: list[tuple[str, str] | None] = []
+    person = ScriptedInteraction(pins=_taken(answers), pairs=_taken(pairs))
+    config = Config(
+        origins=Origins(digest=frozenset((ORIGIN,))),
+        ports=Ports(native=0),
+        # These tests call faster, and cancel more windows in a minute, than any page may.
+        limits=Limits(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000),
+        servisign=ServiSign(
+            ports=(0,),
+            **{
+                "hosts": frozenset((outside.http, outside.ldap)),
+                "timestamp_host": outside.http,
+                "ldap_host": outside.ldap,
+            }
+            | settings,
+        ),
+    )
+    started: dict[str, Any] = {}
+    ready = threading.Event()
+
+    async def run() -> None:
+        ending = asyncio.Event()
+        started["loop"], started["ending"] = asyncio.get_running_loop(), ending
+        async with running_agent(folder, (kind,), interaction=person, config=config) as agent:
+            started["agent"] = agent
+            ready.set()
+            await ending.wait()
+
+    def work() -> None:
+        try:
+            asyncio.run(run())
+        except BaseException as error:
+            started["error"] = error
+            raise
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert ready.wait(DEADLINE)
+    assert "error" not in started, started["error"]
+    agent: RunningAgent = started["agent"]
+    wire = Wire(agent.daemon.tls_port, str(agent.daemon.identity.ca))
+    reader = agent.readers[0]
+    try:
+        card = simulated(kind)
+        reader.remove()
+        reader.insert(card)
+        yield Place(agent, reader, card, outside, wire, person, answers, pairs)
+    finally:
+        wire.close()
+        started["loop"].call_soon_threadsafe(started["ending"].set)
+        thread.join(DEADLINE)
+
+
+def _taken(queue: list[Any]) -> Iterator[Any]:
+    while True:
+        yield queue.pop(0) if queue else None

@@ -1,0 +1,281 @@
+"""What a daemon shows in its tray and what the menu does to it, over simulated cards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agent import desktop
+from agent.answers import Answers
+from agent.audit import AuditLog
+from agent.config import Config, Origins
+from agent.interaction import Verb
+from agent.operations.views import ReaderCondition
+from agent.policy import Answer
+from agent.server.listeners import Conflict
+from agent.tray_host import Surroundings, TrayHost, sites
+from agent.tray_messages import Choice, Chosen, Problem, ProblemKind, State
+from agent.window_messages import Site
+from hca_card.errors import PinWrongError
+from hca_card.model import CardKind
+from signing.hashes import Hash
+from tests.support.cards import simulated
+from tests.support.operations import OWN, World, until
+from tests.support.operations import agent as running
+from tray.faces import Picture, picture
+
+
+@dataclass
+class FakeWindows:
+    """Windows that stay open until they are let go."""
+
+    shown: list[str] = field(default_factory=list)
+    sites: tuple[Site, ...] = ()
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def show_about(self) -> None:
+        self.shown.append("about")
+        await self.closing.wait()
+
+    async def show_origins(
+        self, sites: Callable[[], tuple[Site, ...]], forget: Callable[[str], object]
+    ) -> None:
+        self.shown.append("origins")
+        forget("https://answered.example.tw")
+        self.sites = sites()
+
+
+@dataclass
+class Tray:
+    """A host and all that it touches."""
+
+    world: World
+    host: TrayHost
+    windows: FakeWindows
+    changes: list[State]
+    ended: list[bool]
+    daemon: Any
+    trusted: list[bool | None]
+
+    async def state(self, answers: int = 0) -> State:
+        return await self.host.state(answers)
+
+    @property
+    def notices(self) -> list[str]:
+        assert self.world.person is not None
+        return [zh for zh, _ in self.world.person.notices]
+
+
+@asynccontextmanager
+async def tray(folder: Path, *kinds: str, config: Config | None = None, **more: Any) -> AsyncIterator[Tray]:
+    async with running(folder, *kinds, config=config, **more) as world:
+        assert world.person is not None
+        daemon = SimpleNamespace(operations=world.operations, conflicts=(), native_port=56440)
+        windows, ended, trusted = FakeWindows(), [], [True]
+        around = Surroundings(
+            interaction=world.person,
+            windows=windows,  # type: ignore[arg-type]
+            config=config or Config(),
+            audit=AuditLog(world.paths.audit, Config().audit),
+            answers=Answers(world.paths.answers),
+            folder=world.paths.home,
+            end=ended.append,
+            trusted=lambda: trusted[0],
+            simulated=False,
+        )
+        host = TrayHost(daemon, around)
+        one = Tray(world, host, windows, [], ended, daemon, trusted)
+        news = asyncio.Event()
+
+        async def note() -> None:
+            while True:
+                await news.wait()
+                news.clear()
+                one.changes.append(await host.state(0))
+
+        noting = asyncio.create_task(note())
+        async with host.follow(news.set):
+            yield one
+        noting.cancel()
+
+
+async def test_showing_and_inserting_never_send_a_command_to_a_card(tmp_path: Path) -> None:
+    async with tray(tmp_path, "hpc") as one:
+        state = await one.state()
+        assert [reader.condition for reader in state.readers] == [ReaderCondition.CARD]
+        one.world.reader.remove()
+        await until(lambda: bool(one.changes) and picture(one.changes[-1]) is Picture.READER)
+        one.world.reader.insert(simulated("hpc"))
+        await until(lambda: picture(one.changes[-1]) is Picture.CARD)
+        for number in range(3):
+            await one.state(number)
+        assert one.world.apdus == []
+        assert state.cards == () and one.changes[-1].cards == ()
+
+
+async def test_a_card_that_was_asked_is_known_until_it_is_taken_out(tmp_path: Path) -> None:
+    async with tray(tmp_path, "hpc") as one:
+        await one.host.choose(Chosen(choice=Choice.TRIES, reader=one.world.reader.name))
+        assert one.notices == ["這張卡片的 PIN 碼還可以試 3 次。"]
+        (card,) = (await one.state()).cards
+        assert (card.kind, card.number, card.simulated) == (CardKind.PERSONNEL, "********5361", True)
+        assert card.tries_left == 3 and card.asked is not None
+        assert datetime.now(UTC) - card.asked < timedelta(minutes=1)
+        one.world.reader.remove()
+        await until(lambda: bool(one.changes) and one.changes[-1].cards == ())
+        one.world.reader.insert(one.world.cards[0])
+        await until(lambda: picture(one.changes[-1]) is Picture.CARD)
+        assert one.changes[-1].cards == ()
+
+
+async def test_work_shows_as_busy_and_leaves_tries_unknown_or_as_the_card_said(tmp_path: Path) -> None:
+    from agent.scripted import ScriptedInteraction
+
+    person = ScriptedInteraction(pins=["123456", "999999"])
+    async with tray(tmp_path, "hpc", interaction=person) as one:
+        busy: list[bool] = []
+        stop = one.world.operations.doings.listen(lambda: busy.append(one.world.operations.doings.working))
+        await one.world.operations.sign(OWN, Hash.SHA_256, document=b"document")
+        assert True in busy and busy[-1] is False
+        (card,) = (await one.state()).cards
+        assert card.tries_left is None, "a right PIN sets the card's counter back, which nobody has read"
+        with pytest.raises(PinWrongError):
+            await one.world.operations.sign(OWN, Hash.SHA_256, document=b"document")
+        (card,) = (await one.state()).cards
+        assert card.tries_left == 2
+        stop()
+        assert [row.result for row in (await one.state()).activity] == ["pin.wrong", "ok"]
+
+
+async def test_a_card_that_cannot_be_asked_is_told_in_words(tmp_path: Path) -> None:
+    async with tray(tmp_path, "") as one:
+        await one.host.choose(Chosen(choice=Choice.TRIES, reader=one.world.reader.name))
+        assert len(one.notices) == 1 and "卡片" in one.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("hpc-locked", "已經鎖住"), ("hpc-last-try", "還可以試 1 次"), ("nhi", "沒有說")]
+)
+async def test_each_answer_about_tries_has_its_words(tmp_path: Path, kind: str, words: str) -> None:
+    async with tray(tmp_path, kind) as one:
+        await one.host.choose(Chosen(choice=Choice.TRIES))
+        assert words in one.notices[0]
+
+
+async def test_a_port_conflict_is_a_problem_with_its_holder(tmp_path: Path) -> None:
+    async with tray(tmp_path, "") as one:
+        assert (await one.state()).problems == ()
+        one.daemon.conflicts = (Conflict(56445, "HCAServiSign (4242)"),)
+        assert (await one.state()).problems == (
+            Problem(kind=ProblemKind.PORT, detail="56445 HCAServiSign (4242)"),
+        )
+
+
+async def test_a_service_that_goes_is_a_problem_until_it_comes_back_even_without_readers(
+    tmp_path: Path,
+) -> None:
+    async with tray(tmp_path) as one:
+        await until(lambda: one.world.operations.doings.service_running is True)
+        one.world.winscard.stop_service()
+        service = (Problem(kind=ProblemKind.SERVICE),)
+        await until(lambda: bool(one.changes) and one.changes[-1].problems == service)
+        one.world.winscard.start_service()
+        await until(lambda: one.changes[-1].problems == ())
+
+
+async def test_a_certificate_that_no_browser_trusts_is_a_problem_until_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.tray_host._TRUST_SECONDS", 0.0)
+    async with tray(tmp_path, "") as one:
+        one.trusted[0] = False
+        await one.state()
+        await until(
+            lambda: bool(one.changes) and one.changes[-1].problems == (Problem(kind=ProblemKind.TRUST),)
+        )
+        one.trusted[0] = True
+        await one.state(answers=1)
+        await until(lambda: one.changes[-1].problems == ())
+        one.trusted[0] = None
+        await one.state(answers=2)
+        await asyncio.sleep(0.05)
+        assert (await one.state(answers=2)).problems == (), "unknown is not a problem"
+
+
+async def test_one_window_of_each_kind_is_open_at_a_time(tmp_path: Path) -> None:
+    async with tray(tmp_path, "") as one:
+        about = Chosen(choice=Choice.ABOUT)
+        first = asyncio.create_task(one.host.choose(about))
+        await until(lambda: one.windows.shown == ["about"])
+        await one.host.choose(about)
+        assert one.windows.shown == ["about"]
+        one.windows.closing.set()
+        await first
+        await one.host.choose(about)
+        assert one.windows.shown == ["about", "about"]
+
+
+async def test_the_list_of_sites_says_what_holds_and_forgets_what_it_is_told_to(tmp_path: Path) -> None:
+    settled = replace(
+        Config(),
+        origins=Origins(
+            allow=frozenset(("https://allowed.example.tw",)), deny=frozenset(("https://denied.example.tw",))
+        ),
+    )
+    async with tray(tmp_path, "", config=settled) as one:
+        answers = Answers(one.world.paths.answers)
+        until_then = datetime.now(UTC) + timedelta(days=1)
+        for origin in ("https://answered.example.tw", "https://kept.example.tw"):
+            answers.remember(origin, (Verb.READ,), Answer(True, until_then))
+            answers.remember(origin, (Verb.SIGN,), Answer(False, until_then))
+        shown = list(sites(settled, answers))
+        assert [(site.origin, site.allowed, site.verbs) for site in shown] == [
+            ("https://denied.example.tw", False, ()),
+            ("https://allowed.example.tw", True, ()),
+            ("https://answered.example.tw", True, (Verb.READ,)),
+            ("https://answered.example.tw", False, (Verb.SIGN,)),
+            ("https://kept.example.tw", True, (Verb.READ,)),
+            ("https://kept.example.tw", False, (Verb.SIGN,)),
+        ]
+        await one.host.choose(Chosen(choice=Choice.ORIGINS))
+        assert {site.origin for site in one.windows.sites} == {
+            site.origin for site in shown if "answered" not in site.origin
+        }
+        assert answers.all().keys() == {"https://kept.example.tw"}
+
+
+async def test_pages_and_folders_are_opened_or_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+
+    async def cannot(what: object) -> bool:
+        opened.append(what)
+        return False
+
+    monkeypatch.setattr(desktop, "open_page", cannot)
+    monkeypatch.setattr(desktop, "open_folder", cannot)
+    async with tray(tmp_path, "") as one:
+        await one.host.choose(Chosen(choice=Choice.SELF_TEST))
+        await one.host.choose(Chosen(choice=Choice.LOG_FOLDER))
+        assert opened == ["http://localhost:56440/", one.world.paths.home]
+        assert "http://localhost:56440/" in one.notices[0] and str(one.world.paths.home) in one.notices[1]
+
+
+async def test_restart_and_quit_end_the_daemon(tmp_path: Path) -> None:
+    async with tray(tmp_path, "") as one:
+        await one.host.choose(Chosen(choice=Choice.QUIT))
+        await one.host.choose(Chosen(choice=Choice.RESTART))
+        assert one.ended == [False, True]
+
+
+async def test_a_reader_nobody_named_before_is_refused_in_words(tmp_path: Path) -> None:
+    async with tray(tmp_path, "hpc") as one:
+        await one.host.choose(Chosen(choice=Choice.TRIES, reader="no such reader"))
+        assert len(one.notices) == 1 and one.world.apdus == []

@@ -1,0 +1,121 @@
+"""What daemon and tray may say to each other, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from agent.interaction import Verb
+from agent.operations.views import ReaderCondition
+from agent.tray_messages import (
+    LINE_MAX,
+    Activity,
+    Card,
+    Choice,
+    Chosen,
+    Opened,
+    Problem,
+    ProblemKind,
+    Reader,
+    State,
+    chosen,
+    line,
+    told,
+)
+from hca_card.model import CardKind
+
+NOW = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
+STATE = State(
+    version="0.1.0",
+    simulated=True,
+    working=False,
+    readers=(Reader(name="R", condition=ReaderCondition.CARD, virtual=True),),
+    cards=(Card(reader="R", kind=CardKind.NHI, number="***", simulated=True, tries_left=3, asked=NOW),),
+    problems=(Problem(kind=ProblemKind.TRUST),),
+    activity=(Activity(time=NOW, origin=None, verb=Verb.READ, result="ok", simulated=True),),
+    answers=7,
+)
+
+
+def test_a_state_arrives_as_it_was_told() -> None:
+    assert told(line(STATE)) == STATE
+    assert line(STATE).count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    "message", [Chosen(choice=Choice.TRIES, reader="R"), Chosen(choice=Choice.QUIT), Opened(number=3)]
+)
+def test_a_choice_arrives_as_it_was_told(message: Chosen | Opened) -> None:
+    assert chosen(line(message)) == message
+
+
+def test_the_largest_state_fits_a_line() -> None:
+    wide = "讀" * 128
+    largest = State(
+        version=wide,
+        simulated=True,
+        working=True,
+        readers=tuple(Reader(name=wide, condition=ReaderCondition.CARD, virtual=True) for _ in range(16)),
+        cards=tuple(
+            Card(reader=wide, kind=CardKind.NHI, number=wide, simulated=True, tries_left=3, asked=NOW)
+            for _ in range(16)
+        ),
+        problems=tuple(Problem(kind=ProblemKind.PORT, detail=wide) for _ in range(18)),
+        activity=tuple(
+            Activity(time=NOW, origin="https://" + "a" * 1900, verb=Verb.READ, result="ok", simulated=True)
+            for _ in range(10)
+        ),
+    )
+    assert len(line(largest)) < LINE_MAX
+
+
+def _without(name: str) -> bytes:
+    members = json.loads(line(STATE))
+    del members[name]
+    return json.dumps(members).encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"type":"state"}',
+        b'{"type":"chosen","choice":"about"}',
+        line(STATE).replace(b'"answers"', b'"answer"'),
+        line(STATE).replace(b'"working":false', b'"working":0'),
+        line(STATE).replace(b'"virtual":true', b'"virtual":true,"more":1'),
+        line(STATE).replace(b'"card"', b'"cards"'),
+        _without("simulated"),
+        line(STATE)[:-10],
+        b"\xff\xfe",
+    ],
+)
+def test_the_tray_takes_nothing_but_states(text: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        told(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b'{"type":"chosen"}',
+        b'{"type":"chosen","choice":"format-disk"}',
+        b'{"type":"chosen","choice":"about","command":"xterm"}',
+        b'{"type":"chosen","choice":"tries","reader":5}',
+        b'{"type":"opened"}',
+        b'{"type":"opened","number":"1"}',
+        b'{"type":"state"}',
+        b'{"choice":"about"}',
+        line(STATE),
+    ],
+)
+def test_the_daemon_takes_nothing_but_choices(text: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        chosen(text)

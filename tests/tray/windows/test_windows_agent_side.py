@@ -1,0 +1,140 @@
+"""The agent's side of its windows, with programs in their place that do what no window should."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.cli.setup import at_screen
+from agent.config import Config, Consent
+from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, Verb
+from agent.window_messages import Site
+from agent.windows import Windows, can_open
+from hca_card.model import CardKind, PinStatus
+from tests.support.screen import window_processes
+
+PORTAL = "https://portal.example.tw"
+CARD = CardShown("Reader 0", CardKind.PERSONNEL, "000000123456", "王小明", True)
+OTHER = CardShown("Reader 1", CardKind.INSTITUTION, "000000654321", "測試醫院", True)
+CONSENT = ConsentRequest(PORTAL, Verb.READ)
+PIN = PinRequest(PORTAL, Verb.SIGN, CARD, PinStatus(3, 6, 8))
+
+BAD = {
+    "ends at once": "",
+    "fails": "raise SystemExit(1)",
+    "dies": "import os; os.kill(os.getpid(), 9)",
+    "says nonsense": "print('yes')",
+    "says too much": "print('x' * 100_000)",
+    "answers another question": 'print(\'{"type":"picked","index":7}\')',
+    "gives no end": 'import sys; sys.stdout.write(\'{"type":"decided","allowed":true}\')',
+    "says more than there is": 'print(\'{"type":"decided","allowed":true,"really":true}\')',
+}
+
+
+def windows(program: str, seconds: int = 20) -> Windows:
+    return Windows(
+        Consent(seconds=seconds), command=lambda kind: (sys.executable, "-c", program, "window", kind)
+    )
+
+
+@pytest.mark.parametrize("program", BAD.values(), ids=BAD)
+async def test_a_window_that_does_not_answer_properly_is_a_no(program: str):
+    person = windows(program)
+    assert await person.ask_consent(CONSENT) is False
+    assert await person.ask_pin(PIN) is None
+    assert await person.choose_card(PORTAL, (CARD, OTHER)) is None
+
+
+async def test_a_window_that_cannot_be_started_is_a_no():
+    person = Windows(Consent(), command=lambda _kind: ("/nonexistent/program",))
+    assert await person.ask_consent(CONSENT) is False
+    assert await person.ask_pin(PIN) is None
+
+
+async def test_the_first_answer_counts_and_ends_the_window():
+    person = windows(
+        "import sys, time\n"
+        'print(\'{"type":"decided","allowed":true}\', flush=True)\n'
+        'print(\'{"type":"decided","allowed":false}\', flush=True)\n'
+        "time.sleep(60)"
+    )
+    assert await person.ask_consent(CONSENT) is True
+    async with asyncio.timeout(5):
+        while window_processes():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def test_a_new_pin_without_its_second_half_is_none():
+    person = windows('print(\'{"type":"typed","pin":[49,49,49,49,49,49]}\')')
+    assert await person.ask_new_pin(NewPinRequest(None, CARD, PinStatus(3, 6, 8))) is None
+
+
+async def test_what_a_window_is_told_is_not_in_its_words(tmp_path: Path):
+    words = tmp_path / "words"
+    person = windows(
+        "import sys, pathlib; "
+        f"pathlib.Path({str(words)!r}).write_text(repr(sys.argv)); "
+        'print(\'{"type":"typed","pin":[49,50,51,52,53,54]}\')'
+    )
+    pin = await person.ask_pin(PIN)
+    assert pin is not None
+    with pin:
+        assert pin.octets == b"123456"
+    assert words.read_text() == "['-c', 'window', 'pin']"
+
+
+async def test_more_notices_than_a_person_reads_are_not_shown():
+    person = windows("import time; time.sleep(60)")
+    for _ in range(50):
+        await person.notify("一", "one")
+    await asyncio.sleep(0.1)
+    assert len(window_processes()) == 1
+    await person.close()
+    async with asyncio.timeout(5):
+        while window_processes():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "expected"),
+    [
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "wayland-0", "DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", False),
+        ({}, "linux", False),
+        ({}, "win32", True),
+        ({}, "darwin", True),
+    ],
+)
+def test_windows_open_where_there_is_a_screen_that_tk_knows(
+    environment: dict[str, str], platform: str, expected: bool
+):
+    assert can_open(environment, platform) is expected
+
+
+def test_run_asks_by_windows_where_there_is_a_screen(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DISPLAY", ":99")
+    with at_screen(Config(), False) as person:
+        assert isinstance(person, Windows)
+    monkeypatch.delenv("DISPLAY")
+    with at_screen(Config(), False) as person:
+        assert not isinstance(person, Windows)
+
+
+async def test_a_list_of_a_thousand_sites_reaches_its_window():
+    person = windows(
+        "import sys, json\n"
+        "line = sys.stdin.readline()\n"
+        "last = json.loads(line)['sites'][-1]['origin']\n"
+        "print(json.dumps({'type': 'forget', 'origin': last}), flush=True)\n"
+        "sys.stdin.readline()\n"
+    )
+    origins = [f"https://site-{number}.example.tw" for number in range(1000)]
+    forgotten: list[str] = []
+    await person.show_origins(
+        lambda: tuple(Site(origin=origin, allowed=True) for origin in origins), forgotten.append
+    )
+    assert forgotten == [origins[-1]]

@@ -1,0 +1,212 @@
+"""What the icon looks like and says in each state of the agent: pictures and words, no toolkit."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from agent.error_table import TABLE
+from agent.interaction import KIND_WORDS, VERB_WORDS
+from agent.operations.views import ReaderCondition
+from agent.tray_messages import Activity, Card, Choice, Chosen, Problem, ProblemKind, Reader, State
+from tray.menus import Item, Menu, separator
+
+TITLE: Final = "HCA Card Agent"
+SIMULATED: Final = "【模擬卡 SIMULATED】"
+
+_TEXT_MAX: Final = 90
+_ROW_MAX: Final = 150
+
+
+class Picture(Enum):
+    """What the icon shows below a problem's badge."""
+
+    NO_READER = "no-reader"
+    READER = "reader"
+    CARD = "card"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """All that a desktop needs to show.
+
+    Attributes:
+        picture: the drawing.
+        problem: whether it carries the badge of a problem.
+        tooltip: one short line for each thing to say, Traditional Chinese and English in each.
+        menu: what opens on a click.
+    """
+
+    picture: Picture
+    problem: bool
+    tooltip: tuple[str, ...]
+    menu: Menu
+
+
+_PICTURE_WORDS: Final = {
+    Picture.NO_READER: "沒有讀卡機 · No card reader",
+    Picture.READER: "讀卡機裡沒有卡片 · No card in the reader",
+    Picture.CARD: "卡片已就緒 · Card ready",
+    Picture.BUSY: "正在使用卡片 · The card is being used",
+}
+
+_CONDITION_WORDS: Final = {
+    ReaderCondition.EMPTY: "沒有卡片 · no card",
+    ReaderCondition.CARD: "有卡片 · card inserted",
+    ReaderCondition.MUTE: "卡片沒有回應，請檢查方向 · the card does not answer: check which way it is in",
+    ReaderCondition.BUSY: "卡片正由其他程式獨占 · another program holds the card",
+    ReaderCondition.UNAVAILABLE: "無法使用 · not available",
+}
+
+_PROBLEM_WORDS: Final = {
+    ProblemKind.PORT: "連接埠被其他程式占用 · A port is held by another program",
+    ProblemKind.SERVICE: "智慧卡服務沒有執行 · The smart card service is not running",
+    ProblemKind.TRUST: "瀏覽器尚未信任本機憑證 · Browsers do not trust the certificate yet",
+}
+
+
+def starting() -> Face:
+    """Before the daemon has told anything."""
+    return Face(Picture.NO_READER, False, ("啟動中 · Starting",), (*_ending_items(),))
+
+
+def face(state: State) -> Face:
+    """The face for a state."""
+    shown = picture(state)
+    problems = tuple(_problem_words(problem) for problem in state.problems)
+    troubled = bool(problems) or any(reader.condition is ReaderCondition.MUTE for reader in state.readers)
+    summary = _summary(state, shown)
+    return Face(shown, troubled, (summary, *problems), _menu(state, problems))
+
+
+def picture(state: State) -> Picture:
+    """Work shows before cards, cards before readers; one reader with a card is enough."""
+    conditions = {reader.condition for reader in state.readers}
+    if state.working:
+        return Picture.BUSY
+    if ReaderCondition.CARD in conditions:
+        return Picture.CARD
+    if ReaderCondition.BUSY in conditions:
+        return Picture.BUSY
+    return Picture.READER if conditions - {ReaderCondition.UNAVAILABLE} else Picture.NO_READER
+
+
+def clean(text: str, most: int = _TEXT_MAX) -> str:
+    """Text from devices and pages for one line of a menu: nothing invisible or turning words around."""
+    shown = "".join(
+        "\N{REPLACEMENT CHARACTER}"
+        if unicodedata.category(character)[0] in "CZ" and character != " "
+        else character
+        for character in text
+    )
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def _summary(state: State, shown: Picture) -> str:
+    words = _PICTURE_WORDS[shown]
+    mute = any(reader.condition is ReaderCondition.MUTE for reader in state.readers)
+    if mute and shown is Picture.READER:
+        words = _CONDITION_WORDS[ReaderCondition.MUTE]
+    has_card = shown in (Picture.CARD, Picture.BUSY)
+    return f"{SIMULATED}{words}" if has_card and _any_simulated(state) else words
+
+
+def _any_simulated(state: State) -> bool:
+    return state.simulated or any(card.simulated for card in state.cards)
+
+
+def _problem_words(problem: Problem) -> str:
+    detail = f"（{clean(problem.detail)}）" if problem.detail else ""
+    return f"{_PROBLEM_WORDS[problem.kind]}{detail}"
+
+
+def _menu(state: State, problems: tuple[str, ...]) -> Menu:
+    about = Item(
+        "about", f"關於 {TITLE} {clean(state.version)} · About", Chosen(choice=Choice.ABOUT), default=True
+    )
+    troubles = tuple(
+        Item(f"problem {number}", f"⚠ {words}", Chosen(choice=Choice.SELF_TEST))
+        for number, words in enumerate(problems)
+    )
+    return (
+        about,
+        separator("after about"),
+        *troubles,
+        *_reader_items(state),
+        separator("after readers"),
+        Item("self-test", "自我檢測 · Self-test", Chosen(choice=Choice.SELF_TEST)),
+        Item("origins", "允許的網站 · Allowed sites", Chosen(choice=Choice.ORIGINS)),
+        Item("activity", "最近的活動 · Recent activity", items=_activity_items(state)),
+        Item("log-folder", "開啟記錄資料夾 · Open log folder", Chosen(choice=Choice.LOG_FOLDER)),
+        separator("before the end"),
+        *_ending_items(),
+    )
+
+
+def _ending_items() -> tuple[Item, ...]:
+    return (
+        Item("restart", "重新啟動 · Restart", Chosen(choice=Choice.RESTART)),
+        Item("quit", "結束 · Quit", Chosen(choice=Choice.QUIT)),
+    )
+
+
+def _reader_items(state: State) -> tuple[Item, ...]:
+    if not state.readers:
+        return (Item("no reader", _PICTURE_WORDS[Picture.NO_READER]),)
+    known = {card.reader: card for card in state.cards}
+    return tuple(
+        item
+        for reader in state.readers
+        for item in _one_reader(reader, known.get(reader.name), state.simulated)
+    )
+
+
+def _one_reader(reader: Reader, card: Card | None, simulated: bool) -> tuple[Item, ...]:
+    virtual = "（虛擬 virtual）" if reader.virtual else ""
+    title = Item(f"reader {reader.name}", f"讀卡機 Reader: {clean(reader.name)}{virtual}")
+    has_card = reader.condition is ReaderCondition.CARD
+    mark = SIMULATED if has_card and (simulated or (card is not None and card.simulated)) else ""
+    words = _CONDITION_WORDS[reader.condition]
+    if card is not None:
+        zh, en = KIND_WORDS[card.kind]
+        words = f"{zh} {clean(card.number)} · {en}"
+    condition = Item(f"card {reader.name}", f"　　{mark}{words}")
+    return (title, condition, *((_tries(reader, card),) if has_card else ()))
+
+
+def _tries(reader: Reader, card: Card | None) -> Item:
+    """The tries as last told, and a way to ask: a menu that opens is no reason to disturb a card."""
+    label = "　　查詢 PIN 碼剩餘次數 · Ask the card how many PIN tries are left"
+    if card is not None and card.tries_left is not None and card.asked is not None:
+        left, at = card.tries_left, f"{card.asked.astimezone():%H:%M}"
+        label = (
+            f"　　PIN 碼還可以試 {left} 次 · {left} PIN {'try' if left == 1 else 'tries'} left ({at})"
+            if left
+            else f"　　PIN 碼已鎖住 · The PIN is locked ({at})"
+        )
+    return Item(f"tries {reader.name}", label, Chosen(choice=Choice.TRIES, reader=reader.name))
+
+
+def _activity_items(state: State) -> tuple[Item, ...]:
+    if not state.activity:
+        return (Item("nothing", "還沒有紀錄 · Nothing has been recorded yet"),)
+    return tuple(Item(f"activity {number}", activity(row)) for number, row in enumerate(state.activity))
+
+
+def activity(row: Activity) -> str:
+    """One row of the audit log in words, the time first."""
+    zh, en = VERB_WORDS[row.verb]
+    who = "本機 this computer" if row.origin is None else clean(row.origin)
+    mark = SIMULATED if row.simulated else ""
+    words = f"{row.time.astimezone():%m-%d %H:%M}  {who}  {mark}{zh}：{_result(row.result, en)}"
+    return clean(words, _ROW_MAX)
+
+
+def _result(result: str, en: str) -> str:
+    if result == "ok":
+        return f"完成 · {en}: done"
+    error = TABLE.get(result)
+    return f"{error.zh} · {en}: {error.en}" if error is not None else f"{clean(result)} · {en}"

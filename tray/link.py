@@ -1,0 +1,91 @@
+"""The tray's side of the link to the daemon: states come in on one stream, choices go out on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import BinaryIO, Self
+
+import msgspec
+
+from agent.tray_messages import LINE_MAX, Chosen, Opened, State, line, told
+from tray.faces import Face, face
+
+log = logging.getLogger(__name__)
+
+
+class Link:
+    """The two streams; every method may be called from any thread.
+
+    Args:
+        incoming: where the daemon tells states; its end is the end of the tray.
+        outgoing: where choices are told.
+    """
+
+    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._lock = threading.Lock()
+
+    @classmethod
+    def standard(cls) -> Self:
+        """The standard streams; whatever else prints from now on goes to standard error."""
+        outgoing = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        return cls(sys.stdin.buffer, outgoing)
+
+    def choose(self, chosen: Chosen) -> None:
+        """Tell what the person chose."""
+        self._send(chosen)
+
+    def opened(self, number: int) -> None:
+        """Tell that the menu opens."""
+        self._send(Opened(number=number))
+
+    def faces(self) -> Iterator[tuple[State, Face]]:
+        """Each state and its face as they are told; blocks between them, and ends with the daemon.
+
+        Raises:
+            msgspec.MsgspecError: the daemon said what no daemon of this version says.
+        """
+        while text := self._incoming.readline(LINE_MAX):
+            state = told(text)
+            yield state, face(state)
+
+    async def states(self) -> AsyncIterator[tuple[State, Face]]:
+        """The same on an event loop.
+
+        Raises:
+            msgspec.MsgspecError: as `faces`.
+        """
+        loop = asyncio.get_running_loop()
+        arrived: asyncio.Queue[tuple[State, Face] | Exception | None] = asyncio.Queue()
+
+        def read() -> None:
+            last: Exception | None = None
+            try:
+                for one in self.faces():
+                    loop.call_soon_threadsafe(arrived.put_nowait, one)
+            except (msgspec.MsgspecError, OSError, ValueError) as error:
+                last = error
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(arrived.put_nowait, last)
+
+        # A daemon thread: a read that blocks must not keep a tray alive whose desktop is gone.
+        threading.Thread(target=read, name="from the daemon", daemon=True).start()
+        while isinstance(one := await arrived.get(), tuple):
+            yield one
+        if one is not None:
+            raise one
+
+    def _send(self, message: Chosen | Opened) -> None:
+        try:
+            with self._lock:
+                self._outgoing.write(line(message))
+                self._outgoing.flush()
+        except (OSError, ValueError) as error:
+            log.info("the daemon does not listen any more: %s", error)

@@ -1,0 +1,345 @@
+"""The icon on Linux desktops: `org.kde.StatusNotifierItem` on the session bus, without any toolkit.
+
+A panel (the host) finds it through `org.kde.StatusNotifierWatcher`. Panels come and go, at login often after
+this program: the item is registered whenever a watcher appears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from dbus_fast import BusType, Message, MessageType, PropertyAccess
+from dbus_fast.aio import MessageBus
+from dbus_fast.annotations import DBusBool, DBusInt32, DBusObjectPath, DBusSignature, DBusStr
+from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
+from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
+
+from agent.tray_messages import NO_TRAY
+from tray import dbusmenu
+from tray.dbusmenu import Nothing
+from tray.drawing import SIZES, argb, pixels
+from tray.faces import TITLE, Face, starting
+from tray.link import Link
+from tray.menus import Item, default_of
+
+log = logging.getLogger(__name__)
+
+PATH: Final = "/StatusNotifierItem"
+WATCHER: Final = "org.kde.StatusNotifierWatcher"
+WATCHER_PATH: Final = "/StatusNotifierWatcher"
+
+_BUS: Final = "org.freedesktop.DBus"
+_BUS_PATH: Final = "/org/freedesktop/DBus"
+_READ: Final = PropertyAccess.READ
+_OPENING_SECONDS: Final = 0.5
+_RECONNECT_SECONDS: Final = 1.0
+_NO_BUS: Final = (OSError, EOFError, ValueError, InvalidAddressError, AuthError, DBusError)
+
+Pixmaps = Annotated[list[list[Any]], DBusSignature("a(iiay)")]
+
+
+class StatusNotifierItem(ServiceInterface):
+    """The icon itself.
+
+    Args:
+        activate: called when the icon is clicked or double-clicked, as the panel has it.
+        face: what is shown first.
+    """
+
+    def __init__(self, activate: Callable[[], None], face: Face) -> None:
+        super().__init__("org.kde.StatusNotifierItem")
+        self._activate = activate
+        self._face = face
+
+    def show(self, face: Face) -> None:
+        """Show another face; hosts are told of what is different."""
+        before, self._face = self._face, face
+        if (before.picture, before.problem) != (face.picture, face.problem):
+            self.new_icon()
+        if before.problem is not face.problem:
+            self.new_status(self._status())
+        if before.tooltip != face.tooltip:
+            self.new_tool_tip()
+
+    def _pixmaps(self) -> list[list[Any]]:
+        return [[size, size, argb(pixels(self._face.picture, self._face.problem, size))] for size in SIZES]
+
+    def _status(self) -> str:
+        return "NeedsAttention" if self._face.problem else "Active"
+
+    @dbus_method(name="Activate")
+    def activate(self, _x: DBusInt32, _y: DBusInt32) -> Nothing:
+        """The click that is not for the menu."""
+        self._activate()
+
+    @dbus_method(name="SecondaryActivate")
+    def secondary_activate(self, _x: DBusInt32, _y: DBusInt32) -> Nothing:
+        """The middle button does nothing."""
+
+    @dbus_method(name="ContextMenu")
+    def context_menu(self, _x: DBusInt32, _y: DBusInt32) -> Nothing:
+        """Hosts show the menu themselves, by `Menu`."""
+
+    @dbus_method(name="Scroll")
+    def scroll(self, _delta: DBusInt32, _orientation: DBusStr) -> Nothing:
+        """The wheel does nothing."""
+
+    @dbus_property(name="Category", access=_READ)
+    def category(self) -> DBusStr:
+        """Of the specification's four."""
+        return "Hardware"
+
+    @dbus_property(name="Id", access=_READ)
+    def id(self) -> DBusStr:
+        """The same in every session: panels remember where and whether to show it."""
+        return "hca-agent"
+
+    @dbus_property(name="Title", access=_READ)
+    def title(self) -> DBusStr:
+        """The program's name."""
+        return TITLE
+
+    @dbus_property(name="Status", access=_READ)
+    def status(self) -> DBusStr:
+        """Calls for attention while there is a problem."""
+        return self._status()
+
+    @dbus_property(name="WindowId", access=_READ)
+    def window_id(self) -> DBusInt32:
+        """It has no window."""
+        return 0
+
+    @dbus_property(name="IconName", access=_READ)
+    def icon_name(self) -> DBusStr:
+        """From no theme: the pixmap is the icon."""
+        return ""
+
+    @dbus_property(name="IconThemePath", access=_READ)
+    def icon_theme_path(self) -> DBusStr:
+        """None."""
+        return ""
+
+    @dbus_property(name="IconPixmap", access=_READ)
+    def icon_pixmap(self) -> Pixmaps:
+        """The icon in all sizes."""
+        return self._pixmaps()
+
+    @dbus_property(name="OverlayIconName", access=_READ)
+    def overlay_icon_name(self) -> DBusStr:
+        """None."""
+        return ""
+
+    @dbus_property(name="OverlayIconPixmap", access=_READ)
+    def overlay_icon_pixmap(self) -> Pixmaps:
+        """None: the badge is drawn into the icon, since few hosts draw overlays."""
+        return []
+
+    @dbus_property(name="AttentionIconName", access=_READ)
+    def attention_icon_name(self) -> DBusStr:
+        """From no theme."""
+        return ""
+
+    @dbus_property(name="AttentionIconPixmap", access=_READ)
+    def attention_icon_pixmap(self) -> Pixmaps:
+        """None: hosts show the icon then, whose badge is drawn into it."""
+        return []
+
+    @dbus_property(name="AttentionMovieName", access=_READ)
+    def attention_movie_name(self) -> DBusStr:
+        """None."""
+        return ""
+
+    @dbus_property(name="ToolTip", access=_READ)
+    def tool_tip(self) -> Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]:
+        """Title and words."""
+        return ["", [], TITLE, "\n".join(self._face.tooltip)]
+
+    @dbus_property(name="ItemIsMenu", access=_READ)
+    def item_is_menu(self) -> DBusBool:
+        """It can be activated too."""
+        return False
+
+    @dbus_property(name="Menu", access=_READ)
+    def menu(self) -> DBusObjectPath:
+        """Where the menu is."""
+        return dbusmenu.PATH
+
+    @dbus_signal(name="NewTitle")
+    def new_title(self) -> Nothing:
+        """Part of the interface."""
+
+    @dbus_signal(name="NewIcon")
+    def new_icon(self) -> Nothing:
+        """The icon is another one."""
+
+    @dbus_signal(name="NewAttentionIcon")
+    def new_attention_icon(self) -> Nothing:
+        """Part of the interface."""
+
+    @dbus_signal(name="NewOverlayIcon")
+    def new_overlay_icon(self) -> Nothing:
+        """Part of the interface."""
+
+    @dbus_signal(name="NewToolTip")
+    def new_tool_tip(self) -> Nothing:
+        """The words are others."""
+
+    @dbus_signal(name="NewStatus")
+    def new_status(self, status: str) -> DBusStr:
+        """Whether it calls for attention."""
+        return status
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The icon and its menu on one connection to the bus."""
+
+    bus: MessageBus
+    item: StatusNotifierItem
+    menu: dbusmenu.DbusMenu
+
+    def show(self, face: Face) -> None:
+        if self.bus.connected:
+            self.item.show(face)
+            self.menu.show(face.menu)
+
+
+class Notifier:
+    """The tray of Linux desktops.
+
+    Args:
+        link: to the daemon.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._face = starting()
+        self._shown: _Shown | None = None
+        self._registering: asyncio.Task[None] | None = None
+        self._openings = 0
+        self._answered = asyncio.Event()
+
+    async def run(self) -> int:
+        """Show what the daemon tells until it closes the link; the exit code."""
+        following = asyncio.create_task(self._follow())
+        try:
+            while True:
+                try:
+                    bus = await MessageBus(session_bus(), BusType.SESSION).connect()
+                except _NO_BUS as error:
+                    log.warning("there is no session bus to show an icon on: %s", error)
+                    return NO_TRAY
+                await self._serve(bus, following)
+                if following.done():
+                    following.result()
+                    return 0
+                # A bus that is alive drops those who are slow to read, and dbus-fast gives up where it may
+                # not write at once; where the session is over, connecting says so.
+                log.warning("the connection to the session bus was lost; connecting again")
+                await asyncio.sleep(_RECONNECT_SECONDS)
+        finally:
+            following.cancel()
+
+    async def _serve(self, bus: MessageBus, following: asyncio.Task[None]) -> None:
+        """Show the icon on one connection, until that is lost or the daemon ends it."""
+        gone = asyncio.create_task(bus.wait_for_disconnect())  # type: ignore[no-untyped-call]
+        shown = _Shown(
+            bus,
+            StatusNotifierItem(self._activated, self._face),
+            dbusmenu.DbusMenu(self._chosen, self._opening),
+        )
+        try:
+            shown.menu.show(self._face.menu)
+            bus.export(PATH, shown.item)
+            bus.export(dbusmenu.PATH, shown.menu)
+            self._shown = shown
+            with suppress(*_NO_BUS):
+                await self._watch(bus)
+            await asyncio.wait((following, gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._shown = None
+            bus.disconnect()
+            gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        async for state, face in self._link.states():
+            self._face = face
+            if self._shown is not None:
+                self._shown.show(face)
+            if state.answers >= self._openings:
+                self._answered.set()
+
+    async def _watch(self, bus: MessageBus) -> None:
+        """Register now and whenever a watcher appears."""
+        bus.add_message_handler(lambda message: self._bus_said(bus, message))
+        rule = f"type='signal',sender='{_BUS}',interface='{_BUS}',member='NameOwnerChanged',arg0='{WATCHER}'"
+        await _call(bus, Message(_BUS, _BUS_PATH, _BUS, "AddMatch", signature="s", body=[rule]))
+        await self._register(bus)
+
+    def _bus_said(self, bus: MessageBus, message: Message) -> None:
+        if message.message_type is MessageType.SIGNAL and message.member == "NameOwnerChanged":
+            name, _before, owner = message.body
+            if name == WATCHER and owner:
+                self._registering = asyncio.create_task(self._register(bus))
+
+    async def _register(self, bus: MessageBus) -> None:
+        register = Message(
+            WATCHER,
+            WATCHER_PATH,
+            WATCHER,
+            "RegisterStatusNotifierItem",
+            signature="s",
+            body=[bus.unique_name],
+        )
+        try:
+            await _call(bus, register)
+            log.info("registered with the panel")
+        except _NO_BUS as error:
+            log.info("no panel that shows icons yet: %s", error)
+
+    def _activated(self) -> None:
+        item = default_of(self._face.menu)
+        if item is not None:
+            self._chosen(item)
+
+    def _chosen(self, item: Item) -> None:
+        if item.chosen is not None:
+            self._link.choose(item.chosen)
+
+    async def _opening(self) -> None:
+        """Wait for the daemon's newest word, but never long: a menu that does not open helps nobody."""
+        self._openings += 1
+        self._answered.clear()
+        self._link.opened(self._openings)
+        try:
+            async with asyncio.timeout(_OPENING_SECONDS):
+                await self._answered.wait()
+        except TimeoutError:
+            log.info("the daemon did not answer in time")
+
+
+def session_bus() -> str | None:
+    """The address of the session bus where the environment does not say it; None where it does."""
+    if os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
+        return None
+    socket = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}") / "bus"
+    return f"unix:path={socket}" if socket.exists() else None
+
+
+async def _call(bus: MessageBus, call: Message) -> None:
+    """Call a method whose result does not matter.
+
+    Raises:
+        DBusError: it failed.
+    """
+    reply = await bus.call(call)
+    if reply is not None and reply.message_type is MessageType.ERROR:
+        raise DBusError(reply.error_name or "", str(reply.body[0]) if reply.body else "")

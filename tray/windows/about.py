@@ -1,0 +1,40 @@
+"""Which program this is: what users of the old component look for after a double click on its icon."""
+
+from __future__ import annotations
+
+from agent.window_messages import TellAbout
+from tray.windows.frame import Window
+from tray.windows.look import Look
+from tray.windows.process import Pipe
+
+
+class AboutWindow(Window):
+    """The window for `TellAbout`."""
+
+    def __init__(self, look: Look, pipe: Pipe, message: TellAbout) -> None:
+        super().__init__(
+            look,
+            pipe,
+            message,
+            f"HCA Card Agent {message.version}",
+            "健康照護網站與您卡片之間的開放程式 · The open program between health portals and your card",
+        )
+        panel, width = self.panel(), self.panel_width
+        self.label(panel, f"相容 {message.compatible}", "Panel.Strong.TLabel", width=width)
+        self.label(
+            panel,
+            "代替 HCA 跨平台網頁元件；網站可以照舊使用。\n"
+            f"Compatible with {message.compatible}: portals work as before.",
+            "Panel.Muted.TLabel",
+            above=4,
+            width=width,
+        )
+        self.label(
+            self.body,
+            "卡片問題、忘記 PIN 碼或鎖卡：hca.nat.gov.tw，0800-364-422\n"
+            "Card trouble, forgotten PIN, locked card: hca.nat.gov.tw, 0800-364-422",
+            "Muted.TLabel",
+            above=14,
+        )
+        self.label(self.body, "Apache License 2.0", "Muted.TLabel", above=8)
+        self.first = self.button("關閉 Close", "c", self.close, main=True)

@@ -1,0 +1,277 @@
+"""What all windows share: they open on top, wait for a quiet moment, count down, and answer once."""
+
+from __future__ import annotations
+
+import time
+import tkinter
+from collections.abc import Callable, Iterator
+from queue import Empty
+from tkinter import ttk
+from typing import ClassVar, Final
+
+from agent.window_messages import Answer, Closed, Expired, Message
+from tray.windows.drawing import Layer, box
+from tray.windows.look import Colour, Look
+from tray.windows.process import Pipe, see_every_dot
+
+NAME: Final = "HCA Card Agent"
+SIMULATED: Final = "模擬卡 SIMULATED"
+
+_QUIET_SECONDS: Final = 0.6
+_TICK_MS: Final = 100
+_FOCUS_MS: Final = (1, 150, 500)
+_ROOM: Final = 0.9
+_TEXT_MAX: Final = 400
+_SOON_SHARE: Final = 0.2
+
+
+def printable(text: str) -> str:
+    """Text of a card or a page, with nothing in it that could move or hide other text."""
+    cut = text if len(text) <= _TEXT_MAX else text[:_TEXT_MAX] + "…"
+    return "".join(character if character.isprintable() else "�" for character in cut)
+
+
+def open_screen(zoom: float = 1.0) -> Look:
+    """A root window that is not shown yet.
+
+    Args:
+        zoom: how large everything is, where the screen has not enough room.
+
+    Raises:
+        tkinter.TclError: there is no screen.
+    """
+    see_every_dot()
+    root = tkinter.Tk(className=NAME)
+    root.withdraw()
+    # What is typed is a PIN or a shortcut: no input method may learn it or keep the keys to itself.
+    root.tk.call("tk", "useinputmethods", "0")
+    return Look(root, zoom)
+
+
+class Window:
+    """A window that gives one answer.
+
+    Subclasses fill `body` and `buttons` in their own `__init__`.
+
+    Args:
+        look: of a root window that is not shown yet.
+        pipe: the agent.
+        message: what to show; its class is the subclass's own.
+        zh: the question or headline; the window's title too, which screen readers say first.
+        en: the same in English.
+
+    Attributes:
+        root: the toolkit's window.
+        look: colours, type and measures.
+        body: where the subclass puts what it shows.
+        buttons: the row for buttons, filled from the right.
+        first: what has the keyboard first.
+    """
+
+    shows_time: ClassVar[bool] = True
+
+    def __init__(self, look: Look, pipe: Pipe, message: Message, zh: str, en: str) -> None:
+        self.pipe = pipe
+        self.look = look
+        self.root = look.root
+        self.first: tkinter.Misc | None = None
+        self._answer: Answer = Closed()
+        self._open_until = None if message.seconds is None else time.monotonic() + message.seconds
+        self._seconds = message.seconds
+        self._quiet_until = float("inf")
+        self.root.title(f"{zh} · {en} · {NAME}")
+        self.root.resizable(False, False)
+        self._band = tkinter.Canvas(
+            self.root, height=self.look.px(6), highlightthickness=0, background=Colour.LINE
+        )
+        self._band.pack(fill="x")
+        self._bar = self._band.create_rectangle(0, 0, 0, 0, fill=Colour.TEAL, width=0)
+        page = ttk.Frame(
+            self.root, padding=(self.look.px(28), self.look.px(18), self.look.px(28), self.look.px(22))
+        )
+        page.pack(fill="both", expand=True)
+        self._heading(page, message.simulated, zh, en)
+        ttk.Frame(page, width=self.look.width).pack()
+        self.body = ttk.Frame(page)
+        self.body.pack(fill="both", expand=True)
+        foot = ttk.Frame(page)
+        foot.pack(fill="x", pady=(self.look.px(20), 0))
+        self._clock = ttk.Label(foot, style="Muted.TLabel")
+        self._clock.pack(side="left")
+        self.buttons = ttk.Frame(foot)
+        self.buttons.pack(side="right")
+        self.root.protocol("WM_DELETE_WINDOW", self.close)
+        self.root.bind("<Escape>", lambda _event: self.close())
+
+    def run(self) -> Answer:
+        """Show the window until it has its answer."""
+        self._guard()
+        self._tick()
+        self.root.update_idletasks()
+        self._place()
+        self.root.deiconify()
+        self.root.attributes("-topmost", True)
+        for delay in _FOCUS_MS:
+            self.root.after(delay, self._take_focus)
+        self.root.mainloop()
+        self.forget()
+        self.root.destroy()
+        return self._answer
+
+    @property
+    def fits(self) -> bool:
+        """Whether the screen has room for all of it."""
+        self.root.update_idletasks()
+        return self.root.winfo_reqheight() <= self.root.winfo_screenheight() * _ROOM
+
+    def finish(self, answer: Answer) -> None:
+        """Give the answer and close."""
+        self._answer = answer
+        self.root.quit()
+
+    def close(self) -> None:
+        """The person wants nothing of this: no."""
+        self.finish(Closed())
+
+    def forget(self) -> None:
+        """Wipe what was typed; called when the window closes, however it does."""
+
+    def heard(self, text: bytes) -> None:
+        """The agent said one more thing; most windows expect none."""
+        self.close()
+
+    def label(
+        self, parent: ttk.Frame, text: str, style: str = "TLabel", *, above: int = 0, width: int | None = None
+    ) -> ttk.Label:
+        """A paragraph, wrapped: nothing of it is ever cut off."""
+        made = ttk.Label(parent, text=self.look.wrap(text, style, width or self.look.width), style=style)
+        made.pack(anchor="w", fill="x", pady=(self.look.px(above) if above else 0, 0))
+        return made
+
+    def panel(self, kind: str = "Panel", *, above: int = 14) -> ttk.Frame:
+        """A round-cornered field for what belongs together."""
+        frame = ttk.Frame(self.body, style=f"{kind}.TFrame", padding=self.look.px(14))
+        frame.pack(fill="x", pady=(self.look.px(above), 0))
+        return frame
+
+    @property
+    def panel_width(self) -> int:
+        """Pixels that text in a panel is wide."""
+        return self.look.width - 2 * self.look.px(14)
+
+    def button(
+        self, text: str, key: str, command: Callable[[], None], *, main: bool = False, primary: bool = True
+    ) -> ttk.Button:
+        """A button left of those there are, pressed by Alt and `key`, and by Enter when it has the focus."""
+        words = f"{text} ({key.upper()})"
+        made = ttk.Button(
+            self.buttons,
+            text=words,
+            underline=len(words) - 2,
+            command=command,
+            style="Main.TButton" if main else "Plain.TButton",
+            takefocus=primary,
+        )
+        made.pack(side="right", padx=(self.look.px(6), 0))
+        for letter in (key.lower(), key.upper()):
+            self.root.bind(f"<Alt-{letter}>", lambda _event: made.invoke())
+        return made
+
+    def _heading(self, page: ttk.Frame, simulated: bool, zh: str, en: str) -> None:
+        look = self.look
+        row = ttk.Frame(page)
+        row.pack(fill="x")
+        mark = look.image(look.px(20), look.px(20), Colour.PAPER, chip(look.px(20)), alike=False)
+        ttk.Label(row, image=mark).pack(side="left", padx=(0, look.px(8)))
+        ttk.Label(row, text=NAME, style="Muted.TLabel").pack(side="left")
+        if simulated:
+            badge = ttk.Label(row, text=SIMULATED, style="Badge.TLabel", padding=(look.px(10), look.px(3)))
+            badge.pack(side="right")
+        self.root.iconphoto(True, look.image(32, 32, Colour.PAPER, chip(32), alike=False))
+        self.label(page, zh, "Title.TLabel", above=14)
+        self.label(page, en, "Subtitle.TLabel", above=4)
+
+    def _place(self) -> None:
+        if self.root.tk.call("tk", "windowingsystem") == "x11":
+            # A dialog is put by the window manager where the person works, whichever screen that is.
+            self.root.attributes("-type", "dialog")
+        else:
+            self.root.tk.call("tk::PlaceWindow", ".", "center")
+
+    def _take_focus(self) -> None:
+        self.root.lift()
+        self.root.focus_force()
+        if self.first is not None and self.root.focus_get() in (None, self.root):
+            self.first.focus_set()
+
+    def _guard(self) -> None:
+        """Ignore keys and clicks that were meant for whatever was there before this window appeared.
+
+        As long as somebody types on, it is that which they type: the pause starts anew with each key.
+        """
+        for widget in _all(self.root):
+            widget.bindtags(("Guard", *widget.bindtags()))
+            if isinstance(widget, ttk.Button):
+                for key in ("<Return>", "<KP_Enter>"):
+                    widget.bind(key, lambda event: event.widget.invoke())
+        for event in ("<KeyPress>", "<ButtonPress>", "<ButtonRelease>"):
+            self.root.bind_class("Guard", event, self._ignore)
+        self.root.bind("<Map>", self._appeared, add=True)
+
+    def _appeared(self, event: tkinter.Event[tkinter.Misc]) -> None:
+        if event.widget is self.root:
+            self._quiet_until = time.monotonic() + _QUIET_SECONDS
+
+    def _ignore(self, _event: tkinter.Event[tkinter.Misc]) -> str | None:
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = 0.0
+            return None
+        self._quiet_until = now + _QUIET_SECONDS
+        return "break"
+
+    def _tick(self) -> None:
+        self._listen()
+        if self._open_until is not None and self._seconds is not None:
+            left = self._open_until - time.monotonic()
+            if left <= 0:
+                self.finish(Expired())
+                return
+            self._show_time(left, left / self._seconds)
+        else:
+            self._show_time(None, 1.0)
+        self.root.after(_TICK_MS, self._tick)
+
+    def _show_time(self, left: float | None, share: float) -> None:
+        width = self._band.winfo_width()
+        colour = Colour.TEAL if share > _SOON_SHARE else Colour.AMBER
+        self._band.coords(self._bar, 0, 0, round(width * share), self._band.winfo_height())
+        self._band.itemconfigure(self._bar, fill=colour)
+        if left is not None and self.shows_time:
+            whole = int(left) + 1
+            self._clock.configure(
+                text=f"剩 {whole // 60}:{whole % 60:02} left",
+                foreground=Colour.MUTED if colour is Colour.TEAL else Colour.AMBER,
+            )
+
+    def _listen(self) -> None:
+        try:
+            while (text := self.pipe.next()) is not None:
+                self.heard(text)
+        except Empty:
+            return
+        self.close()
+
+
+def chip(size: int) -> list[Layer]:
+    """The mark of this program: a card with its chip."""
+    part = size / 20
+    card = box(part, 3 * part, 19 * part, 17 * part, 3 * part)
+    contact = box(4 * part, 7 * part, 10 * part, 12 * part, 1.2 * part)
+    return [(card, Colour.TEAL), (contact, "#fcd34d")]
+
+
+def _all(widget: tkinter.Misc) -> Iterator[tkinter.Misc]:
+    yield widget
+    for child in widget.winfo_children():
+        yield from _all(child)

@@ -1,0 +1,90 @@
+"""One window from its message to its answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from agent import window_messages as messages
+from tray.windows.frame import Window
+from tray.windows.look import Look
+from tray.windows.process import Pipe, harden
+
+DONE: Final = 0
+NO_SCREEN: Final = 3
+MISUSED: Final = 2
+
+_ZOOMS: Final = (1.0, 0.85, 0.72, 0.6)
+
+
+def run(kind: str) -> int:
+    """Show the window of `kind` for the message on standard input, and answer on standard output.
+
+    Returns:
+        The exit code: 0 answered, 2 what came is no message for such a window, 3 there is no screen.
+    """
+    harden()
+    pipe = Pipe.standard()
+    text = pipe.first()
+    if text is None:
+        return MISUSED
+    try:
+        message = messages.told(kind, text)
+    except msgspec.MsgspecError as error:
+        print(f"hca-agent window {kind}: {error}", file=sys.stderr)  # noqa: T201  (a program's word to its log)
+        return MISUSED
+    import tkinter
+
+    try:
+        window = make(pipe, message)
+    except tkinter.TclError as error:
+        print(f"hca-agent window {kind}: {error}", file=sys.stderr)  # noqa: T201
+        return NO_SCREEN
+    pipe.say(window.run())
+    return DONE
+
+
+def make(pipe: Pipe, message: messages.Message) -> Window:
+    """The window that shows `message`, smaller where the screen has not enough room.
+
+    Raises:
+        tkinter.TclError: there is no screen.
+    """
+    from tray.windows.frame import open_screen
+
+    show = _window_for(message)
+    for zoom in _ZOOMS:
+        window = show(open_screen(zoom), pipe, message)
+        if window.fits:
+            break
+        window.root.destroy()
+    else:
+        window = show(open_screen(_ZOOMS[-1]), pipe, message)
+    return window
+
+
+def _window_for(message: messages.Message) -> Callable[[Look, Pipe, Any], Window]:
+    from tray.windows.about import AboutWindow
+    from tray.windows.choose import ChooseWindow
+    from tray.windows.consent import ConsentWindow
+    from tray.windows.new_pin import NewPinWindow, UnblockWindow
+    from tray.windows.notice import NoticeWindow
+    from tray.windows.origins import OriginsWindow
+    from tray.windows.pin import KeypadWindow, PinWindow
+
+    if isinstance(message, messages.AskPin) and message.keypad:
+        return KeypadWindow
+    windows: Mapping[type[messages.Message], Callable[[Look, Pipe, Any], Window]] = {
+        messages.AskConsent: ConsentWindow,
+        messages.AskPin: PinWindow,
+        messages.AskNewPin: NewPinWindow,
+        messages.AskUnblock: UnblockWindow,
+        messages.AskCard: ChooseWindow,
+        messages.TellAbout: AboutWindow,
+        messages.TellNotice: NoticeWindow,
+        messages.TellOrigins: OriginsWindow,
+    }
+    return windows[type(message)]

@@ -1,0 +1,84 @@
+"""What several windows show in the same way: who asks, which card, which document, how many tries."""
+
+from __future__ import annotations
+
+from agent.interaction import KIND_WORDS, VERB_WORDS, Verb
+from agent.portals import KNOWN
+from agent.window_messages import Card, Document, Tries
+from tray.windows.frame import SIMULATED, Window, printable
+
+_DIGEST_GROUP = 32
+
+
+def show_site(window: Window, origin: str | None, wish: tuple[str, str] | None = None) -> None:
+    """Who asks: the proper name where it is known, and always the whole origin, wrapped and never cut.
+
+    Args:
+        window: where.
+        origin: None for this person's own command.
+        wish: what is wanted, in both languages, where the headline does not say it.
+    """
+    panel, width = window.panel(), window.panel_width
+    zh, en = ("", "") if wish is None else wish
+    if origin is None:
+        window.label(panel, f"您自己的程式{f'要{zh}' if zh else ''}", "Panel.Strong.TLabel", width=width)
+        words = f"Your own program wants to {en}" if en else "Your own program"
+        window.label(panel, words, "Panel.Muted.TLabel", above=2, width=width)
+        return
+    portal = KNOWN.get(origin)
+    if portal is not None:
+        window.label(panel, portal.zh, "Panel.TLabel", width=width)
+        window.label(panel, portal.en, "Panel.Muted.TLabel", above=1, width=width)
+    window.label(
+        panel, printable(origin), "Panel.Strong.TLabel", above=6 if portal is not None else 0, width=width
+    )
+    if wish is not None:
+        window.label(panel, f"要{zh} · wants to {en}", "Panel.Muted.TLabel", above=4, width=width)
+    if "xn--" in origin:
+        window.label(
+            panel,
+            "網址含有非英文字母（xn--），可能在模仿別的網站。\n"
+            "The address holds letters beyond English (xn--) and may imitate another site.",
+            "Panel.Hint.TLabel",
+            above=4,
+            width=width,
+        )
+
+
+def show_card(window: Window, card: Card) -> None:
+    """Which card, in which reader."""
+    panel, width = window.panel(above=10), window.panel_width
+    holder, place = card_words(card)
+    window.label(panel, holder, "Panel.Strong.TLabel", width=width)
+    window.label(panel, place, "Panel.Muted.TLabel", above=3, width=width)
+
+
+def card_words(card: Card) -> tuple[str, str]:
+    """A card as two paragraphs: whose and of which kind, then number and reader."""
+    zh, en = KIND_WORDS[card.kind]
+    mark = f"【{SIMULATED}】 " if card.simulated else ""
+    holder = printable(card.holder) or zh
+    return f"{mark}{holder}", f"{zh} {en} · {printable(card.serial)}\n讀卡機 Reader: {printable(card.reader)}"
+
+
+def show_document(window: Window, document: Document | None) -> None:
+    """What is going to be signed, as far as it can be named."""
+    if document is None:
+        return
+    size = "" if document.size is None else f"{document.size:,} bytes · "
+    digest = document.digest.hex()
+    groups = " ".join(digest[at : at + _DIGEST_GROUP] for at in range(0, len(digest), _DIGEST_GROUP))
+    window.label(window.body, f"文件 Document: {size}{printable(document.hash)}", "Muted.TLabel", above=10)
+    window.label(window.body, groups, "Muted.TLabel", above=1)
+
+
+def wish_of(verb: Verb) -> tuple[str, str]:
+    """What the verb is called."""
+    return VERB_WORDS[verb]
+
+
+def tries_words(tries: Tries) -> str:
+    """How many tries are left; empty where the card does not say."""
+    if tries.left is None:
+        return ""
+    return f"還可以試 {tries.left} 次 · {tries.left} {'try' if tries.left == 1 else 'tries'} left"

@@ -1,0 +1,150 @@
+"""A field for a PIN or PUK: dots only, its own characters only, and a word about the keyboard's state."""
+
+from __future__ import annotations
+
+import sys
+import tkinter
+from collections.abc import Callable
+from tkinter import ttk
+from typing import Final
+
+from agent.window_messages import Tries
+from tray.windows.frame import Window
+from tray.windows.parts import tries_words
+
+_LOCK_MASK: Final = 0x0002  # X11 LockMask; Tk says the same everywhere
+
+_FEW: Final = 2
+_CAPS: Final = "大寫鎖定（Caps Lock）開著 · Caps Lock is on"
+_NOT_ASCII: Final = "請切換成英數半形輸入 · Switch the keyboard to plain letters and digits"
+
+
+class PinField:
+    """A PIN that is being typed.
+
+    Args:
+        window: where; the field goes below what is in its body.
+        zh: what is to be typed.
+        en: the same in English; empty where it is the same word.
+        tries: how long it may be.
+        changed: called after each change.
+        submit: called at Enter.
+        shows_tries: say how many tries are left.
+        column: the frame and the column in it, where two fields stand side by side.
+    """
+
+    def __init__(
+        self,
+        window: Window,
+        zh: str,
+        en: str,
+        tries: Tries,
+        *,
+        changed: Callable[[], None],
+        submit: Callable[[], None],
+        shows_tries: bool = False,
+        column: tuple[ttk.Frame, int] | None = None,
+    ) -> None:
+        self._tries = tries
+        self._changed = changed
+        self._look = look = window.look
+        self._width = look.width
+        place = ttk.Frame(window.body if column is None else column[0])
+        if column is None:
+            place.pack(fill="x", pady=(look.px(14), 0))
+        else:
+            frame, number = column
+            gap = look.px(12)
+            self._width = (look.width - gap) // 2
+            frame.columnconfigure(number, weight=1, uniform="columns")
+            place.grid(row=0, column=number, sticky="new", padx=(gap // 2, 0) if number else (0, gap // 2))
+        head = ttk.Frame(place)
+        head.pack(fill="x")
+        ttk.Label(head, text=f"{zh} {en}".strip()).pack(side="left")
+        words = tries_words(tries) if shows_tries else ""
+        if words:
+            few = tries.left is not None and tries.left <= _FEW
+            style = "Hint.TLabel" if few else "Muted.TLabel"
+            ttk.Label(head, text=words, style=style).pack(side="right")
+        check = window.root.register(self._accept)
+        self.entry = ttk.Entry(
+            place,
+            style="Pin.TEntry",
+            show="●",
+            font=look.font(18),
+            width=1,
+            exportselection=False,
+            validate="key",
+            validatecommand=(check, "%P"),
+        )
+        self.entry.pack(fill="x", pady=(look.px(3), 0))
+        self._hint = ttk.Label(place)
+        self._hint.pack(anchor="w", pady=(look.px(2), 0))
+        self.say("")
+        self.entry.bind("<KeyPress>", self._look_at_caps, add=True)
+        for key in ("<Return>", "<KP_Enter>"):
+            self.entry.bind(key, lambda _event: submit())
+        self.entry.bind("<Map>", lambda _event: _without_input_method(self.entry))
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is as long as the card takes it."""
+        return self._tries.low <= len(self.entry.get()) <= self._tries.high
+
+    def same_as(self, other: PinField) -> bool:
+        """Whether the same was typed in both."""
+        return self.entry.get() == other.entry.get()
+
+    def octets(self) -> list[int]:
+        """What was typed, as the message takes it."""
+        return list(self.entry.get().encode("ascii"))
+
+    def wipe(self) -> None:
+        """Forget what was typed."""
+        self.entry.configure(validate="none")
+        self.entry.delete(0, "end")
+
+    def focus(self) -> None:
+        """Give it the keyboard."""
+        self.entry.focus_set()
+
+    def enable(self, yes: bool) -> None:
+        """Take keys, or none."""
+        self.entry.state(["!disabled"] if yes else ["disabled"])
+
+    def say(self, text: str) -> None:
+        """A hint below the field; none is the length that it takes."""
+        style = "Hint.TLabel" if text else "Muted.TLabel"
+        words = self._look.wrap(text or self._length_words(), style, self._width)
+        self._hint.configure(text=words, style=style)
+
+    def _length_words(self) -> str:
+        low, high = self._tries.low, self._tries.high
+        length = f"{low}" if low == high else f"{low}–{high}"
+        return f"{length} 個英數字 · {length} characters"
+
+    def _accept(self, proposed: str) -> bool:
+        if not all(0x20 <= ord(character) < 0x7F for character in proposed):
+            self.say(_NOT_ASCII)
+            return False
+        if len(proposed) > self._tries.high:
+            return False
+        self.say("")
+        self.entry.after_idle(self._changed)
+        return True
+
+    def _look_at_caps(self, event: tkinter.Event[tkinter.Misc]) -> None:
+        locked = bool(int(event.state) & _LOCK_MASK)
+        if event.keysym == "Caps_Lock":
+            locked = not locked  # the state is that of before this key
+        elif not event.char.isalpha():
+            return
+        self.entry.after_idle(lambda: self.say(_CAPS if locked else ""))
+
+
+def _without_input_method(entry: ttk.Entry) -> None:
+    """No input method for this field on Windows (X11's is off for the whole program)."""
+    if sys.platform == "win32":
+        import ctypes
+
+        ctypes.windll.imm32.ImmAssociateContext(entry.winfo_id(), None)
