@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from agent.access.origins import is_origin
 from agent.errors import AgentError
-from agent.origins import is_origin
 from agent.paths import Paths
 
 Reader = Callable[[Any], Any]

@@ -9,17 +9,18 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, Self
 
-from agent import screen_lock, tls
-from agent.answers import Answers
-from agent.asking import Asking
+from agent import tls
+from agent.access.answers import Answers
+from agent.access.consents import Consents
+from agent.access.limits import Buckets
 from agent.audit import AuditLog
 from agent.config import Config
-from agent.consents import Consents
 from agent.dialects.servisign import ServiSign, refusal
 from agent.interaction import Interaction
-from agent.limits import Buckets
+from agent.interaction.asking import Asking
 from agent.operations import Operations
 from agent.paths import Paths
+from agent.pins import screen_lock
 from agent.renewal import Renewal
 from pcsc.service import Service
 
@@ -126,7 +127,6 @@ class Daemon:
         audit = AuditLog(paths.audit, config.audit)
         operations = Operations(self._service, person, consents, audit, config)
         self.operations = await self._ending.enter_async_context(operations)
-        await self._ending.enter_async_context(screen_lock.watched(operations.forget_pins))
         machine = Machine(
             self._service,
             settled(config, clear.port, secure.port),
@@ -136,6 +136,8 @@ class Daemon:
         rate = Buckets(config.limits.requests, config.limits.burst)
         selftests = SelfTests(operations, consents, machine)
         native = NativeApi(Backend(operations, selftests, self._simulated), rate)
+        # Not before: whoever is to hear the readers' first news must be there already.
+        await self._ending.enter_async_context(screen_lock.watched(operations.forget_pins))
         servisign = ServiSign(operations, config) if config.servisign.enabled else None
         if servisign is not None:
             self._ending.callback(servisign.close)
@@ -156,7 +158,7 @@ class Daemon:
         self._warn()
 
     async def _listen(self, site: Site, *doors: tuple[Listeners, ssl.SSLContext | None]) -> None:
-        from agent.policy import Listener
+        from agent.access.policy import Listener
         from agent.server import pages, peer, serving
 
         peers = await asyncio.to_thread(peer.system)

@@ -123,10 +123,13 @@ def verify(data: bytes, response: bytes) -> None:
         if len(signers) != 1:
             raise TimestampInvalidError("a stamp has one signature")
         signer = signers[0]
-        found = _signers_certificate(signed, signer)
-        _check_certificate(found, stamp.time)
-        _check_attributes(signer, found, signed["encap_content_info"]["content"].contents)
-        _check_signature(signer, found)
+        try:
+            found = _signers_certificate(signed, signer)
+            _check_certificate(found, stamp.time)
+            _check_attributes(signer, found, signed["encap_content_info"]["content"].contents)
+            _check_signature(signer, found)
+        except CertificateError as error:
+            raise TimestampInvalidError("the certificate in it") from error
 
 
 def _signed_data(response: bytes) -> Any:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from agent.error_table import TABLE
+from agent.errors.table import TABLE
 from agent.interaction import KIND_WORDS, VERB_WORDS
 from agent.operations.views import ReaderCondition
-from agent.tray_messages import Activity, Card, Choice, Chosen, Problem, ProblemKind, Reader, State
+from agent.tray.messages import Activity, Card, Choice, Chosen, Problem, ProblemKind, Reader, State
 from tray.menus import Item, Menu, separator
 
 TITLE: Final = "HCA Card Agent"

@@ -12,7 +12,7 @@ from typing import BinaryIO, Self
 
 import msgspec
 
-from agent.tray_messages import LINE_MAX, Chosen, Opened, State, line, told
+from agent.tray.messages import LINE_MAX, Chosen, Opened, State, line, told
 from tray.faces import Face, face
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.tray_messages import Chosen
+from agent.tray.messages import Chosen
 
 
 @dataclass(frozen=True, slots=True)

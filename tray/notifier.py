@@ -21,7 +21,7 @@ from dbus_fast.annotations import DBusBool, DBusInt32, DBusObjectPath, DBusSigna
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 
-from agent.tray_messages import NO_TRAY
+from agent.tray.messages import NO_TRAY
 from tray import dbusmenu
 from tray.dbusmenu import Nothing
 from tray.drawing import SIZES, argb, pixels

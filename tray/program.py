@@ -22,7 +22,7 @@ def run_tray(link: Link, platform: str = sys.platform) -> int:
         platform: as `sys.platform`.
 
     Returns:
-        The exit code: 0, `agent.tray_messages.NO_TRAY` where nothing shows icons, `FAILED`.
+        The exit code: 0, `agent.tray.messages.NO_TRAY` where nothing shows icons, `FAILED`.
     """
     try:
         if platform in ("win32", "darwin"):

@@ -10,7 +10,7 @@ import click
 from agent.cli import output
 
 if TYPE_CHECKING:
-    from agent.answers import Answers
+    from agent.access.answers import Answers
     from agent.config import Config
 
 
@@ -36,8 +36,8 @@ def allow(origin: str) -> None:
     """不再詢問，直到期限 · Allow everything for a site until the answer expires."""
     from datetime import UTC, datetime, timedelta
 
+    from agent.access.policy import Answer
     from agent.interaction import Verb
-    from agent.policy import Answer
 
     config, answers = _open()
     check_origin(origin)
@@ -62,7 +62,7 @@ def forget(context: click.Context, origin: str) -> None:
 
 
 def _open() -> tuple[Config, Answers]:
-    from agent.answers import Answers
+    from agent.access.answers import Answers
     from agent.cli.setup import folder
 
     paths, config = folder()
@@ -75,7 +75,7 @@ def check_origin(origin: str) -> None:
     Raises:
         click.UsageError: it is none.
     """
-    from agent.origins import is_origin
+    from agent.access.origins import is_origin
 
     if not is_origin(origin):
         raise click.UsageError(

@@ -119,7 +119,7 @@ def remember(
     and only with enabled = true under [unattended] in the configuration.
     """
     from agent.cli.origins import check_origin
-    from agent.unattended import Grant
+    from agent.pins.unattended import Grant
 
     if not origins_ and not folders:
         raise click.UsageError("請指名網站或資料夾 · name a site or a folder")
@@ -164,7 +164,7 @@ class _Given:
             self._read()
 
     def _read(self) -> None:
-        from agent.scripted import read_pin
+        from agent.interaction.scripted import read_pin
 
         try:
             self.first = read_pin(sys.stdin.buffer)

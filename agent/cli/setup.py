@@ -115,7 +115,7 @@ def holds(name: str, wanted: str) -> bool:
 @contextmanager
 def nobody() -> Iterator[Interaction]:
     """Nobody is asked."""
-    from agent.scripted import Headless
+    from agent.interaction.scripted import Headless
 
     yield Headless()
 
@@ -123,7 +123,7 @@ def nobody() -> Iterator[Interaction]:
 @contextmanager
 def open_person() -> Iterator[Interaction]:
     """The person at the terminal, or nobody where there is none."""
-    from agent.terminal import TerminalInteraction
+    from agent.interaction.terminal import TerminalInteraction
 
     person = TerminalInteraction.open()
     if person is None:
@@ -139,7 +139,7 @@ def open_person() -> Iterator[Interaction]:
 @contextmanager
 def at_screen(config: Config, simulated: bool) -> Iterator[Interaction]:
     """The person at the screen, by windows; where there is none, as `open_person`."""
-    from agent.windows import Windows, can_open
+    from agent.interaction.windows import Windows, can_open
 
     if can_open():
         yield Windows(config.consent, simulated=simulated)
@@ -155,7 +155,7 @@ def given_pin() -> Iterator[Interaction]:
     Raises:
         click.UsageError: standard input holds none.
     """
-    from agent.scripted import GivenPin
+    from agent.interaction.scripted import GivenPin
 
     try:
         given = GivenPin.read(sys.stdin.buffer)

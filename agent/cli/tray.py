@@ -48,10 +48,10 @@ class Tray:
     @asynccontextmanager
     async def beside(self, daemon: Daemon, end: Callable[[], None]) -> AsyncIterator[None]:
         """A tray process for as long as the body runs."""
-        from agent.answers import Answers
+        from agent.access.answers import Answers
         from agent.audit import AuditLog
-        from agent.tray_host import Surroundings, tray_beside
-        from agent.windows import Windows
+        from agent.interaction.windows import Windows
+        from agent.tray.host import Surroundings, tray_beside
 
         def ended(again: bool) -> None:
             self.again = again

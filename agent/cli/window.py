@@ -10,7 +10,7 @@ import click
 @click.pass_context
 def window(context: click.Context, kind: str) -> None:
     """一個視窗，由本程式自己啟動 · One window; message on standard input, answer on standard output."""
-    from agent.window_messages import KINDS
+    from agent.interaction.window_messages import KINDS
     from tray.windows.main import run
 
     if kind not in KINDS:

@@ -79,7 +79,7 @@ async def _serve(
     import webbrowser
 
     from agent.errors import AgentError
-    from agent.terminal import TerminalInteraction
+    from agent.interaction.terminal import TerminalInteraction
 
     asked = interaction or TerminalInteraction.open()
     if asked is None:

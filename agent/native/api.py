@@ -7,8 +7,8 @@ from typing import Final
 
 from aiohttp import WSCloseCode, web
 
+from agent.access.limits import Buckets
 from agent.interaction import Verb
-from agent.limits import Buckets
 from agent.native import jsonrpc, messages, translate
 from agent.native.connection import Connection, Load
 from agent.native.methods import Backend

@@ -13,8 +13,8 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from agent.access.limits import Buckets
 from agent.errors import AgentError, error_id
-from agent.limits import Buckets
 from agent.native import jsonrpc, messages, methods
 from agent.native.guest import Guest
 

@@ -18,7 +18,7 @@ from agent.operations.views import (
     Selected,
     SignResult,
 )
-from agent.sessions import KeptPin
+from agent.pins.kept import KeptPin
 
 __all__ = [
     "KIND_WORDS",

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from agent.access.consents import Consents
 from agent.audit import AuditLog
 from agent.config import Config
-from agent.consents import Consents
 from agent.errors import AgentError
 from agent.interaction import DocumentShown, Interaction, PinRequest, Verb
 from agent.operations import visits
@@ -24,8 +24,8 @@ from agent.operations.readers import Readers
 from agent.operations.trail import Trail, Trails
 from agent.operations.views import Caller
 from agent.operations.visits import Action, Held, Seen
-from agent.sessions import KeptPin
-from agent.unattended import Unattended
+from agent.pins.kept import KeptPin
+from agent.pins.unattended import Unattended
 from agent.workers import Job, Workers
 from hca_card.errors import PinLockedError, UnsupportedError
 from hca_card.model import KeyUse, PinStatus

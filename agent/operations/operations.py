@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar, overload
 
-from agent.answers import Answers
-from agent.asking import Asking
+from agent.access.answers import Answers
+from agent.access.consents import Consents
 from agent.audit import AuditLog
 from agent.config import Config
-from agent.consents import Consents
 from agent.errors import AgentError
 from agent.interaction import DocumentShown, Interaction, Verb
+from agent.interaction.asking import Asking
 from agent.operations import visits
 from agent.operations.desk import Desk, Wish
 from agent.operations.doings import Doings
@@ -28,8 +28,8 @@ from agent.operations.views import (
     SignResult,
 )
 from agent.paths import Paths
-from agent.sessions import KeptPin
-from agent.unattended import Grant
+from agent.pins.kept import KeptPin
+from agent.pins.unattended import Grant
 from hca_card.errors import UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin

@@ -18,8 +18,8 @@ from agent.operations.desk import Desk, Wish
 from agent.operations.trail import Trail
 from agent.operations.views import Caller
 from agent.operations.visits import Seen
-from agent.sessions import KeptPin, WrongPins
-from agent.unattended import Grant
+from agent.pins.kept import KeptPin, WrongPins
+from agent.pins.unattended import Grant
 from hca_card.errors import PinWrongError, PukWrongError, UnsupportedError
 from hca_card.model import Card, KeyUse, PinStatus
 from hca_card.pin import Pin

@@ -12,7 +12,7 @@ from agent.operations.visits import (
     same_card,
     the_card,
 )
-from agent.sessions import KeptPin
+from agent.pins.kept import KeptPin
 from hca_card.errors import UnsupportedError
 from hca_card.model import PinStatus
 from hca_card.pin import Pin

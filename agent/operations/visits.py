@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from agent.errors import AgentError
-from agent.sessions import KeptPin
+from agent.pins.kept import KeptPin
 from hca_card.errors import (
     CardChangedError,
     CardError,

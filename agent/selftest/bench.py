@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agent.operations import Caller, Operations, SignResult
     from agent.operations.visits import Examined
     from agent.paths import Paths
-    from agent.sessions import KeptPin
+    from agent.pins.kept import KeptPin
     from pcsc.service import Service
 
 

@@ -70,7 +70,7 @@ class Trouble:
     """What went wrong in a row: a row of the error table, and what to do next.
 
     Attributes:
-        id: stable id of `agent.error_table`.
+        id: stable id of `agent.errors.table`.
         text: what happened.
         next: what to do next.
     """

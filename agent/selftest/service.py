@@ -14,8 +14,8 @@ from agent.selftest.plan import Variant, plan
 from agent.selftest.runner import run
 
 if TYPE_CHECKING:
+    from agent.access.consents import Consents
     from agent.config import Config
-    from agent.consents import Consents
     from agent.operations import Caller, Operations
     from agent.selftest.bench import Bench, Machine
 

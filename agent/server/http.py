@@ -1,6 +1,6 @@
 """Every HTTP request from its head to its answer, in one order: who asks, then how much, then what.
 
-Nothing of a body is read before `agent.policy.admit` has said yes to the head.
+Nothing of a body is read before `agent.access.policy.admit` has said yes to the head.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
+from agent.access.limits import Buckets
+from agent.access.origins import is_loopback_host, is_origin
+from agent.access.policy import Admission, Door, Listener, admit
 from agent.config import Origins
-from agent.limits import Buckets
 from agent.native.api import NativeApi
-from agent.origins import is_loopback_host, is_origin
-from agent.policy import Admission, Door, Listener, admit
 from agent.server import pages
 from agent.server.page_tokens import PageTokens
 from agent.server.token import UserToken

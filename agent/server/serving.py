@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
-from agent.policy import Listener
+from agent.access.policy import Listener
 from agent.server.http import SECURITY_HEADERS, Site, empty
 from agent.server.listeners import Listeners
 from agent.server.peer import Peers

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.answers import Answers
+from agent.access.answers import Answers
+from agent.access.policy import Answer
 from agent.interaction import Verb
-from agent.policy import Answer
 
 PORTAL = "https://portal.example.tw"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from agent.asking import Asking
 from agent.config import Config, Consent, Limits
 from agent.errors import AgentError
 from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest, Verb
-from agent.scripted import ScriptedInteraction
+from agent.interaction.asking import Asking
+from agent.interaction.scripted import ScriptedInteraction
 from hca_card.model import CardKind, PinStatus
 
 PORTAL = "https://portal.example.tw"

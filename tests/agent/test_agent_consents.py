@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.answers import Answers
-from agent.asking import Asking
+from agent.access.answers import Answers
+from agent.access.consents import Consents
+from agent.access.policy import Answer
 from agent.config import Config, Origins
-from agent.consents import Consents
 from agent.errors import AgentError
 from agent.interaction import ConsentRequest, Verb
-from agent.policy import Answer
-from agent.scripted import Headless, ScriptedInteraction
+from agent.interaction.asking import Asking
+from agent.interaction.scripted import Headless, ScriptedInteraction
 
 PORTAL = "https://portal.example.tw"
 EVIL = "https://evil.example.tw"

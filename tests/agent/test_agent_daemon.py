@@ -15,8 +15,8 @@ import pytest
 from agent.config import Config, Ports, ServiSign
 from agent.daemon import Daemon, serve
 from agent.errors import AgentError
+from agent.interaction.scripted import ScriptedInteraction
 from agent.paths import Paths
-from agent.scripted import ScriptedInteraction
 from agent.server import listeners, token
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.operations import Caller
-from agent.sessions import KeptPin
+from agent.pins.kept import KeptPin
 from hca_card.pin import Pin
 
 

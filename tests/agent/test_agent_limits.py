@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from agent.limits import Buckets
+from agent.access.limits import Buckets
 
 
 class Clock:

@@ -8,8 +8,8 @@ import pytest
 from agent.config import Config, Origins
 from agent.errors import AgentError, error_id
 from agent.interaction import Verb
+from agent.interaction.scripted import Headless, ScriptedInteraction
 from agent.operations import ReaderCondition, ReaderView
-from agent.scripted import Headless, ScriptedInteraction
 from hca_card.errors import ObjectMissingError, UnsupportedError
 from hca_card.model import CardKind, Insured, KeyUse, Personnel
 from pcsc.errors import ReaderBusyError, ReaderUnavailableError, ServiceUnavailableError

@@ -9,7 +9,7 @@ import pytest
 from agent.config import Config, Origins
 from agent.errors import AgentError, error_id
 from agent.interaction import ConsentRequest, NewPinRequest, UnblockRequest, Verb
-from agent.scripted import Headless, ScriptedInteraction
+from agent.interaction.scripted import Headless, ScriptedInteraction
 from hca_card.errors import (
     PinCancelledError,
     PinLastTryError,

@@ -6,9 +6,9 @@ import pytest
 
 from agent.errors import AgentError
 from agent.interaction import CardShown
+from agent.interaction.scripted import Headless, ScriptedInteraction
 from agent.operations import ReaderCondition, ReaderView
 from agent.operations.readers import candidates, is_virtual, named
-from agent.scripted import Headless, ScriptedInteraction
 from pcsc.errors import (
     CardMuteError,
     NoCardError,

@@ -7,7 +7,7 @@ import pytest
 from agent.config import Card, Config
 from agent.errors import AgentError, error_id
 from agent.interaction import Verb
-from agent.scripted import Headless
+from agent.interaction.scripted import Headless
 from hca_card.errors import PinCancelledError, PinWrongError
 from hca_card.pin import Pin
 from pcsc.apdu import Command

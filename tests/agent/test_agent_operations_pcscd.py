@@ -11,9 +11,9 @@ import pytest
 
 from agent.config import Config
 from agent.errors import AgentError
+from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Operations, open_operations
 from agent.paths import Paths
-from agent.scripted import ScriptedInteraction
 from hca_card.errors import CardChangedError
 from hca_card.pin import Pin
 from pcsc.service import Service

@@ -10,7 +10,7 @@ import pytest
 from agent.config import Config, Consent
 from agent.errors import AgentError, facts
 from agent.interaction import PinRequest, Verb
-from agent.scripted import GivenPin, ScriptedInteraction
+from agent.interaction.scripted import GivenPin, ScriptedInteraction
 from hca_card.errors import (
     CardChangedError,
     NotActivatedError,

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.access.policy import Admission, Answer, Decision, Door, Listener, admit, authorise, may_sign_digest
 from agent.config import Origins
 from agent.interaction import Verb
-from agent.policy import Admission, Answer, Decision, Door, Listener, admit, authorise, may_sign_digest
 
 TLS = Listener(56445, tls=True, static=frozenset(("/agent.js",)), own_ports=frozenset({(56440, False)}))
 ORIGINS = Origins(

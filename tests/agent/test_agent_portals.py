@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from agent.origins import is_origin
-from agent.portals import KNOWN, named
+from agent.access.origins import is_origin
+from agent.access.portals import KNOWN, named
 
 
 def test_every_known_portal_has_an_origin_as_browsers_send_it() -> None:

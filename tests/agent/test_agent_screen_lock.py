@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent import screen_lock
+from agent.pins import screen_lock
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="D-Bus is asked on Linux only")
 

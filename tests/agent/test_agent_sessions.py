@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from agent.errors import AgentError
-from agent.sessions import KeptPin
+from agent.pins.kept import KeptPin
 from hca_card.errors import CardChangedError
 from hca_card.pin import Pin
 

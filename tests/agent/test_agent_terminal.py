@@ -18,7 +18,7 @@ from agent.interaction import (
     UnblockRequest,
     Verb,
 )
-from agent.scripted import GivenPin
+from agent.interaction.scripted import GivenPin
 from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
 
@@ -28,8 +28,8 @@ if sys.platform == "win32":
 import pty
 import termios
 
-from agent.console import PosixConsole
-from agent.terminal import TerminalInteraction
+from agent.interaction.console import PosixConsole
+from agent.interaction.terminal import TerminalInteraction
 
 CARD = CardShown("ACS ACR39U 00 00", CardKind.PERSONNEL, "000000335361", "測試人員卡", True)
 OTHER_CARD = CardShown("Alcor 01 00", CardKind.INSTITUTION, "000000335401", "測試機構", True)

@@ -12,8 +12,8 @@ from agent.config import Config, Origins
 from agent.config import Unattended as Setting
 from agent.errors import AgentError
 from agent.interaction import Verb
-from agent.scripted import Headless, ScriptedInteraction
-from agent.unattended import SERVICE, Grant, Unattended, system_keyring
+from agent.interaction.scripted import Headless, ScriptedInteraction
+from agent.pins.unattended import SERVICE, Grant, Unattended, system_keyring
 from hca_card.errors import PinLastTryError
 from hca_card.pin import Pin
 from hca_card.recognise import recognise
@@ -51,7 +51,9 @@ class FakeKeyring:
 @pytest.fixture
 def keyring(monkeypatch: pytest.MonkeyPatch) -> FakeKeyring:
     fake = FakeKeyring()
-    monkeypatch.setattr("agent.unattended.Unattended.__init__.__kwdefaults__", {"open_keyring": lambda: fake})
+    monkeypatch.setattr(
+        "agent.pins.unattended.Unattended.__init__.__kwdefaults__", {"open_keyring": lambda: fake}
+    )
     return fake
 
 
@@ -210,7 +212,7 @@ printf '123456\\n' | agent pin remember --folder {folder} --pin-stdin
 agent sign {folder}/a.txt --force < /dev/null && echo SIGNED
 {python} -m agent audit --json
 printf '999999' | {python} -c 'import keyring, json, sys
-from agent.unattended import SERVICE, system_keyring
+from agent.pins.unattended import SERVICE, system_keyring
 ring, number = system_keyring(), sys.argv[1]
 entry = json.loads(ring.get_password(SERVICE, number)); entry["pin"] = sys.stdin.read()
 ring.set_password(SERVICE, number, json.dumps(entry))' "$serial"

@@ -19,7 +19,7 @@ from agent.audit import AuditLog, AuditRow
 from agent.config import Config, Limits
 from agent.dialects.servisign import refusal
 from agent.interaction import ConsentRequest, Verb
-from agent.scripted import ScriptedInteraction
+from agent.interaction.scripted import ScriptedInteraction
 from agent.server import http, serving
 from hca_card.simulator import SimulatedCard
 from tests.support import raw_http

@@ -20,8 +20,8 @@ from types import TracebackType
 import pytest
 
 from agent.config import Limits
+from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Caller
-from agent.scripted import ScriptedInteraction
 from hca_card.pin import Pin
 from signing.hashes import Hash
 from tests.support.agent import ANY_PORT, PORTAL, RunningAgent, running_agent

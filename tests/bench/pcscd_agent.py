@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from agent.config import Config
+from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Caller, open_operations
 from agent.paths import Paths
-from agent.scripted import ScriptedInteraction
 from pcsc.service import Service
 from signing.hashes import Hash
 

@@ -22,8 +22,8 @@ from aiohttp import web
 
 from agent.config import Config, Limits, Origins, Ports, ServiSign
 from agent.daemon import Daemon
+from agent.interaction.scripted import Headless
 from agent.paths import Paths
-from agent.scripted import Headless
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from pcsc.winscard import VirtualCard

@@ -16,7 +16,7 @@ from playwright.async_api import BrowserContext
 from playwright.async_api import Page as Window
 
 from agent.interaction import ConsentRequest, Verb
-from agent.scripted import ScriptedInteraction
+from agent.interaction.scripted import ScriptedInteraction
 from agent.selftest.schema import ReportPart
 from tests.browser.conftest import Authorities
 from tests.support import axe, firefox

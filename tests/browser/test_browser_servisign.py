@@ -21,7 +21,7 @@ from playwright.async_api import BrowserContext, Page
 from agent import tls
 from agent.config import Config, Origins, Ports, ServiSign
 from agent.interaction import PinRequest
-from agent.scripted import ScriptedInteraction
+from agent.interaction.scripted import ScriptedInteraction
 from hca_card.pin import Pin
 from pcsc.winscard import VirtualCard
 from tests.support.agent import RunningAgent, running_agent

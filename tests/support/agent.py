@@ -13,8 +13,8 @@ import aiohttp
 
 from agent.config import Config, Origins, Ports, ServiSign
 from agent.daemon import Daemon
+from agent.interaction.scripted import ScriptedInteraction
 from agent.paths import Paths
-from agent.scripted import ScriptedInteraction
 from agent.server import token
 from pcsc.service import Service
 from pcsc.virtual import VirtualReader, VirtualWinscard

@@ -11,9 +11,9 @@ from pathlib import Path
 from agent.audit import AuditLog, AuditRow
 from agent.config import Config
 from agent.interaction import ConsentRequest, Interaction, PinRequest, Verb
+from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Caller, Operations, open_operations
 from agent.paths import Paths
-from agent.scripted import ScriptedInteraction
 from hca_card.simulator import SimulatedCard
 from pcsc.connection import Connection
 from pcsc.service import Service

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.interaction import Interaction
-from agent.scripted import ScriptedInteraction
+from agent.interaction.scripted import ScriptedInteraction
 from agent.selftest import card_rows
 from agent.selftest.bench import Bench, Machine
 from agent.selftest.model import Probe, Row, Status

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from agent.config import Config
 from agent.dialects.servisign import ServiSign
+from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Operations, open_operations
 from agent.paths import Paths
-from agent.scripted import ScriptedInteraction
 from hca_card.simulator import SimulatedCard
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard

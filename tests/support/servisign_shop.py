@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from agent.error_numbers import NUMBERS
+from agent.errors.numbers import NUMBERS
 from tests.support.outside_world import Authority, openssl
 from tests.support.servisign_page import Text
 from tests.support.servisign_wire import PIN, Adapter, Place

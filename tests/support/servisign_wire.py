@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.config import Config, Limits, Origins, Ports, ServiSign
-from agent.scripted import ScriptedInteraction
+from agent.interaction.scripted import ScriptedInteraction
 from hca_card.simulator import SimulatedCard
 from pcsc.virtual import VirtualReader
 from tests.support.agent import RunningAgent, running_agent

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from agent import window_messages as messages
 from agent.desktop import own_command
 from agent.interaction import Verb
-from agent.windows import COMPATIBLE
+from agent.interaction import window_messages as messages
+from agent.interaction.windows import COMPATIBLE
 from hca_card.model import CardKind
 from tests.support.screen import Screen, private_screen
 

@@ -8,7 +8,7 @@ import pytest
 
 from agent.interaction import VERB_WORDS, Verb
 from agent.operations.views import ReaderCondition
-from agent.tray_messages import Activity, Card, Choice, Problem, ProblemKind, Reader, State
+from agent.tray.messages import Activity, Card, Choice, Problem, ProblemKind, Reader, State
 from hca_card.model import CardKind
 from tray import faces
 from tray.drawing import SIZES, argb, pixels
@@ -215,7 +215,7 @@ def test_no_activity_says_so() -> None:
 
 
 def test_every_error_and_verb_has_words_of_a_bearable_length() -> None:
-    from agent.error_table import TABLE
+    from agent.errors.table import TABLE
 
     for verb in Verb:
         for result in ("ok", *TABLE):

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 from agent import desktop
-from agent.answers import Answers
+from agent.access.answers import Answers
+from agent.access.policy import Answer
 from agent.audit import AuditLog
 from agent.config import Config, Origins
 from agent.interaction import Verb
+from agent.interaction.window_messages import Site
 from agent.operations.views import ReaderCondition
-from agent.policy import Answer
 from agent.server.listeners import Conflict
-from agent.tray_host import Surroundings, TrayHost, sites
-from agent.tray_messages import Choice, Chosen, Problem, ProblemKind, State
-from agent.window_messages import Site
+from agent.tray.host import Surroundings, TrayHost, sites
+from agent.tray.messages import Choice, Chosen, Problem, ProblemKind, State
 from hca_card.errors import PinWrongError
 from hca_card.model import CardKind
 from signing.hashes import Hash
@@ -137,7 +137,7 @@ async def test_a_card_that_was_asked_is_known_until_it_is_taken_out(tmp_path: Pa
 
 
 async def test_work_shows_as_busy_and_leaves_tries_unknown_or_as_the_card_said(tmp_path: Path) -> None:
-    from agent.scripted import ScriptedInteraction
+    from agent.interaction.scripted import ScriptedInteraction
 
     person = ScriptedInteraction(pins=["123456", "999999"])
     async with tray(tmp_path, "hpc", interaction=person) as one:
@@ -194,7 +194,7 @@ async def test_a_service_that_goes_is_a_problem_until_it_comes_back_even_without
 async def test_a_certificate_that_no_browser_trusts_is_a_problem_until_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.tray_host._TRUST_SECONDS", 0.0)
+    monkeypatch.setattr("agent.tray.host._TRUST_SECONDS", 0.0)
     async with tray(tmp_path, "") as one:
         one.trusted[0] = False
         await one.state()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.tray_link import Patience, TrayLink
-from agent.tray_messages import NO_TRAY, Choice, Chosen, State
+from agent.tray.link import Patience, TrayLink
+from agent.tray.messages import NO_TRAY, Choice, Chosen, State
 from tests.support.operations import until
 
 SOON = Patience(pauses=(0.01, 0.01, 0.01), settled=600.0)
@@ -164,7 +164,7 @@ async def test_a_tray_that_speaks_nonsense_is_ended(
 
 
 async def test_a_tray_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.tray_link._END_SECONDS", 0.2)
+    monkeypatch.setattr("agent.tray.link._END_SECONDS", 0.2)
     pids = tmp_path / "pid"
     program = "import os, time\nopen(PATH, 'w').write(str(os.getpid()) + '\\n')\ntime.sleep(60)"
     async with tray(program, pids, Host()):

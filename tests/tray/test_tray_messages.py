@@ -10,7 +10,7 @@ import pytest
 
 from agent.interaction import Verb
 from agent.operations.views import ReaderCondition
-from agent.tray_messages import (
+from agent.tray.messages import (
     LINE_MAX,
     Activity,
     Card,

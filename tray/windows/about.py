@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.window_messages import TellAbout
+from agent.interaction.window_messages import TellAbout
 from tray.windows.frame import Window
 from tray.windows.look import Look
 from tray.windows.process import Pipe

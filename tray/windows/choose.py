@@ -5,7 +5,7 @@ from __future__ import annotations
 import tkinter
 from tkinter import ttk
 
-from agent.window_messages import AskCard, Picked
+from agent.interaction.window_messages import AskCard, Picked
 from tray.windows.frame import Window
 from tray.windows.look import Look
 from tray.windows.parts import card_words, show_site

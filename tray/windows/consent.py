@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from agent.interaction import VERB_WORDS, Verb
-from agent.window_messages import AskConsent, Decided
+from agent.interaction.window_messages import AskConsent, Decided
 from tray.windows.frame import Window
 from tray.windows.look import Look
 from tray.windows.parts import show_document, show_site

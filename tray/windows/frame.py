@@ -9,7 +9,7 @@ from queue import Empty
 from tkinter import ttk
 from typing import ClassVar, Final
 
-from agent.window_messages import Answer, Closed, Expired, Message
+from agent.interaction.window_messages import Answer, Closed, Expired, Message
 from tray.windows.drawing import Layer, box
 from tray.windows.look import Colour, Look
 from tray.windows.process import Pipe, see_every_dot

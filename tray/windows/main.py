@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from agent import window_messages as messages
+from agent.interaction import window_messages as messages
 from tray.windows.frame import Window
 from tray.windows.look import Look
 from tray.windows.process import Pipe, harden

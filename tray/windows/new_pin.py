@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tkinter import ttk
 
-from agent.window_messages import AskNewPin, AskUnblock, Tries, Typed
+from agent.interaction.window_messages import AskNewPin, AskUnblock, Tries, Typed
 from tray.windows.frame import Window
 from tray.windows.look import Look
 from tray.windows.parts import show_card, show_site

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from tkinter import TclError
 
-from agent.window_messages import TellNotice
+from agent.interaction.window_messages import TellNotice
 from tray.windows.frame import Window, printable
 from tray.windows.look import Look
 from tray.windows.process import Pipe

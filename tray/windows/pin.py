@@ -5,7 +5,7 @@ from __future__ import annotations
 import tkinter
 from tkinter import ttk
 
-from agent.window_messages import AskPin, Typed
+from agent.interaction.window_messages import AskPin, Typed
 from tray.windows.frame import Window
 from tray.windows.look import Look
 from tray.windows.parts import show_card, show_document, show_site, tries_words, wish_of

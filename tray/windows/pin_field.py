@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tkinter import ttk
 from typing import Final
 
-from agent.window_messages import Tries
+from agent.interaction.window_messages import Tries
 from tray.windows.frame import Window
 from tray.windows.parts import tries_words
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Final
 
-from agent.window_messages import TOLD_MAX, Answer, line
+from agent.interaction.window_messages import TOLD_MAX, Answer, line
 
 _PR_SET_DUMPABLE: Final = 4  # prctl(2)
 _PIECE: Final = 65536

@@ -15,7 +15,7 @@ from hca_card.model import CardKind, Institution, Metadata, Personnel
 from hca_card.pin import Pin
 
 if TYPE_CHECKING:
-    from agent.sessions import KeptPin
+    from agent.pins.kept import KeptPin
 
 INSTITUTIONS: Final = frozenset((CardKind.INSTITUTION, CardKind.INSTITUTION_SECONDARY))
 HCA_KINDS: Final = INSTITUTIONS | {CardKind.PERSONNEL}

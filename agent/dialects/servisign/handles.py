@@ -11,7 +11,7 @@ from hca_card.pin import Pin
 
 if TYPE_CHECKING:
     from agent.operations import Selected
-    from agent.sessions import KeptPin
+    from agent.pins.kept import KeptPin
 
 # Pages forget to delete keys and to close modules; the oldest goes when a session has too many.
 OBJECTS_MAX: Final = 64

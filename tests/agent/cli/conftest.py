@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent.cli.program import program
-from agent.terminal import TerminalInteraction
+from agent.interaction.terminal import TerminalInteraction
 from tests.support.cards import simulator_ca, simulator_folder
 
 Invoke = Callable[..., Result]

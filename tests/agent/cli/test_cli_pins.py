@@ -8,7 +8,7 @@ import pytest
 
 from agent.cli.pins import AskedOnce
 from agent.interaction import CardShown, PinRequest, Verb
-from agent.scripted import ScriptedInteraction
+from agent.interaction.scripted import ScriptedInteraction
 from hca_card.model import CardKind, PinStatus
 
 CARD = CardShown("Reader", CardKind.PERSONNEL, "000000335361", "測試人員卡", simulated=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from agent.config import Config, Limits, Ports, ServiSign
-from agent.scripted import ScriptedInteraction
+from agent.interaction.scripted import ScriptedInteraction
 from tests.support.agent import running_agent
 from tests.support.servisign_page import NHI_PATH_ID, Page, body_of, reply_of
 from tests.support.servisign_traces import (

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from agent.config import Config, Origins
 from agent.interaction import PinRequest, Verb
-from agent.scripted import ScriptedInteraction
+from agent.interaction.scripted import ScriptedInteraction
 from signing.trust import validate_chain
 from tests.support.cards import simulated, simulator_ca
 from tests.support.servisign_page import NHI_PATH_ID, Page, Text

@@ -13,10 +13,10 @@ import pytest
 
 from agent.config import Config, Consent, Ports, ServiSign
 from agent.interaction import PinRequest, Verb
+from agent.interaction.scripted import ScriptedInteraction
 from agent.native import api, connection
 from agent.native.messages import API
 from agent.native.methods import METHODS
-from agent.scripted import ScriptedInteraction
 from hca_card.pin import Pin
 from signing.login import validate_token
 from tests.support.agent import DENIED, ORIGINS, PORTAL, RunningAgent, running_agent

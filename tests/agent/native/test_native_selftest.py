@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.interaction import ConsentRequest, Verb
-from agent.scripted import ScriptedInteraction
+from agent.interaction.scripted import ScriptedInteraction
 from tests.support.agent import PORTAL, Page, RunningAgent, running_agent
 
 STRANGER = "https://stranger.example.tw"

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from agent.config import Config
+from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Caller, open_operations
 from agent.paths import Paths
-from agent.scripted import ScriptedInteraction
 from agent.selftest.bench import Bench, Machine
 from hca_card.simulator import SimulatedCard
 from pcsc.errors import ServiceUnavailableError

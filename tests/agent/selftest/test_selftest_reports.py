@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from agent.scripted import Headless, ScriptedInteraction
+from agent.interaction.scripted import Headless, ScriptedInteraction
 from agent.selftest import bundle, html, schema
 from agent.selftest.model import Row, Status, Text, Trouble
 from agent.selftest.plan import Variant, plan

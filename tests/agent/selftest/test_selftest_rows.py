@@ -9,7 +9,7 @@ import pytest
 
 from agent.config import Config
 from agent.interaction import PinRequest
-from agent.scripted import GivenPin, Headless, ScriptedInteraction
+from agent.interaction.scripted import GivenPin, Headless, ScriptedInteraction
 from agent.selftest.card_rows import HCA_ROWS, NHI_ROWS, PIN_ROW
 from agent.selftest.schema import ok
 from hca_card.pin import Pin

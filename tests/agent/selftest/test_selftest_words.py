@@ -8,7 +8,7 @@ import click
 import pytest
 
 from agent.cli.program import program
-from agent.error_table import TABLE
+from agent.errors.table import TABLE
 from agent.selftest.model import Trouble
 from agent.selftest.system import Program, listener_in_netstat, listeners_in_lsof
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from agent import window_messages as messages
 from agent.interaction import CardShown, Verb
+from agent.interaction import window_messages as messages
 from hca_card.model import CardKind, PinStatus
 
 CARD = messages.Card.of(CardShown("Reader", CardKind.PERSONNEL, "000000123456", "王小明", False))

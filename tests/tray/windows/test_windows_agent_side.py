@@ -11,8 +11,8 @@ import pytest
 from agent.cli.setup import at_screen
 from agent.config import Config, Consent
 from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, Verb
-from agent.window_messages import Site
-from agent.windows import Windows, can_open
+from agent.interaction.window_messages import Site
+from agent.interaction.windows import Windows, can_open
 from hca_card.model import CardKind, PinStatus
 from tests.support.screen import window_processes
 

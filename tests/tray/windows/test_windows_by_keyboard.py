@@ -24,8 +24,8 @@ from agent.interaction import (
     UnblockRequest,
     Verb,
 )
-from agent.window_messages import Site
-from agent.windows import Windows
+from agent.interaction.window_messages import Site
+from agent.interaction.windows import Windows
 from hca_card.model import CardKind, PinStatus
 from tests.support.agent import running_agent
 from tests.support.screen import Screen, private_screen, window_processes

@@ -16,7 +16,7 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 
-from agent.tray_messages import LINE_MAX, NO_TRAY, Chosen, Opened, State, chosen, line
+from agent.tray.messages import LINE_MAX, NO_TRAY, Chosen, Opened, State, chosen, line
 
 log = logging.getLogger(__name__)
 

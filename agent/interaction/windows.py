@@ -22,11 +22,11 @@ from typing import Final, cast
 import msgspec
 
 from agent import __version__
-from agent import window_messages as messages
 from agent.config import Consent
 from agent.desktop import has_screen, own_command
 from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest
-from agent.window_messages import Answer, Card, Document, Message, Tries
+from agent.interaction import window_messages as messages
+from agent.interaction.window_messages import Answer, Card, Document, Message, Tries
 from hca_card.pin import Pin
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def can_open(environment: Mapping[str, str] | None = None, platform: str = sys.p
 
 
 class Windows:
-    """An `Interaction` by windows. `agent.asking` sees to it that questions come one at a time.
+    """An `Interaction` by windows. `agent.interaction.asking` sees to it that questions come one at a time.
 
     Args:
         settings: how long a question waits, and how long a yes holds.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent.error_row import ErrorRow, JsonRpc
+from agent.errors.row import ErrorRow, JsonRpc
 
 _SERVISIGN: Final = 61905
 

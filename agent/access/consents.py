@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
-from agent.answers import Answers
+from agent.access.answers import Answers
+from agent.access.policy import Answer, Decision, authorise, may_sign_digest
+from agent.access.portals import named
 from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import ConsentRequest, DocumentShown, Interaction, Verb
-from agent.policy import Answer, Decision, authorise, may_sign_digest
-from agent.portals import named
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Consents:
     """May this origin do this? Asked once for all who wait for the same answer.
 
     Args:
-        interaction: how the person is asked; in the agent, an `agent.asking.Asking`.
+        interaction: how the person is asked; in the agent, an `agent.interaction.asking.Asking`.
         answers: where answers are kept.
         config: origins and how long answers hold.
         now: the clock, aware UTC.

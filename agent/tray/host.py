@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent import __version__, desktop
-from agent.answers import Answers
+from agent.access.answers import Answers
 from agent.audit import AuditLog
 from agent.errors import AgentError, describe
+from agent.interaction.window_messages import Site
 from agent.masking import mask_card
 from agent.operations.views import Caller
-from agent.tray_link import TrayLink
-from agent.tray_messages import (
+from agent.tray.link import TrayLink
+from agent.tray.messages import (
     ACTIVITY_ROWS,
     Activity,
     Card,
@@ -28,7 +29,6 @@ from agent.tray_messages import (
     Reader,
     State,
 )
-from agent.window_messages import Site
 from hca_card.errors import CardError
 from pcsc.errors import PcscError
 from pcsc.status import StatusError
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.daemon import Daemon
     from agent.interaction import Interaction
+    from agent.interaction.windows import Windows
     from agent.operations.views import ReaderView
-    from agent.windows import Windows
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from agent.error_machine import MACHINE_ROWS
-from agent.error_outside import OUTSIDE_ROWS
-from agent.error_row import ErrorRow, JsonRpc
+from agent.errors.machine import MACHINE_ROWS
+from agent.errors.outside import OUTSIDE_ROWS
+from agent.errors.row import ErrorRow, JsonRpc
 
 __all__ = ["TABLE", "ErrorRow", "JsonRpc"]
 
@@ -580,7 +580,7 @@ _CERTIFICATE_ROWS = (
     ErrorRow(
         "certificate.status_unreachable",
         "憑證管理中心的查詢服務沒有回應，無法得知憑證是否被廢止。",
-        "The authority's status service did not answer, so whether the certificate is revoked cannot be told.",
+        "The authority's status service did not answer: whether the certificate is revoked cannot be told.",
         "卡片仍可使用；請稍後再試，若一直如此，請資訊人員確認這台電腦能連到憑證管理中心。",
         "The card still works; try again later, and if it stays so, have IT check that this computer can"
         " reach the authority.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent.error_row import ErrorRow, JsonRpc
+from agent.errors.row import ErrorRow, JsonRpc
 
 _SITE_ZH: Final = "請聯絡網站管理者：網頁或伺服器送出的資料有誤。"
 _SITE_EN: Final = "Tell the site's administrator: the page or its server sent faulty data."

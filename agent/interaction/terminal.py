@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
-from agent.console import Console, open_console
+from agent.access.portals import named
 from agent.interaction import (
     VERB_WORDS,
     CardShown,
@@ -19,7 +19,7 @@ from agent.interaction import (
     PinRequest,
     UnblockRequest,
 )
-from agent.portals import named
+from agent.interaction.console import Console, open_console
 from hca_card.model import PinStatus
 from hca_card.pin import Pin
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from agent.error_table import TABLE, ErrorRow
+from agent.errors.table import TABLE, ErrorRow
 
 __all__ = ["TABLE", "AgentError", "ErrorRow", "ErrorText", "describe", "error_id", "facts", "row_for"]
 

@@ -1,8 +1,8 @@
 """Every number that a ServiSign page can meet, in words: the other side of the table of errors.
 
-The rows of `agent.error_table` are kinds of trouble, and several share a number, because the old protocol has
-fewer. Here each number stands once, those that this program never gives included: people bring them from the
-vendor's program. 9001 to 9083 are PKCS#11's return values in the order of its specification.
+The rows of `agent.errors.table` are kinds of trouble, and several share a number, because the old protocol
+has fewer. Here each number stands once, those that this program never gives included: people bring them from
+the vendor's program. 9001 to 9083 are PKCS#11's return values in the order of its specification.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
+from agent.access.limits import Buckets
 from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import (
@@ -23,7 +24,6 @@ from agent.interaction import (
     PinRequest,
     UnblockRequest,
 )
-from agent.limits import Buckets
 from hca_card.pin import Pin
 
 T = TypeVar("T")

@@ -12,9 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from agent.access.origins import is_loopback_host, is_origin, is_plain_http, loopback_origins
 from agent.config import Origins
 from agent.interaction import Verb
-from agent.origins import is_loopback_host, is_origin, is_plain_http, loopback_origins
 
 PUBLIC_PATHS: Final = frozenset(("/", "/popupForm", "/status"))
 _METHODS: Final = frozenset(("GET", "POST", "OPTIONS"))
