@@ -37,6 +37,7 @@ class Connection:
     Attributes:
         reader: the reader's PC/SC name.
         atr: the card's answer to reset.
+        start_counter: the reader's count of insertions and removals since this very card is in it.
         protocol: T=0 or T=1.
     """
 
@@ -55,7 +56,7 @@ class Connection:
             self.protocol = CardProtocol(protocol)
             # Asked after connecting: had the card been changed in between, the handle would be dead already.
             state = self._state()
-            self._start_counter, self.atr = state.event_counter, state.atr
+            self.start_counter, self.atr = state.event_counter, state.atr
         except BaseException:
             self.close()
             raise
@@ -228,7 +229,7 @@ class Connection:
         return True
 
     def _is_ours(self, state: ReaderState) -> bool:
-        return state.present and state.event_counter == self._start_counter
+        return state.present and state.event_counter == self.start_counter
 
     def _state(self) -> ReaderState:
         return self._context.states([self.reader])[0]

@@ -124,6 +124,8 @@ def chain_command(send: Send) -> Send:
     """
 
     def chain(command: Command) -> Response:
+        if command.fits_short:
+            return send(command)
         le = command.le and min(command.le, LE_SHORT_MAX)
         data = command.data
         while len(data) > LC_SHORT_MAX:

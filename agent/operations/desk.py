@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ class Desk:
         self._workers = Workers(service, config.card)
         self.choosing = Choosing(self.readers, self._workers, interaction)
         self._trails = Trails(audit)
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._under_way: Counter[str | None] = Counter()
         self._kept: weakref.WeakSet[KeptPin] = weakref.WeakSet()
 
@@ -252,11 +252,9 @@ class Desk:
         with self.doings.work(reader):
             return await self._workers.of(reader).run(job, origin=caller.origin)
 
-    @asynccontextmanager
-    async def turn(self, reader: str) -> AsyncIterator[None]:
+    def turn(self, reader: str) -> asyncio.Lock:
         """One question and its answer at a time for each card, so that the tries shown still hold."""
-        async with self._turns.setdefault(reader, asyncio.Lock()):
-            yield
+        return self._turns[reader]
 
     @contextmanager
     def _share(self, origin: str | None) -> Iterator[None]:

@@ -112,7 +112,7 @@ class Doings:
 
     def _set_tries(self, reader: str, left: int | None) -> None:
         card = self._cards.get(reader)
-        if card is not None:
+        if card is not None and card.tries_left != left:
             asked = None if left is None else datetime.now(UTC)
             self._cards[reader] = replace(card, tries_left=left, asked=asked)
 

@@ -333,7 +333,7 @@ def _seen(
         reader=connection.reader,
         kind=card.kind,
         serial=card.serial,
-        event_counter=connection.event_counter(),
+        event_counter=connection.start_counter,
         atr=connection.atr,
         pin=pin,
         certificate=certificate,

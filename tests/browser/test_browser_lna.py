@@ -22,6 +22,7 @@ from agent.native import api
 from tests.support import firefox
 from tests.support.agent import ANY_PORT, running_agent
 from tests.support.chromium import chromium, make_home, trust_in
+from tests.support.chromium import version as chromium_version
 from tests.support.portal_tls import PortalTls
 from tests.support.screen import Screen, private_screen
 
@@ -265,6 +266,7 @@ async def test_a_frame_with_the_permission_is_connected_once_the_person_allowed_
         assert await at.connect(at.page.frames[1]) == {"id": "connected"}
 
 
+@pytest.mark.skipif(chromium_version() < 156, reason="older Chromium words this refusal otherwise")
 async def test_a_page_without_https_is_told_to_use_it(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         await at.page.goto(at.sites.clear)
@@ -322,6 +324,9 @@ ALLOWED = 1
 
 @pytest.mark.slow
 @pytest.mark.skipif(firefox.why_not() is not None, reason=str(firefox.why_not()))
+@pytest.mark.skipif(
+    firefox.version() < 153, reason="older Firefox asks nobody before it reaches this computer"
+)
 async def test_in_firefox_a_yes_connects_and_no_answer_is_told_apart_from_not_running(tmp_path: Path) -> None:
     told: list[tuple[str, str | None]] = []
     async with sites(tmp_path / "sites") as (found, authorities):

