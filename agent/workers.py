@@ -72,24 +72,28 @@ class ReaderWorker:
             Exception: what the job raised, or what PC/SC raised on the way to the card.
         """
         ticket = _Ticket(job, origin, Future())
-        with self._lock:
-            if self._closed:
-                raise ReaderUnavailableError(reader=self.reader)
-            if (
-                self._waiting.total() >= self._limits.queue
-                or self._waiting[origin] >= self._limits.queue_per_origin
-            ):
-                raise AgentError("busy")
-            self._waiting[origin] += 1
-            self._tickets.put(ticket)
         outcome: asyncio.Future[T] = asyncio.wrap_future(ticket.future)
         try:
             async with asyncio.timeout(self._limits.seconds):
+                # Last before the wait: a thread that is woken earlier only waits for this one to be done.
+                self._put(ticket)
                 return await outcome
         except TimeoutError:
             if not outcome.cancelled():
                 raise  # the job's own
             raise AgentError("card.timeout") from None
+
+    def _put(self, ticket: _Ticket) -> None:
+        with self._lock:
+            if self._closed:
+                raise ReaderUnavailableError(reader=self.reader)
+            if (
+                self._waiting.total() >= self._limits.queue
+                or self._waiting[ticket.origin] >= self._limits.queue_per_origin
+            ):
+                raise AgentError("busy")
+            self._waiting[ticket.origin] += 1
+            self._tickets.put(ticket)
 
     def close(self) -> None:
         """Take no more work; what waits fails as `ReaderUnavailableError`; the present job goes on."""

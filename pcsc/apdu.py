@@ -37,9 +37,9 @@ class Command:
     secret: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("cla", "ins", "p1", "p2"):
-            if not 0 <= getattr(self, name) <= 0xFF:
-                raise ValueError(f"{name} must be one byte")
+        # All four at once: none has a bit beyond the eighth, nor a sign.
+        if not 0 <= self.cla | self.ins | self.p1 | self.p2 <= 0xFF:
+            raise ValueError("CLA, INS, P1 and P2 must be one byte each")
         if len(self.data) > LC_EXTENDED_MAX:
             raise ValueError("command data is longer than 65535 bytes")
         if self.le is not None and not 1 <= self.le <= LE_EXTENDED_MAX:

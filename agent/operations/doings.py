@@ -112,9 +112,10 @@ class Doings:
 
     def _set_tries(self, reader: str, left: int | None) -> None:
         card = self._cards.get(reader)
-        if card is not None and card.tries_left != left:
-            asked = None if left is None else datetime.now(UTC)
-            self._cards[reader] = replace(card, tries_left=left, asked=asked)
+        if card is None or (left is None and card.tries_left is None):
+            return
+        asked = None if left is None else datetime.now(UTC)
+        self._cards[reader] = replace(card, tries_left=left, asked=asked)
 
     def _tell(self) -> None:
         for listener in tuple(self._listeners):
