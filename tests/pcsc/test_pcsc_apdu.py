@@ -71,7 +71,7 @@ def test_a_command_with_a_pin_never_shows_it() -> None:
 
 
 def test_impossible_commands_are_refused_when_made() -> None:
-    with pytest.raises(ValueError, match="p2"):
+    with pytest.raises(ValueError, match="P2"):
         Command(0, 0, 0, 256)
     with pytest.raises(ValueError, match="65535"):
         Command(0, 0, 0, 0, bytes(65536))
