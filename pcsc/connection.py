@@ -251,12 +251,9 @@ class Connection:
 
     def _reader_features(self) -> pinpad.Features:
         if self._features is None:
-            try:
-                answer = self._control(pinpad.GET_FEATURE_REQUEST, b"")
-            except PcscError:
-                # Drivers that know nothing of features answer with one code or another.
-                answer = b""
-            self._features = pinpad.Features.decode(answer)
+            result, answer = self._winscard.SCardControl(self.handle, pinpad.GET_FEATURE_REQUEST, [])
+            # Drivers that know nothing of features answer with one code or another.
+            self._features = pinpad.Features.decode(bytes(answer) if result == Result.SUCCESS else b"")
         return self._features
 
     def _control(self, code: int, data: bytes) -> bytes:

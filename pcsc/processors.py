@@ -124,8 +124,6 @@ def chain_command(send: Send) -> Send:
     """
 
     def chain(command: Command) -> Response:
-        if command.fits_short:
-            return send(command)
         le = command.le and min(command.le, LE_SHORT_MAX)
         data = command.data
         while len(data) > LC_SHORT_MAX:
@@ -138,17 +136,19 @@ def chain_command(send: Send) -> Send:
     return chain
 
 
-def choose_form(extended: Send, short: Send, form: LengthForm) -> Send:
-    """A command that needs it in extended form, or in short ones where card or reader takes no other.
+def choose_form(whole: Send, short: Send, form: LengthForm) -> Send:
+    """A long command in extended form, or in short ones where card or reader takes no other.
 
     6700 to an extended command means that nothing was done, so the short form is tried, and from then on
     used if extended length never worked.
     """
 
     def choose(command: Command) -> Response:
-        if command.fits_short or form.extended is False:
+        if command.fits_short:
+            return whole(command)
+        if form.extended is False:
             return short(command)
-        response = extended(command)
+        response = whole(command)
         if response.sw == StatusWord.WRONG_LENGTH and not command.secret:
             if form.extended is None:
                 form.extended = False

@@ -37,7 +37,7 @@ class Hash(StrEnum):
 
     def digest(self, data: bytes) -> bytes:
         """The digest of `data`."""
-        return hashlib.new(_HASHLIB[self], data, usedforsecurity=False).digest()
+        return _HASHLIB[self](data, usedforsecurity=False).digest()
 
     def digest_info(self, digest: bytes) -> bytes:
         """The DER DigestInfo that a signature covers (RFC 8017 §9.2, note 1).
@@ -53,11 +53,11 @@ class Hash(StrEnum):
 
 
 _HASHLIB: Final = {
-    Hash.SHA_1: "sha1",
-    Hash.SHA_224: "sha224",
-    Hash.SHA_256: "sha256",
-    Hash.SHA_384: "sha384",
-    Hash.SHA_512: "sha512",
+    Hash.SHA_1: hashlib.sha1,
+    Hash.SHA_224: hashlib.sha224,
+    Hash.SHA_256: hashlib.sha256,
+    Hash.SHA_384: hashlib.sha384,
+    Hash.SHA_512: hashlib.sha512,
 }
 _LENGTHS: Final = {
     Hash.SHA_1: 20,

@@ -5,6 +5,7 @@ This says that the key signed the document. Whether the certificate can be trust
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from signing.certificate import public_key
@@ -12,6 +13,8 @@ from signing.errors import SignatureInvalidError
 from signing.hashes import Hash
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 
@@ -40,19 +43,21 @@ def verify_digest(certificate_der: bytes, digest: bytes, signature: bytes, algor
         CertificateMalformedError: the certificate cannot be used to tell.
     """
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
     algorithm.digest_info(digest)  # the length, checked in one place
     key = public_key(certificate_der)
     try:
-        key.verify(signature, digest, PKCS1v15(), Prehashed(_algorithm(algorithm)))
+        key.verify(signature, digest, *_scheme(algorithm))
     except InvalidSignature:
         raise SignatureInvalidError from None
 
 
-def _algorithm(algorithm: Hash) -> HashAlgorithm:
+@cache
+def _scheme(algorithm: Hash) -> tuple[PKCS1v15, Prehashed]:
+    """How `cryptography` is told of PKCS#1 v1.5 over a digest."""
     from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
     classes: Final[dict[Hash, type[HashAlgorithm]]] = {
         Hash.SHA_1: hashes.SHA1,
@@ -61,4 +66,4 @@ def _algorithm(algorithm: Hash) -> HashAlgorithm:
         Hash.SHA_384: hashes.SHA384,
         Hash.SHA_512: hashes.SHA512,
     }
-    return classes[algorithm]()
+    return PKCS1v15(), Prehashed(classes[algorithm]())

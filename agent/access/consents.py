@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -57,7 +57,7 @@ class Consents:
 
     def allowed(self, origin: str | None, verb: Verb) -> bool:
         """Whether `origin` may do `verb` now, without asking anybody (for what is pushed to pages)."""
-        return self._decide(origin, verb, can_ask=False) is Decision.YES
+        return self._decide(origin, verb, self._answers_of(origin), can_ask=False) is Decision.YES
 
     def hopeless(self, origin: str) -> bool:
         """Whether `origin` may not even read a card, and nobody is there to be asked about it."""
@@ -115,8 +115,13 @@ class Consents:
             " allow it.",
         )
 
-    def _decide(self, origin: str | None, verb: Verb, *, can_ask: bool) -> Decision:
-        answers = self._answers.of(origin) if origin is not None else {}
+    def _answers_of(self, origin: str | None) -> Mapping[Verb, Answer]:
+        """The answers kept; their file is not looked at for an origin that the configuration lists."""
+        return {} if origin is None or origin in self._origins.allow else self._answers.of(origin)
+
+    def _decide(
+        self, origin: str | None, verb: Verb, answers: Mapping[Verb, Answer], *, can_ask: bool
+    ) -> Decision:
         return authorise(
             origin, verb, origins=self._origins, answers=answers, can_ask=can_ask, now=self._now()
         )
@@ -128,11 +133,11 @@ class Consents:
             AgentError: consent.refused, interaction.unavailable: one is not allowed and cannot be asked.
         """
         missing = []
+        answers = self._answers_of(origin)
         for verb in verbs:
-            match self._decide(origin, verb, can_ask=self._interaction.available):
+            match self._decide(origin, verb, answers, can_ask=self._interaction.available):
                 case Decision.NO:
-                    answered = verb in self._answers.of(origin)
-                    raise AgentError("consent.refused" if answered else "interaction.unavailable")
+                    raise AgentError("consent.refused" if verb in answers else "interaction.unavailable")
                 case Decision.ASK:
                     missing.append(verb)
         return tuple(missing)

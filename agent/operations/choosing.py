@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Final
 
 from agent.errors import AgentError
@@ -21,6 +22,11 @@ from hca_card.model import KeyUse
 Suits = Callable[[Seen], bool]
 
 _REMEMBERED_MAX: Final = 256
+_LIBRARIES: Final = (
+    "hca_card.certificate",
+    "cryptography.x509",
+    "cryptography.hazmat.primitives.asymmetric.padding",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,15 @@ class Facts:
     def shown(self, seen: Seen) -> CardShown:
         """The card as a window names it."""
         return CardShown(seen.reader, seen.kind, seen.serial, self.holder, self.simulated)
+
+
+def load_libraries() -> None:
+    """Load what reads certificates and checks signatures; for a thread that may be kept busy.
+
+    It takes longer than both visits to a card: what is not there before the first one keeps the card waiting.
+    """
+    for name in _LIBRARIES:
+        import_module(name)
 
 
 def facts_of(seen: Seen) -> Facts:

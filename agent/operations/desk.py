@@ -18,7 +18,15 @@ from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import DocumentShown, Interaction, PinRequest, Verb
 from agent.operations import visits
-from agent.operations.choosing import Choosing, Facts, Suits, facts_of, has_key, is_simulated
+from agent.operations.choosing import (
+    Choosing,
+    Facts,
+    Suits,
+    facts_of,
+    has_key,
+    is_simulated,
+    load_libraries,
+)
 from agent.operations.doings import Doings
 from agent.operations.readers import Readers
 from agent.operations.trail import Trail, Trails
@@ -152,6 +160,7 @@ class Desk:
         async with self.asked(wish.caller, wish.verb, document=wish.document) as trail:
             if wish.kept is not None:
                 return await self._with_kept_pin(wish, wish.kept, trail, action)
+            await asyncio.to_thread(load_libraries)
             reader = await self.choosing.pick(wish.caller, wish.reader, has_key(wish.use))
             async with self.turn(reader):
                 seen = await self.run(wish.caller, reader, partial(visits.look_for_key, use=wish.use))

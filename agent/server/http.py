@@ -241,8 +241,8 @@ async def _form(request: web.BaseRequest) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS_MAX):
-            async for chunk in request.content.iter_any():
-                body += chunk
+            while not request.content.at_eof():
+                body += await request.content.readany()
                 if len(body) > BODY_BYTES_MAX:
                     raise web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX)
     except TimeoutError:

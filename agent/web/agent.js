@@ -144,7 +144,7 @@ export class HcaAgent extends EventTarget {
   /** Find the agent and greet it; safe to call again. */
   async connect({ signal } = {}) {
     signal?.throwIfAborted();
-    if (this.#socket) return this;
+    if (this.hello) return this; // an open socket that has not been greeted yet is no connection
     this.#connecting ??= this.#open().finally(() => {
       this.#connecting = null;
     });

@@ -12,7 +12,7 @@ from agent.config import Origins
 from agent.demo.theatre import ANY_PORT
 from agent.interaction import PinRequest
 from hca_card.pin import Pin
-from tests.support.desk import SetDesk
+from tests.support.desk import SetDesk, filled
 
 
 async def test_a_person_logs_in_signs_the_form_and_sees_what_was_verified(set_desk: SetDesk) -> None:
@@ -24,18 +24,18 @@ async def test_a_person_logs_in_signs_the_form_and_sees_what_was_verified(set_de
         assert "模擬卡" in await desk.page.inner_text("#agent-state")
         await desk.submit()
         await desk.page.wait_for_url("**/apply")
-        assert await desk.page.inner_text("#who-name") == "測試人員卡"
-        assert "000000335361" in await desk.page.inner_text("#who-card")
+        assert await filled(desk.page, "#who-name") == "測試人員卡"
+        assert "000000335361" in await filled(desk.page, "#who-card")
         await desk.page.fill("#place", "示範區衛生所")
         await desk.page.click("#review-button")
         await desk.page.wait_for_selector("#review:not([hidden])")
-        signed_text = await desk.page.text_content("#document") or ""
+        signed_text = await filled(desk.page, "#document")
         assert json.loads(signed_text)["支援地點"] == "示範區衛生所"
         await desk.page.click("#sign")
         await desk.page.wait_for_selector("#done:not([hidden])")
-        assert await desk.page.text_content("#document") == signed_text
-        assert await desk.page.inner_text("#number") == json.loads(signed_text)["案號"]
-        assert "測試人員卡" in await desk.page.inner_text("#facts")
+        assert await filled(desk.page, "#document") == signed_text
+        assert await filled(desk.page, "#number") == json.loads(signed_text)["案號"]
+        assert "測試人員卡" in await filled(desk.page, "#facts")
         assert [question.verb for question in desk.person.asked] == ["login", "sign"]
         assert {question.origin for question in desk.person.asked} == {desk.stage.origin}
         assert failures == []
@@ -113,8 +113,8 @@ async def test_an_institution_logs_in_with_its_own_card(set_desk: SetDesk) -> No
         await desk.choose("role", "institution")
         await desk.submit()
         await desk.page.wait_for_url("**/apply")
-        assert await desk.page.inner_text("#who-name") == "測試機構"
-        assert "9900000001" in await desk.page.inner_text("#who-card")
+        assert await filled(desk.page, "#who-name") == "測試機構"
+        assert "9900000001" in await filled(desk.page, "#who-card")
 
 
 async def test_of_two_cards_the_page_takes_the_one_of_the_chosen_kind(set_desk: SetDesk) -> None:
@@ -123,7 +123,7 @@ async def test_of_two_cards_the_page_takes_the_one_of_the_chosen_kind(set_desk: 
         await desk.choose("role", "institution")
         await desk.submit()
         await desk.page.wait_for_url("**/apply")
-        assert await desk.page.inner_text("#who-name") == "測試機構"
+        assert await filled(desk.page, "#who-name") == "測試機構"
         await desk.page.fill("#place", "示範區衛生所")
         await desk.page.click("#review-button")
         await desk.page.click("#sign")
@@ -138,7 +138,7 @@ async def test_the_basic_data_of_a_health_card_are_shown_without_a_pin(set_desk:
         assert await desk.page.is_hidden("#pin-hint")
         await desk.submit()
         await desk.page.wait_for_selector("#nhi:not([hidden])")
-        shown = await desk.page.inner_text("#nhi-facts")
+        shown = await filled(desk.page, "#nhi-facts")
         assert "測試民眾" in shown and "A100000001" in shown and "民國 80 年 02 月 29 日" in shown
         assert "模擬卡" in shown
         assert desk.person.asked == []
@@ -213,6 +213,27 @@ async def test_logging_out_ends_the_session(set_desk: SetDesk) -> None:
         await desk.page.wait_for_url(desk.stage.origin + "/")
         await desk.open("/apply")
         assert desk.page.url == desk.stage.origin + "/"
+
+
+async def test_whoever_connects_while_another_does_waits_for_the_agents_greeting(set_desk: SetDesk) -> None:
+    async with set_desk("hpc") as desk:
+        await desk.open()
+        greeted = await desk.page.evaluate(
+            """async () => {
+                const { HcaAgent } = await import("/static/agent.js");
+                const session = await (await fetch("/api/session")).json();
+                const agent = new HcaAgent(session.agent);
+                const send = WebSocket.prototype.send;
+                let second = null;
+                WebSocket.prototype.send = function (words) {
+                    second ??= agent.connect().then(() => agent.hello !== null);
+                    return send.call(this, words);
+                };
+                await agent.connect();
+                return second;
+            }"""
+        )
+        assert greeted is True
 
 
 async def test_a_page_keeps_a_person_from_sending_twice(set_desk: SetDesk) -> None:

@@ -12,6 +12,7 @@ import pytest
 from playwright.async_api import WebSocket
 
 from tests.support.chromium import chromium, make_home
+from tests.support.desk import filled
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
 from tests.support.terminal import Terminal
 
@@ -69,24 +70,24 @@ async def _click_through(terminal: Terminal, browser_home: Path) -> dict[str, An
         await page.click("#submit")
         await terminal.answer_unseen(PIN, "123456")
         await page.wait_for_url("**/apply")
-        seen["person"] = await page.inner_text("#who-name")
+        seen["person"] = await filled(page, "#who-name")
         await page.fill("#place", "示範區衛生所")
         await page.click("#review-button")
         await page.click("#sign")
         await terminal.answer_unseen(PIN, "123456")
         await page.wait_for_selector("#done:not([hidden])")
-        seen["number"] = await page.inner_text("#number")
+        seen["number"] = await filled(page, "#number")
 
         await page.click("#logout")
         await page.wait_for_url("http://localhost:8480/")
         await page.check('input[value="nhi"]')
         await page.click("#submit")
         await page.wait_for_selector("#nhi:not([hidden])")
-        seen["health card"] = await page.inner_text("#nhi-facts")
+        seen["health card"] = await filled(page, "#nhi-facts")
         await page.check('input[value="institution"]')
         await page.click("#submit")
         await terminal.answer_unseen(PIN, "123456")
         await page.wait_for_url("**/apply")
-        seen["institution"] = await page.inner_text("#who-name")
+        seen["institution"] = await filled(page, "#who-name")
     seen["status"] = await terminal.interrupt()
     return seen

@@ -19,7 +19,7 @@ from agent.demo.portal import AgentAddress
 from agent.demo.stage import Place, portal
 from hca_card.simulator import SimulatorCa
 from tests.support.chromium import chromium, make_home
-from tests.support.desk import HOST
+from tests.support.desk import HOST, filled
 from tests.support.pcscd import PORTS, PrivatePcscd, pcscd_fixture
 from tests.support.portal_tls import PortalTls
 from tests.support.terminal import Terminal
@@ -96,7 +96,7 @@ async def _at_the_desk(
     await page.click("#submit")
     await terminal.answer_unseen(PIN, "123456")
     await page.wait_for_url("**/apply")
-    seen["who"] = await page.inner_text("#who-name")
+    seen["who"] = await filled(page, "#who-name")
 
     await page.fill("#place", "示範區衛生所")
     await page.click("#review-button")
@@ -104,7 +104,7 @@ async def _at_the_desk(
     await terminal.answer(YES_OR_NO, "y")  # sign
     await terminal.answer_unseen(PIN, "123456")
     await page.wait_for_selector("#done:not([hidden])")
-    seen["number"] = await page.inner_text("#number")
+    seen["number"] = await filled(page, "#number")
     return seen
 
 

@@ -54,3 +54,10 @@ class Desk:
 
 
 SetDesk = Callable[..., AbstractAsyncContextManager[Desk]]
+
+
+async def filled(page: Page, selector: str) -> str:
+    """The text of an element once the page has put some there."""
+    shown = page.locator(f"{selector}:not(:empty)")
+    await shown.wait_for(state="attached")
+    return await shown.text_content() or ""

@@ -120,7 +120,7 @@ export async function logOut() {
 /** Show a refusal: what happened, what to do next, and how many PIN tries are left. */
 export function show(box, error) {
   const trouble = error.zh ? error : new Trouble(UNKNOWN);
-  if (trouble !== error) console.error(error);
+  if (trouble !== error) console.error(error?.stack ?? error);
   const parts = [line("say", trouble.zh, trouble.en)];
   if (trouble.triesLeft !== null) parts.push(pips(trouble.triesLeft));
   if (trouble.nextZh) parts.push(line("", trouble.nextZh, trouble.nextEn));

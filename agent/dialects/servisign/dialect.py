@@ -30,6 +30,7 @@ from agent.dialects.servisign.outside import Outside
 from agent.dialects.servisign.sessions import Limits, PageSession, Sessions
 from agent.dialects.servisign.values import Values
 from agent.errors import error_id, row_for
+from agent.operations import Caller
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -171,8 +172,6 @@ class ServiSign:
         return text
 
     async def _run(self, session: PageSession, method: Method, request: Request) -> str:
-        from agent.operations import Caller
-
         arguments = method.bind(request)
         try:
             call = Call(

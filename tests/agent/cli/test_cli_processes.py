@@ -69,6 +69,36 @@ def test_a_pin_is_never_in_words_environment_output_or_files(home: Path, documen
     assert not any(PIN.encode() in part for part in seen)
 
 
+_LOADED_AFTER_THE_FIRST_COMMAND = """
+import sys
+from agent.__main__ import main
+from pcsc.connection import Connection
+before, transmit = set(), Connection.transmit
+def watched(self, command):
+    before.update(() if before else sys.modules)
+    return transmit(self, command)
+Connection.transmit = watched
+try:
+    main()
+finally:
+    late = {name.partition(".")[0] for name in set(sys.modules) - before}
+    print("late:", *sorted(late & {"asn1crypto", "cryptography", "hca_card", "signing"}))
+"""
+
+
+def test_no_library_is_loaded_while_the_card_waits(home: Path, document: Path):
+    words = ["sign", str(document), "--simulate", "hpc", "--pin-stdin"]
+    done = subprocess.run(
+        [sys.executable, "-c", _LOADED_AFTER_THE_FIRST_COMMAND, *words],
+        input=f"{PIN}\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "late:", done.stdout
+
+
 def test_a_pin_on_the_command_line_is_no_option(home: Path, document: Path):
     words = [*AGENT, "sign", str(document), "--simulate", "hpc"]
     result = subprocess.run([*words, "--pin", PIN], capture_output=True, text=True, check=False)
