@@ -20,7 +20,8 @@ test: setup
 
 check: setup
 	@$(MAKE) --no-print-directory lint
-	$(PYTHON) -m pytest -n 2 --dist loadgroup -q -m "not slow and not pcscd and not browser"
+	$(PYTHON) -m pytest -n 3 --dist loadgroup -q -m "not slow and not pcscd and not browser" \
+		--ignore tests/browser --ignore tests/bench
 
 .PHONY: lint
 lint:

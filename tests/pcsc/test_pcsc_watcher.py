@@ -233,6 +233,7 @@ def test_a_watcher_can_be_stopped_by_its_listener(winscard: VirtualWinscard) -> 
     watcher.stop()
 
 
+@pytest.mark.slow
 def test_thirty_swaps_and_restarts_lose_no_event(
     winscard: VirtualWinscard, listener: Listener, watcher: ReaderWatcher
 ) -> None:

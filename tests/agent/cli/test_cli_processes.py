@@ -21,6 +21,8 @@ import pytest
 
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
 
+pytestmark = pytest.mark.slow
+
 pcscd = pcscd_fixture()
 
 PIN = "123456"

@@ -306,6 +306,7 @@ async def test_closing_the_connection_takes_the_question_back(tmp_path: Path) ->
             assert (await page.call("pin.status"))["triesLeft"] == 3
 
 
+@pytest.mark.slow
 async def test_a_connection_torn_while_the_card_works_leaves_the_card_in_order(tmp_path: Path) -> None:
     person = SlowPerson()
     person.ready.set()

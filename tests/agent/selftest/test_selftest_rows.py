@@ -75,6 +75,7 @@ async def test_a_torn_card_fails_where_its_answers_are_long_and_nowhere_else(tmp
     assert told == {10: "because 9", 12: "because 11"}
 
 
+@pytest.mark.slow
 async def test_a_slow_card_passes(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc-slow") as world:
         assert not_passed(await rows_of(bench_of(world))) == {}
