@@ -17,6 +17,8 @@ from agent.demo.report import Report, StepFailedError
 from agent.demo.runner import run_demo
 from hca_card.simulator import SimulatedCard
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def screen() -> Console:
