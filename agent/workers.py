@@ -1,8 +1,7 @@
 """One thread per reader, the only one that ever speaks to its card, so that nothing blocks the event loop.
 
-A job is a function of one transaction. It waits in its reader's queue; its thread connects in shared mode,
-begins the transaction, runs the job, ends the transaction and lets the card go, still powered, for other
-programs.
+A job is a function of one visit to the card. It waits in its reader's queue; its thread begins the visit,
+runs the job, and lets the card go for other programs.
 """
 
 from __future__ import annotations
@@ -19,13 +18,11 @@ from typing import Any, TypeVar
 
 from agent.config import Card
 from agent.errors import AgentError
-from pcsc.connection import Transaction
-from pcsc.context import Context
-from pcsc.errors import PcscError, ReaderUnavailableError, ServiceUnavailableError
-from pcsc.service import Service
+from agent.places import Place, Visit
+from pcsc.errors import ReaderUnavailableError
 
 T = TypeVar("T")
-Job = Callable[[Transaction], T]
+Job = Callable[[Visit], T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +37,35 @@ class ReaderWorker:
     """The thread of one reader.
 
     Args:
-        service: PC/SC; the thread makes a context of its own.
         reader: the reader's name.
+        place: how its card is reached; used by the thread alone.
         limits: how much may wait, and how long a job may take.
     """
 
-    def __init__(self, service: Service, reader: str, limits: Card) -> None:
+    def __init__(self, reader: str, place: Place, limits: Card) -> None:
         self.reader = reader
-        self._service = service
+        self._place = place
         self._limits = limits
         self._tickets: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._waiting: Counter[str | None] = Counter()
         self._closed = False
-        self._context: Context | None = None
         self._thread = threading.Thread(target=self._work, name=f"reader {reader}", daemon=True)
         self._thread.start()
 
     async def run(self, job: Job[T], *, origin: str | None = None) -> T:
-        """The result of `job`, run in one transaction with the card in this reader.
+        """The result of `job`, run in one visit to the card in this reader.
 
-        A cancelled wait takes the job out of the queue, even while another program's transaction is being
-        waited for; a job that has begun runs to its end, and what it returns is dropped.
+        A cancelled wait takes the job out of the queue, even while another program is being waited for; a job
+        that has begun runs to its end, and what it returns is dropped.
 
         Args:
-            job: blocking; must not keep the transaction.
+            job: blocking; must not keep the visit.
             origin: whose work it is, for fair shares of the queue.
 
         Raises:
             AgentError: busy: too much is waiting; card.timeout: not done in the time allowed.
-            Exception: what the job raised, or what PC/SC raised on the way to the card.
+            Exception: what the job raised, or what was raised on the way to the card.
         """
         ticket = _Ticket(job, origin, Future())
         outcome: asyncio.Future[T] = asyncio.wrap_future(ticket.future)
@@ -105,16 +101,14 @@ class ReaderWorker:
     def _work(self) -> None:
         while (ticket := self._tickets.get()) is not None:
             self._serve(ticket)
-        self._drop_context()
+        self._place.forget()
 
     def _serve(self, ticket: _Ticket) -> None:
         result, failure = None, None
         try:
             if not ticket.future.cancelled():
-                result = self._visit_in_spite_of_restart(ticket)
+                result = self._visit(ticket)
         except BaseException as error:
-            if isinstance(error, PcscError):
-                self._drop_context()
             failure = error
         # The place in the queue is free before anybody hears of the end, and may ask again at once.
         with self._lock:
@@ -123,34 +117,14 @@ class ReaderWorker:
                 del self._waiting[ticket.origin]
         _finish(ticket.future, result, failure)
 
-    def _visit_in_spite_of_restart(self, ticket: _Ticket) -> Any:
-        try:
-            return self._visit(ticket)
-        except ServiceUnavailableError:
-            self._drop_context()
-            if ticket.future.running():
-                raise
-            # The service was restarted since our last visit, and nothing has been done yet: begin anew.
-            return self._visit(ticket)
-
     def _visit(self, ticket: _Ticket) -> Any:
         if self._closed:
             raise ReaderUnavailableError(reader=self.reader)
-        if self._context is None:
-            self._context = self._service.context()
-        with (
-            self._context.connect(self.reader) as connection,
-            connection.transaction() as transaction,
-        ):
+        with self._place.visit() as visit:
             # Beginning may have waited long for another program: is this still wanted?
             if not ticket.future.set_running_or_notify_cancel():
                 return None
-            return ticket.job(transaction)
-
-    def _drop_context(self) -> None:
-        context, self._context = self._context, None
-        if context is not None:
-            context.close()
+            return ticket.job(visit)
 
 
 def _finish(future: Future[Any], result: Any, failure: BaseException | None) -> None:
@@ -176,12 +150,12 @@ class Workers:
     """The threads of all readers, made when first needed.
 
     Args:
-        service: PC/SC.
+        place_of: how the card in the reader of a name is reached.
         limits: of each reader.
     """
 
-    def __init__(self, service: Service, limits: Card) -> None:
-        self._service = service
+    def __init__(self, place_of: Callable[[str], Place], limits: Card) -> None:
+        self._place_of = place_of
         self._limits = limits
         self._workers: dict[str, ReaderWorker] = {}
 
@@ -189,7 +163,7 @@ class Workers:
         """The worker of a reader, whether or not the reader is there."""
         worker = self._workers.get(reader)
         if worker is None:
-            worker = self._workers[reader] = ReaderWorker(self._service, reader, self._limits)
+            worker = self._workers[reader] = ReaderWorker(reader, self._place_of(reader), self._limits)
         return worker
 
     def keep_only(self, readers: Collection[str]) -> None:

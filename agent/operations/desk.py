@@ -34,6 +34,7 @@ from agent.operations.views import Caller
 from agent.operations.visits import Action, Held, Seen
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Unattended
+from agent.places.pcsc import PcscPlace
 from agent.workers import Job, Workers
 from hca_card.errors import PinLockedError, UnsupportedError
 from hca_card.model import KeyUse, PinStatus
@@ -96,7 +97,7 @@ class Desk:
         self.unattended = Unattended(enabled=config.unattended.enabled)
         self.interaction = interaction
         self._keypad = config.card.keypad
-        self._workers = Workers(service, config.card)
+        self._workers = Workers(partial(PcscPlace, service), config.card)
         self.choosing = Choosing(self.readers, self._workers, interaction)
         self._trails = Trails(audit)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -215,7 +216,7 @@ class Desk:
             return await self.run(
                 wish.caller,
                 kept.reader,
-                lambda transaction: visits.with_kept_pin(transaction, kept, wish.use, check, action),
+                lambda visit: visits.with_kept_pin(visit, kept, wish.use, check, action),
             )
 
     def require_person(self, status: PinStatus | None) -> None:

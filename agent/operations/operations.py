@@ -30,10 +30,10 @@ from agent.operations.views import (
 from agent.paths import Paths
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Grant
+from agent.places import Visit
 from hca_card.errors import UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
-from pcsc.connection import Transaction
 from pcsc.service import Service
 from signing.cipher import decrypt, encrypt
 from signing.errors import HashUnsupportedError
@@ -184,11 +184,11 @@ class Operations:
             reader: the reader's name.
         """
 
-        def visit(transaction: Transaction) -> visits.Examined[T]:
-            return visits.examine(transaction, job)
+        def look(visit: Visit) -> visits.Examined[T]:
+            return visits.examine(visit, job)
 
         async with self._desk.asked(caller, Verb.READ) as trail:
-            found = await self._desk.visit(caller, reader, visit)
+            found = await self._desk.visit(caller, reader, look)
             trail.serial = found.serial
             return found
 

@@ -72,9 +72,7 @@ class PinDesk:
                 async with desk.turn(name):
                     await self._confirm_guess(caller)
                     with self._guess(caller, self._wrong):
-                        seen = await desk.run(
-                            caller, name, lambda transaction: visits.keep(transaction, copy, note)
-                        )
+                        seen = await desk.run(caller, name, lambda visit: visits.keep(visit, copy, note))
                 await desk.note(trail, seen)
                 return self._keep(caller, copy, seen)
 

@@ -1,4 +1,4 @@
-"""Replacing the PIN of a card, within one transaction; as `agent.operations.visits`."""
+"""Replacing the PIN of a card, within one visit; as `agent.operations.visits`."""
 
 from __future__ import annotations
 
@@ -7,29 +7,28 @@ from agent.operations.visits import (
     kept_for,
     look_for_pin,
     once,
-    open_card,
     refuse_last_try,
     same_card,
     the_card,
 )
 from agent.pins.kept import KeptPin
+from agent.places import Visit
 from hca_card.errors import UnsupportedError
 from hca_card.model import PinStatus
 from hca_card.pin import Pin
-from pcsc.connection import Transaction
 
 
-def look_for_puk(transaction: Transaction) -> tuple[Seen, PinStatus]:
+def look_for_puk(visit: Visit) -> tuple[Seen, PinStatus]:
     """Which card this is with its PIN, and how its PUK stands.
 
     Raises:
         UnsupportedError: it takes no PUK.
     """
-    seen = look_for_pin(transaction)
-    return seen, open_card(transaction).puk_status()
+    seen = look_for_pin(visit)
+    return seen, visit.card().puk_status()
 
 
-def change(transaction: Transaction, seen: Seen, old: Pin, new: Pin) -> None:
+def change(visit: Visit, seen: Seen, old: Pin, new: Pin) -> None:
     """Replace the PIN of the card that was seen, with both as the person typed them.
 
     Raises:
@@ -37,47 +36,47 @@ def change(transaction: Transaction, seen: Seen, old: Pin, new: Pin) -> None:
         AgentError: pin.tries_changed: tries were used up while the person was asked; nothing was sent.
         hca_card.errors.PinError: as `Card.change_pin`; one try spent at most.
     """
-    same_card(transaction, seen).change_pin(old, new)
+    same_card(visit, seen).change_pin(old, new)
 
 
-def change_on_keypad(transaction: Transaction, seen: Seen) -> None:
+def change_on_keypad(visit: Visit, seen: Seen) -> None:
     """As `change`, with both typed on the reader's keypad."""
-    card, keypad = same_card(transaction, seen), transaction.pin_pad
+    card, keypad = same_card(visit, seen), visit.pin_pad
     if keypad is None:
         raise UnsupportedError
     card.change_pin_on_keypad(keypad)
 
 
-def change_unasked(transaction: Transaction, seen: Seen, old: Pin, new: Pin) -> None:
+def change_unasked(visit: Visit, seen: Seen, old: Pin, new: Pin) -> None:
     """As `change`, with a PIN that nobody can be asked to confirm: the last try is never spent on it.
 
     Raises:
         PinLastTryError: only one try is left; nothing was sent.
     """
-    card = the_card(transaction, seen)
+    card = the_card(visit, seen)
     refuse_last_try(card.pin_status())
     card.change_pin(old, new)
 
 
-def change_kept(transaction: Transaction, kept: KeptPin, new: Pin) -> None:
+def change_kept(visit: Visit, kept: KeptPin, new: Pin) -> None:
     """As `change_unasked`, from the PIN kept for a session to `new`, which the session keeps from then on.
 
     Raises:
         CardChangedError: not the very card; nothing was sent.
         AgentError: pin.changed_elsewhere: the PIN was refused; pin.not_kept: it is gone.
     """
-    card = open_card(transaction)
-    with kept_for(transaction, card, kept) as old, once(kept):
+    card = visit.card()
+    with kept_for(visit, card, kept) as old, once(kept):
         refuse_last_try(card.pin_status())
         card.change_pin(old, new)
     kept.replace(new)
 
 
-def unblock(transaction: Transaction, seen: Seen, puk: Pin, new: Pin) -> None:
+def unblock(visit: Visit, seen: Seen, puk: Pin, new: Pin) -> None:
     """Set a new PIN with the PUK on the card that was seen, whatever is left of its PIN.
 
     Raises:
         CardChangedError: another card is in the reader now; nothing was sent.
         hca_card.errors.PinError: as `Card.unblock_pin`; one try of the PUK spent at most.
     """
-    the_card(transaction, seen).unblock_pin(puk, new)
+    the_card(visit, seen).unblock_pin(puk, new)

@@ -1,4 +1,4 @@
-"""What is done with a card within one transaction, in its reader's thread.
+"""What is done with a card within one visit, in its reader's thread.
 
 Each function is a job for `agent.workers`: it recognises the card anew, relies on nothing that an earlier
 visit left, and never waits for a person.
@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from agent.errors import AgentError
 from agent.pins.kept import KeptPin
+from agent.places import Visit
 from hca_card.errors import (
     CardChangedError,
     CardError,
@@ -24,8 +25,6 @@ from hca_card.errors import (
 )
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, Metadata, PinStatus
 from hca_card.pin import Pin
-from hca_card.recognise import recognise
-from pcsc.connection import Transaction
 from pcsc.errors import MalformedResponseError
 from pcsc.status import StatusError
 from signing.pkcs1 import CERTIFICATE_INDEX
@@ -93,69 +92,64 @@ class Examined(Generic[T]):
     result: T
 
 
-def open_card(transaction: Transaction) -> Card:
-    """The card in the reader, recognised."""
-    return recognise(transaction, transaction.connection.atr)
-
-
-def look(transaction: Transaction) -> Seen:
+def look(visit: Visit) -> Seen:
     """Which card this is, with whatever certificate, PIN and keys it has."""
-    card = open_card(transaction)
+    card = visit.card()
     keys = frozenset(use for use in KeyUse if card.has_key(use))
-    return _seen(transaction, card, _pin_or_none(card), _certificate_or_none(card), keys)
+    return _seen(visit, card, _pin_or_none(card), _certificate_or_none(card), keys)
 
 
-def look_for_key(transaction: Transaction, use: KeyUse) -> Seen:
+def look_for_key(visit: Visit, use: KeyUse) -> Seen:
     """Which card this is, with the certificate of the key that is wanted, and the tries left.
 
     Raises:
         UnsupportedError: no card of this kind has keys (NHI cards).
         ObjectMissingError: this card has no such key.
     """
-    card = open_card(transaction)
+    card = visit.card()
     if not card.has_key(use):
         raise ObjectMissingError if card.certificate_indexes() else UnsupportedError
     certificate = card.certificate(CERTIFICATE_INDEX[use]).der
-    return _seen(transaction, card, card.pin_status(), certificate, frozenset((use,)))
+    return _seen(visit, card, card.pin_status(), certificate, frozenset((use,)))
 
 
-def read(transaction: Transaction) -> Read:
+def read(visit: Visit) -> Read:
     """All of a card that needs no PIN."""
-    card = open_card(transaction)
+    card = visit.card()
     metadata = card.metadata()
-    return Read(_seen(transaction, card, _pin_or_none(card), _certificate_or_none(card)), metadata)
+    return Read(_seen(visit, card, _pin_or_none(card), _certificate_or_none(card)), metadata)
 
 
-def certificates(transaction: Transaction, index: int | None = None) -> Held:
+def certificates(visit: Visit, index: int | None = None) -> Held:
     """The certificate of that number, or all that the card has."""
-    card = open_card(transaction)
+    card = visit.card()
     found = card.certificates() if index is None else (card.certificate(index),)
-    return Held(transaction.connection.reader, card.serial, found)
+    return Held(visit.reader, card.serial, found)
 
 
-def examine(transaction: Transaction, job: Callable[[Card], T]) -> Examined[T]:
+def examine(visit: Visit, job: Callable[[Card], T]) -> Examined[T]:
     """One thing about a card that needs no PIN, and nothing else: what cannot be read hides nothing more."""
-    card, connection = open_card(transaction), transaction.connection
-    return Examined(connection.reader, connection.atr, card.kind, card.serial, job(card))
+    card = visit.card()
+    return Examined(visit.reader, visit.atr, card.kind, card.serial, job(card))
 
 
-def look_for_pin(transaction: Transaction) -> Seen:
+def look_for_pin(visit: Visit) -> Seen:
     """Which card this is and how its PIN stands, whatever becomes of its certificate.
 
     Raises:
         UnsupportedError: no card of this kind has a PIN that can be used (NHI cards).
         TerminatedError, NotActivatedError: the card says so when its PIN is asked about.
     """
-    card = open_card(transaction)
+    card = visit.card()
     status = card.pin_status()
     try:
         certificate = _certificate_or_none(card)
     except MalformedResponseError:
         certificate = b""
-    return _seen(transaction, card, status, certificate)
+    return _seen(visit, card, status, certificate)
 
 
-def with_pin(transaction: Transaction, seen: Seen, pin: Pin, action: Action[T]) -> T:
+def with_pin(visit: Visit, seen: Seen, pin: Pin, action: Action[T]) -> T:
     """Verify `pin` once on the card that was seen, and do `action` with it and its certificate.
 
     Raises:
@@ -163,32 +157,30 @@ def with_pin(transaction: Transaction, seen: Seen, pin: Pin, action: Action[T]) 
         AgentError: pin.tries_changed: tries were used up while the person was asked; nothing was sent.
         hca_card.errors.PinError: as `Card.verify`; one try spent at most.
     """
-    card = same_card(transaction, seen)
+    card = same_card(visit, seen)
     card.verify(pin)
     return action(card, seen.certificate)
 
 
-def with_keypad(transaction: Transaction, seen: Seen, action: Action[T]) -> T:
+def with_keypad(visit: Visit, seen: Seen, action: Action[T]) -> T:
     """As `with_pin`, with the PIN typed on the reader's keypad.
 
-    This is the one visit that waits for a person: the keypad sends the PIN to the card by itself, so the
-    transaction must be open while it is typed. The keypad gives up after half a minute.
+    This is the one visit that waits for a person: the keypad sends the PIN to the card by itself, so it must
+    go on while the PIN is typed. The keypad gives up after half a minute.
     """
-    card = same_card(transaction, seen)
-    keypad = transaction.pin_pad
+    card = same_card(visit, seen)
+    keypad = visit.pin_pad
     if keypad is None:
         raise UnsupportedError
     card.verify_on_keypad(keypad)
     return action(card, seen.certificate)
 
 
-def unattended(
-    transaction: Transaction, seen: Seen, pin: Pin, forget: Callable[[], object], action: Action[T]
-) -> T:
+def unattended(visit: Visit, seen: Seen, pin: Pin, forget: Callable[[], object], action: Action[T]) -> T:
     """As `with_pin`, with a PIN from the keyring: never on the last try, and gone at its first failure.
 
     Args:
-        transaction: with the card.
+        visit: to the card.
         seen: the card that was seen.
         pin: from the keyring.
         forget: deletes it there.
@@ -198,7 +190,7 @@ def unattended(
         AgentError: pin.changed_elsewhere: the card refused it.
         PinLastTryError, PinLockedError: nothing was sent.
     """
-    card = same_card(transaction, seen)
+    card = same_card(visit, seen)
     try:
         refuse_last_try(card.pin_status())
         card.verify(pin)
@@ -210,11 +202,11 @@ def unattended(
     return action(card, seen.certificate)
 
 
-def keep(transaction: Transaction, pin: Pin, note: Callable[[Seen], None]) -> Seen:
+def keep(visit: Visit, pin: Pin, note: Callable[[Seen], None]) -> Seen:
     """Verify a PIN that nobody can be asked to confirm: the last try is never spent on it.
 
     Args:
-        transaction: with the card.
+        visit: to the card.
         pin: sent once.
         note: told of the card before that.
 
@@ -222,22 +214,22 @@ def keep(transaction: Transaction, pin: Pin, note: Callable[[Seen], None]) -> Se
         PinLastTryError: only one try is left; nothing was sent.
         hca_card.errors.PinError: as `Card.verify`; one try spent at most.
     """
-    card = open_card(transaction)
+    card = visit.card()
     status = card.pin_status()
     refuse_last_try(status)
-    seen = _seen(transaction, card, status, _certificate_or_none(card))
+    seen = _seen(visit, card, status, _certificate_or_none(card))
     note(seen)
     card.verify(pin)
     return seen
 
 
 def with_kept_pin(
-    transaction: Transaction, kept: KeptPin, use: KeyUse, check: Callable[[Seen], None], action: Action[T]
+    visit: Visit, kept: KeptPin, use: KeyUse, check: Callable[[Seen], None], action: Action[T]
 ) -> tuple[Seen, T]:
     """As `with_pin`, with a PIN kept for a session.
 
     Args:
-        transaction: with the card.
+        visit: to the card.
         kept: wiped when the card is another or its PIN no longer right.
         use: the key that is wanted.
         check: refuses the card for other reasons before the PIN is used.
@@ -248,13 +240,13 @@ def with_kept_pin(
         AgentError: pin.changed_elsewhere: the PIN was refused; pin.not_kept: it is gone.
         PinLastTryError, PinLockedError: nothing was sent.
     """
-    card = open_card(transaction)
-    with kept_for(transaction, card, kept) as pin:
+    card = visit.card()
+    with kept_for(visit, card, kept) as pin:
         if not card.has_key(use):
             raise ObjectMissingError
         status = card.pin_status()
         certificate = card.certificate(CERTIFICATE_INDEX[use]).der
-        seen = _seen(transaction, card, status, certificate, frozenset((use,)))
+        seen = _seen(visit, card, status, certificate, frozenset((use,)))
         check(seen)
         with once(kept):
             refuse_last_try(status)
@@ -262,12 +254,9 @@ def with_kept_pin(
     return seen, action(card, seen.certificate)
 
 
-def kept_for(transaction: Transaction, card: Card, kept: KeptPin) -> Pin:
+def kept_for(visit: Visit, card: Card, kept: KeptPin) -> Pin:
     """A copy of the PIN that a session keeps, if this is the very card. Raises as `KeptPin.for_card`."""
-    connection = transaction.connection
-    return kept.for_card(
-        reader=connection.reader, serial=card.serial, event_counter=connection.event_counter()
-    )
+    return kept.for_card(reader=visit.reader, serial=card.serial, event_counter=visit.event_counter())
 
 
 @contextmanager
@@ -286,17 +275,17 @@ def once(kept: KeptPin) -> Iterator[None]:
         raise
 
 
-def the_card(transaction: Transaction, seen: Seen) -> Card:
+def the_card(visit: Visit, seen: Seen) -> Card:
     """The card that was seen."""
-    card = open_card(transaction)
+    card = visit.card()
     if (card.kind, card.serial) != (seen.kind, seen.serial):
         raise CardChangedError
     return card
 
 
-def same_card(transaction: Transaction, seen: Seen) -> Card:
+def same_card(visit: Visit, seen: Seen) -> Card:
     """The card that was seen, with no fewer tries than then."""
-    card = the_card(transaction, seen)
+    card = the_card(visit, seen)
     shown = seen.pin.tries_left if seen.pin else None
     left = card.pin_status().tries_left
     if left == 0:
@@ -320,21 +309,20 @@ def refuse_last_try(status: PinStatus) -> None:
 
 
 def _seen(
-    transaction: Transaction,
+    visit: Visit,
     card: Card,
     pin: PinStatus | None,
     certificate: bytes,
     keys: frozenset[KeyUse] = frozenset(),
 ) -> Seen:
-    connection = transaction.connection
-    keypad = transaction.pin_pad
+    keypad = visit.pin_pad
     takes_keypad = keypad is not None and pin is not None and card.takes_keypad()
     return Seen(
-        reader=connection.reader,
+        reader=visit.reader,
         kind=card.kind,
         serial=card.serial,
-        event_counter=connection.start_counter,
-        atr=connection.atr,
+        event_counter=visit.start_counter,
+        atr=visit.atr,
         pin=pin,
         certificate=certificate,
         keys=keys,

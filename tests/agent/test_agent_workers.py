@@ -3,14 +3,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
 from agent.config import Card
 from agent.errors import AgentError
+from agent.places.pcsc import PcscPlace, PcscVisit
 from agent.workers import ReaderWorker, Workers
 from pcsc.apdu import Command
-from pcsc.connection import Transaction
 from pcsc.errors import NoCardError, PcscError, ReaderUnavailableError, ServiceUnavailableError
 from pcsc.service import Service
 from pcsc.virtual import VirtualReader, VirtualWinscard
@@ -25,7 +26,7 @@ class World:
         self.service = Service(self.winscard)
         self.reader: VirtualReader = self.winscard.add_reader(NAME)
         self.reader.insert(simulated("nhi"))
-        self.worker = ReaderWorker(self.service, NAME, limits)
+        self.worker = ReaderWorker(NAME, PcscPlace(self.service, NAME), limits)
 
 
 @pytest.fixture
@@ -35,8 +36,8 @@ async def world() -> AsyncIterator[World]:
     world.worker.close()
 
 
-def atr(transaction: Transaction) -> bytes:
-    return transaction.connection.atr
+def atr(visit: PcscVisit) -> bytes:
+    return visit.atr
 
 
 class Gate:
@@ -47,10 +48,10 @@ class Gate:
         self.go = threading.Event()
         self.done = threading.Event()
 
-    def __call__(self, transaction: Transaction) -> str:
+    def __call__(self, visit: PcscVisit) -> str:
         self.begun.set()
         assert self.go.wait(10)
-        transaction.send(Command(0x00, 0xCA, 0x11, 0x00, b"\x00\x00", le=256))
+        visit.transaction.send(Command(0x00, 0xCA, 0x11, 0x00, b"\x00\x00", le=256))
         self.done.set()
         return "done"
 
@@ -64,7 +65,7 @@ async def test_a_job_has_the_card_to_itself_and_gives_its_result(world: World) -
 
 
 async def test_what_a_job_raises_reaches_whoever_waits(world: World) -> None:
-    def fail(_transaction: Transaction) -> None:
+    def fail(_visit: PcscVisit) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -73,7 +74,7 @@ async def test_what_a_job_raises_reaches_whoever_waits(world: World) -> None:
 
 
 async def test_all_jobs_of_a_reader_run_in_one_thread_which_is_not_the_event_loops(world: World) -> None:
-    threads = {await world.worker.run(lambda _transaction: threading.get_ident()) for _ in range(3)}
+    threads = {await world.worker.run(lambda _visit: threading.get_ident()) for _ in range(3)}
     assert len(threads) == 1
     assert threading.get_ident() not in threads
 
@@ -174,11 +175,11 @@ async def test_a_service_restarted_unnoticed_costs_nothing(world: World) -> None
 async def test_a_service_that_stops_in_the_middle_is_no_reason_to_do_the_job_twice(world: World) -> None:
     runs = []
 
-    def job(transaction: Transaction) -> None:
+    def job(visit: PcscVisit) -> None:
         runs.append(1)
         world.winscard.stop_service()
         world.winscard.start_service()
-        transaction.send(Command(0x00, 0xCA, 0x11, 0x00, b"\x00\x00", le=256))
+        visit.transaction.send(Command(0x00, 0xCA, 0x11, 0x00, b"\x00\x00", le=256))
 
     with pytest.raises(PcscError):
         await world.worker.run(job)
@@ -195,7 +196,7 @@ async def test_an_empty_reader_is_no_card_and_the_next_one_is_served(world: Worl
 
 async def test_what_waits_for_a_reader_that_goes_fails_by_name() -> None:
     world = World(Card())
-    workers = Workers(world.service, Card())
+    workers = Workers(partial(PcscPlace, world.service), Card())
     gate = Gate()
     first = asyncio.create_task(workers.of(NAME).run(gate))
     await begun(gate)
