@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from agent import tls
@@ -27,7 +29,7 @@ from pcsc.service import Service
 if TYPE_CHECKING:
     import ssl
 
-    from agent.server.http import Site
+    from agent.server.gate import Gate, Site
     from agent.server.listeners import Conflict, Listeners
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,25 @@ _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 Beside = Callable[["Daemon", Callable[[], None]], AbstractAsyncContextManager[object]]
 """Something that runs for as long as a daemon does, given the daemon and what ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """A port and what is served there.
+
+    Attributes:
+        taken: the port.
+        context: for TLS; None in the clear.
+        site: what is served.
+        public: paths that anybody may GET.
+        hosts: names besides loopback's under which the port is reached.
+    """
+
+    taken: Listeners
+    context: ssl.SSLContext | None
+    site: Site
+    public: frozenset[str]
+    hosts: frozenset[str] = frozenset()
 
 
 class Daemon:
@@ -109,8 +130,9 @@ class Daemon:
         from agent.native.methods import Backend
         from agent.selftest.bench import Machine
         from agent.selftest.service import SelfTests, settled
-        from agent.server import listeners, token, vendor
-        from agent.server.http import Site
+        from agent.server import listeners, pages, token, vendor
+        from agent.server.gate import Gate
+        from agent.server.main_site import MainSite
 
         config, paths = self._config, self._paths.make()
         # The ports come first: a second agent must fail before it replaces the token of the first.
@@ -141,32 +163,34 @@ class Daemon:
         servisign = ServiSign(operations, config) if config.servisign.enabled else None
         if servisign is not None:
             self._ending.callback(servisign.close)
-        site = Site(
-            config.origins,
-            token.create(paths.token),
-            native,
-            dialect=servisign,
-            refusal=refusal(),
+        main = MainSite(native, dialect=servisign, refusal=refusal(), hopeless=consents.hopeless)
+        public = frozenset(pages.static()) | {"/"}
+        doors = [
+            _Door(clear, None, main, public),
+            _Door(secure, renewal.context, main, public),
+        ]
+        admits = partial(
+            Gate,
+            origins=config.origins,
+            token=token.create(paths.token),
             refused=lambda origin: self._tell(consents.tell_refused(origin)),
-            hopeless=consents.hopeless,
             rate=rate,
         )
         self._ending.push_async_callback(self._forget_notices)
-        await self._listen(site, (clear, None), (secure, renewal.context))
+        await self._listen(doors, admits)
         self._ending.push_async_callback(_ended, asyncio.create_task(renewal.run()))
         self._ending.push_async_callback(native.close)  # first of all: pages are told before they are cut off
         self._warn()
 
-    async def _listen(self, site: Site, *doors: tuple[Listeners, ssl.SSLContext | None]) -> None:
+    async def _listen(self, doors: Sequence[_Door], gate: Callable[[Site], Gate]) -> None:
         from agent.access.policy import Listener
-        from agent.server import pages, peer, serving
+        from agent.server import peer, serving
 
         peers = await asyncio.to_thread(peer.system)
-        static = frozenset(pages.static())
-        own_ports = frozenset((taken.port, context is not None) for taken, context in doors)
-        for taken, context in doors:
-            listener = Listener(taken.port, context is not None, static, own_ports)
-            runner = await serving.serve(site, taken, listener, context, peers)
+        own_ports = frozenset((door.taken.port, door.context is not None) for door in doors)
+        for door in doors:
+            listener = Listener(door.taken.port, door.context is not None, door.public, own_ports, door.hosts)
+            runner = await serving.serve(gate(door.site), door.taken, listener, door.context, peers)
             self._ending.push_async_callback(runner.cleanup)
 
     def _warn(self) -> None:

@@ -16,7 +16,6 @@ from agent.access.origins import is_loopback_host, is_origin, is_plain_http, loo
 from agent.config import Origins
 from agent.interaction import Verb
 
-PUBLIC_PATHS: Final = frozenset(("/", "/popupForm", "/status"))
 _METHODS: Final = frozenset(("GET", "POST", "OPTIONS"))
 
 
@@ -58,18 +57,28 @@ class Listener:
     Attributes:
         port: its TCP port.
         tls: whether it speaks TLS.
-        static: paths of our own static files, for example `/agent.js`.
+        public: paths that anybody may GET: our own pages and files, which hold nothing about the person.
         own_ports: all our ports as (port, tls), for telling our own pages from others.
+        hosts: names of this machine besides those of loopback, under which this port alone is reached.
     """
 
     port: int
     tls: bool
-    static: frozenset[str] = frozenset()
+    public: frozenset[str] = frozenset(("/",))
     own_ports: frozenset[tuple[int, bool]] = frozenset()
+    hosts: frozenset[str] = frozenset()
 
 
 _REFUSED: Final = Admission(Door.REFUSED)
 _PUBLIC: Final = Admission(Door.PUBLIC)
+
+
+def is_ours(host: str | None, listener: Listener) -> bool:
+    """Whether a Host header names this machine as this listener is reached (against DNS rebinding)."""
+    if host is None:
+        return False
+    name, _, number = host.rpartition(":")
+    return is_loopback_host(host, listener.port) or (name in listener.hosts and number == str(listener.port))
 
 
 def admit(
@@ -89,13 +98,13 @@ def admit(
     Returns:
         Where it may go; `authorise` is still to be asked about a page's verbs.
     """
-    if host is None or not is_loopback_host(host, listener.port) or method not in _METHODS:
+    if not is_ours(host, listener) or method not in _METHODS:
         return _REFUSED
     if path == "/status" and method == "GET":
         # Any origin at all, so that a page can tell "refused" from "not running".
         return _PUBLIC
     if origin is None:
-        if method == "GET" and (path in PUBLIC_PATHS or path in listener.static):
+        if method == "GET" and path in listener.public:
             return _PUBLIC
         return Admission(Door.LOCAL_PROGRAM)
     if not is_origin(origin) or origin in origins.deny:

@@ -1,4 +1,4 @@
-"""Sockets to requests: the site on each taken port, and what HTTP itself is allowed to be."""
+"""Sockets to requests: the gate on each taken port, and what HTTP itself is allowed to be."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, Final, cast
 from aiohttp import web
 
 from agent.access.policy import Listener
-from agent.server.http import SECURITY_HEADERS, Site, empty
+from agent.server.gate import Gate
+from agent.server.http import SECURITY_HEADERS, empty
 from agent.server.listeners import Listeners
 from agent.server.peer import Peers
 
@@ -126,12 +127,12 @@ class _Socket(web.SockSite):
 
 
 async def serve(
-    site: Site, taken: Listeners, listener: Listener, context: ssl.SSLContext | None, peers: Peers
+    gate: Gate, taken: Listeners, listener: Listener, context: ssl.SSLContext | None, peers: Peers
 ) -> web.ServerRunner:
-    """Serve `site` on every socket of `taken`, until the result's `cleanup` is awaited.
+    """Serve what is behind `gate` on every socket of `taken`, until the result's `cleanup` is awaited.
 
     Args:
-        site: what is served.
+        gate: what every request passes.
         taken: the port.
         listener: what policy knows of the port.
         context: for TLS; None in the clear.
@@ -145,7 +146,7 @@ async def serve(
         try:
             if not await protocol.is_ours(peers):
                 return empty(403)
-            return await site.answer(request, listener)
+            return await gate.answer(request, listener)
         finally:
             protocol.working = False
 

@@ -8,7 +8,9 @@ from agent.access.policy import Admission, Answer, Decision, Door, Listener, adm
 from agent.config import Origins
 from agent.interaction import Verb
 
-TLS = Listener(56445, tls=True, static=frozenset(("/agent.js",)), own_ports=frozenset({(56440, False)}))
+TLS = Listener(
+    56445, tls=True, public=frozenset(("/", "/popupForm", "/agent.js")), own_ports=frozenset({(56440, False)})
+)
 ORIGINS = Origins(
     allow=frozenset(("https://portal.example.tw", "http://localhost:8443", "https://both.example.tw")),
     deny=frozenset(("https://evil.example.tw", "https://both.example.tw")),

@@ -1,0 +1,141 @@
+"""Every HTTP request from its head to what is served: who asks, then how much, then what.
+
+Nothing of a body is read before `agent.access.policy.admit` has said yes to the head. What is served behind
+the gate is a `Site`, one for each listener.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+from aiohttp import hdrs, web
+
+from agent.access.limits import Buckets
+from agent.access.origins import is_origin
+from agent.access.policy import Admission, Door, Listener, admit, is_ours
+from agent.config import Origins
+from agent.server.http import SECURITY_HEADERS, allow_origin, empty, only
+from agent.server.token import UserToken
+
+
+class Refused(Exception):  # noqa: N818  (it is an answer, not a fault)
+    """Raised by a site: this origin is turned away after all."""
+
+
+class Site(Protocol):
+    """What one listener serves.
+
+    Attributes:
+        cors: whether pages may read the answers by fetch and XMLHttpRequest.
+    """
+
+    cors: bool
+
+    async def serve(
+        self, request: web.BaseRequest, path: str, admission: Admission, listener: Listener
+    ) -> web.StreamResponse:
+        """Answer a request that was admitted; a local program has shown its token.
+
+        Raises:
+            Refused: not this origin.
+            web.HTTPException: its status is the answer.
+        """
+        ...
+
+    def refusal(self, request: web.BaseRequest, listener: Listener) -> bytes | None:
+        """The body, JSON, of a refusal that this site's pages understand; None for no body."""
+        ...
+
+    def excuse(self, request: web.BaseRequest, listener: Listener, status: int) -> bytes | None:
+        """The body, JSON, that its pages need where a request ends with `status` unread; None for none."""
+        ...
+
+
+class Gate:
+    """What stands before a site.
+
+    Args:
+        site: what is served.
+        origins: the configured lists.
+        token: what lets local programs in.
+        refused: told of every origin that was turned away.
+        rate: how often one origin may ask, at all gates together.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        origins: Origins,
+        token: UserToken,
+        *,
+        refused: Callable[[str], None],
+        rate: Buckets,
+    ) -> None:
+        self._site = site
+        self._origins = origins
+        self._token = token
+        self._refused = refused
+        self._rate = rate
+
+    async def answer(self, request: web.BaseRequest, listener: Listener) -> web.StreamResponse:
+        """Answer one request that arrived at `listener`."""
+        origin, path = only(request, hdrs.ORIGIN), request.rel_url.raw_path
+        admission = admit(
+            origin,
+            only(request, hdrs.HOST),
+            request.method,
+            path,
+            listener=listener,
+            origins=self._origins,
+        )
+        response: web.StreamResponse
+        try:
+            response = await self._admitted(request, path, admission, listener)
+        except Refused:
+            response = self._refuse(request, origin, listener)
+        except web.HTTPException as stopped:
+            response = self._excused(request, listener, stopped.status)
+        if not response.prepared:  # a WebSocket is, and over
+            response.headers.update({**SECURITY_HEADERS, **response.headers})
+            if admission.origin is not None and self._site.cors:
+                allow_origin(response, admission.origin)
+        return response
+
+    async def _admitted(
+        self, request: web.BaseRequest, path: str, admission: Admission, listener: Listener
+    ) -> web.StreamResponse:
+        if admission.door is Door.REFUSED:
+            raise Refused
+        if wait := self._rate.take(admission.origin) if admission.origin else 0.0:
+            response = self._excused(request, listener, 429)
+            response.headers[hdrs.RETRY_AFTER] = str(math.ceil(wait))
+            return response
+        authorization = request.headers.get(hdrs.AUTHORIZATION)
+        if admission.door is Door.LOCAL_PROGRAM and not self._token.admits(authorization):
+            return empty(403)
+        return await self._site.serve(request, path, admission, listener)
+
+    def _excused(self, request: web.BaseRequest, listener: Listener, status: int) -> web.Response:
+        """Not served; to pages of an old dialect with a body, for want of which they take an old result."""
+        return _with_body(empty(status), self._site.excuse(request, listener, status))
+
+    def _refuse(self, request: web.BaseRequest, origin: str | None, listener: Listener) -> web.Response:
+        """403; a page of an old dialect is told in its own words, or it would advise an installation."""
+        response = empty(403)
+        if origin is None or not is_ours(only(request, hdrs.HOST), listener):
+            return response
+        if is_origin(origin):
+            self._refused(origin)
+        body = self._site.refusal(request, listener)
+        if body is not None:
+            allow_origin(_with_body(response, body), origin)
+        return response
+
+
+def _with_body(response: web.Response, body: bytes | None) -> web.Response:
+    if body is not None:
+        response.body = body
+        response.content_type = "application/json"
+    return response

@@ -1,0 +1,124 @@
+"""What the main ports serve: the native API, our own pages, and over TLS the ServiSign dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from aiohttp import hdrs, web
+
+from agent.access.policy import Admission, Door, Listener
+from agent.native.api import NativeApi
+from agent.server import pages
+from agent.server.gate import Refused
+from agent.server.http import allow_origin, empty, form, preflight
+from agent.server.page_tokens import PageTokens
+
+WEBSOCKET_PATH: Final = "/v1"
+
+
+class Dialect(Protocol):
+    """An old dialect: one POST, one answer."""
+
+    async def handle(self, origin: str, body: bytes) -> bytes:
+        """The answer to a request of an admitted origin."""
+        ...
+
+    def excuse(self, status: int) -> bytes:
+        """What its pages understand where a request ends with this HTTP status before it is read."""
+        ...
+
+
+class MainSite:
+    """The same on every main listener but for the old dialect, which wants TLS; an `agent.server.gate.Site`.
+
+    Args:
+        native: the native API.
+        dialect: None where it is switched off.
+        refusal: what the dialect's pages understand as a refusal, and stop trying.
+        hopeless: whether an origin is not allowed, and nobody is there to be asked about it.
+    """
+
+    cors = True
+
+    def __init__(
+        self,
+        native: NativeApi,
+        *,
+        dialect: Dialect | None,
+        refusal: bytes,
+        hopeless: Callable[[str], bool],
+    ) -> None:
+        self._native = native
+        self._dialect = dialect
+        self._refusal = refusal
+        self._hopeless = hopeless
+        self._page_tokens = PageTokens()
+
+    def refusal(self, request: web.BaseRequest, listener: Listener) -> bytes | None:
+        """What tells a page of the old dialect that it is not wanted."""
+        return self._refusal if self._of_dialect(request, listener) else None
+
+    def excuse(self, request: web.BaseRequest, listener: Listener, status: int) -> bytes | None:
+        """What tells a page of the old dialect that its request was not read."""
+        if self._dialect is None or not self._of_dialect(request, listener):
+            return None
+        return self._dialect.excuse(status)
+
+    def _of_dialect(self, request: web.BaseRequest, listener: Listener) -> bool:
+        return self._dialect is not None and listener.tls and request.method == hdrs.METH_POST
+
+    async def serve(
+        self, request: web.BaseRequest, path: str, admission: Admission, listener: Listener
+    ) -> web.StreamResponse:
+        """Answer an admitted request."""
+        door, method = admission.door, request.method
+        if door is Door.PUBLIC and path == "/status":
+            response = web.Response(body=pages.STATUS, content_type="application/json")
+            allow_origin(response, "*")
+            return response
+        # A site that asks for the page asks for its token: it may read whatever it is answered.
+        if method == hdrs.METH_GET and path == "/" and door in (Door.PUBLIC, Door.OWN_PAGE):
+            return self._index(listener)
+        if method == hdrs.METH_GET and path in pages.static():
+            page = pages.static()[path]
+            return web.Response(body=page.body, headers={hdrs.CONTENT_TYPE: page.content_type})
+        if door is Door.OWN_PAGE:
+            if path != WEBSOCKET_PATH or not self._page_tokens.redeem(request.query.get("page", "")):
+                return empty(403)
+            return await self._native.serve(request, admission.origin, own_page=True)
+        if method == hdrs.METH_OPTIONS:
+            return preflight()
+        if method == hdrs.METH_GET and path == WEBSOCKET_PATH:
+            return await self._native.serve(request, admission.origin)
+        if self._dialect and admission.origin and self._of_dialect(request, listener):
+            if self._hopeless(admission.origin):
+                # At its very first call: a page whose Echo is answered goes on, call after call.
+                raise Refused
+            answer = await self._dialect.handle(admission.origin, await form(request))
+            return web.Response(body=answer, content_type="application/json")
+        return empty(404)
+
+    def _index(self, listener: Listener) -> web.Response:
+        ports = {tls: port for port, tls in listener.own_ports | {(listener.port, listener.tls)}}
+        page = pages.index(self._page_tokens.issue(), ports.get(False, 0), ports.get(True, 0))
+        headers = {hdrs.CONTENT_TYPE: page.content_type, hdrs.CONTENT_SECURITY_POLICY: _page_policy(ports)}
+        return web.Response(body=page.body, headers=headers)
+
+
+def _page_policy(ports: Mapping[bool, int]) -> str:
+    """The content security policy of our own page: nothing from elsewhere, nothing inline.
+
+    Args:
+        ports: our port by whether it speaks TLS; the page tries both.
+    """
+    places = " ".join(
+        f"http{'s' * tls}://{host}:{port} ws{'s' * tls}://{host}:{port}"
+        for tls, port in sorted(ports.items())
+        for host in ("localhost", "127.0.0.1")
+    )
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        f" connect-src 'self' {places};"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    )
