@@ -12,7 +12,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection
-from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -27,10 +27,22 @@ Job = Callable[[Visit], T]
 
 @dataclass(frozen=True, slots=True)
 class _Ticket:
+    """A job on its way to the thread; its outcome belongs to the event loop, and is only looked at here."""
+
     job: Job[Any]
     origin: str | None
-    # Its "pending, then running or cancelled" is the promise that a job nobody waits for is never begun.
-    future: Future[Any]
+    loop: asyncio.AbstractEventLoop
+    outcome: asyncio.Future[Any]
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody still waits for it."""
+        return not self.outcome.cancelled()
+
+    def finish(self, result: Any, failure: BaseException | None) -> None:
+        """Tell whoever waits."""
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits for anything
+            self.loop.call_soon_threadsafe(_settle, self.outcome, result, failure)
 
 
 class ReaderWorker:
@@ -67,8 +79,9 @@ class ReaderWorker:
             AgentError: busy: too much is waiting; card.timeout: not done in the time allowed.
             Exception: what the job raised, or what was raised on the way to the card.
         """
-        ticket = _Ticket(job, origin, Future())
-        outcome: asyncio.Future[T] = asyncio.wrap_future(ticket.future)
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[T] = loop.create_future()
+        ticket = _Ticket(job, origin, loop, outcome)
         try:
             async with asyncio.timeout(self._limits.seconds):
                 # Last before the wait: a thread that is woken earlier only waits for this one to be done.
@@ -106,36 +119,33 @@ class ReaderWorker:
     def _serve(self, ticket: _Ticket) -> None:
         result, failure = None, None
         try:
-            if not ticket.future.cancelled():
+            if ticket.wanted:
                 result = self._visit(ticket)
         except BaseException as error:
+            _forget_variables(error)
             failure = error
         # The place in the queue is free before anybody hears of the end, and may ask again at once.
         with self._lock:
             self._waiting[ticket.origin] -= 1
             if not self._waiting[ticket.origin]:
                 del self._waiting[ticket.origin]
-        _finish(ticket.future, result, failure)
+        ticket.finish(result, failure)
 
     def _visit(self, ticket: _Ticket) -> Any:
         if self._closed:
             raise ReaderUnavailableError(reader=self.reader)
         with self._place.visit() as visit:
-            # Beginning may have waited long for another program: is this still wanted?
-            if not ticket.future.set_running_or_notify_cancel():
-                return None
-            return ticket.job(visit)
+            # Beginning may have waited long for another program.
+            return ticket.job(visit) if ticket.wanted else None
 
 
-def _finish(future: Future[Any], result: Any, failure: BaseException | None) -> None:
+def _settle(outcome: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if outcome.done():
+        return  # given up in the middle
     if failure is not None:
-        _forget_variables(failure)
-    if future.cancelled() or not (future.running() or future.set_running_or_notify_cancel()):
-        return
-    if failure is not None:
-        future.set_exception(failure)
+        outcome.set_exception(failure)
     else:
-        future.set_result(result)
+        outcome.set_result(result)
 
 
 def _forget_variables(error: BaseException) -> None:

@@ -48,7 +48,6 @@ class Connection:
         self._thread = threading.get_ident()
         self._open: Transaction | None = None
         self._form: LengthForm | None = None
-        self._features: pinpad.Features | None = None
         self.reader: Final = reader
         self._card: Any = None
         self._card, protocol = self._connect()
@@ -250,11 +249,15 @@ class Connection:
         return most is None or most > LE_SHORT_MAX
 
     def _reader_features(self) -> pinpad.Features:
-        if self._features is None:
+        # They stay the same for as long as the reader is there; whoever meets an error makes a new context.
+        known = self._context.features
+        features = known.get(self.reader)
+        if features is None:
             result, answer = self._winscard.SCardControl(self.handle, pinpad.GET_FEATURE_REQUEST, [])
             # Drivers that know nothing of features answer with one code or another.
-            self._features = pinpad.Features.decode(bytes(answer) if result == Result.SUCCESS else b"")
-        return self._features
+            features = pinpad.Features.decode(bytes(answer) if result == Result.SUCCESS else b"")
+            known[self.reader] = features
+        return features
 
     def _control(self, code: int, data: bytes) -> bytes:
         result, answer = self._winscard.SCardControl(self.handle, code, list(data))

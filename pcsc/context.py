@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pcsc.connection import Connection
 from pcsc.errors import CancelledError
@@ -21,6 +21,9 @@ from pcsc.winscard import (
     State,
     Winscard,
 )
+
+if TYPE_CHECKING:
+    from pcsc.pinpad import Features
 
 _LONGEST_BLIND_WAIT: Final = 1.0
 """Seconds between two looks at the list of readers where the service cannot announce them (macOS)."""
@@ -82,6 +85,10 @@ class Context:
 
     For one thread, except `cancel`. Close its connections first.
 
+    Attributes:
+        winscard: the functions of PC/SC.
+        features: what the readers connected to have told about themselves, by name.
+
     Raises:
         ServiceUnavailableError: from any method; this context is then of no more use, make a new one.
     """
@@ -92,6 +99,7 @@ class Context:
         code, handle = winscard.SCardEstablishContext(scope)
         check(code)
         self._handle: Any = handle
+        self.features: Final[dict[str, Features]] = {}
         self._pnp = True
         self._pnp_count = 0
         self._lock = threading.Lock()

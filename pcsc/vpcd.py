@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import selectors
 import socket
 import threading
 from enum import IntEnum
-from typing import Final
+from typing import Final, Self
 
 from pcsc.winscard import VirtualCard
 
@@ -52,7 +53,7 @@ class VpcdClient:
         self._changed = threading.Condition()
         self._inserted = True
         self._stopped = False
-        self._link: socket.socket | None = None
+        self._link: _Link | None = None
 
     @property
     def connected(self) -> bool:
@@ -71,18 +72,16 @@ class VpcdClient:
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             pause = _FIRST_PAUSE
-            with link:
-                self._hold(link)
+            with link, contextlib.suppress(OSError), _Link(link) as held:
+                self._hold(held)
             # A driver that takes cards and drops them at once must not become a busy loop.
             self._sleep(_FIRST_PAUSE)
 
-    def _hold(self, link: socket.socket) -> None:
+    def _hold(self, link: _Link) -> None:
         """Serve the card until it is pulled out or the driver hangs up."""
         if not self._take(link):
             return
         try:
-            link.settimeout(None)
-            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._serve(link)
         except OSError as end:
             _log.debug("the card is out of the vpcd reader: %s", end)
@@ -110,9 +109,7 @@ class VpcdClient:
 
     def _cut(self) -> None:
         if self._link is not None:
-            # Unlike close, shutdown wakes the thread that waits in recv.
-            with contextlib.suppress(OSError):
-                self._link.shutdown(socket.SHUT_RDWR)
+            self._link.cut()
 
     def _wait_for_insertion(self) -> bool:
         with self._changed:
@@ -123,7 +120,7 @@ class VpcdClient:
         with self._changed:
             self._changed.wait_for(lambda: self._stopped, seconds)
 
-    def _take(self, link: socket.socket) -> bool:
+    def _take(self, link: _Link) -> bool:
         with self._changed:
             if self._stopped or not self._inserted:
                 return False
@@ -136,12 +133,12 @@ class VpcdClient:
         self._atr = b""
         self._card.power_off()
 
-    def _serve(self, link: socket.socket) -> None:
+    def _serve(self, link: _Link) -> None:
         while True:
-            message = _receive(link, int.from_bytes(_receive(link, 2), "big"))
+            message = link.receive(int.from_bytes(link.receive(2), "big"))
             answer = self._answer(message)
             if answer is not None:
-                link.sendall(len(answer).to_bytes(2, "big") + answer)
+                link.send(len(answer).to_bytes(2, "big") + answer)
 
     def _answer(self, message: bytes) -> bytes | None:
         if len(message) > 1:
@@ -158,20 +155,54 @@ class VpcdClient:
         return None
 
 
-def _receive(link: socket.socket, length: int) -> bytes:
-    """Exactly `length` bytes.
+class _Link:
+    """The connection to the driver, which another thread can cut; a context manager."""
 
-    Raises:
-        ConnectionError: the driver hung up.
-    """
-    received = bytearray()
-    while len(received) < length:
-        if hasattr(socket, "TCP_QUICKACK"):
-            # The driver sends length and content in two segments with Nagle's algorithm on: without an
-            # acknowledgement at once every command takes 44 ms. Linux forgets the option after each use.
-            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        part = link.recv(length - len(received))
-        if not part:
-            raise ConnectionError("vpcd closed the connection")
-        received += part
-    return bytes(received)
+    def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(None)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connection = connection
+        self._wake, self._woken = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(connection, selectors.EVENT_READ)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._selector.close()
+        self._wake.close()
+        self._woken.close()
+
+    def cut(self) -> None:
+        """End it, and wake the thread that waits for the driver."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        # On Windows a shutdown does not wake who waits for bytes.
+        with contextlib.suppress(OSError):
+            self._wake.shutdown(socket.SHUT_WR)
+
+    def send(self, message: bytes) -> None:
+        """All of `message`."""
+        self._connection.sendall(message)
+
+    def receive(self, length: int) -> bytes:
+        """Exactly `length` bytes.
+
+        Raises:
+            ConnectionError: the driver hung up, or the link was cut.
+        """
+        received = bytearray()
+        while len(received) < length:
+            if hasattr(socket, "TCP_QUICKACK"):
+                # The driver sends length and content in two segments with Nagle's algorithm on: without an
+                # acknowledgement at once every command takes 44 ms. Linux forgets the option after each use.
+                self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            if any(key.fileobj is self._woken for key, _ in self._selector.select()):
+                raise ConnectionError("the card was pulled out")
+            part = self._connection.recv(length - len(received))
+            if not part:
+                raise ConnectionError("vpcd closed the connection")
+            received += part
+        return bytes(received)

@@ -34,7 +34,7 @@ from agent.operations.views import Caller
 from agent.operations.visits import Action, Held, Seen
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Unattended
-from agent.places.pcsc import PcscPlace
+from agent.places.pcsc import PcscPlace, Profiles
 from agent.workers import Job, Workers
 from hca_card.errors import PinLockedError, UnsupportedError
 from hca_card.model import KeyUse, PinStatus
@@ -89,7 +89,13 @@ class Desk:
     """
 
     def __init__(
-        self, service: Service, interaction: Interaction, consents: Consents, audit: AuditLog, config: Config
+        self,
+        service: Service,
+        interaction: Interaction,
+        consents: Consents,
+        audit: AuditLog,
+        config: Config,
+        profiles: Profiles | None = None,
     ) -> None:
         self.doings = Doings()
         self.readers = Readers(service, self._readers_changed, self.doings.service_changed)
@@ -97,7 +103,7 @@ class Desk:
         self.unattended = Unattended(enabled=config.unattended.enabled)
         self.interaction = interaction
         self._keypad = config.card.keypad
-        self._workers = Workers(partial(PcscPlace, service), config.card)
+        self._workers = Workers(partial(PcscPlace, service, profiles=profiles), config.card)
         self.choosing = Choosing(self.readers, self._workers, interaction)
         self._trails = Trails(audit)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)

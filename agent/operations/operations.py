@@ -31,11 +31,14 @@ from agent.paths import Paths
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Grant
 from agent.places import Visit
+from agent.places.pcsc import Profiles
+from agent.profiles import load as load_profiles
 from hca_card.errors import UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
 from pcsc.service import Service
 from signing.cipher import decrypt, encrypt
+from signing.cms import CmsForm, sign_cms
 from signing.errors import HashUnsupportedError
 from signing.guard import check_document
 from signing.hashes import Hash
@@ -59,7 +62,9 @@ def open_operations(service: Service, interaction: Interaction, config: Config, 
     paths.make()
     person = Asking(interaction, config)
     consents = Consents(person, Answers(paths.answers), config)
-    return Operations(service, person, consents, AuditLog(paths.audit, config.audit), config)
+    known = load_profiles(paths)
+    audit = AuditLog(paths.audit, config.audit)
+    return Operations(service, person, consents, audit, config, lambda: known)
 
 
 class Operations:
@@ -75,12 +80,19 @@ class Operations:
         consents: who may do what.
         audit: where it is written down.
         config: limits, and the origins allowed plain http.
+        profiles: the HCA card types known; None is the one that ships alone.
     """
 
     def __init__(
-        self, service: Service, interaction: Interaction, consents: Consents, audit: AuditLog, config: Config
+        self,
+        service: Service,
+        interaction: Interaction,
+        consents: Consents,
+        audit: AuditLog,
+        config: Config,
+        profiles: Profiles | None = None,
     ) -> None:
-        self._desk = Desk(service, interaction, consents, audit, config)
+        self._desk = Desk(service, interaction, consents, audit, config, profiles)
         self._pins = PinDesk(self._desk, config)
         self._http_allowed = config.origins.allow
 
@@ -227,8 +239,9 @@ class Operations:
         kept: KeptPin | None = None,
         allow_sha1: bool = False,
         folder: Path | None = None,
+        cms: CmsForm | None = None,
     ) -> SignResult:
-        """A PKCS#1 v1.5 signature over a document, or over a bare digest where that is allowed.
+        """A PKCS#1 v1.5 signature over a document, or over a bare digest where that is allowed; or CMS.
 
         Args:
             caller: who asks.
@@ -240,24 +253,31 @@ class Operations:
             kept: the session's PIN; None asks the person.
             allow_sha1: the caller speaks for an old portal that can verify nothing better.
             folder: where this person's own document lies, resolved; a PIN may be kept for it in the keyring.
+            cms: make a CMS signature of this form over the document.
 
         Raises:
             AgentError: digest.refused; pin.*.
             signing.errors.SigningError: document.refused, hash.unsupported, signature.invalid.
-            ValueError: not exactly one of document and digest.
+            ValueError: not exactly one of document and digest, or CMS over a digest.
         """
+        if cms is not None and document is None:
+            raise ValueError("a CMS signature is made over a document")
         with self._desk.checked(caller, Verb.SIGN):
             if hash is Hash.SHA_1 and not allow_sha1:
                 raise HashUnsupportedError
             settled = await self._digest(caller, hash, document, digest)
 
         def action(card: Card, certificate: bytes) -> bytes:
-            return sign_digest(card, settled, hash, use, certificate=certificate, allow_sha1=allow_sha1)
+            if cms is None or document is None:
+                return sign_digest(card, settled, hash, use, certificate=certificate, allow_sha1=allow_sha1)
+            return sign_cms(
+                card, document, hash, cms, use, certificate=certificate, digest=settled, allow_sha1=allow_sha1
+            )
 
         shown = DocumentShown(None if document is None else len(document), hash.value, settled)
         wish = Wish(caller, Verb.SIGN, use, reader, kept, document=shown, folder=folder)
         seen, signature = await self._desk.with_pin(wish, action)
-        return SignResult(signature, seen.certificate, hash)
+        return SignResult(signature, seen.certificate, hash, seen.serial)
 
     async def _digest(
         self, caller: Caller, algorithm: Hash, document: bytes | None, digest: bytes | None

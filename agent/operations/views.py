@@ -99,10 +99,12 @@ class SignResult:
     """A signature and what it takes to verify it.
 
     Attributes:
-        signature: PKCS#1 v1.5, big-endian, as long as the modulus.
+        signature: PKCS#1 v1.5, big-endian, as long as the modulus; or CMS, DER, where that was asked for.
         certificate: DER of the certificate whose key signed.
+        serial: the number of the card that signed.
     """
 
     signature: bytes
     certificate: bytes
     hash: Hash
+    serial: str

@@ -108,6 +108,8 @@ def look_for_key(visit: Visit, use: KeyUse) -> Seen:
     """
     card = visit.card()
     if not card.has_key(use):
+        # A card whose keys this program cannot use says by its PIN what can.
+        card.pin_status()
         raise ObjectMissingError if card.certificate_indexes() else UnsupportedError
     certificate = card.certificate(CERTIFICATE_INDEX[use]).der
     return _seen(visit, card, card.pin_status(), certificate, frozenset((use,)))
@@ -245,8 +247,9 @@ def with_kept_pin(
         if not card.has_key(use):
             raise ObjectMissingError
         status = card.pin_status()
-        certificate = card.certificate(CERTIFICATE_INDEX[use]).der
-        seen = _seen(visit, card, status, certificate, frozenset((use,)))
+        if use not in kept.certificates:
+            kept.certificates[use] = card.certificate(CERTIFICATE_INDEX[use]).der
+        seen = _seen(visit, card, status, kept.certificates[use], frozenset((use,)))
         check(seen)
         with once(kept):
             refuse_last_try(status)
@@ -256,7 +259,7 @@ def with_kept_pin(
 
 def kept_for(visit: Visit, card: Card, kept: KeptPin) -> Pin:
     """A copy of the PIN that a session keeps, if this is the very card. Raises as `KeptPin.for_card`."""
-    return kept.for_card(reader=visit.reader, serial=card.serial, event_counter=visit.event_counter())
+    return kept.for_card(reader=visit.reader, serial=card.serial, event_counter=visit.event_counter)
 
 
 @contextmanager
@@ -321,7 +324,7 @@ def _seen(
         reader=visit.reader,
         kind=card.kind,
         serial=card.serial,
-        event_counter=visit.start_counter,
+        event_counter=visit.event_counter,
         atr=visit.atr,
         pin=pin,
         certificate=certificate,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from agent.errors import AgentError
 from hca_card.errors import CardChangedError
+from hca_card.model import KeyUse
 from hca_card.pin import Pin
 
 
@@ -28,13 +29,25 @@ class KeptPin:
     Attributes:
         reader: the reader's name.
         serial: the card's number.
+        certificates: of the card's keys, as far as they were read since; DER. Reading one takes a card longer
+            than all other commands of a signature but the last.
     """
 
-    __slots__ = ("__weakref__", "_event_counter", "_lock", "_owner", "_pin", "reader", "serial")
+    __slots__ = (
+        "__weakref__",
+        "_event_counter",
+        "_lock",
+        "_owner",
+        "_pin",
+        "certificates",
+        "reader",
+        "serial",
+    )
 
     def __init__(self, pin: Pin, *, owner: object, reader: str, serial: str, event_counter: int) -> None:
         self.reader = reader
         self.serial = serial
+        self.certificates: dict[KeyUse, bytes] = {}
         self._owner = owner
         self._pin = pin.copy()
         self._event_counter = event_counter

@@ -18,7 +18,8 @@ class Visit(Protocol):
     Attributes:
         reader: the reader's name.
         atr: the card's answer to reset; empty where there is none.
-        start_counter: how often cards were put in and taken out until this very card was in.
+        event_counter: how often cards were put in and taken out until this very card was in; the visit ends
+            with an error when it goes.
     """
 
     @property
@@ -28,15 +29,11 @@ class Visit(Protocol):
     def atr(self) -> bytes: ...  # noqa: D102
 
     @property
-    def start_counter(self) -> int: ...  # noqa: D102
+    def event_counter(self) -> int: ...  # noqa: D102
 
     @property
     def pin_pad(self) -> Keypad | None:
         """The reader's own keypad, or None."""
-        ...
-
-    def event_counter(self) -> int:
-        """How often cards were put in and taken out until now."""
         ...
 
     def card(self) -> Card:

@@ -28,8 +28,7 @@ class PcscVisit:
         self.transaction = transaction
         self.reader = connection.reader
         self.atr = connection.atr
-        self.start_counter = connection.start_counter
-        self.event_counter = connection.event_counter
+        self.event_counter = connection.start_counter
         self._profiles = profiles
 
     @property
