@@ -20,7 +20,7 @@ test: setup
 
 check: setup
 	@$(MAKE) --no-print-directory lint
-	$(PYTHON) -m pytest -n 3 --dist loadgroup -q -m "not slow and not pcscd and not browser" \
+	$(PYTHON) -m pytest -n 3 --dist loadgroup -q -m "not slow and not pcscd and not browser and not packages" \
 		--ignore tests/browser --ignore tests/bench
 
 .PHONY: lint

@@ -89,8 +89,8 @@ async def _calls(rounds: int) -> Table:
         if over_pcsc > BOUND * echo:
             table.broken.append(f"{name} costs {over_pcsc / echo:.2f} times the echo; the bound is {BOUND:g}")
     table.notes.append(
-        f"The bound is {BOUND:g} for the second ratio: what a call costs on top of the card's own time, which is"
-        " that inside the functions of PC/SC."
+        f"The bound is {BOUND:g} for the second ratio: what a call costs on top of the card's own time,"
+        " which is that inside the functions of PC/SC."
     )
     table.notes.append(
         "A card is held from SCardConnect to SCardDisconnect, our work between commands included."
