@@ -1,0 +1,31 @@
+"""Host row about PKCS#11 modules, where the configuration lists any."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agent.modules import ModuleView
+from agent.selftest.bench import Bench
+from agent.selftest.model import Finding, Probe, Status, Text, Trouble, passed
+
+
+async def modules(bench: Bench) -> Finding:
+    """Whether the modules can be loaded, and which readers each serves."""
+    await bench.operations.readers(bench.caller)
+    words = [_words(view) for view in bench.operations.modules]
+    zh, en = "；".join(one for one, _ in words), "; ".join(one for _, one in words)
+    broken = next((view.error for view in bench.operations.modules if view.error is not None), None)
+    if broken is not None:
+        return Finding(Status.FAIL, Text(zh, en), trouble=Trouble.of(broken))
+    return passed(zh, en)
+
+
+def _words(view: ModuleView) -> tuple[str, str]:
+    if view.error is not None:
+        return f"{view.path}：無法使用", f"{view.path}: cannot be used"
+    if not view.readers:
+        return f"{view.path}：沒有看到卡片", f"{view.path}: sees no card"
+    return f"{view.path}：{'、'.join(view.readers)}", f"{view.path}: {', '.join(view.readers)}"
+
+
+PROBES: Final = (Probe("host.modules", Text("PKCS#11 模組", "PKCS#11 modules"), modules),)

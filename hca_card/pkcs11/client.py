@@ -1,0 +1,205 @@
+"""A module in its own process, seen from this one: started when needed, ended when it crashes or hangs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import subprocess
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from typing import Final, TypeVar, cast
+
+import msgspec
+
+from hca_card.pkcs11 import messages
+from hca_card.pkcs11.errors import (
+    ModuleCrashedError,
+    ModuleError,
+    ModuleTimeoutError,
+    ModuleUnusableError,
+)
+from hca_card.pkcs11.messages import Answer, Request
+
+log = logging.getLogger(__name__)
+
+Start = Callable[[str], "subprocess.Popen[bytes]"]
+"""Starts the process for the module of that path, with unbuffered pipes to its standard input and output."""
+
+_Said = TypeVar("_Said", bound=Answer)
+
+_END_SECONDS: Final = 2.0
+
+
+class ModuleProcess:
+    """One module; thread-safe, one request at a time.
+
+    Args:
+        path: the module's file, absolute.
+        start: starts the process.
+        seconds: how long a request may take before the process is ended.
+        load_seconds: how long loading may take.
+
+    Attributes:
+        path: the module's file.
+        generation: which process this is, counted from 1; 0 before the first. What one process said of slots
+            and sessions means nothing to the next.
+    """
+
+    def __init__(self, path: Path, start: Start, *, seconds: float = 30, load_seconds: float = 20) -> None:
+        self.path: Final = path
+        self.generation = 0
+        self._start = start
+        self._seconds = seconds
+        self._load_seconds = load_seconds
+        self._lock = threading.Lock()
+        self._running: _Child | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a process is there that has not ended."""
+        child = self._running
+        return child is not None and child.alive
+
+    def ask(
+        self,
+        request: Request,
+        said: type[_Said],
+        *,
+        generation: int | None = None,
+        seconds: float | None = None,
+    ) -> _Said:
+        """What the module answers. A request is sent at most once, whatever happens.
+
+        Args:
+            request: what is asked; the caller wipes a PIN in it.
+            said: the answer that belongs to it.
+            generation: the process that this request goes on with; None takes any, and starts one.
+            seconds: how long it may take, where that is not as usual.
+
+        Raises:
+            ModuleUnusableError: the file cannot be loaded.
+            ModuleCrashedError: the process ended in the middle, or since that generation.
+            ModuleTimeoutError: no answer in time; the process is ended.
+            ModuleError: the module refused; `code` says why.
+        """
+        allowed = self._seconds if seconds is None else seconds
+        if not self._lock.acquire(timeout=allowed):
+            raise ModuleTimeoutError(detail=f"{self.path.name} is busy")
+        try:
+            child = self._child(generation)
+            answer = self._converse(child, request, allowed)
+        finally:
+            self._lock.release()
+        if isinstance(answer, messages.Refused):
+            raise ModuleError(answer.value, f"{self.path.name}: {answer.detail}")
+        if not isinstance(answer, said):
+            self.end()
+            raise ModuleCrashedError(detail=f"{self.path.name}: another answer than was asked for")
+        return answer
+
+    def end(self) -> None:
+        """End the process; the next request starts another."""
+        child, self._running = self._running, None
+        if child is not None:
+            child.end()
+
+    def _child(self, generation: int | None) -> _Child:
+        child = self._running
+        if generation is not None:
+            if child is None or not child.alive or generation != self.generation:
+                raise ModuleCrashedError(detail=f"{self.path.name} was started anew in the middle")
+            return child
+        if child is not None and child.alive:
+            return child
+        self.end()
+        self.generation += 1
+        try:
+            self._running = child = _Child(self._start(str(self.path)), self.path.name)
+        except OSError as error:
+            raise ModuleUnusableError(detail=f"its process cannot be started: {error}") from error
+        ready = self._hear(child, self._load_seconds)
+        if isinstance(ready, messages.Unusable):
+            self.end()
+            raise ModuleUnusableError(detail=f"{self.path}: {ready.detail}")
+        return child
+
+    def _converse(self, child: _Child, request: Request, seconds: float) -> Answer:
+        child.write(request)
+        return self._hear(child, seconds)
+
+    def _hear(self, child: _Child, seconds: float) -> Answer:
+        try:
+            answer = child.answers.get(timeout=seconds)
+        except queue.Empty:
+            log.error("the PKCS#11 module %s does not answer", self.path.name)  # noqa: TRY400
+            self.end()
+            raise ModuleTimeoutError(detail=f"{self.path.name}: no answer in {seconds:g} s") from None
+        if answer is None:
+            self.end()
+            log.error("the PKCS#11 module %s ended its process with %s", self.path.name, child.code)
+            raise ModuleCrashedError(detail=f"{self.path.name} ended its process with {child.code}")
+        return answer
+
+
+class _Child:
+    """The process, and a thread that hears its answers."""
+
+    def __init__(self, process: subprocess.Popen[bytes], name: str) -> None:
+        self.answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+        self._process = process
+        self._input = cast(FileIO, process.stdin)
+        self._output = cast(FileIO, process.stdout)
+        self._heard_all = False
+        threading.Thread(target=self._listen, name=f"module {name}", daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        return not self._heard_all and self._process.poll() is None
+
+    @property
+    def code(self) -> int | None:
+        """The exit code; negative is a signal."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_END_SECONDS)
+        return None
+
+    def write(self, request: Request) -> None:
+        """Send a request; where the process is gone, the listening notices."""
+        buffer = messages.frame(request)
+        with suppress(OSError, ValueError), memoryview(buffer) as view:
+            done = 0
+            while done < len(buffer):
+                done += os.write(self._input.fileno(), view[done:])
+        messages.wipe(buffer)
+
+    def end(self) -> None:
+        """End it, whatever it is doing."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    def _heard(self, answer: Answer) -> None:
+        # Kept until somebody takes it, so that many of them would fill the memory.
+        if not self.answers.empty():
+            raise ValueError("an answer that nobody asked for")
+        self.answers.put(answer)
+
+    def _listen(self) -> None:
+        try:
+            while (
+                answer := messages.read_answer(lambda memory: self._output.readinto(memory) or 0)
+            ) is not None:
+                self._heard(answer)
+        except (OSError, ValueError, msgspec.MsgspecError):
+            log.exception("a PKCS#11 module's process spoke nonsense")
+        finally:
+            self._heard_all = True
+            self.end()
+            self._process.wait()
+            self.answers.put(None)
+            for pipe in (self._input, self._output):
+                with suppress(OSError):
+                    pipe.close()

@@ -1,0 +1,291 @@
+"""What the two ends of the pipe say to each other: a length of four bytes, then one message.
+
+PINs travel as octets in memory that both ends wipe; nothing here is ever written anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+FRAME_MAX: Final = 4 * 1024 * 1024
+LENGTH_SIZE: Final = 4
+TEXT_MAX: Final = 64
+"""The longest text of CK_SLOT_INFO and CK_TOKEN_INFO."""
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Slot(_Part, frozen=True, kw_only=True):
+    """A slot with an initialised token in it.
+
+    Attributes:
+        id: the module's number for it, good for as long as its process lives.
+        description: of the slot; modules for readers say the reader's name, cut to 64 bytes.
+        hardware: whether the module says that it is a device.
+        label: of the token.
+        serial: of the token.
+    """
+
+    id: int
+    description: str
+    hardware: bool
+    label: str
+    serial: str
+
+    def __post_init__(self) -> None:
+        _require_plain(self.description, self.label, self.serial)
+
+
+class Certificate(_Part, frozen=True):
+    """An X.509 certificate; `id` joins it to its key."""
+
+    id: bytes
+    der: bytes
+
+
+class Key(_Part, frozen=True):
+    """An RSA private key.
+
+    Attributes:
+        handle: good until the session ends.
+        id: CKA_ID, that of its certificate.
+        modulus: big-endian, without leading zeros; empty where the module does not tell.
+    """
+
+    handle: int
+    id: bytes
+    modulus: bytes
+
+
+class Slots(_Part, frozen=True, tag="slots"):
+    """Which slots have a token? Answered by `SlotList`."""
+
+
+class Open(_Part, frozen=True, tag="open"):
+    """Begin with the token in a slot: one read-only session. Answered by `Token`."""
+
+    slot: int
+
+
+class Look(_Part, frozen=True, tag="look"):
+    """How does the token stand? Answered by `Token`."""
+
+    slot: int
+
+
+class Certificates(_Part, frozen=True, tag="certificates"):
+    """All certificates. Answered by `CertificateList`."""
+
+    slot: int
+
+
+class Keys(_Part, frozen=True, tag="keys"):
+    """All RSA private keys that can be seen. Answered by `KeyList`."""
+
+    slot: int
+
+
+class Login(_Part, frozen=True, tag="login"):
+    """Log in once; without a PIN it is typed on the keypad. Answered by `Done`."""
+
+    slot: int
+    pin: bytearray | None
+
+    def __repr__(self) -> str:
+        return "Login(…)"
+
+
+class Sign(_Part, frozen=True, tag="sign"):
+    """CKM_RSA_PKCS over a DigestInfo. Answered by `Octets`."""
+
+    slot: int
+    key: int
+    data: bytes
+
+
+class Decrypt(_Part, frozen=True, tag="decrypt"):
+    """CKM_RSA_PKCS of one block. Answered by `Octets`."""
+
+    slot: int
+    key: int
+    data: bytes
+
+
+class SetPin(_Part, frozen=True, tag="set-pin"):
+    """Replace the PIN; without both they are typed on the keypad. Answered by `Done`."""
+
+    slot: int
+    pin: bytearray | None
+    new: bytearray | None
+
+    def __repr__(self) -> str:
+        return "SetPin(…)"
+
+
+class Unblock(_Part, frozen=True, tag="unblock"):
+    """Set a new PIN as security officer. Answered by `Done`."""
+
+    slot: int
+    pin: bytearray
+    new: bytearray
+
+    def __repr__(self) -> str:
+        return "Unblock(…)"
+
+
+class Close(_Part, frozen=True, tag="close"):
+    """Log out and end the session. Answered by `Done`."""
+
+    slot: int
+
+
+Request = (
+    Slots | Open | Look | Certificates | Keys | Login | Sign | Decrypt | SetPin | Unblock | Close
+)  # fmt: skip
+
+
+class SlotList(_Part, frozen=True, tag="slot-list"):
+    """The slots with a token."""
+
+    slots: tuple[Slot, ...]
+
+
+class Token(_Part, frozen=True, tag="token", kw_only=True):
+    """CK_TOKEN_INFO, as far as it matters; `flags` as there."""
+
+    label: str
+    serial: str
+    flags: int
+    min_length: int
+    max_length: int
+
+    def __post_init__(self) -> None:
+        _require_plain(self.label, self.serial)
+
+
+class CertificateList(_Part, frozen=True, tag="certificate-list"):
+    """The certificates, in the module's order."""
+
+    certificates: tuple[Certificate, ...]
+
+
+class KeyList(_Part, frozen=True, tag="key-list"):
+    """The private keys, in the module's order."""
+
+    keys: tuple[Key, ...]
+
+
+class Octets(_Part, frozen=True, tag="octets"):
+    """A signature or a plain text."""
+
+    octets: bytes
+
+    def __repr__(self) -> str:
+        return "Octets(…)"
+
+
+class Done(_Part, frozen=True, tag="done"):
+    """It is done."""
+
+
+class Ready(_Part, frozen=True, tag="ready"):
+    """The module is loaded; the first thing that is said."""
+
+
+class Unusable(_Part, frozen=True, tag="unusable"):
+    """It cannot be loaded, said instead of `Ready`."""
+
+    detail: str
+
+
+class Refused(_Part, frozen=True, tag="refused"):
+    """The module refused: its return value, and which function gave it."""
+
+    value: int
+    detail: str
+
+
+Answer = SlotList | Token | CertificateList | KeyList | Octets | Done | Ready | Unusable | Refused
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_REQUESTS: Final = msgspec.msgpack.Decoder(Request)
+_ANSWERS: Final = msgspec.msgpack.Decoder(Answer)
+
+
+def _require_plain(*texts: str) -> None:
+    """Refuse what the process would never say by itself: the module in it may have taken it over."""
+    if not all(len(text) <= TEXT_MAX and text.isprintable() for text in texts):
+        raise ValueError("a text that no slot or token can have")
+
+
+def frame(message: Request | Answer) -> bytearray:
+    """One message as it is written; wipe it when it may hold a PIN."""
+    buffer = bytearray()
+    _ENCODER.encode_into(message, buffer, LENGTH_SIZE)
+    buffer[:LENGTH_SIZE] = (len(buffer) - LENGTH_SIZE).to_bytes(LENGTH_SIZE, "big")
+    return buffer
+
+
+def read_request(read_into: Callable[[memoryview], int]) -> Request | None:
+    """The next request, or None at the end of the pipe.
+
+    Args:
+        read_into: reads some bytes into memory and says how many; 0 is the end.
+
+    Raises:
+        msgspec.MsgspecError, ValueError: it is not what the agent says.
+    """
+    content = _read(read_into)
+    if content is None:
+        return None
+    try:
+        request: Request = _REQUESTS.decode(content)
+        return request
+    finally:
+        wipe(content)
+
+
+def read_answer(read_into: Callable[[memoryview], int]) -> Answer | None:
+    """The next answer, or None at the end of the pipe. As `read_request`."""
+    content = _read(read_into)
+    if content is None:
+        return None
+    try:
+        answer: Answer = _ANSWERS.decode(content)
+        return answer
+    finally:
+        wipe(content)
+
+
+def wipe(*secrets: bytearray | None) -> None:
+    """Overwrite what may be a PIN or a plain text."""
+    for secret in secrets:
+        if secret is not None:
+            secret[:] = bytes(len(secret))
+
+
+def _read(read_into: Callable[[memoryview], int]) -> bytearray | None:
+    head = _exactly(read_into, LENGTH_SIZE)
+    if head is None:
+        return None
+    length = int.from_bytes(head, "big")
+    if length > FRAME_MAX:
+        raise ValueError("a message is too long")
+    return _exactly(read_into, length)
+
+
+def _exactly(read_into: Callable[[memoryview], int], length: int) -> bytearray | None:
+    buffer = bytearray(length)
+    filled = 0
+    with memoryview(buffer) as view:
+        while filled < length:
+            count = read_into(view[filled:])
+            if not count:
+                return None
+            filled += count
+    return buffer
