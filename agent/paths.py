@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +38,21 @@ class Paths:
             return cls(home, home)
         import platformdirs
 
-        return cls(
-            platformdirs.user_data_path(_NAME, appauthor=False),
-            platformdirs.site_config_path(_NAME, appauthor=False),
-        )
+        machine = cls.usual_machine()
+        if sys.platform == "win32":
+            from agent.win32 import policy
+
+            machine = policy.folder(machine)
+        return cls(platformdirs.user_data_path(_NAME, appauthor=False), machine)
+
+    @staticmethod
+    def usual_machine() -> Path:
+        """Where the administrator's folder is to be, whoever may have made it."""
+        import platformdirs
+
+        # On Linux XDG_CONFIG_DIRS would say where, and that is the user's to set.
+        linux = sys.platform == "linux"
+        return Path("/etc", _NAME) if linux else platformdirs.site_config_path(_NAME, appauthor=False)
 
     def make(self) -> Paths:
         """Create the user's folder, readable by the user alone (0700).
@@ -51,6 +63,10 @@ class Paths:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if os.name == "posix" and self.home.stat().st_mode & 0o077:
             self.home.chmod(0o700)
+        elif sys.platform == "win32":
+            from agent.win32 import acl
+
+            acl.keep_private(self.home)
         return self
 
     @property
@@ -62,6 +78,16 @@ class Paths:
     def policy(self) -> Path:
         """The administrator's configuration, which wins."""
         return self.machine / "policy.toml"
+
+    @property
+    def profiles(self) -> Path:
+        """The folder of the user's card profiles."""
+        return self.home / "profiles"
+
+    @property
+    def machine_profiles(self) -> Path:
+        """The folder of the administrator's card profiles, beside `policy`."""
+        return self.machine / "profiles"
 
     @property
     def answers(self) -> Path:
@@ -84,9 +110,24 @@ class Paths:
         return self.home / "tls"
 
     @property
+    def machine_tls(self) -> Path | None:
+        """The folder of the identity that root made for every user; None where all folders were moved."""
+        return self.machine / "tls" if self.machine != self.home else None
+
+    @property
     def standing(self) -> Path:
         """The folder of what authorities said of certificates, kept while it holds."""
         return self.home / "standing"
+
+    @property
+    def log(self) -> Path:
+        """What the daemon says of itself."""
+        return self.home / "hca-agent.log"
+
+    @property
+    def update(self) -> Path:
+        """The folder of what is known about newer versions."""
+        return self.home / "update"
 
     @property
     def simulator(self) -> Path:

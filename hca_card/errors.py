@@ -29,6 +29,12 @@ class UnsupportedError(CardError):
     error_id = "card.unsupported"
 
 
+class HicosModuleError(UnsupportedError):
+    """Keys and PIN of a HiCOS card need its maker's module (HiCOSPKCS11.dll, libHicos_p11v1.dylib, .so)."""
+
+    error_id = "card.hicos_module"
+
+
 class CardDataError(CardError):
     """The card holds data that does not follow its own standard: lengths, nesting or text that cannot be."""
 

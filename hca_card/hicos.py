@@ -1,38 +1,319 @@
-"""HiCOS cards of Chunghwa Telecom (自然人憑證, 工商憑證): told from others, and left alone.
+"""HiCOS cards of Chunghwa Telecom (自然人憑證, 工商憑證): what can be read of them without a PIN.
 
-Their PIN and key commands are encrypted under keys of the maker, so a plain VERIFY could only cost a try.
-Signing and PIN need the maker's own PKCS#11 module.
+Their PIN and key commands are encrypted under keys of the maker, which this program does not have. A plain
+VERIFY could only cost a try: nothing here can send one. Signing and PIN need the maker's own PKCS#11 module.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from functools import cached_property
+from typing import Final, NoReturn, Protocol, Self
 
-from hca_card.model import Channel
-from pcsc.apdu import LE_SHORT_MAX, Command
-from pcsc.status import StatusWord
-
-ATR_TEXTS: Final = (b"CHTMOICA", b"CHTGPKI")
-"""Historical bytes of the cards seen."""
-
-GENERATION_2: Final = bytes.fromhex("A0 00 00 02 83 00 00 06 22 01 69 64 00 01 01 01")
-"""What SELECT by name takes on generation 2."""
-
-REFUSAL: Final = (
-    "this is a HiCOS card (自然人憑證 or 工商憑證) of Chunghwa Telecom: "
-    "its PIN and keys are only usable through the maker's PKCS#11 module"
+from hca_card import iso7816, tlv
+from hca_card import pkcs15_directory as contents
+from hca_card.big5 import printable
+from hca_card.certificate import CertificateFacts, describe
+from hca_card.errors import CardDataError, HicosModuleError, ObjectMissingError
+from hca_card.hicos_select import Generation, select
+from hca_card.model import (
+    Card,
+    CardCertificate,
+    CardKind,
+    CertificateUse,
+    Channel,
+    Citizen,
+    Keypad,
+    KeyUse,
+    Metadata,
+    PinStatus,
 )
+from hca_card.pin import Pin
+from hca_card.pkcs15_directory import CertificateObject, DirectoryKind, PrivateKey
+from hca_card.pkcs15_roles import OWN, numbered
+from pcsc.apdu import Command
+from pcsc.status import StatusError, StatusWord
+
+CHUNK: Final = 0xC8
+"""Le of READ BINARY on generation 1."""
+
+MASTER_FILE: Final = b"\x3f\x00"
+CARD_NUMBER: Final = MASTER_FILE + b"\x09\x00\x09\x03"
+VERSION_TEXT: Final = MASTER_FILE + b"\x09\x00\x09\x05"
+DIRECTORY: Final = MASTER_FILE + b"\x50\x30"
+TOKEN_INFO: Final = b"\x50\x32"
+ODF: Final = b"\x50\x31"
+PRIVATE_KEYS: Final = b"\x41\x00"
+CERTIFICATES: Final = b"\x41\x04"
+CERTIFICATE_FILE: Final = b"\x08\xf2"
+
+_USAGES: Final = {KeyUse.SIGNATURE: "digital_signature", KeyUse.ENCRYPTION: "key_encipherment"}
 
 
-def named_by(atr: bytes) -> bool:
-    """Whether the ATR is one of HiCOS cards; then not a single command needs to be sent."""
-    return any(text in atr for text in ATR_TEXTS)
+class _Files(Protocol):
+    """How the files of one generation are found and read."""
+
+    def number(self) -> str: ...
+
+    def version(self) -> str: ...
+
+    def private_keys(self) -> bytes: ...
+
+    def certificates(self) -> bytes: ...
+
+    def certificate(self, place: contents.Path) -> bytes: ...
 
 
-def answers(channel: Channel) -> bool:
-    """Whether the card takes the SELECT of generation 2, or of generation 1 where CLA 00 is not its own."""
-    second = Command(0x00, 0xA4, 0x04, 0x0C, GENERATION_2, le=LE_SHORT_MAX)
-    sw = channel.send(second).sw
-    if sw == StatusWord.CLA_NOT_SUPPORTED:
-        sw = channel.send(Command(0x80, 0xA4, 0x00, 0x00, b"\x3f\x00")).sw
-    return sw == StatusWord.SUCCESS
+class HicosCard(Card):
+    """A HiCOS card, read-only. Its directory is read when first needed."""
+
+    def __init__(self, files: _Files, serial: str) -> None:
+        """Use `open`."""
+        self._files = files
+        self.serial = serial
+        self.kind = CardKind.PKCS15
+        facts = self._facts
+        if facts is not None and facts.subject_type == "natural-person":
+            self.kind = CardKind.CITIZEN
+
+    @classmethod
+    def open(cls, channel: Channel, generation: Generation) -> Self:
+        """The card that `hca_card.hicos_select.generation` has just found.
+
+        Raises:
+            HicosModuleError: it keeps even its number to its maker's programs.
+            CardDataError: what it says of itself cannot be.
+        """
+        files = _FirstGeneration(channel) if generation is Generation.FIRST else _SecondGeneration(channel)
+        try:
+            serial = files.number()
+        except StatusError as error:
+            raise HicosModuleError from error
+        if not serial.isalnum() or not serial.isascii():
+            raise CardDataError("the HiCOS card has no card number")
+        return cls(files, serial)
+
+    def metadata(self) -> Metadata:
+        """The card's number, and the holder as the certificate names them."""
+        facts = self._facts
+        name = None if facts is None else facts.common_name
+        return Metadata(self.kind, "", self.serial, None if name is None else Citizen(name))
+
+    def version_text(self) -> str:
+        """What the card says of its own version; empty where it does not."""
+        try:
+            return self._files.version()
+        except (StatusError, CardDataError):
+            return ""
+
+    def certificate_indexes(self) -> tuple[int, ...]:  # noqa: D102
+        return tuple(sorted(self._numbered))
+
+    def certificate(self, index: int) -> CardCertificate:  # noqa: D102
+        if index not in self._numbered:
+            raise ObjectMissingError(f"this card has no certificate {index}")
+        use, entry = self._numbered[index]
+        return CardCertificate(index, use, self._read(entry))
+
+    def pin_status(self) -> PinStatus:
+        """Raise `HicosModuleError`; nothing is sent, as it could cost a try."""
+        _refuse()
+
+    def verify(self, pin: Pin) -> None:
+        """Raise `HicosModuleError`; the PIN is not sent."""
+        _refuse()
+
+    def verify_on_keypad(self, keypad: Keypad) -> None:
+        """Raise `HicosModuleError`; nobody is asked."""
+        _refuse()
+
+    def change_pin(self, old: Pin, new: Pin) -> None:
+        """Raise `HicosModuleError`; the PINs are not sent."""
+        _refuse()
+
+    def change_pin_on_keypad(self, keypad: Keypad) -> None:
+        """Raise `HicosModuleError`; nobody is asked."""
+        _refuse()
+
+    def puk_status(self) -> PinStatus:
+        """Raise `HicosModuleError`; nothing is sent."""
+        _refuse()
+
+    def unblock_pin(self, puk: Pin, new: Pin) -> None:
+        """Raise `HicosModuleError`; neither is sent."""
+        _refuse()
+
+    def has_key(self, use: KeyUse) -> bool:
+        """No: it has keys, and none that can be used here; `pin_status` says what helps."""
+        return False
+
+    def sign(self, use: KeyUse, digest_info: bytes) -> bytes:
+        """Raise `HicosModuleError`."""
+        _refuse()
+
+    def decipher(self, use: KeyUse, cipher: bytes) -> bytes:
+        """Raise `HicosModuleError`."""
+        _refuse()
+
+    @cached_property
+    def _facts(self) -> CertificateFacts | None:
+        """What the signature certificate says; None where there is none that can be read."""
+        try:
+            return describe(self.certificate(1).der)
+        except (CardDataError, ObjectMissingError, StatusError):
+            return None
+
+    @cached_property
+    def _numbered(self) -> dict[int, tuple[CertificateUse, CertificateObject]]:
+        try:
+            listed = contents.certificates(self._files.certificates())
+        except StatusError:
+            return {}
+        found = numbered(self._keys(), listed)
+        if not {1, 2} & found.keys():
+            # Identifiers that lead nowhere: each certificate says itself what it is for.
+            found |= self._by_key_usage(listed)
+        return found
+
+    def _keys(self) -> tuple[PrivateKey, ...]:
+        """Only to number the certificates, so that a list that cannot be read hides none of them."""
+        try:
+            return contents.private_keys(self._files.private_keys())
+        except (StatusError, CardDataError):
+            return ()
+
+    def _by_key_usage(
+        self, listed: tuple[CertificateObject, ...]
+    ) -> dict[int, tuple[CertificateUse, CertificateObject]]:
+        found: dict[int, tuple[CertificateUse, CertificateObject]] = {}
+        for entry in listed:
+            if entry.authority:
+                continue
+            try:
+                usage = describe(self._read(entry)).key_usage or frozenset()
+            except (CardDataError, ObjectMissingError, StatusError):
+                continue
+            for index, use in OWN:
+                if index not in found and _USAGES[use] in usage:
+                    found[index] = CertificateUse(use), entry
+        return found
+
+    def _read(self, entry: CertificateObject) -> bytes:
+        if entry in self._held:
+            return self._held[entry]
+        der = entry.der
+        if not der:
+            if entry.place is None:
+                raise ObjectMissingError("the card's directory does not say where this certificate is")
+            try:
+                der = self._files.certificate(entry.place)
+            except StatusError as error:
+                if iso7816.missing(error):
+                    raise ObjectMissingError(
+                        "the card's directory names a certificate that is not there"
+                    ) from error
+                raise
+        if not der:
+            raise ObjectMissingError("the place of a certificate is empty")
+        if der[0] != 0x30:
+            raise CardDataError("a certificate is none")
+        self._held[entry] = der
+        return der
+
+    @cached_property
+    def _held(self) -> dict[CertificateObject, bytes]:
+        """Certificates read in this transaction: finding out the kind of card reads one."""
+        return {}
+
+
+class _FirstGeneration:
+    """Class byte 80, no EF.ODF, all certificates in one file."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def number(self) -> str:
+        return _text(self._file(CARD_NUMBER))
+
+    def version(self) -> str:
+        return _text(self._file(VERSION_TEXT))
+
+    def private_keys(self) -> bytes:
+        return self._file(DIRECTORY + PRIVATE_KEYS)
+
+    def certificates(self) -> bytes:
+        return self._file(DIRECTORY + CERTIFICATES)
+
+    def certificate(self, place: contents.Path) -> bytes:
+        path = DIRECTORY + (place.path[-2:] or CERTIFICATE_FILE)
+        return self._file(path, offset=place.index, length=place.length, der=True)
+
+    def _file(self, path: bytes, *, offset: int = 0, length: int | None = None, der: bool = False) -> bytes:
+        """A file, or a part of it; with `der` and no length, the one DER object that begins at `offset`."""
+        for at in range(0, len(path), 2):
+            select(self._channel, path[at : at + 2]).require()
+        content, end = bytearray(), length
+        for _ in range(iso7816.MAX_READS):
+            if end is not None and len(content) >= end:
+                break
+            at = offset + len(content)
+            if at > 0x7FFF:
+                raise CardDataError("a file of the HiCOS card has no end")
+            answer = self._channel.send(Command(0x80, 0xB0, at >> 8, at & 0xFF, le=CHUNK))
+            if content and answer.sw in (StatusWord.OFFSET, StatusWord.WRONG_LENGTH):
+                break
+            chunk = answer.require(StatusWord.END_OF_FILE)
+            content += chunk
+            if der and end is None and content:
+                end = 0 if content[0] in tlv.PADDING else tlv.announced_length(bytes(content))
+            if len(chunk) < CHUNK:
+                break
+        if end is None:
+            return bytes(content)
+        if len(content) < end:
+            raise CardDataError(f"a file of the HiCOS card claims {end} bytes and has {len(content)}")
+        return bytes(content[:end])
+
+
+class _SecondGeneration:
+    """Class byte 00. Where its files are is not public: they are looked for as PKCS#15 has them."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def number(self) -> str:
+        return contents.token_info(iso7816.read_file(self._channel, TOKEN_INFO)).serial
+
+    def version(self) -> str:
+        return contents.token_info(iso7816.read_file(self._channel, TOKEN_INFO)).label
+
+    def private_keys(self) -> bytes:
+        return self._listed(DirectoryKind.PRIVATE_KEYS, PRIVATE_KEYS)
+
+    def certificates(self) -> bytes:
+        return self._listed(DirectoryKind.CERTIFICATES, CERTIFICATES)
+
+    def certificate(self, place: contents.Path) -> bytes:
+        iso7816.select_file(self._channel, place.path)
+        der = place.length is None
+        return iso7816.read_binary(self._channel, offset=place.index, size=place.length, der=der)
+
+    @cached_property
+    def _object_files(self) -> dict[DirectoryKind, contents.Path | bytes]:
+        """What EF.ODF lists; nothing where there is none, as on generation 1."""
+        try:
+            return dict(contents.directory_files(iso7816.read_file(self._channel, ODF)))
+        except StatusError:
+            return {}
+
+    def _listed(self, kind: DirectoryKind, usual: bytes) -> bytes:
+        place = self._object_files.get(kind, contents.Path(usual))
+        return place if isinstance(place, bytes) else iso7816.read_file(self._channel, place.path)
+
+
+def _text(raw: bytes) -> str:
+    """A file of ASCII text, padded."""
+    return printable(raw.strip(b"\x00\xff ").decode("ascii", "replace"))[:64]
+
+
+def _refuse() -> NoReturn:
+    raise HicosModuleError

@@ -28,18 +28,12 @@ from hca_card.pin import Pin
 from hca_card.pin_block import PinFormat
 from hca_card.pin_use import PinUse
 from hca_card.pkcs15_directory import DirectoryKind
+from hca_card.pkcs15_roles import key_for, numbered
 from pcsc.status import StatusError
 
 EF_DIR: Final = b"\x3f\x00\x2f\x00"
 EF_ODF: Final = b"\x50\x31"
 EF_TOKEN_INFO: Final = b"\x50\x32"
-
-AUTHORITIES: Final = (
-    (0, CertificateUse.CA),
-    (3, CertificateUse.INTERMEDIATE),
-    (4, CertificateUse.ROOT),
-)
-"""The numbers that authority certificates get, in the directory's order."""
 
 _Item = TypeVar("_Item")
 
@@ -182,17 +176,7 @@ class Pkcs15Card(Card):
 
     @cached_property
     def _numbered(self) -> dict[int, tuple[CertificateUse, contents.CertificateObject]]:
-        found: dict[int, tuple[CertificateUse, contents.CertificateObject]] = {}
-        own = [entry for entry in self._certificates if not entry.authority]
-        for index, use in ((1, KeyUse.SIGNATURE), (2, KeyUse.ENCRYPTION)):
-            key = self._find_key(use)
-            matching = [entry for entry in own if key is not None and entry.id == key.id]
-            if matching:
-                found[index] = CertificateUse(use), matching[0]
-        authorities = [entry for entry in self._certificates if entry.authority]
-        for (index, role), entry in zip(AUTHORITIES, authorities, strict=False):
-            found[index] = role, entry
-        return found
+        return numbered(self._private_keys, self._certificates)
 
     @property
     def _puk_format(self) -> PinFormat:
@@ -232,13 +216,7 @@ class Pkcs15Card(Card):
         return tuple(found)
 
     def _find_key(self, use: KeyUse) -> contents.PrivateKey | None:
-        signing = next((key for key in self._private_keys if key.signs), None)
-        if use is KeyUse.SIGNATURE:
-            return signing
-        deciphering = [key for key in self._private_keys if key.deciphers]
-        # A card may mark its signature key for both; one that is not the signature key is meant first.
-        others = [key for key in deciphering if key is not signing]
-        return next(iter(others or deciphering), None)
+        return key_for(self._private_keys, use)
 
     def _set_key(self, use: KeyUse, template: int) -> contents.PrivateKey:
         key = self._find_key(use)

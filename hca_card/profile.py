@@ -1,7 +1,8 @@
 """Card profiles: the bytes of one card type as data, read from TOML with strict keys.
 
-`profiles/reference.toml` is the commented example. The dataclasses below are the format: each attribute is a
-key of the file, an attribute with a default may be left out, and any other key is an error.
+`profiles/reference.toml` is the commented example, `profiles/profile.schema.json` the format as JSON Schema,
+docs/card-profiles.md the guide. The dataclasses below are the format: each attribute is a key of the file, an
+attribute with a default may be left out, and any other key is an error.
 """
 
 from __future__ import annotations
@@ -190,6 +191,7 @@ class Profile:
         keys: the key pairs.
         puk: the resetting code; left out where the card takes none.
         atrs: ATRs seen; they only decide what is tried first.
+        draft: something in the file is still a guess that could cost a try; it is checked and never used.
     """
 
     name: str
@@ -202,6 +204,7 @@ class Profile:
     keys: tuple[KeyEntry, ...]
     puk: PukEntry | None = None
     atrs: tuple[bytes, ...] = ()
+    draft: bool = False
 
 
 RECORDS: Final[dict[str, type]] = {
@@ -232,6 +235,8 @@ def parse(text: str) -> Profile:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"is not TOML: {error}") from None
+    except RecursionError:
+        raise ProfileError("is nested too deeply") from None
     profile: Profile = _dataclass(Profile, table, "the profile")
     _check(profile)
     return profile
@@ -280,6 +285,10 @@ def _value(kind: Any, value: object, where: str) -> Any:
 
 
 def _word(kind: Any, value: object, where: str) -> Any:
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        raise ProfileError(f"{where} must be true or false")
     if kind is int:
         # bool is an int in Python, and no number in TOML.
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0xFFFF:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from hca_card import hicos, profile
-from hca_card.errors import UnknownCardError, UnsupportedError
+from hca_card import hicos_select, profile
+from hca_card.errors import HicosModuleError, UnknownCardError
 from hca_card.hca import HcaCard
 from hca_card.model import Card, CardKind, Channel
 from hca_card.nhi import NhiCard
@@ -42,21 +42,23 @@ def recognise(channel: Channel, atr: bytes, profiles: Sequence[Profile] | None =
     Args:
         channel: the transaction.
         atr: answer to reset.
-        profiles: HCA card types known; None is the reference profile alone.
+        profiles: HCA card types known, drafts left out; None is the reference profile alone.
 
     Raises:
         UnknownCardError: no application known to us answered.
-        UnsupportedError: a HiCOS card, which no PIN and no key command is ever sent to.
+        HicosModuleError: a HiCOS card that does not even say its number.
         CardDataError: an application answered, and what it says cannot be.
         PcscError: the link or the card failed.
     """
-    if hicos.named_by(atr):
-        raise UnsupportedError(hicos.REFUSAL)
-    known = (profile.reference(),) if profiles is None else tuple(profiles)
+    given = (profile.reference(),) if profiles is None else profiles
+    known = tuple(entry for entry in given if not entry.draft)
     for attempt in _attempts(atr, known):
         card = attempt(channel)
         if card is not None:
             return card
+    if hicos_select.named_by(atr):
+        # A card that named itself is never tried in another way: a VERIFY could follow, and cost a try.
+        raise HicosModuleError
     if any(atr in entry.atrs for entry in known):
         raise UnknownCardError(
             "the chip is that of HCA cards, whose commands are not public: "
@@ -67,11 +69,13 @@ def recognise(channel: Channel, atr: bytes, profiles: Sequence[Profile] | None =
 
 def _attempts(atr: bytes, profiles: Sequence[Profile]) -> list[Attempt]:
     """What to try, in order: what the ATR suggests, then the rest."""
+    if hicos_select.named_by(atr):
+        return [_hicos]
     citizen = CITIZEN_TEXT in atr
     ranked: list[tuple[bool, Attempt]] = [
         *((atr in entry.atrs, _hca(entry)) for entry in profiles),
         (atr in NHI_ATRS, lambda channel: NhiCard.open(channel, expected=atr in NHI_ATRS)),
-        (False, _refuse_hicos),
+        (False, _hicos),
         (citizen, lambda channel: _pkcs15(channel, CardKind.CITIZEN if citizen else CardKind.PKCS15)),
     ]
     return [attempt for _, attempt in sorted(ranked, key=lambda item: not item[0])]
@@ -81,10 +85,15 @@ def _hca(entry: Profile) -> Attempt:
     return lambda channel: HcaCard.open(channel, entry)
 
 
-def _refuse_hicos(channel: Channel) -> None:
+def _hicos(channel: Channel) -> Card | None:
     """Before PKCS#15 on a card that nothing is known of: a HiCOS card must not be sent a VERIFY."""
-    if hicos.answers(channel):
-        raise UnsupportedError(hicos.REFUSAL)
+    found = hicos_select.generation(channel)
+    if found is None:
+        return None
+    # Loaded late, as below.
+    from hca_card.hicos import HicosCard
+
+    return HicosCard.open(channel, found)
 
 
 def _pkcs15(channel: Channel, kind: CardKind) -> Card | None:

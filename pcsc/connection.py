@@ -139,7 +139,8 @@ class Connection:
         if self._open is not None:
             raise RuntimeError("transactions do not nest")
         # Noted first: interrupted between here and the block, `close` still has the card reset.
-        transaction = self._open = Transaction(self, assemble(self.transmit, self._length_form()))
+        send = assemble(self.transmit, self._length_form(), self._context.observe)
+        transaction = self._open = Transaction(self, send)
         try:
             self._begin()
         except PcscError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from pcsc.connection import Connection
 from pcsc.errors import CancelledError
 from pcsc.results import Result, check, unsigned
+from pcsc.trace import Observe
 from pcsc.winscard import (
     COUNTER_SHIFT,
     INFINITE,
@@ -87,14 +88,16 @@ class Context:
 
     Attributes:
         winscard: the functions of PC/SC.
+        observe: told of every exchange in a transaction, or None.
         features: what the readers connected to have told about themselves, by name.
 
     Raises:
         ServiceUnavailableError: from any method; this context is then of no more use, make a new one.
     """
 
-    def __init__(self, winscard: Winscard) -> None:
+    def __init__(self, winscard: Winscard, observe: Observe | None = None) -> None:
         self.winscard: Final = winscard
+        self.observe: Final = observe
         scope = SCOPE_USER if sys.platform == "win32" else SCOPE_SYSTEM
         code, handle = winscard.SCardEstablishContext(scope)
         check(code)

@@ -6,13 +6,15 @@ card cannot make one command last for ever, answer more than was asked, or have 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from pcsc.apdu import LC_SHORT_MAX, LE_EXTENDED_MAX, LE_SHORT_MAX, Command, Response
-from pcsc.errors import MalformedResponseError
+from pcsc.errors import MalformedResponseError, PcscError
 from pcsc.status import StatusWord
+from pcsc.trace import Exchange, Observe
 
 Send = Callable[[Command], Response]
 Transmit = Callable[[bytes], bytes]
@@ -55,8 +57,8 @@ def extended_length(historical: bytes) -> bool | None:
     return None
 
 
-def exchange(transmit: Transmit) -> Send:
-    """The innermost piece: encode, transmit, decode.
+def exchange(transmit: Transmit, observe: Observe | None = None) -> Send:
+    """The innermost piece: encode, transmit, decode; `observe` is told of what was exchanged.
 
     A command without Le may still bring data, as many cards answer SELECT, up to what the short form holds.
 
@@ -75,7 +77,21 @@ def exchange(transmit: Transmit) -> Send:
             )
         return response
 
-    return send
+    return send if observe is None else _observed(send, observe)
+
+
+def _observed(send: Send, observe: Observe) -> Send:
+    def tell(command: Command) -> Response:
+        begun = time.monotonic()
+        try:
+            response = send(command)
+        except PcscError as error:
+            observe(Exchange.of(command, None, time.monotonic() - begun, type(error).__name__))
+            raise
+        observe(Exchange.of(command, response, time.monotonic() - begun))
+        return response
+
+    return tell
 
 
 def resend_with_length(send: Send) -> Send:
@@ -160,7 +176,7 @@ def choose_form(whole: Send, short: Send, form: LengthForm) -> Send:
     return choose
 
 
-def assemble(transmit: Transmit, form: LengthForm) -> Send:
+def assemble(transmit: Transmit, form: LengthForm, observe: Observe | None = None) -> Send:
     """All pieces on top of `transmit`; what was learnt of extended length stays in `form`."""
-    whole = collect_response(resend_with_length(exchange(transmit)))
+    whole = collect_response(resend_with_length(exchange(transmit, observe)))
     return choose_form(whole, chain_command(whole), form)

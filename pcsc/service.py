@@ -6,6 +6,7 @@ from typing import Self
 
 from pcsc.context import Context
 from pcsc.errors import ServiceUnavailableError
+from pcsc.trace import Observe
 from pcsc.winscard import Winscard, system
 
 
@@ -14,10 +15,17 @@ class Service:
 
     Args:
         winscard: the functions to use; None for the system's own.
+        observe: told of every exchange in a transaction, in the thread it is made in.
     """
 
-    def __init__(self, winscard: Winscard | None) -> None:
+    def __init__(self, winscard: Winscard | None, observe: Observe | None = None) -> None:
         self._winscard = winscard
+        self._observe = observe
+
+    @property
+    def virtual(self) -> bool:
+        """Whether its readers exist only in this process, and no other program can see them."""
+        return bool(getattr(self._winscard, "virtual", False))
 
     @classmethod
     def system(cls) -> Self:
@@ -35,4 +43,4 @@ class Service:
                 self._winscard = system()
             except (ImportError, OSError) as trouble:
                 raise ServiceUnavailableError(detail=f"PC/SC cannot be loaded: {trouble}") from trouble
-        return Context(self._winscard)
+        return Context(self._winscard, self._observe)

@@ -35,6 +35,8 @@ class VirtualWinscard:
         starts: how often it was started.
     """
 
+    virtual: Final = True
+
     def __init__(self) -> None:
         self.changed: Final = threading.Condition(threading.RLock())
         self.running = True

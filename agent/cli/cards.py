@@ -9,7 +9,10 @@ import click
 
 from agent.cli import output
 from agent.cli.options import Preferences, card_options, json_option
+from agent.cli.probe import probe
+from agent.cli.profiles import profiles
 from agent.cli.setup import run
+from agent.cli.trace import trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,6 +105,11 @@ def show(preferences: Preferences, simulate: tuple[str, ...], reader: str | None
     if found.simulated:
         output.say("【模擬卡】這不是真的卡片", "SIMULATED: this is no real card")
     output.facts(_card_rows(found))
+
+
+card.add_command(profiles)
+card.add_command(probe)
+card.add_command(trace)
 
 
 @click.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -31,7 +31,13 @@ from hca_card.simulator.persons import (
     personnel_record,
 )
 from hca_card.simulator.rsa import RsaKey
-from hca_card.simulator.security import PIN_LENGTHS, PUK_LENGTHS, Secret
+from hca_card.simulator.security import (
+    PIN_LENGTHS,
+    PIN_REFERENCE,
+    PUK_LENGTHS,
+    PUK_REFERENCE,
+    Secret,
+)
 from hca_card.simulator.templates import ISSUING, ROOT, SIBLING, Template, Use
 
 PIN: Final = b"123456"
@@ -48,9 +54,32 @@ HCA_AID: Final = bytes.fromhex("F048434141 47454E5401")
 _ISO_APPLET_AID: Final = bytes.fromhex("F276A288BCFBA69D34F31001")
 _ISO_APPLET_VERSION: Final = bytes.fromhex("000600")
 
-_EF_PUBLIC_KEY, _EF_CERTIFICATE, _SFI_CERTIFICATE = 0x4200, 0x4300, 0x0A
-_EF_BASIC_DATA, _SFI_BASIC_DATA = 0x4503, 0x03
-_EF_CARD_INFO, _SFI_CARD_INFO = 0x4504, 0x04
+_EF_PUBLIC_KEY: Final = 0x4200
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The bytes of a card type; the defaults are those of the reference profile.
+
+    Attributes:
+        atr: answer to reset.
+        aid: of the HCA application.
+        identity_tag: in the FCI, before the text that says what the card is.
+        certificate: file identifier and short identifier of certificate 0; the others follow.
+        basic: the same of the basic data.
+        info: the same of the card information.
+        references: of PIN and PUK.
+        keys: references of the signature and of the encryption key.
+    """
+
+    atr: bytes = HCA_ATR
+    aid: bytes = HCA_AID
+    identity_tag: int = 0x53
+    certificate: tuple[int, int] = (0x4300, 0x0A)
+    basic: tuple[int, int] = (0x4503, 0x03)
+    info: tuple[int, int] = (0x4504, 0x04)
+    references: tuple[int, int] = (PIN_REFERENCE, PUK_REFERENCE)
+    keys: tuple[int, int] = (SIGNATURE_KEY, ENCRYPTION_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +96,7 @@ class HcaBlueprint:
         terminated: no longer in use.
         pin_tries: how many the PIN has left.
         rewrite: changes an EF before it is put on the card.
+        wire: the bytes of its type.
     """
 
     number: str
@@ -78,39 +108,41 @@ class HcaBlueprint:
     terminated: bool = False
     pin_tries: int = PIN_TRIES
     rewrite: Callable[[ElementaryFile], ElementaryFile] = lambda file: file
+    wire: Wire = Wire()
 
     def build(self, ca: SimulatorCa) -> IsoCard:
         """The card, with certificates from `ca`."""
-        today = _today()
-        validity = past_validity(today) if self.expired else current_validity(today)
+        validity = past_validity(today()) if self.expired else current_validity(today())
         authorities = (ISSUING, SIBLING, ROOT) if self.version == "2" else (ISSUING,)
-        stock = _Stock.issue(ca, self._templates(validity), authorities)
+        wire = self.wire
+        stock = Stock.issue(ca, self._templates(validity), authorities, wire)
         records = (
-            ElementaryFile(_EF_BASIC_DATA, self._basic_data(), _SFI_BASIC_DATA),
-            ElementaryFile(_EF_CARD_INFO, self._card_info(validity), _SFI_CARD_INFO),
+            ElementaryFile(wire.basic[0], self._basic_data(), wire.basic[1]),
+            ElementaryFile(wire.info[0], self._card_info(validity), wire.info[1]),
         )
         entries = (
-            pkcs15.DataEntry("Basic data", "HCA", _EF_BASIC_DATA),
-            pkcs15.DataEntry("Card information", "HCA", _EF_CARD_INFO),
+            pkcs15.DataEntry("Basic data", "HCA", wire.basic[0]),
+            pkcs15.DataEntry("Card information", "HCA", wire.info[0]),
         )
         files = (*stock.files(), *records, *stock.directory("HCA card", "HCA", self.number, entries))
         df = DedicatedFile(DF_PKCS15, tuple(map(self.rewrite, files)))
         kind = "1" if isinstance(self.holder, Personnel) else "0"
         rank = "2" if self.secondary else "1"
         identity = f"{self.version}{kind}{rank}{self.number}".encode("ascii")
-        mf, applications = _tree(df, application(HCA_AID, "HCA card", df, identity))
+        mf, applications = _tree(df, application(wire.aid, "HCA card", df, identity, tag=wire.identity_tag))
         return IsoCard(
-            HCA_ATR,
+            wire.atr,
             FileCommands(mf, applications, terminated=self.terminated),
             stock.keys(),
             pin=Secret(PIN, PIN_LENGTHS, PIN_TRIES, self.pin_tries),
             puk=Secret(PUK, PUK_LENGTHS, PUK_TRIES),
+            references=wire.references,
             usable=self.activated and not self.terminated,
         )
 
     def _templates(self, validity: Validity) -> tuple[Template, ...]:
         if isinstance(self.holder, Personnel):
-            return templates.personnel(self.number, validity, version=self.version)
+            return templates.personnel(self.number, validity, name=self.holder.name, version=self.version)
         return templates.institution(self.number, validity, secondary=self.secondary, version=self.version)
 
     def _basic_data(self) -> bytes:
@@ -134,8 +166,8 @@ class CitizenBlueprint:
 
     def build(self, ca: SimulatorCa) -> IsoCard:
         """The card, with certificates from `ca`."""
-        issued = templates.citizen(self.number, current_validity(_today()))
-        stock = _Stock.issue(ca, issued, (ISSUING,))
+        issued = templates.citizen(self.number, current_validity(today()))
+        stock = Stock.issue(ca, issued, (ISSUING,))
         files = (*stock.files(), *stock.directory("Citizen card", "Citizen", self.number, ()))
         return IsoCard(
             CITIZEN_ATR,
@@ -146,7 +178,8 @@ class CitizenBlueprint:
         )
 
 
-def _today() -> date:
+def today() -> date:
+    """The day on which cards are made."""
     return datetime.now(UTC).date()
 
 
@@ -170,42 +203,54 @@ class _Slot:
 
 
 _SLOTS: Final = {
-    Use.SIGNATURE: _Slot(1, "signature", SIGNATURE_KEY, pkcs15.SIGN_USAGE, pkcs15.VERIFY_USAGE),
-    Use.ENCRYPTION: _Slot(2, "encryption", ENCRYPTION_KEY, pkcs15.DECIPHER_USAGE, pkcs15.ENCIPHER_USAGE),
+    Use.SIGNATURE: _Slot(1, "signature", 0, pkcs15.SIGN_USAGE, pkcs15.VERIFY_USAGE),
+    Use.ENCRYPTION: _Slot(2, "encryption", 0, pkcs15.DECIPHER_USAGE, pkcs15.ENCIPHER_USAGE),
 }
 _AUTHORITY_SLOTS: Final = {ISSUING: _Slot(0, "CA"), SIBLING: _Slot(3, "GCA"), ROOT: _Slot(4, "GRCA")}
 
 
 @dataclass(frozen=True, slots=True)
-class _Stock:
+class Stock:
     """The certificates on a card, its holder's own first, and the private keys to those."""
 
     own: Sequence[tuple[_Slot, Identity, RsaKey]]
     authorities: Sequence[tuple[_Slot, Identity]]
+    wire: Wire
 
     @classmethod
-    def issue(cls, ca: SimulatorCa, own: Sequence[Template], authorities: Sequence[Template]) -> _Stock:
+    def issue(
+        cls,
+        ca: SimulatorCa,
+        own: Sequence[Template],
+        authorities: Sequence[Template],
+        wire: Wire | None = None,
+    ) -> Stock:
+        """Have them made."""
+        wire = wire or Wire()
+        references = dict(zip((Use.SIGNATURE, Use.ENCRYPTION), wire.keys, strict=True))
+        slots = {use: replace(slot, reference=references[use]) for use, slot in _SLOTS.items()}
         identities = ca.identities([*own, *authorities])
         mine, theirs = identities[: len(own)], identities[len(own) :]
         return cls(
             [
-                (_SLOTS[each.use], identity, identity.rsa_key())
+                (slots[each.use], identity, identity.rsa_key())
                 for each, identity in zip(own, mine, strict=True)
             ],
             [(_AUTHORITY_SLOTS[each], identity) for each, identity in zip(authorities, theirs, strict=True)],
+            wire,
         )
 
     def keys(self) -> dict[int, RsaKey]:
+        """The private keys by reference."""
         return {slot.reference: key for slot, _, key in self.own}
 
     def files(self) -> tuple[ElementaryFile, ...]:
         """The EFs with certificates and with public keys (RSAPublicKey, RFC 8017 §A.1.1)."""
+        fid, sfi = self.wire.certificate
         certificates = [(slot, identity) for slot, identity, _ in self.own] + list(self.authorities)
         return (
             *(
-                ElementaryFile(
-                    _EF_CERTIFICATE + slot.index, identity.certificate, _SFI_CERTIFICATE + slot.index
-                )
+                ElementaryFile(fid + slot.index, identity.certificate, sfi + slot.index)
                 for slot, identity in certificates
             ),
             *(
@@ -224,7 +269,10 @@ class _Stock:
             serial=serial,
             certificates=[
                 pkcs15.CertificateEntry(
-                    slot.index, f"{prefix} {slot.name} certificate", _EF_CERTIFICATE + slot.index, authority
+                    slot.index,
+                    f"{prefix} {slot.name} certificate",
+                    self.wire.certificate[0] + slot.index,
+                    authority,
                 )
                 for slot, authority in slots
             ],
@@ -241,4 +289,5 @@ class _Stock:
                 for slot, _, key in self.own
             ],
             data=data,
+            references=self.wire.references,
         )

@@ -81,7 +81,9 @@ class Application:
     answer: bytes
 
 
-def application(aid: bytes, label: str, root: DedicatedFile, discretionary: bytes = b"") -> Application:
-    """An application that answers SELECT with its AID, its label and, if any, discretionary data (tag 53)."""
-    more = tlv(0x53, discretionary) if discretionary else b""
+def application(
+    aid: bytes, label: str, root: DedicatedFile, discretionary: bytes = b"", *, tag: int = 0x53
+) -> Application:
+    """An application that answers SELECT with its AID, its label and, if any, discretionary data."""
+    more = tlv(tag, discretionary) if discretionary else b""
     return Application(aid, label, root, tlv(0x6F, tlv(0x84, aid), tlv(0x50, label.encode()), more))

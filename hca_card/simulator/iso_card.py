@@ -9,7 +9,7 @@ from hca_card.simulator.dispatcher import Dispatcher, Handler, RefusalError
 from hca_card.simulator.file_commands import FileCommands
 from hca_card.simulator.key_commands import INS_PSO, KeyCommands
 from hca_card.simulator.rsa import RsaKey
-from hca_card.simulator.security import Secret, SecurityCommands
+from hca_card.simulator.security import PIN_REFERENCE, PUK_REFERENCE, Secret, SecurityCommands
 from pcsc.apdu import Command, Response
 from pcsc.status import StatusWord
 
@@ -25,6 +25,7 @@ class IsoCard:
         keys: key reference to private key.
         pin: the user's PIN.
         puk: what unblocks it.
+        references: of PIN and PUK.
         usable: otherwise PIN and key commands answer 6985: the card is not opened yet (未開卡) or has ended.
     """
 
@@ -36,13 +37,14 @@ class IsoCard:
         *,
         pin: Secret,
         puk: Secret,
+        references: tuple[int, int] = (PIN_REFERENCE, PUK_REFERENCE),
         usable: bool = True,
     ) -> None:
         self._atr = atr
         self.pin = pin
         self.puk = puk
         self._files = files
-        self._security = SecurityCommands(pin, puk)
+        self._security = SecurityCommands(pin, puk, references)
         self._keys = KeyCommands(keys, self._security.require_pin)
         guarded = {**self._security.handlers(), **self._keys.handlers()}
         if not usable:

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from hca_card.simulator.ca import PROCESS_CA, SimulatorCa
 from hca_card.simulator.cards import CitizenBlueprint, HcaBlueprint
 from hca_card.simulator.faults import Endless, Mute, Slow, Torn
+from hca_card.simulator.hicos_card import HicosBlueprint, HicosCard
 from hca_card.simulator.hostile import corrupt
 from hca_card.simulator.iso_card import IsoCard
 from hca_card.simulator.nhi_card import ATR, ATR_NEW, NhiCard
@@ -19,7 +20,7 @@ from pcsc.winscard import VirtualCard
 
 
 class _Blueprint(Protocol):
-    def build(self, ca: SimulatorCa, /) -> IsoCard | NhiCard: ...
+    def build(self, ca: SimulatorCa, /) -> IsoCard | NhiCard | HicosCard: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ _TABLE: Final[Mapping[str, _Kind]] = {
     "nhi": _Kind("健保卡", _Nhi(ATR, "000000000001", selectable=True)),
     "nhi-new": _Kind("健保卡（新卡，不接受 SELECT）", _Nhi(ATR_NEW, "000000000002", selectable=False)),
     "citizen": _Kind("自然人憑證", CitizenBlueprint("0000000000000001")),
+    "hicos": _Kind("自然人憑證，HiCOS 第一代", HicosBlueprint("0000000000000003", 1)),
+    "hicos-2": _Kind("自然人憑證，HiCOS 第二代", HicosBlueprint("0000000000000004", 2)),
     "hpc-locked": _Kind("醫事人員卡，PIN 已鎖住", replace(_HPC, number="000000335362", pin_tries=0)),
     "hpc-last-try": _Kind("醫事人員卡，PIN 只剩一次", replace(_HPC, number="000000335363", pin_tries=1)),
     "hpc-expired": _Kind("醫事人員卡，憑證已過期", replace(_HPC, number="000000335364", expired=True)),
@@ -91,7 +94,7 @@ class SimulatedCard:
         kind: its name in `KINDS`.
     """
 
-    def __init__(self, kind: str, chip: IsoCard | NhiCard, outside: VirtualCard) -> None:
+    def __init__(self, kind: str, chip: IsoCard | NhiCard | HicosCard, outside: VirtualCard) -> None:
         self.kind = kind
         self._chip = chip
         self._outside = outside
@@ -101,7 +104,12 @@ class SimulatedCard:
     @property
     def pin_tries(self) -> int | None:
         """Tries left for the PIN; None for a card without PIN."""
-        return self._chip.pin.left if isinstance(self._chip, IsoCard) else None
+        match self._chip:
+            case IsoCard():
+                return self._chip.pin.left
+            case HicosCard():
+                return self._chip.tries
+        return None
 
     @property
     def puk_tries(self) -> int | None:

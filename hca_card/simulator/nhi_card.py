@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hca_card.model import Insured
 from hca_card.simulator.dispatcher import Dispatcher, RefusalError
 from hca_card.simulator.iso_card import INS_GET_DATA
 from hca_card.simulator.persons import INSURED, insured_record
@@ -24,16 +25,19 @@ class NhiCard:
         atr: answer to reset.
         number: card number, 12 digits.
         issued: ROC date of issue.
+        insured: whose card it is.
         selectable: otherwise it answers 6D00 to every SELECT, its applet being there from power-up.
     """
 
-    def __init__(self, atr: bytes, number: str, issued: str, *, selectable: bool) -> None:
+    def __init__(
+        self, atr: bytes, number: str, issued: str, insured: Insured = INSURED, *, selectable: bool
+    ) -> None:
         self._atr = atr
         self._selectable = selectable
         self._selected = not selectable
         # P1 P2 and command data of GET DATA to what it answers.
         self._data = {
-            (b"\x11\x00", b"\x00\x00"): insured_record(INSURED, number, issued),
+            (b"\x11\x00", b"\x00\x00"): insured_record(insured, number, issued),
             (b"\x00\x00", b"\x00\x00"): number.encode("ascii"),
             (b"\x24\x00", b"\x00\x00"): _IN_USE,
         }

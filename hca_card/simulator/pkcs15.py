@@ -87,6 +87,7 @@ def directory_files(
     certificates: Sequence[CertificateEntry],
     keys: Sequence[KeyEntry],
     data: Sequence[DataEntry],
+    references: tuple[int, int] = (PIN_REFERENCE, PUK_REFERENCE),
 ) -> tuple[ElementaryFile, ...]:
     """The EFs of the directory, for DF 5015.
 
@@ -96,19 +97,20 @@ def directory_files(
         certificates: in the order software should meet them.
         keys: key pairs.
         data: other readable EFs.
+        references: of PIN and PUK.
     """
     tables = {
         _EF_PRKDF: b"".join(map(_private_key, keys)),
         _EF_PUKDF: b"".join(map(_public_key, keys)),
         _EF_CDF: b"".join(map(_certificate, certificates)),
         _EF_DODF: b"".join(map(_data_object, data)),
-        _EF_AODF: _PIN + _PUK,
+        _EF_AODF: _passwords(references),
     }
     objects = {0: _EF_PRKDF, 1: _EF_PUKDF, 4: _EF_CDF, 7: _EF_DODF, 8: _EF_AODF}
     odf = b"".join(explicit(kind, _path(fid)) for kind, fid in objects.items() if tables[fid])
     return (
         ElementaryFile(_EF_ODF, odf, _SFI_ODF),
-        ElementaryFile(_EF_TOKEN_INFO, _token_info(label, serial), _SFI_TOKEN_INFO),
+        ElementaryFile(_EF_TOKEN_INFO, token_info(label, serial), _SFI_TOKEN_INFO),
         *(ElementaryFile(fid, content) for fid, content in tables.items()),
     )
 
@@ -119,7 +121,7 @@ def application_template(aid: bytes, label: str) -> bytes:
     return tlv(0x61, tlv(0x4F, aid), tlv(0x50, label.encode()), path)
 
 
-def _token_info(label: str, serial: str) -> bytes:
+def token_info(label: str, serial: str) -> bytes:
     """CIAInfo: version 1, serial number as packed digits, manufacturer, label; PIN required (bit 1)."""
     return sequence(
         integer(0),
@@ -170,6 +172,14 @@ def _data_object(data: DataEntry) -> bytes:
     )
 
 
+def _passwords(references: tuple[int, int]) -> bytes:
+    """PIN and PUK: case-sensitive (0), initialized (4); the PUK is moreover an unblocking password (6)."""
+    pin, puk = references
+    return _password(
+        "PIN", _PIN_ID, flags(0, 4), PIN_LENGTHS, reference=pin, unblocked_by=_PUK_ID
+    ) + _password("PUK", _PUK_ID, flags(0, 4, 6), PUK_LENGTHS, reference=puk)
+
+
 def _password(
     label: str,
     identifier: bytes,
@@ -193,8 +203,3 @@ def _password(
 
 
 _DF_PATH: Final = MF_ID.to_bytes(2, "big") + DF_PKCS15.to_bytes(2, "big")
-# case-sensitive (0), initialized (4); the PUK is moreover an unblocking password (6).
-_PIN: Final = _password(
-    "PIN", _PIN_ID, flags(0, 4), PIN_LENGTHS, reference=PIN_REFERENCE, unblocked_by=_PUK_ID
-)
-_PUK: Final = _password("PUK", _PUK_ID, flags(0, 4, 6), PUK_LENGTHS, reference=PUK_REFERENCE)

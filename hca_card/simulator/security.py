@@ -72,10 +72,19 @@ class Secret:
 
 
 class SecurityCommands:
-    """The secrets of a card, and whether each has been verified since power-up."""
+    """The secrets of a card, and whether each has been verified since power-up.
 
-    def __init__(self, pin: Secret, puk: Secret) -> None:
-        self._secrets = {PIN_REFERENCE: pin, PUK_REFERENCE: puk}
+    Args:
+        pin: the holder's.
+        puk: what unblocks it.
+        references: P2 of VERIFY for either.
+    """
+
+    def __init__(
+        self, pin: Secret, puk: Secret, references: tuple[int, int] = (PIN_REFERENCE, PUK_REFERENCE)
+    ) -> None:
+        self._reference = references[0]
+        self._secrets = dict(zip(references, (pin, puk), strict=True))
         self._pin, self._puk = pin, puk
         self._verified: set[int] = set()
 
@@ -93,7 +102,7 @@ class SecurityCommands:
 
     def require_pin(self) -> None:
         """Raises 6982 unless the PIN has been verified."""
-        if PIN_REFERENCE not in self._verified:
+        if self._reference not in self._verified:
             raise RefusalError(StatusWord.SECURITY_STATUS)
 
     def _verify(self, command: Command) -> Response:
@@ -125,13 +134,13 @@ class SecurityCommands:
         """`proof` is the first part of the data, as long as it is now; the rest becomes the PIN."""
         if command.p1:
             raise RefusalError(StatusWord.WRONG_P1P2)
-        if command.p2 != PIN_REFERENCE:
+        if command.p2 != self._reference:
             raise RefusalError(StatusWord.REFERENCE_NOT_FOUND)
         shortest = proof.lengths[0] + self._pin.lengths[0]
         longest = proof.lengths[-1] + self._pin.lengths[-1]
         if not shortest <= len(command.data) <= longest:
             raise RefusalError(StatusWord.WRONG_LENGTH)
-        self._verified.discard(PIN_REFERENCE)
+        self._verified.discard(self._reference)
         cut = proof.length
         proof.require(command.data[:cut])
         self._pin.replace(command.data[cut:])

@@ -79,7 +79,9 @@ ISSUING: Final = _authority("hca-ca", "模擬醫事憑證管理中心", ROOT)
 SIBLING: Final = _authority("gca-ca", "模擬政府憑證管理中心", ROOT)
 
 
-def personnel(number: str, validity: Validity, *, version: str = "2") -> tuple[Template, ...]:
+def personnel(
+    number: str, validity: Validity, *, name: str = DOCTOR.name, version: str = "2"
+) -> tuple[Template, ...]:
     """The signature and, from version 2 on, the encryption certificate of a personnel card."""
     attributes = (
         _attribute(1, oid(PERSONNEL)),
@@ -87,7 +89,7 @@ def personnel(number: str, validity: Validity, *, version: str = "2") -> tuple[T
         _attribute(57, utf8("醫事人員")),
         _attribute(204, printable(number)),
     )
-    pair = _pair("personnel", number, DOCTOR.name, validity, attributes)
+    pair = _pair("personnel", number, name, validity, attributes)
     if version == "2":
         return pair
     # Such cards came without a second key pair.

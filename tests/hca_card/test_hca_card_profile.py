@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hca_card import profile
+from hca_card import profile, profile_schema
+from hca_card.hca import HcaCard
 from hca_card.profile import DropBy, ProfileError
+from hca_card.recognise import recognise
+from tests.support.cards import simulated
+from tests.support.script import CardChannel
 
 REFERENCE = (Path(profile.__file__).parent / "profiles" / "reference.toml").read_text(encoding="utf-8")
 
@@ -64,3 +72,36 @@ def test_a_profile_file_that_is_missing_or_no_text_is_named(tmp_path: Path):
     bad.write_bytes(b"\xff\xfe")
     with pytest.raises(ProfileError, match=r"bad\.toml"):
         profile.load(bad)
+
+
+def test_the_published_schema_is_current():
+    assert profile_schema.PATH.read_bytes() == profile_schema.schema(), (
+        "run: python -m hca_card.profile_schema"
+    )
+
+
+def test_every_key_of_the_schema_is_explained():
+    def keys(table: Any) -> Iterator[tuple[str, Any]]:
+        for name, value in table.get("properties", {}).items():
+            yield name, value
+            yield from keys(value)
+            yield from keys(value.get("items", {}))
+
+    found = list(keys(json.loads(profile_schema.schema())))
+    assert len(found) > 60
+    assert [name for name, value in found if not value.get("description")] == []
+
+
+@pytest.mark.parametrize("text", ["true", "false"])
+def test_a_draft_says_so(text: str):
+    assert profile.parse(f"draft = {text}\n{REFERENCE}").draft is (text == "true")
+    with pytest.raises(ProfileError, match="draft must be true or false"):
+        profile.parse(f"draft = 1\n{REFERENCE}")
+
+
+def test_a_draft_recognises_no_card():
+    drafted = profile.parse(f"draft = true\n{REFERENCE}")
+    with CardChannel(simulated("hpc")) as channel:
+        assert not isinstance(recognise(channel, channel.atr, (drafted,)), HcaCard)
+    with CardChannel(simulated("hpc")) as channel:
+        assert isinstance(recognise(channel, channel.atr, (replace(drafted, draft=False),)), HcaCard)

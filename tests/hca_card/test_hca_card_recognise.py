@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from hca_card.errors import UnknownCardError, UnsupportedError
+from hca_card.errors import HicosModuleError, UnknownCardError
 from hca_card.hca import HcaCard
 from hca_card.nhi import NhiCard
 from hca_card.pkcs15 import Pkcs15Card
 from hca_card.recognise import NHI_ATRS, recognise
-from pcsc.apdu import Response
+from pcsc.apdu import Command, Response
 from pcsc.errors import CardRemovedError
 from tests.support.script import AnsweringChannel, ScriptedChannel
 
@@ -101,8 +101,9 @@ def test_a_real_hca_card_without_a_profile_is_told_what_helps():
         recognise(channel, HCA_ATR)
 
 
-def test_a_hicos_card_known_by_its_atr_is_sent_nothing():
-    with ScriptedChannel([]) as channel, pytest.raises(UnsupportedError, match="HiCOS"):
+def test_a_hicos_card_known_by_its_atr_is_asked_nothing_but_its_generation():
+    script = [(HICOS_2, "6E00"), (HICOS_1, "6A82")]
+    with ScriptedChannel(script) as channel, pytest.raises(HicosModuleError, match="HiCOSPKCS11"):
         recognise(channel, HICOS_ATR)
 
 
@@ -117,7 +118,12 @@ def test_a_hicos_card_known_by_its_atr_is_sent_nothing():
     ],
 )
 def test_a_hicos_card_with_another_atr_is_told_by_its_select(why: str, script: list[tuple[str, str]]):
-    with ScriptedChannel(script) as channel, pytest.raises(UnsupportedError, match="HiCOS"):
+    class Silent(ScriptedChannel):
+        def send(self, command: Command) -> Response:
+            return super().send(command) if self._left else Response(b"", 0x6982)
+
+    # It keeps even its number to itself, and is never taken for a PKCS#15 card.
+    with Silent(script) as channel, pytest.raises(HicosModuleError):
         recognise(channel, OTHER_ATR)
 
 

@@ -24,6 +24,7 @@ from hca_card.simulator import SimulatedCard, SimulatorCa, create
 from hca_card.simulator.persons import current_validity, past_validity
 from hca_card.simulator.templates import ISSUING, ROOT, SIBLING
 from tests.support.cards import say, simulated, simulator_ca
+from tests.support.openssl import openssl_program
 
 
 def certificate(card: SimulatedCard, index: int) -> bytes:
@@ -81,7 +82,7 @@ def test_openssl_accepts_the_chain_of_the_card_and_refuses_the_expired_one(tmp_p
             pem = x509.load_der_x509_certificate(certificate(card, index)).public_bytes(Encoding.PEM)
             (tmp_path / name).write_bytes(pem)
         return subprocess.run(
-            ["openssl", "verify", "-CAfile", "root", "-untrusted", "issuing", "leaf"],
+            [openssl_program(), "verify", "-CAfile", "root", "-untrusted", "issuing", "leaf"],
             cwd=tmp_path, capture_output=True, check=False,
         ).returncode  # fmt: skip
 

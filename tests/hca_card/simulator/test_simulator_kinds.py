@@ -30,7 +30,7 @@ def test_the_kinds_are_those_that_simulate_takes() -> None:
     assert set(KINDS) == {
         "hpc", "hop", "hop-secondary", "nhi", "nhi-new", "citizen", "hpc-locked", "hpc-last-try",
         "hpc-expired", "hpc-revoked", "hpc-v1", "hpc-not-activated", "hpc-terminated", "hpc-slow",
-        "hpc-mute", "hpc-torn", "hpc-hostile", "hop-v1",
+        "hpc-mute", "hpc-torn", "hpc-hostile", "hop-v1", "hicos", "hicos-2",
     }  # fmt: skip
     assert all(KINDS.values())
 

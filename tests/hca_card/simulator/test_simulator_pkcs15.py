@@ -10,6 +10,7 @@ from asn1crypto import core, parser
 
 from hca_card.simulator import SimulatedCard
 from tests.support.cards import say, simulated
+from tests.support.openssl import openssl_program
 
 
 class Usage(core.BitString):
@@ -197,6 +198,9 @@ def test_openssl_reads_every_directory_file(card: SimulatedCard) -> None:
     for fid in ("44 01", "44 02", "44 03", "44 04", "50 31", "50 32"):
         content = read(card, f"50 15 {fid}")
         result = subprocess.run(
-            ["openssl", "asn1parse", "-inform", "DER", "-i"], input=content, capture_output=True, check=False
+            [openssl_program(), "asn1parse", "-inform", "DER", "-i"],
+            input=content,
+            capture_output=True,
+            check=False,
         )
         assert result.returncode == 0, (fid, result.stderr)

@@ -1,0 +1,252 @@
+"""From what a probe has found to the parts of a card profile: what the card says, and what is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hca_card import profile, tlv
+from hca_card.certificate import CertificateFacts, describe
+from hca_card.errors import CardDataError
+from hca_card.model import KeyUse, roc_date
+from hca_card.pkcs15_directory import PinObject
+from hca_card.pkcs15_roles import key_for
+from hca_card.probe.found import Findings, FoundApplication, FoundFile
+from hca_card.probe.names import KNOWN
+from hca_card.profile import Identity, KeyEntry, RecordLayout
+
+BASIC_RECORDS: Final = ("personnel-2", "personnel-1", "institution")
+_IDENTITY_MOST: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file is, and what it holds.
+
+    Attributes:
+        sfi: short file identifier; 0 where only the path is known.
+        path: its path.
+        content: of it.
+    """
+
+    sfi: int
+    path: bytes
+    content: bytes
+
+    @property
+    def toml(self) -> str:
+        """As a profile writes it."""
+        return f"{{ sfi = {self.sfi} }}" if self.sfi else f'{{ path = "{self.path.hex(" ").upper()}" }}'
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The parts of a profile; None where the card did not say and nothing sensible can be guessed."""
+
+    application: FoundApplication | None
+    identity: Identity | None
+    basic: Place | None
+    info: Place | None
+    certificates: Mapping[int, Place]
+    pin: PinObject | None
+    puk: PinObject | None
+    keys: tuple[KeyEntry, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The parts that somebody must fill in."""
+        parts = {
+            "identity": self.identity,
+            "files: basic": self.basic,
+            "files: info": self.info,
+            "certificates": self.certificates.get(1),
+            "pin": self.pin,
+            "keys": self.keys or None,
+        }
+        return tuple(name for name, part in parts.items() if part is None)
+
+
+def guess(found: Findings) -> Guess:
+    """The parts of a profile for the application that looks most like one of an HCA card."""
+    facts = {index: describe(place.content) for index, place in _certificates(found, None).items()}
+    own = facts.get(1) or facts.get(2)
+    serials = _serials(found, own)
+    best: Guess | None = None
+    for application in sorted(found.applications, key=lambda one: one.aid in KNOWN):
+        basic, info = _records(found, application)
+        identity = _identity(application, serials, own)
+        pins = found.directory.pins if found.directory else ()
+        attempt = Guess(
+            application=application,
+            identity=identity,
+            basic=basic,
+            info=info,
+            certificates=_certificates(found, application),
+            pin=_pin(found, pins),
+            puk=next((one for one in pins if one.unblocking and not one.officer and not one.protected), None),
+            keys=_keys(found),
+        )
+        if best is None or len(attempt.missing) < len(best.missing):
+            best = attempt
+    return best or Guess(None, None, None, None, {}, None, None, ())
+
+
+def _serials(found: Findings, own: CertificateFacts | None) -> list[str]:
+    """What may be the card's number, as digits."""
+    serials = [found.directory.token.serial] if found.directory else []
+    if own is not None:
+        serials += [own.card_number or "", (own.serial_number or "").lstrip("0")]
+    return [serial for serial in serials if len(serial) >= 6 and serial.isalnum()]
+
+
+def _identity(
+    application: FoundApplication, serials: list[str], own: CertificateFacts | None
+) -> Identity | None:
+    for tag, sfi, text in _texts(application):
+        for serial in serials:
+            at = text.find(serial)
+            # Before the number: version, type and rank, one character each.
+            if at == 3 and text[0] in "12" and text[:3].isalnum():
+                return _identity_of(text, at + len(serial), own, tag=tag, sfi=sfi)
+    return None
+
+
+def _texts(application: FoundApplication) -> Iterator[tuple[int, int, str]]:
+    """ASCII texts that may say what the card is: tag in the FCI or short identifier, and the text."""
+    try:
+        whole = [item for item in tlv.objects(application.fci) if item.tag == 0x6F]
+        for item in whole[0].children if whole else ():
+            if not item.constructed and item.value.isascii():
+                yield item.tag, 0, item.value.decode("ascii")
+    except CardDataError:
+        pass
+    for file in application.files:
+        if file.content and len(file.content) <= _IDENTITY_MOST and file.content.isascii():
+            yield 0, file.sfi, file.content.decode("ascii")
+
+
+def _identity_of(text: str, end: int, own: CertificateFacts | None, *, tag: int, sfi: int) -> Identity:
+    usual = profile.reference().identity
+    personnel, institution = usual.personnel, usual.institution
+    secondary = usual.secondary
+    if own is not None and own.subject_type in ("personnel", "institution"):
+        other = usual.personnel if text[1] != usual.personnel else usual.institution
+        mine = own.subject_type == "personnel"
+        personnel, institution = (text[1], other) if mine else (other, text[1])
+        if own.card_rank == "secondary":
+            secondary = text[2]
+    return Identity(
+        length=len(text),
+        version=(0, 1),
+        type=(1, 2),
+        rank=(2, 3),
+        serial=(3, end),
+        personnel=personnel,
+        institution=institution,
+        secondary=secondary,
+        fci_tag=tag,
+        sfi=sfi,
+    )
+
+
+def _places(found: Findings, application: FoundApplication | None) -> list[Place]:
+    """Every file with content, by short identifier where the application has one for it."""
+    files: list[FoundFile] = [] if application is None else application.files
+    by_sfi = [Place(file.sfi, b"", file.content) for file in files if file.content and not file.records]
+    known = {place.content for place in by_sfi}
+    by_path = [
+        Place(0, path, file.content)
+        for path, file in found.objects.items()
+        if file.content and file.content not in known and file.path
+    ]
+    if application is None:
+        by_sfi = [
+            Place(file.sfi, b"", file.content)
+            for one in found.applications
+            for file in one.files
+            if file.content and not file.records
+        ]
+        return [*by_sfi, *(Place(0, path, file.content) for path, file in found.objects.items())]
+    return [*by_sfi, *by_path]
+
+
+def _records(found: Findings, application: FoundApplication) -> tuple[Place | None, Place | None]:
+    records = profile.reference().records
+    basic = info = None
+    for place in _places(found, application):
+        if info is None and _is_info(place.content, records["info"]):
+            info = place
+        elif basic is None and any(_is_basic(place.content, name, records[name]) for name in BASIC_RECORDS):
+            basic = place
+    return basic, info
+
+
+def _field(content: bytes, layout: RecordLayout, name: str) -> bytes:
+    first, end = layout.fields[name]
+    return content[first:end].strip(b" \x00")
+
+
+def _is_basic(content: bytes, name: str, layout: RecordLayout) -> bool:
+    if len(content) != layout.length:
+        return False
+    if name == "institution":
+        return _field(content, layout, "code").isalnum()
+    birth = _field(content, layout, "birth").decode("ascii", "replace")
+    return _field(content, layout, "sex") in (b"M", b"F") and roc_date(birth) is not None
+
+
+def _is_info(content: bytes, layout: RecordLayout) -> bool:
+    if len(content) != layout.length or not content.isascii():
+        return False
+    dates = (_field(content, layout, name).decode() for name in ("issued", "valid_from", "valid_to"))
+    flags = (_field(content, layout, name) for name in ("generates_keys", "activated", "terminated"))
+    return all(roc_date(date) for date in dates) and all(flag in (b"0", b"1") for flag in flags)
+
+
+def _certificates(found: Findings, application: FoundApplication | None) -> dict[int, Place]:
+    """HCA's numbers by what each certificate says of itself."""
+    described: list[tuple[Place, CertificateFacts]] = []
+    for place in _places(found, application):
+        if place.content[:1] != b"\x30":
+            continue
+        try:
+            der = place.content[: tlv.announced_length(place.content)]
+            described.append((Place(place.sfi, place.path, der), describe(der)))
+        except CardDataError:
+            continue
+    numbered: dict[int, Place] = {}
+    own = [(place, facts) for place, facts in described if "key_cert_sign" not in (facts.key_usage or ())]
+    for index, usage in ((1, "digital_signature"), (2, "key_encipherment")):
+        for place, facts in own:
+            if index not in numbered and usage in (facts.key_usage or ()):
+                numbered[index] = place
+    issuer = describe(numbered[1].content).issuer if 1 in numbered else None
+    for place, facts in described:
+        if "key_cert_sign" in (facts.key_usage or ()):
+            index = 0 if facts.subject == issuer else 4 if facts.subject == facts.issuer else 3
+            numbered.setdefault(index, place)
+    return dict(sorted(numbered.items()))
+
+
+def _pin(found: Findings, pins: tuple[PinObject, ...]) -> PinObject | None:
+    """The PIN of the signature key, else the first that is a holder's; never one that is sent encrypted."""
+    holders = [one for one in pins if not one.unblocking and not one.officer and not one.protected]
+    key = key_for(found.directory.private_keys, KeyUse.SIGNATURE) if found.directory else None
+    named = [one for one in holders if key is not None and key.auth_id and one.auth_id == key.auth_id]
+    return next(iter(named or holders), None)
+
+
+def _keys(found: Findings) -> tuple[KeyEntry, ...]:
+    if found.directory is None:
+        return ()
+    keys = []
+    for use in KeyUse:
+        key = key_for(found.directory.private_keys, use)
+        if key is None or key.reference is None:
+            continue
+        listed = found.directory.token.algorithms
+        named = [listed[number] for number in key.algorithms if number in listed]
+        keys.append(KeyEntry(use, key.reference, next(iter(named or listed.values()), 0)))
+    # Without a signature key there is nothing that a portal wants of the card.
+    return tuple(keys) if any(key.use is KeyUse.SIGNATURE for key in keys) else ()

@@ -1,0 +1,222 @@
+"""Simulated HiCOS cards: public data to read, and a counter of what must never be sent to such a card.
+
+Of the second generation only its SELECT is known; where its files are is this simulator's own choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hca_card.simulator import pkcs15, templates
+from hca_card.simulator.ca import Identity, SimulatorCa
+from hca_card.simulator.cards import Stock, today
+from hca_card.simulator.der import explicit, flags, integer, octets, sequence, tlv, true, utf8
+from hca_card.simulator.dispatcher import Dispatcher, Handler, RefusalError
+from hca_card.simulator.file_commands import FileCommands
+from hca_card.simulator.files import DF_PKCS15, MF_ID, DedicatedFile, ElementaryFile, application
+from hca_card.simulator.persons import current_validity
+from hca_card.simulator.templates import ISSUING
+from pcsc.apdu import Command, Response
+from pcsc.status import StatusWord
+
+ATR_1: Final = bytes.fromhex("3BB813008131FA524348544D4F494341A5")
+ATR_2: Final = bytes.fromhex("3BD8960081B1FE451F0743485447504B494ADD")
+AID_2: Final = bytes.fromhex("A0000002830000062201696400010101")
+
+VERSION: Final = "HiCOS PKI Applet SIM"
+TRIES: Final = 3
+
+_INS_SELECT, _INS_READ_BINARY = 0xA4, 0xB0
+_PIN_COMMANDS: Final = frozenset({0x20, 0x24, 0x2C})
+_MOST: Final = 0xC8
+_DF, _CERTIFICATES = 0x5030, 0x08F2
+
+
+class HicosCard:
+    """What both generations share; what a reader sees is `pcsc.winscard.VirtualCard`.
+
+    Its PIN commands come encrypted only. Every plain one is a mistake and costs a try.
+
+    Attributes:
+        tries: left of the PIN.
+    """
+
+    def __init__(self, atr: bytes) -> None:
+        self._atr = atr
+        self.tries = TRIES
+
+    def power_on(self) -> bytes:
+        """Forget the selection; the ATR."""
+        self.reset()
+        return self._atr
+
+    def power_off(self) -> None:
+        """Nothing to do that the next power-up does not."""
+
+    def transmit(self, command: bytes) -> bytes:
+        """The response APDU to a command APDU."""
+        if len(command) >= 2 and command[1] in _PIN_COMMANDS:
+            self.tries = max(0, self.tries - 1)
+        return self.answer(command)
+
+    def reset(self) -> None:
+        """As after power-up."""
+        raise NotImplementedError
+
+    def answer(self, command: bytes) -> bytes:
+        """What this generation answers."""
+        raise NotImplementedError
+
+
+class FirstGeneration(HicosCard):
+    """Class byte 80 alone; files by identifier, `80 B0` with at most C8 bytes."""
+
+    def __init__(self, mf: DedicatedFile) -> None:
+        super().__init__(ATR_1)
+        self._mf = mf
+        self.reset()
+
+    def reset(self) -> None:
+        """The master file is current."""
+        self._df = self._mf
+        self._ef: ElementaryFile | None = None
+
+    def answer(self, command: bytes) -> bytes:
+        """SELECT and READ BINARY; 6E00 to every other class."""
+        try:
+            decoded = Command.decode(command)
+        except ValueError:
+            return Response(b"", StatusWord.WRONG_LENGTH).encode()
+        if decoded.cla != 0x80:
+            return Response(b"", StatusWord.CLA_NOT_SUPPORTED).encode()
+        handlers = {_INS_SELECT: self._select, _INS_READ_BINARY: self._read_binary}
+        handler = handlers.get(decoded.ins)
+        if handler is None:
+            refused = decoded.ins in _PIN_COMMANDS
+            sw = StatusWord.SECURITY_STATUS if refused else StatusWord.INS_NOT_SUPPORTED
+            return Response(b"", sw).encode()
+        return handler(decoded).encode()
+
+    def _select(self, command: Command) -> Response:
+        if command.p1 or command.p2 or len(command.data) != 2:
+            return Response(b"", StatusWord.WRONG_P1P2)
+        fid = int.from_bytes(command.data, "big")
+        file = self._mf if fid == MF_ID else self._df.child(fid)
+        match file:
+            case DedicatedFile():
+                self._df, self._ef = file, None
+            case ElementaryFile():
+                self._ef = file
+            case None:
+                return Response(b"", StatusWord.FILE_NOT_FOUND)
+        return Response(b"", StatusWord.SUCCESS)
+
+    def _read_binary(self, command: Command) -> Response:
+        if self._ef is None:
+            return Response(b"", StatusWord.NO_CURRENT_EF)
+        if command.data or not 0 < (command.le or 0) <= _MOST:
+            return Response(b"", StatusWord.WRONG_LENGTH)
+        offset = command.p1 << 8 | command.p2
+        if offset >= len(self._ef.content):
+            return Response(b"", StatusWord.OFFSET)
+        return Response(self._ef.content[offset : offset + (command.le or 0)], StatusWord.SUCCESS)
+
+
+class SecondGeneration(HicosCard):
+    """Class byte 00 and an application of its own; PIN and key commands answer 6982 in the plain."""
+
+    def __init__(self, files: FileCommands) -> None:
+        super().__init__(ATR_2)
+        self._files = files
+        handlers: Mapping[int, Handler] = {
+            **dict.fromkeys((*_PIN_COMMANDS, 0x22, 0x2A), _refuse),
+            **files.handlers(),
+        }
+        self._dispatcher = Dispatcher(handlers)
+
+    def reset(self) -> None:
+        """No application is selected."""
+        self._dispatcher.reset()
+        self._files.reset()
+
+    def answer(self, command: bytes) -> bytes:
+        """As ISO/IEC 7816-4."""
+        return self._dispatcher.transmit(command)
+
+
+@dataclass(frozen=True, slots=True)
+class HicosBlueprint:
+    """A citizen's HiCOS card.
+
+    Attributes:
+        number: card number, 16 digits.
+        generation: 1 or 2.
+    """
+
+    number: str
+    generation: int
+
+    def build(self, ca: SimulatorCa) -> HicosCard:
+        """The card, with certificates from `ca`."""
+        issued = templates.citizen(self.number, current_validity(today()))
+        stock = Stock.issue(ca, issued, (ISSUING,))
+        if self.generation == 1:
+            return FirstGeneration(_first_tree(self.number, stock))
+        files = (*stock.files(), *stock.directory("HiCOS", "HiCOS", self.number, ()))
+        df = DedicatedFile(DF_PKCS15, files)
+        return SecondGeneration(FileCommands(DedicatedFile(MF_ID, (df,)), (application(AID_2, "HiCOS", df),)))
+
+
+def _refuse(_: Command) -> Response:
+    raise RefusalError(StatusWord.SECURITY_STATUS)
+
+
+def _first_tree(number: str, stock: Stock) -> DedicatedFile:
+    """3F00 with 0900 (number, version) and 5030 (the directory, all certificates in one file)."""
+    held = [(slot.index, identity, False) for slot, identity, _ in stock.own]
+    held += [(slot.index, identity, True) for slot, identity in stock.authorities]
+    keys = b"".join(_private_key(slot.index, slot.reference, slot.private_usage) for slot, *_ in stock.own)
+    card = DedicatedFile(
+        0x0900, (ElementaryFile(0x0903, number.encode()), ElementaryFile(0x0905, VERSION.encode()))
+    )
+    directory = DedicatedFile(
+        _DF,
+        (
+            ElementaryFile(0x5032, pkcs15.token_info("HiCOS", number)),
+            ElementaryFile(0x4100, keys),
+            ElementaryFile(0x4101, b""),
+            ElementaryFile(0x4104, _certificate_list(held)),
+            ElementaryFile(0x4107, b""),
+            ElementaryFile(_CERTIFICATES, b"".join(identity.certificate for _, identity, _ in held)),
+        ),
+    )
+    return DedicatedFile(MF_ID, (card, directory))
+
+
+def _certificate_list(held: Sequence[tuple[int, Identity, bool]]) -> bytes:
+    """EF.CD whose paths name parts of the one file."""
+    path = b"".join(part.to_bytes(2, "big") for part in (MF_ID, _DF, _CERTIFICATES))
+    entries, offset = [], 0
+    for index, identity, authority in held:
+        size = len(identity.certificate)
+        place = sequence(octets(path), integer(offset), tlv(0x80, size.to_bytes(2, "big")))
+        entries.append(
+            sequence(
+                sequence(utf8(f"certificate {index}"), flags()),
+                sequence(octets(bytes((index,))), true() if authority else b""),
+                explicit(1, sequence(place)),
+            )
+        )
+        offset += size
+    return b"".join(entries)
+
+
+def _private_key(index: int, reference: int, usage: tuple[int, ...]) -> bytes:
+    """An RSA key in EF.PrKD."""
+    return sequence(
+        sequence(utf8(f"key {index}"), flags(0)),
+        sequence(octets(bytes((index,))), flags(*usage), flags(0, 2, 3, 4), integer(reference)),
+        explicit(1, sequence(sequence(octets(b"\x50\x30")), integer(2048))),
+    )

@@ -1,0 +1,449 @@
+"""The probe: it only ever reads, ends whatever the card answers, and its draft drives the card."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count, product
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hca_card import nhi, profile
+from hca_card.hca import HcaCard
+from hca_card.model import CardKind, KeyUse, Personnel
+from hca_card.pin import Pin
+from hca_card.probe import Findings, Limits, OnlyReads, draft, masking, probe
+from hca_card.probe.only_reads import (
+    ForbiddenCommandError,
+    ProbeLimitError,
+    require_reading,
+)
+from hca_card.probe.trace import Recorder, tell
+from hca_card.recognise import recognise
+from hca_card.simulator import KINDS
+from hca_card.simulator.cards import HcaBlueprint, Wire
+from hca_card.simulator.persons import CITIZEN, CLINIC, DOCTOR, INSURED
+from pcsc.apdu import Command
+from pcsc.errors import CardRemovedError
+from pcsc.winscard import VirtualCard
+from tests.support.cards import simulated, simulator_ca
+from tests.support.script import CardChannel
+from tests.support.wire import FORBIDDEN, Wiretap
+
+# DER of a DigestInfo for SHA-256 (RFC 8017 §9.2, note 1).
+SHA256_INFO = bytes.fromhex("3031300D060960864801650304020105000420")
+KNOWN = (profile.reference(),)
+ANSWERING = [kind for kind in KINDS if kind not in ("hpc-mute", "hpc-slow")]
+
+STRANGE = Wire(
+    atr=bytes.fromhex("3B 85 81 31 FE 45 53 54 52 4E 47 C1"),
+    aid=bytes.fromhex("D1 58 00 00 02 53 54 52 4E 47"),
+    identity_tag=0xC5,
+    certificate=(0x4710, 0x14),
+    basic=(0x4601, 0x07),
+    info=(0x4602, 0x09),
+    references=(0x81, 0x83),
+    keys=(0x05, 0x0B),
+)
+
+
+def strange(**changes: object) -> VirtualCard:
+    """A personnel card none of whose bytes are those of the reference profile."""
+    card = replace(HcaBlueprint("000000335361", DOCTOR, wire=STRANGE), **changes)  # type: ignore[arg-type]
+    return card.build(simulator_ca())
+
+
+def probed(
+    card: VirtualCard, recorder: Recorder | None = None, **limits: float
+) -> tuple[Findings, str, bool]:
+    tapped = Wiretap(card)
+    atr = tapped.power_on()
+    chosen = Limits(**limits)  # type: ignore[arg-type]
+    channel = OnlyReads(tapped.transmit, chosen, recorder.observe if recorder else None)
+    found = probe(channel, atr, KNOWN)
+    drafted = draft(found, channel)
+    tapped.assert_only_reads()
+    assert len(tapped.sent) <= chosen.commands
+    profile.parse(drafted.text)
+    if recorder:
+        tell(recorder, found)
+    return found, drafted.text, drafted.complete
+
+
+@pytest.mark.parametrize("kind", ANSWERING)
+def test_every_simulated_card_is_only_read(kind: str):
+    card = simulated(kind)
+    before = card.pin_tries
+    found, _, _ = probed(card)
+    assert found.ended is None
+    assert card.pin_tries == before
+
+
+@pytest.mark.parametrize(
+    "kind", ["hpc", "hop", "hop-secondary", "hpc-expired", "hpc-locked", "hpc-terminated"]
+)
+def test_the_draft_for_an_hca_card_is_complete(kind: str):
+    _, _, complete = probed(simulated(kind))
+    assert complete
+
+
+@pytest.mark.parametrize("kind", ["nhi", "nhi-new", "citizen", "hicos", "hicos-2", "hpc-hostile", "hpc-torn"])
+def test_the_draft_for_any_other_card_is_a_draft_and_says_what_is_missing(kind: str):
+    _, text, complete = probed(simulated(kind))
+    assert not complete
+    assert profile.parse(text).draft
+    assert "FILL IN" in text
+
+
+def test_the_draft_drives_a_card_that_nothing_else_knows():
+    card = strange()
+    with CardChannel(card) as channel:
+        assert not isinstance(recognise(channel, channel.atr), HcaCard)
+    _, text, complete = probed(card)
+    assert complete
+    # The one that ships is left out: only the draft knows this card.
+    entry = profile.parse(text)
+    assert entry.aid == STRANGE.aid and entry.pin.reference == 0x81
+    with CardChannel(card) as channel:
+        driven = recognise(channel, channel.atr, (entry,))
+        assert isinstance(driven, HcaCard)
+        assert (driven.kind, driven.serial) == (CardKind.PERSONNEL, "000000335361")
+        holder = driven.metadata().holder
+        assert isinstance(holder, Personnel) and holder.name == DOCTOR.name
+        assert driven.info().activated
+        assert driven.certificate_indexes() == (0, 1, 2, 3, 4)
+        assert driven.pin_status().tries_left == 3
+        driven.verify(Pin("123456"))
+        signature = driven.sign(KeyUse.SIGNATURE, SHA256_INFO + hashlib.sha256(b"document").digest())
+        public_key(driven.certificate(1).der).verify(signature, b"document", PKCS1v15(), hashes.SHA256())
+        cipher = public_key(driven.certificate(2).der).encrypt(b"secret", PKCS1v15())
+        assert driven.decipher(KeyUse.ENCRYPTION, cipher) == b"secret"
+    assert channel.sent(0x20)[-1] == bytes.fromhex("0020FF81")
+    with CardChannel(card) as channel:
+        driven = recognise(channel, channel.atr, (entry,))
+        driven.unblock_pin(Pin("12345678"), Pin("654321"))
+        driven.verify(Pin("654321"))
+
+
+def public_key(der: bytes) -> RSAPublicKey:
+    key = x509.load_der_x509_certificate(der).public_key()
+    assert isinstance(key, RSAPublicKey)
+    return key
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "indexes"),
+    [
+        ({"holder": CLINIC}, CardKind.INSTITUTION, (0, 1, 2, 3, 4)),
+        ({"holder": CLINIC, "secondary": True}, CardKind.INSTITUTION_SECONDARY, (0, 1, 2, 3, 4)),
+        ({"version": "1"}, CardKind.PERSONNEL, (0, 1)),
+    ],
+)
+def test_the_draft_knows_what_kind_of_card_it_is(
+    changes: dict[str, object], kind: CardKind, indexes: tuple[int]
+):
+    card = strange(**changes)
+    _, text, complete = probed(card)
+    assert complete
+    with CardChannel(card) as channel:
+        driven = recognise(channel, channel.atr, (profile.parse(text),))
+        assert (driven.kind, driven.certificate_indexes()) == (kind, indexes)
+        driven.metadata()
+
+
+def test_files_without_short_identifiers_are_named_by_their_paths():
+    card = strange(rewrite=lambda file: replace(file, sfi=None))
+    _, text, complete = probed(card)
+    assert complete
+    entry = profile.parse(text)
+    assert entry.files.basic.path == bytes.fromhex("3F00 5015 4601")
+    with CardChannel(card) as channel:
+        assert recognise(channel, channel.atr, (entry,)).metadata().holder == DOCTOR
+
+
+# What is not sent
+
+
+@pytest.mark.parametrize("ins", sorted(FORBIDDEN))
+def test_what_costs_a_try_or_changes_the_card_is_refused_before_it_is_sent(ins: int):
+    classes = (0x00, 0x04, 0x0C, 0x10, 0x80, 0x84, 0x90, 0x01, 0xFF)
+    contents = (b"", b"123456", bytes(16))
+    ends = ((0, 1, None), (0xFF, 0, 256), (0, 0, 0xC8))
+    sent: list[bytes] = []
+    channel = OnlyReads(lambda raw: sent.append(raw) or b"\x90\x00")  # type: ignore[func-returns-value]
+    for cla, data, (p1, p2, le) in product(classes, contents, ends):
+        with pytest.raises(ForbiddenCommandError):
+            channel.send(Command(cla, ins, p1, p2, data, le))
+    assert not sent
+
+
+@pytest.mark.slow
+def test_the_list_is_short():
+    """Of all commands without data, and all with two bytes, only the reading ones pass."""
+    passed = set()
+    for cla in range(256):
+        for ins in range(256):
+            for data in (b"", b"\x3f\x00"):
+                for le in (None, 256, 0xC8):
+                    try:
+                        require_reading(bytes((cla, ins, 0, 0)) + Command(0, 0, 0, 0, data, le).encode()[4:])
+                    except ForbiddenCommandError:
+                        continue
+                    passed.add((cla, ins))
+    assert passed == {(0, 0xA4), (0, 0xB0), (0, 0xB2), (0, 0xC0), (0x80, 0xC0), (0x80, 0xA4), (0x80, 0xB0)}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "80 A4 04 00 02 3F00",  # not the form that HiCOS takes
+        "80 B0 00 00 00",
+        "80 B0 81 00 C8",
+        "00 CA 01 00 00",
+        "80 CA 9F 7F 02 0000 00",
+        "00 B0 00 00 01 AA",
+        "80 CA 11 00 00",
+        "00 A4 04 00 11 " + "00" * 17,
+        "00 A4 04 00 00 00 01 AA",  # extended length
+        "00",
+    ],
+)
+def test_other_forms_of_the_reading_commands_are_refused(raw: str):
+    with pytest.raises(ForbiddenCommandError):
+        require_reading(bytes.fromhex(raw))
+
+
+def test_a_channel_that_only_reads_promises_nothing_for_the_end():
+    with pytest.raises(ForbiddenCommandError):
+        OnlyReads(lambda _: b"\x90\x00").before_end(lambda: None)
+
+
+# Where it ends
+
+
+def test_a_card_that_answers_everything_for_ever_is_left():
+    class Generous:
+        def power_on(self) -> bytes:
+            return b"\x3b\x00"
+
+        def power_off(self) -> None: ...
+
+        def transmit(self, command: bytes) -> bytes:
+            return bytes(254) + b"\x61\xff"
+
+    found, _, complete = probed(Generous(), commands=700)
+    assert isinstance(found.ended, ProbeLimitError)
+    assert not complete
+
+
+def test_a_slow_card_ends_the_probe_by_the_clock():
+    seconds = count(step=0.2)
+    card = simulated("hpc")
+    channel = OnlyReads(card.transmit, Limits(seconds=10), clock=lambda: next(seconds))
+    found = probe(channel, card.power_on(), KNOWN)
+    assert isinstance(found.ended, ProbeLimitError)
+    assert found.commands <= 52
+    assert not draft(found, channel).complete
+
+
+def test_a_card_that_gives_too_much_ends_the_probe():
+    card = simulated("hpc")
+    found = probe(OnlyReads(card.transmit, Limits(received=5000)), card.power_on(), KNOWN)
+    assert isinstance(found.ended, ProbeLimitError)
+
+
+def test_a_card_pulled_in_the_middle_leaves_what_was_read():
+    card = simulated("hpc")
+    sent = count()
+
+    def transmit(raw: bytes) -> bytes:
+        if next(sent) == 40:
+            raise CardRemovedError
+        return card.transmit(raw)
+
+    channel = OnlyReads(transmit)
+    found = probe(channel, card.power_on(), KNOWN)
+    assert isinstance(found.ended, CardRemovedError)
+    assert found.applications
+
+
+@pytest.mark.parametrize("kind", ["hpc-hostile", "hpc-torn"])
+def test_a_bad_card_ends_the_probe_with_sentences(kind: str):
+    found, _, _ = probed(simulated(kind))
+    assert found.notes
+    for zh, en in found.notes:
+        assert zh and en
+
+
+class Instead:
+    """A card that answers some commands in a way of its own."""
+
+    def __init__(self, card: VirtualCard, answer: Callable[[bytes], bytes | None]) -> None:
+        self._card, self._answer = card, answer
+
+    def power_on(self) -> bytes:
+        return self._card.power_on()
+
+    def power_off(self) -> None: ...
+
+    def transmit(self, command: bytes) -> bytes:
+        answer = self._answer(command)
+        return self._card.transmit(command) if answer is None else answer
+
+
+@pytest.mark.parametrize("ins", [0xA4, 0xB0])
+def test_a_card_that_asks_for_a_form_that_is_not_on_the_list_does_not_get_it_and_ends_one_step(
+    ins: int,
+):
+    def answer(command: bytes) -> bytes | None:
+        return b"\x6c\x10" if command[:2] == bytes((0x80, ins)) else None
+
+    found, _, _ = probed(Instead(simulated("hicos"), answer))
+    assert found.ended is None
+    assert any("a probe may not send" in en for _, en in found.notes)
+
+
+class Answering:
+    """Answers what it is told to, then that again."""
+
+    def __init__(self, atr: bytes, answers: list[bytes]) -> None:
+        self._atr, self._answers, self._next = atr, answers, count()
+
+    def power_on(self) -> bytes:
+        return self._atr
+
+    def power_off(self) -> None: ...
+
+    def transmit(self, command: bytes) -> bytes:
+        return self._answers[next(self._next) % len(self._answers)]
+
+
+STATUS = st.sampled_from(
+    ["9000", "6100", "61FF", "6C00", "6C10", "6282", "6285", "6981", "6982", "6E00", "6A82"]
+)
+ANSWER = st.one_of(
+    st.binary(max_size=8),
+    st.builds(lambda data, sw: data + bytes.fromhex(sw), st.binary(max_size=256), STATUS),
+    st.builds(
+        lambda tag, length, data, sw: bytes((tag, length)) + data + bytes.fromhex(sw),
+        st.sampled_from([0x30, 0x61, 0x6F, 0x62, 0xA0, 0x84]),
+        st.integers(0, 255),
+        st.binary(max_size=200),
+        STATUS,
+    ),
+)
+
+
+@given(atr=st.binary(max_size=33), answers=st.lists(ANSWER, min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None)
+@pytest.mark.slow
+def test_no_answer_makes_it_send_a_forbidden_command_or_run_for_ever(atr: bytes, answers: list[bytes]):
+    recorder = Recorder("test", "0")
+    _, text, _ = probed(Answering(atr, answers), recorder, commands=300, step_commands=60)
+    assert recorder.text()
+    assert profile.parse(text)
+
+
+class Lying:
+    """A card some of whose answers are changed."""
+
+    def __init__(self, card: VirtualCard, change: Callable[[bytes], bytes], every: int) -> None:
+        self._card, self._change, self._every, self._sent = card, change, every, count(1)
+
+    def power_on(self) -> bytes:
+        return self._card.power_on()
+
+    def power_off(self) -> None: ...
+
+    def transmit(self, command: bytes) -> bytes:
+        answer = self._card.transmit(command)
+        return self._change(answer) if next(self._sent) % self._every == 0 else answer
+
+
+@given(
+    kind=st.sampled_from(["hpc", "hop", "citizen", "hicos", "hicos-2"]),
+    every=st.integers(1, 9),
+    position=st.integers(0, 300),
+    octet=st.integers(0, 255),
+    cut=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+@pytest.mark.slow
+def test_a_card_that_lies_here_and_there_is_only_read(
+    kind: str, every: int, position: int, octet: int, cut: bool
+):
+    def change(answer: bytes) -> bytes:
+        at = position % len(answer)
+        return answer[:at] if cut else answer[:at] + bytes((octet,)) + answer[at + 1 :]
+
+    probed(Lying(simulated(kind), change, every), Recorder("test", "0"), commands=600)
+
+
+# What leaves this machine
+
+PERSONAL = [
+    *(getattr(DOCTOR, name) for name in ("name", "english_name", "birth", "id_number")),
+    *(getattr(CLINIC, name) for name in ("code", "name", "address", "telephone", "owner")),
+    *(getattr(INSURED, name) for name in ("name", "id_number", "birth")),
+    CITIZEN.name,
+    "000000335361", "335361", "000000335401",
+]  # fmt: skip
+NUMBERS = [f"{number:016}" for number in (1, 3, 4)] + [f"{number:012}" for number in (1, 2)]
+"""Card numbers that stand in application identifiers too when they are written in hexadecimal digits."""
+
+
+@pytest.mark.parametrize("kind", ANSWERING)
+def test_neither_trace_nor_draft_holds_personal_data(kind: str):
+    recorder = Recorder("hca-agent card probe", "0")
+    _, text, _ = probed(simulated(kind), recorder)
+    told = (recorder.text() + text).upper().replace(" ", "")
+    for secret in PERSONAL:
+        for coded in (secret, *(secret.encode(codec).hex() for codec in ("cp950", "utf-8", "utf-16-be"))):
+            assert coded.upper().replace(" ", "") not in told, secret
+    assert [number for number in NUMBERS if number.encode().hex() in told] == []
+
+
+def test_a_card_that_gives_its_data_whatever_is_asked_for_tells_nothing_of_it():
+    card = simulated("nhi")
+    card.power_on()
+    card.transmit(bytes.fromhex("00 A4 04 00 10") + nhi.AID + b"\0")
+    basic = card.transmit(bytes.fromhex("00 CA 11 00 02 00 00 00"))
+    assert b"000000000001" in basic
+
+    recorder = Recorder("hca-agent card probe", "0")
+    probed(Instead(card, lambda command: basic if command[1] == 0xCA else None), recorder)
+    assert "57 bytes" in recorder.text()
+    for digits in (b"0000000000", INSURED.id_number.encode()):
+        assert digits.hex().upper() not in recorder.text().upper().replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "fci",
+    [
+        b"\x6f\x0e\xa5\x0c\x81\x0aA123456789",
+        b"\x6f\x0e\xa5\x0c\x84\x0aA123456789",
+        b"\x6f\x0c\x81\x0aA123456789",
+        b"\x6f\x0f\x50\x0dA1 234 567 89",
+    ],
+)
+def test_a_number_is_masked_wherever_a_maker_puts_it(fci: bytes):
+    told = masking.fci(fci)
+    assert b"A123456789".hex().upper() not in told
+    assert "234" not in told
+
+
+def test_the_trace_still_tells_what_a_profile_is_made_of():
+    recorder = Recorder("hca-agent card probe", "0")
+    probed(simulated("hpc"), recorder)
+    text = recorder.text()
+    for told in ("F04843414147454E5401", "3F0050154402", "15 bytes: ASCII digits", "159 bytes", "keyUsage"):
+        assert told in text
+    head = text.splitlines()[0]
+    assert "masked" in head and "PINs" in head
