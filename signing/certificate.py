@@ -28,7 +28,7 @@ def load(der: bytes) -> Certificate:
 
     try:
         return x509.load_der_x509_certificate(der)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, x509.InvalidVersion) as error:
         raise CertificateMalformedError from error
 
 

@@ -25,8 +25,9 @@ Document = Annotated[bytes, Meta(max_length=DOCUMENT_BYTES_MAX, description="bas
 ReaderName = Annotated[str, Meta(min_length=1, max_length=256)]
 HashName = Literal["SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512"]
 KeyName = Literal["signature", "encryption"]
-Format = Literal["pkcs1"]
+Format = Literal["pkcs1", "cms"]
 KindName = Literal["hpc", "hop", "hop-secondary", "nhi", "citizen", "pkcs15"]
+CardKinds = Annotated[tuple[KindName, ...], Meta(min_length=1, max_length=6)]
 ReaderState = Literal["empty", "card", "mute", "busy", "unavailable"]
 
 
@@ -53,6 +54,16 @@ class AtReader(Message, frozen=True):
     """
 
     reader: ReaderName | UnsetType = UNSET
+
+
+class WhichCard(AtReader, frozen=True):
+    """The parameters of a method that may name its reader, or the kinds of card it is meant for.
+
+    Attributes:
+        card_kind: left out where any kind will do; a card of another kind is refused as `card.wrong_kind`.
+    """
+
+    card_kind: CardKinds | UnsetType = UNSET
 
 
 class Hello(Message, frozen=True):
@@ -195,7 +206,7 @@ class Certificates(Message, frozen=True):
     certificates: tuple[CardCertificate, ...]
 
 
-class Authenticate(AtReader, frozen=True, kw_only=True):
+class Authenticate(WhichCard, frozen=True, kw_only=True):
     """Log in: sign this nonce and the origin that the browser reports.
 
     Attributes:
@@ -215,13 +226,19 @@ class LoginToken(Message, frozen=True):
     app_version: str
 
 
-class Sign(AtReader, frozen=True):
-    """Sign a document, or (listed origins only) a digest: exactly one of the two."""
+class Sign(WhichCard, frozen=True):
+    """Sign a document, or (listed origins only) a digest: exactly one of the two.
+
+    Attributes:
+        format: `pkcs1`, the bare signature; `cms`, SignedData with the signer's certificate, over a document.
+        detached: `cms` without the document in it; `pkcs1` never has it.
+    """
 
     document: Document | UnsetType = UNSET
     digest: Digest | UnsetType = UNSET
     hash: HashName = "SHA-256"
     format: Format = "pkcs1"
+    detached: bool = False
     key: KeyName = "signature"
 
 
@@ -254,7 +271,7 @@ class Verdict(Message, frozen=True):
     error: ErrorData | UnsetType = UNSET
 
 
-class Encrypt(AtReader, frozen=True, kw_only=True):
+class Encrypt(WhichCard, frozen=True, kw_only=True):
     """Encrypt for a certificate, or for the one in the reader.
 
     Attributes:
@@ -271,7 +288,7 @@ class Cipher(Message, frozen=True):
     cipher: bytes
 
 
-class Decrypt(AtReader, frozen=True, kw_only=True):
+class Decrypt(WhichCard, frozen=True, kw_only=True):
     """Decrypt with the card's encryption key."""
 
     cipher: Block

@@ -18,7 +18,8 @@ from agent.native import jsonrpc, messages, selftest, selftest_messages, transla
 from agent.native.guest import Guest
 from agent.operations import Caller, Operations
 from agent.selftest.service import SelfTests
-from hca_card.model import KeyUse
+from hca_card.model import CardKind, KeyUse
+from signing.cms import CmsForm
 from signing.errors import SignatureInvalidError
 from signing.hashes import Hash
 
@@ -80,6 +81,10 @@ def _given(value: Any | UnsetType) -> Any | None:
     return None if value is UNSET else value
 
 
+def _kinds(asked: messages.WhichCard) -> tuple[CardKind, ...]:
+    return () if asked.card_kind is UNSET else tuple(CardKind(name) for name in asked.card_kind)
+
+
 async def _hello(backend: Backend, caller: Caller, asked: messages.Nothing) -> messages.Hello:
     return messages.Hello(
         agent=AGENT_NAME,
@@ -96,26 +101,27 @@ async def _readers(backend: Backend, caller: Caller, asked: messages.Nothing) ->
     )
 
 
-async def _card(backend: Backend, caller: Caller, asked: messages.AtReader) -> messages.Card:
-    return translate.card(await backend.operations.card(caller, _given(asked.reader)))
+async def _card(backend: Backend, caller: Caller, asked: messages.WhichCard) -> messages.Card:
+    return translate.card(await backend.operations.card(caller, _given(asked.reader), kinds=_kinds(asked)))
 
 
-async def _certificates(backend: Backend, caller: Caller, asked: messages.AtReader) -> messages.Certificates:
-    held = await backend.operations.certificates(caller, _given(asked.reader))
+async def _certificates(backend: Backend, caller: Caller, asked: messages.WhichCard) -> messages.Certificates:
+    held = await backend.operations.certificates(caller, _given(asked.reader), kinds=_kinds(asked))
     return messages.Certificates(tuple(translate.certificate(each) for each in held))
 
 
-async def _pin_status(backend: Backend, caller: Caller, asked: messages.AtReader) -> messages.Pin:
-    return translate.pin(await backend.operations.pin_status(caller, _given(asked.reader)))
+async def _pin_status(backend: Backend, caller: Caller, asked: messages.WhichCard) -> messages.Pin:
+    status = await backend.operations.pin_status(caller, _given(asked.reader), kinds=_kinds(asked))
+    return translate.pin(status)
 
 
-async def _change_pin(backend: Backend, caller: Caller, asked: messages.AtReader) -> messages.Nothing:
-    await backend.operations.change_pin(caller, reader=_given(asked.reader))
+async def _change_pin(backend: Backend, caller: Caller, asked: messages.WhichCard) -> messages.Nothing:
+    await backend.operations.change_pin(caller, reader=_given(asked.reader), kinds=_kinds(asked))
     return messages.Nothing()
 
 
-async def _unblock_pin(backend: Backend, caller: Caller, asked: messages.AtReader) -> messages.Nothing:
-    await backend.operations.unblock_pin(caller, reader=_given(asked.reader))
+async def _unblock_pin(backend: Backend, caller: Caller, asked: messages.WhichCard) -> messages.Nothing:
+    await backend.operations.unblock_pin(caller, reader=_given(asked.reader), kinds=_kinds(asked))
     return messages.Nothing()
 
 
@@ -126,7 +132,7 @@ async def _authenticate(
         # A token is made for the origin that a browser vouches for; a program cannot choose one.
         raise AgentError("origin.refused")
     token = await backend.operations.authenticate(
-        caller, asked.nonce, origin=caller.origin, reader=_given(asked.reader)
+        caller, asked.nonce, origin=caller.origin, reader=_given(asked.reader), kinds=_kinds(asked)
     )
     return translate.login_token(token)
 
@@ -134,6 +140,9 @@ async def _authenticate(
 async def _sign(backend: Backend, caller: Caller, asked: messages.Sign) -> messages.Signature:
     if (asked.document is UNSET) == (asked.digest is UNSET):
         raise AgentError("request.parameters", detail="exactly one of document and digest")
+    cms = CmsForm(detached=asked.detached) if asked.format == "cms" else None
+    if cms is not None and asked.document is UNSET:
+        raise AgentError("request.parameters", detail="cms is made over a document")
     result = await backend.operations.sign(
         caller,
         Hash(asked.hash),
@@ -141,8 +150,10 @@ async def _sign(backend: Backend, caller: Caller, asked: messages.Sign) -> messa
         digest=_given(asked.digest),
         use=KeyUse(asked.key),
         reader=_given(asked.reader),
+        kinds=_kinds(asked),
+        cms=cms,
     )
-    return translate.signature(result)
+    return translate.signature(result, asked.format)
 
 
 async def _verify(backend: Backend, caller: Caller, asked: messages.Verify) -> messages.Verdict:
@@ -156,13 +167,21 @@ async def _verify(backend: Backend, caller: Caller, asked: messages.Verify) -> m
 async def _encrypt(backend: Backend, caller: Caller, asked: messages.Encrypt) -> messages.Cipher:
     return messages.Cipher(
         await backend.operations.encrypt(
-            caller, asked.data, certificate=_given(asked.certificate), reader=_given(asked.reader)
+            caller,
+            asked.data,
+            certificate=_given(asked.certificate),
+            reader=_given(asked.reader),
+            kinds=_kinds(asked),
         )
     )
 
 
 async def _decrypt(backend: Backend, caller: Caller, asked: messages.Decrypt) -> messages.Plain:
-    return messages.Plain(await backend.operations.decrypt(caller, asked.cipher, reader=_given(asked.reader)))
+    return messages.Plain(
+        await backend.operations.decrypt(
+            caller, asked.cipher, reader=_given(asked.reader), kinds=_kinds(asked)
+        )
+    )
 
 
 METHODS: Final[dict[str, Method]] = {
@@ -172,20 +191,20 @@ METHODS: Final[dict[str, Method]] = {
     "readers.list": Method(
         "The readers and whether a card is in them.", messages.Nothing, messages.Readers, _readers
     ),
-    "card.read": Method("What a card says without its PIN.", messages.AtReader, messages.Card, _card),
+    "card.read": Method("What a card says without its PIN.", messages.WhichCard, messages.Card, _card),
     "certificates.list": Method(
-        "The certificates on a card.", messages.AtReader, messages.Certificates, _certificates
+        "The certificates on a card.", messages.WhichCard, messages.Certificates, _certificates
     ),
-    "pin.status": Method("How a card's PIN stands.", messages.AtReader, messages.Pin, _pin_status),
+    "pin.status": Method("How a card's PIN stands.", messages.WhichCard, messages.Pin, _pin_status),
     "pin.change": Method(
         "Have the person change the PIN, in the agent's own window or on the reader's keypad.",
-        messages.AtReader,
+        messages.WhichCard,
         messages.Nothing,
         _change_pin,
     ),
     "pin.unblock": Method(
         "Have the person set a new PIN with the PUK, in the agent's own window.",
-        messages.AtReader,
+        messages.WhichCard,
         messages.Nothing,
         _unblock_pin,
     ),

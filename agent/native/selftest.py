@@ -33,7 +33,8 @@ async def run(backend: Backend, guest: Guest, asked: SelfTest) -> SelfTestDone:
     wanted = Wanted(Variant(asked.variant), None if asked.reader is UNSET else asked.reader, asked.pin)
     rows: list[Row] = []
     async with backend.selftests.begin(guest, wanted) as (bench, finished):
-        await guest.say(jsonrpc.notification("selftest.begun", _begun(plan(wanted.variant))))
+        probes = plan(wanted.variant, bench.machine.config)
+        await guest.say(jsonrpc.notification("selftest.begun", _begun(probes)))
         async for row in finished:
             rows.append(row)
             part = schema.part(_shown(guest, row))

@@ -87,10 +87,10 @@ def certificate(held: CardCertificate) -> messages.CardCertificate:
     )
 
 
-def signature(result: SignResult) -> messages.Signature:
+def signature(result: SignResult, form: messages.Format) -> messages.Signature:
     """A signature and the certificate that checks it."""
     return messages.Signature(
-        signature=result.signature, certificate=result.certificate, format="pkcs1", hash=result.hash.value
+        signature=result.signature, certificate=result.certificate, format=form, hash=result.hash.value
     )
 
 

@@ -61,6 +61,7 @@ class Gate:
         origins: the configured lists.
         token: what lets local programs in.
         refused: told of every origin that was turned away.
+        answered: told of every answer's HTTP status.
         rate: how often one origin may ask, at all gates together.
     """
 
@@ -71,12 +72,14 @@ class Gate:
         token: UserToken,
         *,
         refused: Callable[[str], None],
+        answered: Callable[[int], None],
         rate: Buckets,
     ) -> None:
         self._site = site
         self._origins = origins
         self._token = token
         self._refused = refused
+        self._answered = answered
         self._rate = rate
 
     async def answer(self, request: web.BaseRequest, listener: Listener) -> web.StreamResponse:
@@ -101,6 +104,7 @@ class Gate:
             response.headers.update({**SECURITY_HEADERS, **response.headers})
             if admission.origin is not None and self._site.cors:
                 allow_origin(response, admission.origin)
+        self._answered(response.status)
         return response
 
     async def _admitted(

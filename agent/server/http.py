@@ -10,6 +10,8 @@ from aiohttp import hdrs, web
 BODY_BYTES_MAX: Final = 1024 * 1024
 BODY_SECONDS_MAX: Final = 10.0
 FORM: Final = "application/x-www-form-urlencoded"
+_DESTINATION: Final = "Sec-Fetch-Dest"
+_SITE: Final = "Sec-Fetch-Site"
 
 SECURITY_HEADERS: Final = {
     "Server": "hca-agent",  # aiohttp would add its own and Python's version
@@ -28,6 +30,14 @@ def only(request: web.BaseRequest, name: str) -> str | None:
     """A header; several of one name are joined, which is no valid origin or host."""
     values = request.headers.getall(name, ())
     return ", ".join(values) if values else None
+
+
+def is_part_of_another_page(request: web.BaseRequest) -> bool:
+    """Whether a browser loads this as an image, a frame or the like of another site's page (Fetch Metadata).
+
+    A page that is opened in a window of its own is none, nor is what an old browser asks for without saying.
+    """
+    return only(request, _DESTINATION) not in (None, "document") and only(request, _SITE) != "same-origin"
 
 
 def empty(status: int) -> web.Response:

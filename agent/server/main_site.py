@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
+from agent import metrics
 from agent.access.policy import Admission, Door, Listener
 from agent.native.api import NativeApi
 from agent.server import pages
 from agent.server.gate import Refused
-from agent.server.http import allow_origin, empty, form, preflight
+from agent.server.http import allow_origin, empty, form, is_part_of_another_page, preflight
 from agent.server.page_tokens import PageTokens
 
 WEBSOCKET_PATH: Final = "/v1"
+
+Measured = Callable[[], Awaitable[bytes]]
+"""What monitoring reads, at the moment."""
 
 
 class Dialect(Protocol):
@@ -37,6 +41,7 @@ class MainSite:
         dialect: None where it is switched off.
         refusal: what the dialect's pages understand as a refusal, and stop trying.
         hopeless: whether an origin is not allowed, and nobody is there to be asked about it.
+        measured: what monitoring reads; None where that is switched off.
     """
 
     cors = True
@@ -48,11 +53,13 @@ class MainSite:
         dialect: Dialect | None,
         refusal: bytes,
         hopeless: Callable[[str], bool],
+        measured: Measured | None = None,
     ) -> None:
         self._native = native
         self._dialect = dialect
         self._refusal = refusal
         self._hopeless = hopeless
+        self._measured = measured
         self._page_tokens = PageTokens()
 
     def refusal(self, request: web.BaseRequest, listener: Listener) -> bytes | None:
@@ -79,10 +86,14 @@ class MainSite:
             return response
         # A site that asks for the page asks for its token: it may read whatever it is answered.
         if method == hdrs.METH_GET and path == "/" and door in (Door.PUBLIC, Door.OWN_PAGE):
-            return self._index(listener)
+            # Tokens are few: another site's page, which cannot read one, may not use them up.
+            return empty(403) if is_part_of_another_page(request) else self._index(listener)
         if method == hdrs.METH_GET and path in pages.static():
             page = pages.static()[path]
             return web.Response(body=page.body, headers={hdrs.CONTENT_TYPE: page.content_type})
+        if path == metrics.PATH and self._measured is not None and not listener.tls:
+            return await _to_monitor(request, admission, self._measured)
+        metrics.DIALECT.set("native")
         if door is Door.OWN_PAGE:
             if path != WEBSOCKET_PATH or not self._page_tokens.redeem(request.query.get("page", "")):
                 return empty(403)
@@ -95,6 +106,7 @@ class MainSite:
             if self._hopeless(admission.origin):
                 # At its very first call: a page whose Echo is answered goes on, call after call.
                 raise Refused
+            metrics.DIALECT.set("servisign")
             answer = await self._dialect.handle(admission.origin, await form(request))
             return web.Response(body=answer, content_type="application/json")
         return empty(404)
@@ -104,6 +116,15 @@ class MainSite:
         page = pages.index(self._page_tokens.issue(), ports.get(False, 0), ports.get(True, 0))
         headers = {hdrs.CONTENT_TYPE: page.content_type, hdrs.CONTENT_SECURITY_POLICY: _page_policy(ports)}
         return web.Response(body=page.body, headers=headers)
+
+
+async def _to_monitor(request: web.BaseRequest, admission: Admission, measured: Measured) -> web.Response:
+    """For programs alone: a browser says where a request comes from even where it names no origin."""
+    if admission.origin is not None or any(name.lower().startswith("sec-fetch-") for name in request.headers):
+        return empty(403)
+    if request.method != hdrs.METH_GET:
+        return empty(404)
+    return web.Response(body=await measured(), headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})
 
 
 def _page_policy(ports: Mapping[bool, int]) -> str:

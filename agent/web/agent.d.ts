@@ -118,7 +118,7 @@ export interface LoginToken {
 export interface Signature {
   signature: string;
   certificate: string;
-  format: "pkcs1";
+  format: "pkcs1" | "cms";
   hash: HashName;
 }
 
@@ -213,6 +213,13 @@ export interface SelfTestParams {
   onRow?: (row: SelfTestRow | BrowserRow) => void;
 }
 
+/** Which card is meant; left out, it is the only one that will do, or the person chooses. */
+export interface WhichCard {
+  reader?: string;
+  /** One of these kinds; any other is refused as `card.wrong_kind`. */
+  cardKind?: readonly CardKind[];
+}
+
 export interface HcaAgentEvents {
   "reader.changed": CustomEvent<{ readers: Reader[] }>;
   "card.changed": CustomEvent<{ reader: Reader }>;
@@ -228,13 +235,13 @@ export class HcaAgent extends EventTarget {
   connect(options?: CallOptions): Promise<this>;
   close(): void;
   readers(options?: CallOptions): Promise<{ readers: Reader[] }>;
-  card(params?: { reader?: string }, options?: CallOptions): Promise<Card>;
-  certificates(params?: { reader?: string }, options?: CallOptions): Promise<{ certificates: CardCertificate[] }>;
-  pinStatus(params?: { reader?: string }, options?: CallOptions): Promise<Pin>;
+  card(params?: WhichCard, options?: CallOptions): Promise<Card>;
+  certificates(params?: WhichCard, options?: CallOptions): Promise<{ certificates: CardCertificate[] }>;
+  pinStatus(params?: WhichCard, options?: CallOptions): Promise<Pin>;
   /** The person types the PIN and the new one in the agent's own window; the page sees neither. */
-  pinChange(params?: { reader?: string }, options?: CallOptions): Promise<{}>;
+  pinChange(params?: WhichCard, options?: CallOptions): Promise<{}>;
   /** The person types the PUK and a new PIN in the agent's own window; the page sees neither. */
-  pinUnblock(params?: { reader?: string }, options?: CallOptions): Promise<{}>;
+  pinUnblock(params?: WhichCard, options?: CallOptions): Promise<{}>;
   /** Needs browser-check.js beside agent.js. */
   selftest(params?: SelfTestParams, options?: CallOptions): Promise<{ report: SelfTestReport; browser: BrowserRow[] }>;
   selftestReport(
@@ -242,16 +249,18 @@ export class HcaAgent extends EventTarget {
     params?: { browser?: readonly BrowserRow[]; unmasked?: false },
     options?: CallOptions,
   ): Promise<{ report: SelfTestReport; html: string }>;
-  authenticate(params: { nonce: string; reader?: string }, options?: CallOptions): Promise<LoginToken>;
+  authenticate(params: WhichCard & { nonce: string }, options?: CallOptions): Promise<LoginToken>;
   sign(
-    params: {
+    params: WhichCard & {
       document?: Bytes;
       /** Only for origins that the administrator lists. */
       digest?: Bytes;
       hash?: HashName;
-      format?: "pkcs1";
+      /** `pkcs1`: the bare signature; `cms`: SignedData with the signer's certificate, over a document. */
+      format?: "pkcs1" | "cms";
+      /** `cms` without the document in it. */
+      detached?: boolean;
       key?: "signature" | "encryption";
-      reader?: string;
     },
     options?: CallOptions,
   ): Promise<Signature>;
@@ -260,10 +269,10 @@ export class HcaAgent extends EventTarget {
     options?: CallOptions,
   ): Promise<{ valid: boolean; error?: ErrorData }>;
   encrypt(
-    params: { data: Bytes; certificate?: Bytes; reader?: string },
+    params: WhichCard & { data: Bytes; certificate?: Bytes },
     options?: CallOptions,
   ): Promise<{ cipher: string }>;
-  decrypt(params: { cipher: Bytes; reader?: string }, options?: CallOptions): Promise<{ data: string }>;
+  decrypt(params: WhichCard & { cipher: Bytes }, options?: CallOptions): Promise<{ data: string }>;
   call(method: string, params?: object, options?: CallOptions): Promise<unknown>;
   addEventListener<K extends keyof HcaAgentEvents>(
     type: K,

@@ -162,32 +162,33 @@ export class HcaAgent extends EventTarget {
     return this.call("readers.list", {}, options);
   }
 
-  card({ reader } = {}, options) {
-    return this.call("card.read", { reader }, options);
+  card({ reader, cardKind } = {}, options) {
+    return this.call("card.read", { reader, cardKind }, options);
   }
 
-  certificates({ reader } = {}, options) {
-    return this.call("certificates.list", { reader }, options);
+  certificates({ reader, cardKind } = {}, options) {
+    return this.call("certificates.list", { reader, cardKind }, options);
   }
 
-  pinStatus({ reader } = {}, options) {
-    return this.call("pin.status", { reader }, options);
+  pinStatus({ reader, cardKind } = {}, options) {
+    return this.call("pin.status", { reader, cardKind }, options);
   }
 
-  pinChange({ reader } = {}, options) {
-    return this.call("pin.change", { reader }, options);
+  pinChange({ reader, cardKind } = {}, options) {
+    return this.call("pin.change", { reader, cardKind }, options);
   }
 
-  pinUnblock({ reader } = {}, options) {
-    return this.call("pin.unblock", { reader }, options);
+  pinUnblock({ reader, cardKind } = {}, options) {
+    return this.call("pin.unblock", { reader, cardKind }, options);
   }
 
-  authenticate({ nonce, reader }, options) {
-    return this.call("authenticate", { nonce, reader }, options);
+  authenticate({ nonce, reader, cardKind }, options) {
+    return this.call("authenticate", { nonce, reader, cardKind }, options);
   }
 
-  sign({ document, digest, hash = "SHA-256", format = "pkcs1", key = "signature", reader }, options) {
-    return this.call("sign", { document: base64(document), digest: base64(digest), hash, format, key, reader }, options);
+  sign({ document, digest, hash = "SHA-256", format = "pkcs1", detached, key = "signature", reader, cardKind }, options) {
+    const what = { document: base64(document), digest: base64(digest) };
+    return this.call("sign", { ...what, hash, format, detached, key, reader, cardKind }, options);
   }
 
   verify({ document, signature, certificate, hash = "SHA-256" }, options) {
@@ -200,12 +201,13 @@ export class HcaAgent extends EventTarget {
     return this.call("verify", params, options);
   }
 
-  encrypt({ data, certificate, reader }, options) {
-    return this.call("encrypt", { data: base64(data), certificate: base64(certificate), reader }, options);
+  encrypt({ data, certificate, reader, cardKind }, options) {
+    const what = { data: base64(data), certificate: base64(certificate) };
+    return this.call("encrypt", { ...what, reader, cardKind }, options);
   }
 
-  decrypt({ cipher, reader }, options) {
-    return this.call("decrypt", { cipher: base64(cipher), reader }, options);
+  decrypt({ cipher, reader, cardKind }, options) {
+    return this.call("decrypt", { cipher: base64(cipher), reader, cardKind }, options);
   }
 
   /**

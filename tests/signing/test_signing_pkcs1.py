@@ -20,6 +20,7 @@ from signing.errors import (
 from signing.hashes import Hash
 from signing.pkcs1 import sign_digest, sign_document
 from signing.verify import verify, verify_digest
+from tests.support.openssl import openssl_program
 from tests.support.software_card import (
     SoftwareCard,
     encryption_certificate,
@@ -55,7 +56,16 @@ def test_openssl_verifies_what_the_card_signed(algorithm: Hash, tmp_path: Path):
         public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     name = algorithm.value.replace("-", "").lower()
-    command = ["openssl", "dgst", f"-{name}", "-verify", "key.pem", "-signature", "signature", "document"]
+    command = [
+        openssl_program(),
+        "dgst",
+        f"-{name}",
+        "-verify",
+        "key.pem",
+        "-signature",
+        "signature",
+        "document",
+    ]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "Verified OK" in result.stdout, result.stderr
 
@@ -68,7 +78,7 @@ def test_what_openssl_signed_verifies_here(algorithm: Hash, tmp_path: Path):
     (tmp_path / "key.pem").write_bytes(key)
     (tmp_path / "document").write_bytes(DOCUMENT)
     name = algorithm.value.replace("-", "").lower()
-    command = ["openssl", "dgst", f"-{name}", "-sign", "key.pem", "-out", "signature", "document"]
+    command = [openssl_program(), "dgst", f"-{name}", "-sign", "key.pem", "-out", "signature", "document"]
     subprocess.run(command, cwd=tmp_path, check=True)
     signature = (tmp_path / "signature").read_bytes()
     verify(signature_certificate(), DOCUMENT, signature, algorithm)

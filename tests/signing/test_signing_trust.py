@@ -20,6 +20,7 @@ from signing.errors import (
     SigningError,
 )
 from signing.trust import check_period, validate_chain
+from tests.support.openssl import openssl_program
 from tests.support.software_card import NOW, issue, root, rsa_key
 
 
@@ -51,7 +52,7 @@ def openssl_believes(der: bytes, between: list[bytes], at: datetime, folder: Pat
         (folder / name).write_bytes(b"".join(texts))
         return name
 
-    command = ["openssl", "verify", "-attime", str(int(at.timestamp())), "-no-CApath", "-no-CAstore"]
+    command = [openssl_program(), "verify", "-attime", str(int(at.timestamp())), "-no-CApath", "-no-CAstore"]
     command += ["-CAfile", pem("root", [root()])]
     if between:
         command += ["-untrusted", pem("between", between)]

@@ -21,6 +21,7 @@ from hca_card.pin import Pin
 from signing.login import validate_token
 from tests.support.agent import DENIED, ORIGINS, PORTAL, RunningAgent, running_agent
 from tests.support.cards import simulated, simulator_ca
+from tests.support.hipki import check_cms
 
 UNKNOWN = "https://never.seen.example"
 
@@ -120,6 +121,22 @@ async def test_what_the_card_signed_verifies_and_what_was_changed_does_not(agent
     assert verdict["error"]["id"] == "signature.invalid"
 
 
+@pytest.mark.parametrize("detached", [False, True])
+async def test_a_cms_signature_is_verified_by_openssl(
+    agent: RunningAgent, tmp_path: Path, detached: bool
+) -> None:
+    document = "報備支援".encode()
+    (tmp_path / "document").write_bytes(document)
+    async with agent.page() as page:
+        signed = await page.call("sign", document=b64(document), format="cms", detached=detached)
+    assert signed["format"] == "cms"
+    der = base64.b64decode(signed["signature"])
+    assert (document in der) is not detached
+    assert (
+        check_cms(der, tmp_path, *(["-content", str(tmp_path / "document")] if detached else [])) == document
+    )
+
+
 async def test_what_is_encrypted_for_the_card_is_decrypted_by_it(agent: RunningAgent) -> None:
     async with agent.page() as page:
         sealed = await page.call("encrypt", data=b64(b"session key"))
@@ -154,7 +171,8 @@ async def test_a_wrong_pin_says_how_many_tries_are_left(tmp_path: Path) -> None:
         ("sign", {}, "request.parameters"),
         ("sign", {"document": "AA==", "digest": b64(bytes(32))}, "request.parameters"),
         ("sign", {"document": "not base64"}, "request.parameters"),
-        ("sign", {"document": "AA==", "format": "cms"}, "request.parameters"),
+        ("sign", {"document": "AA==", "format": "pades"}, "request.parameters"),
+        ("sign", {"digest": b64(bytes(32)), "format": "cms"}, "request.parameters"),
         ("sign", {"document": "AA==", "hash": "MD5"}, "request.parameters"),
         ("sign", {"document": "AA==", "pin": "123456"}, "request.unknown_member"),
         ("sign", {"digest": b64(bytes(32))}, "digest.refused"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import multiprocessing
 import os
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -65,7 +68,7 @@ def test_a_machine_without_ipv6_is_fine(monkeypatch: pytest.MonkeyPatch) -> None
     class WithoutIpv6(socket.socket):
         def __init__(self, family: int = -1, kind: int = -1, protocol: int = -1, fileno: int | None = None):
             if family == socket.AF_INET6:
-                raise OSError(97, "Address family not supported by protocol")
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
             super().__init__(family, kind, protocol, fileno)
 
     monkeypatch.setattr(socket, "socket", WithoutIpv6)
@@ -87,3 +90,25 @@ def test_the_error_names_the_program_that_holds_the_port(pair: Listeners) -> Non
 
 def test_a_port_nobody_holds_has_no_holder(free_port: int) -> None:
     assert listeners.holder_of(free_port) == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="becomes another user")
+def test_a_port_that_another_users_session_holds_names_that_user() -> None:
+    """A terminal server: the first session has the ports, and the others are told whose it is."""
+    fork = multiprocessing.get_context("fork")
+    told = fork.SimpleQueue()
+
+    def second_session(first: Listeners) -> None:
+        first.close()  # what the fork brought along
+        os.setuid(1)
+        try:
+            listeners.listen([first.port])
+        except AgentError as error:
+            told.put(str(error.facts["detail"]))
+
+    with closing(listeners.listen([0])) as first:
+        session = fork.Process(target=second_session, args=(first,))
+        session.start()
+        session.join(20)
+        assert session.exitcode == 0
+        assert told.get() == f"{first.port} user root"

@@ -1,0 +1,7 @@
+"""The HiPKI dialect: what pages of citizen and business cards say (docs/hipki.md)."""
+
+from __future__ import annotations
+
+from agent.dialects.hipki.dialect import Hipki, Work
+
+__all__ = ["Hipki", "Work"]

@@ -1,0 +1,122 @@
+"""`pkcs11info`: every reader as a slot, and every card in one as a token with its certificates."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import datetime
+from typing import Final
+
+from msgspec import UNSET
+
+from agent.dialects.hipki.messages import Certificate, Key, Slot, Token
+from agent.errors import error_id
+from agent.operations import KIND_WORDS, Caller, Operations, ReaderCondition, ReaderView
+from hca_card.certificate import CertificateFacts, describe
+from hca_card.errors import CardDataError
+from hca_card.model import CardCertificate, CardKind, CertificateUse
+from signing.certificate import public_key
+from signing.errors import CertificateError
+
+UNKNOWN: Final = "unknown token"
+"""What stands for a card that cannot be used: of a kind nobody knows, one without keys, or one that fails."""
+
+_MANUFACTURER: Final = "HCA Card Agent"
+_MODELS: Final = {CardKind.CITIZEN: "PKCS#15", CardKind.PKCS15: "PKCS#15"}
+_USAGES: Final = {
+    CertificateUse.SIGNATURE: "digitalSignature",
+    CertificateUse.ENCRYPTION: "keyEncipherment|dataEncipherment",
+}
+_WITH_CARD: Final = frozenset((ReaderCondition.CARD, ReaderCondition.BUSY))
+
+
+async def slots(
+    operations: Operations, caller: Caller, *, certificates: bool, reader: str | None
+) -> tuple[Slot, ...]:
+    """All readers, or the one named; a card that cannot be read hides no other.
+
+    Args:
+        operations: what does the work.
+        caller: who asks.
+        certificates: whether certificates and keys are wanted.
+        reader: its name.
+
+    Raises:
+        AgentError: the caller may not read, or the readers cannot be listed.
+    """
+    views = await operations.readers(caller)
+    numbered = [(number, view) for number, view in enumerate(views) if reader in (None, view.name)]
+    tokens = [_token(operations, caller, view, certificates) for _, view in numbered]
+    return tuple(
+        Slot(slot_description=view.name, slot_id=number, manufacturer_id=_MANUFACTURER, token=token)
+        for (number, view), token in zip(numbered, await asyncio.gather(*tokens), strict=True)
+    )
+
+
+async def _token(
+    operations: Operations, caller: Caller, view: ReaderView, certificates: bool
+) -> Token | str | None:
+    if view.condition not in _WITH_CARD:
+        return UNKNOWN if view.condition is ReaderCondition.MUTE else None
+    try:
+        card = await operations.choose(caller, reader=view.name)
+        if card.kind is CardKind.NHI:
+            return UNKNOWN
+        held = await operations.certificates(caller, view.name)
+    except Exception as error:
+        if error_id(error) == "internal":
+            raise
+        return UNKNOWN
+    read = [(each, facts) for each in held if (facts := _facts(each)) is not None]
+    own = [(each, facts) for each, facts in read if each.use in _USAGES]
+    simulated = any(facts.simulated for _, facts in read)
+    return Token(
+        label=("模擬卡 " if simulated else "") + KIND_WORDS[card.kind][0],
+        model=_MODELS.get(card.kind, "HCA"),
+        manufacturer_id=_MANUFACTURER,
+        serial_number=card.serial,
+        certs=tuple(_certificate(*each) for each in own) if certificates else UNSET,
+        keys=tuple(_key(each) for each, _ in own) if certificates else UNSET,
+    )
+
+
+def _facts(held: CardCertificate) -> CertificateFacts | None:
+    """What a certificate says; None for one that cannot be read or whose key cannot be used."""
+    try:
+        public_key(held.der)
+        return describe(held.der)
+    except (CardDataError, CertificateError):
+        return None
+
+
+def _certificate(held: CardCertificate, facts: CertificateFacts) -> Certificate:
+    return Certificate(
+        label=f"cert{held.index}",
+        id=_id(held),
+        usage=_USAGES[held.use],
+        certb64=held.der,
+        sn=facts.serial_hex,
+        subject_dn=facts.subject,
+        issuer_dn=facts.issuer,
+        not_before=_moment(facts.not_before),
+        not_after=_moment(facts.not_after),
+        thumbprint=hashlib.sha1(held.der, usedforsecurity=False).hexdigest().upper(),
+    )
+
+
+def _key(held: CardCertificate) -> Key:
+    return Key(label=f"pub{held.index}", id=_id(held), keyb64=_public(held), type="RSA")
+
+
+def _id(held: CardCertificate) -> bytes:
+    return hashlib.sha1(_public(held), usedforsecurity=False).digest()
+
+
+def _public(held: CardCertificate) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return public_key(held.der).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _moment(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,139 @@
+"""The two numbers by which pages of the HiPKI dialect know an error (docs/hipki.md, "Numbers").
+
+`ret_code` says what kind of trouble it is; `last_error` is a PKCS#11 return value (CKR_…), or how many tries
+a wrong PIN left. Both follow from the row of the error, so that every row has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from agent.errors.row import JsonRpc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.errors.row import ErrorRow
+
+
+class RetCode(IntEnum):
+    """`ret_code`."""
+
+    OK = 0
+    NO_CARD = 0x76000006
+    NOT_LOGGED_IN = 0x76000007
+    WRONG_TYPE = 0x76000008
+    TOO_LARGE = 0x7600000A
+    NOT_JSON = 0x7600000B
+    PARAMETER = 0x7600000C
+    FAILED = 0x7600000D
+    UNKNOWN_METHOD = 0x7600000E
+    ORIGIN_REFUSED = 0x76000031
+    NO_PIN = 0x76000998
+    CANCELLED = 0x76000999
+
+
+@dataclass(frozen=True, slots=True)
+class HipkiNumbers:
+    """An error as the pages see it.
+
+    Attributes:
+        ret_code: unsigned, 32 bits.
+        last_error: unsigned, 32 bits; 0 where the trouble is none that PKCS#11 has a word for.
+    """
+
+    ret_code: RetCode
+    last_error: int
+
+
+CKR_PIN_INCORRECT: Final = 0xA0
+CKR_PIN_LOCKED: Final = 0xA4
+TRIES: Final = 0x80000000
+"""Plus the tries left, 1 or 2, of a PIN that was wrong."""
+
+_OF_FAMILY: Final[Mapping[int, RetCode]] = MappingProxyType(
+    {
+        JsonRpc.PARSE_ERROR: RetCode.NOT_JSON,
+        JsonRpc.INVALID_REQUEST: RetCode.PARAMETER,
+        JsonRpc.METHOD_NOT_FOUND: RetCode.UNKNOWN_METHOD,
+        JsonRpc.INVALID_PARAMS: RetCode.PARAMETER,
+        JsonRpc.READER: RetCode.NO_CARD,
+        JsonRpc.PIN: RetCode.NOT_LOGGED_IN,
+        JsonRpc.PERMISSION: RetCode.ORIGIN_REFUSED,
+        JsonRpc.DATA: RetCode.PARAMETER,
+    }
+)
+"""What every row of a family gives, else `FAILED`; and `_OF_ROW` what single ones do instead."""
+
+_OF_ROW: Final[Mapping[str, RetCode]] = MappingProxyType(
+    {
+        "card.none": RetCode.NO_CARD,
+        "card.mute": RetCode.NO_CARD,
+        "card.unknown": RetCode.WRONG_TYPE,
+        "card.wrong_kind": RetCode.WRONG_TYPE,
+        "card.unsupported": RetCode.WRONG_TYPE,
+        "consent.timeout": RetCode.FAILED,
+        "pin.cancelled": RetCode.CANCELLED,
+        "pin.unavailable": RetCode.NO_PIN,
+        "pin.not_kept": RetCode.NO_PIN,
+        "request.cancelled": RetCode.CANCELLED,
+        "request.too_large": RetCode.TOO_LARGE,
+        "request.not_json": RetCode.NOT_JSON,
+        "request.unknown_method": RetCode.UNKNOWN_METHOD,
+    }
+)
+
+# The ServiSign numbers from 9001 on are the PKCS#11 return values in the order of their values (PKCS#11
+# v2.40, §A), and 9999 is an error nobody foresaw.
+_CKR: Final[Mapping[int, int]] = MappingProxyType(
+    {
+        9001: 0x01,  # CANCEL
+        9003: 0x03,  # SLOT_ID_INVALID
+        9004: 0x05,  # GENERAL_ERROR
+        9005: 0x06,  # FUNCTION_FAILED
+        9006: 0x07,  # ARGUMENTS_BAD
+        9014: 0x20,  # DATA_INVALID
+        9015: 0x21,  # DATA_LEN_RANGE
+        9016: 0x30,  # DEVICE_ERROR
+        9018: 0x32,  # DEVICE_REMOVED
+        9019: 0x40,  # ENCRYPTED_DATA_INVALID
+        9020: 0x41,  # ENCRYPTED_DATA_LEN_RANGE
+        9021: 0x50,  # FUNCTION_CANCELED
+        9023: 0x54,  # FUNCTION_NOT_SUPPORTED
+        9031: 0x68,  # KEY_FUNCTION_NOT_PERMITTED
+        9034: 0x70,  # MECHANISM_INVALID
+        9039: CKR_PIN_INCORRECT,
+        9040: 0xA1,  # PIN_INVALID
+        9041: 0xA2,  # PIN_LEN_RANGE
+        9042: 0xA3,  # PIN_EXPIRED
+        9043: CKR_PIN_LOCKED,
+        9052: 0xC0,  # SIGNATURE_INVALID
+        9056: 0xE0,  # TOKEN_NOT_PRESENT
+        9057: 0xE1,  # TOKEN_NOT_RECOGNIZED
+        9063: 0x101,  # USER_NOT_LOGGED_IN
+        9064: 0x102,  # USER_PIN_NOT_INITIALIZED
+        9075: 0x150,  # BUFFER_TOO_SMALL
+        9100: 0x82,  # OBJECT_HANDLE_INVALID
+        9999: 0x05,  # GENERAL_ERROR
+    }
+)
+
+
+def hipki_numbers(row: ErrorRow, tries_left: int | None = None) -> HipkiNumbers:
+    """The numbers of a row.
+
+    Args:
+        row: the row of the error.
+        tries_left: of the PIN, where the error says so.
+    """
+    ret_code = _OF_ROW.get(row.id) or _OF_FAMILY.get(row.jsonrpc, RetCode.FAILED)
+    last_error = _CKR.get(row.servisign, 0)
+    if last_error == CKR_PIN_INCORRECT and tries_left is not None:
+        if tries_left == 0:
+            last_error = CKR_PIN_LOCKED
+        elif tries_left <= 2:
+            last_error = TRIES + tries_left
+    return HipkiNumbers(ret_code, last_error)

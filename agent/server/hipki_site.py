@@ -1,0 +1,203 @@
+"""What the HiPKI port serves: the popup that pages open, and what that popup alone may ask for.
+
+A page of a portal never talks to this port itself, and may read nothing of it. It opens the popup, the popup
+takes the request from the page that opened it, and with it the page's origin as the browser vouches for it.
+The popup is known by a one-use ticket that it was served with (docs/hipki.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from html import escape
+from types import MappingProxyType
+from typing import Final, Protocol
+
+import msgspec
+from aiohttp import hdrs, web
+
+from agent import metrics
+from agent.access.limits import Buckets
+from agent.access.origins import is_origin
+from agent.access.policy import Admission, Door, Listener, admit
+from agent.access.portals import KNOWN
+from agent.config import Origins
+from agent.dialects.hipki import Work
+from agent.server import pages
+from agent.server.http import allow_origin, empty, form, is_part_of_another_page, only
+from agent.server.page_tokens import PageTokens
+from agent.server.pages import WEB, Page
+
+TICKET: Final = "X-HCA-Ticket"
+PORTAL: Final = "X-HCA-Portal"
+
+POPUP: Final = "/popupForm"
+SELF_TEST: Final = "/selfTest.htm"
+_FILES: Final = MappingProxyType(
+    {
+        "/popup.js": ("popup.js", "text/javascript; charset=utf-8"),
+        "/popup.css": ("popup.css", "text/css; charset=utf-8"),
+        "/icon.svg": ("icon.svg", "image/svg+xml"),
+    }
+)
+# Pages once read this image to be answered without a popup; any site could. It is known and not served.
+_IMAGE: Final = "/p11Image.bmp"
+PUBLIC: Final = frozenset((POPUP, SELF_TEST, _IMAGE, *_FILES))
+"""What anybody may GET."""
+
+_WORK: Final = MappingProxyType({f"/{work}": work for work in Work})
+_HTML: Final = "text/html; charset=utf-8"
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+
+
+class Dialect(Protocol):
+    """Answers what the popup asks for; whatever is wrong is said in the answer."""
+
+    async def info(self, origin: str, body: bytes, *, certificates: bool) -> bytes:
+        """All readers with their cards."""
+        ...
+
+    async def sign(self, origin: str, body: bytes) -> bytes:
+        """A signature."""
+        ...
+
+    async def decrypt(self, origin: str, body: bytes) -> bytes:
+        """A plain text."""
+        ...
+
+    def refusal(self, work: Work) -> bytes:
+        """The answer to a site that may not use this program."""
+        ...
+
+    def excuse(self, work: Work, status: int) -> bytes:
+        """The answer to a request that is not even read."""
+        ...
+
+
+class HipkiSite:
+    """An `agent.server.gate.Site`.
+
+    Args:
+        dialect: does the work.
+        origins: the configured lists.
+        refused: told of every portal that was turned away.
+        rate: how often one portal may ask.
+        self_test: address of the self-test page.
+    """
+
+    cors = False
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        origins: Origins,
+        *,
+        refused: Callable[[str], None],
+        rate: Buckets,
+        self_test: str,
+    ) -> None:
+        self._dialect = dialect
+        self._origins = origins
+        self._refused = refused
+        self._rate = rate
+        self._self_test = self_test
+        self._tickets = PageTokens()
+
+    def refusal(self, request: web.BaseRequest, listener: Listener) -> bytes | None:
+        """Nothing: no page of another site may read an answer."""
+        return None
+
+    def excuse(self, request: web.BaseRequest, listener: Listener, status: int) -> bytes | None:
+        """What the popup hands to its page where the request was not read."""
+        work = _WORK.get(request.rel_url.raw_path)
+        return None if work is None else self._dialect.excuse(work, status)
+
+    async def serve(
+        self, request: web.BaseRequest, path: str, admission: Admission, listener: Listener
+    ) -> web.StreamResponse:
+        """Answer an admitted request."""
+        metrics.DIALECT.set("hipki")
+        if request.method == hdrs.METH_GET:
+            return self._page(request, path, admission)
+        if request.method == hdrs.METH_POST and path in _WORK:
+            return await self._work(request, _WORK[path], admission, listener)
+        return empty(404)
+
+    def _page(self, request: web.BaseRequest, path: str, admission: Admission) -> web.Response:
+        if path in _WORK:
+            # A page cannot name its origin in a request that any page can cause.
+            return empty(403)
+        if admission.door is Door.PUBLIC and path == "/status":
+            response = web.Response(body=pages.STATUS, content_type="application/json")
+            allow_origin(response, "*")
+            return response
+        if path == POPUP:
+            # Tickets are few: another site's page, which cannot read one, may not use them up.
+            return empty(403) if is_part_of_another_page(request) else self._popup()
+        if path == SELF_TEST:
+            return web.Response(status=302, headers={hdrs.LOCATION: self._self_test})
+        if path in _FILES:
+            page = _files()[path]
+            return web.Response(body=page.body, headers={hdrs.CONTENT_TYPE: page.content_type})
+        return empty(404)
+
+    def _popup(self) -> web.Response:
+        names = {origin: (portal.zh, portal.en) for origin, portal in KNOWN.items()}
+        facts = {"ticket": self._tickets.issue(), "portals": msgspec.json.encode(names).decode()}
+        body = _template()
+        for name, value in facts.items():
+            body = body.replace(f"{{{{{name}}}}}", escape(value))
+        headers = {
+            hdrs.CONTENT_TYPE: _HTML,
+            hdrs.CONTENT_SECURITY_POLICY: _POLICY,
+            # The popup has to reach the page that opened it; every other page of ours is cut off from it.
+            "Cross-Origin-Opener-Policy": "unsafe-none",
+        }
+        return web.Response(text=body, headers=headers)
+
+    async def _work(
+        self, request: web.BaseRequest, work: Work, admission: Admission, listener: Listener
+    ) -> web.Response:
+        # Before anything of the body is read. Headers of their own no page can send here: browsers would ask
+        # first, and are not answered.
+        if admission.door is not Door.OWN_PAGE or not self._tickets.redeem(only(request, TICKET) or ""):
+            return empty(403)
+        portal = only(request, PORTAL) or ""
+        if not self._admits(portal, request, listener):
+            if is_origin(portal):
+                self._refused(portal)
+            return _json(self._dialect.refusal(work))
+        if self._rate.take(portal):
+            raise web.HTTPTooManyRequests
+        body = await form(request)
+        match work:
+            case Work.INFO:
+                certificates = request.query.get("withcert") == "true"
+                return _json(await self._dialect.info(portal, body, certificates=certificates))
+            case Work.SIGN:
+                return _json(await self._dialect.sign(portal, body))
+            case Work.DECRYPT:
+                return _json(await self._dialect.decrypt(portal, body))
+
+    def _admits(self, portal: str, request: web.BaseRequest, listener: Listener) -> bool:
+        """Whether the portal would be admitted if it could ask here itself."""
+        host = only(request, hdrs.HOST)
+        asked = admit(portal, host, "POST", POPUP, listener=listener, origins=self._origins)
+        return asked.door is Door.PAGE
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json")
+
+
+@cache
+def _files() -> Mapping[str, Page]:
+    return {path: Page(kind, (WEB / name).read_bytes()) for path, (name, kind) in _FILES.items()}
+
+
+@cache
+def _template() -> str:
+    return (WEB / "popup.html").read_text("utf-8")

@@ -1,0 +1,196 @@
+"""CMS signatures (RFC 5652 §5) made by a card: SignedData with one signer and its certificate alone.
+
+What the card signs is not the document's digest but that of the signed attributes, which hold it. These are a
+DER SET OF, so its first byte is 0x31; `signing.guard` says why no login can be made of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from hca_card.errors import ObjectMissingError
+from hca_card.model import Card, KeyUse
+from signing import asn1
+from signing.errors import CertificateMalformedError
+from signing.guard import check_document
+from signing.hashes import Hash
+from signing.pkcs1 import CERTIFICATE_INDEX, sign_digest
+
+if TYPE_CHECKING:
+    from asn1crypto.cms import CMSAttributes
+
+CARD_NUMBER: Final = "2.16.886.1.100.2.204"
+"""Attribute: the number of the card, as the government's certificates name it too."""
+
+RANDOM_NONCE: Final = "1.2.840.113549.1.9.25.3"
+"""Attribute randomNonce (RFC 2985 §5.3.5): OCTET STRING."""
+
+_NAMES: Final = {
+    Hash.SHA_1: "sha1",
+    Hash.SHA_224: "sha224",
+    Hash.SHA_256: "sha256",
+    Hash.SHA_384: "sha384",
+    Hash.SHA_512: "sha512",
+}
+# RFC 5652 §11.3: UTCTime through 2049, GeneralizedTime from then on.
+_GENERALIZED_FROM: Final = 2050
+
+
+@dataclass(frozen=True, slots=True)
+class CmsForm:
+    """What a CMS signature is to hold besides what each one must.
+
+    Attributes:
+        detached: without the document itself.
+        card_number: with the number of the card as a signed attribute.
+        nonce: with these octets as the signed attribute randomNonce; empty for none.
+    """
+
+    detached: bool = False
+    card_number: bool = False
+    nonce: bytes = b""
+
+
+def sign_cms(
+    card: Card,
+    document: bytes,
+    algorithm: Hash,
+    form: CmsForm,
+    use: KeyUse = KeyUse.SIGNATURE,
+    *,
+    certificate: bytes | None = None,
+    digest: bytes | None = None,
+    when: datetime | None = None,
+    allow_sha1: bool = False,
+) -> bytes:
+    """The card's CMS signature over `document`; the PIN must have been verified in this transaction.
+
+    Args:
+        card: the card that signs.
+        document: what is signed, any length.
+        algorithm: the hash of document and attributes.
+        form: what the signature is to hold.
+        use: which of the card's keys.
+        certificate: that key's certificate, DER, where the caller has read it already; else it is read.
+        digest: the document's, where the caller has computed it already.
+        when: the signing time, aware; now where it is left out.
+        allow_sha1: the caller speaks for an old portal that can verify nothing better.
+
+    Returns:
+        ContentInfo with SignedData, DER.
+
+    Raises:
+        DocumentRefusedError: the document looks like a login (`signing.guard`).
+        HashUnsupportedError: SHA-1 without `allow_sha1`.
+        SignatureInvalidError: what the card made does not verify with its own certificate.
+        CertificateMalformedError: the card's certificate cannot be named.
+        hca_card.errors.CardError: the card refused, or has no number where one is wanted.
+        pcsc.errors.PcscError: the link failed.
+    """
+    check_document(document)
+    if certificate is None:
+        certificate = card.certificate(CERTIFICATE_INDEX[use]).der
+    attributes = signed_attributes(
+        algorithm.digest(document) if digest is None else digest,
+        when or datetime.now(UTC),
+        card_number=_number(card) if form.card_number else "",
+        nonce=form.nonce,
+    )
+    signature = sign_digest(
+        card,
+        algorithm.digest(attributes.dump()),
+        algorithm,
+        use,
+        certificate=certificate,
+        allow_sha1=allow_sha1,
+    )
+    return signed_data(
+        certificate, attributes, signature, algorithm, content=None if form.detached else document
+    )
+
+
+def signed_attributes(
+    digest: bytes, when: datetime, *, card_number: str = "", nonce: bytes = b""
+) -> CMSAttributes:
+    """What is signed (RFC 5652 §5.3): its `dump()` is the DER SET OF whose digest the card signs (§5.4).
+
+    Args:
+        digest: of the document.
+        when: the signing time, aware.
+        card_number: attribute 2.16.886.1.100.2.204; empty for none.
+        nonce: attribute randomNonce; empty for none.
+    """
+    # tsp adds its names to cms's tables, which are read at the first use and never again.
+    from asn1crypto import cms, core, tsp  # noqa: F401
+
+    moment = when.astimezone(UTC).replace(microsecond=0)
+    kind = "utc_time" if moment.year < _GENERALIZED_FROM else "generalized_time"
+    found: list[dict[str, Any]] = [
+        {"type": "content_type", "values": ["data"]},
+        {"type": "signing_time", "values": [cms.Time({kind: moment})]},
+        {"type": "message_digest", "values": [digest]},
+    ]
+    if card_number:
+        text = core.PrintableString if card_number.isascii() and card_number.isalnum() else core.UTF8String
+        found.append({"type": CARD_NUMBER, "values": [text(card_number)]})
+    if nonce:
+        found.append({"type": RANDOM_NONCE, "values": [core.OctetString(nonce)]})
+    return cms.CMSAttributes([cms.CMSAttribute(each) for each in found])
+
+
+def signed_data(
+    certificate: bytes,
+    attributes: CMSAttributes,
+    signature: bytes,
+    algorithm: Hash,
+    *,
+    content: bytes | None,
+) -> bytes:
+    """ContentInfo with SignedData (RFC 5652 §5.1), DER: one signer, named by issuer and serial number.
+
+    Args:
+        certificate: the signer's, DER; it alone is put in.
+        attributes: what was signed.
+        signature: PKCS#1 v1.5 over their DER.
+        algorithm: the hash of document and attributes.
+        content: the document; None for a detached signature.
+
+    Raises:
+        CertificateMalformedError: the certificate cannot be read.
+    """
+    from asn1crypto import cms, core
+
+    signer = asn1.certificate(certificate)
+    with asn1.parsing(certificate, CertificateMalformedError):
+        name = cms.IssuerAndSerialNumber({"issuer": signer.issuer, "serial_number": signer.serial_number})
+    # NULL parameters: RFC 3370 §3.2 demands them of rsaEncryption, and RFC 5754 §2 lets hashes have them.
+    digest_algorithm = {"algorithm": _NAMES[algorithm], "parameters": core.Null()}
+    info = {
+        "version": "v1",
+        "sid": cms.SignerIdentifier({"issuer_and_serial_number": name}),
+        "digest_algorithm": digest_algorithm,
+        "signed_attrs": attributes,
+        "signature_algorithm": {"algorithm": "rsassa_pkcs1v15", "parameters": core.Null()},
+        "signature": signature,
+    }
+    inner: dict[str, Any] = {"content_type": "data"}
+    if content is not None:
+        inner["content"] = core.OctetString(content)
+    data = cms.SignedData(
+        {
+            "version": "v1",
+            "digest_algorithms": [digest_algorithm],
+            "encap_content_info": inner,
+            "certificates": [cms.CertificateChoices({"certificate": signer})],
+            "signer_infos": [info],
+        }
+    )
+    return bytes(cms.ContentInfo({"content_type": "signed_data", "content": data}).dump())
+
+
+def _number(card: Card) -> str:
+    if not card.serial:
+        raise ObjectMissingError("this card has no number")
+    return card.serial
