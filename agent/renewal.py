@@ -12,16 +12,18 @@ from agent import tls
 
 log = logging.getLogger(__name__)
 
-PAUSE_SECONDS: Final = 3600.0
-"""Between looks. A computer that wakes from a long sleep is late by this much at most."""
+PAUSE_SECONDS: Final = 600.0
+"""Between looks. A computer that wakes from a long sleep, or whose root renewed, is late by this at most."""
 
 
 class Renewal:
     """An identity and the TLS context that shows it, renewed together.
 
     Args:
-        folder: where the identity lies.
+        folder: where this user's identity lies.
         changed: told when the server shows another certificate from now on.
+        machines: where the machine's lies, which is shown where there is one; root renews that.
+        scope: for which names.
 
     Attributes:
         identity: the one that is shown.
@@ -31,10 +33,19 @@ class Renewal:
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, changed: Callable[[tls.Identity], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        changed: Callable[[tls.Identity], None],
+        *,
+        machines: Path | None = None,
+        scope: tls.Scope = tls.LOOPBACK,
+    ) -> None:
         self._folder = folder
         self._changed = changed
-        self.identity = tls.ensure(folder)
+        self._machines = machines
+        self._scope = scope
+        self.identity = tls.shown(folder, machines, scope)
         self.context = self.identity.context()
         self._shown = self.identity.leaf.read_bytes()
 
@@ -48,12 +59,12 @@ class Renewal:
                 log.warning("the certificate could not be renewed: %s", error.strerror)
 
     async def look(self) -> None:
-        """Renew when it is time; take over what another process of this user renewed.
+        """Renew when it is time; take over what another process of this user, or root, renewed.
 
         Raises:
             OSError: the folder cannot be written.
         """
-        identity = await asyncio.to_thread(tls.ensure, self._folder)
+        identity = await asyncio.to_thread(tls.shown, self._folder, self._machines, self._scope)
         leaf = identity.leaf.read_bytes()
         if leaf == self._shown:
             return

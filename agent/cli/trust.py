@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
-from agent.cli import output
+from agent.cli import component_trust, output
 from agent.cli.options import Preferences, json_option
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from agent.cli.component_trust import Part
+    from agent.paths import Paths
     from agent.trust import Known, Prompt, Row, Store
 
 _STATES: Final = {
@@ -32,38 +34,77 @@ def trust() -> None:
     """
 
 
+machine_option = click.option(
+    "--machine",
+    is_flag=True,
+    help="整台電腦的每個使用者；只有 root 可以執行，安裝套件時會自動執行 · Every user of this machine:"
+    " root alone can; the package does it when it is installed.",
+)
+
+
 @trust.command()
+@machine_option
 @json_option
 @click.pass_context
-def install(context: click.Context) -> None:
+def install(context: click.Context, machine: bool) -> None:
     """讓您的每個瀏覽器接受 · Have every browser of yours accept it."""
+    if machine:
+        _for_all_users(context, install=True)
     from agent import tls
     from agent import trust as work
 
-    folder = _folder()
-    tls.ensure(folder)
-    known = work.known(folder)
+    paths = _paths()
+    tls.shown(paths.tls, paths.machine_tls)  # makes this user's own where the machine has none
+    known = work.known(_in_use(paths))
     rows = work.install(_stores(), known, _announce)
-    _tell(context, known, rows)
-    if any(row.changed for row in rows) and not _as_json(context):
+    component = component_trust.install(_stores, _announce)
+    _tell(context, known, rows, component)
+    if any(row.changed for row in (*rows, *component.rows)) and not _as_json(context):
         output.say("已開啟的瀏覽器請關閉再開", "close and reopen the browsers that are open")
-    context.exit(_exit_code(row.accepted for row in rows if row.store.browsers))
+    good = [row.accepted for row in rows if row.store.browsers]
+    context.exit(_exit_code((*good, component.good)))
 
 
 @trust.command()
+@machine_option
 @json_option
 @click.pass_context
-def remove(context: click.Context) -> None:
+def remove(context: click.Context, machine: bool) -> None:
     """從每個瀏覽器移除 · Take it out of every browser of yours."""
+    if machine:
+        _for_all_users(context, install=False)
     from agent import trust as work
 
-    known = work.known(_folder())
-    rows = work.remove(_stores(), known, _announce)
+    known = work.known(_in_use(_paths()))
+    # What a policy names is not this user's to take out.
+    rows = work.remove(_stores(governed=False), known, _announce)
+    component = component_trust.remove(_stores, _announce)
     if _as_json(context):
+        _tell(context, known, rows, component)
+    else:
+        _tell_removal(rows)
+        if component.told:
+            _title_of(component)
+            _tell_removal(component.rows)
+    context.exit(_exit_code(row.clean for row in (*rows, *component.rows)))
+
+
+def _for_all_users(context: click.Context, *, install: bool) -> NoReturn:
+    """Root's part, which ends the program."""
+    from agent import machine_setup
+    from agent.paths import Paths
+    from agent.trust import Machine, stores_of_all_users
+
+    this, folder = Machine.this(), Paths.of().machine / "tls"
+    if not stores_of_all_users(this):
+        raise click.UsageError("這個系統由安裝程式處理 · on this system the installer sees to it", context)
+    work = machine_setup.set_up if install else machine_setup.take_down
+    known, rows = work(folder, this)
+    if install or _as_json(context):
         _tell(context, known, rows)
     else:
         _tell_removal(rows)
-    context.exit(_exit_code(row.clean for row in rows))
+    context.exit(_exit_code(row.accepted if install else row.clean for row in rows))
 
 
 @trust.command()
@@ -73,17 +114,24 @@ def status(context: click.Context) -> None:
     """哪些瀏覽器接受，哪些不接受、為什麼 · Which browsers accept it, and why others do not."""
     from agent import trust as work
 
-    known = work.known(_folder())
+    known = work.known(_in_use(_paths()))
     rows = work.status(_stores(), known)
-    _tell(context, known, rows)
-    accepted = [row.accepted for row in rows if row.store.browsers]
+    component = component_trust.status(_stores)
+    _tell(context, known, rows, component)
+    accepted = [*(row.accepted for row in rows if row.store.browsers), component.good]
     if not all(accepted) and not _as_json(context):
         output.say("→ 請執行 hca-agent trust install", "run hca-agent trust install")
     context.exit(_exit_code(accepted))
 
 
-def _folder() -> Path:
-    """Where this agent's certificate lies; refused to whoever is at home in somebody else's place."""
+def _in_use(paths: Paths) -> Path:
+    from agent import tls
+
+    return tls.in_use(paths.tls, paths.machine_tls)
+
+
+def _paths() -> Paths:
+    """Where this agent's certificates lie; refused to whoever is at home in somebody else's place."""
     from agent.cli.setup import folder
     from agent.errors import AgentError
     from agent.trust import Machine
@@ -91,13 +139,13 @@ def _folder() -> Path:
     machine = Machine.this()
     if not machine.owns(machine.home):  # sudo may keep the home folder of whoever called it
         raise AgentError("trust.not_yours", detail=str(machine.home))
-    return folder()[0].tls
+    return folder()[0]
 
 
-def _stores() -> Sequence[Store]:
+def _stores(*, governed: bool = True) -> Sequence[Store]:
     from agent.trust import Machine, stores_of
 
-    return stores_of(Machine.this())
+    return stores_of(Machine.this(), governed=governed)
 
 
 def _announce(prompt: Prompt) -> None:
@@ -113,11 +161,36 @@ def _as_json(context: click.Context) -> bool:
     return context.ensure_object(Preferences).as_json
 
 
-def _tell(context: click.Context, known: Known, rows: Sequence[Row]) -> None:
+def _tell(context: click.Context, known: Known, rows: Sequence[Row], component: Part | None = None) -> None:
+    told = component is not None and component.told
     if _as_json(context):
-        stores: list[dict[str, object]] = [_members(row) for row in rows]
-        output.as_json({"certificate": _certificate(known), "stores": stores})
+        members = _report(known, rows)
+        if told and component is not None:
+            members["nhiComponent"] = _report(component.known, component.rows)
+        output.as_json(members)
         return
+    _show(known, rows)
+    if told and component is not None:
+        _title_of(component)
+        _show(component.known, component.rows)
+
+
+def _title_of(component: Part) -> None:
+    """What the second certificate is for, and what happens to it."""
+    if component.wanted:
+        output.say("健保卡元件的憑證", "the certificate of the NHI component dialect")
+    else:
+        output.say(
+            "健保卡元件沒有啟用：它的憑證不再需要",
+            "the NHI component dialect is off: its certificate is not needed any more",
+        )
+
+
+def _report(known: Known, rows: Sequence[Row]) -> dict[str, object]:
+    return {"certificate": _certificate(known), "stores": [_members(row) for row in rows]}
+
+
+def _show(known: Known, rows: Sequence[Row]) -> None:
     if known.current is None:
         output.say("本程式還沒有憑證", "this program has no certificate yet")
     else:

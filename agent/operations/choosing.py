@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from typing import Final
+from weakref import WeakValueDictionary
 
 from agent.errors import AgentError
 from agent.interaction import CardShown, Interaction
 from agent.operations import visits
+from agent.operations.needs import Need
 from agent.operations.readers import Readers, candidates, is_virtual, named
 from agent.operations.views import Caller, ReaderView
 from agent.operations.visits import Held, Seen
 from agent.workers import Workers
-from hca_card.errors import CardDataError
-from hca_card.model import KeyUse
+from hca_card.errors import CardDataError, CardError
+from pcsc.context import ReaderState
+from pcsc.errors import PcscError
+from pcsc.status import StatusError
 
-Suits = Callable[[Seen], bool]
+_Chooser = str | Caller
+"""All pages of an origin choose together; each local program for itself."""
 
 _REMEMBERED_MAX: Final = 256
+_CARDS_MAX: Final = 8
+_UNKNOWN_SECONDS: Final = 30.0
 _LIBRARIES: Final = (
     "hca_card.certificate",
     "cryptography.x509",
     "cryptography.hazmat.primitives.asymmetric.padding",
+    "asn1crypto.cms",
 )
 
 
@@ -101,70 +112,180 @@ def is_simulated(held: Held) -> bool:
     return is_virtual(held.reader)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of the card in a reader, until it is taken out.
+
+    Attributes:
+        event_counter: of the reader, since when it has been there.
+        atr: its answer to reset.
+        seen: None for a card that could not be made out.
+        at: seconds of the monotonic clock.
+    """
+
+    event_counter: int
+    atr: bytes
+    seen: Seen | None
+    at: float
+
+    def holds_for(self, view: ReaderView) -> bool:
+        """Whether it is still known; a card may be made out at a second try, though not at every request."""
+        if (self.event_counter, self.atr) != (view.event_counter, view.atr):
+            return False
+        return self.seen is not None or time.monotonic() - self.at < _UNKNOWN_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class _VeryCard:
+    """One card in one reader, from its being put in to its being taken out."""
+
+    reader: str
+    serial: str
+    event_counter: int
+
+    @classmethod
+    def of(cls, seen: Seen) -> _VeryCard:
+        return cls(seen.reader, seen.serial, seen.event_counter)
+
+
 class Choosing:
-    """The reader named, else the only one whose card will do, else what the person says."""
+    """The reader named, else the only one whose card will do, else the one chosen last, else a question.
+
+    What is found out of a card here is kept for as long as it stays, so that the same cards are not asked
+    again with each request; whoever works with a card recognises it anew all the same.
+    """
 
     def __init__(self, readers: Readers, workers: Workers, interaction: Interaction) -> None:
         self._readers = readers
         self._workers = workers
         self._interaction = interaction
-        self._remembered: dict[tuple[Caller, frozenset[ReaderView]], str] = {}
+        self._known: dict[str, _Known] = {}
+        self._looks: dict[ReaderView, asyncio.Task[Seen | None]] = {}
+        self._chosen: OrderedDict[_Chooser, list[_VeryCard]] = OrderedDict()
+        self._turns: WeakValueDictionary[_Chooser, asyncio.Lock] = WeakValueDictionary()
 
-    async def pick(self, caller: Caller, reader: str | None, suits: Suits | None) -> str:
+    async def pick(self, caller: Caller, reader: str | None, need: Need) -> str:
         """The name of a reader with a card. With one candidate no command is sent to it here.
 
         Args:
-            caller: a choice made once holds for this caller until a card comes or goes.
+            caller: what the person last chose for it holds until that very card is taken out, for all
+                pages of an origin, and for whatever that card will do.
             reader: the reader named in the request.
-            suits: whether a card will do; None takes any that is known.
+            need: what the card must be and have.
 
         Raises:
-            AgentError: card.ambiguous: nobody can be asked; request.cancelled: the person would not say.
+            AgentError: card.ambiguous: nobody can be asked; request.cancelled: the person would not say;
+                card.wrong_kind: of several cards none is of the kinds needed; busy, card.timeout.
             pcsc.errors.PcscError: no reader, no card, or none that can be used.
         """
-        views = await self._readers.look()
         if reader is not None:
-            return named(views, reader).name
-        meant = candidates(views)
+            return named(await self._readers.look(), reader).name
+        settled = await self._settle(caller, need)
+        if isinstance(settled, str):
+            return settled
+        chooser = caller.origin or caller
+        async with self._turns.setdefault(chooser, asyncio.Lock()):
+            # The question before this one may have answered it, and cards may have moved meanwhile.
+            settled = await self._settle(caller, need)
+            if isinstance(settled, str):
+                return settled
+            chosen = await self._ask(caller, settled)
+            self._remember(chooser, chosen)
+            return chosen.reader
+
+    def keep_only(self, states: Sequence[ReaderState]) -> None:
+        """Forget the cards that are no longer where they were; called at each change of the readers."""
+        there = {state.name: state for state in states if state.present}
+
+        def stays(reader: str, event_counter: int) -> bool:
+            state = there.get(reader)
+            return state is not None and state.event_counter == event_counter
+
+        self._known = {
+            reader: known for reader, known in self._known.items() if stays(reader, known.event_counter)
+        }
+        for chooser, cards in tuple(self._chosen.items()):
+            cards[:] = [card for card in cards if stays(card.reader, card.event_counter)]
+            if not cards:
+                del self._chosen[chooser]
+
+    async def _settle(self, caller: Caller, need: Need) -> str | list[Seen]:
+        """The reader that is meant, or the several cards that could be."""
+        there = candidates(await self._readers.look())
+        if len(there) == 1:
+            return there[0].name
+        meant = [view for view in there if need.may_mean(view.atr)]
         if len(meant) == 1:
             return meant[0].name
-        situation = (caller, frozenset(meant))
-        if situation in self._remembered:
-            return self._remembered[situation]
-        fit = [seen for seen in await self._look_at(caller, meant) if suits is None or suits(seen)]
+        seen = await self._look_at(caller, meant)
+        fit = [each for each in seen if need.met_by(each)]
         if len(fit) == 1:
             return fit[0].reader
-        if not fit:
-            # The work itself will say what is wrong with this one better than a choice could.
-            return meant[0].name
-        chosen = await self._ask(caller, fit)
-        if len(self._remembered) >= _REMEMBERED_MAX:
-            self._remembered.clear()
-        self._remembered[situation] = chosen
-        return chosen
+        if fit:
+            return self._last(caller, fit) or fit
+        if need.kinds and not any(each.kind in need.kinds for each in seen):
+            raise need.wrong_kind()
+        # The work itself will say what is wrong with this one better than a choice could.
+        return next(
+            (each.reader for each in seen if not need.kinds or each.kind in need.kinds), there[0].name
+        )
 
     async def _look_at(self, caller: Caller, views: Sequence[ReaderView]) -> list[Seen]:
-        """What is in each reader, all at once; a card that cannot be read is not the one that is meant."""
-        looks = (self._workers.of(view.name).run(visits.look, origin=caller.origin) for view in views)
-        return [
-            seen for seen in await asyncio.gather(*looks, return_exceptions=True) if isinstance(seen, Seen)
-        ]
+        """What is in each reader, all at once; a card that cannot be made out is not the one that is meant.
 
-    async def _ask(self, caller: Caller, fit: Sequence[Seen]) -> str:
+        Raises:
+            AgentError: busy, card.timeout: what is in one of them cannot be said now.
+        """
+        found = await asyncio.gather(*(self._look(caller, view) for view in views))
+        return [seen for seen in found if seen is not None]
+
+    async def _look(self, caller: Caller, view: ReaderView) -> Seen | None:
+        known = self._known.get(view.name)
+        if known is not None and known.holds_for(view):
+            return known.seen
+        look = self._looks.get(view)
+        if look is None:
+            look = self._looks[view] = asyncio.create_task(self._find_out(caller, view))
+            look.add_done_callback(partial(self._looked, view))
+        # Others may wait for the same, whatever becomes of this request.
+        return await asyncio.shield(look)
+
+    async def _find_out(self, caller: Caller, view: ReaderView) -> Seen | None:
+        seen: Seen | None = None
+        try:
+            seen = await self._workers.of(view.name).run(visits.look, origin=caller.origin)
+        except (CardError, StatusError):
+            pass  # it would say the same again at once
+        except PcscError:
+            return None
+        if seen is None or seen.event_counter == view.event_counter:
+            self._known[view.name] = _Known(view.event_counter, view.atr, seen, time.monotonic())
+        return seen
+
+    def _looked(self, view: ReaderView, look: asyncio.Task[Seen | None]) -> None:
+        self._looks.pop(view, None)
+        if not look.cancelled():
+            look.exception()  # whoever waited has it; nobody may be left
+
+    def _last(self, caller: Caller, fit: Sequence[Seen]) -> str | None:
+        """The reader of the card chosen last, of those that will do."""
+        will_do = {_VeryCard.of(seen) for seen in fit}
+        chosen = self._chosen.get(caller.origin or caller, ())
+        return next((card.reader for card in reversed(chosen) if card in will_do), None)
+
+    def _remember(self, chooser: _Chooser, seen: Seen) -> None:
+        cards = self._chosen.pop(chooser, [])
+        card = _VeryCard.of(seen)
+        self._chosen[chooser] = [*(each for each in cards if each != card), card][-_CARDS_MAX:]
+        if len(self._chosen) > _REMEMBERED_MAX:
+            self._chosen.popitem(last=False)
+
+    async def _ask(self, caller: Caller, fit: Sequence[Seen]) -> Seen:
         if not self._interaction.available:
             raise AgentError("card.ambiguous")
-        cards = tuple([(await asyncio.to_thread(facts_of, seen)).shown(seen) for seen in fit])
-        chosen = await self._interaction.choose_card(caller.origin, cards)
-        if chosen is None:
-            raise AgentError("request.cancelled")
-        return chosen.reader
-
-
-def has_key(use: KeyUse) -> Suits:
-    """Cards with that key pair whose certificate can be read."""
-    return lambda seen: use in seen.keys and bool(seen.certificate)
-
-
-def has_pin(seen: Seen) -> bool:
-    """Cards with a PIN that can be used."""
-    return seen.pin is not None
+        cards = [(await asyncio.to_thread(facts_of, seen)).shown(seen) for seen in fit]
+        chosen = await self._interaction.choose_card(caller.origin, tuple(cards))
+        for seen, shown in zip(fit, cards, strict=True):
+            if shown == chosen:
+                return seen
+        raise AgentError("request.cancelled")

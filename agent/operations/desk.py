@@ -17,27 +17,28 @@ from agent.audit import AuditLog
 from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import DocumentShown, Interaction, PinRequest, Verb
+from agent.modules import Modules
 from agent.operations import visits
 from agent.operations.choosing import (
     Choosing,
     Facts,
-    Suits,
     facts_of,
-    has_key,
     is_simulated,
     load_libraries,
 )
 from agent.operations.doings import Doings
+from agent.operations.needs import ANY, Need, need
 from agent.operations.readers import Readers
 from agent.operations.trail import Trail, Trails
 from agent.operations.views import Caller
 from agent.operations.visits import Action, Held, Seen
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Unattended
-from agent.places.pcsc import PcscPlace, Profiles
+from agent.places.module import place_of
+from agent.places.pcsc import Profiles
 from agent.workers import Job, Workers
 from hca_card.errors import PinLockedError, UnsupportedError
-from hca_card.model import KeyUse, PinStatus
+from hca_card.model import CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
 from pcsc.context import ReaderState
 from pcsc.service import Service
@@ -66,6 +67,7 @@ class Wish:
         kept: the session's PIN; None asks the person. Its reader is then the one.
         document: what it is wanted for, to be shown.
         folder: where it lies, for work that nobody attends.
+        kinds: the kinds of card wanted; empty for any.
     """
 
     caller: Caller
@@ -75,6 +77,7 @@ class Wish:
     kept: KeptPin | None = None
     document: DocumentShown | None = None
     folder: Path | None = None
+    kinds: frozenset[CardKind] = frozenset()
 
 
 class Desk:
@@ -86,6 +89,7 @@ class Desk:
         consents: who may do what.
         audit: where it is written down.
         config: limits.
+        profiles: the HCA card types known; None is the one that ships alone.
     """
 
     def __init__(
@@ -95,17 +99,19 @@ class Desk:
         consents: Consents,
         audit: AuditLog,
         config: Config,
+        *,
         profiles: Profiles | None = None,
     ) -> None:
         self.doings = Doings()
-        self.readers = Readers(service, self._readers_changed, self.doings.service_changed)
+        self.modules = Modules(config.pkcs11, profiles, real=not service.virtual)
+        self.readers = Readers(service, self._readers_changed, self.doings.service_changed, self.modules)
         self.consents = consents
         self.unattended = Unattended(enabled=config.unattended.enabled)
         self.interaction = interaction
         self._keypad = config.card.keypad
-        self._workers = Workers(partial(PcscPlace, service, profiles=profiles), config.card)
+        self._workers = Workers(partial(place_of, self.modules, service, profiles), config.card)
         self.choosing = Choosing(self.readers, self._workers, interaction)
-        self._trails = Trails(audit)
+        self.trails = Trails(audit)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._under_way: Counter[str | None] = Counter()
         self._kept: weakref.WeakSet[KeptPin] = weakref.WeakSet()
@@ -115,6 +121,7 @@ class Desk:
         self.forget_pins()
         await self.readers.close()
         self._workers.close()
+        self.modules.close()
 
     @asynccontextmanager
     async def asked(
@@ -133,20 +140,20 @@ class Desk:
             document: what it is wanted for, to be shown.
         """
         also = BRINGS.get(verb, ()) if also is None else also
-        with self._trails.begin(caller.origin, verb) as trail, self._share(caller.origin):
+        with self.trails.begin(caller.origin, verb) as trail, self._share(caller.origin):
             await self.consents.require(caller.origin, verb, *also, document=document)
             yield trail
 
     @contextmanager
     def checked(self, caller: Caller, verb: Verb) -> Iterator[None]:
         """The body refuses what needs neither card nor person to be refused; that too is written down."""
-        with self._trails.begin(caller.origin, verb) as trail:
+        with self.trails.begin(caller.origin, verb) as trail:
             trail.quiet = True
             yield
 
-    async def visit(self, caller: Caller, reader: str | None, job: Job[T], suits: Suits | None = None) -> T:
+    async def visit(self, caller: Caller, reader: str | None, job: Job[T], wanted: Need = ANY) -> T:
         """The result of `job` with the card that is meant; see `Choosing.pick`."""
-        return await self.run(caller, await self.choosing.pick(caller, reader, suits), job)
+        return await self.run(caller, await self.choosing.pick(caller, reader, wanted), wanted.checked(job))
 
     async def note(self, trail: Trail, seen: Seen) -> Facts:
         """What the certificate of the card seen says; `trail` has it from here on."""
@@ -168,9 +175,11 @@ class Desk:
             if wish.kept is not None:
                 return await self._with_kept_pin(wish, wish.kept, trail, action)
             await asyncio.to_thread(load_libraries)
-            reader = await self.choosing.pick(wish.caller, wish.reader, has_key(wish.use))
+            wanted = need(wish.kinds, wish.use)
+            reader = await self.choosing.pick(wish.caller, wish.reader, wanted)
             async with self.turn(reader):
-                seen = await self.run(wish.caller, reader, partial(visits.look_for_key, use=wish.use))
+                look = wanted.checked(partial(visits.look_for_key, use=wish.use))
+                seen = await self.run(wish.caller, reader, look)
                 facts = await self.note(trail, seen)
                 if wish.use is KeyUse.SIGNATURE:
                     facts.require_in_time()
@@ -288,6 +297,7 @@ class Desk:
     def _readers_changed(self, states: Sequence[ReaderState]) -> None:
         """A reader or card came or went: what waits for one that is gone ends, and so does its kept PIN."""
         self._workers.keep_only([state.name for state in states])
+        self.choosing.keep_only(states)
         self.doings.readers_changed(states)
         there = {state.name: state for state in states}
 

@@ -15,9 +15,11 @@ from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import DocumentShown, Interaction, Verb
 from agent.interaction.asking import Asking
+from agent.modules import ModuleView
 from agent.operations import visits
 from agent.operations.desk import Desk, Wish
 from agent.operations.doings import Doings
+from agent.operations.needs import Need, need
 from agent.operations.pin_desk import PinDesk, Replacing
 from agent.operations.views import (
     Caller,
@@ -32,7 +34,7 @@ from agent.pins.kept import KeptPin
 from agent.pins.unattended import Grant
 from agent.places import Visit
 from agent.places.pcsc import Profiles
-from agent.profiles import load as load_profiles
+from agent.profiles import loaded
 from hca_card.errors import UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
@@ -49,6 +51,8 @@ from signing.verify import verify
 
 T = TypeVar("T")
 
+_KEY_OF: Final = {index: use for use, index in CERTIFICATE_INDEX.items()}
+
 # A thread's turn takes longer than hashing so much.
 _HASHED_AT_ONCE: Final = 64 * 1024
 
@@ -62,9 +66,8 @@ def open_operations(service: Service, interaction: Interaction, config: Config, 
     paths.make()
     person = Asking(interaction, config)
     consents = Consents(person, Answers(paths.answers), config)
-    known = load_profiles(paths)
     audit = AuditLog(paths.audit, config.audit)
-    return Operations(service, person, consents, audit, config, lambda: known)
+    return Operations(service, person, consents, audit, config, profiles=loaded(paths))
 
 
 class Operations:
@@ -72,7 +75,8 @@ class Operations:
 
     Every method is awaited on one event loop and may raise, besides what it names: AgentError (origin and
     consent ids, interaction.unavailable, busy, card.timeout, card.ambiguous, request.cancelled),
-    `pcsc.errors.PcscError`, `hca_card.errors.CardError`, `pcsc.status.StatusError`.
+    `pcsc.errors.PcscError`, `hca_card.errors.CardError`, `pcsc.status.StatusError`. Where `kinds` is taken
+    and not empty, the card is one of these, or AgentError card.wrong_kind is raised.
 
     Args:
         service: PC/SC.
@@ -90,9 +94,10 @@ class Operations:
         consents: Consents,
         audit: AuditLog,
         config: Config,
+        *,
         profiles: Profiles | None = None,
     ) -> None:
-        self._desk = Desk(service, interaction, consents, audit, config, profiles)
+        self._desk = Desk(service, interaction, consents, audit, config, profiles=profiles)
         self._pins = PinDesk(self._desk, config)
         self._http_allowed = config.origins.allow
 
@@ -120,6 +125,15 @@ class Operations:
         """What is being done with cards and what is known of them, for showing; sends no command."""
         return self._desk.doings
 
+    @property
+    def modules(self) -> tuple[ModuleView, ...]:
+        """The PKCS#11 modules that are used here, as they were when somebody last asked for the readers."""
+        return self._desk.modules.views
+
+    def on_outcome(self, callback: Callable[[Verb, str], None]) -> None:
+        """Call `callback` with each kind of work that ended, and `ok` or the id of its error."""
+        self._desk.trails.listen(callback)
+
     def allowed(self, caller: Caller, verb: Verb) -> bool:
         """Whether `caller` may do `verb` now without anybody being asked: who is told of changes."""
         return self._desk.consents.allowed(caller.origin, verb)
@@ -138,32 +152,45 @@ class Operations:
             trail.quiet = True
             return await self._desk.readers.look()
 
-    async def card(self, caller: Caller, reader: str | None = None) -> CardView:
+    async def card(
+        self, caller: Caller, reader: str | None = None, *, kinds: Collection[CardKind] = ()
+    ) -> CardView:
         """The card's own data; works for terminated and unopened cards too."""
         async with self._desk.asked(caller, Verb.READ) as trail:
-            read = await self._desk.visit(caller, reader, visits.read)
+            read = await self._desk.visit(caller, reader, visits.read, need(kinds))
             facts = await self._desk.note(trail, read.seen)
             return CardView(read.seen.reader, read.metadata, facts.simulated, read.seen.pin)
 
-    async def certificates(self, caller: Caller, reader: str | None = None) -> tuple[CardCertificate, ...]:
+    async def certificates(
+        self, caller: Caller, reader: str | None = None, *, kinds: Collection[CardKind] = ()
+    ) -> tuple[CardCertificate, ...]:
         """All certificates on the card."""
         async with self._desk.asked(caller, Verb.READ) as trail:
-            held = await self._desk.visit(caller, reader, visits.certificates)
+            wanted = Need(frozenset(kinds), certificate=True)
+            held = await self._desk.visit(caller, reader, visits.certificates, wanted)
             await self._desk.note_held(trail, held)
             return held.certificates
 
-    async def certificate(self, caller: Caller, index: int, reader: str | None = None) -> ReadCertificate:
+    async def certificate(
+        self, caller: Caller, index: int, reader: str | None = None, *, kinds: Collection[CardKind] = ()
+    ) -> ReadCertificate:
         """One certificate, by its HCA number 0 to 4, and the number of the card it was read from."""
         async with self._desk.asked(caller, Verb.READ) as trail:
-            held = await self._desk.visit(caller, reader, partial(visits.certificates, index=index))
+            wanted = Need(frozenset(kinds), _KEY_OF.get(index), certificate=True)
+            job = partial(visits.certificates, index=index)
+            held = await self._desk.visit(caller, reader, job, wanted)
             await self._desk.note_held(trail, held)
             [found] = held.certificates
             return ReadCertificate(held.serial, found.index, found.use, found.der)
 
-    async def pin_status(self, caller: Caller, reader: str | None = None) -> PinStatus:
+    async def pin_status(
+        self, caller: Caller, reader: str | None = None, *, kinds: Collection[CardKind] = ()
+    ) -> PinStatus:
         """Tries left and lengths; no try is spent."""
         async with self._desk.asked(caller, Verb.READ) as trail:
-            seen = await self._desk.visit(caller, reader, visits.look_for_pin)
+            seen = await self._desk.visit(
+                caller, reader, visits.look_for_pin, Need(frozenset(kinds), pin=True)
+            )
             await self._desk.note(trail, seen)
             if seen.pin is None:
                 raise UnsupportedError
@@ -178,34 +205,43 @@ class Operations:
             AgentError: card.wrong_kind.
         """
         async with self._desk.asked(caller, Verb.READ) as trail:
-            suits = None if kinds is None else lambda seen: seen.kind in kinds
-            seen = await self._desk.visit(caller, reader, visits.look, suits)
+            seen = await self._desk.visit(caller, reader, visits.look, need(kinds))
             await self._desk.note(trail, seen)
-            if kinds is not None and seen.kind not in kinds:
-                raise AgentError("card.wrong_kind")
             return Selected(seen.reader, seen.serial, seen.event_counter, seen.kind, seen.atr)
 
     async def examine(
-        self, caller: Caller, job: Callable[[Card], T], *, reader: str | None = None
+        self,
+        caller: Caller,
+        job: Callable[[Card], T],
+        *,
+        reader: str | None = None,
+        kinds: Collection[CardKind] = (),
     ) -> visits.Examined[T]:
-        """One thing about the card that needs no PIN, read on its own: for the self-test.
+        """One thing about the card that needs no PIN, read on its own.
 
         Args:
             caller: who asks.
             job: blocking, run in the reader's thread with the card recognised; must not keep the card.
             reader: the reader's name.
+            kinds: the kinds of card wanted; empty for any.
         """
 
         def look(visit: Visit) -> visits.Examined[T]:
             return visits.examine(visit, job)
 
         async with self._desk.asked(caller, Verb.READ) as trail:
-            found = await self._desk.visit(caller, reader, look)
+            found = await self._desk.visit(caller, reader, look, need(kinds))
             trail.serial = found.serial
             return found
 
     async def authenticate(
-        self, caller: Caller, nonce: str, *, origin: str, reader: str | None = None
+        self,
+        caller: Caller,
+        nonce: str,
+        *,
+        origin: str,
+        reader: str | None = None,
+        kinds: Collection[CardKind] = (),
     ) -> LoginToken:
         """A web-eid:1.0 token for `origin` and the portal's `nonce`.
 
@@ -214,6 +250,7 @@ class Operations:
             nonce: base64 of at least 32 bytes, 44 to 128 characters.
             origin: where the login is to hold; for a page from its Origin header.
             reader: the reader's name.
+            kinds: the kinds of card wanted; empty for any.
         """
         plain_http = origin in self._http_allowed
         with self._desk.checked(caller, Verb.LOGIN):
@@ -225,7 +262,8 @@ class Operations:
         def action(card: Card, certificate: bytes) -> LoginToken:
             return create_token(card, certificate, origin, nonce, allow_loopback_http=plain_http)
 
-        return (await self._desk.with_pin(Wish(caller, Verb.LOGIN, KeyUse.SIGNATURE, reader), action))[1]
+        wish = Wish(caller, Verb.LOGIN, KeyUse.SIGNATURE, reader, kinds=frozenset(kinds))
+        return (await self._desk.with_pin(wish, action))[1]
 
     async def sign(
         self,
@@ -240,6 +278,7 @@ class Operations:
         allow_sha1: bool = False,
         folder: Path | None = None,
         cms: CmsForm | None = None,
+        kinds: Collection[CardKind] = (),
     ) -> SignResult:
         """A PKCS#1 v1.5 signature over a document, or over a bare digest where that is allowed; or CMS.
 
@@ -254,6 +293,7 @@ class Operations:
             allow_sha1: the caller speaks for an old portal that can verify nothing better.
             folder: where this person's own document lies, resolved; a PIN may be kept for it in the keyring.
             cms: make a CMS signature of this form over the document.
+            kinds: the kinds of card wanted; empty for any.
 
         Raises:
             AgentError: digest.refused; pin.*.
@@ -275,7 +315,7 @@ class Operations:
             )
 
         shown = DocumentShown(None if document is None else len(document), hash.value, settled)
-        wish = Wish(caller, Verb.SIGN, use, reader, kept, document=shown, folder=folder)
+        wish = Wish(caller, Verb.SIGN, use, reader, kept, shown, folder, frozenset(kinds))
         seen, signature = await self._desk.with_pin(wish, action)
         return SignResult(signature, seen.certificate, hash, seen.serial)
 
@@ -296,7 +336,13 @@ class Operations:
         return digest
 
     async def decrypt(
-        self, caller: Caller, cipher: bytes, *, reader: str | None = None, kept: KeptPin | None = None
+        self,
+        caller: Caller,
+        cipher: bytes,
+        *,
+        reader: str | None = None,
+        kept: KeptPin | None = None,
+        kinds: Collection[CardKind] = (),
     ) -> bytes:
         """The plain text of one RSA PKCS#1 v1.5 block.
 
@@ -307,11 +353,17 @@ class Operations:
         def action(card: Card, _certificate: bytes) -> bytes:
             return decrypt(card, cipher)
 
-        wish = Wish(caller, Verb.DECRYPT, KeyUse.ENCRYPTION, reader, kept)
+        wish = Wish(caller, Verb.DECRYPT, KeyUse.ENCRYPTION, reader, kept, kinds=frozenset(kinds))
         return (await self._desk.with_pin(wish, action))[1]
 
     async def encrypt(
-        self, caller: Caller, data: bytes, *, certificate: bytes | None = None, reader: str | None = None
+        self,
+        caller: Caller,
+        data: bytes,
+        *,
+        certificate: bytes | None = None,
+        reader: str | None = None,
+        kinds: Collection[CardKind] = (),
     ) -> bytes:
         """`data` encrypted to `certificate`, or to the card's own encryption certificate when None.
 
@@ -320,7 +372,7 @@ class Operations:
         """
         if certificate is None:
             index = CERTIFICATE_INDEX[KeyUse.ENCRYPTION]
-            certificate = (await self.certificate(caller, index, reader)).der
+            certificate = (await self.certificate(caller, index, reader, kinds=kinds)).der
         return await asyncio.to_thread(encrypt, certificate, data)
 
     async def verify(self, document: bytes, signature: bytes, certificate: bytes, hash: Hash) -> None:  # noqa: A002
@@ -367,6 +419,7 @@ class Operations:
         new: Pin | None = None,
         reader: str | None = None,
         kept: KeptPin | None = None,
+        kinds: Collection[CardKind] = (),
     ) -> None:
         """Replace the PIN.
 
@@ -377,6 +430,7 @@ class Operations:
             reader: the reader's name; with `kept` its reader is the one.
             kept: the session's PIN: stands for `old` where that is None, and is the new one afterwards. What
                 other sessions kept of this card is wiped.
+            kinds: the kinds of card wanted; empty for any.
 
         Raises:
             AgentError: pin.*.
@@ -384,11 +438,17 @@ class Operations:
                 most.
             ValueError: `old` without `new`, or `new` without anything to replace.
         """
-        wanted = Replacing(caller, _given(old, new, kept), kept, reader)
+        wanted = Replacing(caller, _given(old, new, kept), kept, reader, frozenset(kinds))
         await self._pins.change(wanted)
 
     async def unblock_pin(
-        self, caller: Caller, *, puk: Pin | None = None, new: Pin | None = None, reader: str | None = None
+        self,
+        caller: Caller,
+        *,
+        puk: Pin | None = None,
+        new: Pin | None = None,
+        reader: str | None = None,
+        kinds: Collection[CardKind] = (),
     ) -> None:
         """Set a new PIN and the full number of tries with the PUK; None for both has the person type them.
 
@@ -398,7 +458,7 @@ class Operations:
             UnsupportedError: the card takes no PUK.
             ValueError: one without the other.
         """
-        await self._pins.unblock(Replacing(caller, _given(puk, new), None, reader))
+        await self._pins.unblock(Replacing(caller, _given(puk, new), None, reader, frozenset(kinds)))
 
     async def remember_pin(
         self, caller: Caller, pin: Pin | None, grant: Grant, *, reader: str | None = None

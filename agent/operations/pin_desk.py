@@ -13,15 +13,16 @@ from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import NewPinRequest, UnblockRequest, Verb
 from agent.operations import pin_visits, visits
-from agent.operations.choosing import Facts, facts_of, has_pin
+from agent.operations.choosing import Facts, facts_of
 from agent.operations.desk import Desk, Wish
+from agent.operations.needs import Need
 from agent.operations.trail import Trail
 from agent.operations.views import Caller
 from agent.operations.visits import Seen
 from agent.pins.kept import KeptPin, WrongPins
 from agent.pins.unattended import Grant
 from hca_card.errors import PinWrongError, PukWrongError, UnsupportedError
-from hca_card.model import Card, KeyUse, PinStatus
+from hca_card.model import Card, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
 
 
@@ -33,12 +34,19 @@ class Replacing:
         given: PIN or PUK, and the new PIN; None has the person type them.
         kept: the session's PIN: what is replaced where `given` has no old one, and the new one afterwards.
         reader: the reader named, if any; with `kept` its reader is the one.
+        kinds: the kinds of card wanted; empty for any.
     """
 
     caller: Caller
     given: tuple[Pin | None, Pin] | None = None
     kept: KeptPin | None = None
     reader: str | None = None
+    kinds: frozenset[CardKind] = frozenset()
+
+    @property
+    def need(self) -> Need:
+        """What the card must be and have."""
+        return Need(self.kinds, pin=True)
 
 
 class PinDesk:
@@ -63,7 +71,7 @@ class PinDesk:
         """Verify a page's PIN once and keep it; `pin` stays the caller's."""
         desk = self._desk
         async with desk.asked(caller, Verb.PAGE_PIN) as trail:
-            name = await desk.choosing.pick(caller, reader, has_pin)
+            name = await desk.choosing.pick(caller, reader, Need(pin=True))
 
             def note(seen: Seen) -> None:
                 trail.note(seen, facts_of(seen))
@@ -96,7 +104,7 @@ class PinDesk:
         """Ask for the PIN, verify it once, and keep it; None where it was typed on the reader's keypad."""
         desk, wish = self._desk, Wish(caller, Verb.SIGN, KeyUse.SIGNATURE, reader)
         async with desk.asked(caller, wish.verb) as trail:
-            name = await desk.choosing.pick(caller, reader, has_pin)
+            name = await desk.choosing.pick(caller, reader, Need(pin=True))
             async with desk.turn(name):
                 seen = await desk.run(caller, name, visits.look_for_pin)
                 facts = await desk.note(trail, seen)
@@ -114,7 +122,7 @@ class PinDesk:
     async def change(self, wanted: Replacing) -> None:
         """Replace the PIN."""
         async with self._asked(wanted) as (name, trail):
-            seen = await self._desk.run(wanted.caller, name, visits.look_for_pin)
+            seen = await self._desk.run(wanted.caller, name, wanted.need.checked(visits.look_for_pin))
             facts = await self._desk.note(trail, seen)
             if wanted.given is not None:
                 await self._change_given(wanted, wanted.given, seen)
@@ -129,7 +137,7 @@ class PinDesk:
         """Set a new PIN with the PUK."""
         desk, caller = self._desk, wanted.caller
         async with self._asked(wanted) as (name, trail):
-            seen, puk_status = await desk.run(caller, name, pin_visits.look_for_puk)
+            seen, puk_status = await desk.run(caller, name, wanted.need.checked(pin_visits.look_for_puk))
             facts = await desk.note(trail, seen)
             if wanted.given is None:
                 desk.require_person(None)
@@ -186,7 +194,7 @@ class PinDesk:
             if wanted.kept is not None:
                 wanted.kept.require_owner(caller)
                 reader = wanted.kept.reader
-            name = await desk.choosing.pick(caller, reader, has_pin)
+            name = await desk.choosing.pick(caller, reader, wanted.need)
             async with desk.turn(name):
                 if wanted.given is not None:
                     await self._confirm_guess(caller)

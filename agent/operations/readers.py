@@ -1,4 +1,4 @@
-"""The readers as they stand, and word of every change; never a command to a card."""
+"""The readers as they stand, and word of every change; none of our own commands to a card."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 from agent.errors import AgentError
+from agent.modules import Modules
 from agent.operations.views import ReaderCondition, ReaderView
 from pcsc.context import Context, ReaderState
 from pcsc.errors import (
@@ -19,6 +20,7 @@ from pcsc.errors import (
     PcscError,
     ReaderBusyError,
     ReaderUnavailableError,
+    ServiceUnavailableError,
 )
 from pcsc.service import Service
 from pcsc.watcher import ReaderWatcher
@@ -52,6 +54,8 @@ class Readers:
         service: PC/SC.
         on_change: called on the event loop with the raw states at each change, before any listener.
         on_service: called on the event loop when the service is found, and when it is found missing.
+        modules: who is served by a PKCS#11 module; slots that are no readers of PC/SC are listed too. They
+            are looked for when somebody asks for the readers, not at changes.
     """
 
     def __init__(
@@ -59,10 +63,12 @@ class Readers:
         service: Service,
         on_change: Callable[[Sequence[ReaderState]], None],
         on_service: Callable[[bool], None],
+        modules: Modules | None = None,
     ) -> None:
         self._service = service
         self._on_change = on_change
         self._on_service = on_service
+        self._modules = modules
         self._listeners: list[Listener] = []
         self._pin_pads: set[str] = set()
         self._last: tuple[ReaderView, ...] | None = None
@@ -80,6 +86,8 @@ class Readers:
                 loop.call_soon_threadsafe(self._changed, tuple(states))
 
         def service_changed(running: bool) -> None:
+            if not running and self._modules is not None:
+                self._modules.end()  # what they had open is gone with the service
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._on_service, running)
 
@@ -128,7 +136,33 @@ class Readers:
         return self._views(states)
 
     def _look(self) -> list[ReaderState]:
-        """In `_thread`, with a context that stays open: opening one costs the service more than a look."""
+        """In `_thread`: readers, and slots of modules."""
+        if self._modules is None or not self._modules.any:
+            return self._look_at_readers()
+        try:
+            states = self._look_at_readers()
+        except ServiceUnavailableError:
+            # There are modules that need no reader.
+            self._modules.look(())
+            if not self._modules.extra:
+                raise
+            states = []
+        self._modules.look(states)
+        return [*states, *self._slots()]
+
+    def _module_of(self, state: ReaderState) -> str:
+        if self._modules is None:
+            return ""
+        serving = self._modules.known_for(state.name, state)[1]
+        return "" if serving is None else serving.module.path.name
+
+    def _slots(self) -> list[ReaderState]:
+        """The slots that are no readers of PC/SC, as last seen."""
+        extra = () if self._modules is None else self._modules.extra
+        return [ReaderState(serving.reader, present=True) for serving in extra]
+
+    def _look_at_readers(self) -> list[ReaderState]:
+        """With a context that stays open: opening one costs the service more than a look."""
         if self._context is not None:
             try:
                 return self._context.look()
@@ -146,7 +180,8 @@ class Readers:
         if context is not None:
             context.close()
 
-    def _changed(self, states: tuple[ReaderState, ...]) -> None:
+    def _changed(self, changed: tuple[ReaderState, ...]) -> None:
+        states = (*changed, *self._slots())
         self._on_change(states)
         views = self._views(states)
         if views == self._last:
@@ -160,14 +195,18 @@ class Readers:
                 log.exception("a listener failed on a change of the readers")
 
     def _views(self, states: Sequence[ReaderState]) -> tuple[ReaderView, ...]:
+        software = (
+            {one.reader for one in self._modules.extra if not one.slot.hardware} if self._modules else ()
+        )
         return tuple(
             ReaderView(
                 name=state.name,
                 condition=_condition(state),
                 pin_pad=state.name in self._pin_pads,
-                virtual=is_virtual(state.name),
+                virtual=is_virtual(state.name) or state.name in software,
                 atr=state.atr,
                 event_counter=state.event_counter,
+                module=self._module_of(state),
             )
             for state in states
         )
@@ -197,12 +236,12 @@ def named(views: Sequence[ReaderView], name: str) -> ReaderView:
 
 
 def candidates(views: Sequence[ReaderView]) -> tuple[ReaderView, ...]:
-    """The readers whose card may be meant when nobody named one: real before virtual, Windows' own last.
+    """The readers whose card may be meant when nobody named one: real before virtual, Windows' own never.
 
     Raises:
         NoReaderError, NoCardError, CardMuteError, ReaderBusyError: there is none.
     """
-    considered = [view for view in views if not is_built_in(view.name)] or list(views)
+    considered = [view for view in views if not is_built_in(view.name)]
     if not considered:
         raise NoReaderError
     with_card = [view for view in considered if view.condition is ReaderCondition.CARD]

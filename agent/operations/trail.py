@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -51,6 +51,11 @@ class Trails:
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
         self._repeats = Repeats(_REPEAT_SECONDS, _NEW_ROWS_MAX)
+        self._listeners: list[Callable[[Verb, str], None]] = []
+
+    def listen(self, listener: Callable[[Verb, str], None]) -> None:
+        """Call `listener` with the kind of work and its result, repeats that are not written included."""
+        self._listeners.append(listener)
 
     @contextmanager
     def begin(self, origin: str | None, verb: Verb) -> Iterator[Trail]:
@@ -66,6 +71,8 @@ class Trails:
             raise
         finally:
             if not (trail.quiet and result == OK):
+                for listener in self._listeners:
+                    listener(verb, result)
                 self._write(origin, verb, trail, result)
 
     def _write(self, origin: str | None, verb: Verb, trail: Trail, result: str) -> None:

@@ -41,6 +41,7 @@ class ReaderView:
         virtual: no real reader: in this program, Windows Hello, a driver for simulated cards.
         atr: of the card in it, else empty.
         event_counter: counts cards put in and taken out.
+        module: file name of the PKCS#11 module that serves the card in it, as last seen; empty for none.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ReaderView:
     virtual: bool
     atr: bytes
     event_counter: int
+    module: str = ""
 
 
 @dataclass(frozen=True, slots=True)

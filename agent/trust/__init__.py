@@ -8,7 +8,7 @@ place that belongs to the whole machine is changed as root alone.
 from agent.trust.authority import Authority, Known, known, read
 from agent.trust.machine import Machine
 from agent.trust.store import Found, Prompt, Store
-from agent.trust.stores import stores_of
+from agent.trust.stores import stores_of, stores_of_all_users
 from agent.trust.work import Row, State, install, remove, status
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "remove",
     "status",
     "stores_of",
+    "stores_of_all_users",
 ]

@@ -1,8 +1,8 @@
 """Which certificates are ours: what `agent.tls` makes, recognised to the last constraint.
 
 A name alone proves nothing, as anybody can choose it. Whatever is removed from somebody's browser has the
-name, the serial number in the name, the constraints to this machine and the self-signature of a CA made by
-`agent.tls`; anything else stays where it is.
+name, the serial number in the name, the constraints of one of its scopes and the self-signature of a CA made
+by `agent.tls`; anything else stays where it is.
 """
 
 from __future__ import annotations
@@ -33,11 +33,13 @@ class Authority:
         der: the certificate itself; two authorities are the same when these bytes are.
         name: its common name, which no other CA of ours has.
         not_after: aware UTC.
+        scope: for which names it can speak.
     """
 
     der: bytes
     name: str
     not_after: datetime
+    scope: tls.Scope = tls.LOOPBACK
 
     @property
     def sha1(self) -> str:
@@ -59,23 +61,27 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The CA certificates of this agent's folder.
+    """The CA certificates of this agent's folder, of one scope.
 
     Attributes:
         file: where the current one lies, or will.
         current: None while the agent has not made one.
         former: those it replaced, which no store needs any more.
+        scope: for which names they can speak; those of other scopes are somebody else's business.
     """
 
     file: Path
     current: Authority | None
     former: tuple[Authority, ...]
+    scope: tls.Scope = tls.LOOPBACK
 
 
-def known(folder: Path) -> Known:
+def known(folder: Path, scope: tls.Scope = tls.LOOPBACK) -> Known:
     """What lies in the agent's folder for TLS; nothing is made or changed."""
+    folder = scope.within(folder)
     current = _authorities(folder / tls.CA)
-    return Known(folder / tls.CA, current[0] if current else None, _authorities(folder / tls.FORMER))
+    former = _authorities(folder / tls.FORMER)
+    return Known(folder / tls.CA, current[0] if current else None, former, scope)
 
 
 def read(der: bytes) -> Authority | None:
@@ -88,10 +94,11 @@ def read(der: bytes) -> Authority | None:
     # What stands in a certificate store was written by anybody: whatever cannot be read is not ours.
     with suppress(ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
         certificate = x509.load_der_x509_certificate(der)
-        if _has_our_name(certificate) and _has_our_limits(certificate):
-            certificate.verify_directly_issued_by(certificate)
-            name = tls.ca_common_name(certificate.serial_number)
-            return Authority(der, name, certificate.not_valid_after_utc)
+        for scope in tls.SCOPES:
+            if _has_our_name(certificate, scope) and _has_our_limits(certificate, scope):
+                certificate.verify_directly_issued_by(certificate)
+                name = tls.ca_common_name(certificate.serial_number, scope)
+                return Authority(der, name, certificate.not_valid_after_utc, scope)
     return None
 
 
@@ -110,12 +117,12 @@ def _authorities(file: Path) -> tuple[Authority, ...]:
     return tuple(authority for der in certificates(content) if (authority := read(der)) is not None)
 
 
-def _has_our_name(certificate: x509.Certificate) -> bool:
-    ours = tls.ca_name(certificate.serial_number)
+def _has_our_name(certificate: x509.Certificate, scope: tls.Scope) -> bool:
+    ours = tls.ca_name(certificate.serial_number, scope)
     return certificate.subject == ours and certificate.issuer == ours
 
 
-def _has_our_limits(certificate: x509.Certificate) -> bool:
+def _has_our_limits(certificate: x509.Certificate, scope: tls.Scope) -> bool:
     from cryptography import x509
 
     basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
@@ -124,5 +131,5 @@ def _has_our_limits(certificate: x509.Certificate) -> bool:
         basic.critical
         and basic.value == x509.BasicConstraints(ca=True, path_length=0)
         and names.critical
-        and names.value == tls.name_constraints()
+        and names.value == scope.constraints()
     )

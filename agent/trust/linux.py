@@ -106,13 +106,13 @@ class FolderStore:
     def add(self, authority: Authority, file: Path) -> None:
         """Put its file there and have the bundle made again."""
         target = self._folder / f"{FILE_PREFIX}{authority.sha256[:16].lower()}.crt"
-        _demand_root(self._machine, ["install", "-m", "644", str(file), str(target)], self._layout.added)
-        _write_for_all(target, authority.pem)
+        demand_root(self._machine, ["install", "-m", "644", str(file), str(target)], self._layout.added)
+        write_for_all(target, authority.pem)
         self._refresh(self._layout.added)
 
     def remove(self, found: Found) -> None:
         """Delete its file and have the bundle made again."""
-        _demand_root(self._machine, ["rm", found.key], self._layout.removed)
+        demand_root(self._machine, ["rm", found.key], self._layout.removed)
         Path(found.key).unlink(missing_ok=True)
         self._refresh(self._layout.removed)
 
@@ -163,18 +163,19 @@ class AnchorStore:
         return None
 
     def _anchor(self, order: str, authority: Authority, file: Path) -> None:
-        _demand_root(self._machine, ["trust", "anchor", order, str(file)])
+        demand_root(self._machine, ["trust", "anchor", order, str(file)])
         self._machine.call([self._machine.tool(self.tool), "anchor", order, str(file)])
 
 
-def _demand_root(machine: Machine, *commands: Sequence[str]) -> None:
+def demand_root(machine: Machine, *commands: Sequence[str]) -> None:
     """Raise `trust.needs_root` with the line to type, unless this is root."""
     if machine.user != 0:
-        line = " && ".join(f"sudo {shlex.join(command)}" for command in commands)
+        typed = commands or (["hca-agent", "trust", "install", "--machine"],)
+        line = " && ".join(f"sudo {shlex.join(command)}" for command in typed)
         raise AgentError("trust.needs_root", detail=line)
 
 
-def _write_for_all(target: Path, content: bytes) -> None:
+def write_for_all(target: Path, content: bytes) -> None:
     """A file that everybody can read, whole or not at all."""
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

@@ -52,7 +52,7 @@ class Machine:
         platform: as `sys.platform`.
         home: the home folder of this user.
         environment: as `os.environ`.
-        user: the effective user id; None where the system has none.
+        user: the effective user id; on Windows 0 for an administrator, else None.
         find: the full path of a program, None when it is not installed.
         run: runs it.
         windows_roots: the DER certificates of Windows' root store of this user.
@@ -71,7 +71,12 @@ class Machine:
     @classmethod
     def this(cls) -> Machine:
         """This machine, for the user who runs this program."""
-        user = os.geteuid() if sys.platform != "win32" else None
+        if sys.platform == "win32":
+            from agent.win32.acl import is_administrator
+
+            user = 0 if is_administrator() else None
+        else:
+            user = os.geteuid()
         return cls(sys.platform, Path.home(), os.environ, user, _find, _run, _windows_roots)
 
     def tool(self, name: str) -> str:
@@ -98,7 +103,7 @@ class Machine:
 
     def owns(self, folder: Path) -> bool:
         """Whether `folder`, or the nearest folder above it that exists, is this user's."""
-        if self.user is None:
+        if self.platform == "win32":
             return True  # Windows keeps other users' profiles closed
         for each in (folder, *folder.parents):
             try:

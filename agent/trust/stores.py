@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from agent.trust import chromium, firefox, linux, macos, windows
+from agent.trust import chromium, firefox, linux, macos, policies, windows
 from agent.trust.machine import Machine
 from agent.trust.store import Store
 
 
-def stores_of(machine: Machine) -> tuple[Store, ...]:
-    """Every place where trust is kept, the ones that browsers depend on first."""
+def stores_of(machine: Machine, *, governed: bool = True) -> tuple[Store, ...]:
+    """Every place where trust is kept, the ones that browsers depend on first.
+
+    Args:
+        machine: whose user.
+        governed: whether what policies name counts as trusted; else the user's own places alone are meant.
+    """
     if machine.platform == "win32":
         root = windows.UserRootStore(machine)
         return (root, *firefox.followers(machine, root))
@@ -16,5 +21,17 @@ def stores_of(machine: Machine) -> tuple[Store, ...]:
         keychain = macos.LoginKeychain(machine)
         return (keychain, *firefox.followers(machine, keychain))
     system = linux.system_store(machine)
-    browsers = (*chromium.databases(machine), *firefox.databases(machine))
+    databases = (*chromium.databases(machine), *firefox.databases(machine))
+    browsers = tuple(policies.governed(machine, each) if governed else each for each in databases)
+    return browsers if system is None else (*browsers, system)
+
+
+def stores_of_all_users(machine: Machine) -> tuple[Store, ...]:
+    """The places of the whole machine, which root alone changes; none where an installer sees to them."""
+    if machine.platform == "win32":
+        return (windows.MachineRootStore(),)
+    if machine.platform != "linux":
+        return ()
+    system = linux.system_store(machine)
+    browsers = policies.policies(machine)
     return browsers if system is None else (*browsers, system)

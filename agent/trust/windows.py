@@ -1,17 +1,19 @@
-"""The root store of the user on Windows, where Edge, Chrome and Firefox look.
+"""The root stores of Windows, where Edge, Chrome and Firefox look: the user's, and the machine's.
 
-Windows itself asks the person before a root is added to or deleted from it; no program can answer for them.
+Windows itself asks the person before a root is added to or deleted from the user's; no program can answer for
+them. The machine's is an administrator's, who is not asked.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from agent.errors import AgentError
 from agent.trust.authority import Authority, read
 from agent.trust.machine import PROMPT_SECONDS, Machine
 from agent.trust.store import Found, Prompt
+from agent.win32 import root_store
 
 ERROR_CANCELLED: Final = 0x800704C7
 """HRESULT of ERROR_CANCELLED (winerror.h): the person answered no."""
@@ -65,3 +67,33 @@ class UserRootStore:
             raise AgentError("trust.declined", detail=self.name)
         if outcome.status != 0:
             raise AgentError("trust.tool_failed", detail=f"certutil.exe: {outcome.words}")
+
+
+class MachineRootStore:
+    """The local machine's `Root`, which every user's programs trust."""
+
+    name = "Windows"
+    location = r"Cert:\LocalMachine\Root"
+    programs: tuple[str, ...] = ("Edge", "Chrome", "Firefox")
+    browsers = True
+    shared = True
+
+    def __init__(self, roots: Any = root_store) -> None:
+        self._roots = roots
+
+    def find(self) -> tuple[Found, ...]:
+        """Those of ours."""
+        ours = (read(der) for der in self._roots.roots())
+        return tuple(Found(authority, trusted=True) for authority in ours if authority is not None)
+
+    def add(self, authority: Authority, file: Path) -> None:
+        """Add it."""
+        self._roots.add(authority.der)
+
+    def remove(self, found: Found) -> None:
+        """Delete it."""
+        self._roots.delete(found.authority.der)
+
+    def prompt(self, *, adding: bool) -> Prompt | None:
+        """Nothing is ever asked."""
+        return None

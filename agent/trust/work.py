@@ -77,7 +77,7 @@ def install(stores: Iterable[Store], known: Known, announce: Announce) -> tuple[
 
 
 def remove(stores: Iterable[Store], known: Known, announce: Announce) -> tuple[Row, ...]:
-    """Take out every CA that this program made; where users share a store, those of this folder alone."""
+    """Take out every CA of ours of that scope; where users share a store, those of this folder alone."""
     return tuple(_Work(store, known).remove(announce) for store in stores)
 
 
@@ -129,7 +129,7 @@ class _Work:
 
     def _ours(self) -> list[Found]:
         """What concerns this agent: in a store that users share, another user's agent is left alone."""
-        found = list(self._store.find())
+        found = [each for each in self._store.find() if each.authority.scope == self._known.scope]
         if not self._store.shared:
             return found
         return [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
+import re
 import ssl
 import stat
 import subprocess
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent import tls
+from tests.support.openssl import openssl_program
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def identity(tmp_path: Path) -> tls.Identity:
 
 def openssl(*arguments: str | Path) -> str:
     done = subprocess.run(
-        ["openssl", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=30
+        [openssl_program(), *map(str, arguments)], capture_output=True, text=True, check=False, timeout=30
     )
     return done.stdout + done.stderr
 
@@ -77,7 +80,7 @@ def test_openssl_refuses_the_leaf_for_another_host(identity: tls.Identity) -> No
 def test_a_leaf_for_another_host_would_not_pass_under_the_constraints(tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
-    ca = tls._ca(key, (now - timedelta(hours=1), now + timedelta(days=1)))
+    ca = tls._ca(key, (now - timedelta(hours=1), now + timedelta(days=1)), tls.LOOPBACK)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
     stolen = (
         x509.CertificateBuilder(ca.subject, name, key.public_key(), 5, now, now + timedelta(hours=1))
@@ -218,3 +221,116 @@ def test_a_client_that_trusts_the_ca_completes_a_handshake(identity: tls.Identit
                 continue
     assert not open_sides
     assert near.version() == "TLSv1.3"
+
+
+# ---------------------------------------------------------------- the NHI component's own authority
+
+
+@pytest.fixture
+def component(tmp_path: Path) -> tls.Identity:
+    return tls.ensure(tmp_path / "agent", tls.NHI_COMPONENT)
+
+
+def under(folder: Path, scope: tls.Scope, name: x509.GeneralName) -> tuple[Path, Path]:
+    """A CA of that scope and what it signed for `name` when somebody had its key."""
+    folder.mkdir(exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    ca = tls._ca(key, (now - timedelta(hours=1), now + timedelta(days=1)), scope)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
+    stolen = (
+        x509.CertificateBuilder(ca.subject, subject, key.public_key(), 5, now, now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([name]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "stolen.key").write_bytes(private)
+    files = folder / "ca.pem", folder / "stolen.pem"
+    for file, certificate in zip(files, (ca, stolen), strict=True):
+        file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return files
+
+
+def test_the_components_identity_lies_beside_the_usual_one_with_a_key_and_a_ca_of_its_own(
+    identity: tls.Identity, component: tls.Identity
+) -> None:
+    assert component.leaf.parent == identity.leaf.parent / "nhi-component"
+    assert sorted(each.name for each in component.leaf.parent.iterdir()) == ["ca.pem", "leaf.key", "leaf.pem"]
+    assert component.ca.read_bytes() != identity.ca.read_bytes()
+    assert component.key.read_bytes() != identity.key.read_bytes()
+    assert (tls.ensure(identity.leaf.parent).fresh, component.fresh, component.scope) == (
+        False,
+        True,
+        tls.NHI_COMPONENT,
+    )
+
+
+def test_openssl_accepts_the_components_leaf_for_its_name_alone(
+    identity: tls.Identity, component: tls.Identity
+) -> None:
+    def verify(ca: Path, *name: str) -> str:
+        return openssl(
+            "verify", "-x509_strict", "-purpose", "sslserver", *name, "-CAfile", ca, component.leaf
+        )
+
+    named = ("-verify_hostname", "iccert.nhi.gov.tw")
+    assert verify(component.ca, *named).strip() == f"{component.leaf}: OK"
+    assert "hostname mismatch" in verify(component.ca, "-verify_hostname", "localhost").lower()
+    assert "unable to get local issuer" in verify(identity.ca, *named)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        x509.DNSName("localhost"),
+        x509.DNSName("bank.example"),
+        x509.DNSName("nhi.gov.tw"),
+        x509.DNSName("vpn.nhi.gov.tw"),
+        x509.IPAddress(tls.LOOPBACK.addresses[0]),
+        x509.IPAddress(tls.LOOPBACK.addresses[1]),
+        x509.IPAddress(ipaddress.ip_address("192.0.2.1")),
+    ],
+    ids=lambda name: str(name.value),
+)
+def test_the_components_ca_could_sign_for_nobody_else(tmp_path: Path, name: x509.GeneralName) -> None:
+    ca, stolen = under(tmp_path / "c", tls.NHI_COMPONENT, name)
+    assert re.search(r"(permitted|excluded) subtree violation", openssl("verify", "-CAfile", ca, stolen))
+
+
+def test_the_usual_ca_could_not_sign_for_the_component(tmp_path: Path) -> None:
+    name = x509.DNSName("iccert.nhi.gov.tw")
+    ca, stolen = under(tmp_path / "first", tls.LOOPBACK, name)
+    assert "permitted subtree violation" in openssl("verify", "-CAfile", ca, stolen)
+    ca, given = under(tmp_path / "second", tls.NHI_COMPONENT, name)
+    assert openssl("verify", "-CAfile", ca, given).strip() == f"{given}: OK"
+
+
+def test_the_components_identity_is_renewed_as_the_usual_one_is(component: tls.Identity) -> None:
+    folder = component.leaf.parents[1]
+    before = component.not_after - timedelta(days=60, seconds=1)
+    assert not tls.ensure(folder, tls.NHI_COMPONENT, now=before).fresh
+    renewed = tls.ensure(folder, tls.NHI_COMPONENT, now=component.not_after - timedelta(days=60))
+    assert renewed.renewed and renewed.scope == tls.NHI_COMPONENT
+    certificate = x509.load_pem_x509_certificate(renewed.leaf.read_bytes())
+    lasts = certificate.not_valid_after_utc - certificate.not_valid_before_utc + timedelta(seconds=1)
+    assert lasts <= timedelta(days=800)
+
+
+def test_the_machines_identity_is_shown_while_this_user_can_read_it_and_it_is_in_time(tmp_path: Path) -> None:
+    own, machines = tmp_path / "own", tmp_path / "machine"
+    assert tls.in_use(own, machines) == own
+    made = tls.ensure(machines)
+    shown = tls.shown(own, machines)
+    assert (shown.leaf, shown.machines, shown.fresh) == (made.leaf, True, False)
+    assert tls.in_use(own, machines) == machines
+    assert not own.exists()
+    nearly = made.not_after - timedelta(days=1)  # root renews it; until then it serves to its very end
+    assert tls.shown(own, machines, now=nearly).machines
+    over = made.not_after + timedelta(days=1)
+    assert not tls.shown(own, machines, now=over).machines
+    (machines / tls.KEY).unlink()
+    assert tls.shown(own, machines).leaf == own / tls.LEAF
+    assert tls.shown(own, None).leaf == own / tls.LEAF

@@ -13,6 +13,7 @@ from cryptography.x509 import ocsp
 
 from agent.interaction import Verb
 from tests.support.ldap_server import Entry
+from tests.support.openssl import openssl_program
 from tests.support.outside_world import openssl
 from tests.support.servisign_page import Text, items
 from tests.support.servisign_shop import (
@@ -347,6 +348,7 @@ def test_an_origin_that_may_not_read_the_card_makes_nothing_connect(shop):
 
 
 def test_what_is_no_stamp_never_reaches_the_page(shop):
+    openssl_program()
     outside = shop.place.outside
     for broken, code in (((200, b"secret page of the intranet"), "5040"), ((200, b"\x30\x00"), "5040"),
                          ((500, b"oops"), "5500"), ((302, b""), "5500"), ((200, bytes(70000)), "5500"),

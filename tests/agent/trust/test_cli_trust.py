@@ -17,6 +17,7 @@ from agent.errors import AgentError
 from agent.trust import Found, Machine, Store
 from agent.trust.nss import NssDatabase
 from tests.support.command_line import answer
+from tests.support.platforms import LINUX_STORES, not_on_windows
 from tests.support.trust import Shelf, current, made, real_machine
 
 Trust = Callable[..., Result]
@@ -33,12 +34,13 @@ def trust(home: Path, monkeypatch: pytest.MonkeyPatch) -> Trust:
     """Run `hca-agent trust` with these words over these stores."""
 
     def run(*words: str, stores: tuple[Store, ...]) -> Result:
-        monkeypatch.setattr(agent.cli.trust, "_stores", lambda: stores)
+        monkeypatch.setattr(agent.cli.trust, "_stores", lambda **_: stores)
         return CliRunner().invoke(program, ["trust", *words])
 
     return run
 
 
+@not_on_windows(LINUX_STORES)
 def test_from_nothing_to_accepted_to_nothing(trust: Trust, home: Path, tmp_path: Path) -> None:
     database = NssDatabase(real_machine(tmp_path), tmp_path / "nssdb", "Chromium", ("Chromium",))
     first = trust("status", stores=(database,))

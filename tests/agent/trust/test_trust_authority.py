@@ -42,13 +42,13 @@ def certificate(
     if basic is not None:
         builder = builder.add_extension(basic[0], basic[1])
     if not unlimited:
-        limits, critical = names or (tls.name_constraints(), True)
+        limits, critical = names or (tls.LOOPBACK.constraints(), True)
         builder = builder.add_extension(limits, critical)
     return builder.sign(signer or key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def more_names() -> x509.NameConstraints:
-    ours = tls.name_constraints().permitted_subtrees
+    ours = tls.LOOPBACK.constraints().permitted_subtrees
     assert ours is not None
     return x509.NameConstraints([*ours, x509.DNSName("bank.example")], None)
 
@@ -84,7 +84,7 @@ OTHERS: dict[str, Callable[[], bytes]] = {
     "the name alone, issued by somebody else": lambda: certificate(issuer=named("Corporate", "Root")),
     "no constraints": lambda: certificate(unlimited=True),
     "constraints that allow one more name": lambda: certificate(names=(more_names(), True)),
-    "constraints that need not be obeyed": lambda: certificate(names=(tls.name_constraints(), False)),
+    "constraints that need not be obeyed": lambda: certificate(names=(tls.LOOPBACK.constraints(), False)),
     "no CA": lambda: certificate(basic=(x509.BasicConstraints(ca=False, path_length=None), True)),
     "a CA above other CAs": lambda: certificate(basic=(x509.BasicConstraints(ca=True, path_length=1), True)),
     "no basic constraints": lambda: certificate(basic=None),
@@ -130,3 +130,22 @@ def test_certificates_are_found_between_other_text() -> None:
     torn = b"-----BEGIN CERTIFICATE-----\nAAA\n-----END CERTIFICATE-----\n"
     text = b"# comment\n" + pem[0] + torn + b"\r\n" + pem[1].replace(b"\n", b"\r\n")
     assert list(authority.certificates(text)) == [first, second]
+
+
+def test_the_components_authority_is_ours_and_told_from_the_usual_one(tmp_path: Path) -> None:
+    tls.ensure(tmp_path)
+    tls.ensure(tmp_path, tls.NHI_COMPONENT)
+    usual, special = current(known(tmp_path)), current(known(tmp_path, tls.NHI_COMPONENT))
+    assert read(special.der) == special
+    assert (usual.scope, special.scope) == (tls.LOOPBACK, tls.NHI_COMPONENT)
+    assert special.name.startswith("HCA Card Agent iccert.nhi.gov.tw CA ")
+
+
+def test_the_name_of_one_scope_with_the_limits_of_another_is_not_ours() -> None:
+    mixed = tls.ca_name(0x1234ABCD, tls.NHI_COMPONENT)
+    assert read(certificate(subject=mixed, issuer=mixed)) is None
+    assert read(certificate(names=(tls.NHI_COMPONENT.constraints(), True))) is None
+    assert (
+        read(certificate(subject=mixed, issuer=mixed, names=(tls.NHI_COMPONENT.constraints(), True)))
+        is not None
+    )

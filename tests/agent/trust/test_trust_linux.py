@@ -15,7 +15,10 @@ from agent.errors import AgentError
 from agent.trust import Known, State, install, remove, status
 from agent.trust.linux import LAYOUTS, AnchorStore, FolderStore, Layout, system_store
 from agent.trust.machine import Outcome
+from tests.support.platforms import LINUX_STORES, not_on_windows
 from tests.support.trust import Programs, can_have_mounts, current, machine, made, with_own_system_store
+
+pytestmark = not_on_windows(LINUX_STORES)
 
 
 @pytest.fixture

@@ -11,8 +11,11 @@ import pytest
 from agent.errors import AgentError
 from agent.trust import Found, Known, Machine, State, install, remove, status
 from agent.trust.nss import NssDatabase
+from tests.support.platforms import LINUX_STORES, not_on_windows
 from tests.support.portal_tls import PortalTls
 from tests.support.trust import current, machine, made, real_machine
+
+pytestmark = not_on_windows(LINUX_STORES)
 
 
 @pytest.fixture

@@ -8,7 +8,10 @@ import pytest
 
 from agent.trust import chromium, firefox, stores_of
 from agent.trust.chromium import BROWSERS
+from tests.support.platforms import LINUX_STORES, not_on_windows
 from tests.support.trust import Programs, machine
+
+pytestmark = not_on_windows(LINUX_STORES)
 
 ALL = tuple(executable for browser in BROWSERS for executable in browser.executables)
 FEW = ("update-ca-certificates", "update-ca-trust", "trust")

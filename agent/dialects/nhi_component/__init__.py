@@ -1,0 +1,11 @@
+"""The NHI component dialect: NHI cards for pages written for NHI's own local program (docs/nhi-component.md).
+
+Bare text commands over a WebSocket at `/echo`; errors are bare numbers. What depends on NHI's security
+modules and servers is refused with the component's own numbers, and the person is told why.
+"""
+
+from agent.dialects.nhi_component.component import NhiComponent
+from agent.dialects.nhi_component.door import by_name, take
+from agent.dialects.nhi_component.site import NhiSite
+
+__all__ = ["NhiComponent", "NhiSite", "by_name", "take"]

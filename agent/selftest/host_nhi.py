@@ -1,0 +1,81 @@
+"""Host rows about the NHI component dialect: who answers its pages, under which name, and who trusts that."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from typing import Final
+
+from agent import tls
+from agent.selftest.bench import Bench
+from agent.selftest.host_system import judged, trust_rows
+from agent.selftest.model import Finding, Probe, Text, failed, passed, warned
+from agent.selftest.ports import Answer, Listening, look
+
+_STANDARD: Final = 7777
+
+
+async def port(bench: Bench) -> Finding:
+    """Whom pages of NHI cards reach."""
+    settings = bench.machine.config.nhi_component
+    if not settings.enabled:
+        return _other(await asyncio.to_thread(look, _STANDARD))
+    looks = (asyncio.to_thread(look, each) for each in settings.ports if each)
+    found = await asyncio.gather(*looks)
+    held = [each for each in found if each.answer not in (Answer.OURS, Answer.CLOSED)]
+    if held:
+        return failed("nhi.port_held", "、".join(map(_holder, held)))
+    ports = "、".join(str(each.port) for each in found)
+    if any(each.answer is Answer.CLOSED for each in found):
+        return failed("agent.not_running", f"{ports}：沒有程式在聽", f"{ports}: nobody listens")
+    return passed(f"{ports}：本程式", f"{ports}: this program")
+
+
+def _other(found: Listening) -> Finding:
+    """The dialect is off: whoever answers there is none of our business."""
+    if found.answer is Answer.CLOSED:
+        return passed(f"{found.port}：沒有程式在聽", f"{found.port}: nobody listens")
+    return passed(f"{_holder(found)} 在服務健保卡的網頁", "it serves the pages of NHI cards")
+
+
+def _holder(found: Listening) -> str:
+    return f"{found.port}：{found.holder or '不明的程式 unknown program'}"
+
+
+async def name(_bench: Bench) -> Finding:
+    """Whether the component's name leads to this computer, as the hosts file should say."""
+    host = tls.NHI_COMPONENT.host
+    addresses = await asyncio.to_thread(_addresses, host)
+    if addresses and all(ipaddress.ip_address(each).is_loopback for each in addresses):
+        return passed(f"{host} → {'、'.join(addresses)}")
+    # Pages that use wss://localhost work without it.
+    shown = "、".join(addresses)
+    return warned("nhi.hosts_entry", shown or "查不到", shown or "not found")
+
+
+def _addresses(host: str) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, _STANDARD, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return sorted({str(address[0]).partition("%")[0] for *_, address in found})
+
+
+async def trust(bench: Bench) -> Finding:
+    """Which browsers accept the certificate for the component's name."""
+    return judged(bench, await asyncio.to_thread(trust_rows, bench, tls.NHI_COMPONENT))
+
+
+PORT: Final = Probe("host.nhi", Text("連接埠 7777（健保卡元件）", "Port 7777 (NHI component)"), port)
+
+PROBES: Final = (
+    Probe("host.nhi_name", Text("iccert.nhi.gov.tw 指向本機", "iccert.nhi.gov.tw leads here"), name),
+    Probe(
+        "host.nhi_trust",
+        Text("瀏覽器信任健保卡元件的憑證", "Browsers trust the NHI component's certificate"),
+        trust,
+        ("host.nss",),
+    ),
+)
+"""Rows for whoever has turned the dialect on."""

@@ -1,0 +1,260 @@
+"""What the administrator of a Linux machine has the browsers of all its users trust: their policy files.
+
+The Chromium family reads every file of a folder, so that one of ours stands beside the administrator's
+(`CACertificates`). Firefox reads a single file, in which one line of ours is added and removed
+(`Certificates.Install`). A browser in a sandbox of its own (snap, Flatpak) sees neither.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from agent.errors import AgentError
+from agent.trust.authority import Authority, certificates, read
+from agent.trust.linux import demand_root, write_for_all
+from agent.trust.machine import Machine
+from agent.trust.store import Found, Prompt, Store
+
+CHROMIUM_FAMILY: Final = (
+    ("Chromium", "etc/chromium/policies/managed"),
+    ("Chrome", "etc/opt/chrome/policies/managed"),
+    ("Edge", "etc/opt/edge/policies/managed"),
+)
+FILE: Final = "hca-agent.json"
+FIREFOX: Final = "etc/firefox/policies/policies.json"
+# A Firefox that finds the file above reads none of these any more.
+_FIREFOX_OTHERS: Final = (
+    "usr/lib/firefox*/distribution/policies.json",
+    "usr/lib64/firefox*/distribution/policies.json",
+    "usr/share/firefox*/distribution/policies.json",
+    "opt/firefox*/distribution/policies.json",
+)
+_KEPT: Final = ("etc", "etc/opt")
+"""Folders that every system has, and that stay when nothing is in them."""
+
+
+def policies(machine: Machine) -> tuple[ChromiumPolicy | FirefoxPolicy, ...]:
+    """One for each browser that has policies, whether it is installed yet or not."""
+    chromium = (ChromiumPolicy(machine, program, folder) for program, folder in CHROMIUM_FAMILY)
+    return (*chromium, FirefoxPolicy(machine))
+
+
+class ChromiumPolicy:
+    """A policy file of ours alone, for one browser of the Chromium family.
+
+    Args:
+        machine: whose it is.
+        program: the browser.
+        folder: where it reads its policies.
+    """
+
+    browsers = True
+    shared = False
+
+    def __init__(self, machine: Machine, program: str, folder: str) -> None:
+        self.name = f"{program} policy"
+        self.programs: tuple[str, ...] = (program,)
+        self._machine = machine
+        self._file = machine.root / folder / FILE
+        self.location = str(self._file)
+
+    def find(self) -> tuple[Found, ...]:
+        """What our file names."""
+        return tuple(Found(authority, trusted=True) for authority in self._named())
+
+    def add(self, authority: Authority, file: Path) -> None:
+        """Name one more."""
+        demand_root(self._machine)
+        self._write([*(each for each in self._named() if each != authority), authority])
+
+    def remove(self, found: Found) -> None:
+        """Name it no more; a file that names nothing goes, and the folders that held it alone."""
+        demand_root(self._machine)
+        self._write([each for each in self._named() if each != found.authority])
+
+    def prompt(self, *, adding: bool) -> Prompt | None:
+        """Nothing is ever asked."""
+        return None
+
+    def _named(self) -> Iterator[Authority]:
+        try:
+            content = json.loads(self._file.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return
+        for text in _strings(content, "CACertificates"):
+            with suppress(binascii.Error, ValueError):
+                if (authority := read(base64.b64decode(text, validate=True))) is not None:
+                    yield authority
+
+    def _write(self, authorities: Sequence[Authority]) -> None:
+        if not authorities:
+            _delete(self._file, self._machine.root)
+            return
+        texts = [base64.b64encode(authority.der).decode("ascii") for authority in authorities]
+        _put(self._file, {"CACertificates": texts})
+
+
+class FirefoxPolicy:
+    """The one policy file of Firefox, in which the administrator may have said more."""
+
+    name = "Firefox policy"
+    programs: tuple[str, ...] = ("Firefox",)
+    browsers = True
+    shared = False
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._file = machine.root / FIREFOX
+        self.location = str(self._file)
+
+    def find(self) -> tuple[Found, ...]:
+        """Those of our files that the policy names."""
+        return tuple(
+            Found(authority, trusted=True, key=path)
+            for path in _strings(self._content(), "policies", "Certificates", "Install")
+            for authority in _in_file(Path(path))
+        )
+
+    def add(self, authority: Authority, file: Path) -> None:
+        """Name the file; nothing else that the policy says changes.
+
+        Raises:
+            AgentError: `trust.tool_failed`: the administrator's file cannot be read, or is elsewhere.
+        """
+        demand_root(self._machine)
+        content = self._content()
+        if not content:
+            for pattern in _FIREFOX_OTHERS:
+                for other in self._machine.root.glob(pattern):
+                    raise AgentError("trust.tool_failed", detail=f"Firefox: {other}")
+        installed = _inner(_inner(content, "policies"), "Certificates").setdefault("Install", [])
+        if not isinstance(installed, list):
+            raise AgentError("trust.tool_failed", detail=self.location)
+        if str(file) not in installed:
+            installed.append(str(file))
+        _put(self._file, content)
+
+    def remove(self, found: Found) -> None:
+        """Name the file no more; what is empty then goes with it."""
+        demand_root(self._machine)
+        content = self._content()
+        named = content.get("policies", {})
+        held = named.get("Certificates", {})
+        held["Install"] = [path for path in held.get("Install", []) if path != found.key]
+        for holder, key in ((held, "Install"), (named, "Certificates"), (content, "policies")):
+            if not holder.get(key):
+                holder.pop(key, None)
+        if content:
+            _put(self._file, content)
+        else:
+            _delete(self._file, self._machine.root)
+
+    def prompt(self, *, adding: bool) -> Prompt | None:
+        """Nothing is ever asked."""
+        return None
+
+    def _content(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self._file.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise AgentError("trust.tool_failed", detail=f"{self.location}: {error}") from error
+        if not isinstance(content, dict):
+            raise AgentError("trust.tool_failed", detail=self.location)
+        return content
+
+
+class Governed:
+    """A user's store whose programs also obey a policy: either is enough.
+
+    Args:
+        store: the user's own.
+        obeyed: the policies that its programs obey, one for each of them.
+    """
+
+    def __init__(self, store: Store, obeyed: Sequence[Store]) -> None:
+        self.name = store.name
+        self.location = store.location
+        self.programs = store.programs
+        self.browsers = store.browsers
+        self.shared = store.shared
+        self._store = store
+        self._obeyed = obeyed
+
+    def find(self) -> tuple[Found, ...]:
+        """What all of its policies name needs no looking into the store."""
+        named = [policy.find() for policy in self._obeyed]
+        common = tuple(
+            found
+            for found in named[0]
+            if all(any(found.authority == other.authority for other in others) for others in named[1:])
+        )
+        return common or self._store.find()
+
+    def add(self, authority: Authority, file: Path) -> None:
+        """Into the user's own."""
+        self._store.add(authority, file)
+
+    def remove(self, found: Found) -> None:
+        """Out of the user's own; what a policy names is the administrator's."""
+        if found in self._store.find():
+            self._store.remove(found)
+
+    def prompt(self, *, adding: bool) -> Prompt | None:
+        """As the store's."""
+        return self._store.prompt(adding=adding)
+
+
+def governed(machine: Machine, store: Store) -> Store:
+    """The store with the policies that its programs obey, where they obey any."""
+    if any(part in Path(store.location).parts for part in ("snap", ".var")):
+        return store
+    known = {policy.programs[0]: policy for policy in policies(machine)}
+    obeyed = [known[program] for program in store.programs if program in known]
+    return Governed(store, obeyed) if len(obeyed) == len(store.programs) else store
+
+
+def _strings(content: object, *keys: str) -> Iterator[str]:
+    """The texts of the list that lies under `keys`; nothing where it has another shape."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    if isinstance(content, list):
+        yield from (each for each in content if isinstance(each, str))
+
+
+def _in_file(path: Path) -> Iterator[Authority]:
+    with suppress(OSError):
+        for der in certificates(path.read_bytes()):
+            if (authority := read(der)) is not None:
+                yield authority
+
+
+def _inner(content: dict[str, Any], key: str) -> dict[str, Any]:
+    inner = content.setdefault(key, {})
+    if not isinstance(inner, dict):
+        raise AgentError("trust.tool_failed", detail=f"Firefox: {key}")
+    return inner
+
+
+def _put(file: Path, content: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_for_all(file, json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n")
+
+
+def _delete(file: Path, root: Path) -> None:
+    file.unlink(missing_ok=True)
+    kept = [root / each for each in _KEPT]
+    for folder in file.parents:
+        if folder in kept:
+            return
+        try:
+            folder.rmdir()
+        except OSError:
+            return

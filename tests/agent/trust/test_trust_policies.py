@@ -1,0 +1,181 @@
+"""Browser policies of a whole machine: files of ours beside the administrator's, a line in Firefox's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agent import machine_setup, tls
+from agent.errors import AgentError
+from agent.trust import Known, Machine, Store, install, known, remove, stores_of_all_users
+from agent.trust.policies import FIREFOX, governed, policies
+from tests.support.trust import Programs, Shelf, current, machine, made
+
+ALL = ("etc/chromium/policies/managed", "etc/opt/chrome/policies/managed", "etc/opt/edge/policies/managed")
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Known:
+    return made(tmp_path / "tls")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "root/etc/opt").mkdir(parents=True)
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def roots(tmp_path: Path, root: Path) -> Machine:
+    """The machine as root sees it, without a system store."""
+    return machine(tmp_path, Programs(missing=("trust",)), root=root, user=0)
+
+
+def everything(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*")}
+
+
+def test_each_browser_is_told_and_nothing_is_left_behind(ours: Known, root: Path, roots: Machine) -> None:
+    rows = install(policies(roots), ours, lambda _: None)
+    assert [row.accepted for row in rows] == [True] * 4
+    assert {f"{folder}/hca-agent.json" for folder in ALL} < everything(root)
+    assert json.loads((root / FIREFOX).read_bytes()) == {
+        "policies": {"Certificates": {"Install": [str(ours.file)]}}
+    }
+    assert all((root / folder / "hca-agent.json").stat().st_mode & 0o777 == 0o644 for folder in ALL)
+    rows = remove(policies(roots), ours, lambda _: None)
+    assert [row.clean for row in rows] == [True] * 4
+    assert everything(root) == {"etc", "etc/opt"}
+
+
+def test_what_the_administrator_said_stays(ours: Known, root: Path, roots: Machine) -> None:
+    theirs = {"policies": {"Certificates": {"Install": ["/their/ca.pem"]}, "DisableTelemetry": True}}
+    (root / FIREFOX).parent.mkdir(parents=True)
+    (root / FIREFOX).write_text(json.dumps(theirs))
+    other = root / ALL[0] / "theirs.json"
+    other.parent.mkdir(parents=True)
+    other.write_text("{}")
+    install(policies(roots), ours, lambda _: None)
+    held = json.loads((root / FIREFOX).read_bytes())["policies"]
+    assert held["Certificates"]["Install"] == ["/their/ca.pem", str(ours.file)]
+    remove(policies(roots), ours, lambda _: None)
+    assert json.loads((root / FIREFOX).read_bytes()) == theirs
+    assert other.read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    "content", ["not JSON", "[]", '{"policies": 1}', '{"policies": {"Certificates": []}}']
+)
+def test_a_firefox_policy_that_nobody_can_read_is_left_as_it_is(
+    content: str, ours: Known, root: Path, roots: Machine
+) -> None:
+    (root / FIREFOX).parent.mkdir(parents=True)
+    (root / FIREFOX).write_text(content)
+    *chromium, firefox = install(policies(roots), ours, lambda _: None)
+    assert isinstance(firefox.error, AgentError) and not firefox.accepted
+    assert all(row.accepted for row in chromium)
+    assert (root / FIREFOX).read_text() == content
+
+
+def test_a_policy_that_firefox_would_no_longer_read_keeps_ours_away(
+    ours: Known, root: Path, roots: Machine
+) -> None:
+    other = root / "usr/lib64/firefox/distribution/policies.json"
+    other.parent.mkdir(parents=True)
+    other.write_text("{}")
+    firefox = install(policies(roots), ours, lambda _: None)[-1]
+    assert str(other) in str(firefox.error)
+    assert not (root / FIREFOX).exists()
+
+
+def test_only_root_changes_them(ours: Known, root: Path, roots: Machine) -> None:
+    rows = install(policies(replace(roots, user=1000)), ours, lambda _: None)
+    assert all("sudo hca-agent trust install --machine" in str(row.error) for row in rows)
+    assert everything(root) == {"etc", "etc/opt"}
+
+
+@pytest.mark.parametrize("content", ["not JSON", "[]", '{"CACertificates": ["?", "AAAA", 5]}'])
+def test_a_file_of_ours_that_was_damaged_is_written_anew(
+    content: str, ours: Known, root: Path, roots: Machine
+) -> None:
+    file = root / ALL[0] / "hca-agent.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    chromium = policies(roots)[0]
+    assert chromium.find() == ()
+    chromium.add(current(ours), ours.file)
+    assert [found.authority for found in chromium.find()] == [ours.current]
+
+
+def test_a_users_browser_that_obeys_the_policy_needs_nothing_more(
+    ours: Known, roots: Machine, tmp_path: Path
+) -> None:
+    def shelf(*programs: str, location: str = "/home/a/.pki/nssdb") -> Shelf:
+        return Shelf(programs=programs, location=location)
+
+    install(policies(roots), ours, lambda _: None)
+    obeying: tuple[Callable[[], Shelf], ...] = (lambda: shelf("Chromium", "Chrome"), lambda: shelf("Firefox"))
+    for make in obeying:
+        row = install([governed(roots, make())], ours, lambda _: None)[0]
+        assert row.accepted and not row.changed
+    for own in (
+        shelf("Chromium", "Vivaldi"),
+        shelf("NSS"),
+        shelf("Chromium", location="/home/a/snap/chromium/current/.pki/nssdb"),
+        shelf("Firefox", location="/home/a/.var/app/org.mozilla.firefox/x"),
+    ):
+        row = install([governed(roots, own)], ours, lambda _: None)[0]
+        assert row.accepted and row.changed
+
+
+def test_a_user_takes_out_what_is_the_users_and_no_more(ours: Known, roots: Machine) -> None:
+    install(policies(roots), ours, lambda _: None)
+    own = Shelf(programs=("Chromium",), location="/home/a/.pki/nssdb")
+    store: Store = governed(roots, own)
+    for found in store.find():
+        store.remove(found)
+    assert own.changes == []
+
+
+def test_root_makes_the_machines_identity_once_and_takes_it_down(root: Path, roots: Machine) -> None:
+    folder = root / "etc/hca-agent/tls"
+    first, rows = machine_setup.set_up(folder, roots)
+    assert all(row.accepted for row in rows)
+    assert {(folder / name).stat().st_mode & 0o777 for name in (tls.CA, tls.LEAF, tls.KEY)} == {0o644}
+    again, _ = machine_setup.set_up(folder, roots)
+    assert again.current == first.current
+    _, rows = machine_setup.take_down(folder, roots)
+    assert all(row.clean for row in rows)
+    assert everything(root) == {"etc", "etc/opt", "etc/hca-agent", "etc/hca-agent/tls"}
+
+
+def test_the_folders_mode_is_the_administrators(root: Path, roots: Machine) -> None:
+    folder = root / "etc/hca-agent/tls"
+    folder.mkdir(parents=True)
+    folder.chmod(0o750)
+    machine_setup.set_up(folder, roots)
+    assert folder.stat().st_mode & 0o777 == 0o750
+
+
+def test_a_renewed_identity_takes_the_place_of_the_old_one_everywhere(root: Path, roots: Machine) -> None:
+    folder = root / "etc/hca-agent/tls"
+    tls.ensure(folder, now=datetime.now(UTC) - timedelta(days=760))
+    old = known(folder)
+    install(stores_of_all_users(roots), old, lambda _: None)
+    new, rows = machine_setup.set_up(folder, roots)
+    assert new.current != old.current
+    assert all(row.accepted and row.others == () for row in rows)
+
+
+@pytest.mark.parametrize("work", [machine_setup.set_up, machine_setup.take_down])
+def test_nobody_else_than_root_gets_that_far(
+    work: Callable[[Path, Machine], object], root: Path, roots: Machine
+) -> None:
+    with pytest.raises(AgentError, match="sudo hca-agent trust"):
+        work(root / "etc/hca-agent/tls", replace(roots, user=1000))
+    assert everything(root) == {"etc", "etc/opt"}
