@@ -14,6 +14,8 @@ from agent.cli.options import card_options
 
 if TYPE_CHECKING:
     from agent.daemon import Daemon
+    from agent.errors import AgentError
+    from agent.interaction import Interaction
 
 
 @click.command()
@@ -29,19 +31,31 @@ def run(headless: bool, simulate: tuple[str, ...], reader: str | None) -> None:
     from agent.cli.tray import Tray
     from agent.daemon import serve
     from agent.desktop import begin_anew, has_screen
+    from agent.errors import AgentError
+    from agent.logs import logged
 
     paths, config = folder()
     _log_to_terminal()
     tray: Tray | None = None
     simulated = bool(simulate)
-    with nobody() if headless else at_screen(config, simulated) as interaction:
+    with (
+        logged(config.log, paths),
+        nobody() if headless else at_screen(config, simulated) as interaction,
+    ):
         service = open_service(simulate, paths, only=reader)
         if has_screen() and not headless:
             tray = Tray(paths, config, interaction, simulated)
         beside = tray.beside if tray is not None else None
-        asyncio.run(
-            serve(config, service, interaction, paths, simulated=simulated, ready=_announce, beside=beside)
-        )
+        try:
+            asyncio.run(
+                serve(
+                    config, service, interaction, paths, simulated=simulated, ready=_announce, beside=beside
+                )
+            )
+        except AgentError as error:
+            if tray is not None:
+                asyncio.run(_tell(interaction, error))
+            raise
     output.say("已停止", "stopped")
     if tray is not None and tray.again:
         begin_anew()
@@ -58,19 +72,30 @@ def demo(context: click.Context, serve: bool) -> None:
     """用模擬卡示範 · Log in, sign and verify on simulated cards."""
     from rich.console import Console
 
+    from agent import tls
     from agent.cli.setup import folder
     from agent.demo.runner import SERVE_PORT, run_demo
     from agent.errors import AgentError
 
-    config = folder()[1] if serve else None
+    paths, config = folder() if serve else (None, None)
+    identity = tls.in_use(paths.tls, paths.machine_tls) if paths else None
     try:
-        passed = asyncio.run(run_demo(Console(), serve=serve, config=config))
+        passed = asyncio.run(run_demo(Console(), serve=serve, config=config, identity=identity))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         raise AgentError("port.taken", detail=str(SERVE_PORT)) from error
     if not passed:
         context.exit(1)
+
+
+async def _tell(interaction: Interaction, error: AgentError) -> None:
+    """On the screen too: what starts with the login has no terminal that anybody sees."""
+    from agent.errors import describe
+
+    text, known = describe(error), output.detail(error)
+    where = f"（{known}）" if known else ""
+    await interaction.notify(f"{text.zh}{where}{text.next_zh}", f"{text.en} {text.next_en}")
 
 
 def _announce(daemon: Daemon) -> None:

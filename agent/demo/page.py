@@ -79,6 +79,11 @@ class Page:
             await self._agent.close()
         await self._http.close()
 
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """What it sends requests with, as its browser does."""
+        return self._http
+
     async def agent_status(self) -> int:
         """The HTTP status of `GET /status`, by which a page tells *refused* from *not running*."""
         async with self._http.get(f"{self._addresses.agent}/status") as answer:
@@ -138,7 +143,11 @@ class Page:
 
     async def log_in(self, role: str, token: Mapping[str, Any]) -> Mapping[str, Any]:
         """Hand the token to the portal; who logged in, as the portal's server verified it."""
-        answer = await self.post("/api/login", role=role, token=token)
+        return await self.enter("/api/login", role=role, token=token)
+
+    async def enter(self, path: str, **body: object) -> Mapping[str, Any]:
+        """Hand what proves somebody to the portal; who logged in, as its server verified it."""
+        answer = await self.post(path, **body)
         self._csrf = answer["csrf"]
         signed_in: Mapping[str, Any] = answer["signedIn"]
         return signed_in

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest
+from hca_card.model import CardKind
 from hca_card.pin import Pin
 
 PIN = "123456"
@@ -17,6 +18,7 @@ class Person:
     Attributes:
         trusts: the one origin that this person allows.
         pins: what is typed next; `PIN` when there is nothing.
+        chooses: which kind of card is meant where the agent asks; None says nothing.
         while_asked: done once, while the PIN is being asked; pulling the card, for example.
         asked: the PIN questions so far.
         refused: the origins this person said no to.
@@ -25,6 +27,7 @@ class Person:
     def __init__(self) -> None:
         self.trusts = ""
         self.pins: deque[str] = deque()
+        self.chooses: CardKind | None = None
         self.while_asked: Callable[[], None] | None = None
         self.asked: list[PinRequest] = []
         self.refused: list[str] = []
@@ -61,8 +64,8 @@ class Person:
         return None
 
     async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
-        """The drive always names its reader, so there is nothing to choose."""
-        return None
+        """The card of the kind that is meant."""
+        return next((card for card in cards if card.kind is self.chooses), None)
 
     async def notify(self, zh: str, en: str) -> None:
         """Nothing in the drive waits for this."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,6 +29,7 @@ async def run_demo(
     config: Config | None = None,
     interaction: Interaction | None = None,
     open_browser: Callable[[str], object] | None = None,
+    identity: Path | None = None,
 ) -> bool:
     """Show the main job; True only if every step passed.
 
@@ -40,14 +42,29 @@ async def run_demo(
         config: whose ports the agent takes when serving; the usual ones when left out.
         interaction: who is asked when serving; the terminal when left out.
         open_browser: opens the portal's address when serving; the system's browser when left out.
+        identity: folder of this user's TLS identity, which the browser may trust already; served from a copy,
+            so that the pages of the older components, which know nothing but TLS, reach this agent too.
 
     Raises:
         AgentError: `port.taken`: when serving, another program holds one of the agent's ports.
         OSError: when serving, another program holds the portal's port.
     """
-    if serve:
-        return await _serve(console, port, config or Config(), interaction, open_browser)
-    return await _play(console)
+    if not serve:
+        return await _play(console)
+    from agent.errors import AgentError
+    from agent.interaction.terminal import TerminalInteraction
+
+    asked = interaction or TerminalInteraction.open()
+    if asked is None:
+        raise AgentError("interaction.unavailable")
+    with tempfile.TemporaryDirectory(prefix="hca-agent-demo-") as folder:
+        home, place = Path(folder), Place(port=port)
+        if identity is not None:
+            await asyncio.to_thread(_borrow, identity, home / "tls")
+        settled = _settled(config or Config(), f"http://localhost:{port}")
+        async with raised(asked, settled, home, place) as stage:
+            await _serve(console, stage.origin, open_browser)
+    return True
 
 
 async def _play(console: Console) -> bool:
@@ -69,32 +86,27 @@ async def _play(console: Console) -> bool:
     return True
 
 
-async def _serve(
-    console: Console,
-    port: int,
-    config: Config,
-    interaction: Interaction | None,
-    open_browser: Callable[[str], object] | None,
-) -> bool:
+async def _serve(console: Console, origin: str, open_browser: Callable[[str], object] | None) -> None:
     import webbrowser
 
-    from agent.errors import AgentError
-    from agent.interaction.terminal import TerminalInteraction
+    console.print(
+        f"[bold]示範網站 Demo portal[/bold]  {origin}\n"
+        f"模擬卡的 PIN 碼是 [bold]{PIN}[/bold]，請在這個視窗輸入；按 Ctrl+C 結束。\n"
+        f"[dim]The PIN of the simulated cards is {PIN}, asked in this window. Ctrl+C ends it.[/dim]",
+        highlight=False,
+    )
+    await asyncio.to_thread(open_browser or webbrowser.open, origin)
+    await asyncio.Event().wait()
 
-    asked = interaction or TerminalInteraction.open()
-    if asked is None:
-        raise AgentError("interaction.unavailable")
-    origin = f"http://localhost:{port}"
+
+def _settled(config: Config, origin: str) -> Config:
+    """This user's configuration as the demo needs it."""
     # A plain http page is let in only when it is listed; here that saves the person a certificate warning.
-    listed = replace(config, origins=replace(config.origins, allow=config.origins.allow | {origin}))
-    with tempfile.TemporaryDirectory(prefix="hca-agent-demo-") as folder:
-        async with raised(asked, listed, Path(folder), Place(port=port)) as stage:
-            console.print(
-                f"[bold]示範網站 Demo portal[/bold]  {stage.origin}\n"
-                f"模擬卡的 PIN 碼是 [bold]{PIN}[/bold]，請在這個視窗輸入；按 Ctrl+C 結束。\n"
-                f"[dim]The PIN of the simulated cards is {PIN}, asked in this window. Ctrl+C ends it.[/dim]",
-                highlight=False,
-            )
-            await asyncio.to_thread(open_browser or webbrowser.open, stage.origin)
-            await asyncio.Event().wait()
-    return True
+    allowed = replace(config.origins, allow=config.origins.allow | {origin})
+    return replace(config, origins=allowed, nhi_component=replace(config.nhi_component, enabled=True))
+
+
+def _borrow(identity: Path, folder: Path) -> None:
+    """Copy a TLS identity, if there is one."""
+    if identity.is_dir():
+        shutil.copytree(identity, folder)

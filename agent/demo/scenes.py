@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.demo.page import OriginRefusedError, Page, RefusedError
 from agent.demo.report import Report, StepFailedError
-from agent.demo.stage import HOP, HPC, NHI
+from agent.demo.stage import CITIZEN, HOP, HPC, NHI
 from agent.demo.theatre import Theatre
 
 STRANGER = "https://stranger.example"
@@ -29,6 +29,8 @@ async def play(theatre: Theatre, report: Report) -> None:
     Raises:
         Exception: a step failed; the report has told which and why.
     """
+    from agent.demo.scenes_components import play_components
+
     async with theatre.page() as page:
         await _find_the_agent(page, report)
         await _log_in(page, theatre, report)
@@ -41,17 +43,18 @@ async def play(theatre: Theatre, report: Report) -> None:
         await page.connect()
         await _institution(page, report)
         await _health_card(page, report)
+    await play_components(theatre, report)
     await _strangers(theatre, report)
 
 
 async def _find_the_agent(page: Page, report: Report) -> None:
     with report.step("網頁找到本機元件", "The page finds the agent") as step:
-        _expect(await page.agent_status() == 200, "GET /status did not answer 200")
+        expect(await page.agent_status() == 200, "GET /status did not answer 200")
         hello = await page.connect()
-        _expect(hello["api"] == 1 and hello["simulated"], f"agent.hello said {hello}")
+        expect(hello["api"] == 1 and hello["simulated"], f"agent.hello said {hello}")
         readers = (await page.call("readers.list"))["readers"]
         filled = {reader["name"] for reader in readers if reader["state"] == "card"}
-        _expect(filled == {HPC, HOP, NHI}, f"the readers with cards are {sorted(filled)}")
+        expect(filled == {HPC, HOP, NHI, CITIZEN}, f"the readers with cards are {sorted(filled)}")
         step.note(f"{hello['agent']} {hello['version']} · {'、'.join(sorted(filled))}")
 
 
@@ -60,8 +63,8 @@ async def _log_in(page: Page, theatre: Theatre, report: Report) -> None:
         await page.open()
         token = await page.token(HPC)
         who = await page.log_in("personnel", token)
-        _expect(who["name"] == "測試人員卡", f"the portal greets {who['name']!r}")
-        _expect(len(theatre.person.asked) == 1, "the PIN must be asked once")
+        expect(who["name"] == "測試人員卡", f"the portal greets {who['name']!r}")
+        expect(len(theatre.person.asked) == 1, "the PIN must be asked once")
         step.note(f"{who['name']} · 卡號 {who['cardNumber']} · {who['issuer']}")
 
 
@@ -69,9 +72,9 @@ async def _refuse_replay(page: Page, report: Report) -> None:
     with report.step("同一份登入資料重送：拒絕", "The same log-in sent again is refused") as step:
         token = await page.token(HPC)
         await page.log_in("personnel", token)
-        spent = await _refused(page.log_in("personnel", token), "nonce.unknown")
+        spent = await refused(page.log_in("personnel", token), "nonce.unknown")
         await page.post("/api/nonce")
-        await _refused(page.log_in("personnel", token), "token.refused")
+        await refused(page.log_in("personnel", token), "token.refused")
         step.note(spent.zh)
 
 
@@ -79,19 +82,19 @@ async def _wrong_pin(page: Page, theatre: Theatre, report: Report) -> None:
     with report.step("PIN 碼錯誤：說明還剩幾次", "A wrong PIN: tries left are told") as step:
         theatre.person.pins.append(WRONG_PIN)
         asked = len(theatre.person.asked)
-        refusal = await _refused(page.token(HPC), "pin.wrong")
-        _expect(refusal.tries_left == 2, f"tries left: {refusal.tries_left}")
-        _expect(len(theatre.person.asked) == asked + 1, "a wrong PIN must not be asked again by itself")
+        refusal = await refused(page.token(HPC), "pin.wrong")
+        expect(refusal.tries_left == 2, f"tries left: {refusal.tries_left}")
+        expect(len(theatre.person.asked) == asked + 1, "a wrong PIN must not be asked again by itself")
         step.note(refusal.zh)
         await page.log_in("personnel", await page.token(HPC))
         status = await page.call("pin.status", reader=HPC)
-        _expect(status["triesLeft"] == 3, f"after the right PIN, tries left: {status['triesLeft']}")
+        expect(status["triesLeft"] == 3, f"after the right PIN, tries left: {status['triesLeft']}")
 
 
 async def _pulled_card(page: Page, theatre: Theatre, report: Report) -> None:
     with report.step("輸入 PIN 時拔出卡片：說明原因", "The card is pulled while the PIN is asked") as step:
         theatre.person.while_asked = theatre.pull
-        refusal = await _refused(page.token(HPC))
+        refusal = await refused(page.token(HPC))
         step.note(refusal.zh)
     with report.step("插回卡片：繼續使用", "The card is put back and works") as step:
         theatre.put_back()
@@ -103,22 +106,22 @@ async def _sign(page: Page, report: Report) -> None:
     with report.step("報備支援：簽章，伺服器驗證", "The form is signed, verified by the server") as step:
         prepared = await page.post("/api/prepare", **FORM)
         receipt = await page.post("/api/sign", signature=await page.sign(prepared["document"], HPC))
-        _expect(receipt["document"] == prepared["document"], "the receipt is for another text")
+        expect(receipt["document"] == prepared["document"], "the receipt is for another text")
         step.note(f"案號 {receipt['number']} · 憑證 {receipt['certificateSerial']}")
     with report.step("被更改的內容：簽章驗證不通過", "A changed text does not verify") as step:
         prepared = await page.post("/api/prepare", **FORM)
         changed = json.dumps(json.loads(prepared["document"]) | {"支援地點": "別的地方"}, ensure_ascii=False)
         signature = await page.sign(changed, HPC)
-        refusal = await _refused(page.post("/api/sign", signature=signature), "signature.refused")
+        refusal = await refused(page.post("/api/sign", signature=signature), "signature.refused")
         step.note(refusal.zh)
     with report.step("別張卡片簽的：驗證不通過", "Another card's signature does not verify"):
         signature = await page.sign(prepared["document"], HOP)
-        await _refused(page.post("/api/sign", signature=signature), "signature.refused")
+        await refused(page.post("/api/sign", signature=signature), "signature.refused")
 
 
 async def _institution(page: Page, report: Report) -> None:
     with report.step("插錯卡：醫事機構卡不能登入為醫事人員", "An institution card is no person") as step:
-        refusal = await _refused(page.log_in("personnel", await page.token(HOP)), "card.not_personnel")
+        refusal = await refused(page.log_in("personnel", await page.token(HOP)), "card.not_personnel")
         step.note(refusal.zh)
     with report.step("醫事機構卡登入", "Institution card logs in") as step:
         who = await page.log_in("institution", await page.token(HOP))
@@ -128,7 +131,7 @@ async def _institution(page: Page, report: Report) -> None:
 async def _health_card(page: Page, report: Report) -> None:
     with report.step("健保卡：讀取基本資料", "NHI card: basic data") as step:
         card: Mapping[str, Any] = await page.call("card.read", reader=NHI)
-        _expect(card["kind"] == "nhi" and card["simulated"], f"card.read said {card['kind']}")
+        expect(card["kind"] == "nhi" and card["simulated"], f"card.read said {card['kind']}")
         step.note(f"{card['holder']['name']} · 卡號 {card['serial']}")
 
 
@@ -136,12 +139,12 @@ async def _strangers(theatre: Theatre, report: Report) -> None:
     with report.step("陌生網站：使用者不同意就拒絕", "A site the person says no to gets nothing") as step:
         async with theatre.page(STRANGER) as page:
             await page.connect()
-            refusal = await _refused(page.call("card.read", reader=HPC), "consent.refused")
-            _expect(theatre.person.refused == [STRANGER], f"asked about {theatre.person.refused}")
+            refusal = await refused(page.call("card.read", reader=HPC), "consent.refused")
+            expect(theatre.person.refused == [STRANGER], f"asked about {theatre.person.refused}")
             step.note(refusal.zh)
     with report.step("不安全的來源：連線前就拒絕", "An origin without TLS is turned away at the door"):
         async with theatre.page(PLAIN_STRANGER) as page:
-            _expect(await page.agent_status() == 200, "GET /status must say that the agent is there")
+            expect(await page.agent_status() == 200, "GET /status must say that the agent is there")
             try:
                 await page.connect()
             except OriginRefusedError:
@@ -149,16 +152,25 @@ async def _strangers(theatre: Theatre, report: Report) -> None:
             raise StepFailedError("the agent let it in")
 
 
-async def _refused(work: Any, error_id: str = "") -> RefusedError:
-    """The refusal that `work` must end with."""
+async def refused(work: Any, error_id: str = "") -> RefusedError:
+    """The refusal that `work` must end with.
+
+    Raises:
+        StepFailedError: it ended otherwise.
+    """
     try:
         result = await work
     except RefusedError as refusal:
-        _expect(error_id in ("", refusal.id), f"refused with {refusal}, not {error_id}")
+        expect(error_id in ("", refusal.id), f"refused with {refusal}, not {error_id}")
         return refusal
     raise StepFailedError(f"it was not refused but answered {result!r}"[:200])
 
 
-def _expect(held: bool, otherwise: str) -> None:
+def expect(held: bool, otherwise: str) -> None:
+    """Fail the step unless `held`.
+
+    Raises:
+        StepFailedError: with what was seen otherwise.
+    """
     if not held:
         raise StepFailedError(otherwise)

@@ -10,9 +10,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from agent.demo import captcha
 from agent.demo.application import Application, Receipt
+from agent.demo.captcha import Captcha
 from agent.demo.errors import PortalError
-from agent.demo.login import SignedIn
+from agent.demo.login import SignedIn, Way
+from agent.demo.register import Account, Insured, Site
 
 SESSION_SECONDS = 20 * 60.0
 NONCE_SECONDS = 3 * 60.0
@@ -27,6 +30,16 @@ class Challenge:
     expires: float
 
 
+@dataclass(frozen=True, slots=True)
+class CardRead:
+    """An NHI card that a page says it read; its holder still has to know the registered password."""
+
+    person: Insured
+    card_number: str
+    site: Site
+    way: Way
+
+
 @dataclass(slots=True)
 class Session:
     """What the server knows of one browser.
@@ -35,6 +48,9 @@ class Session:
         key: the secret in the session cookie.
         csrf: the secret that the site's own page sends with each request that changes something.
         challenge: the one nonce that is out; asking for another replaces it.
+        captcha: the one question that is out; asking for another replaces it.
+        account: whose account and password were right; the card is still to come.
+        card_read: whose NHI card was read; the password is still to come.
         signed_in: who logged in.
         pending: the application shown to the person, waiting for its signature.
         receipt: the last application that was signed.
@@ -44,6 +60,9 @@ class Session:
     csrf: str
     expires: float
     challenge: Challenge | None = field(default=None, repr=False)
+    captcha: Captcha | None = None
+    account: Account | None = None
+    card_read: CardRead | None = None
     signed_in: SignedIn | None = None
     pending: Application | None = None
     receipt: Receipt | None = None
@@ -106,6 +125,21 @@ class Sessions:
             raise PortalError("nonce.unknown")
         return challenge.nonce
 
+    def ask_captcha(self, session: Session, answer: str) -> None:
+        """Remember what answers the captcha that is shown now; the one before it stops being good."""
+        session.captcha = Captcha(answer, self._clock() + captcha.SECONDS)
+
+    def take_captcha(self, session: Session, answer: object) -> None:
+        """Return if `answer` is right; it is spent by asking.
+
+        Raises:
+            PortalError: `captcha.wrong`: it is not, or none is out, or it is too old.
+        """
+        shown, session.captcha = session.captcha, None
+        typed = answer.strip() if isinstance(answer, str) else ""
+        if shown is None or shown.expires <= self._clock() or not same_secret(typed, shown.answer):
+            raise PortalError("captcha.wrong")
+
     def sign_in(self, session: Session, who: SignedIn) -> Session:
         """A session under a new key for who logged in, so that nobody can have planted the old one."""
         self.close(session)
@@ -116,4 +150,4 @@ class Sessions:
 
 def same_secret(given: str, kept: str) -> bool:
     """Compare without telling by time where they differ."""
-    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), kept.encode("ascii"))
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), kept.encode())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.config import Config
+from agent.demo.cards import CardTray, create
 from agent.demo.login import Trust
 from agent.demo.portal import AgentAddress, Portal
 from agent.interaction import Interaction
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 HPC = "Virtual Demo Reader 1"
 HOP = "Virtual Demo Reader 2"
 NHI = "Virtual Demo Reader 3"
-CARDS = {HPC: "hpc", HOP: "hop", NHI: "nhi"}
+CITIZEN = "Virtual Demo Reader 4"
+CARDS = {HPC: "hpc", HOP: "hop", NHI: "nhi", CITIZEN: "citizen"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,12 @@ class Stage:
 
     Attributes:
         readers: the virtual readers, by name.
-        cards: the simulated cards, by the name of the reader they were put in.
+        cards: the simulated cards, by the name of the reader they are in, as far as the portal's pages put
+            them there.
         daemon: the agent.
         origin: the portal's origin.
         authority: whose certificates the portal believes.
+        tray: changes the cards.
     """
 
     readers: Mapping[str, VirtualReader]
@@ -45,6 +49,7 @@ class Stage:
     daemon: Daemon
     origin: str
     authority: SimulatorCa
+    tray: CardTray
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ async def raised(
     """
     from agent import tls
     from agent.daemon import Daemon
-    from hca_card.simulator import SimulatorCa, create
+    from hca_card.simulator import SimulatorCa
     from pcsc.service import Service
     from pcsc.virtual import VirtualWinscard
 
@@ -93,23 +98,29 @@ async def raised(
     authority = SimulatorCa(paths.simulator)
     winscard = VirtualWinscard()
     readers = {name: winscard.add_reader(name) for name in cards}
-    held = {name: create(kind, ca=authority) for name, kind in cards.items() if kind}
+    held = {name: create(kind, authority) for name, kind in cards.items() if kind}
     for name, card in held.items():
         readers[name].insert(card)
     # Made before the agent looks, so that nobody is told to trust an authority that ends with the demo.
-    await asyncio.to_thread(tls.ensure, paths.tls)
+    for scope in tls.SCOPES:
+        await asyncio.to_thread(tls.ensure, paths.tls, scope)
     async with AsyncExitStack() as stack:
         daemon = Daemon(config, Service(winscard), interaction, paths, simulated=True)
         await stack.enter_async_context(daemon)
-        agent = AgentAddress(daemon.native_port, (daemon.tls_port,))
-        trust = Trust(authority.roots, authority.intermediates)
-        origin = await stack.enter_async_context(portal(place, trust, agent))
-        yield Stage(readers, held, daemon, origin, authority)
+        agent = AgentAddress(
+            daemon.native_port, (daemon.tls_port,), daemon.hipki_port or 0, next(iter(daemon.nhi_ports), 0)
+        )
+        trust = Trust(authority.roots, authority.intermediates, (authority.crl(),))
+        tray = CardTray(readers, held, authority)
+        origin = await stack.enter_async_context(portal(place, trust, agent, tray))
+        yield Stage(readers, held, daemon, origin, authority, tray)
 
 
 @asynccontextmanager
-async def portal(place: Place, trust: Trust, agent: AgentAddress) -> AsyncIterator[str]:
-    """The portal alone, listening; its origin.
+async def portal(
+    place: Place, trust: Trust, agent: AgentAddress, tray: CardTray | None = None
+) -> AsyncIterator[str]:
+    """The portal alone, listening; its origin. With a tray, its pages can change the simulated cards.
 
     Raises:
         OSError: its port is held by another program.
@@ -119,7 +130,7 @@ async def portal(place: Place, trust: Trust, agent: AgentAddress) -> AsyncIterat
     listener = socket.create_server(("127.0.0.1", place.port))
     port = listener.getsockname()[1]
     origin = f"{'https' if place.tls else 'http'}://{place.host}:{port}"
-    runner = web.AppRunner(Portal(origin, trust, agent=agent).application(), access_log=None)
+    runner = web.AppRunner(Portal(origin, trust, agent=agent, tray=tray).application(), access_log=None)
     await runner.setup()
     try:
         await web.SockSite(runner, listener, ssl_context=place.tls).start()

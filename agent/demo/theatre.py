@@ -7,13 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from agent.config import Config, Ports, ServiSign
+from agent.config import Config, Hipki, NhiComponent, Ports, ServiSign
 from agent.demo.page import Addresses, Page
 from agent.demo.person import Person
 from agent.demo.report import Report
 from agent.demo.stage import HPC, Place, Stage, raised
 
-ANY_PORT = Config(ports=Ports(native=0), servisign=ServiSign(ports=(0,)))
+ANY_PORT = Config(
+    ports=Ports(native=0),
+    servisign=ServiSign(ports=(0,)),
+    hipki=Hipki(port=0),
+    nhi_component=NhiComponent(enabled=True, ports=(0,)),
+)
 """Whatever ports are free, so that nothing of this user's own agent is in the way."""
 
 
@@ -27,13 +32,19 @@ class Theatre:
 
     Attributes:
         person: who is asked.
+        servisign: where ServiSign answers, as `https://localhost:PORT`.
+        hipki: where HiPKI's page is, as `http://localhost:PORT`.
+        nhi_component: the WebSocket of the NHI component.
     """
 
     def __init__(self, stage: Stage, person: Person, trusted: str) -> None:
         self.person = person
         self._stage = stage
         self._trusted = trusted
-        self._addresses = Addresses(stage.origin, f"https://localhost:{stage.daemon.tls_port}")
+        self.servisign = f"https://localhost:{stage.daemon.tls_port}"
+        self.hipki = f"http://localhost:{stage.daemon.hipki_port}"
+        self.nhi_component = f"wss://localhost:{next(iter(stage.daemon.nhi_ports), 0)}/echo"
+        self._addresses = Addresses(stage.origin, self.servisign)
 
     def page(self, origin: str = "") -> Page:
         """A page of the portal, or of the stranger `origin`."""

@@ -30,6 +30,8 @@ def test_a_newcomer_clicks_through_the_demo(pcscd: PrivatePcscd, tmp_path: Path)
     assert seen["number"].startswith("DEMO-")
     assert seen["institution"] == "測試機構"
     assert "測試民眾" in seen["health card"]
+    assert "測試國民" in seen["citizen by HiPKI"]
+    assert "測試民眾" in seen["health card and password"]
     assert seen["files"] == []
     assert "trust install" not in seen["screen"]
     assert seen["status"] == 130  # ended by Ctrl+C
@@ -65,7 +67,7 @@ async def _click_through(terminal: Terminal, browser_home: Path) -> dict[str, An
     async with chromium(browser_home) as window:
         page = window.pages[0]
         page.on("websocket", listen)
-        await page.goto("http://localhost:8480")
+        await page.goto("http://localhost:8480/euservice")
         await page.wait_for_selector('#agent-state[data-state="ready"]')
         await page.click("#submit")
         await terminal.answer_unseen(PIN, "123456")
@@ -80,6 +82,7 @@ async def _click_through(terminal: Terminal, browser_home: Path) -> dict[str, An
 
         await page.click("#logout")
         await page.wait_for_url("http://localhost:8480/")
+        await page.click('a[href="/euservice"]')
         await page.check('input[value="nhi"]')
         await page.click("#submit")
         await page.wait_for_selector("#nhi:not([hidden])")
@@ -89,5 +92,26 @@ async def _click_through(terminal: Terminal, browser_home: Path) -> dict[str, An
         await terminal.answer_unseen(PIN, "123456")
         await page.wait_for_url("**/apply")
         seen["institution"] = await filled(page, "#who-name")
+
+        await page.click("#logout")
+        await page.wait_for_url("http://localhost:8480/")
+        await page.goto("http://localhost:8480/vpn")
+        await page.check('input[value="natural-person"]')
+        await page.fill("#pin", "123456")
+        await page.click("#submit")
+        await terminal.answer(r"3\. [^\n]*測試國民[^\n]*\s+\[1-3\] ", "3")
+        await page.wait_for_selector("#done:not([hidden])")
+        seen["citizen by HiPKI"] = await page.inner_text("#done")
+
+        # Nothing is trusted here, so NHI's component is out of reach and the agent reads the card.
+        await page.click("#logout")
+        await page.wait_for_url("http://localhost:8480/")
+        await page.goto("http://localhost:8480/euservice/nhi")
+        await page.fill("#id-number", "A100000001")
+        await page.click("#submit")
+        await page.fill("#password", "Nhi-2468")
+        await page.click("#confirm-submit")
+        await page.wait_for_selector("#done:not([hidden])")
+        seen["health card and password"] = await page.inner_text("#done")
     seen["status"] = await terminal.interrupt()
     return seen

@@ -74,7 +74,7 @@ async def _at_the_desk(
     origin: str, page: Any, terminal: Terminal, card: subprocess.Popen[bytes]
 ) -> dict[str, Any]:
     seen: dict[str, Any] = {}
-    await page.goto(origin)
+    await page.goto(origin + "/euservice")
     await page.wait_for_selector('#agent-state[data-state="ready"]')
 
     await page.click("#submit")

@@ -39,12 +39,15 @@ const WAITING = [
 const PATIENCE_MS = 1200;
 
 let csrf = "";
+let opened = null;
 
-/** Who is logged in and where the agent listens. */
-export async function openSession() {
-  const session = await call("/api/session", { method: "GET" });
-  csrf = session.csrf;
-  return session;
+/** Who is logged in, and where the local programs listen; asked once for all that is in the page. */
+export function openSession() {
+  opened ??= call("/api/session", { method: "GET" }).then((session) => {
+    csrf = session.csrf;
+    return session;
+  });
+  return opened;
 }
 
 /** Send `body` to our own server; throws `Trouble`. */
@@ -72,6 +75,7 @@ async function call(path, options) {
 /** The agent where this portal expects it; its state is shown at the top, and trouble in `box`. */
 export function agentFor({ plainPort, tlsPorts }, box) {
   const agent = new HcaAgent({ plainPort, tlsPorts });
+  state("connecting", "正在連線元件…");
   const connect = agent.connect.bind(agent);
   agent.connect = async (options) => {
     try {
@@ -92,7 +96,9 @@ export function agentFor({ plainPort, tlsPorts }, box) {
 }
 
 function state(name, words) {
-  document.getElementById("agent-state").dataset.state = name;
+  const shown = document.getElementById("agent-state");
+  shown.dataset.state = name;
+  shown.hidden = false;
   document.getElementById("agent-text").textContent = words;
 }
 
@@ -101,11 +107,17 @@ function cardIsBack(box) {
 }
 
 /** Say something that is no trouble. */
-function tell(box, zh, en) {
+export function tell(box, zh, en) {
   box.replaceChildren(line("say", zh, en));
   box.classList.add("calm");
   delete box.dataset.error;
   box.hidden = false;
+}
+
+/** Hand a proof to our own server, and go on to the page behind the log-in. */
+export async function enter(path, body) {
+  const { signedIn } = await post(path, body);
+  location.assign(signedIn.home);
 }
 
 /** Log out and go back to the first page. */

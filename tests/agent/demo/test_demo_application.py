@@ -6,7 +6,8 @@ import pytest
 
 from agent.demo.application import canonical_text, prepare
 from agent.demo.errors import PortalError
-from agent.demo.login import Role, SignedIn
+from agent.demo.login import SignedIn, Way
+from agent.demo.register import Role, Site
 
 ORIGIN = "https://portal.example.test:8443"
 FIELDS = {
@@ -20,7 +21,9 @@ FIELDS = {
 
 @pytest.fixture
 def who() -> SignedIn:
-    return SignedIn(Role.PERSONNEL, "測試人員卡", "000000335361", "", "O=TEST", "1F", "2030-01-01", b"")
+    return SignedIn(
+        Site.EUSERVICE, Way.NATIVE, Role.PERSONNEL, "測試人員卡", ("醫師", "Physician"), "000000335361"
+    )
 
 
 def test_the_signed_text_says_everything_the_person_filled_in(who: SignedIn) -> None:

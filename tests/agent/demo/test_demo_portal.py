@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,8 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.demo.login import Trust
-from agent.demo.portal import ASSETS, PAGES, SITE, AgentAddress, Portal
+from agent.demo.pages import ASSETS, PAGES, SITE, render
+from agent.demo.portal import AgentAddress, Portal
 from tests.support.portal_holder import INSTITUTION, Holder
 from tests.support.software_card import root, rsa_key
 
@@ -116,17 +116,17 @@ async def test_a_token_made_for_another_site_is_refused(browser: Browser) -> Non
 
 
 @pytest.mark.parametrize(
-    "holder",
+    ("holder", "refusal"),
     [
-        pytest.param({"issuer_key": "stranger"}, id="another authority"),
-        pytest.param({"ends": timedelta(seconds=-5)}, id="expired"),
+        pytest.param({"issuer_key": "stranger"}, "certificate.refused", id="another authority"),
+        pytest.param({"ends": timedelta(seconds=-5)}, "certificate.expired", id="expired"),
     ],
 )
 async def test_a_certificate_that_is_not_trusted_does_not_log_in(
-    browser: Browser, holder: dict[str, Any]
+    browser: Browser, holder: dict[str, Any], refusal: str
 ) -> None:
     rsa_key("stranger")
-    assert await error_of(await browser.log_in(Holder(**holder))) == (403, "certificate.refused")
+    assert await error_of(await browser.log_in(Holder(**holder))) == (403, refusal)
 
 
 async def test_a_signature_of_another_text_is_refused_and_the_right_one_still_taken(browser: Browser) -> None:
@@ -147,7 +147,7 @@ async def test_nobody_prepares_or_signs_without_logging_in(browser: Browser) -> 
     assert await error_of(await browser.client.get("/api/result")) == (401, "session.expired")
 
 
-@pytest.mark.parametrize("path", ["/apply", "/result"])
+@pytest.mark.parametrize("path", ["/apply", "/result", "/welcome"])
 async def test_pages_behind_the_log_in_send_a_stranger_to_the_front(browser: Browser, path: str) -> None:
     answer = await browser.client.get(path, allow_redirects=False)
     assert (answer.status, answer.headers["Location"]) == (303, "/")
@@ -241,14 +241,17 @@ async def test_pages_may_reach_the_agent_only_where_it_listens() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["..%2Fportal.py", "%2e%2e/portal.py", "portal.py", "login.html", ""])
+@pytest.mark.parametrize(
+    "name", ["..%2Fportal.py", "%2e%2e/portal.py", "portal.py", "login.html", "frame.html", ""]
+)
 async def test_only_the_sites_own_files_are_served(browser: Browser, name: str) -> None:
     assert (await browser.client.get(f"/static/{name}")).status == 404
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.values()))
-def test_no_page_needs_anything_from_outside_or_runs_anything_inline(page: str) -> None:
-    html = (SITE / page).read_text("utf-8")
+@pytest.mark.parametrize("path", sorted(PAGES))
+def test_no_page_needs_anything_from_outside_or_runs_anything_inline(path: str) -> None:
+    html = render(PAGES[path])
+    assert "{{" not in html
     assert not re.search(r"(?i)(src|href)=[\"']?(https?:)?//", html)
     assert not re.search(r"(?i)\son\w+=|\sstyle=|<style|<script(?![^>]*\ssrc=)", html)
     for found in re.findall(r'(?:src|href)="/static/([^"]+)"', html):
@@ -258,9 +261,9 @@ def test_no_page_needs_anything_from_outside_or_runs_anything_inline(page: str) 
 
 
 def test_every_file_of_the_site_is_served_as_one_of_its_pages_or_assets() -> None:
-    served = {path for path, _ in ASSETS.values()} | {SITE / page for page in PAGES.values()}
-    assert set(SITE.iterdir()) <= served
-    assert Path(SITE / "login.html") in served
+    parts = {SITE / f"{page.name}.html" for page in PAGES.values()} | {SITE / "frame.html"}
+    assert set(SITE.iterdir()) <= {path for path, _ in ASSETS.values()} | parts
+    assert all(path.is_file() for path in parts)
 
 
 def test_errors_say_both_languages() -> None:

@@ -3,13 +3,15 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from agent.config import Config, Ports, ServiSign
+from agent import tls
+from agent.config import Config, Hipki, NhiComponent, Ports, ServiSign
 from agent.demo import scenes
 from agent.demo.page import Addresses, OriginRefusedError, Page
 from agent.demo.person import Person
@@ -45,9 +47,9 @@ def test_the_demo_passes_and_tells_each_step_with_a_tick_and_its_milliseconds(
 ) -> None:
     passed, told, _ = played
     assert passed
-    assert len(re.findall(r"^✓ +\d+ ms  \S", told, re.MULTILINE)) == 15
+    assert len(re.findall(r"^✓ +\d+ ms  \S", told, re.MULTILINE)) == 22
     assert "✗" not in told
-    assert "All 15 steps passed" in told
+    assert "All 22 steps passed" in told
     assert "還可以再試 2 次" in told
 
 
@@ -111,9 +113,10 @@ def ports(unused_tcp_port_factory: Iterator[int]) -> tuple[int, int, int]:
 
 
 async def test_serving_keeps_portal_and_agent_up_until_it_is_cancelled(
-    screen: Console, ports: tuple[int, int, int]
+    screen: Console, ports: tuple[int, int, int], unused_tcp_port: int, tmp_path: Path
 ) -> None:
     portal, plain, secure = ports
+    mine = tls.ensure(tmp_path)
     opened: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     serving = asyncio.create_task(
@@ -121,7 +124,13 @@ async def test_serving_keeps_portal_and_agent_up_until_it_is_cancelled(
             screen,
             serve=True,
             port=portal,
-            config=Config(ports=Ports(native=plain), servisign=ServiSign(ports=(secure,))),
+            config=Config(
+                ports=Ports(native=plain),
+                servisign=ServiSign(ports=(secure,)),
+                hipki=Hipki(port=0),
+                nhi_component=NhiComponent(ports=(unused_tcp_port,)),
+            ),
+            identity=tmp_path,
             interaction=Person(),
             open_browser=lambda address: loop.call_soon_threadsafe(opened.put_nowait, address),
         )
@@ -137,6 +146,10 @@ async def test_serving_keeps_portal_and_agent_up_until_it_is_cancelled(
             readers = (await page.call("readers.list"))["readers"]
             who = await page.log_in("personnel", await page.token(readers[0]["name"]))
             assert who["name"] == "測試人員卡"
+        # Browsers that trust this user's agent trust the demo's too; the component for NHI cards is on.
+        for port in (secure, unused_tcp_port):
+            shown = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
+            assert shown.split() == mine.leaf.read_text().split()
         async with Page(addresses, "", origin="http://localhost:1") as stranger:
             with pytest.raises(OriginRefusedError):
                 await stranger.connect()
