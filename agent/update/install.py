@@ -1,0 +1,56 @@
+"""Installing a checked package by the administrator's own command, and by nobody else."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agent.errors import AgentError
+from agent.update.administrator import is_administrator, is_administrators
+from agent.update.repository import root_file
+
+if TYPE_CHECKING:
+    from agent.config import Update
+    from agent.paths import Paths
+
+_PLACE: Final = "{file}"
+_SECONDS: Final = 3600.0
+
+
+def check_may_install(settings: Update, paths: Paths) -> None:
+    """Return if this process may install, and what it would rest on is the administrator's alone.
+
+    Raises:
+        AgentError: update.no_command, update.needs_administrator, update.not_safe.
+    """
+    if not settings.install_command:
+        raise AgentError("update.no_command")
+    if not is_administrator():
+        raise AgentError("update.needs_administrator")
+    # Where there is no policy.toml, the command stands in group policy, which is the administrator's.
+    policy = [paths.policy] if paths.policy.exists() else []
+    for file in (*policy, root_file(settings, paths), Path(settings.install_command[0])):
+        try:
+            safe = is_administrators(file)
+        except OSError:
+            safe = False
+        if not safe:
+            raise AgentError("update.not_safe", detail=str(file))
+
+
+def run_installer(settings: Update, file: Path) -> None:
+    """Run the administrator's command for a package in a folder that is the administrator's alone.
+
+    Raises:
+        AgentError: update.install_failed.
+    """
+    words = [str(file) if word == _PLACE else word for word in settings.install_command]
+    try:
+        done = subprocess.run(  # noqa: S603  (the administrator's words; see check_may_install)
+            words, stdin=subprocess.DEVNULL, timeout=_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise AgentError("update.install_failed", detail=type(error).__name__) from error
+    if done.returncode:
+        raise AgentError("update.install_failed", detail=f"{words[0]}: {done.returncode}")

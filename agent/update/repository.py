@@ -1,0 +1,155 @@
+"""The client's side of The Update Framework: every byte is checked against the keys in the root file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agent.errors import AgentError
+from agent.update import release as releases
+from agent.update.release import Release
+
+if TYPE_CHECKING:
+    from tuf.api.metadata import TargetFile  # type: ignore[attr-defined]
+    from tuf.ngclient.updater import Updater
+
+    from agent.config import Update
+    from agent.paths import Paths
+
+ROOT: Final = "update-root.json"
+_ROOT_BYTES_MAX: Final = 256 * 1024
+
+
+def open_repository(settings: Update, paths: Paths) -> Repository:
+    """The repository of the configuration; nothing is fetched yet.
+
+    Raises:
+        AgentError: update.off, update.no_root.
+        OSError: the agent's folder cannot be written.
+    """
+    if not settings.enabled or not settings.url:
+        raise AgentError("update.off")
+    file = root_file(settings, paths)
+    try:
+        root = file.read_bytes()[:_ROOT_BYTES_MAX]
+    except OSError as error:
+        raise AgentError("update.no_root", detail=str(file)) from error
+    return Repository(settings.url, root, paths.update)
+
+
+def root_file(settings: Update, paths: Paths) -> Path:
+    """The file of the keys that are believed."""
+    return Path(settings.root) if settings.root else paths.machine / ROOT
+
+
+class Repository:
+    """One look at a repository; every method blocks.
+
+    What was seen is kept in the folder, so that a later look notices when it is shown something older.
+
+    Args:
+        url: ends with a slash.
+        root: the trusted root metadata.
+        folder: made when missing, for this user alone.
+
+    Raises:
+        AgentError: update.refused: the root file is none.
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, url: str, root: bytes, folder: Path) -> None:
+        self._folder = folder
+        metadata = folder / "metadata"
+        metadata.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _told():
+            self._updater = _updater(url, root, metadata)
+
+    def release(self) -> Release:
+        """The release on offer, newer or not.
+
+        Raises:
+            AgentError: update.unreachable, update.refused, update.expired, update.rolled_back.
+            OSError: the folder cannot be written.
+        """
+        with _told():
+            target = self._target(releases.NAME)
+            if target.length > releases.BYTES_MAX:
+                raise AgentError("update.refused", detail=f"{releases.NAME}: {target.length} bytes")
+            file = self._updater.download_target(target, str(self._folder / releases.NAME))
+        return releases.decode(Path(file).read_bytes())
+
+    def download(self, name: str, folder: Path | None = None) -> Path:
+        """A package of the release, checked; one that is there already and still right is not fetched again.
+
+        Args:
+            name: the target's name, from `release`.
+            folder: None is a folder of our own, in which no other package is left.
+
+        Raises:
+            AgentError: as `release`.
+            OSError: the folder cannot be written.
+        """
+        own = self._folder / "packages"
+        target_folder = folder or own
+        target_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file, part = target_folder / name, target_folder / f".{name}.part"
+        if folder is None:
+            for other in own.iterdir():
+                if other.name != name:
+                    other.unlink()
+        with _told():
+            target = self._target(name)
+            if self._updater.find_cached_target(target, str(file)) is None:
+                try:
+                    self._updater.download_target(target, str(part))
+                    part.replace(file)
+                finally:
+                    part.unlink(missing_ok=True)
+        return file
+
+    def _target(self, name: str) -> TargetFile:
+        target = self._updater.get_targetinfo(name)
+        if target is None:
+            raise AgentError("update.refused", detail=f"{name} is not among the signed files")
+        return target
+
+
+def _updater(url: str, root: bytes, metadata: Path) -> Updater:
+    from tuf.ngclient.config import UpdaterConfig
+    from tuf.ngclient.updater import Updater
+
+    from agent.update.fetching import Fetcher
+
+    return Updater(
+        str(metadata),
+        url + "metadata/",
+        target_base_url=url + "targets/",
+        fetcher=Fetcher(url),
+        config=UpdaterConfig(
+            max_root_rotations=64,
+            max_delegations=8,
+            root_max_length=_ROOT_BYTES_MAX,
+            snapshot_max_length=256 * 1024,
+            targets_max_length=1024 * 1024,
+        ),
+        bootstrap=root,
+    )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the framework says of a repository, as errors of ours."""
+    from tuf.api import exceptions
+
+    try:
+        yield
+    except exceptions.ExpiredMetadataError as error:
+        raise AgentError("update.expired", detail=str(error)) from error
+    except exceptions.BadVersionNumberError as error:
+        raise AgentError("update.rolled_back", detail=str(error)) from error
+    except (exceptions.RepositoryError, exceptions.DownloadLengthMismatchError) as error:
+        raise AgentError("update.refused", detail=f"{type(error).__name__}: {error}") from error
+    except exceptions.DownloadError as error:
+        raise AgentError("update.unreachable", detail=str(error)) from error

@@ -1,0 +1,55 @@
+"""What the last look at the repository told, for the self-test, `/metrics` and the next start."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agent.private import write_private
+
+NAME: Final = "state.json"
+_BYTES_MAX: Final = 4096
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """One look.
+
+    Attributes:
+        checked: when, aware UTC.
+        version: what was on offer; empty where that could not be learnt.
+        error: the id of what went wrong; empty when nothing did.
+        told: the version that the person was told of.
+    """
+
+    checked: datetime
+    version: str = ""
+    error: str = ""
+    told: str = ""
+
+
+def read(folder: Path) -> State | None:
+    """The last look, None where there was none."""
+    with suppress(OSError, msgspec.MsgspecError, ValueError):
+        state = msgspec.json.decode((folder / NAME).read_bytes()[:_BYTES_MAX], type=State)
+        if state.checked.tzinfo is not None:
+            return state
+    return None
+
+
+def write(folder: Path, state: State) -> None:
+    """Keep `state`.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(folder / NAME, msgspec.json.encode(state))
+
+
+def now() -> datetime:
+    """The time of a look."""
+    return datetime.now(UTC)

@@ -1,0 +1,274 @@
+"""Where the daemon's log goes, what can never be in it, and that nobody ever waits for it."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import socket
+import stat
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agent.audit import AuditLog, AuditRow, now
+from agent.config import Audit, Log
+from agent.errors import AgentError
+from agent.interaction import Verb
+from agent.interaction.scripted import ScriptedInteraction
+from agent.logs import logged, shipping
+from agent.logs.event_log import EVENT_ID, SOURCE, EventLog
+from agent.paths import Paths
+from tests.support.agent import ANY_PORT, running_agent
+
+log = logging.getLogger("agent.something")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(tmp_path, tmp_path).make()
+
+
+def row(result: str = "ok") -> AuditRow:
+    return AuditRow(
+        time=now(),
+        origin="https://portal.example.tw",
+        verb=Verb.SIGN,
+        card="********5361",
+        certificate="0AF3",
+        result=result,
+        simulated=True,
+    )
+
+
+def test_text_lines_have_time_level_and_place(paths: Paths) -> None:
+    with logged(Log(), paths):
+        log.info("listening on %d", 56440)
+        log.debug("not wanted")
+    line = paths.log.read_text("utf-8")
+    when, _, rest = line.partition(" ")
+    assert rest == "INFO agent.something: listening on 56440\n"
+    assert when.endswith("Z")
+    assert abs(time.time() - _seconds(when)) < 3600
+
+
+def _seconds(when: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(when.replace("Z", "+00:00")).timestamp()
+
+
+def test_json_lines_are_one_object_each(paths: Paths) -> None:
+    with logged(Log(format="json", level="debug"), paths):
+        log.debug("a 卡 \n and more")
+        log.warning("second")
+    first, second = (json.loads(line) for line in paths.log.read_text("utf-8").splitlines())
+    assert set(first) == {"time", "level", "logger", "message"}
+    assert first["message"] == "a 卡 \N{REPLACEMENT CHARACTER} and more"
+    assert second["level"] == "warning"
+
+
+def test_a_line_cannot_be_forged_nor_a_terminal_steered(paths: Paths) -> None:
+    with logged(Log(), paths):
+        log.error("origin %s", "https://a\n2026-01-01T00:00:00.000Z INFO agent: fine \x1b[2J \u202e")
+    text = paths.log.read_text("utf-8")
+    assert len(text.splitlines()) == 1
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
+def test_of_an_exception_only_type_and_places_are_written(paths: Paths) -> None:
+    with logged(Log(), paths):
+        try:
+            int("the PIN is 493817")
+        except ValueError:
+            log.exception("a request failed")
+    text = paths.log.read_text("utf-8")
+    assert "493817" not in text
+    assert "a request failed: ValueError at " in text
+    assert "test_logs_shipping.py" in text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+def test_the_file_is_the_users_alone_and_is_put_aside_when_full(paths: Paths) -> None:
+    with logged(Log(kilobytes=16, keep=2), paths):
+        for _ in range(700):
+            log.info("x" * 100)
+    files = sorted(path.name for path in paths.home.glob("hca-agent.log*"))
+    assert files == ["hca-agent.log", "hca-agent.log.1", "hca-agent.log.2"]
+    for path in paths.home.glob("hca-agent.log*"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert path.stat().st_size <= 16 * 1024
+
+
+def test_what_ended_the_program_is_in_the_file(paths: Paths) -> None:
+    with pytest.raises(AgentError), logged(Log(), paths):
+        raise AgentError("port.taken", detail="56440 user alice")
+    assert "56440 user alice" in paths.log.read_text("utf-8")
+
+
+def test_afterwards_the_loggers_are_as_they_were(paths: Paths) -> None:
+    root, rows = logging.getLogger(), logging.getLogger(shipping.AUDIT_ROWS)
+    before = root.level, list(root.handlers), list(rows.handlers)
+    with logged(Log(level="debug", syslog="127.0.0.1:9"), paths):
+        assert root.handlers != before[1]
+    assert (root.level, list(root.handlers), list(rows.handlers)) == before
+
+
+@pytest.fixture
+def udp() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(10)
+        yield server
+
+
+def test_syslog_gets_records_and_masked_audit_rows(paths: Paths, udp: socket.socket) -> None:
+    with logged(Log(syslog=f"127.0.0.1:{udp.getsockname()[1]}"), paths):
+        log.warning("something")
+        AuditLog(paths.audit, Audit()).record(row("pin.wrong"))
+    told = [udp.recv(4096).decode() for _ in range(2)]
+    assert told[0].startswith("<12>hca-agent[")  # user.warning, RFC 3164 section 4.1.1
+    assert told[0].endswith("]: agent.something: something")
+    members = json.loads(told[1].partition("agent.audit.rows: ")[2])
+    assert members["result"] == "pin.wrong"
+    assert members["card"] == "********5361"
+    assert members == json.loads(paths.audit.read_bytes())
+    assert "pin.wrong" not in paths.log.read_text("utf-8")
+
+
+def test_audit_rows_stay_here_when_that_is_wanted(paths: Paths, udp: socket.socket) -> None:
+    with logged(Log(syslog=f"127.0.0.1:{udp.getsockname()[1]}", audit=False), paths):
+        AuditLog(paths.audit, Audit()).record(row())
+        log.info("last")
+    assert udp.recv(4096).endswith(b"last")
+
+
+def test_the_local_syslog_is_a_socket_of_this_machine(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "log"
+    monkeypatch.setitem(shipping._LOCAL_SYSLOG, sys.platform, str(place))
+    with logged(Log(syslog="local"), paths):
+        pass
+    assert "no local syslog" in paths.log.read_text("utf-8")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(place))
+        server.settimeout(10)
+        with logged(Log(syslog="local"), paths):
+            log.info("here")
+        assert server.recv(4096).endswith(b"here")
+
+
+def test_a_place_that_cannot_be_written_stops_nobody(paths: Paths) -> None:
+    paths.log.mkdir()
+    with logged(Log(syslog="no-such-host.invalid", event_log=True), paths):
+        log.info("still here")
+
+
+def test_a_writer_that_hangs_keeps_nobody_waiting(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = threading.Event()
+    monkeypatch.setattr(shipping, "_QUEUE_MAX", 10)
+    monkeypatch.setattr(shipping._PrivateFile, "emit", lambda self, record: free.wait(20))
+    with logged(Log(), paths):
+        for _ in range(100):
+            log.info("on the event loop")
+        free.set()
+
+
+@pytest.mark.slow
+def test_a_writer_that_never_ends_keeps_nobody_from_ending(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = threading.Event()
+    monkeypatch.setattr(shipping._PrivateFile, "emit", lambda self, record: free.wait(60))
+    with logged(Log(), paths):
+        log.info("on the event loop")
+    assert not free.is_set()
+    free.set()
+
+
+class FakeAdvapi:
+    """The three functions, as winbase.h has them."""
+
+    def __init__(self, handle: int = 7) -> None:
+        self.handle = handle
+        self.events: list[tuple[int, int, str]] = []
+        self.RegisterEventSourceW: Any = _Function(self._register)
+        self.ReportEventW: Any = _Function(self._report)
+        self.DeregisterEventSource: Any = _Function(self._deregister)
+        self.closed = False
+
+    def _register(self, server: None, source: str) -> int:
+        assert (server, source) == (None, SOURCE)
+        return self.handle
+
+    def _report(self, handle: int, kind: int, category: int, event: int, user: None, *rest: Any) -> int:
+        count, size, texts, data = rest
+        assert (handle, category, user, count, size, data) == (self.handle, 0, None, 1, 0, None)
+        assert isinstance(texts, ctypes.Array)
+        self.events.append((kind, event, texts[0]))
+        return 1
+
+    def _deregister(self, handle: int) -> int:
+        self.closed = True
+        return 1
+
+
+class _Function(SimpleNamespace):
+    def __init__(self, body: Any) -> None:
+        super().__init__(body=body, argtypes=(), restype=None)
+
+    def __call__(self, *words: Any) -> Any:
+        return self.body(*words)
+
+
+def test_the_event_log_gets_kind_and_text(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    advapi = FakeAdvapi()
+    monkeypatch.setattr(ctypes, "WinDLL", lambda name: advapi, raising=False)
+    with logged(Log(event_log=True), paths):
+        log.error("bad")
+        log.warning("doubtful")
+        AuditLog(paths.audit, Audit()).record(row())
+    kinds = [(kind, event) for kind, event, _ in advapi.events]
+    assert kinds == [(1, EVENT_ID), (2, EVENT_ID), (4, EVENT_ID)]
+    assert advapi.events[0][2] == "agent.something: bad"
+    assert "********5361" in advapi.events[2][2]
+    assert advapi.closed
+
+
+def test_an_event_log_that_does_not_open_is_an_error() -> None:
+    with pytest.raises(OSError, match="cannot be opened"):
+        EventLog.system(lambda name: FakeAdvapi(handle=0))
+
+
+async def test_a_pin_is_in_no_log_at_any_level(tmp_path: Path, udp: socket.socket) -> None:
+    pins = ["839274", "123456"]
+    home = tmp_path / "home"
+    paths = Paths(home, home).make()
+    settings = Log(level="debug", format="json", syslog=f"127.0.0.1:{udp.getsockname()[1]}")
+    config = replace(ANY_PORT, log=settings)
+    with logged(settings, paths):
+        person = ScriptedInteraction(pins=list(pins))
+        async with running_agent(home, config=config, interaction=person) as agent, agent.page() as page:
+            await page.failing("sign", document="dGV4dA==")
+            await page.call("sign", document="dGV4dA==")
+    udp.setblocking(False)
+    shipped = b""
+    with suppress(BlockingIOError):
+        while True:
+            shipped += udp.recv(65536)
+    assert b"pin.wrong" in shipped
+    for path in home.glob("*.log*"):
+        shipped += path.read_bytes()
+    assert all(pin.encode() not in shipped for pin in pins)
+    assert os.fsencode("dGV4dA") not in shipped
