@@ -1,0 +1,307 @@
+"""The sections of the configuration: each a frozen dataclass, each field a key with how it is read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from agent.config import values
+from agent.config.values import Reader
+
+# docs/servisign.md, "Hosts": the OCSP responder stands in HCA's pages, the other two do not.
+_HCA_HOSTS: Final = frozenset(("hcaocsp.nat.gov.tw", "hcaldap.nat.gov.tw", "203.65.114.5"))
+
+
+def _key(reader: Reader, default: Any, *, administrator: bool = False) -> Any:
+    """A key; with `administrator` it stands in policy.toml or nowhere."""
+    return field(default=default, metadata={"read": reader, "administrator": administrator})
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """`[origins]`: what is settled without asking.
+
+    Attributes:
+        allow: exact origins for which no window is shown (a PIN is still asked).
+        deny: exact origins that are refused; deny wins over allow and over answers.
+        digest: exact origins that may have a bare digest signed.
+    """
+
+    allow: frozenset[str] = _key(values.origins, frozenset())
+    deny: frozenset[str] = _key(values.origins, frozenset())
+    digest: frozenset[str] = _key(values.origins, frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """`[ports]`.
+
+    Attributes:
+        native: the port in the clear on loopback: status, native API, self-test page.
+    """
+
+    native: int = _key(values.port, 56440)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiSign:
+    """`[servisign]`: the TLS ports and what the ServiSign dialect says of itself.
+
+    Attributes:
+        enabled: whether the dialect is served; the TLS ports are served either way.
+        ports: tried in this order; the first free one is taken.
+        server_version: `ServerVersion` of the Echo reply.
+        library_version: `LibVersion` of the Echo reply; pages compare it with their minimum.
+        installer_version: `InstallerVersion` of the Echo reply; pages compare it with their minimum.
+        hosts: hosts that pages may have asked for time stamps, OCSP and directory entries; without a port the
+            standard one of each. Nothing else is ever resolved or connected.
+        timestamp_host: where time stamps come from when a page names no host; must be in `hosts` too.
+        ldap_host: the directory in which certificates are looked up; must be in `hosts` too.
+        ldap_base: the entry under which they are looked up.
+    """
+
+    enabled: bool = _key(values.boolean, True)
+    ports: tuple[int, ...] = _key(
+        values.ports, (54445, 54545, 54645) if sys.platform == "darwin" else (56445, 56545, 56645)
+    )
+    server_version: str = _key(values.version, "1.0.23.1227")
+    library_version: str = _key(values.version, "9.9.99.9999")
+    installer_version: str = _key(values.version, "9.9.99.9999")
+    hosts: frozenset[str] = _key(values.hosts, _HCA_HOSTS)
+    timestamp_host: str = _key(values.host, "203.65.114.5:80")
+    ldap_host: str = _key(values.host, "hcaldap.nat.gov.tw:389")
+    ldap_base: str = _key(values.text, "c=TW")
+
+
+@dataclass(frozen=True, slots=True)
+class Hipki:
+    """`[hipki]`: the HiPKI dialect, for pages of citizen and business cards.
+
+    Attributes:
+        enabled: whether it is served.
+        port: in the clear, on loopback; pages know no other. Held by another program, it is left to that one.
+        server_version: `serverVersion` of every answer; pages may compare it with their minimum.
+    """
+
+    enabled: bool = _key(values.boolean, True)
+    port: int = _key(values.port, 61161)
+    server_version: str = _key(values.version, "1.3.4.103349")
+
+
+@dataclass(frozen=True, slots=True)
+class NhiComponent:
+    """`[nhi_component]`: NHI cards for pages written for NHI's own component; the administrator's to turn on.
+
+    Attributes:
+        enabled: whether the dialect is served at all; without it nobody listens on its ports.
+        ports: all of them are taken; Safari's pages use a port of their own.
+    """
+
+    enabled: bool = _key(values.boolean, False, administrator=True)
+    ports: tuple[int, ...] = _key(values.ports, (7777, 7776) if sys.platform == "darwin" else (7777,))
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """`[consent]`: how long answers hold.
+
+    Attributes:
+        days: how many days a "yes" holds.
+        refusal_minutes: how many minutes a "no" holds.
+        seconds: how long a question waits for its answer.
+        page_pin_minutes: for how long after a wrong PIN from a page its next one needs the person's yes.
+    """
+
+    days: int = _key(values.whole(1, 366), 30)
+    refusal_minutes: int = _key(values.whole(1, 1440), 10)
+    seconds: int = _key(values.whole(5, 600), 120)
+    page_pin_minutes: int = _key(values.whole(1, 1440), 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`[limits]`: how much pages may ask for; programs of this person are not limited.
+
+    Attributes:
+        requests: how many requests a second one origin may make over time.
+        burst: how many of them at once.
+        questions: how many windows a minute one origin may open that the person does not answer with a yes.
+        questions_of_all: how many consent windows a minute all origins together may open in that way.
+    """
+
+    requests: int = _key(values.whole(1, 10_000), 20)
+    burst: int = _key(values.whole(1, 10_000), 200)
+    questions: int = _key(values.whole(1, 1000), 5)
+    questions_of_all: int = _key(values.whole(1, 1000), 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`[card]`: limits of the work with cards.
+
+    Attributes:
+        seconds: how long one visit to a card may take, waiting for other programs included.
+        queue: how much work may wait for one reader.
+        queue_per_origin: how much of it may come from one origin.
+        keypad: use the keypad of readers that have one, rather than a PIN typed into this computer.
+    """
+
+    seconds: int = _key(values.whole(1, 600), 60)
+    queue: int = _key(values.whole(1, 256), 32)
+    queue_per_origin: int = _key(values.whole(1, 256), 8)
+    keypad: bool = _key(values.boolean, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Pkcs11:
+    """`[pkcs11]`: cards that are used through their makers' PKCS#11 modules.
+
+    Attributes:
+        modules: files of modules, asked in this order; each serves every slot in which it sees a token.
+        known: use the modules of HCA, HiCOS and OpenSC too where they are installed, for the cards they are
+            meant for.
+    """
+
+    modules: tuple[Path, ...] = _key(values.files, ())
+    known: bool = _key(values.boolean, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Unattended:
+    """`[unattended]`: signing with a PIN from the system's keyring, for named sites and folders.
+
+    Attributes:
+        enabled: whether such a PIN is kept and used at all.
+    """
+
+    enabled: bool = _key(values.boolean, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """`[audit]`: the log of what was done with cards.
+
+    Attributes:
+        kilobytes: size at which the log is put aside and a new one begun.
+        keep: how many logs put aside are kept.
+    """
+
+    kilobytes: int = _key(values.whole(16, 1_048_576), 1024)
+    keep: int = _key(values.whole(1, 100), 9)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """`[certificates]`: whom to believe about the card's certificates, and where to ask about them.
+
+    Attributes:
+        online: ask the authority over the network whether a certificate is revoked.
+        roots: files of trusted root certificates, PEM or DER.
+        ocsp: OCSP responders to ask before the one that the certificate names, such as a mirror in this
+            network; only addresses listed here may be private ones or on another port than 80.
+        crl: revocation lists, likewise.
+    """
+
+    online: bool = _key(values.boolean, True)
+    roots: tuple[Path, ...] = _key(values.files, ())
+    ocsp: tuple[str, ...] = _key(values.http_addresses, ())
+    crl: tuple[str, ...] = _key(values.http_addresses, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """`[log]`: what the agent says of itself, and where the audit rows go besides their own file.
+
+    Attributes:
+        level: the least that is written: error, warning, info or debug.
+        format: of the file: text, or json for one JSON object a line.
+        kilobytes: size at which the file is put aside and a new one begun.
+        keep: how many files put aside are kept.
+        syslog: "local" for this machine's, "host" or "host:port" for another by UDP; empty for none.
+        event_log: write to the Windows Event Log too.
+        audit: whether audit rows go to syslog and Event Log as well, masked as they are.
+    """
+
+    level: str = _key(values.level, "info")
+    format: str = _key(values.log_format, "text")
+    kilobytes: int = _key(values.whole(16, 1_048_576), 1024)
+    keep: int = _key(values.whole(1, 100), 4)
+    syslog: str = _key(values.syslog, "")
+    event_log: bool = _key(values.boolean, False)
+    audit: bool = _key(values.boolean, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """`[metrics]`: counters for monitoring, at `/metrics` on the native port.
+
+    Attributes:
+        enabled: whether they are served.
+        token: whether the reader has to show the per-user token.
+    """
+
+    enabled: bool = _key(values.boolean, False)
+    token: bool = _key(values.boolean, True, administrator=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """`[update]`: whether there is a newer version; nothing is ever installed without the administrator.
+
+    Attributes:
+        enabled: ask the repository now and then, and tell the person. Without it nothing is ever fetched.
+        url: the repository: below it are `metadata/` and `targets/` (The Update Framework).
+        root: the file of its keys (root.json); empty is `update-root.json` in the administrator's folder.
+        hours: how often it is asked.
+        install_command: what `hca-agent update install` runs, word by word; {file} is the checked package.
+    """
+
+    enabled: bool = _key(values.boolean, False)
+    url: str = _key(values.repository, "")
+    root: str = _key(values.file, "")
+    hours: int = _key(values.whole(1, 720), 24)
+    install_command: tuple[str, ...] = _key(values.command, (), administrator=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of the configuration; `Config()` is what holds without any file."""
+
+    origins: Origins = field(default_factory=Origins)
+    ports: Ports = field(default_factory=Ports)
+    servisign: ServiSign = field(default_factory=ServiSign)
+    hipki: Hipki = field(default_factory=Hipki)
+    nhi_component: NhiComponent = field(default_factory=NhiComponent)
+    consent: Consent = field(default_factory=Consent)
+    limits: Limits = field(default_factory=Limits)
+    card: Card = field(default_factory=Card)
+    pkcs11: Pkcs11 = field(default_factory=Pkcs11)
+    unattended: Unattended = field(default_factory=Unattended)
+    audit: Audit = field(default_factory=Audit)
+    certificates: Certificates = field(default_factory=Certificates)
+    log: Log = field(default_factory=Log)
+    metrics: Metrics = field(default_factory=Metrics)
+    update: Update = field(default_factory=Update)
+
+
+SECTIONS: Final[Mapping[str, type[Any]]] = {
+    "origins": Origins,
+    "ports": Ports,
+    "servisign": ServiSign,
+    "hipki": Hipki,
+    "nhi_component": NhiComponent,
+    "consent": Consent,
+    "limits": Limits,
+    "card": Card,
+    "pkcs11": Pkcs11,
+    "unattended": Unattended,
+    "audit": Audit,
+    "certificates": Certificates,
+    "log": Log,
+    "metrics": Metrics,
+    "update": Update,
+}
+"""By the name in the file."""

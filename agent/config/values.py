@@ -1,0 +1,155 @@
+"""What a value of the configuration may be: each function reads one sort of it, or raises ValueError."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from agent.access.origins import is_origin
+
+Reader = Callable[[Any], Any]
+
+
+def whole(low: int, high: int) -> Reader:
+    """A whole number from `low` to `high`."""
+
+    def read(value: Any) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return value
+
+    return read
+
+
+def boolean(value: Any) -> bool:
+    """True or false."""
+    if type(value) is not bool:
+        raise ValueError("must be true or false")
+    return value
+
+
+def version(value: Any) -> str:
+    """A version of four numbers."""
+    parts = value.split(".") if isinstance(value, str) else ()
+    if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) <= 6 for part in parts):
+        raise ValueError('must be a version of four numbers, such as "1.0.23.1227"')
+    return ".".join(parts)
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("must be a list")  # noqa: TRY004  (one kind of error for whoever reads the file)
+    return value
+
+
+def origins(value: Any) -> frozenset[str]:
+    """Exact origins."""
+    for item in _list(value):
+        if not isinstance(item, str) or not is_origin(item):
+            raise ValueError(
+                f"{item!r} is not an exact origin: scheme://host[:port], lower case, no path, no slash at the"
+                ' end, no wildcard, no default port, such as "https://portal.example.tw"'
+            )
+    return frozenset(value)
+
+
+def text(value: Any) -> str:
+    """A text."""
+    if not isinstance(value, str) or len(value) > 1000:
+        raise ValueError("must be a text")
+    return value
+
+
+def host(value: Any) -> str:
+    """A host, with or without a port."""
+    found = _HOST.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 0 < int(found[1] or 1) <= 65535:
+        raise ValueError(
+            f"{value!r} is not a host in lower case with or without a port, such as"
+            ' "hcaocsp.nat.gov.tw" or "203.65.114.5:80"'
+        )
+    return found[0]
+
+
+def hosts(value: Any) -> frozenset[str]:
+    """Hosts."""
+    return frozenset(host(item) for item in _list(value))
+
+
+def ports(value: Any) -> tuple[int, ...]:
+    """Different ports, in order."""
+    ports = tuple(port(item) for item in _list(value))
+    if not ports or len(set(ports)) != len(ports):
+        raise ValueError("must name at least one port, and none twice")
+    return ports
+
+
+def file(value: Any) -> str:
+    """The whole path of a file; it need not be there."""
+    if not isinstance(value, str) or not Path(value).is_absolute():
+        raise ValueError(f"{value!r} must be the whole path of a file")
+    return value
+
+
+def repository(value: Any) -> str:
+    """The address of a repository, which ends with a slash."""
+    if not isinstance(value, str) or not value.isascii() or not _REPOSITORY.fullmatch(value):
+        raise ValueError(f'{value!r} is not an address such as "https://updates.example.tw/hca-agent/"')
+    return value if value.endswith("/") else value + "/"
+
+
+def command(value: Any) -> tuple[str, ...]:
+    """A command that is given a file, word by word."""
+    words = tuple(value) if isinstance(value, list) else ()
+    if not words or not all(isinstance(word, str) and word for word in words):
+        raise ValueError('must be a list of words, such as ["/usr/bin/apt-get", "install", "-y", "{file}"]')
+    if not Path(words[0]).is_absolute() or "{file}" not in words:
+        raise ValueError("must begin with the whole path of a program and have the word {file}")
+    return words
+
+
+def syslog(value: Any) -> str:
+    """Where syslog is: local, a host, or nowhere."""
+    if value not in ("", "local"):
+        host(value)
+    return str(value)
+
+
+def level(value: Any) -> str:
+    """How much is logged."""
+    if value not in ("error", "warning", "info", "debug"):
+        raise ValueError("must be one of error, warning, info, debug")
+    return str(value)
+
+
+def log_format(value: Any) -> str:
+    """How it is written."""
+    if value not in ("text", "json"):
+        raise ValueError("must be one of text, json")
+    return str(value)
+
+
+def files(value: Any) -> tuple[Path, ...]:
+    """Whole paths of files."""
+    for item in _list(value):
+        if not isinstance(item, str) or not Path(item).is_absolute():
+            raise ValueError(f"{item!r} must be the whole path of a file")
+    return tuple(Path(item) for item in value)
+
+
+def http_addresses(value: Any) -> tuple[str, ...]:
+    """Addresses in the clear, which OCSP and revocation lists have."""
+    for item in _list(value):
+        if not isinstance(item, str) or not item.isascii() or not _HTTP.fullmatch(item):
+            raise ValueError(f'{item!r} is not an address such as "http://ocsp.example.tw/"')
+    return tuple(value)
+
+
+port: Final = whole(1, 65535)
+"""A TCP port."""
+
+_REPOSITORY: Final = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?/[^?#@\s]*")
+_HTTP: Final = re.compile(r"http://[^/?#@\s]+(?:/\S*)?")
+_HOST: Final = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,252}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?")
