@@ -27,6 +27,7 @@ WINDOWS_RUN: Final = r"Software\Microsoft\Windows\CurrentVersion\Run"
 WINDOWS_APPROVED: Final = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run"
 WINDOWS_VALUE: Final = "HCA Card Agent"
 MACOS_LABEL: Final = "tw.hca-agent"
+_LINUX_FILE: Final = "hca-agent.desktop"
 
 # The first byte that the Windows task manager writes for an entry that the person switched off there is odd.
 _SWITCHED_OFF: Final = 0x01
@@ -92,45 +93,66 @@ def autostart(
 
         return WindowsAutostart(command, winreg)
     if platform == "darwin":
-        return MacosAutostart(command, home / "Library" / "LaunchAgents")
+        return MacosAutostart(command, home / "Library" / "LaunchAgents", Path("/Library/LaunchAgents"))
     known = os.environ if environment is None else environment
     configuration = known.get("XDG_CONFIG_HOME", "")
     # The specification has relative paths ignored.
     base = Path(configuration) if Path(configuration).is_absolute() else home / ".config"
-    return LinuxAutostart(command, base / "autostart")
+    shared = [Path(each) for each in (known.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")]
+    machines = [each / "autostart" for each in shared if each.is_absolute()]
+    return LinuxAutostart(command, base / "autostart", machines)
 
 
 class LinuxAutostart:
-    """A desktop entry.
+    """A desktop entry of the user's, which takes the place of the machine's of the same name.
 
     Args:
         command: what is started.
-        folder: the autostart folder.
+        folder: the user's autostart folder.
+        machines: the folders of the whole machine, where a package may have put an entry; the first wins.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path) -> None:
-        self._file = folder / "hca-agent.desktop"
-        self._text = _desktop_entry(command)
+    def __init__(self, command: Sequence[str], folder: Path, machines: Sequence[Path] = ()) -> None:
+        self._file = folder / _LINUX_FILE
+        self._machines = [each / _LINUX_FILE for each in machines]
+        self._text = desktop_entry(command)
 
     @property
     def place(self) -> str:
-        """The file."""
-        return str(self._file)
+        """The file that counts."""
+        return str(next((file for file in self._files() if file.exists()), self._file))
 
     def on(self) -> None:
-        """Write the entry."""
-        _write(self._file, self._text.encode())
+        """Let the machine's entry count where it starts this program; else write one."""
+        if self._machines_status() is Status.ON:
+            self._file.unlink(missing_ok=True)
+        else:
+            _write(self._file, self._text.encode())
 
     def off(self) -> None:
-        """Remove the entry."""
-        self._file.unlink(missing_ok=True)
+        """Remove the entry; where the machine has one too, say that it does not count here."""
+        if self._machines_status() is Status.OFF:
+            self._file.unlink(missing_ok=True)
+        else:
+            _write(self._file, f"{self._text}Hidden=true\n".encode())
 
     def status(self) -> Status:
-        """By the entry; desktops switch one off by `Hidden` or a key of their own."""
-        try:
-            text = self._file.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return Status.OFF
+        """By the first entry; desktops switch one off by `Hidden` or a key of their own."""
+        return self._status_of(self._files())
+
+    def _files(self) -> Sequence[Path]:
+        return (self._file, *self._machines)
+
+    def _machines_status(self) -> Status:
+        return self._status_of(self._machines)
+
+    def _status_of(self, files: Sequence[Path]) -> Status:
+        for file in files:
+            with suppress(FileNotFoundError):
+                return self._judge(file.read_text(encoding="utf-8", errors="replace"))
+        return Status.OFF
+
+    def _judge(self, text: str) -> Status:
         lines = [line.strip() for line in text.splitlines()]
         if "Hidden=true" in lines or "X-GNOME-Autostart-enabled=false" in lines:
             return Status.OFF
@@ -144,10 +166,12 @@ class MacosAutostart:
     Args:
         command: what is started.
         folder: the user's LaunchAgents.
+        machines: those of every user, where the package puts an entry of its own.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path) -> None:
+    def __init__(self, command: Sequence[str], folder: Path, machines: Path | None = None) -> None:
         self._file = folder / f"{MACOS_LABEL}.plist"
+        self._machines_file = machines / f"{MACOS_LABEL}.plist" if machines else None
         self._entry: dict[str, Any] = {
             "Label": MACOS_LABEL,
             "ProgramArguments": list(command),
@@ -171,9 +195,13 @@ class MacosAutostart:
         self._file.unlink(missing_ok=True)
 
     def status(self) -> Status:
-        """By the property list."""
+        """By the user's property list, else by every user's."""
+        own = self._judge(self._file)
+        return self._judge(self._machines_file) if own is Status.OFF and self._machines_file else own
+
+    def _judge(self, file: Path) -> Status:
         try:
-            entry = plistlib.loads(self._file.read_bytes())
+            entry = plistlib.loads(file.read_bytes())
         except FileNotFoundError:
             return Status.OFF
         except (plistlib.InvalidFileException, ExpatError, ValueError):
@@ -241,7 +269,8 @@ class WindowsAutostart:
             registry.DeleteValue(key, WINDOWS_VALUE)
 
 
-def _desktop_entry(command: Sequence[str]) -> str:
+def desktop_entry(command: Sequence[str]) -> str:
+    """The entry that starts `command`; the Linux packages put the same into the machine's folder."""
     return "\n".join(
         (
             "[Desktop Entry]",

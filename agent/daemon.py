@@ -18,12 +18,17 @@ from agent.access.limits import Buckets
 from agent.audit import AuditLog
 from agent.config import Config
 from agent.dialects.servisign import ServiSign, refusal
+from agent.errors import AgentError
 from agent.interaction import Interaction
 from agent.interaction.asking import Asking
+from agent.metrics import PATH as METRICS_PATH
+from agent.metrics import Monitor
 from agent.operations import Operations
 from agent.paths import Paths
 from agent.pins import screen_lock
+from agent.profiles import loaded
 from agent.renewal import Renewal
+from agent.update.check import Checks
 from pcsc.service import Service
 
 if TYPE_CHECKING:
@@ -74,6 +79,9 @@ class Daemon:
         native_port: the port in the clear, once started.
         tls_port: the port with TLS, once started.
         identity: where the certificate to trust lies, once started.
+        hipki_port: the port of the HiPKI dialect; None where it is off or another program holds it.
+        nhi_ports: the ports of the NHI component dialect; none unless the administrator turned it on.
+        nhi_identity: where the certificate for its name lies, likewise.
         conflicts: ports of ours that another program holds, so that portals may reach that program.
         operations: what pages and programs can ask of the card, once started.
     """
@@ -81,6 +89,9 @@ class Daemon:
     native_port: int
     tls_port: int
     identity: tls.Identity
+    hipki_port: int | None = None
+    nhi_ports: tuple[int, ...] = ()
+    nhi_identity: tls.Identity | None = None
     conflicts: tuple[Conflict, ...]
     operations: Operations
 
@@ -141,17 +152,18 @@ class Daemon:
         secure = await asyncio.to_thread(listeners.listen, config.servisign.ports, vendor.answers_as_vendor)
         self._ending.callback(secure.close)
         self.native_port, self.tls_port, self.conflicts = clear.port, secure.port, secure.conflicts
-        renewal = Renewal(paths.tls, self._renewed)
+        hipki = await asyncio.to_thread(self._take_hipki) if config.hipki.enabled else None
+        renewal = Renewal(paths.tls, self._renewed, machines=paths.machine_tls)
         self.identity = renewal.identity
 
         person = Asking(self._interaction, config)
         consents = Consents(person, Answers(paths.answers), config)
         audit = AuditLog(paths.audit, config.audit)
-        operations = Operations(self._service, person, consents, audit, config)
+        operations = Operations(self._service, person, consents, audit, config, profiles=loaded(paths))
         self.operations = await self._ending.enter_async_context(operations)
         machine = Machine(
             self._service,
-            settled(config, clear.port, secure.port),
+            settled(config, clear.port, secure.port, self.hipki_port),
             paths,
             simulated=self._simulated,
         )
@@ -163,43 +175,122 @@ class Daemon:
         servisign = ServiSign(operations, config) if config.servisign.enabled else None
         if servisign is not None:
             self._ending.callback(servisign.close)
-        main = MainSite(native, dialect=servisign, refusal=refusal(), hopeless=consents.hopeless)
+        monitor = Monitor(operations, paths.update)
+        self._ending.callback(monitor.close)
+        main = MainSite(
+            native,
+            dialect=servisign,
+            refusal=refusal(),
+            hopeless=consents.hopeless,
+            measured=partial(self._measured, monitor) if config.metrics.enabled else None,
+        )
         public = frozenset(pages.static()) | {"/"}
+        open_to_programs = frozenset(() if config.metrics.token else (METRICS_PATH,))
         doors = [
-            _Door(clear, None, main, public),
+            _Door(clear, None, main, public | open_to_programs),
             _Door(secure, renewal.context, main, public),
         ]
         admits = partial(
             Gate,
             origins=config.origins,
             token=token.create(paths.token),
-            refused=lambda origin: self._tell(consents.tell_refused(origin)),
+            refused=partial(self._refused, monitor, consents),
+            answered=monitor.counters.answered,
             rate=rate,
         )
         self._ending.push_async_callback(self._forget_notices)
+        if hipki is not None:
+            doors.append(self._hipki_door(hipki, consents, rate))
+        if config.nhi_component.enabled:
+            doors += await self._nhi_doors(paths, renewal.context, rate)
         await self._listen(doors, admits)
         self._ending.push_async_callback(_ended, asyncio.create_task(renewal.run()))
+        checks = Checks(config.update, paths, self._interaction.notify)
+        self._ending.push_async_callback(_ended, asyncio.create_task(checks.run()))
         self._ending.push_async_callback(native.close)  # first of all: pages are told before they are cut off
         self._warn()
+
+    def _take_hipki(self) -> Listeners | None:
+        """The port of the HiPKI dialect; None where another program holds it, which then serves its pages."""
+        from agent.server import listeners
+
+        try:
+            taken = listeners.listen([self._config.hipki.port])
+        except AgentError as error:
+            # The vendor's own program belongs there as much as we do: no reason to trouble anybody.
+            log.warning("HiPKI pages are left to the program that holds the port: %s", error)
+            return None
+        self._ending.callback(taken.close)
+        self.hipki_port = taken.port
+        return taken
+
+    def _hipki_door(self, taken: Listeners, consents: Consents, rate: Buckets) -> _Door:
+        from agent.dialects.hipki import Hipki
+        from agent.server import hipki_site
+
+        site = hipki_site.HipkiSite(
+            Hipki(self.operations, self._config),
+            self._config.origins,
+            refused=lambda origin: self._tell(consents.tell_refused(origin)),
+            rate=rate,
+            self_test=f"http://localhost:{self.native_port}/",
+        )
+        return _Door(taken, None, site, hipki_site.PUBLIC)
+
+    async def _nhi_doors(self, paths: Paths, usual: ssl.SSLContext, rate: Buckets) -> list[_Door]:
+        """The ports of the NHI component, as many as are free, and the certificate for its name."""
+        from agent.dialects.nhi_component import NhiComponent, NhiSite, by_name, take
+
+        taken, conflicts = await asyncio.to_thread(take, self._config.nhi_component.ports)
+        self.conflicts += tuple(conflicts)
+        self.nhi_ports = tuple(each.port for each in taken)
+        renewal = Renewal(paths.tls, self._renewed, machines=paths.machine_tls, scope=tls.NHI_COMPONENT)
+        self.nhi_identity = renewal.identity
+        self._ending.push_async_callback(_ended, asyncio.create_task(renewal.run()))
+
+        def tell(zh: str, en: str) -> None:
+            self._tell(self._interaction.notify(zh, en))
+
+        site = NhiSite(NhiComponent(self.operations, tell), rate)
+        context = by_name(usual, renewal.context)
+        for each in taken:
+            self._ending.callback(each.close)
+        self._ending.push_async_callback(site.close)
+        hosts = frozenset((tls.NHI_COMPONENT.host,))
+        return [_Door(each, context, site, frozenset(), hosts) for each in taken]
 
     async def _listen(self, doors: Sequence[_Door], gate: Callable[[Site], Gate]) -> None:
         from agent.access.policy import Listener
         from agent.server import peer, serving
 
         peers = await asyncio.to_thread(peer.system)
-        own_ports = frozenset((door.taken.port, door.context is not None) for door in doors)
         for door in doors:
+            # A port that serves no page of ours cannot have sent one; no site takes another's for its own.
+            own_ports = frozenset(
+                (each.taken.port, each.context is not None)
+                for each in doors
+                if each.public and each.site is door.site
+            )
             listener = Listener(door.taken.port, door.context is not None, door.public, own_ports, door.hosts)
             runner = await serving.serve(gate(door.site), door.taken, listener, door.context, peers)
             self._ending.push_async_callback(runner.cleanup)
+
+    async def _measured(self, monitor: Monitor) -> bytes:
+        return await monitor.page(self.identity.not_after, len(self.conflicts))
+
+    def _refused(self, monitor: Monitor, consents: Consents, origin: str) -> None:
+        monitor.counters.refused()
+        self._tell(consents.tell_refused(origin))
 
     def _warn(self) -> None:
         """Tell the person what keeps portals from working although this program runs."""
         for conflict in self.conflicts:
             self._tell(self._interaction.notify(*conflict.told()))
-        if self.identity.renewed:
-            self._renewed(self.identity)
-        elif self.identity.fresh:
+        identities = [each for each in (self.identity, self.nhi_identity) if each is not None]
+        renewed = [each for each in identities if each.renewed]
+        if renewed:
+            self._renewed(renewed[0])
+        elif any(each.fresh for each in identities):
             self._tell(
                 self._interaction.notify(
                     "本機的 TLS 憑證是新的。請執行 hca-agent trust install，讓瀏覽器接受它。",
@@ -210,7 +301,19 @@ class Daemon:
 
     def _renewed(self, identity: tls.Identity) -> None:
         """Browsers that trusted the certificate before have to be told of the new one."""
-        self.identity = identity
+        if identity.scope == tls.LOOPBACK:
+            self.identity = identity
+        else:
+            self.nhi_identity = identity
+        if identity.machines:
+            self._tell(
+                self._interaction.notify(
+                    "本機的 TLS 憑證已換新。請關閉瀏覽器，再開啟一次。",
+                    "The TLS certificate of this machine was renewed."
+                    " Close your browsers and open them again.",
+                )
+            )
+            return
         self._tell(
             self._interaction.notify(
                 "本機的 TLS 憑證已換新，瀏覽器還不認得它。請再執行一次 hca-agent trust install。",

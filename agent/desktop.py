@@ -20,10 +20,18 @@ _EARLY_SECONDS: Final = 3.0
 
 
 def own_command(*words: str) -> tuple[str, ...]:
-    """What starts this very program, frozen or not, with `words`."""
+    """What starts this very program in the background, frozen or not, with `words`."""
+    program = _without_console(sys.executable) if sys.platform == "win32" else sys.executable
     if getattr(sys, "frozen", False):
-        return (sys.executable, *words)
-    return (sys.executable, "-m", "agent", *words)
+        return (program, *words)
+    return (program, "-m", "agent", *words)
+
+
+def _without_console(program: str) -> str:
+    """The twin beside a Windows program that opens no black window: pythonw.exe, hca-agentw.exe."""
+    file = Path(program)
+    twin = file.with_name(f"{file.stem}w{file.suffix}")
+    return program if file.stem.endswith("w") or not twin.exists() else str(twin)
 
 
 def begin_anew() -> NoReturn:
@@ -66,6 +74,25 @@ def start(words: Sequence[str]) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+    )
+
+
+def converse(words: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a process of this program's own that is spoken to over pipes, its standard input and output.
+
+    The pipes have no buffer of Python's own, which could not be wiped.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    return subprocess.Popen(  # noqa: S603  (words of ours, never a page's)
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        # A Ctrl-C at the agent's terminal is the agent's: it ends its processes by itself.
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
     )
 
 

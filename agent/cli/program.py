@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 failed or not valid; 2 wrongly called; 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
@@ -18,15 +19,19 @@ from agent.cli import (
     cards,
     cipher,
     daemon,
+    module,
     origins,
     output,
+    page,
     pin,
     selftest,
     signing,
     simulate,
     tray,
     trust,
+    update,
     window,
+    windows_setup,
 )
 from agent.cli.options import Preferences
 
@@ -47,6 +52,7 @@ class Program(click.Group):
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
         """Run one command and exit."""
+        _speak_unicode()
         preferences = Preferences()
         extra = {**extra, "standalone_mode": False, "obj": preferences}
         try:
@@ -64,6 +70,14 @@ class Program(click.Group):
             _failed(error, preferences)
             sys.exit(FAILED)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _speak_unicode() -> None:
+    """Windows writes into pipes and files in the country's old code page, which lacks some of our words."""
+    if sys.platform == "win32":
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(encoding="utf-8")
 
 
 def _wrongly_called(error: click.UsageError) -> None:
@@ -107,13 +121,17 @@ for command in (
     pin.pin,
     origins.origins,
     trust.trust,
+    page.open_,
     selftest.selftest,
     selftest.report,
     audit.audit,
     simulate.simulate,
     autostart.autostart,
+    update.update,
     tray.tray,
     window.window,
+    windows_setup.windows_setup,
+    module.module,
 ):
     program.add_command(command)
 

@@ -154,9 +154,9 @@ async def _run(wanted: _Wanted, *, shown: bool, unmasked: bool) -> _Done:
     from agent.selftest.plan import Variant, plan
     from agent.selftest.runner import run
 
-    probes = plan(Variant(wanted.variant))
     rows: list[Row] = []
     async with _bench(wanted) as bench:
+        probes = plan(Variant(wanted.variant), bench.machine.config)
         with ExitStack() as stack:
             screen = stack.enter_context(_screen(probes, unmasked=unmasked)) if shown else None
             async with aclosing(run(probes, bench)) as finished:

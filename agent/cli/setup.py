@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.operations import Caller, Operations
     from agent.paths import Paths
     from pcsc.service import Service
+    from pcsc.trace import Observe
     from pcsc.winscard import Winscard
 
 T = TypeVar("T")
@@ -53,13 +54,16 @@ def folder() -> tuple[Paths, Config]:
     return paths, load(paths)
 
 
-def open_service(simulate: tuple[str, ...], paths: Paths, *, only: str | None = None) -> Service:
+def open_service(
+    simulate: tuple[str, ...], paths: Paths, *, only: str | None = None, observe: Observe | None = None
+) -> Service:
     """The machine's smart card service, or one with a simulated card of each kind in a reader of its own.
 
     Args:
         simulate: kinds of simulated cards; none for the machine's service.
         paths: where the simulator keeps its authority.
         only: what a reader's name must hold to be seen at all; None for all readers.
+        observe: told of every exchange with a card.
 
     Raises:
         ServiceUnavailableError: `only` is given and this system has no PC/SC.
@@ -72,13 +76,13 @@ def open_service(simulate: tuple[str, ...], paths: Paths, *, only: str | None = 
     if simulate:
         winscard = _simulated(simulate, paths)
     elif only is None:
-        return Service.system()
+        return Service(None, observe)
     else:
         try:
             winscard = system()
         except (ImportError, OSError) as error:
             raise ServiceUnavailableError(detail=f"PC/SC cannot be loaded: {error}") from error
-    return Service(winscard if only is None else cast("Winscard", _Narrowed(winscard, only)))
+    return Service(winscard if only is None else cast("Winscard", _Narrowed(winscard, only)), observe)
 
 
 def _simulated(kinds: tuple[str, ...], paths: Paths) -> Winscard:
@@ -169,7 +173,11 @@ def given_pin() -> Iterator[Interaction]:
 
 @asynccontextmanager
 async def work(
-    simulate: tuple[str, ...], reader: str | None, *, pin_stdin: bool = False
+    simulate: tuple[str, ...],
+    reader: str | None,
+    *,
+    pin_stdin: bool = False,
+    observe: Observe | None = None,
 ) -> AsyncIterator[Work]:
     """Operations for one command, closed and forgotten when it ends."""
     from agent.cli.pins import AskedOnce
@@ -181,7 +189,7 @@ async def work(
         config = replace(config, card=replace(config.card, keypad=False))
     caller = Caller(None, SESSION)
     with given_pin() if pin_stdin else open_person() as person, AskedOnce(person) as interaction:
-        service = open_service(simulate, paths)
+        service = open_service(simulate, paths, observe=observe)
         async with open_operations(service, interaction, config, paths) as operations:
             yield Work(operations, caller, await full_name(operations, caller, reader))
 
@@ -192,11 +200,12 @@ def run(
     reader: str | None,
     *,
     pin_stdin: bool = False,
+    observe: Observe | None = None,
 ) -> T:
-    """What `task` gives, run on an event loop of its own."""
+    """What `task` gives, run on an event loop of its own; `observe` is told of every exchange with a card."""
 
     async def inside() -> T:
-        async with work(simulate, reader, pin_stdin=pin_stdin) as ready:
+        async with work(simulate, reader, pin_stdin=pin_stdin, observe=observe) as ready:
             return await task(ready)
 
     return asyncio.run(inside())

@@ -1,4 +1,4 @@
-"""`sign` and `verify`: PKCS#1 signatures over files."""
+"""`sign` and `verify`: PKCS#1 and CMS signatures over files."""
 
 from __future__ import annotations
 
@@ -21,26 +21,29 @@ from agent.cli.setup import run
 if TYPE_CHECKING:
     from agent.cli.setup import Work
     from agent.operations import SignResult
+    from signing.cms import CmsForm
     from signing.hashes import Hash
 
 SUFFIX = ".sig"
+_CMS, _CMS_DETACHED = ".p7m", ".p7s"  # RFC 8551 §3.2.1
 
 
 @click.command()
 @click.argument("documents", metavar="FILE...", nargs=-1, required=True, type=files.INPUT)
 @click.option(
     "--format",
-    "_format",
-    type=click.Choice(("pkcs1",)),
+    "kind",
+    type=click.Choice(("pkcs1", "cms")),
     default="pkcs1",
     show_default=True,
-    help="簽章格式 · The kind of signature; pkcs1 is the bare RSA signature.",
+    help="簽章格式 · The kind of signature; pkcs1 is the bare RSA signature, cms holds document and"
+    " certificate.",
 )
 @click.option(
     "--detached",
-    "_detached",
+    "detached",
     is_flag=True,
-    help="簽章另存一檔（pkcs1 一律如此）· Keep the signature in a file of its own, as pkcs1 always does.",
+    help="簽章不含文件（pkcs1 一律如此）· Leave the document out of the signature, as pkcs1 always does.",
 )
 @click.option(
     "-o",
@@ -48,7 +51,8 @@ SUFFIX = ".sig"
     "target",
     metavar="OUT",
     type=files.OUTPUT,
-    help="結果檔，或放結果的資料夾 · The signature's file, or a folder for them; else FILE.sig.",
+    help="結果檔，或放結果的資料夾 · The signature's file, or a folder for them; else FILE.sig, with cms"
+    " FILE.p7m or FILE.p7s.",
 )
 @hash_option()
 @force_option
@@ -59,8 +63,8 @@ def sign(
     context: click.Context,
     *,
     documents: tuple[Path, ...],
-    _format: str,
-    _detached: bool,
+    kind: str,
+    detached: bool,
     target: Path | None,
     hash_name: str,
     force: bool,
@@ -72,14 +76,17 @@ def sign(
 
     多個檔案只問一次 PIN 碼。 The PIN is asked once for all of them.
     """
+    from signing.cms import CmsForm
     from signing.hashes import Hash
 
-    targets = _targets(documents, target)
+    cms = CmsForm(detached=detached) if kind == "cms" else None
+    suffix = SUFFIX if cms is None else _CMS_DETACHED if detached else _CMS
+    targets = _targets(documents, target, suffix)
     files.check_free(targets, force=force)
     pairs = list(zip(documents, targets, strict=True))
 
     async def task(work: Work) -> bool:
-        return await _sign_all(work, pairs, Hash(hash_name), force=force)
+        return await _sign_all(work, pairs, Hash(hash_name), cms, force=force)
 
     if not run(task, simulate, reader, pin_stdin=pin_stdin):
         context.exit(1)
@@ -150,11 +157,11 @@ def verify(
         output.say(f"✔ {document}: 簽章有效", f"the signature is valid ({_signer(certificate)})")
 
 
-def _targets(documents: tuple[Path, ...], target: Path | None) -> list[Path]:
+def _targets(documents: tuple[Path, ...], target: Path | None, suffix: str) -> list[Path]:
     if target is None:
-        return [document.with_name(document.name + SUFFIX) for document in documents]
+        return [document.with_name(document.name + suffix) for document in documents]
     if target.is_dir():
-        return [target / (document.name + SUFFIX) for document in documents]
+        return [target / (document.name + suffix) for document in documents]
     if len(documents) > 1:
         raise click.UsageError(
             "多個檔案時 -o 必須是已有的資料夾 · with several files, -o must be a folder that exists"
@@ -162,7 +169,9 @@ def _targets(documents: tuple[Path, ...], target: Path | None) -> list[Path]:
     return [target]
 
 
-async def _sign_all(work: Work, pairs: list[tuple[Path, Path]], algorithm: Hash, *, force: bool) -> bool:
+async def _sign_all(
+    work: Work, pairs: list[tuple[Path, Path]], algorithm: Hash, cms: CmsForm | None, *, force: bool
+) -> bool:
     """Sign one after the other; whether all were signed.
 
     A document that is refused or cannot be read says nothing about the next. Anything else does: a PIN that
@@ -179,6 +188,7 @@ async def _sign_all(work: Work, pairs: list[tuple[Path, Path]], algorithm: Hash,
                 document=document.read_bytes(),
                 reader=work.reader,
                 folder=document.resolve().parent,
+                cms=cms,
             )
             files.write(target, result.signature, force=force)
         except DocumentRefusedError as error:

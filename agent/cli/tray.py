@@ -73,8 +73,9 @@ class Tray:
 
     def _trusted(self) -> bool | None:
         """Whether some browser of this user accepts the certificate; None where none can be looked into."""
-        from agent import trust
+        from agent import tls, trust
 
-        rows = trust.status(trust.stores_of(trust.Machine.this()), trust.known(self.paths.tls))
+        ours = trust.known(tls.in_use(self.paths.tls, self.paths.machine_tls))
+        rows = trust.status(trust.stores_of(trust.Machine.this()), ours)
         known = [row for row in rows if row.store.browsers and row.state is not trust.State.UNKNOWN]
         return any(row.accepted for row in known) if known else None

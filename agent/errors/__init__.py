@@ -25,7 +25,8 @@ class AgentError(Exception):
 
     Attributes:
         error_id: the id of a row of the table.
-        facts: what belongs to this one case: `tries_left`, `retry_after` (seconds), `detail` (local only).
+        facts: what belongs to this one case: `tries_left`, `retry_after` (seconds), `wanted` (the kinds of
+            card needed, in Chinese and English), `detail` (local only).
 
     Raises:
         KeyError: the table has no such row.
@@ -82,4 +83,8 @@ def describe(error: BaseException) -> ErrorText:
     if isinstance(left, int) and left > 0:
         zh += f"還可以再試 {left} 次。"
         en += f" {left} {'try is' if left == 1 else 'tries are'} left."
+    wanted = error.facts.get("wanted") if isinstance(error, AgentError) else None
+    if isinstance(wanted, tuple):
+        zh += f"這裡要用：{wanted[0]}。"
+        en += f" Needed here: {wanted[1]}."
     return ErrorText(row.id, zh, en, row.next_zh, row.next_en, known)

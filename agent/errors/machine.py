@@ -18,6 +18,15 @@ def _row(error_id: str, zh: str, en: str, next_zh: str, next_en: str) -> ErrorRo
 
 MACHINE_ROWS: Final = (
     _row(
+        "probe.limit",
+        "卡片的回應太多或太慢，探測提早結束；已寫下目前讀到的內容。",
+        "The card answers too much or too slowly, so the probe ended early; what was read so far is written"
+        " down.",
+        "請把卡片重新插入後再探測一次；若又如此，請把 trace.jsonl 交給開發者。",
+        "Put the card in again and probe once more; if it ends the same way, send trace.jsonl to the"
+        " developers.",
+    ),
+    _row(
         "check.timeout",
         "這項檢查太久沒有完成。",
         "This check took too long.",

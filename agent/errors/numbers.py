@@ -50,6 +50,10 @@ class Advice(Enum):
         "若要使用，請在詢問時選「允許」，或執行 hca-agent origins 修改先前的回答。",
         "To use it, choose yes when asked, or change your answer with hca-agent origins.",
     )
+    OTHER_WAY = (
+        "請改用這個網站的其他登入方式，例如醫事憑證。",
+        "Use another way to log in to this site, an HCA card for example.",
+    )
     PROGRAM = (
         "請確認 HCA Card Agent 正在執行，並執行 hca-agent selftest。",
         "Check that HCA Card Agent is running, and run hca-agent selftest.",

@@ -12,8 +12,11 @@ from types import MappingProxyType
 from typing import Final
 
 from agent.errors.machine import MACHINE_ROWS
+from agent.errors.modules import MODULE_ROWS
+from agent.errors.nhi_component import NHI_ROWS
 from agent.errors.outside import OUTSIDE_ROWS
 from agent.errors.row import ErrorRow, JsonRpc
+from agent.errors.update import UPDATE_ROWS
 
 __all__ = ["TABLE", "ErrorRow", "JsonRpc"]
 
@@ -186,8 +189,21 @@ _CARD_ROWS = (
         "card.unsupported",
         "這張卡片不支援這個功能。",
         "This card cannot do what was asked.",
-        "請改用支援此功能的卡片（健保卡不能簽章，簽章請用醫事憑證卡）。",
-        "Use a card that can (an NHI card cannot sign; an HCA card can).",
+        "請換一張有這個功能的卡片：簽章、登入與解密請用醫事憑證卡或自然人憑證（健保卡沒有這些功能）。",
+        "Use a card that can: an HCA or a citizen card signs, logs in and decrypts (an NHI card does not).",
+        9023,
+        JsonRpc.CARD,
+    ),
+    ErrorRow(
+        "card.hicos_module",
+        "這是 HiCOS 卡（自然人憑證、工商憑證等）：它的 PIN 碼與金鑰只能透過中華電信的 PKCS#11 模組使用，"
+        "而這裡沒有使用該模組；沒有送出 PIN 碼。",
+        "This is a HiCOS card (citizen, company or government certificate): its PIN and keys only work"
+        " through Chunghwa Telecom's PKCS#11 module, which is not in use here; no PIN was sent.",
+        "請安裝「HiCOS 卡片管理工具」（模組為 Windows 的 HiCOSPKCS11.dll、macOS 的 libHicos_p11v1.dylib、"
+        "Linux 的 libHicos_p11v1.so），重新啟動 HCA Card Agent 後再試一次。",
+        "Install HiCOS 卡片管理工具 (its module is HiCOSPKCS11.dll on Windows, libHicos_p11v1.dylib on macOS,"
+        " libHicos_p11v1.so on Linux), restart HCA Card Agent, then try again.",
         9023,
         JsonRpc.CARD,
     ),
@@ -898,7 +914,10 @@ TABLE: Final[Mapping[str, ErrorRow]] = MappingProxyType(
             _REQUEST_ROWS,
             _SETUP_ROWS,
             MACHINE_ROWS,
+            MODULE_ROWS,
             OUTSIDE_ROWS,
+            NHI_ROWS,
+            UPDATE_ROWS,
             _TRUST_ROWS,
         )
         for row in rows

@@ -23,7 +23,7 @@ import msgspec
 
 from agent import __version__
 from agent.config import Consent
-from agent.desktop import has_screen, own_command
+from agent.desktop import converse, has_screen, own_command
 from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest
 from agent.interaction import window_messages as messages
 from agent.interaction.window_messages import Answer, Card, Document, Message, Tries
@@ -242,16 +242,7 @@ class _Window:
         self._loop = asyncio.get_running_loop()
         self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
         self._ended = False
-        self._process = subprocess.Popen(  # noqa: S603  (words of ours, never a page's)
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            # A Ctrl-C at the agent's terminal is the agent's: it closes its windows by itself.
-            start_new_session=True,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-        # Without a buffer of Python's own, which could not be wiped.
+        self._process = converse(command)
         self._input = cast(FileIO, self._process.stdin)
         self._output = cast(FileIO, self._process.stdout)
         self._kind = messages.kind_of(message)

@@ -60,7 +60,7 @@ async def pin_left(bench: Bench) -> Finding:
 
 def _see_below(error: Exception) -> Finding:
     """What keeps the PIN from being looked at is the business of the rows that say so in full."""
-    if error_id(error) == "card.unsupported":
+    if error_id(error) in ("card.unsupported", "card.hicos_module"):
         return skipped(
             "這種卡片沒有本程式能用的 PIN 碼", "this kind of card has no PIN that can be used here"
         )

@@ -6,13 +6,12 @@ import asyncio
 import ssl
 from typing import Final
 
+from agent import tls
 from agent.selftest.bench import Bench
 from agent.selftest.model import Finding, Probe, Text, failed, passed, skipped, warned
 from agent.selftest.ports import Answer, Listening, look
 from agent.selftest.system import Program
 
-_HIPKI: Final = 61161
-_NHI: Final = 7777
 _VENDOR: Final = "servisign"
 
 
@@ -61,14 +60,10 @@ def _holder(found: Listening) -> str:
     return f"{found.port}：{found.holder or '不明的程式 unknown program'}"
 
 
-async def hipki(_bench: Bench) -> Finding:
+async def hipki(bench: Bench) -> Finding:
     """Who serves the pages of citizen and business cards."""
-    return await _other_port(_HIPKI, "自然人憑證與工商憑證的網頁", "pages of citizen and business cards")
-
-
-async def nhi(_bench: Bench) -> Finding:
-    """Who serves the pages of NHI cards."""
-    return await _other_port(_NHI, "健保卡的網頁", "pages of NHI cards")
+    port = bench.machine.config.hipki.port
+    return await _other_port(port, "自然人憑證與工商憑證的網頁", "pages of citizen and business cards")
 
 
 async def _other_port(port: int, zh: str, en: str) -> Finding:
@@ -98,7 +93,9 @@ async def inspection(bench: Bench) -> Finding:
     ours = [found for found in await _look_at(bench) if found.answer is Answer.OURS]
     if not ours:
         return skipped("本程式沒有在執行，無法檢查", "this program is not running")
-    text = await asyncio.to_thread((bench.machine.paths.tls / "leaf.pem").read_text, "ascii")
+    paths = bench.machine.paths
+    folder = await asyncio.to_thread(tls.in_use, paths.tls, paths.machine_tls)
+    text = await asyncio.to_thread((folder / tls.LEAF).read_text, "ascii")
     if ours[0].certificate != ssl.PEM_cert_to_DER_cert(text):
         return failed("trust.intercepted")
     return passed("看到的是本程式自己的憑證", "the certificate seen is this program's own")
@@ -109,7 +106,6 @@ ENVIRONMENT: Final = Probe("basic.environment", Text("環境檢測", "The progra
 PROBES: Final = (
     Probe("host.portals", Text("入口網站連到的程式（56445 等）", "Whom portals reach (56445 …)"), portals),
     Probe("host.hipki", Text("連接埠 61161（HiPKI）", "Port 61161 (HiPKI)"), hipki),
-    Probe("host.nhi", Text("連接埠 7777（健保卡元件）", "Port 7777 (NHI component)"), nhi),
     Probe("host.vendor", Text("原廠的 HCAServiSign", "The vendor's HCAServiSign"), vendor),
     Probe("host.inspection", Text("加密連線攔截", "TLS interception"), inspection),
 )

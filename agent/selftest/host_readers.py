@@ -60,6 +60,8 @@ def _words(bench: Bench, view: ReaderView) -> tuple[str, str]:
     driver = bench.machine.driver(view.name)
     told = f"{view.name} [{driver}]" if driver else view.name
     atr = f" ATR {view.atr.hex(' ').upper()}" if view.atr else ""
+    if view.module:
+        return f"{told}：{zh}{atr}，由 {view.module} 服務", f"{told}: {en}{atr}, served by {view.module}"
     return f"{told}：{zh}{atr}", f"{told}: {en}{atr}"
 
 

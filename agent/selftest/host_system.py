@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent.selftest.bench import Bench
 from agent.selftest.model import Finding, Probe, Status, Text, Trouble, failed, passed, skipped, warned
+from agent.tls import LOOPBACK, Scope, in_use
 
 if TYPE_CHECKING:
     from agent.trust import Row
@@ -77,7 +78,11 @@ def _traces(bench: Bench) -> tuple[datetime, datetime]:
 
 async def trust(bench: Bench) -> Finding:
     """Which browsers accept our certificate: every store by its name."""
-    rows = await asyncio.to_thread(_trust_rows, bench)
+    return judged(bench, await asyncio.to_thread(trust_rows, bench))
+
+
+def judged(bench: Bench, rows: Sequence[Row] | None) -> Finding:
+    """What the stores' rows mean for the person; None where there is no certificate yet."""
     if rows is None:
         return skipped(
             "本程式還沒有憑證，請先啟動一次", "there is no certificate yet; start this program once"
@@ -95,11 +100,12 @@ async def trust(bench: Bench) -> Finding:
     return failed("trust.missing", zh, en)
 
 
-def _trust_rows(bench: Bench) -> Sequence[Row] | None:
+def trust_rows(bench: Bench, scope: Scope = LOOPBACK) -> Sequence[Row] | None:
+    """The stores and what they think of our certificate for `scope`; None where there is none yet."""
     from agent.trust import Machine, known, status, stores_of
 
     machine = bench.machine
-    ours = known(machine.paths.tls)
+    ours = known(in_use(machine.paths.tls, machine.paths.machine_tls, scope), scope)
     if ours.current is None:
         return None
     asked = replace(
@@ -134,7 +140,7 @@ async def nss_tools(bench: Bench) -> Finding:
 
 async def confined(bench: Bench) -> Finding:
     """Browsers in a sandbox, which have certificates of their own."""
-    rows = await asyncio.to_thread(_trust_rows, bench)
+    rows = await asyncio.to_thread(trust_rows, bench)
     boxed = [row for row in rows or () if any(box in row.store.location for box in _SANDBOXES)]
     if not boxed:
         return passed("沒有", "none")
@@ -171,6 +177,25 @@ async def proxy(bench: Bench) -> Finding:
     return warned("proxy.loopback", "、".join(names))
 
 
+async def update(bench: Bench) -> Finding:
+    """What the last update check told; nothing is asked here."""
+    from agent import __version__
+    from agent.update import Release, is_newer
+    from agent.update.state import read
+
+    if not bench.machine.config.update.enabled:
+        return skipped("沒有開啟", "off")
+    last = await asyncio.to_thread(read, bench.machine.paths.update)
+    if last is None:
+        return skipped("還沒有查過", "not asked yet")
+    when = f"{last.checked.astimezone():%Y-%m-%d %H:%M}"
+    if last.error:
+        return warned(last.error, when)
+    if is_newer(Release(last.version, {}), __version__):
+        return passed(f"有新版 {last.version}（{when}）", f"{last.version} is there")
+    return passed(f"已是最新（{when}）", "nothing newer")
+
+
 def _system_proxies(bench: Bench) -> tuple[str, str] | None:
     """What Windows and macOS are set to; browsers there leave out this computer by themselves."""
     if bench.machine.platform not in ("win32", "darwin"):
@@ -197,4 +222,5 @@ PROBES: Final = (
     ),
     Probe("host.autostart", Text("自動啟動", "Start at login"), autostart),
     Probe("host.proxy", Text("代理伺服器", "Proxy"), proxy),
+    Probe("host.update", Text("更新檢查", "Update check"), update),
 )

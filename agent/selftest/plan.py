@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from agent.selftest import (
     card_rows,
     certificate_rows,
     certificate_status,
+    host_modules,
+    host_nhi,
     host_ports,
     host_readers,
     host_system,
 )
 from agent.selftest.model import Probe
+
+if TYPE_CHECKING:
+    from agent.config import Config
 
 
 class Variant(StrEnum):
@@ -25,8 +31,13 @@ class Variant(StrEnum):
     """健保專用讀卡機: thirteen rows."""
 
 
-def plan(variant: Variant = Variant.ORDINARY) -> tuple[Probe, ...]:
-    """All rows: the computer first, then the card, then its certificates."""
+def plan(variant: Variant = Variant.ORDINARY, config: Config | None = None) -> tuple[Probe, ...]:
+    """All rows: the computer first, then the card, then its certificates.
+
+    Args:
+        variant: which rows of the HCA page.
+        config: which dialects are served; None is what holds without any file.
+    """
     ordinary = variant is Variant.ORDINARY
     rows = card_rows.HCA_ROWS if ordinary else card_rows.NHI_ROWS
     found = "hca.init" if ordinary else "nhi.port"
@@ -38,8 +49,11 @@ def plan(variant: Variant = Variant.ORDINARY) -> tuple[Probe, ...]:
         *host_system.BASICS,
         host_ports.ENVIRONMENT,
         *host_readers.PROBES,
+        *(host_modules.PROBES if config is not None and config.pkcs11.modules else ()),
         *host_ports.PROBES,
+        host_nhi.PORT,
         *host_system.PROBES,
+        *(host_nhi.PROBES if config is not None and config.nhi_component.enabled else ()),
         card_rows.PIN_ROW,
         *rows,
         *certificates,

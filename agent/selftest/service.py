@@ -69,7 +69,7 @@ class SelfTests:
             bench = Bench(
                 self._operations, caller, self._machine, reader=wanted.reader, with_pin=wanted.with_pin
             )
-            async with aclosing(run(plan(wanted.variant), bench)) as rows:
+            async with aclosing(run(plan(wanted.variant, self._machine.config), bench)) as rows:
                 yield bench, rows
         finally:
             self._running = False
@@ -90,11 +90,12 @@ def for_site(row: Row) -> Row:
     return replace(row, detail=Text(""), masked=Text(""))
 
 
-def settled(config: Config, native_port: int, tls_port: int) -> Config:
+def settled(config: Config, native_port: int, tls_port: int, hipki_port: int | None) -> Config:
     """The configuration with the ports that were taken where it said "any"."""
-    servisign = config.servisign
+    servisign, hipki = config.servisign, config.hipki
     return replace(
         config,
         ports=replace(config.ports, native=config.ports.native or native_port),
         servisign=replace(servisign, ports=tuple(port or tls_port for port in servisign.ports)),
+        hipki=replace(hipki, port=hipki.port or hipki_port or 0),
     )

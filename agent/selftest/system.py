@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import Final
 
 from agent.server.listeners import holder_of
@@ -54,7 +54,7 @@ def running(platform: str = sys.platform) -> tuple[Program, ...]:
     if platform == "linux":
         return tuple(_of_proc())
     if platform == "win32":
-        lines = _output("tasklist", "/fo", "csv", "/nh").splitlines()
+        lines = _output(_of_windows("tasklist.exe"), "/fo", "csv", "/nh").splitlines()
         return tuple(Program(int(row[1]), row[0]) for row in csv.reader(lines) if len(row) > 1)
     split = (line.split(None, 1) for line in _output("ps", "-axco", "pid=,comm=").splitlines())
     return tuple(Program(int(parts[0]), parts[1]) for parts in split if len(parts) == 2)
@@ -66,7 +66,7 @@ def listening(port: int, platform: str = sys.platform) -> str:
         return holder_of(port)
     with suppress(OSError, subprocess.SubprocessError, ValueError):
         if platform == "win32":
-            pid = listener_in_netstat(_output("netstat", "-ano", "-p", "tcp"), port)
+            pid = listener_in_netstat(_output(_of_windows("netstat.exe"), "-ano", "-p", "tcp"), port)
             found = [each for each in running(platform) if each.pid == pid]
         else:
             found = listeners_in_lsof(_output("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpc"))
@@ -100,8 +100,19 @@ def _of_proc() -> Iterator[Program]:
             yield Program(int(process.name), name or (process / "comm").read_text().strip())
 
 
+def _of_windows(program: str) -> str:
+    """Its whole path: Windows looks for a bare name in the current folder first."""
+    return str(PureWindowsPath(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", program))
+
+
 def _output(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, check=True, timeout=_SECONDS)  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        command,
+        capture_output=True,
+        check=True,
+        timeout=_SECONDS,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
     return done.stdout.decode("utf-8", "replace")
 
 

@@ -21,6 +21,7 @@ from agent.server import listeners, token
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from tests.support.agent import ANY_PORT, running_agent
+from tests.support.platforms import is_private
 
 
 def nothing_inserted() -> Service:
@@ -115,7 +116,7 @@ async def test_the_folder_holds_no_secret_that_others_can_read(tmp_path: Path) -
         files = [path for path in agent.paths.home.rglob("*") if path.is_file()]
         assert {"token", "leaf.key", "audit.jsonl"} <= {path.name for path in files}
         for path in files:
-            assert path.stat().st_mode & 0o077 == 0, path
+            assert is_private(path), path
             assert b"123456" not in path.read_bytes(), path
 
 

@@ -89,7 +89,7 @@ async def test_a_full_disk_is_no_end_of_the_looking(
     keeper = Renewal(tmp_path, lambda _: None)
     looks = 0
 
-    def full(_: Path) -> tls.Identity:
+    def full(*_: object, **__: object) -> tls.Identity:
         nonlocal looks
         looks += 1
         raise OSError(28, "No space left on device")

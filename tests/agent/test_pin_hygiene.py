@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import secrets
+import signal
 import string
 import sys
 import traceback
@@ -19,12 +20,17 @@ from types import TracebackType
 
 import pytest
 
-from agent.config import Limits
+from agent.config import Limits, Pkcs11
 from agent.interaction.scripted import ScriptedInteraction
-from agent.operations import Caller
+from agent.operations import Caller, open_operations
+from agent.paths import Paths
 from hca_card.pin import Pin
+from pcsc.service import Service
+from pcsc.virtual import VirtualWinscard
 from signing.hashes import Hash
+from tests.support import softhsm
 from tests.support.agent import ANY_PORT, PORTAL, RunningAgent, running_agent
+from tests.support.hipki import ask
 from tests.support.operations import NONCE
 from tests.support.servisign_page import Page, Text
 
@@ -33,7 +39,7 @@ OURS = tuple(str(ROOT / room) for room in ("agent", "hca_card", "pcsc", "signing
 PLENTY = replace(
     ANY_PORT, limits=Limits(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000)
 )
-NATIVE, OLD, LINES = 160, 60, 2
+NATIVE, OLD, HIPKI, LINES = 160, 60, 20, 2
 
 
 def random_pin() -> str:
@@ -121,7 +127,7 @@ async def test_a_pin_that_went_through_every_door_is_written_nowhere(
         async with running_agent(home, interaction=person, config=PLENTY) as agent:
             own = Caller(None)
             await agent.daemon.operations.change_pin(own, old=Pin("123456"), new=Pin(pin))
-            done = await native_page(agent) + await old_page(agent, pin)
+            done = await native_page(agent) + await old_page(agent, pin) + await hipki_page(agent, pin)
             told["tracebacks"] = await forced_tracebacks(agent, pin, wrong)
             told["own process"] = process(os.getpid())
     for number in range(LINES):
@@ -183,6 +189,15 @@ async def old_page(agent: RunningAgent, pin: str) -> int:
     return calls
 
 
+async def hipki_page(agent: RunningAgent, pin: str) -> int:
+    """Sign as pages of citizen cards do, with the PIN in the form."""
+    for number in range(HIPKI):
+        wanted = {"func": "MakeSignature", "tbs": f"{number}", "signatureType": "PKCS7"}
+        assert (await ask(agent, "/sign", pin=pin, **wanted))["ret_code"] == 0
+        assert (await ask(agent, "/sign", pin=pin, **wanted, hashAlgorithm="MD5"))["ret_code"] != 0
+    return 2 * HIPKI
+
+
 async def forced_tracebacks(agent: RunningAgent, pin: str, wrong: str) -> bytes:
     """What a crash report with all variables would hold, in the middle of everything that has a PIN."""
     told = []
@@ -238,3 +253,47 @@ async def command_line(folder: Path, pin: str) -> dict[str, bytes]:
         told[f"{folder.name} {words} from outside"] = seen
         told[f"{folder.name} {words} output"] = output
     return told
+
+
+@pytest.mark.slow
+@softhsm.needs_softhsm
+async def test_a_pin_for_a_pkcs11_module_is_written_nowhere_and_not_seen_from_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    softhsm.personnel(tmp_path, monkeypatch)
+    pin, wrong = random_pin(), random_pin()
+    person = ScriptedInteraction(pins=[*[pin, wrong] * 20, pin], pairs=[(softhsm.PIN, pin)])
+    winscard = VirtualWinscard()
+    monkeypatch.setattr(VirtualWinscard, "virtual", False)
+    assert softhsm.MODULE is not None
+    config = replace(PLENTY, pkcs11=Pkcs11((softhsm.MODULE,), known=False))
+    paths = Paths(tmp_path / "home", tmp_path / "home")
+    told, tracebacks = {}, []
+    with logged() as log:
+        async with open_operations(Service(winscard), person, config, paths) as operations:
+            await operations.change_pin(Caller(None))
+            [source] = operations._desk.modules._sources
+            assert source.process._running is not None
+            child = source.process._running._process.pid
+            for _ in range(20):
+                await operations.sign(Caller(None), Hash.SHA_256, document=b"x")
+                told["module's process"] = process(child)
+                for attempt in (
+                    operations.sign(Caller(None), Hash.SHA_256, document=b"x"),
+                    operations.unblock_pin(Caller(None), puk=Pin(wrong), new=Pin(pin)),
+                ):
+                    try:
+                        await attempt
+                    except Exception as error:
+                        logging.getLogger("agent").exception("forced")
+                        tracebacks.append(repr(error) + variables(error.__traceback__))
+            os.kill(child, signal.SIGKILL)
+            await operations.sign(Caller(None), Hash.SHA_256, document=b"x")
+    assert b"module" in told["module's process"]
+    assert len(tracebacks) == 40
+    told["tracebacks"] = "\n".join(tracebacks).encode("utf-8", "replace")
+    told["log"] = log.getvalue().encode("utf-8", "replace")
+    told["output"] = "".join(capfd.readouterr()).encode("utf-8", "replace")
+    told |= written(tmp_path)
+    assert_absent(pin, told)
+    assert_absent(wrong, told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from agent.config import Config, Origins, Ports, ServiSign
+from agent.config import Config, Hipki, Origins, Ports, ServiSign
 from agent.daemon import Daemon
 from agent.interaction.scripted import ScriptedInteraction
 from agent.paths import Paths
@@ -23,7 +23,9 @@ from tests.support.cards import simulated
 PORTAL = "https://portal.example.tw"
 DENIED = "https://denied.example.tw"
 ORIGINS = Origins(allow=frozenset((PORTAL,)), deny=frozenset((DENIED,)))
-ANY_PORT = Config(origins=ORIGINS, ports=Ports(native=0), servisign=ServiSign(ports=(0,)))
+ANY_PORT = Config(
+    origins=ORIGINS, ports=Ports(native=0), servisign=ServiSign(ports=(0,)), hipki=Hipki(port=0)
+)
 
 
 @dataclass
@@ -126,13 +128,15 @@ async def running_agent(
     interaction: ScriptedInteraction | None = None,
     config: Config = ANY_PORT,
     delay_ms: int = 0,
+    names: Sequence[str] = (),
 ) -> AsyncIterator[RunningAgent]:
-    """An agent with one virtual reader for each kind of card."""
+    """An agent with one virtual reader, called as in `names`, for each kind of card; an empty one for ""."""
     winscard = VirtualWinscard()
     readers = []
     for number, kind in enumerate(kinds):
-        reader = winscard.add_reader(f"Virtual Reader {number}")
-        reader.insert(simulated(kind, delay_ms=delay_ms))
+        reader = winscard.add_reader(names[number] if names else f"Virtual Reader {number}")
+        if kind:
+            reader.insert(simulated(kind, delay_ms=delay_ms))
         readers.append(reader)
     person = interaction or ScriptedInteraction(pins=["123456"] * 8)
     paths = Paths(folder, folder)
@@ -144,6 +148,7 @@ async def running_agent(
 
 
 def _client(daemon: Daemon) -> aiohttp.ClientSession:
+    """A client that trusts the agent's CA."""
     import ssl
 
     context = ssl.create_default_context(cafile=str(daemon.identity.ca))

@@ -75,7 +75,13 @@ def _certutil(database: Path, *arguments: str) -> None:
 
 @asynccontextmanager
 async def chromium(
-    home: Path, *, sites: Sequence[str] = (), prefix: Sequence[str] = (), display: str = "", **options: Any
+    home: Path,
+    *,
+    sites: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    prefix: Sequence[str] = (),
+    display: str = "",
+    **options: Any,
 ) -> AsyncIterator[BrowserContext]:
     """A browser window.
 
@@ -83,6 +89,7 @@ async def chromium(
         home: what `make_home` made.
         sites: `https://name:port`; each is served by this machine and taken for a site of the Internet, so
             that Local Network Access guards the agent from it as it does from real portals.
+        hosts: names that lead to this machine, as a line in the hosts file would have it.
         prefix: a command that starts the browser in another namespace, as `nsenter …`.
         display: the X display where it opens a window, "" for none; only windows have permission prompts.
         options: of Playwright's context: `viewport`, `color_scheme`, …
@@ -95,10 +102,11 @@ async def chromium(
         executable = str(starter)
     arguments = list(_ARGUMENTS)
     addresses = [urlsplit(site) for site in sites]
+    if mapped := [*(site.hostname for site in addresses), *hosts]:
+        arguments.append("--host-resolver-rules=" + ", ".join(f"MAP {name} 127.0.0.1" for name in mapped))
     if addresses:
-        mapped = ", ".join(f"MAP {site.hostname} 127.0.0.1" for site in addresses)
         public = ",".join(f"127.0.0.1:{site.port}=public" for site in addresses)
-        arguments += [f"--host-resolver-rules={mapped}", f"--ip-address-space-overrides={public}"]
+        arguments.append(f"--ip-address-space-overrides={public}")
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(

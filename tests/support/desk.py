@@ -25,7 +25,7 @@ class Desk:
     person: Person
     page: Page
 
-    async def open(self, path: str = "/") -> None:
+    async def open(self, path: str = "/euservice") -> None:
         await self.page.goto(self.stage.origin + path)
 
     async def choose(self, name: str, value: str) -> None:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.support.ldap_server import Directory
+from tests.support.openssl import openssl_program
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 REVOKED_AT = datetime(2026, 1, 15, 3, 4, 5, tzinfo=UTC)
@@ -46,7 +47,9 @@ ess_cert_id_alg = sha256
 
 def openssl(*arguments: str, data: bytes = b"") -> bytes:
     """What the command line of OpenSSL says."""
-    done = subprocess.run(["openssl", *arguments], input=data, capture_output=True, timeout=20, check=False)
+    done = subprocess.run(
+        [openssl_program(), *arguments], input=data, capture_output=True, timeout=20, check=False
+    )
     assert done.returncode == 0, (arguments, done.stderr.decode())
     return done.stdout
 

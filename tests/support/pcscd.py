@@ -35,14 +35,17 @@ import pytest
 
 PORTS: Final = (35963, 35964)
 READERS: Final = ("Virtual PCD 00 00", "Virtual PCD 00 01")
+MORE_PORTS: Final = (35973, 35974)
+MORE_READERS: Final = ("Virtual PCD Two 00 00", "Virtual PCD Two 00 01")
+"""Of a driver that is loaded a second time, where four readers are wanted: it has two slots and no more."""
 
 _DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 _TOOLS = ("pcscd", "unshare", "nsenter", "setpriv", "mount", "ip")
-_CONFIGURATION = f"""\
-FRIENDLYNAME "Virtual PCD"
-DEVICENAME   /dev/null:0x{PORTS[0]:X}
-LIBPATH      {_DRIVER}
-CHANNELID    0x{PORTS[0]:X}
+_CONFIGURATION = """\
+FRIENDLYNAME "{name}"
+DEVICENAME   /dev/null:0x{port:X}
+LIBPATH      {driver}
+CHANNELID    0x{port:X}
 """
 # The drivers of real readers are covered up, so that a card on this desk is not touched. Reading standard
 # input keeps the namespaces alive exactly as long as this process: its end closes the pipe.
@@ -76,18 +79,22 @@ class PrivatePcscd:
 
     Attributes:
         host: where the readers listen, inside.
-        ports: the TCP ports of the two readers, inside.
+        ports: the TCP ports of the readers, inside.
         readers: their PC/SC names, in the same order.
     """
 
     host: Final = "127.0.0.1"
-    ports: Final = PORTS
-    readers: Final = READERS
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, four_readers: bool = False) -> None:
+        self.ports: tuple[int, ...] = PORTS + (MORE_PORTS if four_readers else ())
+        self.readers: tuple[str, ...] = READERS + (MORE_READERS if four_readers else ())
+        entries = [_CONFIGURATION.format(name="Virtual PCD", port=PORTS[0], driver=_DRIVER)]
+        if four_readers:
+            # The driver keeps its slots in static variables: loaded from another file, it has others.
+            driver = Path(shutil.copy(_DRIVER, folder / "second.so"))
+            entries.append(_CONFIGURATION.format(name="Virtual PCD Two", port=MORE_PORTS[0], driver=driver))
         self._configuration = folder / "reader.conf"
-        self._configuration.write_text(_CONFIGURATION)
+        self._configuration.write_text("\n".join(entries))
         self._log = folder / "pcscd.log"
         self._daemon: subprocess.Popen[bytes] | None = None
         Path("/run/pcscd").mkdir(exist_ok=True)
@@ -202,14 +209,14 @@ class PrivatePcscd:
             self._daemon = None
 
     def _listening(self) -> bool:
-        """Whether both reader ports and the service's own socket are there, seen from outside."""
+        """Whether all reader ports and the service's own socket are there, seen from outside."""
         process = Path("/proc") / str(self._holder.pid)
         sockets = [
             (int(fields[1].rpartition(":")[2], 16), fields[3])
             for line in (process / "net/tcp").read_text().splitlines()[1:]
             if (fields := line.split())
         ]
-        return all((port, _LISTEN) in sockets for port in PORTS) and (
+        return all((port, _LISTEN) in sockets for port in self.ports) and (
             "/run/pcscd/pcscd.comm" in (process / "net/unix").read_text()
         )
 
@@ -223,12 +230,12 @@ class PrivatePcscd:
 
 
 @contextmanager
-def private_pcscd() -> Iterator[PrivatePcscd]:
-    """A running pcscd with two empty virtual readers; skips the test where it cannot be had."""
+def private_pcscd(*, four_readers: bool = False) -> Iterator[PrivatePcscd]:
+    """A running pcscd with two or four empty virtual readers; skips the test where it cannot be had."""
     if reason := why_not():
         pytest.skip(reason)
     with tempfile.TemporaryDirectory(prefix="pcscd-") as folder:
-        daemon = PrivatePcscd(Path(folder))
+        daemon = PrivatePcscd(Path(folder), four_readers=four_readers)
         try:
             daemon.start()
             yield daemon

@@ -59,6 +59,7 @@ def _attributes(subject_type: str) -> bytes:
         value=[
             core.Any(_attribute(f"{_ARC}.1", core.ObjectIdentifier(subject_type))),
             core.Any(_attribute(f"{_ARC}.204", core.PrintableString("000000335361"))),
+            core.Any(_attribute(f"{_ARC}.111", core.PrintableString("9900000001"))),
         ],
     ).dump()
 

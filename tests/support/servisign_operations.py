@@ -152,7 +152,8 @@ class FakeOperations:
         else:
             assert digest is not None
             signature = pkcs1.sign_digest(self.software, digest, hash, use, allow_sha1=allow_sha1)
-        return SignResult(signature, self.software.certificate(pkcs1.CERTIFICATE_INDEX[use]).der, hash)
+        certificate = self.software.certificate(pkcs1.CERTIFICATE_INDEX[use]).der
+        return SignResult(signature, certificate, hash, metadata.serial)
 
     async def decrypt(
         self, caller: Caller, cipher_: bytes, *, reader: str | None = None, kept: KeptPin | None = None

@@ -26,6 +26,7 @@ from agent.autostart import (
     autostart,
 )
 from agent.cli.program import program
+from tests.support.platforms import not_on_windows
 
 COMMAND = ("/opt/HCA Agent/hca-agent", "run")
 OTHER = ("/old/hca-agent", "run")
@@ -144,7 +145,9 @@ def test_words_of_the_desktop_entry_are_quoted_as_the_specification_says(
 ) -> None:
     LinuxAutostart((word,), tmp_path).on()
     (line,) = [
-        line for line in (tmp_path / "hca-agent.desktop").read_text().splitlines() if line.startswith("Exec=")
+        line
+        for line in (tmp_path / "hca-agent.desktop").read_text("utf-8").splitlines()
+        if line.startswith("Exec=")
     ]
     assert line == f"Exec={written}"
 
@@ -154,7 +157,7 @@ def test_an_entry_that_the_desktop_switched_off_is_off(tmp_path: Path, change: t
     way = LinuxAutostart(COMMAND, tmp_path)
     way.on()
     file = tmp_path / "hca-agent.desktop"
-    file.write_text(file.read_text().replace(*change))
+    file.write_text(file.read_text("utf-8").replace(*change), "utf-8")
     assert way.status() is Status.OFF
     way.on()
     assert way.status() is Status.ON
@@ -216,6 +219,7 @@ def test_each_system_has_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert places["win32"].startswith("HKEY_CURRENT_USER\\Software\\Microsoft\\Windows\\CurrentVersion\\Run")
 
 
+@not_on_windows("whole paths of POSIX")
 @pytest.mark.parametrize(
     ("variable", "base"), [("/etc/somebody", "/etc/somebody"), ("relative", ""), ("", "")]
 )
@@ -245,3 +249,32 @@ def test_the_command_line_switches_and_tells(tmp_path: Path, monkeypatch: pytest
     code, words = run("off")
     assert code == 0 and "不會自動啟動" in words
     assert run("status")[0] == 1
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Path:
+    """A machine on which a package starts this program for everybody."""
+    folder = tmp_path / "xdg"
+    LinuxAutostart(COMMAND, folder).on()
+    return folder
+
+
+def test_where_the_machine_starts_it_a_user_can_say_no_and_yes_again(tmp_path: Path, machines: Path) -> None:
+    way = LinuxAutostart(COMMAND, tmp_path / "user", [tmp_path / "none", machines])
+    assert way.status() is Status.ON
+    assert way.place == str(machines / "hca-agent.desktop")
+    way.off()
+    way.off()
+    assert way.status() is Status.OFF
+    assert way.place == str(tmp_path / "user" / "hca-agent.desktop")
+    way.on()
+    assert way.status() is Status.ON
+    assert list((tmp_path / "user").iterdir()) == []
+
+
+def test_a_users_own_program_goes_before_the_machines(tmp_path: Path, machines: Path) -> None:
+    way = LinuxAutostart(OTHER, tmp_path / "user", [machines])
+    assert way.status() is Status.OTHER
+    way.on()
+    assert way.status() is Status.ON
+    assert LinuxAutostart(COMMAND, tmp_path / "user", [machines]).status() is Status.OTHER

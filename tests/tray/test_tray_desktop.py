@@ -18,6 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+if sys.platform == "win32":
+    pytest.skip("a desktop of Linux", allow_module_level=True)
+
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 

@@ -13,6 +13,7 @@ import pytest
 from agent.tray.link import Patience, TrayLink
 from agent.tray.messages import NO_TRAY, Choice, Chosen, State
 from tests.support.operations import until
+from tests.support.platforms import not_on_windows
 
 SOON = Patience(pauses=(0.01, 0.01, 0.01), settled=600.0)
 
@@ -163,6 +164,7 @@ async def test_a_tray_that_speaks_nonsense_is_ended(
     assert "nonsense" in caplog.text and not host.chosen
 
 
+@not_on_windows("signal 0 asks nothing there")
 async def test_a_tray_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.tray.link._END_SECONDS", 0.2)
     pids = tmp_path / "pid"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent import desktop
+from tests.support.platforms import not_on_windows
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in")
 
@@ -30,6 +31,7 @@ def test_a_screen_is_known_by_its_display(platform: str, environment: dict[str, 
 
 
 def test_this_program_starts_itself_frozen_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "python-of-this-test")
     assert desktop.own_command("tray") == (sys.executable, "-m", "agent", "tray")
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert desktop.own_command("tray") == (sys.executable, "tray")
@@ -72,6 +74,7 @@ async def test_a_browser_that_is_waited_for_does_not_keep_the_agent(monkeypatch:
     closed.set()
 
 
+@not_on_windows("a terminal in the sense of POSIX")
 def test_the_tray_is_no_command_for_a_terminal() -> None:
     import os
     import pty

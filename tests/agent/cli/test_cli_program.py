@@ -22,12 +22,24 @@ COMMANDS = every_command()
 NAMES = [" ".join(path) for path, _ in COMMANDS]
 TRUST = {"trust install", "trust remove", "trust status"}
 AUTOSTART = {"autostart on", "autostart off", "autostart status"}
-PROCESSES = {"tray", "window"}
+PROCESSES = {"tray", "window", "module"}
+UPDATE = {"update check", "update download", "update install"}
 NO_CARD = (
     TRUST
     | AUTOSTART
     | PROCESSES
-    | {"demo", "audit", "simulate", "origins list", "origins allow", "origins forget"}
+    | UPDATE
+    | {name for name in NAMES if name.startswith("windows-setup ")}
+    | {
+        "open",
+        "demo",
+        "audit",
+        "simulate",
+        "origins list",
+        "origins allow",
+        "origins forget",
+        "card profiles",
+    }
 )
 
 

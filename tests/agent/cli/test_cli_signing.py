@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from agent.cli import setup
 from tests.support.command_line import answer
+from tests.support.openssl import openssl_program
+from tests.support.platforms import WINDOWS
 
 PIN = "123456\n"
 HPC = ("--simulate", "hpc")
@@ -27,7 +29,7 @@ def certificate(invoke, index: int) -> bytes:
 @pytest.fixture
 def document(tmp_path: Path) -> Path:
     file = tmp_path / "出生通報.txt"
-    file.write_text("出生通報 birth report\n")
+    file.write_text("出生通報 birth report\n", encoding="utf-8")
     return file
 
 
@@ -46,7 +48,7 @@ def test_a_signature_is_what_openssl_verifies(invoke, document: Path, tmp_path: 
     )
     (tmp_path / "key.pem").write_bytes(pem)
     command = [
-        "openssl",
+        openssl_program(),
         "dgst",
         "-sha256",
         "-verify",
@@ -59,10 +61,26 @@ def test_a_signature_is_what_openssl_verifies(invoke, document: Path, tmp_path: 
     assert "Verified OK" in judged.stdout, judged.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("words", "suffix"), [((), ".p7m"), (("--detached",), ".p7s")])
+def test_a_cms_signature_is_what_openssl_verifies(
+    invoke, document: Path, tmp_path: Path, words: tuple[str, ...], suffix: str
+):
+    result = invoke("sign", document, *HPC, "--format", "cms", *words, "--pin-stdin", input=PIN)
+    assert result.exit_code == 0, result.output
+    signer = x509.load_der_x509_certificate(certificate(invoke, 1))
+    (tmp_path / "signer.pem").write_bytes(signer.public_bytes(serialization.Encoding.PEM))
+    command = [openssl_program(), "cms", "-verify", "-binary", "-inform", "DER", "-purpose", "any"]
+    command += ["-partial_chain", "-CAfile", "signer.pem", "-in", document.with_name(document.name + suffix)]
+    command += ["-content", document] if words else []
+    judged = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert (judged.returncode, judged.stdout) == (0, document.read_bytes()), judged.stderr
+
+
 def test_several_files_need_one_pin(invoke, tmp_path: Path):
     documents = [tmp_path / f"{number}.txt" for number in range(3)]
     for file in documents:
-        file.write_text(file.name)
+        file.write_text(file.name, encoding="utf-8")
     result = invoke("sign", *documents, *HPC, "--pin-stdin", "--hash", "SHA-512", input=PIN)
     assert result.exit_code == 0, result.output
     assert result.stdout.count("✔") == 3
@@ -82,7 +100,7 @@ def test_a_wrong_pin_costs_one_try_however_many_files_there_are(
     monkeypatch.setattr(setup, "_simulated", lambda kinds, paths: winscard)
     documents = [tmp_path / f"{number}.txt" for number in range(3)]
     for file in documents:
-        file.write_text(file.name)
+        file.write_text(file.name, encoding="utf-8")
     result = invoke("sign", *documents, *HPC, "--pin-stdin", input="999999\n")
     assert result.exit_code == 1
     assert "(pin.wrong)" in result.stderr and result.stderr.count("未簽署") == 3
@@ -228,7 +246,7 @@ def test_what_is_encrypted_decrypts(invoke, tmp_path: Path):
     result = invoke("decrypt", cipher, "-o", target, *HPC, "--pin-stdin", input=PIN)
     assert result.exit_code == 0, result.output
     assert target.read_bytes() == bytes(range(32))
-    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert WINDOWS or stat.S_IMODE(target.stat().st_mode) == 0o600
     assert not any(part in result.output for part in ("\\x01", "123456"))
 
 
@@ -236,7 +254,7 @@ def test_openssl_encrypts_what_the_card_decrypts(invoke, tmp_path: Path):
     key = x509.load_der_x509_certificate(certificate(invoke, 2)).public_key()
     (tmp_path / "data.enc").write_bytes(key.encrypt("處方".encode(), padding.PKCS1v15()))
     assert invoke("decrypt", tmp_path / "data.enc", *HPC, "--pin-stdin", input=PIN).exit_code == 0
-    assert (tmp_path / "data").read_text() == "處方"
+    assert (tmp_path / "data").read_text(encoding="utf-8") == "處方"
 
 
 def test_encrypting_to_a_certificate_needs_no_card(invoke, tmp_path: Path):

@@ -33,6 +33,7 @@ from agent.selftest.system import Program, running
 from agent.trust.machine import Machine as TrustMachine
 from tests.support.agent import running_agent
 from tests.support.operations import World
+from tests.support.platforms import LINUX_STORES, not_on_windows, not_under_wine
 from tests.support.selftest import bench_of, not_passed, row_of, rows_of, selftest_world, short
 
 PROBES = (host_ports.ENVIRONMENT, *host_readers.PROBES, *host_ports.PROBES, *host_system.PROBES)
@@ -109,6 +110,7 @@ def with_ports(*ports: int) -> Config:
     return Config(servisign=ServiSign(ports=ports))
 
 
+@not_under_wine("its netstat does not tell who listens")
 @pytest.mark.parametrize("handler", [_Vendor, _Refusing])
 async def test_a_program_that_answers_echo_is_named_as_the_one_that_portals_reach(
     tmp_path: Path, handler: type[_Vendor]
@@ -121,6 +123,7 @@ async def test_a_program_that_answers_echo_is_named_as_the_one_that_portals_reac
     assert row.error is not None and "入口網站會連到它，不是本程式" in row.error.text.zh
 
 
+@not_under_wine("its netstat does not tell who listens")
 async def test_another_program_on_the_port_is_named_as_just_that(tmp_path: Path) -> None:
     for folder in (tmp_path / "other", None):
         with serving(_SomethingElse, folder) as port:
@@ -189,6 +192,7 @@ def test_a_port_on_ipv6_alone_is_found_too() -> None:
         assert look(port).answer in (Answer.OTHER, Answer.SILENT)
 
 
+@not_on_windows("a copy of sleep(1) stands in for it")
 async def test_the_vendors_program_is_found_by_its_process(tmp_path: Path) -> None:
     program = tmp_path / "HCAServiSignServer"
     shutil.copy(str(shutil.which("sleep")), program)
@@ -345,6 +349,7 @@ def _two_profiles(world: World) -> Bench:
     return bench
 
 
+@not_on_windows(LINUX_STORES)
 @pytest.mark.usefixtures("nss")
 async def test_each_browser_profile_is_named_as_trusting_or_not(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "") as world:
@@ -360,6 +365,7 @@ async def test_each_browser_profile_is_named_as_trusting_or_not(tmp_path: Path) 
         assert short(await host(bench, "trust")) == "pass"
 
 
+@not_on_windows(LINUX_STORES)
 @pytest.mark.usefixtures("nss")
 async def test_a_snap_browser_that_does_not_trust_us_is_a_warning(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "") as world:

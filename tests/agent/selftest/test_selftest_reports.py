@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import zipfile
 from datetime import UTC, datetime
@@ -176,4 +177,4 @@ async def test_a_home_folder_in_the_configuration_is_masked(tmp_path: Path) -> N
         home = tmp_path / "home" / "wang.daming"
         config = Config(certificates=Certificates(roots=(home / "root.pem",)))
         told = bundle.configuration(bench_of(world, config=config, home=home).machine)
-    assert told["certificates"]["roots"] == ["~/root.pem"]
+    assert told["certificates"]["roots"] == [f"~{os.sep}root.pem"]

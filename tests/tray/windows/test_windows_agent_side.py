@@ -14,6 +14,7 @@ from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinReque
 from agent.interaction.window_messages import Site
 from agent.interaction.windows import Windows, can_open
 from hca_card.model import CardKind, PinStatus
+from tests.support.platforms import not_on_windows
 from tests.support.screen import window_processes
 
 PORTAL = "https://portal.example.tw"
@@ -86,6 +87,7 @@ async def test_what_a_window_is_told_is_not_in_its_words(tmp_path: Path):
     assert words.read_text() == "['-c', 'window', 'pin']"
 
 
+@not_on_windows("counts processes in /proc")
 async def test_more_notices_than_a_person_reads_are_not_shown():
     person = windows("import time; time.sleep(60)")
     for _ in range(50):
@@ -115,6 +117,7 @@ def test_windows_open_where_there_is_a_screen_that_tk_knows(
     assert can_open(environment, platform) is expected
 
 
+@not_on_windows("there is always a screen")
 def test_run_asks_by_windows_where_there_is_a_screen(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DISPLAY", ":99")
     with at_screen(Config(), False) as person:

@@ -1,0 +1,53 @@
+"""`open`: the self-test page in the browser, and the agent behind it; what menu entries start."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from agent.cli import output
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+    from agent.selftest.ports import Listening
+
+_START_SECONDS: Final = 20.0
+_LOOK_SECONDS: Final = 0.2
+
+
+def _await(agent: Popen[bytes], port: int) -> Listening:
+    """Who answers once the agent does, has ended, or took too long."""
+    from agent.selftest.ports import Answer, look
+
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        found = look(port, tls=False)
+        if found.answer is Answer.OURS or agent.poll() is not None or time.monotonic() > deadline:
+            return found
+        time.sleep(_LOOK_SECONDS)
+
+
+@click.command("open")
+@click.pass_context
+def open_(context: click.Context) -> None:
+    """在瀏覽器開啟自我檢測，沒有執行就先啟動 · The self-test page; starts the agent where it does not run."""
+    from agent import desktop
+    from agent.cli.setup import folder
+    from agent.errors import AgentError
+    from agent.selftest.ports import Answer, look
+
+    port = folder()[1].ports.native
+    found = look(port, tls=False)
+    if found.answer is Answer.CLOSED:
+        agent = desktop.start(desktop.own_command("run"))
+        found = _await(agent, port)
+    if found.answer is not Answer.OURS:
+        raise AgentError("port.taken", detail=f"{port} {found.holder}".strip())
+    url = f"http://localhost:{port}/"
+    if not asyncio.run(desktop.open_page(url)):
+        output.warn(f"瀏覽器無法開啟。請自行開啟 {url}", f"no browser could be opened; open {url} yourself")
+        context.exit(1)

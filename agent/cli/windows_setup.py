@@ -1,0 +1,116 @@
+"""`windows-setup`: what the installers for Windows call; no command for people."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from agent.cli import output
+
+
+@click.group("windows-setup", hidden=True)
+def windows_setup() -> None:
+    """由 Windows 安裝程式呼叫 · What the installers for Windows call."""
+    if sys.platform != "win32":
+        raise click.UsageError("只在 Windows 上 · on Windows only")
+
+
+machine_option = click.option("--machine", is_flag=True, help="整台電腦 · For every user of the machine.")
+
+
+@windows_setup.command()
+@machine_option
+def apply(machine: bool) -> None:
+    """設定剛裝好的程式 · Set up what was just installed."""
+    import winreg
+
+    from agent.desktop import own_command
+    from agent.paths import Paths
+    from agent.win32 import setup, task
+
+    with _told_to_administrators():
+        wishes = setup.Wishes.of(winreg, machine=machine)
+        if machine:
+            from agent import machine_setup
+            from agent.trust import Machine
+            from agent.win32.acl import make_for_all_users
+
+            folder = Paths.usual_machine()
+            make_for_all_users(folder)
+            setup.apply(wishes, folder / "policy.toml", winreg, machine=True)
+            machine_setup.set_up(folder / "tls", Machine.this())
+            task.create(own_command("trust", "install", "--machine"))
+        else:
+            setup.apply(wishes, Paths.of().make().config, winreg, machine=False)
+
+
+@windows_setup.command()
+@machine_option
+def remove(machine: bool) -> None:
+    """收回 apply 所做的 · Take back what `apply` did."""
+    import winreg
+
+    from agent.paths import Paths
+    from agent.win32 import browser_policy, processes, task
+
+    with _told_to_administrators():
+        processes.end_all(Path(sys.executable).parent)
+        if machine:
+            from agent import machine_setup
+            from agent.trust import Machine
+
+            folder = Paths.usual_machine()
+            browser_policy.remove(winreg)
+            task.delete()
+            machine_setup.take_down(folder / "tls", Machine.this())
+            (folder / "policy.toml").unlink(missing_ok=True)
+            for each in (folder / "tls", folder):
+                if each.is_dir() and not any(each.iterdir()):
+                    each.rmdir()
+
+
+@windows_setup.command("forget-data")
+def forget_data() -> None:
+    """刪除這個使用者的資料 · Delete this user's data."""
+    from agent.paths import Paths
+    from agent.win32 import setup
+
+    with _told_to_administrators():
+        setup.forget_data(Paths.of().home)
+
+
+@windows_setup.command()
+def end() -> None:
+    """結束從這個資料夾執行的程式 · End the programs that run from this folder."""
+    from agent.win32 import processes
+
+    processes.end_all(Path(sys.executable).parent)
+
+
+@windows_setup.command()
+def vendor() -> None:
+    """是否裝有原廠元件 · Whether the vendor's program is installed, and what that means for the ports."""
+    import winreg
+
+    from agent.config import Config
+    from agent.win32 import vendor as its
+
+    names = its.installed(winreg)
+    if names:
+        output.say(*its.told(names, Config().servisign.ports))
+
+
+@contextmanager
+def _told_to_administrators() -> Iterator[None]:
+    """An installer shows nothing of what its helpers say, so that it is written into a file too."""
+    try:
+        yield
+    except Exception as error:
+        members = output.error_members(error)
+        Path(tempfile.gettempdir(), "hca-agent-setup.log").write_text(f"{members}\n", "utf-8")
+        raise

@@ -1,0 +1,39 @@
+"""Every place that decides which file a path leads to, links included."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def real(path: Path) -> Path:
+    """The file itself, links followed.
+
+    Raises:
+        OSError: there is none, or its links lead in a circle.
+    """
+    return Path(os.path.realpath(path, strict=True))  # Path.resolve has another error for circles
+
+
+def places_of(path: Path) -> dict[Path, bool]:
+    """The file, the folders above it, and those of every link on the way.
+
+    Args:
+        path: absolute, of a file that `real` finds.
+
+    Returns:
+        By place, whether the file or one of the links lies right in it.
+    """
+    found: dict[Path, bool] = {}
+    links: set[Path] = set()
+    steps = [path]
+    while steps:
+        step = steps.pop()
+        found[step.parent] = True
+        for place in (step, *step.parents):
+            found.setdefault(place, False)
+            if place.is_symlink() and place not in links:
+                links.add(place)
+                found[place.parent] = True
+                steps.append(place.parent / place.readlink())
+    return found

@@ -1,0 +1,83 @@
+r"""The administrator's configuration on Windows: group policy in the registry, and whose policy.toml counts.
+
+Each section of the configuration is a key below `HKEY_LOCAL_MACHINE\Software\Policies\HCA Card Agent`, each
+of its keys a value there: REG_DWORD for numbers and for yes and no, REG_SZ for texts, REG_MULTI_SZ for lists.
+Group policy wins over policy.toml, as the domain's administrator does over the machine's.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+KEY: Final = r"Software\Policies\HCA Card Agent"
+PLACE: Final = Path(rf"HKEY_LOCAL_MACHINE\{KEY}")
+
+log = logging.getLogger(__name__)
+
+
+def read(sections: Mapping[str, type[Any]], registry: ModuleType | Any) -> dict[str, dict[str, Any]]:
+    """What group policy says, in the words of TOML; whether it is right is for the configuration to see.
+
+    Args:
+        sections: the dataclass of each section, whose fields tell yes and no from numbers.
+        registry: the module `winreg`.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name in _keys(registry, KEY):
+        types = {item.name: str(item.type) for item in fields(sections[name])} if name in sections else {}
+        found[name] = {
+            key: _in_words_of_toml(types.get(key, ""), value)
+            for key, value in _values(registry, rf"{KEY}\{name}")
+        }
+    return found
+
+
+def folder(usual: Path) -> Path:
+    """The administrator's folder: `usual`, unless somebody else can write there; then one that is not there.
+
+    Everybody may make folders in ProgramData. One that no administrator made must not be taken for the
+    administrator's, and must not keep anybody's agent from starting.
+    """
+    from agent.win32.acl import administrators_alone_write
+
+    try:
+        if not usual.exists() or administrators_alone_write(usual):
+            return usual
+        log.warning("%s does not count: not only administrators can write there", usual)
+    except OSError as error:
+        log.warning("%s does not count: %s", usual, error)
+    # Only administrators can make folders there.
+    return Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), usual.name)
+
+
+def _in_words_of_toml(kind: str, value: Any) -> Any:
+    if kind == "bool" and value in (0, 1):
+        return bool(value)
+    if kind.startswith("tuple[int") and isinstance(value, list):
+        return [int(item) if item.isascii() and item.isdigit() else item for item in value]
+    return value
+
+
+def _keys(registry: ModuleType | Any, path: str) -> list[str]:
+    with suppress(FileNotFoundError), _opened(registry, path) as key:
+        return [registry.EnumKey(key, number) for number in range(registry.QueryInfoKey(key)[0])]
+    return []
+
+
+def _values(registry: ModuleType | Any, path: str) -> list[tuple[str, Any]]:
+    with _opened(registry, path) as key:
+        rows = (registry.EnumValue(key, number) for number in range(registry.QueryInfoKey(key)[1]))
+        # Group Policy leaves values of this form where one is to be deleted.
+        return [(name, value) for name, value, _ in rows if not name.startswith("**")]
+
+
+def _opened(registry: ModuleType | Any, path: str) -> Any:
+    rights = registry.KEY_READ | registry.KEY_WOW64_64KEY
+    return registry.OpenKey(registry.HKEY_LOCAL_MACHINE, path, 0, rights)
