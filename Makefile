@@ -2,10 +2,12 @@
 # make test    all the set-up, then every test
 # make check   the inner loop: style, types, layers and the fast tests
 # make bench   what things cost, as ratios against peers
+# make package         the frozen program and this system's packages, in dist/
+# make test-packages   install and use them: on a Debian with nothing but apt, and under Wine (root; slow)
 
 PYTHON := .venv/bin/python
 
-.PHONY: demo test check bench setup
+.PHONY: demo test check bench setup package test-packages
 
 demo:
 	@tools/setup demo
@@ -32,3 +34,12 @@ lint:
 
 bench: setup
 	$(PYTHON) -m tests.bench
+
+package:
+	@tools/setup package
+	$(PYTHON) installer/build.py
+
+test-packages:
+	@tools/setup test-packages
+	$(PYTHON) installer/build.py
+	$(PYTHON) -m pytest -m packages tests/installer

@@ -43,15 +43,15 @@ def starts(rounds: int) -> Table:
         ("hca-agent --help", milliseconds(ours), milliseconds(peer), ratio(ours / peer), "import click")
     )
     with tempfile.TemporaryDirectory(prefix="hca-agent-bench-") as home:
-        native, tls, other = _free_ports(3)
+        native, tls, other = free_ports(3)
         Path(home, "config.toml").write_text(f"[ports]\nnative = {native}\n[servisign]\nports = [{tls}]\n")
         agent = [python, "-m", "agent", "run", "--headless", "--simulate", "hpc"]
         environment = os.environ | {"HCA_AGENT_HOME": home}
-        _answering(agent, native, environment)  # the first start makes keys and certificates
+        answering(agent, native, environment)  # the first start makes keys and certificates
         ours, peer = interleaved(
             rounds,
-            lambda: _answering(agent, native, environment),
-            lambda: _answering([python, "-c", _PEER, str(other)], other, os.environ),
+            lambda: answering(agent, native, environment),
+            lambda: answering([python, "-c", _PEER, str(other)], other, os.environ),
         )
     table.rows.append(
         ("hca-agent run", milliseconds(ours), milliseconds(peer), ratio(ours / peer), "a bare aiohttp server")
@@ -63,7 +63,7 @@ def _finished(command: Sequence[str]) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def _answering(command: Sequence[str], port: int, environment: Mapping[str, str]) -> float:
+def answering(command: Sequence[str], port: int, environment: Mapping[str, str]) -> float:
     """The seconds until a server answers at `port`; it is ended then."""
     begin = time.perf_counter()
     with subprocess.Popen(
@@ -90,7 +90,7 @@ def _answers(port: int) -> bool:
     return False
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [each.getsockname()[1] for each in held]
