@@ -120,7 +120,9 @@ function environmentCheckNhi(generation, options, pin, message) {
     pin: page.good("HCA_VerifyPIN", pin, 0),
   };
   const both = !(shown.cardType == 1 && shown.version == 1);
-  const certificates = (both ? [0, 1, 2, 3] : [0, 1]).map((flag) => page.good("HCA_GetCert", flag));
+  // The root's certificate is asked for unless the card is of version 1.
+  const wanted = [0, 1, ...(both ? [2] : []), ...(shown.version == 1 ? [] : [3])];
+  const certificates = wanted.map((flag) => page.good("HCA_GetCert", flag));
   shown.certificate = certificates[1];
   shown.signature = page.good("HCA_SignMessage", message, 0);
   page.good("HCA_LoadCert", certificates[1], 0);
