@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -77,13 +78,21 @@ class AuditLog:
         _rows.info("%s", line[:-1].decode())
         try:
             self._rotate()
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(descriptor, line)
-            finally:
-                os.close(descriptor)
+            self._append(line)
         except OSError:
             log.exception("the audit log cannot be written: %s", self._path)
+
+    def _append(self, line: bytes) -> None:
+        if sys.platform == "win32":
+            from agent.win32.append import append
+
+            append(self._path, line)
+            return
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
 
     def read(self, count: int) -> list[AuditRow]:
         """The newest `count` rows, the oldest of them first; lines that are no rows are left out."""
@@ -115,20 +124,28 @@ class AuditLog:
         lock = self._path.with_name(self._path.name + ".lock")
         try:
             os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except FileExistsError:
+        except (FileExistsError, PermissionError):  # Windows says the latter of a lock that is just going
             # Another process is at it, or died at it; then its lock grows old and goes.
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, PermissionError):
                 if time.time() - lock.stat().st_mtime > _LOCK_SECONDS:
                     lock.unlink()
             return
         try:
             # Looked at again under the lock: another process may just have done it.
             if self._is_full():
-                for number in range(self._settings.keep - 1, -1, -1):
-                    with suppress(FileNotFoundError):
-                        self._file(number).replace(self._file(number + 1))
+                self._put_aside()
         finally:
-            lock.unlink(missing_ok=True)
+            with suppress(PermissionError):  # on Windows, while another process looks at it; it grows old
+                lock.unlink(missing_ok=True)
+
+    def _put_aside(self) -> None:
+        for number in range(self._settings.keep - 1, -1, -1):
+            try:
+                self._file(number).replace(self._file(number + 1))
+            except FileNotFoundError:
+                continue
+            except PermissionError:
+                return  # Windows renames nothing that somebody reads: the file grows until the next row
 
 
 class Repeats:

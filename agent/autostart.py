@@ -215,7 +215,7 @@ class MacosAutostart:
 
 
 class WindowsAutostart:
-    """A value of the user's `Run` key.
+    """A value of the user's `Run` key, or of the machine's, which a package for every user writes.
 
     Args:
         command: what is started.
@@ -228,33 +228,43 @@ class WindowsAutostart:
 
     @property
     def place(self) -> str:
-        """The key and its value."""
-        return rf"HKEY_CURRENT_USER\{WINDOWS_RUN}\{WINDOWS_VALUE}"
+        """The key and its value; the user's, unless the machine's alone is there."""
+        shared = self._read(WINDOWS_RUN) is None and self._machines() is not None
+        root = "HKEY_LOCAL_MACHINE" if shared else "HKEY_CURRENT_USER"
+        return rf"{root}\{WINDOWS_RUN}\{WINDOWS_VALUE}"
 
     def on(self) -> None:
-        """Write the value, and take back what the task manager says against it."""
+        """Write the value, and take back what the task manager says against it; never to start twice."""
         registry = self._registry
+        if self._machines() == self._command:
+            self.off()
+            return
         with registry.CreateKeyEx(registry.HKEY_CURRENT_USER, WINDOWS_RUN, 0, registry.KEY_SET_VALUE) as key:
             registry.SetValueEx(key, WINDOWS_VALUE, 0, registry.REG_SZ, self._command)
         self._delete(WINDOWS_APPROVED)
 
     def off(self) -> None:
-        """Remove the value."""
+        """Remove the user's value; the machine's is the administrator's."""
         self._delete(WINDOWS_RUN)
         self._delete(WINDOWS_APPROVED)
 
     def status(self) -> Status:
         """By the value, and by what the task manager says of it."""
-        command = self._read(WINDOWS_RUN)
-        approved = self._read(WINDOWS_APPROVED)
+        command, approved = self._read(WINDOWS_RUN), self._read(WINDOWS_APPROVED)
+        machines = self._machines()
+        if machines is not None:
+            return Status.ON if machines == self._command else Status.OTHER
         if command is None or (isinstance(approved, bytes) and approved[:1] and approved[0] & _SWITCHED_OFF):
             return Status.OFF
         return Status.ON if command == self._command else Status.OTHER
 
-    def _read(self, path: str) -> object:
+    def _machines(self) -> object:
+        return self._read(WINDOWS_RUN, self._registry.HKEY_LOCAL_MACHINE)
+
+    def _read(self, path: str, root: Any = None) -> object:
         registry = self._registry
         try:
-            with registry.OpenKey(registry.HKEY_CURRENT_USER, path) as key:
+            with registry.OpenKey(registry.HKEY_CURRENT_USER if root is None else root, path) as key:
                 value: object = registry.QueryValueEx(key, WINDOWS_VALUE)[0]
                 return value
         except FileNotFoundError:

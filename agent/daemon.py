@@ -12,21 +12,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from agent import tls
-from agent.access.answers import Answers
 from agent.access.consents import Consents
 from agent.access.limits import Buckets
-from agent.audit import AuditLog
 from agent.config import Config
 from agent.dialects.servisign import ServiSign, refusal
 from agent.errors import AgentError
 from agent.interaction import Interaction
-from agent.interaction.asking import Asking
 from agent.metrics import PATH as METRICS_PATH
 from agent.metrics import Monitor
-from agent.operations import Operations
+from agent.operations import Operations, open_operations
 from agent.paths import Paths
 from agent.pins import screen_lock
-from agent.profiles import loaded
 from agent.renewal import Renewal
 from agent.update.check import Checks
 from pcsc.service import Service
@@ -137,11 +133,12 @@ class Daemon:
         await self.stop()
 
     async def _start(self) -> None:
+        from agent.dialects.servisign import vendor
         from agent.native.api import NativeApi
-        from agent.native.methods import Backend
+        from agent.native.backend import Backend
         from agent.selftest.bench import Machine
         from agent.selftest.service import SelfTests, settled
-        from agent.server import listeners, pages, token, vendor
+        from agent.server import listeners, pages, token
         from agent.server.gate import Gate
         from agent.server.main_site import MainSite
 
@@ -156,11 +153,9 @@ class Daemon:
         renewal = Renewal(paths.tls, self._renewed, machines=paths.machine_tls)
         self.identity = renewal.identity
 
-        person = Asking(self._interaction, config)
-        consents = Consents(person, Answers(paths.answers), config)
-        audit = AuditLog(paths.audit, config.audit)
-        operations = Operations(self._service, person, consents, audit, config, profiles=loaded(paths))
+        operations = open_operations(self._service, self._interaction, config, paths)
         self.operations = await self._ending.enter_async_context(operations)
+        consents = operations.consents
         machine = Machine(
             self._service,
             settled(config, clear.port, secure.port, self.hipki_port),
@@ -225,17 +220,16 @@ class Daemon:
         return taken
 
     def _hipki_door(self, taken: Listeners, consents: Consents, rate: Buckets) -> _Door:
-        from agent.dialects.hipki import Hipki
-        from agent.server import hipki_site
+        from agent.dialects.hipki import PUBLIC, Hipki, HipkiSite
 
-        site = hipki_site.HipkiSite(
+        site = HipkiSite(
             Hipki(self.operations, self._config),
             self._config.origins,
             refused=lambda origin: self._tell(consents.tell_refused(origin)),
             rate=rate,
             self_test=f"http://localhost:{self.native_port}/",
         )
-        return _Door(taken, None, site, hipki_site.PUBLIC)
+        return _Door(taken, None, site, PUBLIC)
 
     async def _nhi_doors(self, paths: Paths, usual: ssl.SSLContext, rate: Buckets) -> list[_Door]:
         """The ports of the NHI component, as many as are free, and the certificate for its name."""

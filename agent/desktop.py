@@ -24,7 +24,8 @@ def own_command(*words: str) -> tuple[str, ...]:
     program = _without_console(sys.executable) if sys.platform == "win32" else sys.executable
     if getattr(sys, "frozen", False):
         return (program, *words)
-    return (program, "-m", "agent", *words)
+    # Never from the current folder, which may be one where others write (-P).
+    return (program, "-P", "-m", "agent", *words)
 
 
 def _without_console(program: str) -> str:

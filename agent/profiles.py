@@ -25,6 +25,9 @@ FILES_MAX: Final = 64
 BYTES_MAX: Final = 256 * 1024
 _OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
+Profiles = Callable[[], Sequence[Profile]]
+"""The card types known, at the time of asking."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProfileFile:
@@ -76,7 +79,7 @@ def load(paths: Paths) -> Sequence[Profile]:
     return (*usable, profile.reference())
 
 
-def loaded(paths: Paths) -> Callable[[], Sequence[Profile]]:
+def loaded(paths: Paths) -> Profiles:
     """`load`, done now, in the form that a place of cards takes."""
     known = load(paths)
     return lambda: known

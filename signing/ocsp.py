@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from signing.asn1 import certificate, parsing
+from signing.asn1 import authority_hashes, certificate, parsing
 from signing.errors import (
     CertificateError,
     OcspError,
@@ -98,7 +98,7 @@ def build(serial_numbers: Sequence[int], nonce: bytes, issuer: bytes) -> bytes:
     if not 0 < len(serial_numbers) <= CERTIFICATES_MAX or len(nonce) > NONCE_MAX:
         raise OcspError
     # SHA-1 here names the authority and protects nothing; responders need not know any other (RFC 5019).
-    authority = _authority(issuer, Hash.SHA_1)
+    authority = authority_hashes(issuer, Hash.SHA_1)
     fields: dict[str, Any] = {
         "request_list": [
             {
@@ -185,14 +185,6 @@ def _request(tbs: bytes) -> TBSRequest:
     return TBSRequest.load(tbs, strict=True)
 
 
-def _authority(issuer: bytes, algorithm: Hash) -> tuple[bytes, bytes]:
-    """Name hash and key hash of an authority (RFC 6960 §4.1.1)."""
-    found = certificate(issuer)
-    key = found["tbs_certificate"]["subject_public_key_info"]["public_key"].contents
-    # The key without tag, length and the count of unused bits.
-    return algorithm.digest(found.subject.dump()), algorithm.digest(bytes(key[1:]))
-
-
 def _check_signature(basic: Any, data: bytes, responder: bytes) -> None:
     used = basic["signature_algorithm"]
     if used.signature_algo != "rsassa_pkcs1v15" or used.hash_algo not in _HASHES:
@@ -234,9 +226,8 @@ def _same_authority(single: SingleResponse, issuer: bytes) -> bool:
     algorithm = _HASHES.get(named["hash_algorithm"]["algorithm"].native)
     if algorithm is None:
         return False
-    return (named["issuer_name_hash"].native, named["issuer_key_hash"].native) == _authority(
-        issuer, algorithm
-    )
+    names = (named["issuer_name_hash"].native, named["issuer_key_hash"].native)
+    return names == authority_hashes(issuer, algorithm)
 
 
 def _check_in_time(single: SingleResponse, now: datetime) -> None:

@@ -6,46 +6,10 @@ from typing import Final
 
 from hca_card.model import Card, KeyUse
 from signing.errors import HashUnsupportedError
-from signing.guard import check_document
 from signing.hashes import Hash
 from signing.verify import verify_digest
 
 CERTIFICATE_INDEX: Final = {KeyUse.SIGNATURE: 1, KeyUse.ENCRYPTION: 2}
-
-
-def sign_document(
-    card: Card,
-    document: bytes,
-    algorithm: Hash,
-    use: KeyUse = KeyUse.SIGNATURE,
-    *,
-    certificate: bytes | None = None,
-    allow_sha1: bool = False,
-) -> bytes:
-    """The card's signature over `document`; the PIN must have been verified in this transaction.
-
-    Args:
-        card: the card that signs.
-        document: what is signed, any length.
-        algorithm: the hash.
-        use: which of the card's keys.
-        certificate: that key's certificate, DER, where the caller has read it already; else it is read.
-        allow_sha1: the caller speaks for an old portal that can verify nothing better.
-
-    Returns:
-        The signature, big-endian, as long as the modulus.
-
-    Raises:
-        DocumentRefusedError: the document looks like a login (`signing.guard`).
-        HashUnsupportedError: SHA-1 without `allow_sha1`.
-        SignatureInvalidError: what the card made does not verify with its own certificate.
-        hca_card.errors.CardError: the card refused.
-        pcsc.errors.PcscError: the link failed.
-    """
-    check_document(document)
-    return sign_digest(
-        card, algorithm.digest(document), algorithm, use, certificate=certificate, allow_sha1=allow_sha1
-    )
 
 
 def sign_digest(
@@ -57,10 +21,10 @@ def sign_digest(
     certificate: bytes | None = None,
     allow_sha1: bool = False,
 ) -> bytes:
-    """The card's signature over a digest that somebody else computed.
+    """The card's signature over a digest; the PIN must have been verified in this transaction.
 
-    Nothing here can tell what the digest stands for, a login included: the caller must have checked that
-    the asking origin is one the administrator lists for raw digests.
+    Nothing here can tell what the digest stands for, a login included: the caller must have checked the
+    document (`signing.guard`), or that the asking origin is one the administrator lists for raw digests.
 
     Args:
         card: the card that signs.
@@ -69,6 +33,9 @@ def sign_digest(
         use: which of the card's keys.
         certificate: that key's certificate, DER, where the caller has read it already; else it is read.
         allow_sha1: the caller speaks for an old portal that can verify nothing better.
+
+    Returns:
+        The signature, big-endian, as long as the modulus.
 
     Raises:
         HashUnsupportedError: the digest has another length, or SHA-1 without `allow_sha1`.

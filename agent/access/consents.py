@@ -67,6 +67,10 @@ class Consents:
         """Whether `origin` may have a bare digest signed."""
         return may_sign_digest(origin, self._origins)
 
+    def plain_http_allowed(self, origin: str) -> bool:
+        """Whether a login may hold for `origin` although it may be plain http."""
+        return origin in self._origins.allow
+
     async def require(
         self, origin: str | None, verb: Verb, *also: Verb, document: DocumentShown | None = None
     ) -> None:

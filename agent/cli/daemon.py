@@ -73,20 +73,23 @@ def demo(context: click.Context, serve: bool) -> None:
     from rich.console import Console
 
     from agent import tls
-    from agent.cli.setup import folder
+    from agent.cli.setup import at_screen, folder
     from agent.demo.runner import SERVE_PORT, run_demo
     from agent.errors import AgentError
 
-    paths, config = folder() if serve else (None, None)
-    identity = tls.in_use(paths.tls, paths.machine_tls) if paths else None
+    if not serve:
+        if not asyncio.run(run_demo(Console())):
+            context.exit(1)
+        return
+    paths, config = folder()
+    identity = tls.in_use(paths.tls, paths.machine_tls)
     try:
-        passed = asyncio.run(run_demo(Console(), serve=serve, config=config, identity=identity))
+        with at_screen(config, simulated=True) as person:
+            asyncio.run(run_demo(Console(), serve=True, config=config, interaction=person, identity=identity))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         raise AgentError("port.taken", detail=str(SERVE_PORT)) from error
-    if not passed:
-        context.exit(1)
 
 
 async def _tell(interaction: Interaction, error: AgentError) -> None:

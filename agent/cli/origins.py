@@ -32,15 +32,23 @@ def list_() -> None:
 
 @origins.command()
 @click.argument("origin")
-def allow(origin: str) -> None:
+@click.pass_context
+def allow(context: click.Context, origin: str) -> None:
     """不再詢問，直到期限 · Allow everything for a site until the answer expires."""
     from datetime import UTC, datetime, timedelta
 
+    from agent.access.origins import is_plain_http
     from agent.access.policy import Answer
     from agent.interaction import Verb
 
     config, answers = _open()
     check_origin(origin)
+    if is_plain_http(origin) and origin not in config.origins.allow:
+        output.warn(
+            f"✘ {origin}: 沒有 https 的網站只能寫在 config.toml 的 [origins] allow，再重新啟動本程式",
+            "without https a site is admitted only if [origins] allow in config.toml lists it; then restart",
+        )
+        context.exit(1)
     until = datetime.now(UTC) + timedelta(days=config.consent.days)
     answers.remember(origin, tuple(Verb), Answer(True, until))
     output.say(f"✔ {origin}: 允許到 {until:%Y-%m-%d}", f"allowed until {until:%Y-%m-%d}")

@@ -94,7 +94,8 @@ def _failed(error: Exception, preferences: Preferences) -> None:
         return
     output.log_unforeseen(error)
     if preferences.as_json:
-        output.as_json({"error": output.error_members(error)})
+        told = output.detail(error)
+        output.as_json({"error": output.error_members(error) | ({"detail": told} if told else {})})
     else:
         output.error(error)
 

@@ -60,7 +60,7 @@ def download(preferences: Preferences, folder: Path | None) -> None:
 def install(preferences: Preferences) -> None:
     """以 policy.toml 的指令安裝，限管理者 · Install it by policy.toml's command, as the administrator."""
     from agent.update import is_newer, package_of
-    from agent.update.install import check_may_install, run_installer
+    from agent.update.install import check_may_install, private_folder, run_installer
 
     paths, config = _folder()
     check_may_install(config.update, paths)
@@ -68,9 +68,9 @@ def install(preferences: Preferences) -> None:
     if not is_newer(release, __version__):
         _tell(preferences, release)
         return
-    file = repository.download(package_of(release))
-    run_installer(config.update, file)
-    _tell(preferences, release, file, installed=True)
+    with private_folder() as private:
+        run_installer(config.update, repository.download(package_of(release), private))
+    _tell(preferences, release, installed=True)
 
 
 def _folder() -> tuple[Paths, Config]:
@@ -96,7 +96,9 @@ def _tell(
     if preferences.as_json:
         members: dict[str, object] = {"running": __version__, "offered": release.version, "newer": newer}
         if file is not None:
-            members |= {"file": str(file), "installed": installed}
+            members["file"] = str(file)
+        if file is not None or installed:
+            members["installed"] = installed
         output.as_json(members)
     elif not newer:
         output.say(f"✔ {__version__} 已是最新", "nothing newer is offered")

@@ -9,7 +9,7 @@ from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinReque
 from hca_card.model import CardKind
 from hca_card.pin import Pin
 
-PIN = "123456"
+PIN, WRONG_PIN = "123456", "987654"
 
 
 class Person:

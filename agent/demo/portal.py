@@ -322,7 +322,7 @@ async def _asset(request: web.Request) -> web.StreamResponse:
 
 async def _words(request: web.Request) -> web.StreamResponse:
     """What a number that the ServiSign component gave means, for the person at the page."""
-    from agent.errors.numbers import NUMBERS
+    from agent.errors.numbers.servisign import NUMBERS
 
     number = request.match_info["number"]
     row = NUMBERS.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 6 else None

@@ -46,7 +46,8 @@ async def run_demo(
             so that the pages of the older components, which know nothing but TLS, reach this agent too.
 
     Raises:
-        AgentError: `port.taken`: when serving, another program holds one of the agent's ports.
+        AgentError: `port.taken`: when serving, another program holds one of the agent's ports;
+            `interaction.unavailable`: there is neither a screen nor a terminal.
         OSError: when serving, another program holds the portal's port.
     """
     if not serve:
@@ -55,15 +56,16 @@ async def run_demo(
     from agent.interaction.terminal import TerminalInteraction
 
     asked = interaction or TerminalInteraction.open()
-    if asked is None:
+    if asked is None or not asked.available:
         raise AgentError("interaction.unavailable")
+    asks_here = isinstance(asked, TerminalInteraction)
     with tempfile.TemporaryDirectory(prefix="hca-agent-demo-") as folder:
         home, place = Path(folder), Place(port=port)
         if identity is not None:
             await asyncio.to_thread(_borrow, identity, home / "tls")
         settled = _settled(config or Config(), f"http://localhost:{port}")
         async with raised(asked, settled, home, place) as stage:
-            await _serve(console, stage.origin, open_browser)
+            await _serve(console, stage.origin, open_browser, asks_here=asks_here)
     return True
 
 
@@ -86,13 +88,18 @@ async def _play(console: Console) -> bool:
     return True
 
 
-async def _serve(console: Console, origin: str, open_browser: Callable[[str], object] | None) -> None:
+async def _serve(
+    console: Console, origin: str, open_browser: Callable[[str], object] | None, *, asks_here: bool
+) -> None:
     import webbrowser
 
+    where, where_en = (
+        ("請在這裡輸入", "asked here") if asks_here else ("會有視窗詢問您", "asked in a window of its own")
+    )
     console.print(
         f"[bold]示範網站 Demo portal[/bold]  {origin}\n"
-        f"模擬卡的 PIN 碼是 [bold]{PIN}[/bold]，請在這個視窗輸入；按 Ctrl+C 結束。\n"
-        f"[dim]The PIN of the simulated cards is {PIN}, asked in this window. Ctrl+C ends it.[/dim]",
+        f"模擬卡的 PIN 碼是 [bold]{PIN}[/bold]，{where}；在這裡按 Ctrl+C 結束。\n"
+        f"[dim]The PIN of the simulated cards is {PIN}, {where_en}. Ctrl+C here ends it.[/dim]",
         highlight=False,
     )
     await asyncio.to_thread(open_browser or webbrowser.open, origin)

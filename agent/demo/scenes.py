@@ -6,8 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from agent.demo.page import OriginRefusedError, Page, RefusedError
+from agent.demo.expectations import expect, refused
+from agent.demo.page import OriginRefusedError, Page
+from agent.demo.person import WRONG_PIN
 from agent.demo.report import Report, StepFailedError
+from agent.demo.scenes_components import play_components
 from agent.demo.stage import CITIZEN, HOP, HPC, NHI
 from agent.demo.theatre import Theatre
 
@@ -20,7 +23,6 @@ FORM = {
     "begins": "09:00",
     "ends": "12:00",
 }
-WRONG_PIN = "987654"
 
 
 async def play(theatre: Theatre, report: Report) -> None:
@@ -29,8 +31,6 @@ async def play(theatre: Theatre, report: Report) -> None:
     Raises:
         Exception: a step failed; the report has told which and why.
     """
-    from agent.demo.scenes_components import play_components
-
     async with theatre.page() as page:
         await _find_the_agent(page, report)
         await _log_in(page, theatre, report)
@@ -150,27 +150,3 @@ async def _strangers(theatre: Theatre, report: Report) -> None:
             except OriginRefusedError:
                 return
             raise StepFailedError("the agent let it in")
-
-
-async def refused(work: Any, error_id: str = "") -> RefusedError:
-    """The refusal that `work` must end with.
-
-    Raises:
-        StepFailedError: it ended otherwise.
-    """
-    try:
-        result = await work
-    except RefusedError as refusal:
-        expect(error_id in ("", refusal.id), f"refused with {refusal}, not {error_id}")
-        return refusal
-    raise StepFailedError(f"it was not refused but answered {result!r}"[:200])
-
-
-def expect(held: bool, otherwise: str) -> None:
-    """Fail the step unless `held`.
-
-    Raises:
-        StepFailedError: with what was seen otherwise.
-    """
-    if not held:
-        raise StepFailedError(otherwise)

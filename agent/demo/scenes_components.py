@@ -14,11 +14,11 @@ from agent.demo.components import (
     read_nhi_card,
     sign_through_hipki,
 )
+from agent.demo.expectations import expect, refused
 from agent.demo.page import Page
-from agent.demo.person import PIN
+from agent.demo.person import PIN, WRONG_PIN
 from agent.demo.register import INSURED, PASSWORD
 from agent.demo.report import Report, StepFailedError
-from agent.demo.scenes import WRONG_PIN, expect, refused
 from agent.demo.stage import CITIZEN, HPC
 from hca_card.model import CardKind
 

@@ -10,8 +10,8 @@ from aiohttp import WSCloseCode, web
 from agent.access.limits import Buckets
 from agent.interaction import Verb
 from agent.native import jsonrpc, messages, translate
+from agent.native.backend import Backend
 from agent.native.connection import Connection, Load
-from agent.native.methods import Backend
 from agent.operations import Caller, ReaderView
 
 CONNECTIONS_MAX: Final = 64

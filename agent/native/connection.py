@@ -16,6 +16,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from agent.access.limits import Buckets
 from agent.errors import AgentError, error_id
 from agent.native import jsonrpc, messages, methods
+from agent.native.backend import Backend
 from agent.native.guest import Guest
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Connection:
 
     def __init__(
         self,
-        backend: methods.Backend,
+        backend: Backend,
         origin: str | None,
         load: Load,
         rate: Buckets,

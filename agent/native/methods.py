@@ -15,30 +15,15 @@ from msgspec import UNSET, UnsetType
 from agent import __version__
 from agent.errors import AgentError
 from agent.native import jsonrpc, messages, selftest, selftest_messages, translate
+from agent.native.backend import Backend
 from agent.native.guest import Guest
-from agent.operations import Caller, Operations
-from agent.selftest.service import SelfTests
+from agent.operations import Caller
 from hca_card.model import CardKind, KeyUse
 from signing.cms import CmsForm
 from signing.errors import SignatureInvalidError
 from signing.hashes import Hash
 
 AGENT_NAME: Final = "hca-agent"
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """What the methods work with.
-
-    Attributes:
-        operations: the operations.
-        selftests: runs self-tests.
-        simulated: whether the cards are simulated ones, which a page must be able to tell.
-    """
-
-    operations: Operations
-    selftests: SelfTests
-    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from msgspec import UNSET
 
 from agent.errors import AgentError
 from agent.native import jsonrpc
+from agent.native.backend import Backend
 from agent.native.guest import Guest, Tested
 from agent.native.selftest_messages import (
     BrowserRow,
@@ -23,9 +22,6 @@ from agent.selftest import schema
 from agent.selftest.model import GROUP_TITLES, Probe, Row, Status, Text, Trouble
 from agent.selftest.plan import Variant, plan
 from agent.selftest.service import Wanted, for_site
-
-if TYPE_CHECKING:
-    from agent.native.methods import Backend
 
 
 async def run(backend: Backend, guest: Guest, asked: SelfTest) -> SelfTestDone:

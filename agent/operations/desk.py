@@ -35,7 +35,7 @@ from agent.operations.visits import Action, Held, Seen
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Unattended
 from agent.places.module import place_of
-from agent.places.pcsc import Profiles
+from agent.profiles import Profiles
 from agent.workers import Job, Workers
 from hca_card.errors import PinLockedError, UnsupportedError
 from hca_card.model import CardKind, KeyUse, PinStatus

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from agent.modules import Modules, Serving
 from agent.places import Place, Visit
-from agent.places.pcsc import PcscPlace, Profiles
+from agent.places.pcsc import PcscPlace
+from agent.profiles import Profiles
 from hca_card.model import Card, Keypad
 from hca_card.pkcs11.errors import ModuleTimeoutError
 from hca_card.pkcs11.keypad import ModuleKeypad

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from agent.profiles import Profiles
 from hca_card.model import Card, Keypad
-from hca_card.profile import Profile
 from hca_card.recognise import recognise
 from pcsc.connection import Transaction
 from pcsc.context import Context
 from pcsc.errors import PcscError, ServiceUnavailableError
 from pcsc.service import Service
-
-Profiles = Callable[[], Sequence[Profile]]
 
 
 class PcscVisit:

@@ -1,4 +1,4 @@
-"""One file for the help desk: the self-test, versions, the configuration in force, the recent audit log."""
+"""One file for the help desk: self-test, versions, configuration, card profiles, and what was logged last."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from typing import Any, Final
 
 import msgspec
 
-from agent import __version__
+from agent import __version__, profiles
 from agent.audit import AuditLog
 from agent.selftest import html, schema
 from agent.selftest.bench import Machine
 from agent.selftest.model import Row
 
 AUDIT_ROWS: Final = 500
+LOG_LINES: Final = 1000
 _LIBRARIES: Final = ("pyscard", "cryptography", "asn1crypto", "aiohttp", "msgspec", "pyhanko-certvalidator")
 
 
@@ -42,6 +43,8 @@ def pack(rows: Sequence[Row], machine: Machine, *, simulated: bool, time: dateti
         bundle.writestr("selftest.json", msgspec.json.format(msgspec.json.encode(told)))
         bundle.writestr("versions.json", _text(versions()))
         bundle.writestr("configuration.json", _text(configuration(machine)))
+        bundle.writestr("profiles.json", _text({"profiles": card_profiles(machine)}))
+        bundle.writestr("hca-agent.log", recent_log(machine))
         bundle.writestr("audit.jsonl", b"".join(msgspec.json.encode(row) + b"\n" for row in audit))
     return packed.getvalue()
 
@@ -59,10 +62,35 @@ def versions() -> dict[str, str]:
 
 def configuration(machine: Machine) -> dict[str, Any]:
     """The configuration in force, with the person's home folder as `~`; it holds no secret."""
-    plain = _plain(machine.config)
-    home = str(machine.home)
-    masked: dict[str, Any] = json.loads(json.dumps(plain).replace(json.dumps(home)[1:-1], "~"))
+    masked: dict[str, Any] = json.loads(_without_home(json.dumps(_plain(machine.config)), machine))
     return masked
+
+
+def card_profiles(machine: Machine) -> list[dict[str, object]]:
+    """The card profiles beside the one that ships: file, whether it is used, and why not."""
+    return [
+        {
+            "file": _without_home(str(one.file), machine),
+            "used": one.profile is not None and not one.profile.draft,
+            "trouble": _without_home(one.trouble, machine),
+        }
+        for one in profiles.look(machine.paths)
+    ]
+
+
+def recent_log(machine: Machine) -> str:
+    """The last lines of what this program said of itself; empty where it has not run yet."""
+    try:
+        lines = machine.paths.log.read_text("utf-8", "replace").splitlines(keepends=True)
+    except OSError:
+        return ""
+    return _without_home("".join(lines[-LOG_LINES:]), machine)
+
+
+def _without_home(text: str, machine: Machine) -> str:
+    """The person's home folder as `~`, as it is and as JSON writes it."""
+    home = str(machine.home)
+    return text.replace(json.dumps(home)[1:-1], "~").replace(home, "~")
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Final
 
-from agent.server.listeners import holder_of
+from agent.port_holder import holder_of
 
 _SECONDS: Final = 10.0
 _ADMINISTRATORS_PATH: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")

@@ -66,6 +66,13 @@ def allow_origin(response: web.StreamResponse, origin: str) -> None:
         response.headers[hdrs.VARY] = "Origin"
 
 
+def for_anybody(body: bytes) -> web.Response:
+    """JSON that pages of any origin may read."""
+    response = web.Response(body=body, content_type="application/json")
+    allow_origin(response, "*")
+    return response
+
+
 async def form(request: web.BaseRequest) -> bytes:
     """The body of a form, read within limits of size and time.
 

@@ -12,7 +12,7 @@ from agent.access.policy import Admission, Door, Listener
 from agent.native.api import NativeApi
 from agent.server import pages
 from agent.server.gate import Refused
-from agent.server.http import allow_origin, empty, form, is_part_of_another_page, preflight
+from agent.server.http import empty, for_anybody, form, is_part_of_another_page, preflight
 from agent.server.page_tokens import PageTokens
 
 WEBSOCKET_PATH: Final = "/v1"
@@ -81,9 +81,7 @@ class MainSite:
         """Answer an admitted request."""
         door, method = admission.door, request.method
         if door is Door.PUBLIC and path == "/status":
-            response = web.Response(body=pages.STATUS, content_type="application/json")
-            allow_origin(response, "*")
-            return response
+            return for_anybody(pages.STATUS)
         # A site that asks for the page asks for its token: it may read whatever it is answered.
         if method == hdrs.METH_GET and path == "/" and door in (Door.PUBLIC, Door.OWN_PAGE):
             # Tokens are few: another site's page, which cannot read one, may not use them up.

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from agent.server.peer import Address
+from agent.server.addresses import Address
 
 # iprtrmib.h: MIB_TCPROW_OWNER_PID and MIB_TCP6ROW_OWNER_PID; ports are in network order in the low half.
 _ROW4: Final = struct.Struct("<I4sI4sII")

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from agent import links
+
 # winnt.h, accctrl.h; well-known security identifiers: SYSTEM, Administrators, TrustedInstaller.
 _SE_FILE_OBJECT: Final = 1
 _OWNER_SECURITY_INFORMATION: Final = 1
@@ -26,7 +28,9 @@ def is_administrator() -> bool:
 
 
 def is_administrators(path: Path) -> bool:
-    """Whether nobody but the administrator made `path` and the folders above it, or can change them.
+    """Whether nobody but the administrator made `path` and what leads to it, or can change them.
+
+    That is the file, the folders above it, and every link on the way with the folders above that.
 
     On Windows the owners are asked, which no ordinary user can make others; who else may write there is what
     the owner gave away, and not looked at.
@@ -34,8 +38,8 @@ def is_administrators(path: Path) -> bool:
     Raises:
         OSError: it is not there, or cannot be asked.
     """
-    file = path.resolve(strict=True)
-    return all(map(_is_administrators, (file, *file.parents)))
+    file = links.real(path)
+    return all(map(_is_administrators, (file, *file.parents, *links.places_of(path.absolute()))))
 
 
 if sys.platform == "win32":

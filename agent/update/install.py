@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
 _PLACE: Final = "{file}"
 _SECONDS: Final = 3600.0
+# Named, because sudo may keep the variable that says where a person's temporary files are.
+_TEMPORARY: Final = "/var/tmp" if os.name == "posix" else None  # noqa: S108
 
 
 def check_may_install(settings: Update, paths: Paths) -> None:
@@ -39,8 +45,19 @@ def check_may_install(settings: Update, paths: Paths) -> None:
             raise AgentError("update.not_safe", detail=str(file))
 
 
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A new folder that this process alone can change, gone afterwards.
+
+    The agent's own folder will not do: where sudo keeps the person's home, it is the person's, who could put
+    another package in the place of the checked one.
+    """
+    with tempfile.TemporaryDirectory(prefix="hca-agent-", dir=_TEMPORARY) as folder:  # mode 0700
+        yield Path(folder)
+
+
 def run_installer(settings: Update, file: Path) -> None:
-    """Run the administrator's command for a package in a folder that is the administrator's alone.
+    """Run the administrator's command for a checked package in a `private_folder`.
 
     Raises:
         AgentError: update.install_failed.

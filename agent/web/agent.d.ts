@@ -249,6 +249,7 @@ export class HcaAgent extends EventTarget {
     params?: { browser?: readonly BrowserRow[]; unmasked?: false },
     options?: CallOptions,
   ): Promise<{ report: SelfTestReport; html: string }>;
+  /** `nonce`: from your server, base64 of at least 32 random bytes, good once. */
   authenticate(params: WhichCard & { nonce: string }, options?: CallOptions): Promise<LoginToken>;
   sign(
     params: WhichCard & {

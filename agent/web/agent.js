@@ -36,7 +36,7 @@ const ERRORS = {
   "origin.refused": [
     "HCA Card Agent 正在執行，但拒絕了這個網站。",
     "HCA Card Agent is running, but refused this site.",
-    "若您信任這個網站，請請管理者把它加入允許清單。",
+    "若您信任這個網站，請管理者把它加入允許清單。",
     "If you trust this site, have it added to the allowed sites.",
   ],
   "agent.too_old": [

@@ -26,6 +26,11 @@ def run(path: str) -> int:
 
         for standard in (0, 1):
             msvcrt.setmode(standard, os.O_BINARY)
+    else:
+        import resource
+
+        # A module that crashes would leave the PIN in a file.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     given, told = os.dup(0), os.dup(1)
     with Path(os.devnull).open("r+b") as nothing:
         os.dup2(nothing.fileno(), 0)

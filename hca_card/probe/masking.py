@@ -90,8 +90,9 @@ def certificate(der: bytes) -> dict[str, object] | None:
         facts = describe(der)
     except CardDataError:
         return None
+    own = facts.subject == facts.issuer
     return {
-        "issuer": _authority(facts.issuer),
+        "issuer": _authority(facts.issuer) if not own or "key_cert_sign" in (facts.key_usage or ()) else "",
         "keyBits": facts.key_bits,
         "hash": facts.signature_hash,
         "keyUsage": sorted(facts.key_usage or ()),
@@ -100,7 +101,7 @@ def certificate(der: bytes) -> dict[str, object] | None:
         "rank": bool(facts.card_rank),
         "directoryAttributes": sorted(facts.directory_attributes),
         "years": [facts.not_before.year, facts.not_after.year],
-        "selfSigned": facts.subject == facts.issuer,
+        "selfSigned": own,
         "simulated": facts.simulated,
     }
 
@@ -153,7 +154,7 @@ def _asn1(item: tlv.Tlv, depth: int) -> str:
 
 
 def _authority(issuer: str) -> str:
-    """The organisation that issued it; whoever signed their own certificate has none."""
+    """The organisation that issued it."""
     parts = [part for part in issuer.split(", ") if part.startswith(("C=", "O=", "OU="))]
     return ", ".join(parts)
 

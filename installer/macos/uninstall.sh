@@ -20,8 +20,9 @@ ps -axo uid=,comm= | while read -r owner command; do
     fi
 done
 if test "${1:-}" = --data && test -n "$home" && test "$user" != root; then
-    rm -rf "$home/Library/Application Support/hca-agent"
-    rm -f "$home/Library/LaunchAgents/tw.hca-agent.plist"
+    # As the person: what root deletes below a folder that somebody else can change may be anything.
+    sudo -u "$user" rm -rf "$home/Library/Application Support/hca-agent"
+    sudo -u "$user" rm -f "$home/Library/LaunchAgents/tw.hca-agent.plist"
 fi
 rm -f /usr/local/bin/hca-agent /Library/LaunchAgents/tw.hca-agent.plist
 rm -rf /usr/local/lib/hca-agent

@@ -12,6 +12,7 @@ from agent.audit import AuditLog, AuditRow, Repeats, now
 from agent.config import Audit
 from agent.interaction import Verb
 from agent.masking import mask_card, mask_id, mask_name
+from tests.support.platforms import not_under_wine
 
 
 def row(result: str = "ok", card: str = "********5361") -> AuditRow:
@@ -80,6 +81,8 @@ def test_a_lock_left_by_a_dead_process_grows_old(file: Path) -> None:
     assert file.stat().st_size < 1024
 
 
+@pytest.mark.slow
+@not_under_wine("it adds to files in two steps")
 def test_processes_that_write_at_once_tear_no_line(file: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from tests.agent.test_agent_audit import row;"

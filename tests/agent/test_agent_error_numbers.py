@@ -10,7 +10,7 @@ import pytest
 from agent.dialects.servisign import codes, dialect
 from agent.dialects.servisign.codes import LibraryCode
 from agent.errors import TABLE
-from agent.errors.numbers import NUMBERS
+from agent.errors.numbers.servisign import NUMBERS
 
 SERVISIGN = Path(codes.__file__).parent
 PAGE = (Path(__file__).parents[2] / "docs" / "servisign-codes.md").read_text("utf-8")

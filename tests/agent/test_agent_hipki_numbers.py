@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import TABLE, ErrorRow, facts, row_for
-from agent.errors.hipki import HipkiNumbers, RetCode, hipki_numbers
+from agent.errors.numbers.hipki import HipkiNumbers, RetCode, hipki_numbers
 from hca_card.errors import PinLockedError, PinWrongError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hipki.md").read_text("utf-8")

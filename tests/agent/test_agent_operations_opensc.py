@@ -13,8 +13,8 @@ import pytest
 from agent.config import Config, Pkcs11
 from agent.errors import error_id
 from agent.interaction.scripted import ScriptedInteraction
-from agent.module_files import known
-from agent.operations import Operations, open_operations
+from agent.modules.files import known
+from agent.operations import open_operations
 from agent.paths import Paths
 from hca_card.errors import CardError
 from hca_card.model import CardKind
@@ -27,7 +27,7 @@ from pcsc.status import StatusError
 from pcsc.vpcd import VpcdClient
 from signing.hashes import Hash
 from tests.support.cards import simulated
-from tests.support.operations import NONCE, PIN, PORTAL, Spy
+from tests.support.operations import NONCE, PIN, PORTAL, Spy, card_in
 from tests.support.pcscd import READERS, PrivatePcscd, pcscd_fixture
 
 MODULE = next((one.path for one in known() if one.path.name == "opensc-pkcs11.so"), None)
@@ -61,15 +61,6 @@ def inserted(spy: Spy, port: int) -> Iterator[VpcdClient]:
         thread.join(5)
 
 
-async def card_in(operations: Operations) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            views = {view.name: view.condition for view in await operations.readers(PORTAL)}
-            if views.get(READERS[0]) == "card":
-                return
-            await asyncio.sleep(0.1)
-
-
 def listed(*, known: bool = False) -> Config:
     assert MODULE is not None
     return Config(pkcs11=Pkcs11(() if known else (MODULE,), known=known))
@@ -99,7 +90,7 @@ def _work(port: int, folder: Path) -> int | None:
 async def _operate(folder: Path, spy: Spy, client: VpcdClient) -> None:
     person = ScriptedInteraction(pins=[PIN] * 5)
     async with open_operations(Service.system(), person, listed(), Paths(folder, folder)) as operations:
-        await card_in(operations)
+        await card_in(operations, READERS[0])
         assert [view.name for view in await operations.readers(PORTAL)] == list(READERS)
         card = await operations.card(PORTAL)
         assert (card.reader, card.metadata.kind, card.metadata.serial) == (
@@ -126,7 +117,7 @@ async def _operate(folder: Path, spy: Spy, client: VpcdClient) -> None:
         await asyncio.sleep(1.5)
         assert kept.wiped
         client.insert()
-        await card_in(operations)
+        await card_in(operations, READERS[0])
         await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
 
 
@@ -163,7 +154,7 @@ async def _wrong_pins(folder: Path, card: SimulatedCard) -> list[tuple[str, int 
     person = ScriptedInteraction(pins=["999999"] * 4)
     told = []
     async with open_operations(Service.system(), person, listed(), Paths(folder, folder)) as operations:
-        await card_in(operations)
+        await card_in(operations, READERS[0])
         for _ in range(4):
             try:
                 await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
@@ -189,7 +180,7 @@ async def _sign(folder: Path) -> None:
     person = ScriptedInteraction(pins=[PIN])
     config = listed(known=True)
     async with open_operations(Service.system(), person, config, Paths(folder, folder)) as operations:
-        await card_in(operations)
+        await card_in(operations, READERS[0])
         done = await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
         await operations.verify(DOCUMENT, done.signature, done.certificate, done.hash)
         assert operations._desk.modules.loaded == (MODULE,)
@@ -208,7 +199,7 @@ def _own(port: int, folder: Path) -> int:
         person = ScriptedInteraction(pins=[PIN])
         config = listed(known=True)
         async with open_operations(Service.system(), person, config, Paths(folder, folder)) as operations:
-            await card_in(operations)
+            await card_in(operations, READERS[0])
             await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
             assert operations._desk.modules.loaded == ()
 
@@ -247,7 +238,7 @@ def _over_a_restart() -> None:
         person = ScriptedInteraction(pins=[PIN] * 2)
         paths = Paths(folder, folder)
         async with open_operations(Service.system(), person, listed(), paths) as operations:
-            await card_in(operations)
+            await card_in(operations, READERS[0])
             await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
             sys.stdout.write("signed\n")
             sys.stdout.flush()
@@ -255,7 +246,7 @@ def _over_a_restart() -> None:
             async with asyncio.timeout(20):
                 while True:
                     try:
-                        await card_in(operations)
+                        await card_in(operations, READERS[0])
                         break
                     except PcscError:
                         await asyncio.sleep(0.2)

@@ -12,7 +12,7 @@ import pytest
 from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction.scripted import ScriptedInteraction
-from agent.operations import Operations, open_operations
+from agent.operations import open_operations
 from agent.paths import Paths
 from hca_card.errors import CardChangedError
 from hca_card.pin import Pin
@@ -20,7 +20,7 @@ from pcsc.service import Service
 from pcsc.vpcd import VpcdClient
 from signing.hashes import Hash
 from tests.support.cards import simulated
-from tests.support.operations import NONCE, PIN, PORTAL
+from tests.support.operations import NONCE, PIN, PORTAL, card_in
 from tests.support.pcscd import READERS, PrivatePcscd, pcscd_fixture
 
 pytestmark = pytest.mark.pcscd
@@ -50,7 +50,7 @@ async def _operate(client: VpcdClient, folder: Path) -> None:
     paths = Paths(folder, folder)
     person = ScriptedInteraction(pins=[PIN] * 9)
     async with open_operations(Service.system(), person, Config(), paths) as operations:
-        await _card_in(operations)
+        await card_in(operations, READERS[0])
         done = await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
         await operations.verify(DOCUMENT, done.signature, done.certificate, done.hash)
         assert await operations.authenticate(PORTAL, NONCE, origin=str(PORTAL.origin))
@@ -63,16 +63,7 @@ async def _operate(client: VpcdClient, folder: Path) -> None:
         client.remove()
         await asyncio.sleep(1.5)
         client.insert()
-        await _card_in(operations)
+        await card_in(operations, READERS[0])
         with pytest.raises((AgentError, CardChangedError)):
             await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT, kept=kept)
         assert kept.wiped
-
-
-async def _card_in(operations: Operations) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            views = {view.name: view.condition for view in await operations.readers(PORTAL)}
-            if views.get(READERS[0]) == "card":
-                return
-            await asyncio.sleep(0.1)

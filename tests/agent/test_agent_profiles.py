@@ -16,25 +16,15 @@ from agent.paths import Paths
 from hca_card import profile
 from hca_card.model import CardKind
 from hca_card.probe import OnlyReads, draft, probe
-from hca_card.simulator.cards import HcaBlueprint, Wire
+from hca_card.simulator.cards import HcaBlueprint
 from hca_card.simulator.persons import DOCTOR
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from signing.hashes import Hash
 from signing.verify import verify
-from tests.support.cards import simulator_ca
+from tests.support.cards import STRANGE, simulator_ca
 
 REFERENCE = (Path(profile.__file__).parent / "profiles" / "reference.toml").read_text(encoding="utf-8")
-STRANGE = Wire(
-    atr=bytes.fromhex("3B 85 81 31 FE 45 53 54 52 4E 47 C1"),
-    aid=bytes.fromhex("D1 58 00 00 02 53 54 52 4E 47"),
-    identity_tag=0xC5,
-    basic=(0x4601, 0x07),
-    info=(0x4602, 0x09),
-    certificate=(0x4710, 0x14),
-    references=(0x81, 0x83),
-    keys=(0x05, 0x0B),
-)
 
 
 @pytest.fixture

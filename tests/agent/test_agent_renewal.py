@@ -94,7 +94,7 @@ async def test_a_full_disk_is_no_end_of_the_looking(
         looks += 1
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tls, "ensure", full)
+    monkeypatch.setattr("agent.tls.identity.ensure", full)
     task = asyncio.create_task(keeper.run())
     await until(lambda: looks >= 3)
     task.cancel()

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent import tls
+from agent.tls import certificates
 from tests.support.openssl import openssl_program
 
 
@@ -80,7 +81,7 @@ def test_openssl_refuses_the_leaf_for_another_host(identity: tls.Identity) -> No
 def test_a_leaf_for_another_host_would_not_pass_under_the_constraints(tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
-    ca = tls._ca(key, (now - timedelta(hours=1), now + timedelta(days=1)), tls.LOOPBACK)
+    ca = certificates.ca(key, (now - timedelta(hours=1), now + timedelta(days=1)), tls.LOOPBACK)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
     stolen = (
         x509.CertificateBuilder(ca.subject, name, key.public_key(), 5, now, now + timedelta(hours=1))
@@ -236,7 +237,7 @@ def under(folder: Path, scope: tls.Scope, name: x509.GeneralName) -> tuple[Path,
     folder.mkdir(exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
-    ca = tls._ca(key, (now - timedelta(hours=1), now + timedelta(days=1)), scope)
+    ca = certificates.ca(key, (now - timedelta(hours=1), now + timedelta(days=1)), scope)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
     stolen = (
         x509.CertificateBuilder(ca.subject, subject, key.public_key(), 5, now, now + timedelta(hours=1))

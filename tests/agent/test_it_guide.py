@@ -13,6 +13,7 @@ import pytest
 from agent.config import SECTIONS, load
 from agent.errors import TABLE
 from agent.paths import Paths
+from tests.support.platforms import not_on_windows
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "it-guide.md").read_text("utf-8")
@@ -59,6 +60,7 @@ def test_every_metric_is_told_and_no_other() -> None:
     assert set(re.findall(r"`hca_agent_(\w+)`", GUIDE)) == served
 
 
+@not_on_windows("whole paths of POSIX are among them")
 @pytest.mark.parametrize("block", re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL))
 def test_an_example_is_a_policy_that_loads(block: str, tmp_path: Path) -> None:
     (tmp_path / "machine").mkdir()

@@ -95,7 +95,8 @@ async def test_an_institution_card_cannot_log_in_as_a_person(set_desk: SetDesk) 
     async with set_desk("hop") as desk:
         await desk.open()
         await desk.submit()
-        assert "請改插醫事人員卡" in await desk.message("card.not_personnel")
+        assert "這裡要用：醫事人員卡。" in await desk.message("card.wrong_kind")
+        assert desk.person.asked == []
 
 
 async def test_a_persons_card_cannot_log_in_as_an_institution(set_desk: SetDesk) -> None:
@@ -104,7 +105,8 @@ async def test_a_persons_card_cannot_log_in_as_an_institution(set_desk: SetDesk)
         await desk.choose("role", "institution")
         assert "醫事機構憑證" in await desk.page.inner_text("#insert")
         await desk.submit()
-        assert "請改插醫事機構卡" in await desk.message("card.not_institution")
+        assert "這裡要用：醫事機構卡" in await desk.message("card.wrong_kind")
+        assert desk.person.asked == []
 
 
 async def test_an_institution_logs_in_with_its_own_card(set_desk: SetDesk) -> None:
@@ -149,7 +151,7 @@ async def test_another_card_in_place_of_a_health_card_is_told(set_desk: SetDesk)
         await desk.open()
         await desk.choose("method", "nhi")
         await desk.submit()
-        assert "請改插健保卡" in await desk.message("card.not_nhi")
+        assert "這裡要用：健保卡" in await desk.message("card.wrong_kind")
 
 
 async def test_a_person_who_says_no_is_not_asked_again(set_desk: SetDesk) -> None:

@@ -44,7 +44,8 @@ def tell_the_story(folder: Path) -> dict[str, Any]:
     browser = folder / "browser.sh"
     browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
     browser.chmod(0o755)
-    environment = os.environ | {"HCA_AGENT_HOME": str(home), "BROWSER": f"{browser} %s"}
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("DISPLAY")}
+    environment |= {"HCA_AGENT_HOME": str(home), "BROWSER": f"{browser} %s"}
     terminal = Terminal([sys.executable, "-m", "agent", "demo", "--serve"], environment)
     try:
         seen = asyncio.run(_click_through(terminal, make_home(folder / "browser")))

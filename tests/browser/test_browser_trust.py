@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,7 +17,7 @@ from agent.config import Origins
 from tests.support import firefox
 from tests.support.agent import ANY_PORT, RunningAgent, running_agent
 from tests.support.chromium import chromium
-from tests.support.trust import can_have_mounts, with_own_system_store
+from tests.support.trust import type_trust
 
 pytestmark = pytest.mark.slow
 
@@ -50,25 +48,7 @@ class Desk:
         self.page = page
 
     async def trust(self, order: str) -> subprocess.CompletedProcess[str]:
-        """Type `hca-agent trust …`, where the machine's own store is a copy."""
-        command = [sys.executable, "-m", "agent", "trust", order]
-        if can_have_mounts():
-            command = with_own_system_store(self.home / "system", *command)
-        environment = {
-            "HOME": str(self.home),
-            "HCA_AGENT_HOME": str(self.agent.paths.home),
-            "PATH": os.environ["PATH"],
-            "COLUMNS": "200",
-        }
-        return await asyncio.to_thread(
-            subprocess.run,
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        return await type_trust(order, self.home, self.agent.paths.home)
 
     async def in_chromium(self) -> set[str]:
         """What a page in Chromium reaches."""

@@ -172,6 +172,7 @@ def test_what_is_no_certificate_is_refused(why: str, der: bytes):
         describe(der)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_damaged_certificate_is_read_or_refused(data: st.DataObject):

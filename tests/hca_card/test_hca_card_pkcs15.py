@@ -349,6 +349,7 @@ WHOLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parse", WHOLE, ids=lambda parse: parse.__name__)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count, product
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,12 +32,12 @@ from hca_card.probe.only_reads import (
 from hca_card.probe.trace import Recorder, tell
 from hca_card.recognise import recognise
 from hca_card.simulator import KINDS
-from hca_card.simulator.cards import HcaBlueprint, Wire
+from hca_card.simulator.cards import HcaBlueprint
 from hca_card.simulator.persons import CITIZEN, CLINIC, DOCTOR, INSURED
 from pcsc.apdu import Command
 from pcsc.errors import CardRemovedError
 from pcsc.winscard import VirtualCard
-from tests.support.cards import simulated, simulator_ca
+from tests.support.cards import STRANGE, simulated, simulator_ca
 from tests.support.script import CardChannel
 from tests.support.wire import FORBIDDEN, Wiretap
 
@@ -41,17 +45,6 @@ from tests.support.wire import FORBIDDEN, Wiretap
 SHA256_INFO = bytes.fromhex("3031300D060960864801650304020105000420")
 KNOWN = (profile.reference(),)
 ANSWERING = [kind for kind in KINDS if kind not in ("hpc-mute", "hpc-slow")]
-
-STRANGE = Wire(
-    atr=bytes.fromhex("3B 85 81 31 FE 45 53 54 52 4E 47 C1"),
-    aid=bytes.fromhex("D1 58 00 00 02 53 54 52 4E 47"),
-    identity_tag=0xC5,
-    certificate=(0x4710, 0x14),
-    basic=(0x4601, 0x07),
-    info=(0x4602, 0x09),
-    references=(0x81, 0x83),
-    keys=(0x05, 0x0B),
-)
 
 
 def strange(**changes: object) -> VirtualCard:
@@ -437,6 +430,21 @@ def test_a_number_is_masked_wherever_a_maker_puts_it(fci: bytes):
     told = masking.fci(fci)
     assert b"A123456789".hex().upper() not in told
     assert "234" not in told
+
+
+def test_who_signed_their_own_certificate_is_not_told():
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, CLINIC.name)])
+    begins = datetime(2026, 1, 1, tzinfo=UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    told = masking.certificate(made.public_bytes(Encoding.DER))
+    assert told is not None
+    assert (told["selfSigned"], told["issuer"]) == (True, "")
 
 
 def test_the_trace_still_tells_what_a_profile_is_made_of():

@@ -201,6 +201,7 @@ class Damaged(CardChannel):
         return bytes(answer)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 @pytest.mark.parametrize("kind", ["hpc", "hop", "citizen", "nhi"])
@@ -216,6 +217,7 @@ responses = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(responses, min_size=1, max_size=12), st.sampled_from(["hpc", "citizen", "nhi"]))
 def test_a_card_that_answers_anything_only_raises_what_callers_expect(answers: list[Response], kind: str):

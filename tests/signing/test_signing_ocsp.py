@@ -132,6 +132,7 @@ def test_what_is_asked_is_bounded(authority: Authority) -> None:
         ocsp.build((1,), b"", b"no certificate")
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10_000), flip=st.integers(1, 255))
 def test_no_single_changed_octet_changes_what_is_believed(

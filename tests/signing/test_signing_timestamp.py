@@ -114,6 +114,7 @@ def _file(folder: Path, content: bytes) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10_000), flip=st.integers(1, 255))
 def test_no_single_changed_octet_makes_another_stamp_hold(answer: bytes, at: int, flip: int) -> None:

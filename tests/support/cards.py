@@ -16,11 +16,24 @@ from functools import cache
 from pathlib import Path
 
 from hca_card.simulator import SimulatedCard, SimulatorCa, create
+from hca_card.simulator.cards import Wire
 from pcsc.winscard import VirtualCard
 
 _LINE = re.compile(
     r"([<>])((?:\s+[0-9A-Fa-f]{2})+|\s+nothing)?(\s+\.\.\.)?((?:\s+[0-9A-Fa-f]{2})*)(?:\s{2,}.*)?"
 )
+
+STRANGE = Wire(
+    atr=bytes.fromhex("3B 85 81 31 FE 45 53 54 52 4E 47 C1"),
+    aid=bytes.fromhex("D1 58 00 00 02 53 54 52 4E 47"),
+    identity_tag=0xC5,
+    certificate=(0x4710, 0x14),
+    basic=(0x4601, 0x07),
+    info=(0x4602, 0x09),
+    references=(0x81, 0x83),
+    keys=(0x05, 0x0B),
+)
+"""An HCA card type that no profile knows."""
 
 
 def simulator_folder() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -38,11 +37,5 @@ async def site(host: str, identity: PortalTls, **headers: str) -> AsyncIterator[
 
     application = web.Application()
     application.add_routes([web.get("/", page)])
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    listener = socket.create_server(("127.0.0.1", 0))
-    try:
-        await web.SockSite(runner, listener, ssl_context=identity.context()).start()
-        yield f"https://{host}:{listener.getsockname()[1]}"
-    finally:
-        await runner.cleanup()
+    async with identity.serving(host, application) as origin:
+        yield origin

@@ -119,3 +119,13 @@ async def agent(
     async with open_operations(service, person, config or Config(), paths) as operations:
         scripted = person if isinstance(person, ScriptedInteraction) else None
         yield World(operations, winscard, service, readers, cards, paths, scripted, apdus)
+
+
+async def card_in(operations: Operations, reader: str) -> None:
+    """Return when there is a card in the reader of that name."""
+    async with asyncio.timeout(20):
+        while True:
+            views = {view.name: view.condition for view in await operations.readers(PORTAL)}
+            if views.get(reader) == "card":
+                return
+            await asyncio.sleep(0.1)

@@ -11,7 +11,7 @@ from cryptography.x509.oid import ObjectIdentifier
 
 from signing.hashes import Hash
 from signing.login import create_token
-from signing.pkcs1 import sign_document
+from tests.support.signing import sign_document
 from tests.support.software_card import SoftwareCard, issue, rsa_key
 
 PERSONNEL: Final = "2.16.886.1.100.3.1.7"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -47,6 +51,18 @@ class PortalTls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._chain)
         return context
+
+    @asynccontextmanager
+    async def serving(self, host: str, application: web.Application) -> AsyncIterator[str]:
+        """`application` at `host` on any port of this machine; its origin."""
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        listener = socket.create_server(("127.0.0.1", 0))
+        try:
+            await web.SockSite(runner, listener, ssl_context=self.context()).start()
+            yield f"https://{host}:{listener.getsockname()[1]}"
+        finally:
+            await runner.cleanup()
 
 
 def _builder(

@@ -27,6 +27,7 @@ from pcsc.errors import NoCardError
 from signing import cipher, pkcs1, verify
 from signing.hashes import Hash
 from tests.support import software_card
+from tests.support.signing import sign_document
 
 READER = "Test Reader 0"
 PERSON = Personnel("測試人員卡", "TEST CARD", "M", "0650101", "BA00312361", "A", "西醫師")
@@ -148,7 +149,7 @@ class FakeOperations:
             raise AgentError("digest.refused")
         self._unlock(metadata, kept)
         if document is not None:
-            signature = pkcs1.sign_document(self.software, document, hash, use, allow_sha1=allow_sha1)
+            signature = sign_document(self.software, document, hash, use, allow_sha1=allow_sha1)
         else:
             assert digest is not None
             signature = pkcs1.sign_digest(self.software, digest, hash, use, allow_sha1=allow_sha1)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from agent.errors.numbers import NUMBERS
+from agent.errors.numbers.servisign import NUMBERS
 from tests.support.openssl import openssl_program
 from tests.support.outside_world import Authority, openssl
 from tests.support.platforms import WINDOWS

@@ -31,14 +31,8 @@ async def site(host: str, identity: PortalTls) -> AsyncIterator[str]:
 
     application = web.Application()
     application.add_routes([web.get("/", page), web.get("/{name:[a-z]+[.]js}", script)])
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    listener = socket.create_server(("127.0.0.1", 0))
-    try:
-        await web.SockSite(runner, listener, ssl_context=identity.context()).start()
-        yield f"https://{host}:{listener.getsockname()[1]}"
-    finally:
-        await runner.cleanup()
+    async with identity.serving(host, application) as origin:
+        yield origin
 
 
 @contextmanager

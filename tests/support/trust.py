@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -145,3 +148,25 @@ exec "$@"
 def with_own_system_store(folder: Path, *command: str) -> list[str]:
     """The command that runs `command` where changes of the system's store end with it; copies in `folder`."""
     return ["unshare", "-m", "--propagation", "private", "sh", "-c", _OWN_SYSTEM_STORE, str(folder), *command]
+
+
+async def type_trust(order: str, home: Path, agent_home: Path) -> subprocess.CompletedProcess[str]:
+    """Type `hca-agent trust …`, where the machine's own store is a copy.
+
+    Args:
+        order: install, status, remove.
+        home: of the person, with browsers.
+        agent_home: the agent's folder.
+    """
+    command = [sys.executable, "-m", "agent", "trust", order]
+    if can_have_mounts():
+        command = with_own_system_store(home / "system", *command)
+    environment = {
+        "HOME": str(home),
+        "HCA_AGENT_HOME": str(agent_home),
+        "PATH": os.environ["PATH"],
+        "COLUMNS": "200",
+    }
+    return await asyncio.to_thread(
+        subprocess.run, command, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )

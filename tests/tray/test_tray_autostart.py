@@ -30,21 +30,27 @@ from tests.support.platforms import not_on_windows
 
 COMMAND = ("/opt/HCA Agent/hca-agent", "run")
 OTHER = ("/old/hca-agent", "run")
+MACHINE = "the machine's"
 
 
 class Registry:
     """What `winreg` does with values of a user's keys."""
 
     HKEY_CURRENT_USER = object()
+    HKEY_LOCAL_MACHINE = object()
     KEY_SET_VALUE = 2
     KEY_READ = 0x20019
     REG_SZ = 1
 
     def __init__(self) -> None:
         self.keys: dict[str, dict[str, object]] = {WINDOWS_RUN: {"Other Program": "other.exe"}}
+        self.machine: dict[str, object] = {}
 
     @contextmanager
     def OpenKey(self, root: object, path: str, _reserved: int = 0, _access: int = KEY_READ) -> Iterator[str]:
+        if root is self.HKEY_LOCAL_MACHINE:
+            yield MACHINE
+            return
         assert root is self.HKEY_CURRENT_USER
         if path not in self.keys:
             raise FileNotFoundError(2, path)
@@ -61,9 +67,10 @@ class Registry:
         self.keys[key][name] = value
 
     def QueryValueEx(self, key: str, name: str) -> tuple[object, int]:
-        if name not in self.keys[key]:
+        values = self.machine if key == MACHINE else self.keys[key]
+        if name not in values:
             raise FileNotFoundError(2, name)
-        return self.keys[key][name], self.REG_SZ
+        return values[name], self.REG_SZ
 
     def DeleteValue(self, key: str, name: str) -> None:
         if name not in self.keys[key]:
@@ -278,3 +285,15 @@ def test_a_users_own_program_goes_before_the_machines(tmp_path: Path, machines: 
     way.on()
     assert way.status() is Status.ON
     assert LinuxAutostart(COMMAND, tmp_path / "user", [machines]).status() is Status.OTHER
+
+
+def test_a_package_for_every_user_starts_it_once_and_is_the_administrators_to_stop() -> None:
+    registry = Registry()
+    way = WindowsAutostart(COMMAND, registry)
+    way.on()
+    registry.machine[WINDOWS_VALUE] = registry.keys[WINDOWS_RUN][WINDOWS_VALUE]
+    way.on()
+    assert WINDOWS_VALUE not in registry.keys[WINDOWS_RUN]
+    way.off()
+    assert way.status() is Status.ON and way.place.startswith("HKEY_LOCAL_MACHINE")
+    assert WindowsAutostart(OTHER, registry).status() is Status.OTHER

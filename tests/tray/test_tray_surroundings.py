@@ -32,9 +32,22 @@ def test_a_screen_is_known_by_its_display(platform: str, environment: dict[str, 
 
 def test_this_program_starts_itself_frozen_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "python-of-this-test")
-    assert desktop.own_command("tray") == (sys.executable, "-m", "agent", "tray")
+    assert desktop.own_command("tray") == (sys.executable, "-P", "-m", "agent", "tray")
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert desktop.own_command("tray") == (sys.executable, "tray")
+
+
+@pytest.mark.slow
+def test_nothing_that_lies_in_the_current_folder_is_taken_for_this_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "agent").mkdir()
+    for planted in ("agent/__init__.py", "agent/__main__.py", "click.py"):
+        (tmp_path / planted).write_text("raise SystemExit('planted')")
+    monkeypatch.chdir(tmp_path)
+    done = subprocess.run(desktop.own_command("--version"), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "hca-agent" in done.stdout
 
 
 @posix
@@ -74,6 +87,7 @@ async def test_a_browser_that_is_waited_for_does_not_keep_the_agent(monkeypatch:
     closed.set()
 
 
+@pytest.mark.slow
 @not_on_windows("a terminal in the sense of POSIX")
 def test_the_tray_is_no_command_for_a_terminal() -> None:
     import os

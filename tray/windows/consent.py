@@ -33,6 +33,10 @@ _MEANS: Final[dict[Verb, tuple[str, str]]] = {
         "This site collects your PIN itself, and you are not asked again. Allow it only if you trust it.",
     ),
 }
+_MEANS_ONCE: Final = (
+    "這個網站自己收您的 PIN 碼。只在您信任它時允許。",
+    "This site collects your PIN itself. Allow it only if you trust it.",
+)
 
 
 class ConsentWindow(Window):
@@ -44,7 +48,7 @@ class ConsentWindow(Window):
         show_site(self, message.origin)
         for verb in (message.verb, *message.also):
             also_zh, also_en = VERB_WORDS[verb]
-            means_zh, means_en = _MEANS[verb]
+            means_zh, means_en = _MEANS_ONCE if message.once else _MEANS[verb]
             # The headline says the first; each thing more that a yes allows has its own words.
             before_zh, before_en = (
                 ("", "") if verb is message.verb else (f"也{also_zh}：", f"Also {also_en}. ")

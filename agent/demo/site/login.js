@@ -1,6 +1,6 @@
 // The log-in page: as whom, with which card, and the words for whatever goes wrong.
 
-import { agentFor, attempt, clear, facts, openSession, post, show, Trouble } from "/static/common.js";
+import { agentFor, attempt, clear, facts, openSession, post, show } from "/static/common.js";
 
 const form = document.getElementById("login");
 const button = document.getElementById("submit");
@@ -14,14 +14,8 @@ const WORDS = {
   ],
   nhi: ["請於讀卡機插入您的健保卡", "Insert your NHI card into the reader", "讀取健保卡", "Read the NHI card"],
 };
+// What the agent is told: a card of another kind is refused before its PIN is asked.
 const KINDS = { certificate: ["hpc"], "institution-certificate": ["hop", "hop-secondary"], nhi: ["nhi"] };
-const NOT_NHI = {
-  id: "card.not_nhi",
-  zh: "讀卡機裡的不是健保卡。",
-  en: "The card in the reader is not an NHI card.",
-  nextZh: "請改插健保卡後，再按一次「讀取健保卡」。",
-  nextEn: "Insert an NHI card and press Read again.",
-};
 
 const session = openSession();
 session.catch((error) => show(message, error));
@@ -42,9 +36,8 @@ setWords();
 async function logIn() {
   await session;
   const connected = await (await agent).connect();
-  const reader = await readerFor(connected);
   const { nonce } = await post("/api/nonce");
-  const token = await connected.authenticate({ nonce, ...reader });
+  const token = await connected.authenticate({ nonce, cardKind: wantedKinds() });
   await post("/api/login", { role: form.elements.role.value, token });
   location.assign("/apply");
 }
@@ -52,8 +45,7 @@ async function logIn() {
 async function readNhi() {
   nhi.hidden = true;
   const connected = await (await agent).connect();
-  const card = await connected.card(await readerFor(connected));
-  if (card.kind !== "nhi") throw new Trouble(NOT_NHI);
+  const card = await connected.card({ cardKind: wantedKinds() });
   const holder = card.holder ?? {};
   facts(document.getElementById("nhi-facts"), [
     ["姓名", "Name", holder.name],
@@ -68,18 +60,7 @@ async function readNhi() {
   nhi.scrollIntoView({ block: "nearest" });
 }
 
-// With one card there is nothing to choose. With several, take the first of the kind that the person named.
-async function readerFor(connected) {
-  const { readers } = await connected.readers();
-  const filled = readers.filter((reader) => reader.state === "card");
-  if (filled.length < 2) return {};
-  const wanted = KINDS[form.elements.method.value];
-  for (const { name } of filled) {
-    const card = await connected.card({ reader: name }).catch(() => null);
-    if (card && wanted.includes(card.kind)) return { reader: name };
-  }
-  return { reader: filled[0].name };
-}
+const wantedKinds = () => KINDS[form.elements.method.value];
 
 function offerMethods(role) {
   for (const label of document.querySelectorAll("#methods .choice")) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from agent.dialects.hipki.dialect import Hipki, Work
+from agent.dialects.hipki.dialect import Hipki
+from agent.dialects.hipki.site import PUBLIC, HipkiSite
 
-__all__ = ["Hipki", "Work"]
+__all__ = ["PUBLIC", "Hipki", "HipkiSite"]

@@ -15,7 +15,7 @@ import msgspec
 from agent.dialects.hipki import info, messages
 from agent.dialects.hipki.messages import Answer, Decrypted, Info, Package, Signed
 from agent.errors import AgentError, describe, error_id, facts, row_for
-from agent.errors.hipki import RetCode, hipki_numbers
+from agent.errors.numbers.hipki import RetCode, hipki_numbers
 from agent.operations import Caller, Operations
 from signing.cms import CmsForm
 from signing.errors import HashUnsupportedError

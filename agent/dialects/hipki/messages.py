@@ -123,7 +123,7 @@ class Package(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What every answer has; the numbers are those of `agent.errors.hipki`.
+    """What every answer has; the numbers are those of `agent.errors.numbers.hipki`.
 
     Attributes:
         func: what it answers: `pkcs11info`, `sign`, `decrypt`.

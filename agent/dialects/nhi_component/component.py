@@ -13,7 +13,7 @@ from agent.access.limits import Buckets
 from agent.access.portals import named
 from agent.dialects.nhi_component.frames import VERSION, Command, answer
 from agent.errors import AgentError, describe, error_id, row_for
-from agent.errors.nhi_component import number_of
+from agent.errors.numbers.nhi_component import number_of
 from agent.operations import Caller, Operations
 from hca_card.errors import UnsupportedError
 from hca_card.model import Card, CardKind, Insured, Metadata

@@ -13,7 +13,7 @@ from agent.access.policy import Admission, Door, Listener
 from agent.dialects.nhi_component.component import NhiComponent
 from agent.dialects.nhi_component.connection import Connection
 from agent.server import pages
-from agent.server.http import allow_origin, empty
+from agent.server.http import empty, for_anybody
 
 PATH: Final = "/echo"
 CONNECTIONS_MAX: Final = 32
@@ -41,9 +41,7 @@ class NhiSite:
         """Answer an admitted request."""
         metrics.DIALECT.set("nhi-component")
         if path == "/status" and admission.door is Door.PUBLIC:
-            response = web.Response(body=pages.STATUS, content_type="application/json")
-            allow_origin(response, "*")
-            return response
+            return for_anybody(pages.STATUS)
         # No page of ours is served here: whoever claims to be one is somebody else.
         if admission.door not in (Door.PAGE, Door.LOCAL_PROGRAM):
             return empty(403)

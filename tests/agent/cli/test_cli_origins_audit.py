@@ -28,6 +28,16 @@ def test_what_is_no_origin_is_a_wrong_call(invoke, origin: str):
     assert "還沒有" in invoke("origins", "list").stdout
 
 
+def test_a_site_without_https_is_for_the_configuration_alone_to_allow(invoke, home: Path):
+    site = "http://localhost:8000"
+    refused = invoke("origins", "allow", site)
+    assert refused.exit_code == 1
+    assert "[origins] allow" in refused.stderr
+    assert "還沒有" in invoke("origins", "list").stdout
+    (home / "config.toml").write_text(f'[origins]\nallow = ["{site}"]\n')
+    assert invoke("origins", "allow", site).exit_code == 0
+
+
 def test_the_configuration_is_listed_and_wins(invoke, home: Path):
     (home / "config.toml").write_text(f'[origins]\ndeny = ["{SITE}"]\nallow = ["https://b.example.tw"]\n')
     listed = invoke("origins", "list").stdout

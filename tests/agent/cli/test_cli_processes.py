@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.interaction.windows import Windows
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
 
 pytestmark = pytest.mark.slow
@@ -231,6 +232,26 @@ def test_a_demo_whose_port_is_taken_says_so(invoke, monkeypatch: pytest.MonkeyPa
     result = invoke("demo", "--serve")
     assert result.exit_code == 1
     assert "(port.taken" in result.stderr
+
+
+def test_a_demo_where_there_is_a_screen_asks_in_windows(invoke, monkeypatch: pytest.MonkeyPatch):
+    asked: list[object] = []
+
+    async def served(*_: object, interaction: object, **__: object) -> bool:
+        asked.append(interaction)
+        return True
+
+    monkeypatch.setattr("agent.demo.runner.run_demo", served)
+    monkeypatch.setattr("agent.interaction.windows.can_open", lambda: True)
+    assert invoke("demo", "--serve").exit_code == 0
+    assert [type(each) for each in asked] == [Windows]
+
+
+def test_a_demo_that_can_ask_nobody_says_so(invoke, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("agent.interaction.windows.can_open", lambda: False)
+    result = invoke("demo", "--serve")
+    assert result.exit_code == 1
+    assert "(interaction.unavailable)" in result.stderr
 
 
 @pytest.mark.pcscd

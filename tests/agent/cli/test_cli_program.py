@@ -148,6 +148,7 @@ def test_the_person_at_the_machine_is_told_the_detail(
 ):
     _raising(monkeypatch, error)
     assert words in invoke("card").stderr
+    assert words in answer(invoke("card", "--json"))["error"]["detail"]
 
 
 def test_a_bug_is_told_as_a_bug_without_what_was_being_handled(

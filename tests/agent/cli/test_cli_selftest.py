@@ -121,6 +121,7 @@ def test_a_report_without_a_name_is_dated(invoke, tmp_path: Path, monkeypatch: p
     assert zipfile.is_zipfile(file)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX terminal")
 def test_at_a_terminal_the_tries_are_shown_and_the_pin_is_asked_once_and_not_echoed(home: Path):
     import pty

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from agent import tls
 from agent.config import Config, Hipki, NhiComponent, Ports, ServiSign
-from agent.demo import scenes
+from agent.demo import person
 from agent.demo.page import Addresses, OriginRefusedError, Page
 from agent.demo.person import Person
 from agent.demo.report import Report, StepFailedError
@@ -55,7 +55,7 @@ def test_the_demo_passes_and_tells_each_step_with_a_tick_and_its_milliseconds(
 
 def test_the_demo_never_shows_a_pin(played: tuple[bool, str, Path]) -> None:
     assert "123456" not in played[1]
-    assert scenes.WRONG_PIN not in played[1]
+    assert person.WRONG_PIN not in played[1]
 
 
 def test_the_demo_leaves_this_users_agent_alone(played: tuple[bool, str, Path]) -> None:

@@ -21,7 +21,7 @@ from agent.dialects.nhi_component.connection import WAITING_MAX
 from agent.dialects.nhi_component.site import CONNECTIONS_MAX, CONNECTIONS_PER_ORIGIN_MAX
 from agent.dialects.nhi_component.vendor import answers_as_component
 from agent.errors import TABLE
-from agent.errors.nhi_component import NUMBERS, number_of
+from agent.errors.numbers.nhi_component import NUMBERS, number_of
 from agent.interaction import ConsentRequest, Verb
 from agent.interaction.scripted import ScriptedInteraction
 from agent.paths import Paths

@@ -280,6 +280,7 @@ async def test_what_is_no_certificate_is_told_by_every_function(page, octets):
         assert code in ("5060", "5050"), function
 
 
+@pytest.mark.slow
 async def test_a_damaged_certificate_is_never_an_error_nobody_foresaw(page):
     good = signature_certificate()
     for position in range(0, len(good), 7):

@@ -76,6 +76,7 @@ class Browser:
         self._connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 @pytest.mark.parametrize("generation", [2020, 2022])
 async def test_both_recorded_pages_work_on_one_connection(tmp_path, host, generation):

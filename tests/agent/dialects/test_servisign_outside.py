@@ -113,6 +113,7 @@ LDAP_TALK = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("talk", LDAP_TALK.values(), ids=LDAP_TALK.keys())
 async def test_a_directory_that_gives_no_usable_answer_costs_a_bounded_time(monkeypatch, talk):
     monkeypatch.setattr(directory, "SECONDS", 1.0)

@@ -29,6 +29,7 @@ from agent.logs import logged, shipping
 from agent.logs.event_log import EVENT_ID, SOURCE, EventLog
 from agent.paths import Paths
 from tests.support.agent import ANY_PORT, running_agent
+from tests.support.platforms import not_on_windows
 
 log = logging.getLogger("agent.something")
 
@@ -153,6 +154,7 @@ def test_audit_rows_stay_here_when_that_is_wanted(paths: Paths, udp: socket.sock
     assert udp.recv(4096).endswith(b"last")
 
 
+@not_on_windows("there is no syslog there")
 def test_the_local_syslog_is_a_socket_of_this_machine(
     paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ async def test_the_other_variant_has_its_thirteen_rows(agent: RunningAgent) -> N
     assert report["ok"] is True
 
 
+@pytest.mark.slow
 async def test_without_a_pin_nobody_is_asked_and_the_other_rows_run(tmp_path: Path) -> None:
     async with running_agent(tmp_path, interaction=ScriptedInteraction()) as agent, own_page(agent) as page:
         rows, _, report = await run(page, pin=False)
@@ -84,6 +85,7 @@ async def test_without_a_pin_nobody_is_asked_and_the_other_rows_run(tmp_path: Pa
     assert status["hca.session"] == status["hca.sign"] == status["hca.decrypt"] == "skip"
 
 
+@pytest.mark.slow
 async def test_our_page_gets_personal_data_only_after_the_persons_own_yes(tmp_path: Path) -> None:
     for answer in (False, True):
         person = ScriptedInteraction(pins=["123456"], consents=dict.fromkeys(Verb, answer))
@@ -161,6 +163,7 @@ async def test_a_site_that_is_not_allowed_gets_no_row_at_all(tmp_path: Path) -> 
         assert page.notifications == []
 
 
+@pytest.mark.slow
 async def test_two_at_once_would_ask_for_the_same_card(tmp_path: Path) -> None:
     async with (
         running_agent(tmp_path, delay_ms=10) as agent,
@@ -174,6 +177,7 @@ async def test_two_at_once_would_ask_for_the_same_card(tmp_path: Path) -> None:
         await second.call("selftest.run", pin=False)
 
 
+@pytest.mark.slow
 async def test_a_page_that_goes_away_ends_its_self_test(tmp_path: Path) -> None:
     async with running_agent(tmp_path, delay_ms=10) as agent:
         async with own_page(agent) as page:

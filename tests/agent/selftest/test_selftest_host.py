@@ -181,6 +181,7 @@ def _hang_up(listener: socket.socket) -> None:
     listener.accept()[0].close()
 
 
+@pytest.mark.slow
 def test_a_port_on_ipv6_alone_is_found_too() -> None:
     try:
         listener = socket.create_server(("::1", 0), family=socket.AF_INET6)

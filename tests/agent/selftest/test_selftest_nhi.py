@@ -16,6 +16,7 @@ from agent.selftest.model import Row
 from agent.selftest.plan import plan
 from agent.trust import Found, known
 from tests.support.nhi_component import TURNED_ON, component_agent
+from tests.support.platforms import not_under_wine
 from tests.support.selftest import bench_of, row_of, selftest_world, short
 from tests.support.trust import Shelf, current
 
@@ -47,6 +48,7 @@ async def test_the_port_is_ours_held_or_left(tmp_path: Path) -> None:
         assert short(await host(bench_of(world, config=on(port, left)), "nhi")) == "fail agent.not_running"
 
 
+@not_under_wine("its netstat does not tell who listens")
 async def test_a_port_that_another_program_holds_fails_with_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

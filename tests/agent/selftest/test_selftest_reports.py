@@ -156,14 +156,21 @@ async def test_the_file_for_the_help_desk_holds_everything_and_nobody(tmp_path: 
     async with selftest_world(tmp_path, "hpc", interaction=ScriptedInteraction(pins=[PIN])) as world:
         bench = bench_of(world)
         rows = await rows_of(bench, plan())
+        bench.machine.paths.log.write_text(f"{bench.machine.home}/x was said\n")
+        bench.machine.paths.profiles.mkdir(parents=True)
+        (bench.machine.paths.profiles / "odd.toml").write_text("odd = 1\n")
         packed = bundle.pack(rows, bench.machine, simulated=True, time=NOW)
     with zipfile.ZipFile(io.BytesIO(packed)) as file:
         contents = {name: file.read(name).decode() for name in file.namelist()}
     assert set(contents) == {
-        "selftest.html", "selftest.json", "versions.json", "configuration.json", "audit.jsonl",
+        "selftest.html", "selftest.json", "versions.json", "configuration.json", "profiles.json",
+        "hca-agent.log", "audit.jsonl",
     }  # fmt: skip
     assert json.loads(contents["versions.json"])["hca-agent"]
     assert json.loads(contents["configuration.json"])["servisign"]["ports"] == [56445, 56545, 56645]
+    (profile,) = json.loads(contents["profiles.json"])["profiles"]
+    assert profile["used"] is False and "odd" in profile["trouble"]
+    assert contents["hca-agent.log"] == "~/x was said\n"
     assert '"sign"' in contents["audit.jsonl"]
     everything = _without_numbers_of_our_own("".join(contents.values()))
     assert [secret for secret in SECRETS if secret in everything] == []

@@ -13,6 +13,7 @@ from contextlib import closing
 import pytest
 
 from agent.errors import AgentError
+from agent.port_holder import holder_of
 from agent.server import listeners
 from agent.server.listeners import Conflict, Listeners
 
@@ -89,7 +90,7 @@ def test_the_error_names_the_program_that_holds_the_port(pair: Listeners) -> Non
 
 
 def test_a_port_nobody_holds_has_no_holder(free_port: int) -> None:
-    assert listeners.holder_of(free_port) == ""
+    assert holder_of(free_port) == ""
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="becomes another user")

@@ -8,10 +8,11 @@ import sys
 
 import pytest
 
-from agent.server import peer, peer_windows
+from agent.server import peer, peer_linux, peer_windows
+from agent.server.addresses import Address
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux is asked in this way")
-LOOKUPS = [peer.by_sock_diag, peer.by_table]
+LOOKUPS = [peer_linux.by_sock_diag, peer_linux.by_table]
 HERE, THERE = ("127.0.0.1", 56445), ("127.0.0.1", 50001)
 
 
@@ -57,7 +58,7 @@ def test_a_connection_of_another_user_is_theirs(lookup: peer.Lookup) -> None:
 
 
 async def test_an_unknown_connection_is_refused() -> None:
-    def unknown(_peer: peer.Address, _here: peer.Address) -> bool:
+    def unknown(_peer: Address, _here: Address) -> bool:
         raise OSError(errno.ENOENT, "no such socket")
 
     assert not await peer.Peers(unknown).ours(THERE, HERE)
@@ -66,10 +67,10 @@ async def test_an_unknown_connection_is_refused() -> None:
 async def test_a_system_that_does_not_know_itself_is_not_asked(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def never(_peer: peer.Address, _here: peer.Address) -> bool:
+    def never(_peer: Address, _here: Address) -> bool:
         return False
 
-    def fails(_peer: peer.Address, _here: peer.Address) -> bool:
+    def fails(_peer: Address, _here: Address) -> bool:
         raise OSError
 
     monkeypatch.setitem(peer._LOOKUPS, sys.platform, (fails, never))

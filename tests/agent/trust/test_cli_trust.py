@@ -139,6 +139,7 @@ def test_what_could_not_be_looked_into_is_not_said_to_be_removed(trust: Trust) -
     assert result.exit_code == 1 and "無法查看" in result.stdout and "已移除" not in result.stdout
 
 
+@not_on_windows("Windows keeps other users' profiles closed")
 @pytest.mark.parametrize("order", ["install", "remove", "status"])
 def test_nobody_works_in_somebody_elses_home(
     trust: Trust, home: Path, monkeypatch: pytest.MonkeyPatch, order: str

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import machine_setup, tls
+from agent import tls
 from agent.errors import AgentError
-from agent.trust import Known, Machine, Store, install, known, remove, stores_of_all_users
+from agent.trust import Known, Machine, Store, all_users, install, known, remove, stores_of_all_users
 from agent.trust.policies import FIREFOX, governed, policies
+from tests.support.platforms import LINUX_STORES, not_on_windows
 from tests.support.trust import Programs, Shelf, current, machine, made
+
+pytestmark = not_on_windows(LINUX_STORES)
 
 ALL = ("etc/chromium/policies/managed", "etc/opt/chrome/policies/managed", "etc/opt/edge/policies/managed")
 
@@ -144,12 +147,12 @@ def test_a_user_takes_out_what_is_the_users_and_no_more(ours: Known, roots: Mach
 
 def test_root_makes_the_machines_identity_once_and_takes_it_down(root: Path, roots: Machine) -> None:
     folder = root / "etc/hca-agent/tls"
-    first, rows = machine_setup.set_up(folder, roots)
+    first, rows = all_users.set_up(folder, roots)
     assert all(row.accepted for row in rows)
     assert {(folder / name).stat().st_mode & 0o777 for name in (tls.CA, tls.LEAF, tls.KEY)} == {0o644}
-    again, _ = machine_setup.set_up(folder, roots)
+    again, _ = all_users.set_up(folder, roots)
     assert again.current == first.current
-    _, rows = machine_setup.take_down(folder, roots)
+    _, rows = all_users.take_down(folder, roots)
     assert all(row.clean for row in rows)
     assert everything(root) == {"etc", "etc/opt", "etc/hca-agent", "etc/hca-agent/tls"}
 
@@ -158,7 +161,7 @@ def test_the_folders_mode_is_the_administrators(root: Path, roots: Machine) -> N
     folder = root / "etc/hca-agent/tls"
     folder.mkdir(parents=True)
     folder.chmod(0o750)
-    machine_setup.set_up(folder, roots)
+    all_users.set_up(folder, roots)
     assert folder.stat().st_mode & 0o777 == 0o750
 
 
@@ -167,12 +170,12 @@ def test_a_renewed_identity_takes_the_place_of_the_old_one_everywhere(root: Path
     tls.ensure(folder, now=datetime.now(UTC) - timedelta(days=760))
     old = known(folder)
     install(stores_of_all_users(roots), old, lambda _: None)
-    new, rows = machine_setup.set_up(folder, roots)
+    new, rows = all_users.set_up(folder, roots)
     assert new.current != old.current
     assert all(row.accepted and row.others == () for row in rows)
 
 
-@pytest.mark.parametrize("work", [machine_setup.set_up, machine_setup.take_down])
+@pytest.mark.parametrize("work", [all_users.set_up, all_users.take_down])
 def test_nobody_else_than_root_gets_that_far(
     work: Callable[[Path, Machine], object], root: Path, roots: Machine
 ) -> None:

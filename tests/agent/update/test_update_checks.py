@@ -159,6 +159,54 @@ def test_what_others_could_change_is_not_rested_on(tmp_path: Path, monkeypatch: 
     assert administrator.is_administrators(Path("/bin/sh"))
 
 
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="owners and modes of POSIX")
+def test_a_link_that_others_could_make_point_elsewhere_is_not_rested_on(tmp_path: Path) -> None:
+    """The temporary folder is everybody's, so that the link is made in the administrator's own."""
+    folder = Path("/root") / f".hca-agent-test-{os.getpid()}"
+    folder.mkdir()
+    try:
+        link, middle = folder / "link", tmp_path / "middle"
+        link.symlink_to("/bin/sh")
+        assert administrator.is_administrators(link)
+        middle.symlink_to("/bin/sh")
+        link.unlink()
+        link.symlink_to(middle)
+        assert not administrator.is_administrators(middle)
+        assert not administrator.is_administrators(link)
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can have it installed")
+def test_what_is_installed_never_lies_where_the_person_could_change_it(
+    site: UpdateSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after sudo where that keeps the home folder: then the agent's folder is the person's own."""
+    folder = Path("/root") / f".hca-agent-test-{os.getpid()}"
+    folder.mkdir()
+    site.paths(folder / "home")
+    person, told = folder / "person", folder / "told"
+    person.mkdir()
+    os.chown(person, 65534, 65534)
+    (folder / "machine").rename(folder / "policies")
+    try:
+        words = ["/bin/sh", "-c", f'ls -ldn "$(dirname "$0")" > {told}; cmp "$0" {folder}/package', "{file}"]
+        (folder / "package").write_bytes(PACKAGE)
+        policy = f'[update]\nenabled = true\nurl = "{site.url}"\ninstall_command = {json.dumps(words)}\n'
+        (folder / "policies" / "policy.toml").write_text(policy)
+        monkeypatch.setattr(Paths, "of", lambda: Paths(person, folder / "policies"))
+        result = run("install")
+        assert result.exit_code == 0, result.output
+        mode, _, owner = told.read_text().split()[:3]
+        assert (mode, owner) == ("drwx------", "0")
+        place = Path(told.read_text().split()[-1])
+        assert person not in place.parents
+        assert not place.exists()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can have it installed")
 def test_the_administrators_command_gets_the_checked_file(

@@ -24,9 +24,9 @@ from pcsc.status import StatusError
 from signing.cipher import decrypt, encrypt
 from signing.errors import CipherInvalidError
 from signing.hashes import Hash
-from signing.pkcs1 import sign_document
 from tests.support import c_modules, softhsm
 from tests.support.modules import running, slots, visiting
+from tests.support.signing import sign_document
 
 pytestmark = [pytest.mark.slow, softhsm.needs_softhsm]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from agent.desktop import converse, own_command
 from hca_card.pin import Pin
 from hca_card.pkcs11 import messages
 from hca_card.pkcs11.client import ModuleProcess
 from hca_card.pkcs11.errors import ModuleCrashedError, ModuleTimeoutError, ModuleUnusableError
 from signing.hashes import Hash
-from signing.pkcs1 import sign_document
 from tests.support import c_modules, softhsm
 from tests.support.modules import running, slots, visiting
+from tests.support.signing import sign_document
 
 pytestmark = [pytest.mark.slow, softhsm.needs_softhsm, c_modules.needs_compiler]
 
@@ -133,6 +135,24 @@ def test_a_program_that_answers_what_nobody_asked_is_ended(tmp_path: Path) -> No
         assert slots(module) == ()
         # Else what it says would be kept until there is no memory left.
         assert started[0].wait(10) == -signal.SIGKILL
+    finally:
+        module.end()
+
+
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="reads /proc")
+def test_a_module_that_crashes_leaves_no_memory_with_a_pin_in_a_file() -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(path: str) -> subprocess.Popen[bytes]:
+        started.append(converse(own_command("module", path)))
+        return started[-1]
+
+    assert softhsm.MODULE is not None
+    module = ModuleProcess(softhsm.MODULE, start)
+    try:
+        slots(module)
+        limits = Path("/proc", str(started[0].pid), "limits").read_text()
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), limits
     finally:
         module.end()
 

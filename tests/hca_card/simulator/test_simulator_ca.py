@@ -131,6 +131,7 @@ def test_cards_are_valid_today_whenever_that_is(today: date, first: str, last: s
     assert past_validity(today).last < today
 
 
+@pytest.mark.slow
 def test_a_folder_keeps_the_same_card_for_the_next_process(tmp_path: Path) -> None:
     folder = tmp_path / "simulator"
     first = certificate(create("hpc", ca=SimulatorCa(folder)), 1)
@@ -155,6 +156,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         SimulatorCa(tmp_path).identity(ROOT)
 
 
+@pytest.mark.slow
 def test_processes_and_threads_that_begin_at_once_end_with_one_authority(tmp_path: Path) -> None:
     program = (
         "import sys, json, pathlib; from hca_card.simulator import SimulatorCa, create;"

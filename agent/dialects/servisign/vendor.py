@@ -10,6 +10,8 @@ import http.client
 import ssl
 from typing import Final
 
+from agent.dialects.servisign.framing import echo_request, is_reply
+
 ADDRESSES: Final = ("127.0.0.1", "::1")
 ANSWER_SECONDS: Final = 1.0
 _ANSWER_BYTES_MAX: Final = 64 * 1024
@@ -25,8 +27,6 @@ def answers_as_vendor(port: int) -> bool:
 
 
 def _answers(address: str, port: int) -> bool:
-    from agent.dialects.servisign.framing import echo_request, is_reply
-
     # It has a certificate of its own maker; who it is, is just what is being found out.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

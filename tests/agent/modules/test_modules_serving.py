@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import module_files, modules
 from agent.config import Pkcs11
-from agent.module_files import ModuleFile
-from agent.modules import Modules
+from agent.modules import Modules, modules, source
+from agent.modules.files import ModuleFile, known
 from hca_card.pkcs11 import messages
 from hca_card.pkcs11.errors import ModuleCrashedError, ModuleError, ModuleTimeoutError
 from hca_card.simulator.cards import CITIZEN_ATR, HCA_ATR
@@ -58,7 +57,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Pretended]]
     def none(_profiles: object = None, _platform: str = "") -> tuple[ModuleFile, ...]:
         return ()
 
-    monkeypatch.setattr(modules, "ModuleProcess", process)
+    monkeypatch.setattr(source, "ModuleProcess", process)
     monkeypatch.setattr(modules, "known", none)
     yield found
 
@@ -78,7 +77,7 @@ def served(found: Modules, *states: ReaderState) -> dict[str, str]:
 def with_known(monkeypatch: pytest.MonkeyPatch, files: Sequence[Path]) -> Modules:
     """As `Modules` of a machine on which just these files are installed."""
     monkeypatch.setattr(Path, "is_file", lambda self: self in files)
-    monkeypatch.setattr(modules, "known", lambda profiles: module_files.known(profiles, "linux"))
+    monkeypatch.setattr(modules, "known", lambda profiles: known(profiles, "linux"))
     return Modules(Pkcs11())
 
 
@@ -162,7 +161,7 @@ def test_hcas_own_module_on_windows_serves_hca_cards_when_it_sees_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Path, "is_file", lambda self: self.name == "HCAPKCS11.dll")
-    [hca] = module_files.known(None, "win32")
+    [hca] = known(None, "win32")
     assert hca.serves is not None
     assert [hca.serves(atr) for atr in (HCA_ATR, HICOS_ATR, NHI_ATR, UNKNOWN_ATR)] == [
         True,

@@ -11,7 +11,10 @@ from typing import Final
 
 from agent import tls
 from agent.errors import AgentError
-from agent.trust import Known, Machine, Row, install, known, remove, stores_of_all_users
+from agent.trust.authority import Known, known
+from agent.trust.machine import Machine
+from agent.trust.stores import stores_of_all_users
+from agent.trust.work import Row, install, remove
 
 FOLDER_MODE: Final = 0o755
 FILE_MODE: Final = 0o644

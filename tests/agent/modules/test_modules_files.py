@@ -8,9 +8,10 @@ import pytest
 
 from agent.config import Pkcs11, load
 from agent.errors import AgentError, error_id
-from agent.module_files import require_safe
+from agent.modules.files import require_safe
 from agent.paths import Paths
 from hca_card.pkcs11.errors import ModuleUnsafeError, ModuleUnusableError
+from tests.support.platforms import not_on_windows
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows protects its program folders itself")
 
@@ -116,6 +117,7 @@ def test_what_is_missing_or_no_file_is_unusable(module: Path) -> None:
             require_safe(path)
 
 
+@not_on_windows("whole paths of POSIX")
 def test_the_administrator_lists_modules_by_their_whole_paths(tmp_path: Path) -> None:
     paths = Paths(tmp_path / "home", tmp_path / "machine")
     paths.machine.mkdir()

@@ -8,82 +8,20 @@ the vendor's program. 9001 to 9083 are PKCS#11's return values in the order of i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
+from agent.errors.numbers.words import Advice, NumberRow
 
-class Advice(Enum):
-    """What to do about a number: Traditional Chinese, English."""
-
-    PIN = (
-        "請確認 PIN 碼後再試；鎖住時請到 hca.nat.gov.tw 解鎖，或撥 0800-364-422。",
-        "Check the PIN and try again; a locked one is unlocked at hca.nat.gov.tw or by 0800-364-422.",
-    )
-    CARD = (
-        "請把卡片拔出、擦拭晶片後重新插入，再試一次。",
-        "Take the card out, wipe its chip, put it back, then try again.",
-    )
-    READER = (
-        "請確認一般讀卡機已接上、卡片已插好，再試一次。",
-        "Check that an ordinary reader is connected and the card is in it, then try again.",
-    )
-    SITE = (
-        "請把這個代碼告訴網站管理者：網頁送出的要求有誤。",
-        "Tell the site's administrator this number: the page sent a faulty request.",
-    )
-    AGAIN = (
-        "請再試一次；若一直發生，請執行 hca-agent selftest 並把報告交給服務人員。",
-        "Try again; if it keeps happening, give your help desk the report of hca-agent selftest.",
-    )
-    CERTIFICATE = (
-        "請到 hca.nat.gov.tw 查詢憑證狀態，必要時換發。",
-        "Look at the certificate's state at hca.nat.gov.tw, and renew it where needed.",
-    )
-    DOUBT = (
-        "請不要採信這份資料，並通知網站管理者。",
-        "Do not rely on this data, and tell the site's administrator.",
-    )
-    NETWORK = ("請檢查網路連線，稍後再試一次。", "Check the network connection and try again later.")
-    CONSENT = (
-        "若要使用，請在詢問時選「允許」，或執行 hca-agent origins 修改先前的回答。",
-        "To use it, choose yes when asked, or change your answer with hca-agent origins.",
-    )
-    OTHER_WAY = (
-        "請改用這個網站的其他登入方式，例如醫事憑證。",
-        "Use another way to log in to this site, an HCA card for example.",
-    )
-    PROGRAM = (
-        "請確認 HCA Card Agent 正在執行，並執行 hca-agent selftest。",
-        "Check that HCA Card Agent is running, and run hca-agent selftest.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class NumberRow:
-    """A number in words.
-
-    Attributes:
-        zh: what it means, Traditional Chinese.
-        en: the same in English.
-        next_zh: what to do next.
-        next_en: the same in English.
-    """
-
-    number: int
-    zh: str
-    en: str
-    next_zh: str
-    next_en: str
-
-
-_S, _A, _C, _P, _R, _CERT, _DOUBT, _NET, _YES, _PROG = (
+_S, _A, _C, _P, _R, _LAST, _OPEN, _CARD, _CERT, _DOUBT, _NET, _YES, _PROG = (
     Advice.SITE,
     Advice.AGAIN,
     Advice.CARD,
     Advice.PIN,
     Advice.READER,
+    Advice.LAST_TRY,
+    Advice.ACTIVATION,
+    Advice.ANOTHER_CARD,
     Advice.CERTIFICATE,
     Advice.DOUBT,
     Advice.NETWORK,
@@ -197,7 +135,7 @@ _LIBRARY: Final = (
     (9037, _A, "已有操作進行中", "Operation already active"),
     (9038, _S, "尚未開始操作", "Operation not initialised"),
     (9039, _P, "PIN 碼錯誤", "PIN incorrect"),
-    (9040, _P, "PIN 碼無效，或只剩最後一次而沒有送出", "PIN invalid, or not sent because one try is left"),
+    (9040, _LAST, "PIN 碼無效，或只剩最後一次而沒有送出", "PIN invalid, or not sent because one try is left"),
     (9041, _P, "PIN 碼長度錯誤，或沒有輸入", "Wrong length of PIN, or none given"),
     (9042, _P, "PIN 碼已過期", "PIN expired"),
     (9043, _P, "PIN 碼已鎖住", "PIN locked"),
@@ -214,14 +152,14 @@ _LIBRARY: Final = (
     (9054, _S, "樣板不完整", "Template incomplete"),
     (9055, _S, "樣板不一致", "Template inconsistent"),
     (9056, _R, "找不到讀卡機或 HCA 卡片", "No reader, or no HCA card in it"),
-    (9057, _C, "無法辨識的卡片，或卡片已終止使用", "Card not recognised, or no longer in use"),
+    (9057, _CARD, "無法辨識的卡片，或卡片已終止使用", "Card not recognised, or no longer in use"),
     (9058, _C, "卡片防寫", "Card is write-protected"),
     (9059, _S, "解包金鑰代碼無效", "Unwrapping key handle invalid"),
     (9060, _S, "解包金鑰長度錯誤", "Wrong size of unwrapping key"),
     (9061, _S, "解包金鑰類型不符", "Wrong type of unwrapping key"),
     (9062, _A, "已經登入", "Already logged in"),
     (9063, _P, "尚未登入，或無人可輸入 PIN 碼", "Not logged in, or nobody there to enter the PIN"),
-    (9064, _C, "PIN 碼尚未啟用，卡片未開卡", "PIN not initialised, the card is not activated"),
+    (9064, _OPEN, "PIN 碼尚未啟用，卡片未開卡", "PIN not initialised, the card is not activated"),
     (9065, _S, "使用者類型無效", "User type invalid"),
     (9066, _A, "另一位使用者已登入", "Another user is logged in"),
     (9067, _A, "使用者類型過多", "Too many user types"),

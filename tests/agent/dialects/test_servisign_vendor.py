@@ -17,8 +17,9 @@ from urllib.parse import unquote
 import pytest
 
 from agent import tls
+from agent.dialects.servisign import vendor
 from agent.errors import AgentError
-from agent.server import listeners, vendor
+from agent.server import listeners
 from agent.server.listeners import Conflict
 from tests.support.agent import ANY_PORT, running_agent
 

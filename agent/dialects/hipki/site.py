@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from html import escape
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 from aiohttp import hdrs, web
@@ -22,9 +22,9 @@ from agent.access.origins import is_origin
 from agent.access.policy import Admission, Door, Listener, admit
 from agent.access.portals import KNOWN
 from agent.config import Origins
-from agent.dialects.hipki import Work
+from agent.dialects.hipki.dialect import Hipki, Work
 from agent.server import pages
-from agent.server.http import allow_origin, empty, form, is_part_of_another_page, only
+from agent.server.http import empty, for_anybody, form, is_part_of_another_page, only
 from agent.server.page_tokens import PageTokens
 from agent.server.pages import WEB, Page
 
@@ -53,30 +53,6 @@ _POLICY: Final = (
 )
 
 
-class Dialect(Protocol):
-    """Answers what the popup asks for; whatever is wrong is said in the answer."""
-
-    async def info(self, origin: str, body: bytes, *, certificates: bool) -> bytes:
-        """All readers with their cards."""
-        ...
-
-    async def sign(self, origin: str, body: bytes) -> bytes:
-        """A signature."""
-        ...
-
-    async def decrypt(self, origin: str, body: bytes) -> bytes:
-        """A plain text."""
-        ...
-
-    def refusal(self, work: Work) -> bytes:
-        """The answer to a site that may not use this program."""
-        ...
-
-    def excuse(self, work: Work, status: int) -> bytes:
-        """The answer to a request that is not even read."""
-        ...
-
-
 class HipkiSite:
     """An `agent.server.gate.Site`.
 
@@ -92,7 +68,7 @@ class HipkiSite:
 
     def __init__(
         self,
-        dialect: Dialect,
+        dialect: Hipki,
         origins: Origins,
         *,
         refused: Callable[[str], None],
@@ -131,9 +107,7 @@ class HipkiSite:
             # A page cannot name its origin in a request that any page can cause.
             return empty(403)
         if admission.door is Door.PUBLIC and path == "/status":
-            response = web.Response(body=pages.STATUS, content_type="application/json")
-            allow_origin(response, "*")
-            return response
+            return for_anybody(pages.STATUS)
         if path == POPUP:
             # Tickets are few: another site's page, which cannot read one, may not use them up.
             return empty(403) if is_part_of_another_page(request) else self._popup()

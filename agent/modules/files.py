@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from agent import links
-from agent.places.pcsc import Profiles
+from agent.profiles import Profiles
 from hca_card import hicos_select, profile
 from hca_card.pkcs11.errors import ModuleUnsafeError, ModuleUnusableError
 from hca_card.recognise import CITIZEN_TEXT, NHI_ATRS

@@ -1,0 +1,164 @@
+"""An identity as it lies in its folder: made, renewed, and loaded into a server."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from agent.private import write_private
+from agent.tls.certificates import issue
+from agent.tls.scope import LOOPBACK, Scope
+
+RENEWAL = timedelta(days=60)
+"""How long before the end a new identity replaces the old one."""
+
+CA, LEAF, KEY, FORMER = "ca.pem", "leaf.pem", "leaf.key", "former.pem"
+"""The files in the identity's folder; the last holds the CA certificates that were replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Where the identity lies.
+
+    Attributes:
+        ca: PEM certificate for trust stores.
+        leaf: PEM certificate that the server shows.
+        key: PEM private key of the leaf, readable by this user alone.
+        not_after: when both certificates end.
+        fresh: whether it was made by this very call, so that no browser can trust it yet.
+        renewed: whether it took the place of an earlier one, which browsers may still trust.
+        scope: for which names it speaks.
+        machines: whether root made it for every user of this machine, and had it trusted for all of them.
+    """
+
+    ca: Path
+    leaf: Path
+    key: Path
+    not_after: datetime
+    fresh: bool
+    renewed: bool = False
+    scope: Scope = LOOPBACK
+    machines: bool = False
+
+    def context(self) -> ssl.SSLContext:
+        """A server context with TLS 1.2 and 1.3, for HTTP/1.1."""
+        context = server_context()
+        self.load_into(context)
+        return context
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Show this leaf in every handshake from now on; connections that are open stay."""
+        context.load_cert_chain(self.leaf, self.key)
+
+
+def server_context() -> ssl.SSLContext:
+    """As `Identity.context`, with no certificate yet."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def ensure(folder: Path, scope: Scope = LOOPBACK, *, now: datetime | None = None) -> Identity:
+    """The identity kept in `folder`, made or renewed when there is none, it is damaged, or its end is near.
+
+    Args:
+        folder: the agent's TLS folder; created when missing.
+        scope: for which names.
+        now: aware UTC; the clock when left out.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    now = now or datetime.now(UTC)
+    folder = scope.within(folder)
+    not_after = _end_of(folder, now)
+    fresh = not_after is None
+    renewed = False
+    if not_after is None:
+        renewed = _set_aside(folder)
+        not_after = _make(folder, scope, now)
+    return Identity(folder / CA, folder / LEAF, folder / KEY, not_after, fresh, renewed, scope)
+
+
+def in_use(own: Path, machines: Path | None, scope: Scope = LOOPBACK, *, now: datetime | None = None) -> Path:
+    """The TLS folder whose identity is shown: the machine's while this user can use it, else the user's own.
+
+    Args:
+        own: this user's TLS folder.
+        machines: the machine's (`Paths.machine_tls`); None where there is none.
+        scope: for which names.
+        now: aware UTC; the clock when left out.
+    """
+    return machines if machines is not None and _of_machine(machines, scope, now) is not None else own
+
+
+def shown(
+    own: Path, machines: Path | None, scope: Scope = LOOPBACK, *, now: datetime | None = None
+) -> Identity:
+    """The identity that a user's agent shows: as `in_use`, and the user's own is seen to as by `ensure`.
+
+    Raises:
+        OSError: the user's folder has to be written and cannot be.
+    """
+    identity = _of_machine(machines, scope, now) if machines is not None else None
+    return identity if identity is not None else ensure(own, scope, now=now)
+
+
+def _of_machine(folder: Path, scope: Scope, now: datetime | None) -> Identity | None:
+    """Root renews it in time, so it serves until its very end."""
+    folder = scope.within(folder)
+    not_after = _end_of(folder, now or datetime.now(UTC), margin=timedelta(0))
+    if not_after is None:
+        return None
+    return Identity(
+        folder / CA, folder / LEAF, folder / KEY, not_after, fresh=False, scope=scope, machines=True
+    )
+
+
+def _end_of(folder: Path, now: datetime, margin: timedelta = RENEWAL) -> datetime | None:
+    """When the identity in `folder` ends; None when it cannot serve: missing, torn, mixed, near its end."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    with suppress(OSError, ValueError, TypeError, InvalidSignature):
+        ca = x509.load_pem_x509_certificate((folder / CA).read_bytes())
+        leaf = x509.load_pem_x509_certificate((folder / LEAF).read_bytes())
+        key = load_pem_private_key((folder / KEY).read_bytes(), password=None)
+        leaf.verify_directly_issued_by(ca)
+        in_time = leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc - margin
+        if in_time and key.public_key() == leaf.public_key():
+            return leaf.not_valid_after_utc
+    return None
+
+
+def _set_aside(folder: Path) -> bool:
+    """Remember the CA that is about to be replaced, to be taken out of browsers; whether there was one."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    with suppress(OSError, ValueError):
+        replaced = x509.load_pem_x509_certificate((folder / CA).read_bytes()).public_bytes(Encoding.PEM)
+        former = folder / FORMER
+        earlier = former.read_bytes() if former.exists() else b""
+        if replaced not in earlier:
+            write_private(former, earlier + replaced)
+        return True
+    return False
+
+
+def _make(folder: Path, scope: Scope, now: datetime) -> datetime:
+    """Write a new identity into `folder`; when it ends."""
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    ca, leaf, key = issue(scope, now)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A crash between these leaves parts that do not belong together, which `_end_of` sees and replaces.
+    write_private(folder / KEY, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_private(folder / LEAF, leaf.public_bytes(Encoding.PEM))
+    write_private(folder / CA, ca.public_bytes(Encoding.PEM))
+    return leaf.not_valid_after_utc
