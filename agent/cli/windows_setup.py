@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli import output
+
+if TYPE_CHECKING:
+    from agent.win32.setup import Wishes
 
 
 @click.group("windows-setup", hidden=True)
@@ -29,23 +34,16 @@ def apply(machine: bool) -> None:
     """設定剛裝好的程式 · Set up what was just installed."""
     import winreg
 
-    from agent.desktop import own_command
     from agent.paths import Paths
-    from agent.win32 import setup, task
+    from agent.win32 import setup
 
     with _told_to_administrators():
         wishes = setup.Wishes.of(winreg, machine=machine)
         if machine:
-            from agent import machine_setup
-            from agent.trust import Machine
-            from agent.win32.acl import make_for_all_users
-
-            folder = Paths.usual_machine()
-            make_for_all_users(folder)
-            setup.apply(wishes, folder / "policy.toml", winreg, machine=True)
-            machine_setup.set_up(folder / "tls", Machine.this())
-            task.create(own_command("trust", "install", "--machine"))
+            _apply_to_machine(wishes)
         else:
+            # Nothing is made before all of it is known to be right.
+            setup.configuration(wishes, Paths.of().config, machine=False)
             setup.apply(wishes, Paths.of().make().config, winreg, machine=False)
 
 
@@ -53,25 +51,54 @@ def apply(machine: bool) -> None:
 @machine_option
 def remove(machine: bool) -> None:
     """收回 apply 所做的 · Take back what `apply` did."""
-    import winreg
-
-    from agent.paths import Paths
-    from agent.win32 import browser_policy, processes, task
+    from agent.win32 import processes
 
     with _told_to_administrators():
         processes.end_all(Path(sys.executable).parent)
         if machine:
-            from agent import machine_setup
-            from agent.trust import Machine
+            _take_back()
 
-            folder = Paths.usual_machine()
-            browser_policy.remove(winreg)
-            task.delete()
-            machine_setup.take_down(folder / "tls", Machine.this())
-            (folder / "policy.toml").unlink(missing_ok=True)
-            for each in (folder / "tls", folder):
-                if each.is_dir() and not any(each.iterdir()):
-                    each.rmdir()
+
+def _apply_to_machine(wishes: Wishes) -> None:
+    import winreg
+
+    from agent.desktop import own_command
+    from agent.paths import Paths
+    from agent.trust import Machine, all_users
+    from agent.win32 import setup, task
+    from agent.win32.acl import make_for_all_users
+
+    folder = Paths.usual_machine()
+    first = not folder.exists()
+    if not first:
+        make_for_all_users(folder)  # what somebody else put there must not be read as the administrator's
+    setup.configuration(wishes, folder / "policy.toml", machine=True)
+    make_for_all_users(folder)
+    try:
+        setup.apply(wishes, folder / "policy.toml", winreg, machine=True)
+        all_users.set_up(folder / "tls", Machine.this())
+        task.create(own_command("trust", "install", "--machine"))
+    except BaseException:
+        if first:
+            _take_back()
+        raise
+
+
+def _take_back() -> None:
+    import winreg
+
+    from agent.paths import Paths
+    from agent.trust import Machine, all_users
+    from agent.win32 import browser_policy, task
+
+    folder = Paths.usual_machine()
+    browser_policy.remove(winreg)
+    task.delete()
+    all_users.take_down(folder / "tls", Machine.this())
+    (folder / "policy.toml").unlink(missing_ok=True)
+    for each in (folder / "tls", folder):
+        if each.is_dir() and not any(each.iterdir()):
+            each.rmdir()
 
 
 @windows_setup.command("forget-data")
@@ -111,6 +138,11 @@ def _told_to_administrators() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        members = output.error_members(error)
-        Path(tempfile.gettempdir(), "hca-agent-setup.log").write_text(f"{members}\n", "utf-8")
+        file = Path(tempfile.gettempdir(), "hca-agent-setup.log")
+        with suppress(OSError):  # what went wrong is raised below, whatever becomes of the file
+            # The system's temporary folder is open to all: never through a link that somebody left there.
+            file.unlink(missing_ok=True)
+            with file.open("x", encoding="utf-8") as log:
+                told = output.error_members(error) | {"detail": output.detail(error)}
+                log.write(json.dumps(told, ensure_ascii=False) + "\n")
         raise

@@ -7,7 +7,9 @@ the folder above says does not count, `(A;OICI;FA;;;SY)` all rights for the syst
 from __future__ import annotations
 
 import ctypes
+import os
 import re
+import stat
 import sys
 from pathlib import Path
 from typing import Final
@@ -48,6 +50,17 @@ def writers(list_: str) -> frozenset[str]:
     return frozenset(trustee for trustee, rights in _allowed(list_) if _more_than_reading(rights)) - (
         ADMINISTRATORS | {"CO"}  # what somebody makes is theirs; who may make something is in the list too
     )
+
+
+def leads_elsewhere(folder: Path) -> bool:
+    """Whether it is a link or a junction, whose maker can have it lead elsewhere at any time.
+
+    Raises:
+        OSError: it is not there.
+    """
+    told = folder.lstat()
+    attributes = getattr(told, "st_file_attributes", 0)  # Windows has them alone
+    return stat.S_ISLNK(told.st_mode) or bool(attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT)
 
 
 def _allowed(list_: str) -> list[tuple[str, str]]:
@@ -132,7 +145,7 @@ if sys.platform == "win32":
         Raises:
             OSError: it cannot be made.
         """
-        if folder.exists():
+        if os.path.lexists(folder):
             if administrators_alone_write(folder):
                 return
             for number in range(1, 1000):
@@ -171,6 +184,8 @@ if sys.platform == "win32":
         Raises:
             OSError: Windows does not tell.
         """
+        if leads_elsewhere(folder):
+            return False  # what Windows tells is of the folder at its other end
         # Where Windows is set to name the person as owner, an administrator still knows what is their own.
         own = {own_sid()} if is_administrator() else frozenset()
         owner = _text_of(folder, _OWNER).removeprefix("O:")

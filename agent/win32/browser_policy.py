@@ -17,6 +17,7 @@ LISTS: Final = (
     r"Software\Policies\Microsoft\Edge\LoopbackNetworkAllowedForUrls",
 )
 OURS: Final = r"Software\HCA Card Agent\BrowserPolicies"
+_WINDOWS_OWN: Final = ("Software", r"Software\Policies")
 
 
 def add(registry: ModuleType | Any) -> None:
@@ -45,12 +46,12 @@ def remove(registry: ModuleType | Any) -> None:
     """
     for label, origin in _values(registry, OURS):
         number, _, name = label.partition(" ")
-        if number not in ("0", "1"):
-            continue
-        path = LISTS[int(number)]
-        if dict(_values(registry, path)).get(name) == origin:
+        path = LISTS[int(number)] if number in ("0", "1") else ""
+        if path and dict(_values(registry, path)).get(name) == origin:
             with _open(registry, path, write=True) as key:
                 registry.DeleteValue(key, name)
+        with _open(registry, OURS, write=True) as ours:
+            registry.DeleteValue(ours, label)
     for path in (OURS, *LISTS):
         # The browser's own key, and its maker's, hold more policies, or were there for nothing.
         for each in (path, *(path.rsplit("\\", depth)[0] for depth in (1, 2))):
@@ -66,8 +67,8 @@ def _values(registry: ModuleType | Any, path: str) -> list[tuple[str, Any]]:
 
 
 def _delete_empty(registry: ModuleType | Any, path: str) -> bool:
-    if path.count("\\") < 2:
-        return False  # HKLM\Software\Policies and the like are Windows' own
+    if path in _WINDOWS_OWN:
+        return False
     try:
         with _open(registry, path) as key:
             keys, values, _ = registry.QueryInfoKey(key)

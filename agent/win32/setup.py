@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from agent import config
 from agent.private import write_private
-from agent.toml_text import toml_text
 from agent.win32 import browser_policy
+from agent.win32.toml_text import toml_text
 
 KEY: Final = r"Software\HCA Card Agent\Setup"
 _SEPARATORS: Final = re.compile(r"[\s,;]+")

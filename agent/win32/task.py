@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-NAME: Final = r"\HCA Card Agent\Certificate"
+NAME: Final = "HCA Card Agent certificate"  # in no folder, which would stay
 _SECONDS: Final = 60.0
 _XML: Final = """<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">

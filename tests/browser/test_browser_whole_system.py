@@ -78,8 +78,7 @@ async def _at_the_desk(
     await page.wait_for_selector('#agent-state[data-state="ready"]')
 
     await page.click("#submit")
-    await terminal.answer(YES_OR_NO, "y")  # read
-    await terminal.answer(YES_OR_NO, "y")  # log in
+    await terminal.answer(YES_OR_NO, "y")  # log in, and with that read
     await terminal.answer_unseen(PIN, "654321")
     seen["wrong pin"] = await page.inner_text('.message[data-error="pin.wrong"]')
 
