@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 _rows = logging.getLogger("agent.audit.rows")
 _rows.propagate = False
 _rows.addHandler(logging.NullHandler())
+_rows.setLevel(logging.CRITICAL)
 
 OK: Final = "ok"
 _LOCK_SECONDS: Final = 60
@@ -75,7 +76,8 @@ class AuditLog:
         if len(line) > _ROW_BYTES_MAX:
             log.error("an audit row of %d bytes was not written", len(line))
             return
-        _rows.info("%s", line[:-1].decode())
+        if _rows.isEnabledFor(logging.INFO):
+            _rows.info("%s", line[:-1].decode())
         try:
             self._rotate()
             self._append(line)

@@ -147,9 +147,11 @@ class Desk:
     @contextmanager
     def checked(self, caller: Caller, verb: Verb) -> Iterator[None]:
         """The body refuses what needs neither card nor person to be refused; that too is written down."""
-        with self.trails.begin(caller.origin, verb) as trail:
-            trail.quiet = True
+        try:
             yield
+        except BaseException:
+            with self.trails.begin(caller.origin, verb):
+                raise
 
     async def visit(self, caller: Caller, reader: str | None, job: Job[T], wanted: Need = ANY) -> T:
         """The result of `job` with the card that is meant; see `Choosing.pick`."""

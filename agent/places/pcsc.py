@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from agent.profiles import Profiles
 from hca_card.model import Card, Keypad
 from hca_card.recognise import recognise
-from pcsc.connection import Transaction
+from pcsc.connection import Connection, Transaction
 from pcsc.context import Context
 from pcsc.errors import PcscError, ServiceUnavailableError
 from pcsc.service import Service
@@ -59,8 +59,8 @@ class PcscPlace:
     def visit(self) -> Iterator[PcscVisit]:
         """Connect and begin a transaction; the card is let go of still powered."""
         try:
-            with ExitStack() as stack:
-                yield PcscVisit(self._begin(stack), self._profiles)
+            with self._connect() as connection, connection.transaction() as transaction:
+                yield PcscVisit(transaction, self._profiles)
         except PcscError:
             self.forget()
             raise
@@ -71,17 +71,15 @@ class PcscPlace:
         if context is not None:
             context.close()
 
-    def _begin(self, stack: ExitStack) -> Transaction:
+    def _connect(self) -> Connection:
         try:
-            return self._enter(stack)
+            return self._opened().connect(self._reader)
         except ServiceUnavailableError:
             # The service was restarted since our last visit, and nothing has been done yet: begin anew.
-            stack.close()
             self.forget()
-            return self._enter(stack)
+            return self._opened().connect(self._reader)
 
-    def _enter(self, stack: ExitStack) -> Transaction:
+    def _opened(self) -> Context:
         if self._context is None:
             self._context = self._service.context()
-        connection = stack.enter_context(self._context.connect(self._reader))
-        return stack.enter_context(connection.transaction())
+        return self._context

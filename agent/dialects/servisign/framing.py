@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
+
+import msgspec
 
 from agent.dialects.servisign.codes import BAD_PARAMETER, FrameworkError
 from hca_card.pin import Pin
@@ -30,8 +31,6 @@ SESSION_ID_MAX: Final = 128
 
 # What a flag is where it is set: JavaScript's true, or what page code makes of it.
 _TRUE: Final = (True, "true", 1, "1")
-
-Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,27 +165,13 @@ def _common(members: Mapping[str, object], name: str, limit: int) -> str:
 
 def _json_object(text: str) -> dict[str, object]:
     try:
-        value = _DECODER.decode(text)
-    except (ValueError, RecursionError):
-        # The text can hold a PIN, and a JSONDecodeError carries the text.
+        value = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        # The text can hold a PIN, and an error may carry it.
         raise FrameworkError(BAD_PARAMETER) from None
     if not isinstance(value, dict):
         raise FrameworkError(BAD_PARAMETER)
     return value
-
-
-def _short_int(digits: str) -> int:
-    if len(digits) > DIGITS_MAX + 1:
-        raise ValueError("too many digits")
-    return int(digits)
-
-
-def _no_constant(name: str) -> Scalar:
-    raise ValueError("NaN and Infinity are not JSON (RFC 8259 §6)")
-
-
-_DECODER: Final = json.JSONDecoder(parse_int=_short_int, parse_constant=_no_constant)
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 def _undefined(text: str) -> str:
@@ -231,7 +216,7 @@ def encode_reply(result: str, **others: str) -> bytes:
         **others: further members, which only an Echo has.
     """
     members = {"result": _encoded(result), **{name: _encoded(text) for name, text in others.items()}}
-    return _ENCODER.encode(members).encode("ascii")
+    return msgspec.json.encode(members)
 
 
 def _encoded(text: str) -> str:
@@ -241,7 +226,7 @@ def _encoded(text: str) -> str:
 def echo_request() -> bytes:
     """The body with which an adapter asks whether anybody is there."""
     members = {"functionname": "Echo", "sessionid": "", "ServiSignTabMode": 0, "AdapterJsonKeyCheck": True}
-    return FIELD + quote(_encoded(_ENCODER.encode(members)), safe="").encode("ascii")
+    return FIELD + quote(base64.b64encode(msgspec.json.encode(members)), safe="").encode("ascii")
 
 
 def is_reply(body: bytes) -> bool:

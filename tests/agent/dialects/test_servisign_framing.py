@@ -174,11 +174,8 @@ def test_a_hostile_body_is_a_bad_parameter(body: bytes):
 
 
 def test_a_lone_surrogate_in_an_argument_is_a_bad_parameter():
-    request = decode_request(raw(b'{"functionname":"ATL_Test","dn":"\\ud83d","userPin":"\\ud83d"}'))
     with pytest.raises(FrameworkError, match="61005"):
-        request.text("dn")
-    with pytest.raises(FrameworkError, match="61005"):
-        request.take_secret("userPin")
+        decode_request(raw(b'{"functionname":"ATL_Test","dn":"\\ud83d","userPin":"739155"}'))
 
 
 def test_unknown_members_of_any_shape_are_ignored():
@@ -190,9 +187,8 @@ def test_other_form_fields_around_the_parameter_are_ignored():
 
 
 def test_a_number_beyond_every_float_is_a_bad_parameter():
-    request = decode_request(raw(b'{"functionname":"ATL_Test","iFlags":1e999}'))
     with pytest.raises(FrameworkError, match="61005"):
-        request.number("iFlags")
+        decode_request(raw(b'{"functionname":"ATL_Test","iFlags":1e999}'))
 
 
 @pytest.mark.parametrize("mode", [1, "1", "MQ=="])
