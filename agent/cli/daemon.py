@@ -102,9 +102,10 @@ async def _tell(interaction: Interaction, error: AgentError) -> None:
 
 
 def _announce(daemon: Daemon) -> None:
-    output.say(
-        f"✔ http://127.0.0.1:{daemon.native_port}  https://localhost:{daemon.tls_port}", "Ctrl-C 結束 ends it"
-    )
+    more = [] if daemon.hipki_port is None else [f"HiPKI {daemon.hipki_port}"]
+    more += [f"健保元件 NHI {port}" for port in daemon.nhi_ports]
+    doors = (f"http://127.0.0.1:{daemon.native_port}", f"https://localhost:{daemon.tls_port}", *more)
+    output.say(f"✔ {'  '.join(doors)}", "Ctrl-C 結束 ends it")
 
 
 def _log_to_terminal() -> None:

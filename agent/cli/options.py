@@ -30,8 +30,8 @@ def _prefer_json(context: click.Context, _parameter: click.Parameter, value: boo
     return value
 
 
-def _kinds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    return check_kinds(tuple(value.split(","))) if value else ()
+def _kinds(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return check_kinds(tuple(kind for value in values if value for kind in value.split(",")))
 
 
 def check_kinds(kinds: tuple[str, ...]) -> tuple[str, ...]:
@@ -65,6 +65,7 @@ def simulate_option(command: F) -> F:
     return click.option(
         "--simulate",
         metavar="KIND[,KIND...]",
+        multiple=True,
         callback=_kinds,
         help="使用模擬卡，不需要讀卡機 · Use simulated cards; no reader is needed.",
     )(command)

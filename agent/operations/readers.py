@@ -85,9 +85,14 @@ class Readers:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._changed, tuple(states))
 
+        was_running = False
+
         def service_changed(running: bool) -> None:
-            if not running and self._modules is not None:
-                self._modules.end()  # what they had open is gone with the service
+            nonlocal was_running
+            # What modules had open is gone with the service; where there never was one, they need none.
+            if was_running and not running and self._modules is not None:
+                self._modules.end()
+            was_running = running
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._on_service, running)
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from agent.config import Config, Limits, Origins, Ports, ServiSign
+from agent.config import Config, Hipki, Limits, Origins, Ports, ServiSign
 from agent.daemon import Daemon
 from agent.interaction.scripted import Headless
 from agent.paths import Paths
@@ -110,6 +110,7 @@ async def _serve(folder: Path) -> None:
     config = Config(
         origins=Origins(allow=frozenset((ORIGIN,))),
         ports=Ports(native=0),
+        hipki=Hipki(port=0),
         servisign=ServiSign(ports=(0,)),
         limits=Limits(requests=10_000, burst=10_000),
     )

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from playwright.async_api import BrowserContext, Page
 
 from agent import tls
-from agent.config import Config, Origins, Ports, ServiSign
+from agent.config import Config, Hipki, Origins, Ports, ServiSign
 from agent.interaction import PinRequest
 from agent.interaction.scripted import ScriptedInteraction
 from hca_card.pin import Pin
@@ -128,7 +128,10 @@ def set_desk(tmp_path: Path, identities: tuple[Path, list[PortalTls]]) -> SetDes
             )
             refused = frozenset() if denied is None else frozenset((origins[denied],))
             config = Config(
-                origins=Origins(deny=refused), ports=Ports(native=0), servisign=ServiSign(ports=(0,))
+                origins=Origins(deny=refused),
+                ports=Ports(native=0),
+                hipki=Hipki(port=0),
+                servisign=ServiSign(ports=(0,)),
             )
             agent = await stack.enter_async_context(
                 running_agent(tmp_path / "agent", (kind,), config=config, interaction=person)

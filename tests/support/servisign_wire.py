@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.config import Config, Limits, Origins, Ports, ServiSign
+from agent.config import Config, Hipki, Limits, Origins, Ports, ServiSign
 from agent.interaction.scripted import ScriptedInteraction
 from hca_card.simulator import SimulatedCard
 from pcsc.virtual import VirtualReader
@@ -142,6 +142,7 @@ def served(folder: Path, outside: Outside, kind: str = "hpc", **settings: Any) -
     config = Config(
         origins=Origins(digest=frozenset((ORIGIN,))),
         ports=Ports(native=0),
+        hipki=Hipki(port=0),
         # These tests call faster, and cancel more windows in a minute, than any page may.
         limits=Limits(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000),
         servisign=ServiSign(

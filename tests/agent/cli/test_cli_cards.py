@@ -22,6 +22,11 @@ def test_readers_are_listed_with_what_is_in_them(invoke):
     assert all(reader["name"] in shown for reader in readers)
 
 
+def test_kinds_may_be_named_one_by_one_or_together(invoke):
+    listed = answer(invoke("readers", "--simulate", "hpc", "--simulate", "nhi,hop", "--json"))["readers"]
+    assert [reader["name"].split()[-2] for reader in listed] == ["hpc", "nhi", "hop"]
+
+
 def test_a_mute_card_is_seen_as_mute(invoke):
     assert answer(invoke("readers", "--simulate", "hpc-mute", "--json"))["readers"][0]["state"] == "mute"
     assert "mute" in invoke("readers", "--simulate", "hpc-mute").stdout

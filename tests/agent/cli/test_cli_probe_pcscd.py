@@ -66,6 +66,11 @@ def probe_in_service(kind: str, port: int, reader: str, folder: str) -> tuple[li
     finally:
         client.stop()
         serving.join(5)
+        # The service sees late that it is gone, and the next card must not be taken for this one.
+        with Service.system().context() as context:
+            deadline = time.monotonic() + 15
+            while context.states([reader])[0].present and time.monotonic() < deadline:
+                time.sleep(0.05)
 
 
 @pytest.mark.parametrize("kind", [FOREIGN, "hpc", "nhi", "citizen", "hicos", "hpc-hostile", "hpc-torn"])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.config import Config, Limits, Ports, ServiSign
+from agent.config import Config, Hipki, Limits, Ports, ServiSign
 from agent.interaction.scripted import ScriptedInteraction
 from tests.support.agent import running_agent
 from tests.support.servisign_page import NHI_PATH_ID, Page, body_of, reply_of
@@ -20,7 +20,7 @@ from tests.support.servisign_traces import (
 )
 
 PORTAL = "https://e-service.mohw.gov.tw"
-CONFIG = Config(ports=Ports(native=0), servisign=ServiSign(ports=(0,)))
+CONFIG = Config(ports=Ports(native=0), hipki=Hipki(port=0), servisign=ServiSign(ports=(0,)))
 
 
 class Browser:

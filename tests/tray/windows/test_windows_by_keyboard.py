@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, Consent, Origins, Ports, ServiSign
+from agent.config import Config, Consent, Hipki, Origins, Ports, ServiSign
 from agent.interaction import (
     CardShown,
     ConsentRequest,
@@ -300,7 +300,9 @@ async def test_about_closes_and_a_notice_takes_no_key(person: Windows, screen: S
 async def test_consent_and_pin_by_keyboard_alone_log_in_on_a_running_agent(
     person: Windows, screen: Screen, tmp_path: Path
 ):
-    config = Config(origins=Origins(), ports=Ports(native=0), servisign=ServiSign(ports=(0,)))
+    config = Config(
+        origins=Origins(), ports=Ports(native=0), hipki=Hipki(port=0), servisign=ServiSign(ports=(0,))
+    )
     async with running_agent(tmp_path, interaction=person, config=config) as agent:  # type: ignore[arg-type]
         await person.close()  # the notice of a new certificate
         async with agent.page(PORTAL) as page:
@@ -315,7 +317,9 @@ async def test_consent_and_pin_by_keyboard_alone_log_in_on_a_running_agent(
 
 
 async def test_a_page_that_goes_away_takes_its_window_along(person: Windows, screen: Screen, tmp_path: Path):
-    config = Config(origins=Origins(), ports=Ports(native=0), servisign=ServiSign(ports=(0,)))
+    config = Config(
+        origins=Origins(), ports=Ports(native=0), hipki=Hipki(port=0), servisign=ServiSign(ports=(0,))
+    )
     async with running_agent(tmp_path, interaction=person, config=config) as agent:  # type: ignore[arg-type]
         await person.close()
         async with agent.page(PORTAL) as page:
