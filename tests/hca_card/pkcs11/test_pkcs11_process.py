@@ -101,7 +101,7 @@ def test_what_is_no_module_is_named_as_unusable(tmp_path: Path) -> None:
 
 def test_a_program_that_answers_nonsense_is_ended(tmp_path: Path) -> None:
     def start(_path: str) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-c", "import sys, time; sys.stdout.buffer.write(b'x' * 99); time.sleep(60)"]
+        words = [sys.executable, "-c", "import os, time; os.write(1, b'x' * 99); time.sleep(60)"]
         return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
     module = ModuleProcess(tmp_path / "module.so", start)
