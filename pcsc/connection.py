@@ -106,10 +106,6 @@ class Connection:
             raise CardRemovedError(reader=self.reader)
         return bytes(answer)
 
-    def event_counter(self) -> int:
-        """The reader's count of insertions and removals: a card that was out in between shows in it."""
-        return self._state().event_counter
-
     @property
     def pin_pad(self) -> pinpad.PinPad | None:
         """The reader's keypad, or None where it has none that can verify a PIN."""

@@ -102,7 +102,7 @@ def logged(settings: Log, paths: Paths) -> Iterator[None]:
         each.addFilter(lambda record: record.name != AUDIT_ROWS)
     listener = _Writer(waiting, *file, *shipping, respect_handler_level=True)
     root, rows = logging.getLogger(), logging.getLogger(AUDIT_ROWS)
-    before = root.level
+    before, rows_before = root.level, rows.level
     level = getattr(logging, settings.level.upper())
     root.setLevel(min(level, before) if root.handlers else level)
     said.setLevel(level)
@@ -125,6 +125,7 @@ def logged(settings: Log, paths: Paths) -> Iterator[None]:
         root.removeHandler(said)
         root.setLevel(before)
         rows.removeHandler(said)
+        rows.setLevel(rows_before)
         listener.stop()
 
 

@@ -156,7 +156,7 @@ def test_a_command_does_not_wait_for_a_delayed_acknowledgement(pcscd: PrivatePcs
 def pull_in_mid_command() -> tuple[type[BaseException] | None, bytes, int, int]:
     card = PlainCard()
     with connected(card) as (connection, context, client):
-        before = connection.event_counter()
+        before = connection.start_counter
 
         def command() -> None:
             with connection.transaction() as transaction:
@@ -168,7 +168,7 @@ def pull_in_mid_command() -> tuple[type[BaseException] | None, bytes, int, int]:
         client.insert()
         wait_until(context, present=True)
         with context.connect(READER) as again:
-            return error, again.atr, before, again.event_counter()
+            return error, again.atr, before, again.start_counter
 
 
 def test_a_card_pulled_in_mid_command_is_named_as_removed_and_can_come_back(pcscd: PrivatePcscd) -> None:
