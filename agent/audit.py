@@ -68,7 +68,8 @@ class AuditLog:
 
     def __init__(self, path: Path, settings: Audit) -> None:
         self._path = path
-        self._settings = settings
+        self._most = settings.kilobytes * 1024
+        self._keep = settings.keep
 
     def record(self, row: AuditRow) -> None:
         """Append one row; a log that cannot be written is reported and never stops a person's work."""
@@ -79,20 +80,27 @@ class AuditLog:
         if _rows.isEnabledFor(logging.INFO):
             _rows.info("%s", line[:-1].decode())
         try:
-            self._rotate()
-            self._append(line)
+            if not self._append(line, unless_full=True):
+                self._rotate()
+                self._append(line)
         except OSError:
             log.exception("the audit log cannot be written: %s", self._path)
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, line: bytes, *, unless_full: bool = False) -> bool:
+        """Add a line, and say whether it was added."""
         if sys.platform == "win32":
             from agent.win32.append import append
 
+            if unless_full and self._is_full():
+                return False
             append(self._path, line)
-            return
+            return True
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
+            if unless_full and os.fstat(descriptor).st_size >= self._most:
+                return False
             os.write(descriptor, line)
+            return True
         finally:
             os.close(descriptor)
 
@@ -101,7 +109,7 @@ class AuditLog:
         return list(islice(self._newest_first(), max(count, 0)))[::-1]
 
     def _newest_first(self) -> Iterator[AuditRow]:
-        for number in range(self._settings.keep + 1):
+        for number in range(self._keep + 1):
             with suppress(FileNotFoundError):
                 for line in reversed(self._file(number).read_bytes().splitlines()):
                     with suppress(msgspec.MsgspecError, ValueError):
@@ -116,13 +124,11 @@ class AuditLog:
 
     def _is_full(self) -> bool:
         try:
-            return self._path.stat().st_size >= self._settings.kilobytes * 1024
+            return self._path.stat().st_size >= self._most
         except FileNotFoundError:
             return False
 
     def _rotate(self) -> None:
-        if not self._is_full():
-            return
         lock = self._path.with_name(self._path.name + ".lock")
         try:
             os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -141,7 +147,7 @@ class AuditLog:
                 lock.unlink(missing_ok=True)
 
     def _put_aside(self) -> None:
-        for number in range(self._settings.keep - 1, -1, -1):
+        for number in range(self._keep - 1, -1, -1):
             try:
                 self._file(number).replace(self._file(number + 1))
             except FileNotFoundError:

@@ -37,7 +37,7 @@ class _Ticket:
     @property
     def wanted(self) -> bool:
         """Whether anybody still waits for it."""
-        return not self.outcome.cancelled()
+        return not self.outcome.done()
 
     def finish(self, result: Any, failure: BaseException | None) -> None:
         """Tell whoever waits."""
@@ -81,16 +81,13 @@ class ReaderWorker:
         """
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
-        ticket = _Ticket(job, origin, loop, outcome)
+        timer = loop.call_later(self._limits.seconds, _settle, outcome, None, AgentError("card.timeout"))
         try:
-            async with asyncio.timeout(self._limits.seconds):
-                # Last before the wait: a thread that is woken earlier only waits for this one to be done.
-                self._put(ticket)
-                return await outcome
-        except TimeoutError:
-            if not outcome.cancelled():
-                raise  # the job's own
-            raise AgentError("card.timeout") from None
+            # Last before the wait: a thread that is woken earlier only waits for this one to be done.
+            self._put(_Ticket(job, origin, loop, outcome))
+            return await outcome
+        finally:
+            timer.cancel()
 
     def _put(self, ticket: _Ticket) -> None:
         with self._lock:
@@ -141,7 +138,7 @@ class ReaderWorker:
 
 def _settle(outcome: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
     if outcome.done():
-        return  # given up in the middle
+        return  # given up in the middle, or too late
     if failure is not None:
         outcome.set_exception(failure)
     else:

@@ -6,7 +6,7 @@ This says that the key signed the document. Whether the certificate can be trust
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from signing.certificate import public_key
 from signing.errors import SignatureInvalidError
@@ -14,8 +14,6 @@ from signing.hashes import Hash
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-    from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 
 def verify(certificate_der: bytes, document: bytes, signature: bytes, algorithm: Hash) -> None:
@@ -44,26 +42,19 @@ def verify_digest(certificate_der: bytes, digest: bytes, signature: bytes, algor
     """
     from cryptography.exceptions import InvalidSignature
 
-    algorithm.digest_info(digest)  # the length, checked in one place
+    expected = algorithm.digest_info(digest)
     key = public_key(certificate_der)
     try:
-        key.verify(signature, digest, *_scheme(algorithm))
+        # What was signed, whole, is compared as §8.2.2 has it: nothing in it is parsed.
+        signed = key.recover_data_from_signature(signature, _padding(), None)
     except InvalidSignature:
         raise SignatureInvalidError from None
+    if signed != expected:
+        raise SignatureInvalidError
 
 
 @cache
-def _scheme(algorithm: Hash) -> tuple[PKCS1v15, Prehashed]:
-    """How `cryptography` is told of PKCS#1 v1.5 over a digest."""
-    from cryptography.hazmat.primitives import hashes
+def _padding() -> PKCS1v15:
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-    classes: Final[dict[Hash, type[HashAlgorithm]]] = {
-        Hash.SHA_1: hashes.SHA1,
-        Hash.SHA_224: hashes.SHA224,
-        Hash.SHA_256: hashes.SHA256,
-        Hash.SHA_384: hashes.SHA384,
-        Hash.SHA_512: hashes.SHA512,
-    }
-    return PKCS1v15(), Prehashed(classes[algorithm]())
+    return PKCS1v15()

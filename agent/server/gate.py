@@ -101,7 +101,8 @@ class Gate:
         except web.HTTPException as stopped:
             response = self._excused(request, listener, stopped.status)
         if not response.prepared:  # a WebSocket is, and over
-            response.headers.update({**SECURITY_HEADERS, **response.headers})
+            for name, value in SECURITY_HEADERS.items():
+                response.headers.setdefault(name, value)
             if admission.origin is not None and self._site.cors:
                 allow_origin(response, admission.origin)
         self._answered(response.status)

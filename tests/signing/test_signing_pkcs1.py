@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
@@ -113,6 +114,34 @@ def test_bytes_that_are_no_signature_are_not_given_out(signature: bytes, monkeyp
     monkeypatch.setattr(SoftwareCard, "sign", lambda self, use, digest_info: signature)
     with pytest.raises(SignatureInvalidError):
         sign_document(card, DOCUMENT, Hash.SHA_256)
+
+
+_INFO = Hash.SHA_256.digest_info(Hash.SHA_256.digest(DOCUMENT))
+_BARE_INFO = b"\x30\x2f\x30\x0b" + _INFO[4:15] + _INFO[17:]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(b"\x00\x01" + b"\xff" * 8 + b"\x00" + _INFO + bytes(194), id="rubbish behind"),
+        pytest.param(b"\x00\x01" + b"\xff" * 8 + b"\x00" + bytes(194) + _INFO, id="rubbish before"),
+        pytest.param(b"\x00\x01" + b"\xff" * 201 + b"\x00" + _INFO + b"\x00", id="one byte behind"),
+        pytest.param(b"\x00\x01" + b"\xff" * 204 + b"\x00" + _BARE_INFO, id="no parameters"),
+        pytest.param(b"\x00\x01" + b"\xff" * 221 + b"\x00" + _INFO[-32:], id="bare digest"),
+        pytest.param(b"\x00\x02" + b"\xff" * 202 + b"\x00" + _INFO, id="padding of encryption"),
+        pytest.param(b"\x00\x01" + b"\xff" * 201 + b"\xfe\x00" + _INFO, id="padding with a hole"),
+        pytest.param(b"\x00\x00" + bytes(203) + _INFO, id="padding of zeros"),
+    ],
+)
+def test_a_signature_over_anything_but_the_very_block_is_none(block: bytes):
+    assert len(block) == 256
+    key = rsa_key("signature")
+    numbers = key.private_numbers()
+    forged = pow(int.from_bytes(block), numbers.d, numbers.public_numbers.n).to_bytes(256)
+    with pytest.raises(InvalidSignature):
+        key.public_key().verify(forged, DOCUMENT, padding.PKCS1v15(), hashes.SHA256())
+    with pytest.raises(SignatureInvalidError):
+        verify(signature_certificate(), DOCUMENT, forged, Hash.SHA_256)
 
 
 def test_a_certificate_of_another_key_shows_the_card_wrong():
