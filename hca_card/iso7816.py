@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from hca_card import tlv
@@ -24,7 +25,7 @@ FOUND: Final = (StatusWord.FILE_DEACTIVATED, StatusWord.FCI_NOT_FORMATTED, Statu
 
 def select_aid(channel: Channel, aid: bytes) -> Response:
     """SELECT an application by its AID and ask for the FCI (7816-4 §11.2.2, P1 = 04)."""
-    return channel.send(Command(0x00, 0xA4, 0x04, 0x00, aid, le=LE_SHORT_MAX))
+    return channel.send(_command(0xA4, 0x04, 0x00, aid, LE_SHORT_MAX))
 
 
 def select_file(channel: Channel, path: bytes) -> bytes:
@@ -139,7 +140,7 @@ def read_binary(
 
 def verification_status(channel: Channel, reference: int) -> int:
     """VERIFY without data: the status word says how the PIN stands, and no try is spent (7816-4 §11.5.6)."""
-    return channel.send(Command(0x00, 0x20, 0x00, reference)).sw
+    return channel.send(_command(0x20, 0x00, reference)).sw
 
 
 def verify(channel: Channel, reference: int, block: bytes) -> int:
@@ -149,7 +150,7 @@ def verify(channel: Channel, reference: int, block: bytes) -> int:
 
 def drop_verification(channel: Channel, reference: int) -> int:
     """VERIFY with P1 = FF sets the verification state to not verified (7816-4 §11.5.6); the status word."""
-    return channel.send(Command(0x00, 0x20, 0xFF, reference)).sw
+    return channel.send(_command(0x20, 0xFF, reference)).sw
 
 
 def change_reference_data(channel: Channel, reference: int, old: bytes, new: bytes) -> int:
@@ -176,7 +177,7 @@ def set_security_environment(channel: Channel, template: int, key: int, algorith
     """
     data = b"" if algorithm is None else bytes((0x80, 0x01, algorithm))
     data += bytes((0x84, 0x01, key))
-    channel.send(Command(0x00, 0x22, 0x41, template, data)).require()
+    channel.send(_command(0x22, 0x41, template, data)).require()
 
 
 def compute_digital_signature(channel: Channel, digest_info: bytes) -> bytes:
@@ -215,13 +216,20 @@ def missing(error: StatusError) -> bool:
     )
 
 
+# Nearly all of a visit's commands are those of the visit before.
+@lru_cache(maxsize=128)
+def _command(ins: int, p1: int, p2: int, data: bytes = b"", le: int | None = None) -> Command:
+    """A command that holds no secret and nothing of a document."""
+    return Command(0x00, ins, p1, p2, data, le)
+
+
 def _select(channel: Channel, p1: int, data: bytes) -> Response:
-    return channel.send(Command(0x00, 0xA4, p1, 0x00, data, le=LE_SHORT_MAX))
+    return channel.send(_command(0xA4, p1, 0x00, data, LE_SHORT_MAX))
 
 
 def _read_command(sfi: int | None, offset: int, le: int) -> Command:
     if sfi is not None:
-        return Command(0x00, 0xB0, 0x80 | sfi, 0x00, le=le)
+        return _command(0xB0, 0x80 | sfi, 0x00, le=le)
     if not 0 <= offset <= 0x7FFF:
         raise CardDataError(f"a file cannot be read from offset {offset}")
-    return Command(0x00, 0xB0, offset >> 8, offset & 0xFF, le=le)
+    return _command(0xB0, offset >> 8, offset & 0xFF, le=le)

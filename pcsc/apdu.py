@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pcsc.status import StatusError, StatusWord
 
@@ -111,8 +111,7 @@ class Command:
         return f"Command({self.header.hex(' ')} | {data} | Le={self.le})"
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """One response APDU.
 
     Attributes:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -232,7 +233,7 @@ class Connection:
 
     def _length_form(self) -> LengthForm:
         if self._form is None:
-            extended = extended_length(historical_bytes(self.atr))
+            extended = _extended_by(self.atr)
             if self.protocol == CardProtocol.T0 or not self._reader_takes_extended():
                 extended = False
             self._form = LengthForm(extended)
@@ -261,6 +262,12 @@ class Connection:
         if result != Result.SUCCESS:
             raise self._failure(result)
         return bytes(answer)
+
+
+@lru_cache(maxsize=64)
+def _extended_by(atr: bytes) -> bool | None:
+    """What the card says of extended length when it is put in."""
+    return extended_length(historical_bytes(atr))
 
 
 class Transaction:

@@ -42,7 +42,6 @@ def is_plain_http(origin: str) -> bool:
     return origin.startswith("http://")
 
 
-@lru_cache(maxsize=32)
 def loopback_origins(port: int, *, tls: bool) -> frozenset[str]:
     """The origins of our own pages on one of our ports."""
     scheme = "https" if tls else "http"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from agent.access.origins import is_loopback_host, is_origin, is_plain_http, loopback_origins
@@ -109,12 +110,18 @@ def admit(
         return Admission(Door.LOCAL_PROGRAM)
     if not is_origin(origin) or origin in origins.deny:
         return _REFUSED
-    own_ports = listener.own_ports | {(listener.port, listener.tls)}
-    if any(origin in loopback_origins(port, tls=tls) for port, tls in own_ports):
+    if origin in _own_origins(listener):
         return Admission(Door.OWN_PAGE, origin)
     if is_plain_http(origin) and origin not in origins.allow:
         return _REFUSED
     return Admission(Door.PAGE, origin)
+
+
+@lru_cache(maxsize=32)
+def _own_origins(listener: Listener) -> frozenset[str]:
+    """The origins of our own pages."""
+    own_ports = listener.own_ports | {(listener.port, listener.tls)}
+    return frozenset().union(*(loopback_origins(port, tls=tls) for port, tls in own_ports))
 
 
 class Decision(StrEnum):

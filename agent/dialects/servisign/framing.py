@@ -31,6 +31,7 @@ SESSION_ID_MAX: Final = 128
 
 # What a flag is where it is set: JavaScript's true, or what page code makes of it.
 _TRUE: Final = (True, "true", 1, "1")
+_ONE: Final = (1, "1", "MQ==")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +101,18 @@ class Request:
         value = self.members.get(name)
         if value is None:
             return ""
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise FrameworkError(BAD_PARAMETER)
-        if isinstance(value, float):
-            if not value.is_integer():
-                raise FrameworkError(BAD_PARAMETER)
-            value = int(value)
-        text = str(value)
+        text = value if isinstance(value, str) else _written(value)
         if self._flag(name + "_ServiSignBase64Flag"):
-            text = decode_text(unquote_to_bytes(_encodable(text)))
+            text = decode_text(unquote_to_bytes(text))
         if self._flag(name + "_ServiSignSlashFlag"):
             text = text.replace("==ServiSignSlash==", "\\")
         if self._flag(name + "_servisignflag"):
             text = text.replace("*", "\\")
-        _encodable(text)
         return text
 
     def _flag(self, name: str) -> bool:
-        return self.members.get(name) in _TRUE
+        mark = self.members.get(name)
+        return mark is not None and mark in _TRUE
 
 
 def decode_request(body: bytes) -> Request:
@@ -144,7 +139,7 @@ def _request(members: dict[str, object]) -> Request:
     return Request(
         function=function,
         session_id=_common(members, "sessionid", SESSION_ID_MAX),
-        per_browser=members.get("ServiSignTabMode") in (1, "1", _encoded("1")),
+        per_browser=members.get("ServiSignTabMode") in _ONE,
         browser=_common(members, "ServiSignBrowser", NAME_MAX),
         keep_alive=members.get("KeepAlive") in _TRUE,
         members=members,
@@ -158,8 +153,7 @@ def _common(members: Mapping[str, object], name: str, limit: int) -> str:
     if not isinstance(value, str) or len(value) > limit:
         raise FrameworkError(BAD_PARAMETER)
     if members.get(name + "_ServiSignBase64Flag") in _TRUE:
-        value = decode_text(unquote_to_bytes(_encodable(value)))
-    _encodable(value)
+        value = decode_text(unquote_to_bytes(value))
     return value
 
 
@@ -179,11 +173,17 @@ def _undefined(text: str) -> str:
     return "" if text == "undefined" else text
 
 
-def _encodable(text: str) -> bytes:
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:  # a lone surrogate, which JSON can smuggle into a str
-        raise FrameworkError(BAD_PARAMETER) from None
+def _written(value: object) -> str:
+    """A JSON number as text.
+
+    Raises:
+        FrameworkError: 61005, it is no whole number.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise FrameworkError(BAD_PARAMETER)
+    return str(value)
 
 
 def decode_text(encoded: bytes) -> str:
@@ -205,7 +205,7 @@ def lenient_base64(encoded: bytes) -> bytes:
         binascii.Error: another alphabet, or a length that cannot be.
     """
     compact = b"".join(encoded.split()).rstrip(b"=")
-    return base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)
+    return binascii.a2b_base64(compact + b"=" * (-len(compact) % 4), strict_mode=True)
 
 
 def encode_reply(result: str, **others: str) -> bytes:

@@ -21,14 +21,6 @@ Answer = str | int | Sequence[str] | None
 Function = Callable[["Call"], "Answer | Awaitable[Answer]"]
 
 
-class Kind(Enum):
-    """How an argument is read; the value is its mark in the tables."""
-
-    TEXT = "*"
-    PIN = "!"
-    NUMBER = "#"
-
-
 class Result(Enum):
     """What a function hands back."""
 
@@ -45,26 +37,22 @@ _FAILURES: Final = {Result.TEXT: "", Result.LIST: "", Result.HANDLE: "0", Result
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """One argument of a method, by its JSON key."""
-
-    name: str
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True)
 class Method:
     """One function of a library.
 
     Attributes:
         index: the page's ServiSignFunctionIndex; nothing is decided by it.
-        parameters: in the order of the request's keys.
+        texts: JSON keys of the arguments that are text.
+        numbers: of those that are numbers.
+        secrets: of the PINs and PUKs.
         function: what answers.
     """
 
     name: str
     index: int
-    parameters: tuple[Parameter, ...]
+    texts: tuple[str, ...]
+    numbers: tuple[str, ...]
+    secrets: tuple[str, ...]
     result: Result
     function: Function
 
@@ -87,12 +75,11 @@ class Method:
         """
         secrets: dict[str, Pin | None] = {}
         try:
-            for parameter in self.parameters:
-                if parameter.kind is Kind.PIN:
-                    secrets[parameter.name] = _secret(request, parameter.name)
+            for name in self.secrets:
+                secrets[name] = _secret(request, name)
             return Arguments(
-                texts={p.name: request.text(p.name) for p in self.parameters if p.kind is Kind.TEXT},
-                numbers={p.name: request.number(p.name) for p in self.parameters if p.kind is Kind.NUMBER},
+                texts={name: request.text(name) for name in self.texts},
+                numbers={name: request.number(name) for name in self.numbers},
                 secrets=secrets,
             )
         except BaseException:
@@ -181,16 +168,18 @@ def table(*rows: tuple[str, str, Result, Function]) -> dict[str, Method]:
     """A library's methods by name, numbered in order.
 
     Args:
-        rows: name, arguments (each with the mark of its `Kind`, blanks between), result, function.
+        rows: name, arguments (blanks between, each with its mark: `*` text, `#` number, `!` PIN or PUK),
+            result, function.
     """
-    return {
-        name: Method(name, index, tuple(_parameter(word) for word in words.split()), result, function)
-        for index, (name, words, result, function) in enumerate(rows)
-    }
+    return {row[0]: _method(index, *row) for index, row in enumerate(rows)}
 
 
-def _parameter(word: str) -> Parameter:
-    return Parameter(word[1:], Kind(word[0]))
+def _method(index: int, name: str, words: str, result: Result, function: Function) -> Method:
+    marked: dict[str, list[str]] = {"*": [], "#": [], "!": []}
+    for word in words.split():
+        marked[word[0]].append(word[1:])
+    texts, numbers, secrets = map(tuple, marked.values())
+    return Method(name, index, texts, numbers, secrets, result, function)
 
 
 def _secret(request: Request, name: str) -> Pin | None:

@@ -12,10 +12,6 @@ TABLES = [
     importlib.import_module(f"test_servisign_methods_{name}").TABLE
     for name in ("card", "keys", "certificates", "outside", "nhi")
 ]
-NUMBERED = {
-    name: [parameter.name for parameter in method.parameters if parameter.kind.value == "#"]
-    for name, method in METHODS.items()
-}
 
 
 def test_every_function_is_tried_by_wire_with_good_and_with_bad_arguments():
@@ -34,8 +30,8 @@ def test_in_a_session_that_is_not_the_pages_own_it_does_nothing(shop, name):
     assert stranger.call(name) == "61012"
 
 
-@pytest.mark.parametrize("name", [name for name, numbers in NUMBERED.items() if numbers])
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.numbers])
 def test_a_number_that_is_none_is_a_bad_parameter(shop, name):
-    for number in NUMBERED[name]:
+    for number in METHODS[name].numbers:
         for wrong in ("1.5", "abc", True, {}, "9" * 40):
             assert shop.page.call(name, **{number: wrong}) == "61005"

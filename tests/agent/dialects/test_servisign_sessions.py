@@ -350,7 +350,8 @@ async def test_an_error_nobody_foresaw_is_answered_and_logged_without_its_messag
 
 async def test_every_method_answers_arguments_that_make_no_sense(page):
     for name, method in METHODS.items():
-        arguments = {parameter.name: Text("undefined") for parameter in method.parameters}
+        names = (*method.texts, *method.numbers, *method.secrets)
+        arguments = dict.fromkeys(names, Text("undefined"))
         for given in ({}, arguments):
             result = await page.call(name, **given)
             assert result not in ("61013", "61012"), name
@@ -378,7 +379,7 @@ async def test_file_functions_are_refused_whatever_they_name(page):
         "Util_WriteFileFromBase64",
         "Util_WriteFileFromHexString",
     ):
-        arguments = {parameter.name: Text("/etc/passwd") for parameter in METHODS[name].parameters}
+        arguments = dict.fromkeys(METHODS[name].texts, Text("/etc/passwd"))
         result, code = await page.failing(name, **arguments)
         assert result in ("", "5906")
         assert code == "5906"
