@@ -1,4 +1,4 @@
-"""Which card is meant when a request does not say, and what its certificate says for windows and audit."""
+"""Which card is meant when a request does not say."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
-from importlib import import_module
 from typing import Final
 from weakref import WeakValueDictionary
 
 from agent.errors import AgentError
-from agent.interaction import CardShown, Interaction
+from agent.interaction import Interaction
 from agent.operations import visits
+from agent.operations.facts import facts_about
 from agent.operations.needs import Need
-from agent.operations.readers import Readers, candidates, is_virtual, named
+from agent.operations.readers import Readers, candidates, named
 from agent.operations.views import Caller, ReaderView
-from agent.operations.visits import Held, Seen
+from agent.operations.visits import Seen
 from agent.workers import Workers
-from hca_card.errors import CardDataError, CardError
+from hca_card.errors import CardError
 from pcsc.context import ReaderState
 from pcsc.errors import PcscError
 from pcsc.status import StatusError
@@ -32,84 +31,6 @@ _Chooser = str | Caller
 _REMEMBERED_MAX: Final = 256
 _CARDS_MAX: Final = 8
 _UNKNOWN_SECONDS: Final = 30.0
-_LIBRARIES: Final = (
-    "hca_card.certificate",
-    "cryptography.x509",
-    "cryptography.hazmat.primitives.asymmetric.padding",
-    "asn1crypto.cms",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the certificate of a card says, or nothing where it has none that can be read.
-
-    Attributes:
-        holder: the subject's common name.
-        certificate_serial: the certificate's number, hexadecimal.
-        simulated: issued by the simulator; without a certificate, in a reader that is no device.
-        period: first and last moment of validity, aware UTC; None when unknown.
-    """
-
-    holder: str
-    certificate_serial: str
-    simulated: bool
-    period: tuple[datetime, datetime] | None
-
-    def require_in_time(self) -> None:
-        """Refuse a certificate that is not valid now, before a PIN is asked.
-
-        Raises:
-            AgentError: certificate.expired, certificate.not_yet_valid, certificate.malformed.
-        """
-        if self.period is None:
-            raise AgentError("certificate.malformed")
-        begins, ends = self.period
-        now = datetime.now(UTC)
-        if now > ends:
-            raise AgentError("certificate.expired")
-        if now < begins:
-            raise AgentError("certificate.not_yet_valid")
-
-    def shown(self, seen: Seen) -> CardShown:
-        """The card as a window names it."""
-        return CardShown(seen.reader, seen.kind, seen.serial, self.holder, self.simulated)
-
-
-def load_libraries() -> None:
-    """Load what reads certificates and checks signatures; for a thread that may be kept busy.
-
-    It takes longer than both visits to a card: what is not there before the first one keeps the card waiting.
-    """
-    for name in _LIBRARIES:
-        import_module(name)
-
-
-def facts_of(seen: Seen) -> Facts:
-    """What the certificate says; for a thread that may be kept busy."""
-    from hca_card.certificate import describe
-
-    if seen.certificate:
-        try:
-            told = describe(seen.certificate)
-        except CardDataError:
-            # Still worth showing as a card; only what needs the certificate is refused.
-            return Facts("", "", is_virtual(seen.reader), None)
-        period = (told.not_before, told.not_after)
-        return Facts(told.common_name or "", told.serial_hex, told.simulated, period)
-    return Facts("", "", is_virtual(seen.reader), None)
-
-
-def is_simulated(held: Held) -> bool:
-    """Whether the simulator issued any of the certificates; without any, whether the reader is no device."""
-    from hca_card.certificate import describe
-
-    for one in held.certificates:
-        try:
-            return describe(one.der).simulated
-        except CardDataError:
-            continue
-    return is_virtual(held.reader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +204,7 @@ class Choosing:
     async def _ask(self, caller: Caller, fit: Sequence[Seen]) -> Seen:
         if not self._interaction.available:
             raise AgentError("card.ambiguous")
-        cards = [(await asyncio.to_thread(facts_of, seen)).shown(seen) for seen in fit]
+        cards = [(await facts_about(seen)).shown(seen) for seen in fit]
         chosen = await self._interaction.choose_card(caller.origin, tuple(cards))
         for seen, shown in zip(fit, cards, strict=True):
             if shown == chosen:

@@ -19,14 +19,9 @@ from agent.errors import AgentError
 from agent.interaction import DocumentShown, Interaction, PinRequest, Verb
 from agent.modules import Modules
 from agent.operations import visits
-from agent.operations.choosing import (
-    Choosing,
-    Facts,
-    facts_of,
-    is_simulated,
-    load_libraries,
-)
+from agent.operations.choosing import Choosing
 from agent.operations.doings import Doings
+from agent.operations.facts import Facts, facts_about, facts_of, is_simulated, load_libraries
 from agent.operations.needs import ANY, Need, need
 from agent.operations.readers import Readers
 from agent.operations.trail import Trail, Trails
@@ -159,7 +154,7 @@ class Desk:
 
     async def note(self, trail: Trail, seen: Seen) -> Facts:
         """What the certificate of the card seen says; `trail` has it from here on."""
-        facts = await asyncio.to_thread(facts_of, seen)
+        facts = await facts_about(seen)
         trail.note(seen, facts)
         self.doings.saw(seen, facts)
         if seen.pin_pad:
@@ -169,7 +164,7 @@ class Desk:
     async def note_held(self, trail: Trail, held: Held) -> None:
         """Which card the certificates are on; `trail` has it from here on."""
         trail.serial = held.serial
-        trail.simulated = await asyncio.to_thread(is_simulated, held)
+        trail.simulated = await is_simulated(held)
 
     async def with_pin(self, wish: Wish, action: Action[T]) -> tuple[Seen, T]:
         """Do `action` on the card with its PIN verified: the session's, or one the person is asked for."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from agent.errors import facts as facts_of_error
-from agent.operations.choosing import Facts
+from agent.operations.facts import Facts
 from agent.operations.visits import Seen
 from hca_card.model import CardKind
 from pcsc.context import ReaderState

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import NewPinRequest, UnblockRequest, Verb
 from agent.operations import pin_visits, visits
-from agent.operations.choosing import Facts, facts_of
 from agent.operations.desk import Desk, Wish
+from agent.operations.facts import Facts, facts_of
 from agent.operations.needs import Need
 from agent.operations.trail import Trail
 from agent.operations.views import Caller
@@ -24,6 +25,8 @@ from agent.pins.unattended import Grant
 from hca_card.errors import PinWrongError, PukWrongError, UnsupportedError
 from hca_card.model import Card, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
+
+_PIN: Final = Need(pin=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +70,21 @@ class PinDesk:
         # No card says how many tries its PUK has left, and nothing gives them back: only a right one clears.
         self._wrong_puks = WrongPins(math.inf)
 
-    async def keep(self, caller: Caller, pin: Pin, reader: str | None) -> KeptPin:
+    async def keep(self, caller: Caller, pin: Pin, reader: str | None, wanted: Need = _PIN) -> KeptPin:
         """Verify a page's PIN once and keep it; `pin` stays the caller's."""
         desk = self._desk
         async with desk.asked(caller, Verb.PAGE_PIN) as trail:
-            name = await desk.choosing.pick(caller, reader, Need(pin=True))
+            name = await desk.choosing.pick(caller, reader, wanted)
 
             def note(seen: Seen) -> None:
                 trail.note(seen, facts_of(seen))
 
             with pin.copy() as copy:
+                job = wanted.checked(partial(visits.keep, pin=copy, note=note))
                 async with desk.turn(name):
                     await self._confirm_guess(caller)
                     with self._guess(caller, self._wrong):
-                        seen = await desk.run(caller, name, lambda visit: visits.keep(visit, copy, note))
+                        seen = await desk.run(caller, name, job)
                 await desk.note(trail, seen)
                 return self._keep(caller, copy, seen)
 
@@ -100,13 +104,15 @@ class PinDesk:
             await asyncio.to_thread(unattended.remember, kept.serial, taken, grant)
         return kept.serial
 
-    async def open(self, caller: Caller, reader: str | None, *, on_keypad: bool = True) -> KeptPin | None:
+    async def open(
+        self, caller: Caller, reader: str | None, wanted: Need = _PIN, *, on_keypad: bool = True
+    ) -> KeptPin | None:
         """Ask for the PIN, verify it once, and keep it; None where it was typed on the reader's keypad."""
         desk, wish = self._desk, Wish(caller, Verb.SIGN, KeyUse.SIGNATURE, reader)
         async with desk.asked(caller, wish.verb) as trail:
-            name = await desk.choosing.pick(caller, reader, Need(pin=True))
+            name = await desk.choosing.pick(caller, reader, wanted)
             async with desk.turn(name):
-                seen = await desk.run(caller, name, visits.look_for_pin)
+                seen = await desk.run(caller, name, wanted.checked(visits.look_for_pin))
                 facts = await desk.note(trail, seen)
                 desk.require_person(seen.pin)
                 if on_keypad and desk.use_keypad(seen):

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import overload
 
 from agent.operations.desk import Desk
+from agent.operations.needs import Need
 from agent.operations.pin_desk import PinDesk, Replacing
 from agent.operations.views import Caller
 from agent.pins.kept import KeptPin
@@ -22,20 +23,25 @@ class PinWork:
     _pins: PinDesk
 
     @overload
-    async def keep_pin(self, caller: Caller, pin: Pin, *, reader: str | None = None) -> KeptPin: ...
+    async def keep_pin(
+        self, caller: Caller, pin: Pin, *, reader: str | None = None, kinds: Collection[CardKind] = ()
+    ) -> KeptPin: ...
 
     @overload
     async def keep_pin(
-        self, caller: Caller, pin: Pin | None, *, reader: str | None = None
+        self, caller: Caller, pin: Pin | None, *, reader: str | None = None, kinds: Collection[CardKind] = ()
     ) -> KeptPin | None: ...
 
-    async def keep_pin(self, caller: Caller, pin: Pin | None, *, reader: str | None = None) -> KeptPin | None:
+    async def keep_pin(
+        self, caller: Caller, pin: Pin | None, *, reader: str | None = None, kinds: Collection[CardKind] = ()
+    ) -> KeptPin | None:
         """Verify a PIN once and keep it for the caller's session.
 
         Args:
             caller: who asks, and who alone may use it.
             pin: what a page collected, copied; the caller wipes its own. None asks the person.
             reader: the reader's name.
+            kinds: the kinds of card wanted; empty for any. A card of another kind is not sent the PIN.
 
         Returns:
             None where it was typed on the reader's keypad, which keeps it from this program.
@@ -45,9 +51,10 @@ class PinWork:
             PinLastTryError: only one try is left, and a page cannot give the extra yes; nothing was sent.
             hca_card.errors.PinError: one try spent at most; nothing is kept.
         """
+        wanted = Need(frozenset(kinds), pin=True)
         if pin is None:
-            return await self._pins.open(caller, reader)
-        return await self._pins.keep(caller, pin, reader)
+            return await self._pins.open(caller, reader, wanted)
+        return await self._pins.keep(caller, pin, reader, wanted)
 
     async def change_pin(
         self,

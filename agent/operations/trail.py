@@ -11,7 +11,7 @@ from agent.audit import OK, AuditLog, AuditRow, Repeats, now
 from agent.errors import error_id
 from agent.interaction import Verb
 from agent.masking import mask_card
-from agent.operations.choosing import Facts
+from agent.operations.facts import Facts
 from agent.operations.visits import Seen
 
 _REPEAT_SECONDS: Final = 600.0

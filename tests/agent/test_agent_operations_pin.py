@@ -20,6 +20,7 @@ from hca_card.errors import (
     PinWrongError,
     TerminatedError,
 )
+from hca_card.model import CardKind
 from hca_card.pin import Pin
 from hca_card.recognise import recognise
 from pcsc.apdu import Command
@@ -400,6 +401,16 @@ async def test_the_giver_of_a_page_pin_keeps_and_wipes_its_own(tmp_path: Path) -
             kept = await world.operations.keep_pin(PORTAL, pin)
             assert not pin.wiped
         assert not kept.wiped
+
+
+async def test_a_card_of_a_kind_that_is_not_meant_is_never_sent_the_pin_of_a_page(tmp_path: Path) -> None:
+    async with agent(tmp_path, "citizen") as world:
+        for pin in (Pin(PIN), None):
+            with pytest.raises(AgentError) as caught:
+                await world.operations.keep_pin(PORTAL, pin, kinds=(CardKind.PERSONNEL,))
+            assert caught.value.error_id == "card.wrong_kind"
+        assert not verifications(world)
+        assert not world.pins_asked()
 
 
 async def test_a_swapped_card_ends_the_session_without_a_try_on_it(tmp_path: Path) -> None:

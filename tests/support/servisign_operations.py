@@ -117,14 +117,18 @@ class FakeOperations:
     async def permit(self, caller: Caller, verb: Verb) -> None:
         self.asked.append(f"permit {verb}")
 
-    async def keep_pin(self, caller: Caller, pin: Pin | None, *, reader: str | None = None) -> KeptPin:
+    async def keep_pin(
+        self, caller: Caller, pin: Pin | None, *, reader: str | None = None, kinds: Collection[CardKind] = ()
+    ) -> KeptPin:
         if pin is None:
             if self.window_pin is None:
                 raise AgentError("pin.cancelled")
             with Pin(self.window_pin) as typed:
-                return await self.keep_pin(caller, typed, reader=reader)
-        self.given.append(pin)
+                return await self.keep_pin(caller, typed, reader=reader, kinds=kinds)
         metadata = await self._present("keep_pin", caller, reader)
+        if metadata.kind not in kinds:
+            raise AgentError("card.wrong_kind")
+        self.given.append(pin)
         self._verify(pin)
         kept = KeptPin(
             pin, owner=caller, reader=READER, serial=metadata.serial, event_counter=self.event_counter

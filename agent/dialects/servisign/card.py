@@ -67,8 +67,21 @@ async def open_session(call: Call, handle: int, pin: Pin | None) -> CardSession:
     that is in the reader.
     """
     held = call.session.handles.get(handle, Module)
-    await select_again(call, held)
-    return CardSession(handle, await verified(call, held, pin))
+    known = pin is not None and await _untouched(call, held)
+    if not known:
+        await select_again(call, held)
+    kept = await keep(call, held, pin)
+    if kept is None:
+        return CardSession(handle, None)
+    try:
+        if known and not _is_of(kept, held):
+            # A reader that was unplugged counts from the beginning, or does not count at all.
+            await select_again(call, held)
+        require_of(kept, held)
+    except BaseException:
+        kept.wipe()
+        raise
+    return CardSession(handle, kept)
 
 
 async def select_again(call: Call, held: Module) -> None:
@@ -76,26 +89,36 @@ async def select_again(call: Call, held: Module) -> None:
     held.select(await call.operations.choose(call.caller, kinds=HCA_KINDS, reader=held.selected.reader))
 
 
-async def verified(call: Call, held: Module, pin: Pin | None) -> KeptPin | None:
-    """A PIN verified on the module's card, once; the person is asked where the page brings none.
+async def keep(call: Call, held: Module, pin: Pin | None) -> KeptPin | None:
+    """A PIN verified once on the HCA card in the module's reader; the person is asked where a page has none.
 
     Returns:
         None where it was typed on the reader's key pad, which keeps it to itself.
 
     Raises:
         LibraryError: 9041, the page brings none and there is nobody to ask.
-        hca_card.errors.CardChangedError: another card lies in the reader now.
     """
+    reader = held.selected.reader
     try:
-        kept = await call.operations.keep_pin(call.caller, pin, reader=held.selected.reader)
+        return await call.operations.keep_pin(call.caller, pin, reader=reader, kinds=HCA_KINDS)
     except Exception as error:
         if pin is None and error_id(error) == "pin.unavailable":
             raise LibraryError(LibraryCode.PIN_LENGTH) from error
         raise
-    if kept is not None and not kept.holds(held.selected.event_counter):
-        kept.wipe()
+
+
+def require_of(kept: KeptPin, held: Module) -> None:
+    """Return if a PIN was verified on the module's card.
+
+    Raises:
+        hca_card.errors.CardChangedError: another card lies in the reader now.
+    """
+    if not _is_of(kept, held):
         raise CardChangedError
-    return kept
+
+
+def _is_of(kept: KeptPin, held: Module) -> bool:
+    return kept.serial == held.selected.serial and kept.holds(held.selected.event_counter)
 
 
 def close_session(call: Call) -> None:
@@ -207,11 +230,18 @@ async def read_certificate(call: Call, held: Module, index: int) -> bytes:
 
 async def _still_there(call: Call, held: Module) -> None:
     """Return if the module's card lies where it did; no command is sent where nobody touched it."""
-    for view in await call.operations.readers(call.caller):
-        untouched = view.event_counter == held.selected.event_counter and view.condition in _WITH_CARD
-        if view.name == held.selected.reader and untouched:
-            return
-    held.select(await require_same(call, held))
+    if not await _untouched(call, held):
+        held.select(await require_same(call, held))
+
+
+async def _untouched(call: Call, held: Module) -> bool:
+    """Whether the module's reader says that no card was put in or taken out since; no command is sent."""
+    selected = held.selected
+    return any(
+        (view.name, view.event_counter) == (selected.reader, selected.event_counter)
+        and view.condition in _WITH_CARD
+        for view in await call.operations.readers(call.caller)
+    )
 
 
 async def require_same(call: Call, held: Module) -> Selected:

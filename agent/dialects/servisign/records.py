@@ -31,7 +31,8 @@ async def record(call: Call) -> str:
     held = card.module(call)
     if find is None:
         raise LibraryError(LibraryCode.OBJECT_MISSING)
-    kept = await card.verified(call, held, call.secret("pin"))
+    kept = await card.keep(call, held, call.secret("pin"))
     if kept is not None:
         kept.wipe()
+        card.require_of(kept, held)
     return find(await card.metadata(call, held))

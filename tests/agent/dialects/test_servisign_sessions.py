@@ -5,6 +5,7 @@ import pytest
 
 from agent.config import Config
 from agent.dialects.servisign import METHODS, ServiSign, refusal
+from hca_card.model import CardKind
 from tests.support.servisign_page import Page, Text, body_of, reply_of
 
 OTHER = "https://euservice.mohw.gov.tw"
@@ -319,6 +320,7 @@ async def test_a_card_exchanged_unnoticed_by_the_reader_is_still_another_card(pa
 
 async def test_a_card_exchanged_while_the_session_opens_leaves_no_pin_behind(page, operations, monkeypatch):
     handle, choose = await module(page), operations.choose
+    operations.insert()
 
     async def choose_and_exchange(*given, **named):
         chosen = await choose(*given, **named)
@@ -331,6 +333,49 @@ async def test_a_card_exchanged_while_the_session_opens_leaves_no_pin_behind(pag
         "9018",
     )
     assert [kept.wiped for kept in operations.kept] == [True]
+
+
+async def test_a_card_that_stayed_in_is_not_looked_at_again_for_its_pin(page, operations):
+    handle = await module(page)
+    operations.asked.clear()
+    assert await session(page, handle) != "0"
+    assert operations.asked == ["keep_pin"]
+
+
+async def test_a_pin_opens_the_card_in_a_reader_that_counts_from_the_beginning_again(page, operations):
+    handle = await module(page)
+    assert await page.good("ATL_GetHCACardSN", ulModuleHandle=handle) == "000000335361"
+    operations.card_in = replace(operations.card_in, serial="000000999999")
+    assert await session(page, handle) != "0"
+    assert await page.good("ATL_GetHCACardSN", ulModuleHandle=handle) == "000000999999"
+
+
+async def test_a_card_exchanged_at_the_last_moment_in_such_a_reader_leaves_no_pin_behind(
+    page, operations, monkeypatch
+):
+    handle, choose = await module(page), operations.choose
+    operations.card_in = replace(operations.card_in, serial="000000999999")
+
+    async def exchange_and_choose(*given, **named):
+        operations.remove()
+        return await choose(*given, **named)
+
+    monkeypatch.setattr(operations, "choose", exchange_and_choose)
+    assert await page.failing("ATL_InitSession", ulModuleHandle=handle, iFlags=6, userPin=Text("123456")) == (
+        "0",
+        "9056",
+    )
+    assert [kept.wiped for kept in operations.kept] == [True]
+
+
+async def test_a_card_of_another_kind_in_such_a_reader_is_not_sent_the_pin(page, operations):
+    handle = await module(page)
+    operations.card_in = replace(operations.card_in, kind=CardKind.CITIZEN)
+    assert await page.failing("ATL_InitSession", ulModuleHandle=handle, iFlags=6, userPin=Text("123456")) == (
+        "0",
+        "9057",
+    )
+    assert operations.given == []
 
 
 async def test_the_error_code_stays_until_the_next_library_call(page):
