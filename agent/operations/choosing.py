@@ -100,7 +100,8 @@ class Choosing:
             pcsc.errors.PcscError: no reader, no card, or none that can be used.
         """
         if reader is not None:
-            return named(await self._readers.look(), reader).name
+            # Where it was visited before, the next visit will say whether it is still there.
+            return reader if self._workers.known(reader) else named(await self._readers.look(), reader).name
         settled = await self._settle(caller, need)
         if isinstance(settled, str):
             return settled

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Final
 
-from agent.errors import AgentError
 from agent.modules import Modules
 from agent.operations.views import ReaderCondition, ReaderView
+from agent.threads import OneThread, Wanted
 from pcsc.context import Context, ReaderState
 from pcsc.errors import (
     CardMuteError,
@@ -74,7 +72,7 @@ class Readers:
         self._last: tuple[ReaderView, ...] | None = None
         self._watcher: ReaderWatcher | None = None
         # Its own thread: a smart card service that hangs must not take the event loop's threads with it.
-        self._thread = ThreadPoolExecutor(1, "readers")
+        self._thread = OneThread("readers", at_end=self._drop_context)
         self._context: Context | None = None
 
     def start(self) -> None:
@@ -105,12 +103,8 @@ class Readers:
         if watcher is not None:
             await asyncio.to_thread(watcher.stop)
         self._listeners.clear()
-        dropped = self._thread.submit(self._drop_context)
-        self._thread.shutdown(wait=False)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await asyncio.wrap_future(dropped)
-            self._thread.shutdown()  # it has nothing left to do, so that this takes no time
+        self._thread.close()
+        await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` at each change; what is returned ends that."""
@@ -133,15 +127,12 @@ class Readers:
             ServiceUnavailableError: the smart card service is not running.
             AgentError: card.timeout: it does not answer.
         """
-        try:
-            async with asyncio.timeout(_LOOK_SECONDS):
-                states = await asyncio.get_running_loop().run_in_executor(self._thread, self._look)
-        except TimeoutError:
-            raise AgentError("card.timeout") from None
-        return self._views(states)
+        return self._views(await self._thread.run(self._look, _LOOK_SECONDS))
 
-    def _look(self) -> list[ReaderState]:
+    def _look(self, wanted: Wanted) -> list[ReaderState]:
         """In `_thread`: readers, and slots of modules."""
+        if not wanted():
+            return []
         if self._modules is None or not self._modules.any:
             return self._look_at_readers()
         try:

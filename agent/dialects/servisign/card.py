@@ -67,20 +67,19 @@ async def open_session(call: Call, handle: int, pin: Pin | None) -> CardSession:
     that is in the reader.
     """
     held = call.session.handles.get(handle, Module)
-    known = pin is not None and await _untouched(call, held)
-    if not known:
+    if pin is None:
+        # Of one that is typed on a key pad nothing is kept that says on which card it was verified.
         await select_again(call, held)
     kept = await keep(call, held, pin)
-    if kept is None:
-        return CardSession(handle, None)
-    try:
-        if known and not _is_of(kept, held):
-            # A reader that was unplugged counts from the beginning, or does not count at all.
-            await select_again(call, held)
-        require_of(kept, held)
-    except BaseException:
-        kept.wipe()
-        raise
+    if kept is not None:
+        try:
+            if not _is_of(kept, held):
+                # People have changed cards since: what was read of the other one is forgotten.
+                await select_again(call, held)
+            require_of(kept, held)
+        except BaseException:
+            kept.wipe()
+            raise
     return CardSession(handle, kept)
 
 

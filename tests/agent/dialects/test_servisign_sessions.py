@@ -322,12 +322,11 @@ async def test_a_card_exchanged_while_the_session_opens_leaves_no_pin_behind(pag
     handle, choose = await module(page), operations.choose
     operations.insert()
 
-    async def choose_and_exchange(*given, **named):
-        chosen = await choose(*given, **named)
+    async def exchange_and_choose(*given, **named):
         operations.insert(serial="000000999999")
-        return chosen
+        return await choose(*given, **named)
 
-    monkeypatch.setattr(operations, "choose", choose_and_exchange)
+    monkeypatch.setattr(operations, "choose", exchange_and_choose)
     assert await page.failing("ATL_InitSession", ulModuleHandle=handle, iFlags=6, userPin=Text("123456")) == (
         "0",
         "9018",
