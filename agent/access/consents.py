@@ -57,7 +57,15 @@ class Consents:
 
     def allowed(self, origin: str | None, verb: Verb) -> bool:
         """Whether `origin` may do `verb` now, without asking anybody (for what is pushed to pages)."""
-        return self._decide(origin, verb, self._answers_of(origin), can_ask=False) is Decision.YES
+        decision = authorise(
+            origin,
+            verb,
+            origins=self._origins,
+            answers=self._answers_of(origin),
+            can_ask=False,
+            now=self._now(),
+        )
+        return decision is Decision.YES
 
     def hopeless(self, origin: str) -> bool:
         """Whether `origin` may not even read a card, and nobody is there to be asked about it."""
@@ -123,13 +131,6 @@ class Consents:
         """The answers kept; their file is not looked at for an origin that the configuration lists."""
         return {} if origin is None or origin in self._origins.allow else self._answers.of(origin)
 
-    def _decide(
-        self, origin: str | None, verb: Verb, answers: Mapping[Verb, Answer], *, can_ask: bool
-    ) -> Decision:
-        return authorise(
-            origin, verb, origins=self._origins, answers=answers, can_ask=can_ask, now=self._now()
-        )
-
     def _missing(self, origin: str, verbs: Iterable[Verb]) -> tuple[Verb, ...]:
         """Those of `verbs` that are to be asked about; empty when all are allowed.
 
@@ -137,9 +138,9 @@ class Consents:
             AgentError: consent.refused, interaction.unavailable: one is not allowed and cannot be asked.
         """
         missing = []
-        answers = self._answers_of(origin)
+        answers, can_ask, now = self._answers_of(origin), self._interaction.available, self._now()
         for verb in verbs:
-            match self._decide(origin, verb, answers, can_ask=self._interaction.available):
+            match authorise(origin, verb, origins=self._origins, answers=answers, can_ask=can_ask, now=now):
                 case Decision.NO:
                     raise AgentError("consent.refused" if verb in answers else "interaction.unavailable")
                 case Decision.ASK:

@@ -200,7 +200,7 @@ async def metadata(call: Call, held: Module) -> Metadata:
     Raises:
         hca_card.errors.CardChangedError: another card lies in the reader now.
     """
-    await _still_there(call, held)
+    await still_there(call, held)
     if held.metadata is None:
         view = await call.operations.card(call.caller, held.selected.reader)
         if view.metadata.serial != held.selected.serial:
@@ -218,7 +218,7 @@ async def read_certificate(call: Call, held: Module, index: int) -> bytes:
     """
     if index not in CERTIFICATE_INDEXES:
         raise LibraryError(LibraryCode.PARAMETER)
-    await _still_there(call, held)
+    await still_there(call, held)
     if index not in held.certificates:
         found = await call.operations.certificate(call.caller, index, held.selected.reader)
         # A PIN that was verified for one card must not vouch for the certificate of another.
@@ -227,7 +227,7 @@ async def read_certificate(call: Call, held: Module, index: int) -> bytes:
     return held.certificates[index]
 
 
-async def _still_there(call: Call, held: Module) -> None:
+async def still_there(call: Call, held: Module) -> None:
     """Return if the module's card lies where it did; no command is sent where nobody touched it."""
     if not await _untouched(call, held):
         held.select(await require_same(call, held))

@@ -10,8 +10,9 @@ from typing import Final
 from agent.dialects.servisign import card, certificates, signatures
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.handles import CardSession, Module
-from agent.dialects.servisign.keys import DIGESTS, checked, digest_hash, encoded
+from agent.dialects.servisign.keys import DIGESTS, digest_hash, encoded
 from agent.dialects.servisign.methods import Call
+from hca_card.errors import CardChangedError
 from hca_card.model import KeyUse
 from signing.certificate import public_key
 from signing.hashes import Hash
@@ -195,7 +196,10 @@ async def _signature(
     call: Call, algorithm: Hash, *, document: bytes | None = None, digest: bytes | None = None
 ) -> bytes:
     held, session = _port(call), _session(call)
-    der = await card.read_certificate(call, held, card.SIGNATURE_CERTIFICATE)
+    kept = session.kept if session else None
+    if kept is None:
+        # Before anybody is asked for a PIN; one that is kept is good for its own card alone.
+        await card.still_there(call, held)
     result = await call.operations.sign(
         call.caller,
         algorithm,
@@ -203,10 +207,12 @@ async def _signature(
         digest=digest,
         use=KeyUse.SIGNATURE,
         reader=held.selected.reader,
-        kept=session.kept if session else None,
+        kept=kept,
         allow_sha1=True,
     )
-    return checked(result, der)
+    if result.serial != held.selected.serial:
+        raise CardChangedError
+    return result.signature
 
 
 def _port(call: Call) -> Module:

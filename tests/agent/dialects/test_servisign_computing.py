@@ -204,7 +204,7 @@ async def test_a_signature_by_another_card_is_not_handed_out(page, opened, opera
     private, sign = await key(page, opened, 0, "1"), operations.sign
 
     async def sign_with_another_card(*given, **named):
-        return replace(await sign(*given, **named), certificate=root())
+        return replace(await sign(*given, **named), certificate=root(), serial="000000999999")
 
     monkeypatch.setattr(operations, "sign", sign_with_another_card)
     assert await page.failing(
