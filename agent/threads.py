@@ -54,6 +54,15 @@ class OneThread:
         self._closed = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
+    def begin(self) -> None:
+        """Have the thread before there is work for it.
+
+        Raises:
+            RuntimeError: the system has no more threads.
+        """
+        if self._thread.ident is None:
+            self._thread.start()
+
     async def run(self, work: Callable[[Wanted], T], seconds: float) -> T:
         """The result of `work`, which is called in the thread even if nobody waits for it any more.
 
@@ -64,12 +73,11 @@ class OneThread:
         Raises:
             AgentError: card.timeout.
             Exception: what `work` raised.
-            RuntimeError: it has been closed.
+            RuntimeError: it has been closed, or cannot begin.
         """
         if self._closed:
             raise RuntimeError("this thread takes no more work")
-        if self._thread.ident is None:
-            self._thread.start()
+        self.begin()
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
         timer = loop.call_later(seconds, _settle, outcome, None, AgentError("card.timeout"))

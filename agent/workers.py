@@ -54,8 +54,16 @@ class ReaderWorker:
             AgentError: busy: too much is waiting; card.timeout: not done in the time allowed.
             Exception: what the job raised, or what was raised on the way to the card.
         """
+        # A thread that cannot begin takes no place that nobody would ever give back.
+        self._thread.begin()
         self._take_place(origin)
         return await self._thread.run(partial(self._serve, job, origin), self._limits.seconds)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being done or waited for."""
+        with self._lock:
+            return not self._waiting
 
     def _take_place(self, origin: str | None) -> None:
         with self._lock:
@@ -106,8 +114,9 @@ class Workers:
         self._workers: dict[str, ReaderWorker] = {}
 
     def known(self, reader: str) -> bool:
-        """Whether a reader has been visited, and has not been seen to go since."""
-        return reader in self._workers
+        """Whether a reader has been visited, has not been seen to go since, and hangs on no visit now."""
+        worker = self._workers.get(reader)
+        return worker is not None and worker.idle
 
     def of(self, reader: str) -> ReaderWorker:
         """The worker of a reader, whether or not the reader is there."""

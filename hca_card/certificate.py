@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -99,6 +100,8 @@ class CertificateFacts:
     simulated: bool
 
 
+# A card in use is described at each visit, and a certificate never changes.
+@lru_cache(maxsize=64)
 def describe(der: bytes) -> CertificateFacts:
     """What the X.509 certificate says (RFC 5280 §4; subjectDirectoryAttributes §4.2.1.8).
 

@@ -44,6 +44,8 @@ def verify_digest(certificate_der: bytes, digest: bytes, signature: bytes, algor
 
     expected = algorithm.digest_info(digest)
     key = public_key(certificate_der)
+    if len(signature) != (key.key_size + 7) // 8:
+        raise SignatureInvalidError
     try:
         # What was signed, whole, is compared as §8.2.2 has it: nothing in it is parsed.
         signed = key.recover_data_from_signature(signature, _padding(), None)

@@ -98,8 +98,9 @@ async def is_simulated(held: Held) -> bool:
 
 def _facts_in(certificate: bytes) -> Facts | None:
     """What a certificate says; None where it cannot be read."""
-    if not certificate or certificate in _known:
-        return _known.get(certificate)
+    known = _known.get(certificate)
+    if known is not None or not certificate:
+        return known
     from hca_card.certificate import describe
 
     try:

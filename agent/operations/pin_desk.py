@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -75,12 +75,8 @@ class PinDesk:
         desk = self._desk
         async with desk.asked(caller, Verb.PAGE_PIN) as trail:
             name = await desk.choosing.pick(caller, reader, wanted)
-
-            def note(seen: Seen) -> None:
-                trail.note(seen, facts_of(seen))
-
             with pin.copy() as copy:
-                job = wanted.checked(partial(visits.keep, pin=copy, note=note))
+                job = wanted.checked(partial(visits.keep, pin=copy, note=_noting(trail)))
                 async with desk.turn(name):
                     await self._confirm_guess(caller)
                     with self._guess(caller, self._wrong):
@@ -128,6 +124,9 @@ class PinDesk:
     async def change(self, wanted: Replacing) -> None:
         """Replace the PIN."""
         async with self._asked(wanted) as (name, trail):
+            if wanted.kept is not None and wanted.given is not None and wanted.given[0] is None:
+                await self._change_kept(wanted, wanted.kept, wanted.given[1], trail)
+                return
             seen = await self._desk.run(wanted.caller, name, wanted.need.checked(visits.look_for_pin))
             facts = await self._desk.note(trail, seen)
             if wanted.given is not None:
@@ -160,21 +159,19 @@ class PinDesk:
     async def _change_given(self, wanted: Replacing, given: tuple[Pin | None, Pin], seen: Seen) -> None:
         old, new = given
         if old is None:
-            if wanted.kept is None:
-                raise ValueError("no PIN to replace is given, and none is kept")
-            await self._change_kept(wanted, wanted.kept, new, seen)
-            return
+            raise ValueError("no PIN to replace is given, and none is kept")
         pair = _copies((old, new))
         with pair[0], pair[1], self._guess(wanted.caller, self._wrong):
             job = partial(pin_visits.change_unasked, seen=seen, old=pair[0], new=pair[1])
             await self._desk.run(wanted.caller, seen.reader, job)
             self._changed(wanted, seen, pair[1])
 
-    async def _change_kept(self, wanted: Replacing, kept: KeptPin, new: Pin, seen: Seen) -> None:
+    async def _change_kept(self, wanted: Replacing, kept: KeptPin, new: Pin, trail: Trail) -> None:
         with new.copy() as copy:
-            job = partial(pin_visits.change_kept, kept=kept, new=copy)
-            await self._desk.run(wanted.caller, seen.reader, job)
+            job = partial(pin_visits.change_kept, kept=kept, new=copy, note=_noting(trail))
+            seen = await self._desk.run(wanted.caller, kept.reader, wanted.need.checked(job))
             self._changed(wanted, seen, copy)
+        await self._desk.note(trail, seen)
 
     async def _change_typed(self, wanted: Replacing, seen: Seen, facts: Facts) -> None:
         request = NewPinRequest(wanted.caller.origin, facts.shown(seen), _pin_of(seen))
@@ -217,6 +214,8 @@ class PinDesk:
         kept = KeptPin(
             pin, owner=caller, reader=seen.reader, serial=seen.serial, event_counter=seen.event_counter
         )
+        if seen.certificate:
+            kept.certificates[KeyUse.SIGNATURE] = seen.certificate
         return self._desk.remember(kept)
 
     async def _confirm_guess(self, caller: Caller) -> None:
@@ -239,6 +238,11 @@ class PinDesk:
                 wrong.clear(caller.origin)
             raise
         wrong.clear(caller.origin)
+
+
+def _noting(trail: Trail) -> Callable[[Seen], None]:
+    """For a visit: `trail` has the card before its PIN is sent, whatever becomes of that."""
+    return lambda seen: trail.note(seen, facts_of(seen))
 
 
 def _verified(_card: Card, _certificate: bytes) -> None:

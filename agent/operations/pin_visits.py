@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from agent.operations.visits import (
     Seen,
     kept_for,
@@ -9,12 +11,13 @@ from agent.operations.visits import (
     once,
     refuse_last_try,
     same_card,
+    seen_in,
     the_card,
 )
 from agent.pins.kept import KeptPin
 from agent.places import Visit
 from hca_card.errors import UnsupportedError
-from hca_card.model import PinStatus
+from hca_card.model import KeyUse, PinStatus
 from hca_card.pin import Pin
 
 
@@ -58,18 +61,29 @@ def change_unasked(visit: Visit, seen: Seen, old: Pin, new: Pin) -> None:
     card.change_pin(old, new)
 
 
-def change_kept(visit: Visit, kept: KeptPin, new: Pin) -> None:
+def change_kept(visit: Visit, kept: KeptPin, new: Pin, note: Callable[[Seen], None]) -> Seen:
     """As `change_unasked`, from the PIN kept for a session to `new`, which the session keeps from then on.
+
+    Args:
+        visit: to the card.
+        kept: wiped when the card is another or its PIN no longer right.
+        new: sent once.
+        note: told of the card before that.
 
     Raises:
         CardChangedError: not the very card; nothing was sent.
         AgentError: pin.changed_elsewhere: the PIN was refused; pin.not_kept: it is gone.
     """
     card = visit.card()
-    with kept_for(visit, card, kept) as old, once(kept):
-        refuse_last_try(card.pin_status())
-        card.change_pin(old, new)
+    with kept_for(visit, card, kept) as old:
+        status = card.pin_status()
+        seen = seen_in(visit, card, status, kept.certificates.get(KeyUse.SIGNATURE, b""))
+        note(seen)
+        with once(kept):
+            refuse_last_try(status)
+            card.change_pin(old, new)
     kept.replace(new)
+    return seen
 
 
 def unblock(visit: Visit, seen: Seen, puk: Pin, new: Pin) -> None:

@@ -96,7 +96,7 @@ def look(visit: Visit) -> Seen:
     """Which card this is, with whatever certificate, PIN and keys it has."""
     card = visit.card()
     keys = frozenset(use for use in KeyUse if card.has_key(use))
-    return _seen(visit, card, _pin_or_none(card), _certificate_or_none(card), keys)
+    return seen_in(visit, card, _pin_or_none(card), _certificate_or_none(card), keys)
 
 
 def look_for_key(visit: Visit, use: KeyUse) -> Seen:
@@ -112,14 +112,14 @@ def look_for_key(visit: Visit, use: KeyUse) -> Seen:
         card.pin_status()
         raise ObjectMissingError if card.certificate_indexes() else UnsupportedError
     certificate = card.certificate(CERTIFICATE_INDEX[use]).der
-    return _seen(visit, card, card.pin_status(), certificate, frozenset((use,)))
+    return seen_in(visit, card, card.pin_status(), certificate, frozenset((use,)))
 
 
 def read(visit: Visit) -> Read:
     """All of a card that needs no PIN."""
     card = visit.card()
     metadata = card.metadata()
-    return Read(_seen(visit, card, _pin_or_none(card), _certificate_or_none(card)), metadata)
+    return Read(seen_in(visit, card, _pin_or_none(card), _certificate_or_none(card)), metadata)
 
 
 def certificates(visit: Visit, index: int | None = None) -> Held:
@@ -148,7 +148,7 @@ def look_for_pin(visit: Visit) -> Seen:
         certificate = _certificate_or_none(card)
     except MalformedResponseError:
         certificate = b""
-    return _seen(visit, card, status, certificate)
+    return seen_in(visit, card, status, certificate)
 
 
 def with_pin(visit: Visit, seen: Seen, pin: Pin, action: Action[T]) -> T:
@@ -219,7 +219,7 @@ def keep(visit: Visit, pin: Pin, note: Callable[[Seen], None]) -> Seen:
     card = visit.card()
     status = card.pin_status()
     refuse_last_try(status)
-    seen = _seen(visit, card, status, _certificate_or_none(card))
+    seen = seen_in(visit, card, status, _certificate_or_none(card))
     note(seen)
     card.verify(pin)
     return seen
@@ -249,7 +249,7 @@ def with_kept_pin(
         status = card.pin_status()
         if use not in kept.certificates:
             kept.certificates[use] = card.certificate(CERTIFICATE_INDEX[use]).der
-        seen = _seen(visit, card, status, kept.certificates[use], frozenset((use,)))
+        seen = seen_in(visit, card, status, kept.certificates[use], frozenset((use,)))
         check(seen)
         with once(kept):
             refuse_last_try(status)
@@ -311,13 +311,14 @@ def refuse_last_try(status: PinStatus) -> None:
         raise PinLastTryError(tries_left=1)
 
 
-def _seen(
+def seen_in(
     visit: Visit,
     card: Card,
     pin: PinStatus | None,
     certificate: bytes,
     keys: frozenset[KeyUse] = frozenset(),
 ) -> Seen:
+    """The card of a visit, with what was read of it."""
     keypad = visit.pin_pad
     takes_keypad = keypad is not None and pin is not None and card.takes_keypad()
     return Seen(

@@ -11,6 +11,7 @@ from agent.errors import AgentError, error_id
 from agent.interaction import ConsentRequest, NewPinRequest, UnblockRequest, Verb
 from agent.interaction.scripted import Headless, ScriptedInteraction
 from hca_card.errors import (
+    CardChangedError,
     PinCancelledError,
     PinLastTryError,
     PinLengthError,
@@ -27,6 +28,7 @@ from tests.support.operations import OTHER, OWN, PIN, PORTAL, World, agent, unti
 DOCUMENT = "同意書".encode()
 NEW = "87654321"
 PUK = "12345678"
+SELECT, CHANGE_REFERENCE_DATA = 0xA4, 0x24
 TRUSTED = Config(origins=Origins(allow=frozenset((str(PORTAL.origin), str(OTHER.origin)))))
 
 
@@ -161,6 +163,43 @@ async def test_the_session_that_changes_its_pin_goes_on_and_the_others_end(tmp_p
         await world.operations.change_pin(PORTAL, old=Pin(NEW), new=Pin(PIN), kept=own)
         await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT, kept=own)
         assert world.tries == 3
+
+
+async def test_a_session_changes_its_pin_in_one_visit_and_the_row_names_the_card(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=TRUSTED) as world:
+        kept = await world.operations.keep_pin(PORTAL, Pin(PIN))
+        world.apdus.clear()
+        await world.operations.change_pin(PORTAL, new=Pin(NEW), kept=kept)
+        assert [command[1] for command in world.apdus].count(SELECT) == 1
+        assert [command[1] for command in world.apdus].count(CHANGE_REFERENCE_DATA) == 1
+        row = world.audit()[-1]
+        assert (row.verb, row.result) == (Verb.CHANGE_PIN, "ok")
+        assert row.card.endswith(kept.serial[-4:]) and row.certificate and row.simulated
+
+
+async def test_a_session_changes_no_pin_of_a_card_put_in_meanwhile(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=TRUSTED) as world:
+        kept = await world.operations.keep_pin(PORTAL, Pin(PIN))
+        world.reader.remove()
+        world.reader.insert(world.card)
+        world.apdus.clear()
+        with pytest.raises((CardChangedError, AgentError)):
+            await world.operations.change_pin(PORTAL, new=Pin(NEW), kept=kept)
+        assert CHANGE_REFERENCE_DATA not in [command[1] for command in world.apdus]
+        assert kept.wiped
+        assert world.tries == 3
+
+
+async def test_a_session_never_spends_the_last_try_on_its_old_pin(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=TRUSTED) as world:
+        kept = await world.operations.keep_pin(PORTAL, Pin(PIN))
+        for guess in ("999997", "999998"):
+            assert not await takes(world, guess)
+        assert world.tries == 1
+        with pytest.raises(PinLastTryError):
+            await world.operations.change_pin(PORTAL, new=Pin(NEW), kept=kept)
+        assert kept.wiped
+        assert world.tries == 1
 
 
 async def test_a_kept_pin_belongs_to_its_session(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from tests.support.operations import OTHER, OWN, PIN, PORTAL, Spy, World, agent,
 
 DOCUMENT = "同意書".encode()
 VERIFY = b"\x00\x20\x00\x01"
+READ_BINARY = 0xB0
 
 
 class Meanwhile(ScriptedInteraction):
@@ -411,6 +412,16 @@ async def test_a_card_of_a_kind_that_is_not_meant_is_never_sent_the_pin_of_a_pag
             assert caught.value.error_id == "card.wrong_kind"
         assert not verifications(world)
         assert not world.pins_asked()
+
+
+async def test_a_session_never_reads_the_certificate_again_that_it_opened_with(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        kept = await world.operations.keep_pin(PORTAL, Pin(PIN))
+        opening = [apdu for apdu in world.apdus if apdu[1] == READ_BINARY]
+        world.apdus.clear()
+        await sign(world, kept=kept)
+        assert opening
+        assert not [apdu for apdu in world.apdus if apdu[1] == READ_BINARY]
 
 
 async def test_a_swapped_card_ends_the_session_without_a_try_on_it(tmp_path: Path) -> None:

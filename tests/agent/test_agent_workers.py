@@ -216,3 +216,35 @@ async def test_other_programs_are_let_at_the_card_between_jobs(world: World) -> 
     await world.worker.run(atr)
     with world.service.context() as context, context.connect(NAME, exclusive=True) as other:
         assert other.atr
+
+
+async def test_a_reader_is_known_once_visited_and_as_long_as_it_neither_hangs_nor_goes() -> None:
+    world = World(Card())
+    workers = Workers(partial(PcscPlace, world.service), Card())
+    assert not workers.known(NAME)
+    await workers.of(NAME).run(atr)
+    assert workers.known(NAME)
+    gate = Gate()
+    hanging = asyncio.create_task(workers.of(NAME).run(gate))
+    await begun(gate)
+    assert not workers.known(NAME)
+    gate.go.set()
+    await hanging
+    assert workers.known(NAME)
+    workers.keep_only(())
+    assert not workers.known(NAME)
+    world.worker.close()
+
+
+async def test_a_thread_that_cannot_begin_keeps_no_place_in_the_queue(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fail)
+        for _ in range(5):
+            with pytest.raises(RuntimeError):
+                await world.worker.run(atr)
+    assert await world.worker.run(atr)

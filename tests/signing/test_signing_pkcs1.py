@@ -144,6 +144,17 @@ def test_a_signature_over_anything_but_the_very_block_is_none(block: bytes):
         verify(signature_certificate(), DOCUMENT, forged, Hash.SHA_256)
 
 
+def test_a_signature_has_the_length_of_the_modulus_whatever_it_begins_with():
+    key = rsa_key("signature")
+    documents = (b"document %d" % number for number in range(100_000))
+    signed = ((each, key.sign(each, padding.PKCS1v15(), hashes.SHA256())) for each in documents)
+    document, signature = next(pair for pair in signed if pair[1][0] == 0)
+    verify(signature_certificate(), document, signature, Hash.SHA_256)
+    for other in (signature[1:], b"\x00" + signature, signature + b"\x00"):
+        with pytest.raises(SignatureInvalidError):
+            verify(signature_certificate(), document, other, Hash.SHA_256)
+
+
 def test_a_certificate_of_another_key_shows_the_card_wrong():
     with pytest.raises(SignatureInvalidError):
         sign_document(SoftwareCard(), DOCUMENT, Hash.SHA_256, certificate=encryption_certificate())

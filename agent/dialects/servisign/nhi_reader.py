@@ -197,7 +197,7 @@ async def _signature(
 ) -> bytes:
     held, session = _port(call), _session(call)
     kept = session.kept if session else None
-    if kept is None:
+    if kept is None or kept.wiped:
         # Before anybody is asked for a PIN; one that is kept is good for its own card alone.
         await card.still_there(call, held)
     result = await call.operations.sign(

@@ -42,7 +42,9 @@ async def change(call: Call) -> None:
     Where the session has none any more, the person enters both.
     """
     session, held = card.session(call), card.module(call)
-    await card.require_same(call, held)
+    if session.kept is None or session.kept.wiped:
+        # Before anybody is asked; a PIN that is kept is good for its own card alone.
+        await card.require_same(call, held)
     new = None if session.kept is None else call.secret("newUserPin")
     await call.operations.change_pin(call.caller, new=new, reader=held.selected.reader, kept=session.kept)
 
