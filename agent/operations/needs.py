@@ -11,6 +11,7 @@ from agent.interaction import KIND_WORDS
 from agent.operations.visits import Seen
 from agent.places import Visit
 from agent.workers import Job
+from hca_card.errors import CardChangedError
 from hca_card.hints import only_kinds
 from hca_card.model import Card, CardKind, KeyUse
 
@@ -29,17 +30,20 @@ class Need:
         key: a key of this use, with its certificate.
         certificate: any certificate.
         pin: a PIN that can be used.
+        serial: the number of the very card that is meant; empty for any.
     """
 
     kinds: frozenset[CardKind] = frozenset()
     key: KeyUse | None = None
     certificate: bool = False
     pin: bool = False
+    serial: str = ""
 
     def met_by(self, seen: Seen) -> bool:
         """Whether a card will do."""
         return (
             self._names(seen.kind)
+            and self.serial in ("", seen.serial)
             and (self.key is None or self.key in seen.keys)
             and (not (self.certificate or self.key) or bool(seen.certificate))
             and (not self.pin or seen.pin is not None)
@@ -54,14 +58,17 @@ class Need:
             return False
         return not self.kinds or bool(self.kinds & only)
 
-    def require(self, kind: CardKind) -> None:
-        """Refuse a card of another kind.
+    def require(self, card: Card) -> None:
+        """Refuse a card of another kind, or one that is not the very card.
 
         Raises:
             AgentError: card.wrong_kind, which names the kinds that are wanted.
+            CardChangedError: the card that is meant is no longer there.
         """
-        if not self._names(kind):
+        if not self._names(card.kind):
             raise self.wrong_kind()
+        if self.serial not in ("", card.serial):
+            raise CardChangedError
 
     def wrong_kind(self) -> AgentError:
         """The error for a card of another kind."""
@@ -70,10 +77,10 @@ class Need:
         return AgentError("card.wrong_kind", wanted=wanted)
 
     def checked(self, job: Job[T]) -> Job[T]:
-        """`job`, which is given no card of another kind, whatever was in the reader when it was chosen."""
-        if not self.kinds:
+        """`job`, which is given no card that is not meant, whatever was in the reader when it was chosen."""
+        if not self.kinds and not self.serial:
             return job
-        return lambda visit: job(cast("Visit", _OfKind(visit, self)))
+        return lambda visit: job(cast("Visit", _Meant(visit, self)))
 
     def _names(self, kind: CardKind) -> bool:
         return not self.kinds or kind in self.kinds
@@ -87,8 +94,8 @@ def need(kinds: Collection[CardKind] | None = None, key: KeyUse | None = None) -
     return Need(frozenset(kinds or ()), key)
 
 
-class _OfKind:
-    """A visit that hands out the card only if it is of the kinds needed."""
+class _Meant:
+    """A visit that hands out the card only if it is one that is needed."""
 
     def __init__(self, visit: Visit, need: Need) -> None:
         self._visit = visit
@@ -96,7 +103,7 @@ class _OfKind:
 
     def card(self) -> Card:
         card = self._visit.card()
-        self._need.require(card.kind)
+        self._need.require(card)
         return card
 
     def __getattr__(self, name: str) -> object:

@@ -38,6 +38,7 @@ class Replacing:
         kept: the session's PIN: what is replaced where `given` has no old one, and the new one afterwards.
         reader: the reader named, if any; with `kept` its reader is the one.
         kinds: the kinds of card wanted; empty for any.
+        serial: the number of the very card; empty for any.
     """
 
     caller: Caller
@@ -45,11 +46,12 @@ class Replacing:
     kept: KeptPin | None = None
     reader: str | None = None
     kinds: frozenset[CardKind] = frozenset()
+    serial: str = ""
 
     @property
     def need(self) -> Need:
         """What the card must be and have."""
-        return Need(self.kinds, pin=True)
+        return Need(self.kinds, pin=True, serial=self.serial)
 
 
 class PinDesk:
@@ -140,21 +142,34 @@ class PinDesk:
 
     async def unblock(self, wanted: Replacing) -> None:
         """Set a new PIN with the PUK."""
-        desk, caller = self._desk, wanted.caller
         async with self._asked(wanted) as (name, trail):
-            seen, puk_status = await desk.run(caller, name, wanted.need.checked(pin_visits.look_for_puk))
-            facts = await desk.note(trail, seen)
             if wanted.given is None:
-                desk.require_person(None)
-                request = UnblockRequest(caller.origin, facts.shown(seen), _pin_of(seen), puk_status)
-                pair = _typed(await desk.interaction.ask_unblock(request))
+                seen = await self._unblock_typed(wanted, name, trail)
             else:
-                pair = _copies(wanted.given)
-            with pair[0], pair[1], self._guess(caller, self._wrong_puks):
-                job = partial(pin_visits.unblock, seen=seen, puk=pair[0], new=pair[1])
-                await desk.run(caller, name, job)
-            self._wrong.clear(caller.origin)
-            desk.forget_pins(lambda kept: kept.serial == seen.serial)
+                seen = await self._unblock_given(wanted, wanted.given, name, trail)
+            self._wrong.clear(wanted.caller.origin)
+            self._desk.forget_pins(lambda kept: kept.serial == seen.serial)
+
+    async def _unblock_given(
+        self, wanted: Replacing, given: tuple[Pin | None, Pin], name: str, trail: Trail
+    ) -> Seen:
+        pair = _copies(given)
+        with pair[0], pair[1], self._guess(wanted.caller, self._wrong_puks):
+            job = partial(pin_visits.unblock_unasked, puk=pair[0], new=pair[1], note=_noting(trail))
+            seen = await self._desk.run(wanted.caller, name, wanted.need.checked(job))
+        await self._desk.note(trail, seen)
+        return seen
+
+    async def _unblock_typed(self, wanted: Replacing, name: str, trail: Trail) -> Seen:
+        desk, caller = self._desk, wanted.caller
+        seen, puk_status = await desk.run(caller, name, wanted.need.checked(pin_visits.look_for_puk))
+        facts = await desk.note(trail, seen)
+        desk.require_person(None)
+        request = UnblockRequest(caller.origin, facts.shown(seen), _pin_of(seen), puk_status)
+        puk, new = _typed(await desk.interaction.ask_unblock(request))
+        with puk, new, self._guess(caller, self._wrong_puks):
+            await desk.run(caller, name, partial(pin_visits.unblock, seen=seen, puk=puk, new=new))
+        return seen
 
     async def _change_given(self, wanted: Replacing, given: tuple[Pin | None, Pin], seen: Seen) -> None:
         old, new = given

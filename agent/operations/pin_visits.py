@@ -7,8 +7,8 @@ from collections.abc import Callable
 from agent.operations.visits import (
     Seen,
     kept_for,
-    look_for_pin,
     once,
+    pin_of,
     refuse_last_try,
     same_card,
     seen_in,
@@ -27,8 +27,8 @@ def look_for_puk(visit: Visit) -> tuple[Seen, PinStatus]:
     Raises:
         UnsupportedError: it takes no PUK.
     """
-    seen = look_for_pin(visit)
-    return seen, visit.card().puk_status()
+    card = visit.card()
+    return pin_of(visit, card), card.puk_status()
 
 
 def change(visit: Visit, seen: Seen, old: Pin, new: Pin) -> None:
@@ -94,3 +94,22 @@ def unblock(visit: Visit, seen: Seen, puk: Pin, new: Pin) -> None:
         hca_card.errors.PinError: as `Card.unblock_pin`; one try of the PUK spent at most.
     """
     the_card(visit, seen).unblock_pin(puk, new)
+
+
+def unblock_unasked(visit: Visit, puk: Pin, new: Pin, note: Callable[[Seen], None]) -> Seen:
+    """As `unblock`, with a PUK that nobody is asked for, on the card in the reader.
+
+    Args:
+        visit: to the card.
+        puk: sent once.
+        new: sent with it.
+        note: told of the card before that.
+
+    Raises:
+        UnsupportedError: it takes no PUK.
+    """
+    card = visit.card()
+    seen = pin_of(visit, card)
+    note(seen)
+    card.unblock_pin(puk, new)
+    return seen

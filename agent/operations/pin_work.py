@@ -65,6 +65,7 @@ class PinWork:
         reader: str | None = None,
         kept: KeptPin | None = None,
         kinds: Collection[CardKind] = (),
+        serial: str = "",
     ) -> None:
         """Replace the PIN.
 
@@ -76,6 +77,7 @@ class PinWork:
             kept: the session's PIN: stands for `old` where that is None, and is the new one afterwards. What
                 other sessions kept of this card is wiped.
             kinds: the kinds of card wanted; empty for any.
+            serial: the number of the very card; empty for any.
 
         Raises:
             AgentError: pin.*.
@@ -83,7 +85,7 @@ class PinWork:
                 most.
             ValueError: `old` without `new`, or `new` without anything to replace.
         """
-        wanted = Replacing(caller, _given(old, new, kept), kept, reader, frozenset(kinds))
+        wanted = Replacing(caller, _given(old, new, kept), kept, reader, frozenset(kinds), serial)
         await self._pins.change(wanted)
 
     async def unblock_pin(
@@ -94,6 +96,7 @@ class PinWork:
         new: Pin | None = None,
         reader: str | None = None,
         kinds: Collection[CardKind] = (),
+        serial: str = "",
     ) -> None:
         """Set a new PIN and the full number of tries with the PUK; None for both has the person type them.
 
@@ -103,7 +106,7 @@ class PinWork:
             UnsupportedError: the card takes no PUK.
             ValueError: one without the other.
         """
-        await self._pins.unblock(Replacing(caller, _given(puk, new), None, reader, frozenset(kinds)))
+        await self._pins.unblock(Replacing(caller, _given(puk, new), None, reader, frozenset(kinds), serial))
 
     async def remember_pin(
         self, caller: Caller, pin: Pin | None, grant: Grant, *, reader: str | None = None

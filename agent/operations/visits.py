@@ -142,7 +142,11 @@ def look_for_pin(visit: Visit) -> Seen:
         UnsupportedError: no card of this kind has a PIN that can be used (NHI cards).
         TerminatedError, NotActivatedError: the card says so when its PIN is asked about.
     """
-    card = visit.card()
+    return pin_of(visit, visit.card())
+
+
+def pin_of(visit: Visit, card: Card) -> Seen:
+    """As `look_for_pin`, of the visit's card, recognised."""
     status = card.pin_status()
     try:
         certificate = _certificate_or_none(card)

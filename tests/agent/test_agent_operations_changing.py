@@ -28,7 +28,7 @@ from tests.support.operations import OTHER, OWN, PIN, PORTAL, World, agent, unti
 DOCUMENT = "同意書".encode()
 NEW = "87654321"
 PUK = "12345678"
-SELECT, CHANGE_REFERENCE_DATA = 0xA4, 0x24
+SELECT, CHANGE_REFERENCE_DATA, RESET_RETRY_COUNTER = 0xA4, 0x24, 0x2C
 TRUSTED = Config(origins=Origins(allow=frozenset((str(PORTAL.origin), str(OTHER.origin)))))
 
 
@@ -213,6 +213,38 @@ async def test_a_kept_pin_belongs_to_its_session(tmp_path: Path) -> None:
                 await attempt
             assert caught.value.error_id == "pin.not_kept"
         assert not kept.wiped
+
+
+async def test_a_given_puk_unblocks_in_one_visit_and_the_row_names_the_card(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc-locked", config=TRUSTED) as world:
+        serial = (await world.operations.card(OWN)).metadata.serial
+        world.apdus.clear()
+        await world.operations.unblock_pin(PORTAL, puk=Pin(PUK), new=Pin(NEW), serial=serial)
+        sent = [command[1] for command in world.apdus]
+        assert sent.count(RESET_RETRY_COUNTER) == 1
+        assert sent.count(SELECT) == 1
+        row = world.audit()[-1]
+        assert (row.verb, row.result) == (Verb.CHANGE_PIN, "ok")
+        assert row.card.endswith(serial[-4:]) and row.certificate and row.simulated
+        assert await takes(world, NEW)
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["given", "typed"])
+async def test_neither_pin_nor_puk_is_sent_to_a_card_that_is_not_the_one_meant(
+    given: bool, tmp_path: Path
+) -> None:
+    async with agent(tmp_path, "hpc", config=TRUSTED) as world:
+        old, puk, new = (Pin(PIN), Pin(PUK), Pin(NEW)) if given else (None, None, None)
+        for attempt in (
+            world.operations.change_pin(PORTAL, old=old, new=new, serial="000000999999"),
+            world.operations.unblock_pin(PORTAL, puk=puk, new=new, serial="000000999999"),
+        ):
+            with pytest.raises(CardChangedError):
+                await attempt
+        sent = [command[1] for command in world.apdus]
+        assert not {CHANGE_REFERENCE_DATA, RESET_RETRY_COUNTER} & set(sent)
+        assert world.person is not None and not world.person.questions
+        assert {row.result for row in world.audit()} == {"card.changed"}
 
 
 async def test_an_unblocked_pin_ends_every_session_of_the_card(tmp_path: Path) -> None:

@@ -8,10 +8,18 @@ from dataclasses import dataclass, field, replace
 
 from agent.errors import AgentError
 from agent.interaction import Verb
-from agent.operations import Caller, CardView, KeptPin, ReaderCondition, ReaderView, Selected, SignResult
+from agent.operations import (
+    Caller,
+    CardView,
+    KeptPin,
+    ReadCertificate,
+    ReaderCondition,
+    ReaderView,
+    Selected,
+    SignResult,
+)
 from hca_card.errors import ObjectMissingError, PinLengthError, PinLockedError, PinWrongError
 from hca_card.model import (
-    CardCertificate,
     CardInfo,
     CardKind,
     CertificateUse,
@@ -104,15 +112,15 @@ class FakeOperations:
         metadata = await self._present("card", caller, reader)
         return CardView(READER, metadata, True, PinStatus(self.tries, 6, 8))
 
-    async def certificate(self, caller: Caller, index: int, reader: str | None = None) -> CardCertificate:
-        await self._present(f"certificate {index}", caller, reader)
+    async def certificate(self, caller: Caller, index: int, reader: str | None = None) -> ReadCertificate:
+        metadata = await self._present(f"certificate {index}", caller, reader)
         if index in self.missing:
             raise ObjectMissingError
-        if index == 0:
-            return CardCertificate(0, CertificateUse.CA, software_card.root())
-        if index == 4:
-            return CardCertificate(4, CertificateUse.ROOT, software_card.root())
-        return self.software.certificate(index)
+        if index in (0, 4):
+            use = CertificateUse.ROOT if index else CertificateUse.CA
+            return ReadCertificate(metadata.serial, index, use, software_card.root())
+        found = self.software.certificate(index)
+        return ReadCertificate(metadata.serial, index, found.use, found.der)
 
     async def permit(self, caller: Caller, verb: Verb) -> None:
         self.asked.append(f"permit {verb}")

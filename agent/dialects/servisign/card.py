@@ -9,7 +9,7 @@ from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.handles import CardSession, Module
 from agent.dialects.servisign.methods import Call
 from agent.errors import error_id
-from agent.operations import ReaderCondition, Selected
+from agent.operations import ReaderCondition
 from hca_card.errors import CardChangedError
 from hca_card.model import CardKind, Institution, Metadata, Personnel
 from hca_card.pin import Pin
@@ -222,37 +222,27 @@ async def read_certificate(call: Call, held: Module, index: int) -> bytes:
     if index not in held.certificates:
         found = await call.operations.certificate(call.caller, index, held.selected.reader)
         # A PIN that was verified for one card must not vouch for the certificate of another.
-        await require_same(call, held)
+        if found.serial != held.selected.serial:
+            raise CardChangedError
         held.certificates[index] = found.der
     return held.certificates[index]
 
 
 async def still_there(call: Call, held: Module) -> None:
-    """Return if the module's card lies where it did; no command is sent where nobody touched it."""
-    if not await _untouched(call, held):
-        held.select(await require_same(call, held))
-
-
-async def _untouched(call: Call, held: Module) -> bool:
-    """Whether the module's reader says that no card was put in or taken out since; no command is sent."""
-    selected = held.selected
-    return any(
-        (view.name, view.event_counter) == (selected.reader, selected.event_counter)
-        and view.condition in _WITH_CARD
-        for view in await call.operations.readers(call.caller)
-    )
-
-
-async def require_same(call: Call, held: Module) -> Selected:
-    """The module's card, looked at again.
+    """Return if the module's card lies where it did; no command is sent where nobody touched it.
 
     Raises:
         hca_card.errors.CardChangedError: another card lies in the reader now.
     """
-    now = await call.operations.choose(call.caller, kinds=HCA_KINDS, reader=held.selected.reader)
-    if now.serial != held.selected.serial:
+    selected = held.selected
+    for view in await call.operations.readers(call.caller):
+        untouched = view.event_counter == selected.event_counter and view.condition in _WITH_CARD
+        if view.name == selected.reader and untouched:
+            return
+    now = await call.operations.choose(call.caller, kinds=HCA_KINDS, reader=selected.reader)
+    if now.serial != selected.serial:
         raise CardChangedError
-    return now
+    held.select(now)
 
 
 def type_text(data: Metadata) -> str:

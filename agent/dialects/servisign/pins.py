@@ -27,7 +27,6 @@ async def unblock(call: Call) -> None:
     officer = call.session.handles.get(handle, OfficerSession)
     if officer.module != call.number("ulModuleHandle"):
         raise LibraryError(LibraryCode.SESSION_HANDLE)
-    await card.require_same(call, held)
     puk = officer.take()
     try:
         await _unblock(call, held, puk, call.secret("newUserPin"))
@@ -41,30 +40,40 @@ async def change(call: Call) -> None:
 
     Where the session has none any more, the person enters both.
     """
-    session, held = card.session(call), card.module(call)
-    if session.kept is None or session.kept.wiped:
-        # Before anybody is asked; a PIN that is kept is good for its own card alone.
-        await card.require_same(call, held)
+    session, selected = card.session(call), card.module(call).selected
     new = None if session.kept is None else call.secret("newUserPin")
-    await call.operations.change_pin(call.caller, new=new, reader=held.selected.reader, kept=session.kept)
+    await call.operations.change_pin(
+        call.caller,
+        new=new,
+        reader=selected.reader,
+        kept=session.kept,
+        kinds=card.HCA_KINDS,
+        serial=selected.serial,
+    )
 
 
 async def set_pin(call: Call) -> None:
     """HCA_SetPIN: a new PIN with the PUK; where one of them is missing (flag 1), the person enters both."""
     held = call.session.handles.latest_module()[1]
-    await card.require_same(call, held)
     await _unblock(call, held, call.secret("pukcode"), call.secret("newPincode"))
 
 
 async def unlock(call: Call) -> None:
     """HCA_UnlockHPC: the person enters PUK and new PIN."""
     held = call.session.handles.latest_module()[1]
-    await card.require_same(call, held)
     await _unblock(call, held, None, None)
 
 
 async def _unblock(call: Call, held: Module, puk: Pin | None, new: Pin | None) -> None:
-    """With both as the page has them, or both as the person enters them."""
+    """With both as the page has them, or both as the person enters them; of the module's card alone."""
     if puk is None or new is None:
         puk = new = None
-    await call.operations.unblock_pin(call.caller, puk=puk, new=new, reader=held.selected.reader)
+    selected = held.selected
+    await call.operations.unblock_pin(
+        call.caller,
+        puk=puk,
+        new=new,
+        reader=selected.reader,
+        kinds=card.HCA_KINDS,
+        serial=selected.serial,
+    )
