@@ -8,7 +8,8 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-BODY_BYTES_MAX: Final = 1024 * 1024
+BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+"""What ServiSign pages sign is in it in base64 of base64 of base64: 1.7 MB of it fit."""
 BODY_SECONDS_MAX: Final = 10.0
 FORM: Final = "application/x-www-form-urlencoded"
 _DESTINATION: Final = "Sec-Fetch-Dest"

@@ -12,7 +12,7 @@ from agent.access.policy import Admission, Door, Listener
 from agent.native.api import NativeApi
 from agent.server import pages
 from agent.server.gate import Refused
-from agent.server.http import empty, for_anybody, form, is_part_of_another_page, preflight
+from agent.server.http import empty, for_anybody, form, is_part_of_another_page, only, preflight
 from agent.server.page_tokens import PageTokens
 
 WEBSOCKET_PATH: Final = "/v1"
@@ -28,8 +28,8 @@ class Dialect(Protocol):
         """The answer to a request of an admitted origin."""
         ...
 
-    def excuse(self, status: int) -> bytes:
-        """What its pages understand where a request ends with this HTTP status before it is read."""
+    def excuse(self, origin: str, status: int) -> bytes:
+        """What a page of `origin` understands where its request ends with this HTTP status, unread."""
         ...
 
 
@@ -68,9 +68,10 @@ class MainSite:
 
     def excuse(self, request: web.BaseRequest, listener: Listener, status: int) -> bytes | None:
         """What tells a page of the old dialect that its request was not read."""
-        if self._dialect is None or not self._of_dialect(request, listener):
+        origin = only(request, hdrs.ORIGIN)
+        if self._dialect is None or origin is None or not self._of_dialect(request, listener):
             return None
-        return self._dialect.excuse(status)
+        return self._dialect.excuse(origin, status)
 
     def _of_dialect(self, request: web.BaseRequest, listener: Listener) -> bool:
         return self._dialect is not None and listener.tls and request.method == hdrs.METH_POST

@@ -15,7 +15,6 @@ BUSY: Final = 61010
 UNKNOWN_SESSION: Final = 61012
 UNKNOWN_FUNCTION: Final = 61013
 NOT_AUTHORISED: Final = 61908
-FRAMEWORK_CODES: Final = range(61001, 61999)
 
 
 class LibraryCode(IntEnum):

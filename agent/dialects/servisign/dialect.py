@@ -17,7 +17,6 @@ from agent.dialects.servisign import library_nhi, library_pcsc
 from agent.dialects.servisign.codes import (
     BAD_PARAMETER,
     BUSY,
-    FRAMEWORK_CODES,
     NOT_AUTHORISED,
     UNKNOWN_FUNCTION,
     FrameworkError,
@@ -41,6 +40,8 @@ _log = logging.getLogger(__name__)
 METHODS: Final[Mapping[str, Method]] = {**library_pcsc.METHODS, **library_nhi.METHODS}
 
 
+# A document of some hundred kilobytes takes as long as some hundred calls.
+_DECODED_AT_ONCE: Final = 64 * 1024
 _NO_CARD: Final = 9056
 _NO_CARD_NHI: Final = 30037
 
@@ -89,20 +90,28 @@ class ServiSign:
             The reply's body; whatever is wrong with the request is said in it, never raised.
         """
         self._arm()
+        request: Request | None = None
         try:
-            request = decode_request(body)
+            request = await _decoded(body)
             if request.is_echo:
                 return self._echo(origin, request)
             return encode_reply(await self._answer(origin, request, body))
         except FrameworkError as error:
-            return encode_reply(str(error.code))
+            return self._failed(origin, request, error.code)
 
-    def excuse(self, status: int) -> bytes:
+    def excuse(self, origin: str, status: int) -> bytes:
         """The body for a request that is not even read: too many, too large, too slow, or no form.
 
         Older adapters hand their page the result of the call before when a reply has none.
         """
-        return encode_reply(str(BUSY if status == HTTPStatus.TOO_MANY_REQUESTS else BAD_PARAMETER))
+        code = BUSY if status == HTTPStatus.TOO_MANY_REQUESTS else BAD_PARAMETER
+        return self._failed(origin, None, code)
+
+    def _failed(self, origin: str, request: Request | None, code: int) -> bytes:
+        """The body for a call that no library function began; pages look at nothing but GetErrorCode."""
+        for session in self._sessions.meant_by(origin, request):
+            session.last_error = code
+        return encode_reply(str(code))
 
     def close(self) -> None:
         """End all sessions and wipe what they kept."""
@@ -162,10 +171,11 @@ class ServiSign:
     async def _in_turn(self, session: PageSession, method: Method, request: Request) -> str:
         try:
             text = await self._run(session, method, request)
+        except FrameworkError:
+            raise  # the function never began
         except Exception as error:
+            # Whoever refused: no text that a page could take for a signature, nor a number for a handle.
             session.last_error = _number(error, method)
-            if session.last_error in FRAMEWORK_CODES:
-                return str(session.last_error)
             return method.failure(session.last_error)
         if method.function is not error_code:
             session.last_error = LibraryCode.OK
@@ -192,6 +202,15 @@ class ServiSign:
         self._sessions.expire()
         if len(self._sessions):
             self._arm()
+
+
+async def _decoded(body: bytes) -> Request:
+    """The request, read in a thread where that would keep others waiting."""
+    return (
+        decode_request(body)
+        if len(body) <= _DECODED_AT_ONCE
+        else await asyncio.to_thread(decode_request, body)
+    )
 
 
 def _number(error: Exception, method: Method) -> int:

@@ -133,18 +133,23 @@ class Sessions:
             FrameworkError: 61012, none of this origin; 61010, too many.
         """
         self.expire()
-        if request.per_browser:
-            session = self._sessions.get((origin, _browser(request)))
-            return self._touch(session) if session else self._add(origin, _browser(request))
-        session = self._sessions.get((origin, request.session_id))
-        if session is None:
+        session = self._sessions.get((origin, _session_id(request)))
+        if session is not None:
+            return self._touch(session)
+        if not request.per_browser:
             raise FrameworkError(UNKNOWN_SESSION)
-        return self._touch(session)
+        return self._add(origin, _browser(request))
+
+    def meant_by(self, origin: str, request: Request | None) -> tuple[PageSession, ...]:
+        """The session of a call, if there is one; of a call that could not be read, any of its origin."""
+        if request is None:
+            return tuple(session for session in self._sessions.values() if session.origin == origin)
+        found = self._sessions.get((origin, _session_id(request)))
+        return () if found is None else (found,)
 
     def release(self, origin: str, request: Request, *, force: bool) -> None:
         """End a session, or in tab mode 1 one tab's part in it; what is not there is released already."""
-        session_id = _browser(request) if request.per_browser else request.session_id
-        session = self._sessions.get((origin, session_id))
+        session = self._sessions.get((origin, _session_id(request)))
         if session is None:
             return
         session.tabs -= 1
@@ -217,6 +222,10 @@ class Sessions:
         self._sessions.pop((session.origin, session.id), None)
         session.close()
         session.heartbeats.close()
+
+
+def _session_id(request: Request) -> str:
+    return _browser(request) if request.per_browser else request.session_id
 
 
 def _browser(request: Request) -> str:

@@ -16,6 +16,7 @@ from agent.config import Config, Hipki, Limits
 from agent.interaction import PinRequest
 from agent.interaction.scripted import ScriptedInteraction
 from agent.selftest.ports import Answer, look
+from agent.server.http import BODY_BYTES_MAX
 from hca_card.pin import Pin
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, RunningAgent, running_agent
 from tests.support.hipki import FORM, Popup, ask, package
@@ -165,7 +166,7 @@ async def test_too_much_and_too_often_are_answered_so_that_the_page_hears_of_it(
     config = replace(ANY_PORT, limits=Limits(requests=1, burst=2))
     async with running_agent(tmp_path, config=config) as agent:
         popup = await Popup.open(agent)
-        status, body = await popup.post("/sign", b"tbsPackage=" + b"x" * 1024 * 1024)
+        status, body = await popup.post("/sign", b"tbsPackage=" + b"x" * BODY_BYTES_MAX)
         assert (status, json.loads(body)["ret_code"]) == (413, 0x7600000A)
         last = 0, b""
         for _ in range(6):

@@ -338,10 +338,14 @@ def test_an_origin_that_may_not_read_the_card_makes_nothing_connect(shop):
     shop.place.person._consents = dict.fromkeys(Verb, False)
     try:
         stranger = shop.place.page(origin="https://stranger.example.tw")
-        assert stranger.call("ATL_TSQuery", **server(shop), b64Data=b64(DATA)) == "61906"
-        assert stranger.call("ATL_GetCertFromLDAP", **look_for(cn="x")) == "61906"
-        assert stranger.call("ATL_QueryOCSfromSignedOCSPRequest", **question(shop)) == "61906"
-        assert stranger.call("HCA_TSQuery", data=b64(DATA), flag=0) == "61906"
+        for name, arguments in (
+            ("ATL_TSQuery", {**server(shop), "b64Data": b64(DATA)}),
+            ("ATL_GetCertFromLDAP", look_for(cn="x")),
+            ("ATL_QueryOCSfromSignedOCSPRequest", question(shop)),
+            ("HCA_TSQuery", {"data": b64(DATA), "flag": 0}),
+        ):
+            assert stranger.call(name, **arguments) in ("", "61906")
+            assert stranger.call("ATL_GetErrorCode") == "61906"
     finally:
         shop.place.person._consents = consents
     assert before == (len(shop.place.outside.requests), len(shop.place.outside.directory.searches))

@@ -1,12 +1,17 @@
 import asyncio
+import base64
 from dataclasses import replace
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from agent.config import Config
 from agent.dialects.servisign import METHODS, ServiSign, refusal
 from hca_card.model import CardKind
 from tests.support.servisign_page import Page, Text, body_of, reply_of
+from tests.support.software_card import signature_certificate
 
 OTHER = "https://euservice.mohw.gov.tw"
 
@@ -79,9 +84,52 @@ async def test_a_session_of_another_origin_is_unknown(dialect, page):
     assert await page.call("ATL_GetHCACardType", ulModuleHandle="1") == "1"
 
 
-async def test_a_broken_body_is_answered_and_touches_no_session(dialect, page):
+async def test_a_broken_body_fails_for_the_pages_of_its_origin_and_for_no_other(dialect, page):
+    handle, stranger = await module(page), await new_page(dialect, origin=OTHER)
     assert reply_of(await dialect.handle(page.origin, b"Parameter=%%%")) == {"result": "61005"}
-    assert await page.error() == "0"
+    assert [await page.error(), await stranger.error()] == ["61005", "0"]
+    assert await page.good("ATL_GetHCACardType", ulModuleHandle=handle) == "1"
+
+
+@pytest.mark.parametrize(("status", "code"), [(413, "61005"), (415, "61005"), (408, "61005"), (429, "61010")])
+async def test_a_request_that_is_not_read_is_no_success_when_its_page_asks_for_the_error(
+    dialect, page, status, code
+):
+    await module(page)
+    stranger = await new_page(dialect, origin=OTHER)
+    assert reply_of(dialect.excuse(page.origin, status)) == {"result": code}
+    assert [await page.error(), await page.error(), await stranger.error()] == [code, code, "0"]
+
+
+async def test_an_unknown_function_is_no_success_either(page):
+    await module(page)
+    assert await page.failing("ATL_FormatDisk") == ("61013", "61013")
+
+
+async def test_a_call_that_finds_too_many_waiting_is_no_success_either(page, operations):
+    operations.hold = asyncio.Event()
+    waiting = [asyncio.create_task(module(page)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert await module(page) == "61010"
+    assert await page.error() == "61010"
+    operations.hold.set()
+    await asyncio.gather(*waiting)
+
+
+async def test_a_large_document_is_read_and_signed_beside_other_calls(page, operations):
+    handle = await module(page)
+    opened = {"ulModuleHandle": handle, "ulSessionHandle": await session(page, handle)}
+    key = await page.good("ATL_GetKeyObjectHandle", **opened, iKeyType=0, key_id=Text(""), param=Text("1"))
+    document = bytes(range(256)) * 6000
+    signature = await page.good(
+        "ATL_MakeSignature",
+        **opened,
+        ulAlgorithm=64,
+        b64Data=Text(base64.b64encode(document).decode()),
+        ulPvKeyObject=key,
+    )
+    public = x509.load_der_x509_certificate(signature_certificate()).public_key()
+    public.verify(base64.b64decode(signature), document, padding.PKCS1v15(), hashes.SHA256())
 
 
 async def test_a_bad_argument_is_told_in_the_result_and_by_the_error_code(page):
