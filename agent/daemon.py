@@ -112,7 +112,7 @@ class Daemon:
         """Take the ports, then open what answers on them.
 
         Raises:
-            AgentError: `port.taken` or `token.unreadable`.
+            AgentError: `port.taken`, `port.vendor` or `token.unreadable`.
             OSError: the agent's folder cannot be written.
         """
         try:
@@ -350,7 +350,7 @@ async def serve(
         beside: what runs beside the daemon, given it and what ends it: the tray.
 
     Raises:
-        AgentError: `port.taken` or `token.unreadable`.
+        AgentError: `port.taken`, `port.vendor` or `token.unreadable`.
         OSError: the agent's folder cannot be written.
     """
     ending = asyncio.Event()

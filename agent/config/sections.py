@@ -27,12 +27,13 @@ class Origins:
     Attributes:
         allow: exact origins for which no window is shown (a PIN is still asked).
         deny: exact origins that are refused; deny wins over allow and over answers.
-        digest: exact origins that may have a bare digest signed.
+        digest: exact origins that may have a bare digest signed; the administrator's to list, because nobody
+            can tell what a digest stands for.
     """
 
     allow: frozenset[str] = _key(values.origins, frozenset())
     deny: frozenset[str] = _key(values.origins, frozenset())
-    digest: frozenset[str] = _key(values.origins, frozenset())
+    digest: frozenset[str] = _key(values.origins, frozenset(), administrator=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,8 @@ def listen(ports: Sequence[int], answers: Callable[[int], bool] = lambda _port: 
             May block for some seconds.
 
     Raises:
-        AgentError: `port.taken`, none is free; its facts name the ports and who holds them.
+        AgentError: none is free: `port.taken`, or `port.vendor` where portals reach a program that holds one.
+            Its facts name the ports and who holds them.
     """
     conflicts: list[Conflict] = []
     for port in ports:
@@ -84,7 +85,8 @@ def listen(ports: Sequence[int], answers: Callable[[int], bool] = lambda _port: 
             return Listeners(pair[0].getsockname()[1], pair, tuple(conflicts))
         conflicts.append(Conflict(port, holder_of(port), answers(port)))
     tried = ", ".join(f"{conflict.port} {conflict.holder}".strip() for conflict in conflicts)
-    raise AgentError("port.taken", conflicts=tuple(conflicts), detail=tried)
+    taken = "port.vendor" if any(conflict.answers_as_vendor for conflict in conflicts) else "port.taken"
+    raise AgentError(taken, conflicts=tuple(conflicts), detail=tried)
 
 
 def _pair(port: int) -> tuple[socket.socket, ...] | None:

@@ -230,10 +230,13 @@ def echo_request() -> bytes:
 
 
 def is_reply(body: bytes) -> bool:
-    """Whether a body is the reply to an Echo: a `result` that is empty or a number (of an error, or 0)."""
+    """Whether a body is the reply to an Echo: a `result` that is empty or a number (of an error, or 0).
+
+    Adapters take a reply without one for a good one; here it must at least open a session.
+    """
     try:
         members = _json_object(body.strip().decode("utf-8"))
-        result = members.get("result")
+        result = members.get("result", "" if "SessionID" in members else None)
         text = decode_text(result.encode()) if isinstance(result, str) else "no"
     except (UnicodeError, FrameworkError):
         return False

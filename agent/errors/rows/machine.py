@@ -48,9 +48,9 @@ MACHINE_ROWS: Final = (
         "Another program holds the port that portals look for and answers as the vendor's program does:"
         " portals"
         " reach it and not this one.",
-        "請結束這一列所列的程式（通常是 HCAServiSign）並把它移除或取消開機自動執行，然後重新啟動 HCA"
+        "請結束這裡所列的程式（通常是 HCAServiSign）並把它移除或取消開機自動執行，然後重新啟動 HCA"
         " Card Agent。",
-        "End the program named in this row (usually HCAServiSign), remove it or take it out of start-up, then"
+        "End the program named here (usually HCAServiSign), remove it or take it out of start-up, then"
         " start HCA Card Agent again.",
     ),
     _row(

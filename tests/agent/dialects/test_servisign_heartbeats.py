@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from agent.config import Config
 from agent.dialects.servisign import Limits, ServiSign
 from tests.support.servisign_page import Page, Text
+from tests.support.software_card import signature_certificate
 
 SERIAL = "000000335361"
 OTHER = "https://euservice.mohw.gov.tw"
@@ -53,6 +58,27 @@ async def test_without_the_mark_the_request_waits(page, operations, module, mark
     assert not waiting.done()
     operations.hold.set()
     assert await waiting == SERIAL
+
+
+async def test_two_documents_signed_at_once_are_told_each_its_own_signature(page, operations):
+    module = await page.good("ATL_InitModule", moduleName=Text("HCAPKCS11.dll"), initArgs=Text(""))
+    session = await page.good("ATL_InitSession", ulModuleHandle=module, iFlags=6, userPin=Text("123456"))
+    opened = {"ulModuleHandle": module, "ulSessionHandle": session}
+    key = await page.good("ATL_GetKeyObjectHandle", **opened, iKeyType=0, key_id=Text(""), param=Text("1"))
+    operations.hold = asyncio.Event()
+
+    def sign(document: bytes):
+        text = Text(base64.b64encode(document).decode())
+        signing = {"ulAlgorithm": 64, "b64Data": text, "ulPvKeyObject": key, "KeepAlive": True}
+        return page.call("ATL_MakeSignature", **opened, **signing)
+
+    documents = b"document A", b"document B"
+    assert [await sign(each) for each in documents] == ["heartbeat"] * 2
+    operations.hold.set()
+    public = x509.load_der_x509_certificate(signature_certificate()).public_key()
+    for document in documents:
+        signature = base64.b64decode(await sign(document))
+        public.verify(signature, document, padding.PKCS1v15(), hashes.SHA256())
 
 
 async def test_an_answer_that_is_quick_is_no_heartbeat(page, operations, module):

@@ -18,7 +18,7 @@ import pytest
 
 from agent import tls
 from agent.dialects.servisign import vendor
-from agent.errors import AgentError
+from agent.errors import AgentError, describe
 from agent.server import listeners
 from agent.server.listeners import Conflict
 from tests.support.agent import ANY_PORT, running_agent
@@ -69,7 +69,14 @@ def reply(result: str) -> bytes:
 
 @pytest.mark.parametrize(
     "answer",
-    [reply("0"), reply(""), reply("61908"), reply("0") + b"\r\n", b'{"result":"MA==","SessionID":"UzE="}'],
+    [
+        reply("0"),
+        reply(""),
+        reply("61908"),
+        reply("0") + b"\r\n",
+        b'{"result":"MA==","SessionID":"UzE="}',
+        b'{"SessionID":"UzE="}',
+    ],
 )
 def test_a_program_that_answers_an_echo_is_told_from_others(identity: tls.Identity, answer: bytes) -> None:
     with program(identity, answer) as (port, heard):
@@ -117,6 +124,9 @@ def test_the_conflict_says_who_the_portals_will_reach(identity: tls.Identity) ->
             listeners.listen([port], vendor.answers_as_vendor)
         taken = listeners.listen([port, 0], vendor.answers_as_vendor)
         taken.close()
+    assert caught.value.error_id == "port.vendor"
+    assert "入口網站會連到它，不是本程式" in describe(caught.value).zh
+    assert f"{port} " in str(caught.value.facts["detail"])
     (conflict,) = caught.value.facts["conflicts"]  # type: ignore[misc]
     assert conflict.answers_as_vendor
     assert taken.conflicts == (conflict,)
