@@ -21,6 +21,7 @@ from tests.support.outside_world import Authority, openssl
 from tests.support.platforms import WINDOWS
 from tests.support.servisign_page import Text
 from tests.support.servisign_wire import PIN, Adapter, Place
+from tests.support.time_zone import TAIWAN
 
 DATA = "文件 to be signed\n".encode()
 HASHES: dict[str, hashes.HashAlgorithm] = {
@@ -69,7 +70,9 @@ def ctime(when: str) -> str:
     if WINDOWS:
         pytest.skip("Windows has no date(1)")
     command = ["date", "-d", when, "+%a %b %e %H:%M:%S %Y"]
-    done = subprocess.run(command, capture_output=True, check=True, env={"LC_ALL": "C"}, timeout=5)
+    done = subprocess.run(
+        command, capture_output=True, check=True, env={"LC_ALL": "C", "TZ": TAIWAN}, timeout=5
+    )
     return done.stdout.decode()
 
 

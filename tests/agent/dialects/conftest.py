@@ -12,6 +12,7 @@ from tests.support.servisign_operations import FakeOperations
 from tests.support.servisign_page import Page
 from tests.support.servisign_shop import Shop
 from tests.support.servisign_wire import Place, served
+from tests.support.time_zone import in_taiwan
 
 
 class Clock:
@@ -54,6 +55,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One agent for all tests of single methods: each has a session of its own in it."""
     with (
         outside_world(tmp_path_factory.mktemp("outside")) as outside,
+        in_taiwan(),
         served(tmp_path_factory.mktemp("agent"), outside) as place,
     ):
         yield place

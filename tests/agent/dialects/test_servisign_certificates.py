@@ -1,6 +1,4 @@
 import base64
-import os
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +11,7 @@ from hca_card import tlv
 from tests.support.platforms import WINDOWS
 from tests.support.servisign_page import Page, Text
 from tests.support.software_card import der, issue, root, rsa_key, signature_certificate
+from tests.support.time_zone import in_taiwan
 
 HPC_OID = "2.16.886.1.100.3.1.7"
 SUBJECT_TYPE = "2.16.886.1.100.2.1"
@@ -62,15 +61,8 @@ SUBJECT = named(
 def taipei():
     if WINDOWS:
         pytest.skip("Windows has no time zone of a process")
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = "Asia/Taipei"
-    time.tzset()
-    yield
-    if before is None:
-        del os.environ["TZ"]
-    else:
-        os.environ["TZ"] = before
-    time.tzset()
+    with in_taiwan():
+        yield
 
 
 async def test_names_keep_the_certificates_order_and_ldap_reverses_it(page):

@@ -77,6 +77,7 @@ def _(shop: Shop) -> None:
         )
         lines = text.split("\n")
         assert lines.pop() == ""
+        assert len(lines) > 10
         assert all(len(line) == 64 for line in lines[:-1])
         assert base64.b64decode("".join(lines), validate=True) == shop.certificate(index)
 

@@ -1,6 +1,7 @@
 """The recorded pages over real operations and simulated cards, and what can go wrong there."""
 
 import base64
+import hashlib
 import re
 
 import pytest
@@ -298,6 +299,25 @@ async def test_a_bare_digest_is_signed_for_listed_origins_only(tmp_path, listed)
                 check_signature(certificate, signature, MESSAGE, algorithm)
             else:
                 assert (signature, code) == ("", "5906")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_the_nhi_readers_function_signs_a_bare_digest_for_listed_origins_only(tmp_path, listed):
+    origin = "https://doc.hospital.example.tw"
+    config = Config(origins=Origins(digest=frozenset((origin,) if listed else ())))
+    async with workplace(tmp_path, "hpc", config=config) as place:
+        page = Page(place.dialect.handle, origin, path_id=NHI_PATH_ID)
+        assert await page.echo() == "0"
+        assert await page.good("HCA_OpenCOMPort", comport=0) == "0"
+        assert await page.good("HCA_VerifyPIN", pincode=Text("123456"), flag=0) == "0"
+        certificate = certificate_in(await page.good("HCA_GetCert", flag=1))
+        digest = Text(base64.b64encode(hashlib.sha256(MESSAGE).digest()).decode())
+        signature, code = await page.failing("HCA_SignDigest", data=digest, flag=0)
+        if listed:
+            assert code == "0"
+            check_signature(certificate, signature, MESSAGE, hashes.SHA256())
+        else:
+            assert (signature, code) == ("", "5906")
 
 
 async def test_an_origin_that_the_person_refuses_is_told_so_in_the_result(tmp_path):

@@ -315,6 +315,23 @@ async def test_in_tab_mode_one_the_last_tab_ends_the_session(dialect):
     assert await second.failing("ATL_GetHCACardType", ulModuleHandle="1") == ("", "5006")
 
 
+async def test_in_tab_mode_one_forcing_ends_the_session_for_every_tab(dialect):
+    first, second = await new_page(dialect, tab_mode=1), await new_page(dialect, tab_mode=1)
+    await module(first)
+    assert await first.call("ServiSignForceRelease") == "0"
+    assert await second.failing("ATL_GetHCACardType", ulModuleHandle="1") == ("", "5006")
+
+
+async def test_in_tab_mode_one_the_tabs_of_another_origin_do_not_count(dialect):
+    page = await new_page(dialect, tab_mode=1)
+    stranger = await new_page(dialect, tab_mode=1, origin=OTHER)
+    await module(page)
+    await module(stranger)
+    await page.call("ServiSignRelease")
+    assert await stranger.good("ATL_GetHCACardType", ulModuleHandle="1") == "1"
+    assert await page.failing("ATL_GetHCACardType", ulModuleHandle="1") == ("", "5006")
+
+
 async def test_a_module_opened_again_without_closing_works_beside_the_first(page):
     assert await module(page) == "1"
     assert await module(page) == "2"
