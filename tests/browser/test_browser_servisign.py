@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ HOSTS = ("portal.example.test", "hospital.example.test")
 MESSAGE = b"This is the sentence that the environment check signs."
 B64_MESSAGE = base64.b64encode(MESSAGE).decode("ascii")
 PERSON = ["測試人員卡", "TEST CARD", "M", "0650101", "BA00312361", "A"]
+INSTITUTION = [
+    "9900000001", "測試機構", "01", "診所", "西醫診所", "臺北市測試區模擬路１號", "02-00000000", "測試負責人",
+]  # fmt: skip
 PLATFORM = "Object.defineProperty(Navigator.prototype, 'platform', {get: () => %r})"
 PSO_SIGN = bytes.fromhex("002A9E9A")
 ALGORITHMS = {6: hashes.SHA1(), 0x40: hashes.SHA256()}
@@ -156,6 +160,12 @@ def certificate_in(text: str) -> x509.Certificate:
     return x509.load_der_x509_certificate(base64.b64decode(text))
 
 
+def as_c_writes(moment: datetime) -> str:
+    """As ctime() does, in local time."""
+    local = moment.astimezone()
+    return f"{local:%a %b} {local.day:2d} {local:%H:%M:%S %Y}\n"
+
+
 def check(certificate: x509.Certificate, signature: bytes, algorithm: hashes.HashAlgorithm) -> None:
     """As a portal's server verifies; independent of this program."""
     key = certificate.public_key()
@@ -170,6 +180,9 @@ def check(certificate: x509.Certificate, signature: bytes, algorithm: hashes.Has
         ("Win32", "hpc"),
         ("MacIntel", "hop"),
         ("Linux x86_64", "hpc"),
+        ("Linux x86_64", "hop"),
+        ("MacIntel", "hpc"),
+        ("Win32", "hop"),
         ("Win32", "hpc-v1"),
         ("Win32", "hop-v1"),
     ],
@@ -180,7 +193,6 @@ async def test_every_recorded_page_works(
     async with set_desk(kind, platform) as desk:
         page = await desk.open()
         assert await page.evaluate("navigator.platform") == platform
-        items = PERSON if kind == "hpc" else None
         type_ = "1" if kind.startswith("hpc") else "0"
         version = "1" if kind.endswith("-v1") else "2"
 
@@ -189,6 +201,9 @@ async def test_every_recorded_page_works(
         assert (posted["cardType"], posted["closed"]) == (type_, "0")
         assert int(posted["serial"], 16) == certificate.serial_number
         assert certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == posted["name"]
+        assert posted["email"] == ""
+        assert posted["notBefore"] == as_c_writes(certificate.not_valid_before_utc)
+        assert posted["notAfter"] == as_c_writes(certificate.not_valid_after_utc)
         assert posted["needsUpdate"] is (
             platform != "Win32"
         )  # elsewhere it has no minimum, and always says so
@@ -203,12 +218,12 @@ async def test_every_recorded_page_works(
                 B64_MESSAGE,
             )
             assert (shown["version"], shown["cardType"], shown["closed"]) == (version, type_, "0")
-            assert shown["basic"] == (items or shown["basic"])
-            assert len(shown["basic"]) == (6 if type_ == "1" else 8)
+            assert shown["basic"] == (PERSON if type_ == "1" else INSTITUTION)
             assert len(shown["info"]) == hidden
             assert shown["verified"] == "0"
             check(certificate, base64.b64decode(shown["signature"]), hashes.SHA1())
-            assert certificate_in(shown["certificate"]) == certificate
+            if check_page == "environmentCheckNhi":
+                assert certificate_in(shown["certificate"]) == certificate
             if kind == "hpc-v1":
                 assert "decrypted" not in shown  # a personnel card of version 1 has no key for it
             else:
@@ -231,6 +246,36 @@ async def test_every_recorded_page_works(
         )
         assert x509.load_der_x509_certificate(bytes.fromhex(logged_in["certificate"])) == certificate
         check(certificate, bytes.fromhex(logged_in["signature"]), hashes.SHA1())
+
+
+LARGE = """
+    const page = new Page(given[0], PCSC, options);
+    const opened = page.open(given[1]);
+    const key = page.key(0, "1");
+    const sign = (octets) => {
+        const document = btoa("x".repeat(octets));
+        return [page.adapter.call("ATL_MakeSignatureEx2", ...opened, 0x40, 0, document, key), page.error()];
+    };
+    const answers = [sign(given[2]), sign(given[3]), sign(10)];
+    page.close();
+    return answers;
+"""
+
+
+@pytest.mark.parametrize("generation", [2020, 2022])
+async def test_a_large_document_is_signed_and_one_too_large_is_no_success(
+    set_desk: SetDesk, generation: int
+) -> None:
+    async with set_desk() as desk:
+        page = await desk.open()
+        posted = await desk.play(page, "return login(given[0], options, given[1])", generation, PIN)
+        large, too_large, small = await desk.play(page, LARGE, generation, PIN, 1_200_000, 2_000_000)
+        key = certificate_in(posted["certificate"]).public_key()
+        assert isinstance(key, rsa.RSAPublicKey)
+        for (signature, code), octets in ((large, 1_200_000), (small, 10)):
+            assert code == "0"
+            key.verify(base64.b64decode(signature), b"x" * octets, padding.PKCS1v15(), hashes.SHA256())
+        assert too_large == ["61005", "61005"]
 
 
 OPEN = """

@@ -115,7 +115,7 @@ class Page:
             "sessionid": self.session_id,
             "ServiSignTabMode": self._tab_mode,
             "ServiSignBrowser": "Chrome",
-            "JSVersion": "1.0.18.1219",
+            "JSVersion": "1.0.18.1219" if self._generation == 2020 else "1.0.20.0423",
             "minlibversion": "0.0.0.0",
             "minserverversion": "0.0.0.0",
             "InstallerName": "HCAServiSignAdapterSetup",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -89,6 +90,12 @@ def no_window_asked_for_a_pin(place: Place) -> bool:
     return not any(isinstance(question, PinRequest) for question in place.person.questions)
 
 
+def as_c_writes(moment: datetime) -> str:
+    """As ctime() does, in the local time of these tests."""
+    local = moment.astimezone()
+    return f"{local:%a %b} {local.day:2d} {local:%H:%M:%S %Y}\n"
+
+
 def is_right(shown: Shown, kind: str) -> None:
     card_type, version, serial, items = CARDS[kind]
     assert (shown.card_type, shown.version, shown.serial) == (card_type, version, serial)
@@ -120,6 +127,9 @@ async def test_the_login(place, browser, page, kind, generation):
     assert int(posted.serial, 16) == certificate.serial_number
     assert posted.basic == (PERSON if CARDS[kind][3] == 6 else INSTITUTION)
     assert posted.common_name == ("測試人員卡" if posted.card_type == "1" else "測試機構")
+    assert posted.email == ""
+    assert posted.not_before == as_c_writes(certificate.not_valid_before_utc)
+    assert posted.not_after == as_c_writes(certificate.not_valid_after_utc)
     assert place.card.pin_tries == 3
     assert no_window_asked_for_a_pin(place)
 

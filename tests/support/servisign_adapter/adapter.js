@@ -8,7 +8,12 @@ const WINDOWS = ["Win32", "Win64", "Windows", "WinCE"];
 const MACINTOSH = ["Macintosh", "MacIntel", "MacPPC", "Mac68K"];
 const ERROR = { start: 61001, unreachable: 61006, notAuthorised: 61908, proxy: 61014, lost: 61015 };
 
-const toBase64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+const toBase64 = (text) => {
+  // Octet by octet: a document is more arguments than any function takes.
+  let octets = "";
+  for (const octet of new TextEncoder().encode(text)) octets += String.fromCharCode(octet);
+  return btoa(octets);
+};
 const fromBase64 = (text) =>
   text === undefined ? "" : new TextDecoder().decode(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)));
 const marked = (text) => (text === "" ? "" : encodeURIComponent(toBase64(text)));

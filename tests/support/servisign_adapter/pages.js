@@ -92,7 +92,6 @@ function environmentCheck(generation, options, pin, message) {
   key = page.key(1, "1");
   shown.verified = page.good("ATL_VerifySignature", ...opened, SHA1, message, key, shown.signature);
   done(key);
-  shown.certificate = page.good("ATL_GetCertificateFromGPKICard", ...opened, 1, "");
   const type = page.good("ATL_GetCardType", module);
   const version = page.good("ATL_GetCardHCACardVersion", module);
   if (!(type == 1 && version == 1)) {
@@ -121,8 +120,14 @@ function environmentCheckNhi(generation, options, pin, message) {
   };
   const both = !(shown.cardType == 1 && shown.version == 1);
   // The root's certificate is asked for unless the card is of version 1.
-  const wanted = [0, 1, ...(both ? [2] : []), ...(shown.version == 1 ? [] : [3])];
-  const certificates = wanted.map((flag) => page.good("HCA_GetCert", flag));
+  const wanted = [0, 1, 2, ...(shown.version == 1 ? [] : [3])];
+  const certificates = wanted.map((flag) => {
+    const certificate = page.adapter.call("HCA_GetCert", flag);
+    // A personnel card of version 1 has no second pair, and the page asks all the same.
+    const code = page.error();
+    if (code != (flag == 2 && !both ? 9100 : 0)) throw new Error(`HCA_GetCert(${flag}): ${code}`);
+    return certificate;
+  });
   shown.certificate = certificates[1];
   shown.signature = page.good("HCA_SignMessage", message, 0);
   page.good("HCA_LoadCert", certificates[1], 0);
