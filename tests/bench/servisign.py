@@ -170,7 +170,8 @@ async def _calls_of_pages(servers: _Servers) -> list[_Call]:
     load = {"moduleName": Text("HCAPKCS11.dll"), "initArgs": Text("")}
     document, pin = Text("YSBkb2N1bWVudA=="), {"iFlags": 6, "userPin": Text(PIN)}
 
-    main, opening, again, reader = await page(), await page(), await page(), await page(path_id=NHI_PATH_ID)
+    main, opening, again, changer = [await page() for _ in range(4)]
+    reader = await page(path_id=NHI_PATH_ID)
     module = {"ulModuleHandle": await main.good("ATL_InitModule", **load)}
     await opening.good("ATL_InitModule", **load)  # an Echo may end a session in which nothing is open
     other_module = {"ulModuleHandle": await again.good("ATL_InitModule", **load)}
@@ -189,6 +190,8 @@ async def _calls_of_pages(servers: _Servers) -> list[_Call]:
     unsealing = {"ulAlgorithm": RSA, "b64Cipher": Text(sealed), "ulPvKeyObject": await key(0, "2")}
     reading = {**opened, "iCertId": 1, "readerName": Text("")}
     certificate = Text(await main.good("ATL_GetCertificateFromGPKICard", **reading))
+    changing = {"ulModuleHandle": await changer.good("ATL_InitModule", **load)}
+    changing["ulSessionHandle"] = await changer.good("ATL_InitSession", **changing, **pin)
     await reader.good("HCA_OpenCOMPort", comport=0)
     await reader.good("HCA_VerifyPIN", pincode=Text(PIN), flag=0)
     await servers.card_seconds()
@@ -209,6 +212,8 @@ async def _calls_of_pages(servers: _Servers) -> list[_Call]:
         call(main, "ATL_PrivateKeyDecryption", **opened, **unsealing),
         call(reader, "HCA_GetBasicData"),
         call(reader, "HCA_SignMessage", data=document, flag=0),
+        # Last: it ends what other sessions keep of the card.
+        call(changer, "ATL_ChangeUserPIN", **changing, newUserPin=Text(PIN)),
     ]
 
 
