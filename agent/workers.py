@@ -22,6 +22,10 @@ T = TypeVar("T")
 Job = Callable[[Visit], T]
 
 
+class _NotBegunError(ReaderUnavailableError):
+    """The reader was seen to go before the job began: nothing has been done."""
+
+
 class ReaderWorker:
     """The thread of one reader.
 
@@ -68,7 +72,7 @@ class ReaderWorker:
     def _take_place(self, origin: str | None) -> None:
         with self._lock:
             if self._closed:
-                raise ReaderUnavailableError(reader=self.reader)
+                raise _NotBegunError(reader=self.reader)
             if (
                 self._waiting.total() >= self._limits.queue
                 or self._waiting[origin] >= self._limits.queue_per_origin
@@ -88,7 +92,7 @@ class ReaderWorker:
             if not wanted():
                 return None
             if self._closed:
-                raise ReaderUnavailableError(reader=self.reader)
+                raise _NotBegunError(reader=self.reader)
             with self._place.visit() as visit:
                 # Beginning may have waited long for another program.
                 return job(visit) if wanted() else None
@@ -112,6 +116,17 @@ class Workers:
         self._place_of = place_of
         self._limits = limits
         self._workers: dict[str, ReaderWorker] = {}
+        self._closed = False
+
+    async def run(self, reader: str, job: Job[T], *, origin: str | None = None) -> T:
+        """As `ReaderWorker.run`, by the worker of that reader."""
+        try:
+            return await self.of(reader).run(job, origin=origin)
+        except _NotBegunError:
+            if self._closed:
+                raise
+            # The news was older than the request, and the service is back; if not, the visit will say so.
+            return await self.of(reader).run(job, origin=origin)
 
     def known(self, reader: str) -> bool:
         """Whether a reader has been visited, has not been seen to go since, and hangs on no visit now."""
@@ -131,5 +146,6 @@ class Workers:
             self._workers.pop(name).close()
 
     def close(self) -> None:
-        """Close all."""
+        """Close all; for good."""
+        self._closed = True
         self.keep_only(())

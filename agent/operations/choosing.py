@@ -175,7 +175,7 @@ class Choosing:
     async def _find_out(self, caller: Caller, view: ReaderView) -> Seen | None:
         seen: Seen | None = None
         try:
-            seen = await self._workers.of(view.name).run(visits.look, origin=caller.origin)
+            seen = await self._workers.run(view.name, visits.look, origin=caller.origin)
         except (CardError, StatusError):
             pass  # it would say the same again at once
         except PcscError:

@@ -272,7 +272,7 @@ class Desk:
     async def run(self, caller: Caller, reader: str, job: Job[T]) -> T:
         """The result of `job` with the card in `reader`."""
         with self.doings.work(reader):
-            return await self._workers.of(reader).run(job, origin=caller.origin)
+            return await self._workers.run(reader, job, origin=caller.origin)
 
     def turn(self, reader: str) -> asyncio.Lock:
         """One question and its answer at a time for each card, so that the tries shown still hold."""

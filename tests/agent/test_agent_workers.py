@@ -212,6 +212,39 @@ async def test_what_waits_for_a_reader_that_goes_fails_by_name() -> None:
     world.worker.close()
 
 
+async def test_news_of_a_reader_that_has_come_back_since_costs_no_job() -> None:
+    world = World(Card())
+    workers = Workers(partial(PcscPlace, world.service), Card())
+    gate = Gate()
+    first = asyncio.create_task(workers.run(NAME, gate))
+    await begun(gate)
+    second = asyncio.create_task(workers.run(NAME, atr))
+    await asyncio.sleep(0)
+    workers.keep_only(())
+    gate.go.set()
+    assert await first == "done"
+    assert await second
+    workers.close()
+    world.worker.close()
+
+
+async def test_what_waits_when_all_ends_is_not_begun_anew() -> None:
+    world = World(Card())
+    workers = Workers(partial(PcscPlace, world.service), Card())
+    gate = Gate()
+    first = asyncio.create_task(workers.run(NAME, gate))
+    await begun(gate)
+    second = asyncio.create_task(workers.run(NAME, atr))
+    await asyncio.sleep(0)
+    workers.close()
+    gate.go.set()
+    assert await first == "done"
+    with pytest.raises(ReaderUnavailableError):
+        await second
+    assert not workers.known(NAME)
+    world.worker.close()
+
+
 async def test_other_programs_are_let_at_the_card_between_jobs(world: World) -> None:
     await world.worker.run(atr)
     with world.service.context() as context, context.connect(NAME, exclusive=True) as other:
