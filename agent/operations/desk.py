@@ -171,7 +171,7 @@ class Desk:
         async with self.asked(wish.caller, wish.verb, document=wish.document) as trail:
             if wish.kept is not None:
                 return await self._with_kept_pin(wish, wish.kept, trail, action)
-            await asyncio.to_thread(load_libraries)
+            await load_libraries()
             wanted = need(wish.kinds, wish.use)
             reader = await self.choosing.pick(wish.caller, wish.reader, wanted)
             async with self.turn(reader):

@@ -6,6 +6,7 @@ Each certificate is read once, in a thread: it never changes, and a card in use 
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -65,13 +66,13 @@ class Facts:
 _known: Final[dict[bytes, Facts]] = {}
 
 
-def load_libraries() -> None:
-    """Load what reads certificates and checks signatures; for a thread that may be kept busy.
+async def load_libraries() -> None:
+    """Have what reads certificates and checks signatures.
 
     It takes longer than both visits to a card: what is not there before the first one keeps the card waiting.
     """
-    for name in _LIBRARIES:
-        import_module(name)
+    if not all(name in sys.modules for name in _LIBRARIES):
+        await asyncio.to_thread(lambda: [import_module(name) for name in _LIBRARIES])
 
 
 async def facts_about(seen: Seen) -> Facts:

@@ -5,26 +5,30 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import NewPinRequest, UnblockRequest, Verb
 from agent.operations import pin_visits, visits
 from agent.operations.desk import Desk, Wish
-from agent.operations.facts import Facts, facts_of
+from agent.operations.facts import Facts, facts_of, load_libraries
 from agent.operations.needs import Need
 from agent.operations.trail import Trail
 from agent.operations.views import Caller
 from agent.operations.visits import Seen
 from agent.pins.kept import KeptPin, WrongPins
 from agent.pins.unattended import Grant
+from agent.places import Visit
+from agent.workers import Job
 from hca_card.errors import PinWrongError, PukWrongError, UnsupportedError
 from hca_card.model import Card, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
+
+T = TypeVar("T")
 
 _PIN: Final = Need(pin=True)
 
@@ -76,6 +80,7 @@ class PinDesk:
         """Verify a page's PIN once and keep it; `pin` stays the caller's."""
         desk = self._desk
         async with desk.asked(caller, Verb.PAGE_PIN) as trail:
+            await load_libraries()
             name = await desk.choosing.pick(caller, reader, wanted)
             with pin.copy() as copy:
                 job = wanted.checked(partial(visits.keep, pin=copy, note=_noting(trail)))
@@ -144,23 +149,22 @@ class PinDesk:
         """Set a new PIN with the PUK."""
         async with self._asked(wanted) as (name, trail):
             if wanted.given is None:
-                seen = await self._unblock_typed(wanted, name, trail)
+                await self._unblock_typed(wanted, name, trail)
             else:
-                seen = await self._unblock_given(wanted, wanted.given, name, trail)
-            self._wrong.clear(wanted.caller.origin)
-            self._desk.forget_pins(lambda kept: kept.serial == seen.serial)
+                await self._unblock_given(wanted, wanted.given, name, trail)
 
     async def _unblock_given(
         self, wanted: Replacing, given: tuple[Pin | None, Pin], name: str, trail: Trail
-    ) -> Seen:
+    ) -> None:
         pair = _copies(given)
         with pair[0], pair[1], self._guess(wanted.caller, self._wrong_puks):
             job = partial(pin_visits.unblock_unasked, puk=pair[0], new=pair[1], note=_noting(trail))
-            seen = await self._desk.run(wanted.caller, name, wanted.need.checked(job))
+            ending = self._ending(wanted.need.checked(job), lambda seen: seen.serial)
+            seen = await self._desk.run(wanted.caller, name, ending)
+        self._wrong.clear(wanted.caller.origin)
         await self._desk.note(trail, seen)
-        return seen
 
-    async def _unblock_typed(self, wanted: Replacing, name: str, trail: Trail) -> Seen:
+    async def _unblock_typed(self, wanted: Replacing, name: str, trail: Trail) -> None:
         desk, caller = self._desk, wanted.caller
         seen, puk_status = await desk.run(caller, name, wanted.need.checked(pin_visits.look_for_puk))
         facts = await desk.note(trail, seen)
@@ -168,8 +172,9 @@ class PinDesk:
         request = UnblockRequest(caller.origin, facts.shown(seen), _pin_of(seen), puk_status)
         puk, new = _typed(await desk.interaction.ask_unblock(request))
         with puk, new, self._guess(caller, self._wrong_puks):
-            await desk.run(caller, name, partial(pin_visits.unblock, seen=seen, puk=puk, new=new))
-        return seen
+            job = partial(pin_visits.unblock, seen=seen, puk=puk, new=new)
+            await desk.run(caller, name, self._ending(job, lambda _: seen.serial))
+        self._wrong.clear(caller.origin)
 
     async def _change_given(self, wanted: Replacing, given: tuple[Pin | None, Pin], seen: Seen) -> None:
         old, new = given
@@ -178,14 +183,13 @@ class PinDesk:
         pair = _copies((old, new))
         with pair[0], pair[1], self._guess(wanted.caller, self._wrong):
             job = partial(pin_visits.change_unasked, seen=seen, old=pair[0], new=pair[1])
-            await self._desk.run(wanted.caller, seen.reader, job)
-            self._changed(wanted, seen, pair[1])
+            await self._run_changing(wanted, seen, job, pair[1])
 
     async def _change_kept(self, wanted: Replacing, kept: KeptPin, new: Pin, trail: Trail) -> None:
         with new.copy() as copy:
             job = partial(pin_visits.change_kept, kept=kept, new=copy, note=_noting(trail))
-            seen = await self._desk.run(wanted.caller, kept.reader, wanted.need.checked(job))
-            self._changed(wanted, seen, copy)
+            ending = self._ending(wanted.need.checked(job), lambda seen: seen.serial, kept)
+            seen = await self._desk.run(wanted.caller, kept.reader, ending)
         await self._desk.note(trail, seen)
 
     async def _change_typed(self, wanted: Replacing, seen: Seen, facts: Facts) -> None:
@@ -193,14 +197,13 @@ class PinDesk:
         old, new = _typed(await self._desk.interaction.ask_new_pin(request))
         with old, new:
             job = partial(pin_visits.change, seen=seen, old=old, new=new)
-            await self._desk.run(wanted.caller, seen.reader, job)
-            self._changed(wanted, seen, new)
+            await self._run_changing(wanted, seen, job, new)
 
     async def _change_on_keypad(self, wanted: Replacing, seen: Seen, facts: Facts) -> None:
         wish = Wish(wanted.caller, Verb.CHANGE_PIN, KeyUse.SIGNATURE)
         async with self._desk.keypad_shown(wish, seen, facts):
-            await self._desk.run(wanted.caller, seen.reader, partial(pin_visits.change_on_keypad, seen=seen))
-        self._changed(wanted, seen, None)
+            job = partial(pin_visits.change_on_keypad, seen=seen)
+            await self._desk.run(wanted.caller, seen.reader, self._ending(job, lambda _: seen.serial))
 
     @asynccontextmanager
     async def _asked(self, wanted: Replacing) -> AsyncIterator[tuple[str, Trail]]:
@@ -208,6 +211,7 @@ class PinDesk:
         desk, caller = self._desk, wanted.caller
         also = () if wanted.given is None else (Verb.PAGE_PIN,)
         async with desk.asked(caller, Verb.CHANGE_PIN, also) as trail:
+            await load_libraries()
             reader = wanted.reader
             if wanted.kept is not None:
                 wanted.kept.require_owner(caller)
@@ -218,12 +222,37 @@ class PinDesk:
                     await self._confirm_guess(caller)
                 yield name, trail
 
-    def _changed(self, wanted: Replacing, seen: Seen, new: Pin | None) -> None:
-        """What was kept of this card's old PIN is of no use any more; the session that changed it goes on."""
-        if wanted.kept is not None and new is not None:
-            wanted.kept.replace(new)
-        stays = wanted.kept if new is not None else None
-        self._desk.forget_pins(lambda kept: kept is not stays and kept.serial == seen.serial)
+    async def _run_changing(self, wanted: Replacing, seen: Seen, job: Job[None], new: Pin) -> None:
+        """Run what replaces the PIN of the card seen by `new`, which its own session keeps from then on."""
+        kept = wanted.kept
+
+        def change(visit: Visit) -> None:
+            job(visit)
+            if kept is not None:
+                kept.replace(new)
+
+        await self._desk.run(wanted.caller, seen.reader, self._ending(change, lambda _: seen.serial, kept))
+
+    def _ending(self, job: Job[T], serial: Callable[[T], str], stays: KeptPin | None = None) -> Job[T]:
+        """`job`, with whose success the old PIN that is kept of its card ends, whoever still waits for it.
+
+        Args:
+            job: replaces the PIN.
+            serial: the card's number, from what `job` gives.
+            stays: what is kept of the new PIN.
+        """
+        loop = asyncio.get_running_loop()
+
+        def end(number: str) -> None:
+            self._desk.forget_pins(lambda kept: kept is not stays and kept.serial == number)
+
+        def work(visit: Visit) -> T:
+            result = job(visit)
+            with suppress(RuntimeError):  # the loop is closed, and nothing is kept any more
+                loop.call_soon_threadsafe(end, serial(result))
+            return result
+
+        return work
 
     def _keep(self, caller: Caller, pin: Pin, seen: Seen) -> KeptPin:
         kept = KeptPin(

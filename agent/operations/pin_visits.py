@@ -75,14 +75,15 @@ def change_kept(visit: Visit, kept: KeptPin, new: Pin, note: Callable[[Seen], No
         AgentError: pin.changed_elsewhere: the PIN was refused; pin.not_kept: it is gone.
     """
     card = visit.card()
-    with kept_for(visit, card, kept) as old:
+    # Copied here: whoever asked may go away in the middle, and wipes what it gave.
+    with kept_for(visit, card, kept) as old, new.copy() as copy:
         status = card.pin_status()
         seen = seen_in(visit, card, status, kept.certificates.get(KeyUse.SIGNATURE, b""))
         note(seen)
         with once(kept):
             refuse_last_try(status)
-            card.change_pin(old, new)
-    kept.replace(new)
+            card.change_pin(old, copy)
+        kept.replace(copy)
     return seen
 
 

@@ -29,8 +29,8 @@ class KeptPin:
     Attributes:
         reader: the reader's name.
         serial: the card's number.
-        certificates: of the card's keys, as far as they were read since; DER. Reading one takes a card longer
-            than all other commands of a signature but the last.
+        certificates: of the card's keys, as far as they were read then or since; DER. Reading one takes a
+            card longer than all other commands of a signature but the last.
     """
 
     __slots__ = (

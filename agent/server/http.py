@@ -8,7 +8,8 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+BODY_BYTES_MAX: Final = 1024 * 1024
+DOCUMENT_BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 """What ServiSign pages sign is in it in base64 of base64 of base64: 1.7 MB of it fit."""
 BODY_SECONDS_MAX: Final = 10.0
 FORM: Final = "application/x-www-form-urlencoded"
@@ -75,16 +76,16 @@ def for_anybody(body: bytes) -> web.Response:
     return response
 
 
-async def form(request: web.BaseRequest) -> bytes:
-    """The body of a form, read within limits of size and time.
+async def form(request: web.BaseRequest, most: int = BODY_BYTES_MAX) -> bytes:
+    """The body of a form of at most so many bytes, read within a limit of time.
 
     Raises:
         web.HTTPException: 415 for another content type or an encoded body, 413, 408.
     """
     if request.content_type != FORM or hdrs.CONTENT_ENCODING in request.headers:
         raise web.HTTPUnsupportedMediaType
-    if (request.content_length or 0) > BODY_BYTES_MAX:
-        raise web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX)
+    if (request.content_length or 0) > most:
+        raise web.HTTPRequestEntityTooLarge(most)
     content, body = request.content, bytearray()
     # What came together with the head needs no clock.
     waits = nullcontext() if content.is_eof() else asyncio.timeout(BODY_SECONDS_MAX)
@@ -92,8 +93,8 @@ async def form(request: web.BaseRequest) -> bytes:
         async with waits:
             while not content.at_eof():
                 body += await content.readany()
-                if len(body) > BODY_BYTES_MAX:
-                    raise web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX)
+                if len(body) > most:
+                    raise web.HTTPRequestEntityTooLarge(most)
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     return bytes(body)

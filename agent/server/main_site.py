@@ -12,7 +12,15 @@ from agent.access.policy import Admission, Door, Listener
 from agent.native.api import NativeApi
 from agent.server import pages
 from agent.server.gate import Refused
-from agent.server.http import empty, for_anybody, form, is_part_of_another_page, only, preflight
+from agent.server.http import (
+    DOCUMENT_BODY_BYTES_MAX,
+    empty,
+    for_anybody,
+    form,
+    is_part_of_another_page,
+    only,
+    preflight,
+)
 from agent.server.page_tokens import PageTokens
 
 WEBSOCKET_PATH: Final = "/v1"
@@ -106,7 +114,8 @@ class MainSite:
                 # At its very first call: a page whose Echo is answered goes on, call after call.
                 raise Refused
             metrics.DIALECT.set("servisign")
-            answer = await self._dialect.handle(admission.origin, await form(request))
+            body = await form(request, DOCUMENT_BODY_BYTES_MAX)
+            answer = await self._dialect.handle(admission.origin, body)
             return web.Response(body=answer, content_type="application/json")
         return empty(404)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from hca_card.errors import (
 )
 from hca_card.pin import Pin
 from pcsc.virtual import PinEntry
+from pcsc.winscard import VirtualCard
 from signing.hashes import Hash
 from tests.support.operations import OTHER, OWN, PIN, PORTAL, World, agent, until
 
@@ -381,6 +383,55 @@ async def test_a_page_that_hangs_up_in_mid_guess_has_guessed(tmp_path: Path) -> 
 
 def sent(guess: asyncio.Task[object], world: World) -> bool:
     return guess.done() or any(apdu[1] == 0x20 and len(apdu) > 5 for apdu in world.apdus)
+
+
+class Slow:
+    """A card that takes one command, and answers it when it is let on."""
+
+    def __init__(self, card: VirtualCard, instruction: int) -> None:
+        self._card, self._instruction = card, instruction
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def power_on(self) -> bytes:
+        return self._card.power_on()
+
+    def power_off(self) -> None:
+        self._card.power_off()
+
+    def transmit(self, command: bytes) -> bytes:
+        answer = self._card.transmit(command)
+        if command[1] == self._instruction:
+            self.begun.set()
+            assert self.go.wait(10)
+        return answer
+
+
+@pytest.mark.parametrize("how", ["unblocked", "changed", "changed from what is kept"])
+async def test_what_is_kept_of_an_old_pin_ends_although_the_page_that_replaced_it_has_gone(
+    how: str, tmp_path: Path
+) -> None:
+    async with agent(tmp_path, "hpc", config=TRUSTED) as world:
+        card = Slow(world.card, RESET_RETRY_COUNTER if how == "unblocked" else CHANGE_REFERENCE_DATA)
+        world.reader.remove()
+        world.reader.insert(card)
+        own, other = [await world.operations.keep_pin(caller, Pin(PIN)) for caller in (PORTAL, OTHER)]
+        leaving = asyncio.create_task(
+            {
+                "unblocked": lambda: world.operations.unblock_pin(PORTAL, puk=Pin(PUK), new=Pin(NEW)),
+                "changed": lambda: world.operations.change_pin(PORTAL, old=Pin(PIN), new=Pin(NEW)),
+                "changed from what is kept": lambda: world.operations.change_pin(
+                    PORTAL, new=Pin(NEW), kept=own
+                ),
+            }[how]()
+        )
+        assert await asyncio.to_thread(card.begun.wait, 10)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        assert not other.wiped
+        card.go.set()
+        await until(lambda: other.wiped)
+        assert own.wiped is (how != "changed from what is kept")
+        assert (await world.operations.pin_status(OWN)).tries_left == 3
 
 
 async def test_guesses_made_at_once_are_guesses_made_one_after_the_other(tmp_path: Path) -> None:

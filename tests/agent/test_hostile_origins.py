@@ -430,10 +430,15 @@ async def test_oversized_bodies_are_refused_announced_or_not(tmp_path: Path) -> 
     async with target(tmp_path) as world:
         port = world.agent.daemon.tls_port
         head = [("Host", LOCAL.format(port=port)), ("Origin", PORTAL), ("Content-Type", FORM)]
-        announced = raw_http.request("POST", "/", [*head, ("Content-Length", str(http.BODY_BYTES_MAX + 1))])
+        announced = raw_http.request(
+            "POST", "/", [*head, ("Content-Length", str(http.DOCUMENT_BODY_BYTES_MAX + 1))]
+        )
         chunk = b"%x\r\n" % 65536 + b"x" * 65536 + b"\r\n"
         chunked = raw_http.request(
-            "POST", "/", [*head, ("Transfer-Encoding", "chunked")], chunk * (http.BODY_BYTES_MAX // 65536 + 1)
+            "POST",
+            "/",
+            [*head, ("Transfer-Encoding", "chunked")],
+            chunk * (http.DOCUMENT_BODY_BYTES_MAX // 65536 + 1),
         )
         for knock in (announced, chunked):
             assert (await raw_http.send(port, knock, tls=world.tls)).status == 413

@@ -78,6 +78,7 @@ class ServiSign:
         # A request can hold a PIN: what is kept of it says nothing without this key.
         self._key = secrets.token_bytes(32)
         self._timer: asyncio.TimerHandle | None = None
+        self._large = asyncio.Lock()
 
     async def handle(self, origin: str, body: bytes) -> bytes:
         """Answer one request of an admitted origin.
@@ -92,7 +93,7 @@ class ServiSign:
         self._arm()
         request: Request | None = None
         try:
-            request = await _decoded(body)
+            request = await self._decoded(body)
             if request.is_echo:
                 return self._echo(origin, request)
             return encode_reply(await self._answer(origin, request, body))
@@ -106,6 +107,13 @@ class ServiSign:
         """
         code = BUSY if status == HTTPStatus.TOO_MANY_REQUESTS else BAD_PARAMETER
         return self._failed(origin, None, code)
+
+    async def _decoded(self, body: bytes) -> Request:
+        """The request, read in a thread where that would keep others waiting; one of these at a time."""
+        if len(body) <= _DECODED_AT_ONCE:
+            return decode_request(body)
+        async with self._large:
+            return await asyncio.to_thread(decode_request, body)
 
     def _failed(self, origin: str, request: Request | None, code: int) -> bytes:
         """The body for a call that no library function began; pages look at nothing but GetErrorCode."""
@@ -202,15 +210,6 @@ class ServiSign:
         self._sessions.expire()
         if len(self._sessions):
             self._arm()
-
-
-async def _decoded(body: bytes) -> Request:
-    """The request, read in a thread where that would keep others waiting."""
-    return (
-        decode_request(body)
-        if len(body) <= _DECODED_AT_ONCE
-        else await asyncio.to_thread(decode_request, body)
-    )
 
 
 def _number(error: Exception, method: Method) -> int:

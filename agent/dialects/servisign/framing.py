@@ -27,6 +27,19 @@ DIGITS_MAX: Final = 16
 NUMBER_MIN: Final = -(2**31)
 NUMBER_MAX: Final = 2**32 - 1
 NAME_MAX: Final = 64
+FIELDS_MAX: Final = 16
+# A request is flat; an argument that is an array or object is none that any function takes.
+BRACKETS_MAX: Final = 1024
+ESCAPES_MAX: Final = 1024
+_ESCAPES: Final = (
+    (b"%2B", b"+"),
+    (b"%2F", b"/"),
+    (b"%3D", b"="),
+    (b"%2b", b"+"),
+    (b"%2f", b"/"),
+    (b"%3d", b"="),
+)
+_BLANKS: Final = b" \t\r\n\v\f"
 SESSION_ID_MAX: Final = 128
 
 # What a flag is where it is set: JavaScript's true, or what page code makes of it.
@@ -103,7 +116,7 @@ class Request:
             return ""
         text = value if isinstance(value, str) else _written(value)
         if self._flag(name + "_ServiSignBase64Flag"):
-            text = decode_text(unquote_to_bytes(text))
+            text = decode_text(_unquoted(text.encode()))
         if self._flag(name + "_ServiSignSlashFlag"):
             text = text.replace("==ServiSignSlash==", "\\")
         if self._flag(name + "_servisignflag"):
@@ -124,10 +137,10 @@ def decode_request(body: bytes) -> Request:
     Raises:
         FrameworkError: 61005, it is none.
     """
-    for pair in body.split(b"&"):
+    for pair in body.split(b"&", FIELDS_MAX):
         if pair.startswith(FIELD):
             # "+" is not a blank here: an adapter that forgot to escape it means base64's plus.
-            members = _json_object(decode_text(unquote_to_bytes(pair[len(FIELD) :].strip())))
+            members = _json_object(decode_text(_unquoted(pair[len(FIELD) :].strip())))
             return _request(members)
     raise FrameworkError(BAD_PARAMETER)
 
@@ -153,11 +166,13 @@ def _common(members: Mapping[str, object], name: str, limit: int) -> str:
     if not isinstance(value, str) or len(value) > limit:
         raise FrameworkError(BAD_PARAMETER)
     if members.get(name + "_ServiSignBase64Flag") in _TRUE:
-        value = decode_text(unquote_to_bytes(value))
+        value = decode_text(_unquoted(value.encode()))
     return value
 
 
 def _json_object(text: str) -> dict[str, object]:
+    if text.count("[") + text.count("{") > BRACKETS_MAX:
+        raise FrameworkError(BAD_PARAMETER)
     try:
         value = msgspec.json.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -186,6 +201,19 @@ def _written(value: object) -> str:
     return str(value)
 
 
+def _unquoted(encoded: bytes) -> bytes:
+    """Percent-decoded base64. Three characters of base64 need it, and a document can be full of them.
+
+    Raises:
+        FrameworkError: 61005, much else is escaped: no adapter does that, and it would take long.
+    """
+    for escape, octet in _ESCAPES:
+        encoded = encoded.replace(escape, octet)
+    if encoded.count(b"%") > ESCAPES_MAX:
+        raise FrameworkError(BAD_PARAMETER)
+    return unquote_to_bytes(encoded)
+
+
 def decode_text(encoded: bytes) -> str:
     """UTF-8 text in base64; missing padding and white space are fine.
 
@@ -204,7 +232,7 @@ def lenient_base64(encoded: bytes) -> bytes:
     Raises:
         binascii.Error: another alphabet, or a length that cannot be.
     """
-    compact = b"".join(encoded.split()).rstrip(b"=")
+    compact = encoded.translate(None, _BLANKS).rstrip(b"=")
     return binascii.a2b_base64(compact + b"=" * (-len(compact) % 4), strict_mode=True)
 
 

@@ -53,9 +53,10 @@ class CardSession:
 
 @dataclass(slots=True, eq=False)
 class OfficerSession:
-    """ATL_InitSOSession: a module and the PUK that its page handed over, until it has been used."""
+    """ATL_InitSOSession: a module, its card then, and the PUK that its page handed over, until its use."""
 
     module: int
+    serial: str
     puk: Pin | None = field(default=None, repr=False)
 
     def take(self) -> Pin | None:

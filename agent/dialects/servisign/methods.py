@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from agent.dialects.servisign.sessions import PageSession
     from agent.operations import Caller, Operations
 
+WORDS_MAX: Final = 64 * 1024
+CERTIFICATE_MAX: Final = 64 * 1024
+
 Answer = str | int | Sequence[str] | None
 Function = Callable[["Call"], "Answer | Awaitable[Answer]"]
 
@@ -111,8 +114,15 @@ class Call:
     outside: Outside
 
     def text(self, name: str) -> str:
-        """A text argument."""
-        return self.arguments.texts[name]
+        """A text argument of some words.
+
+        Raises:
+            LibraryError: 5005, it is as long as no name, number or list of them is.
+        """
+        text = self.arguments.texts[name]
+        if len(text) > WORDS_MAX:
+            raise LibraryError(LibraryCode.PARAMETER)
+        return text
 
     def number(self, name: str) -> int:
         """A number argument."""
@@ -129,7 +139,7 @@ class Call:
             LibraryError: 5008.
         """
         try:
-            return lenient_base64(self.text(name).encode())
+            return lenient_base64(self.arguments.texts[name].encode())
         except binascii.Error:
             raise LibraryError(LibraryCode.BASE64) from None
 
@@ -137,10 +147,10 @@ class Call:
         """A certificate, DER, that a text argument holds as this dialect hands it out.
 
         Raises:
-            LibraryError: 5008; 5060, there is none.
+            LibraryError: 5008; 5060, there is none, or none is so long.
         """
         der = self.data(name)
-        if not der:
+        if not 0 < len(der) <= CERTIFICATE_MAX:
             raise LibraryError(LibraryCode.BAD_CERTIFICATE)
         return der
 

@@ -10,15 +10,18 @@ from agent.dialects.servisign import card
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.handles import Module, OfficerSession
 from agent.dialects.servisign.methods import Call
+from hca_card.errors import CardChangedError
 from hca_card.pin import Pin
 
 
 async def init_officer_session(call: Call) -> int:
     """ATL_InitSOSession: with the card that is in the module's reader now; nothing is verified yet."""
     handle = call.number("ulModuleHandle")
-    await card.select_again(call, call.session.handles.get(handle, Module))
+    held = call.session.handles.get(handle, Module)
+    await card.select_again(call, held)
     puk = call.secret("cardPuk")
-    return call.session.handles.add(OfficerSession(handle, puk.copy() if puk else None))
+    officer = OfficerSession(handle, held.selected.serial, puk.copy() if puk else None)
+    return call.session.handles.add(officer)
 
 
 async def unblock(call: Call) -> None:
@@ -27,6 +30,10 @@ async def unblock(call: Call) -> None:
     officer = call.session.handles.get(handle, OfficerSession)
     if officer.module != call.number("ulModuleHandle"):
         raise LibraryError(LibraryCode.SESSION_HANDLE)
+    if officer.serial != held.selected.serial:
+        # The module has another card since; a PUK is good for its own alone.
+        raise CardChangedError
+    await card.still_there(call, held)
     puk = officer.take()
     try:
         await _unblock(call, held, puk, call.secret("newUserPin"))
@@ -40,8 +47,11 @@ async def change(call: Call) -> None:
 
     Where the session has none any more, the person enters both.
     """
-    session, selected = card.session(call), card.module(call).selected
-    new = None if session.kept is None else call.secret("newUserPin")
+    session, held = card.session(call), card.module(call)
+    if session.kept is None or session.kept.wiped:
+        # Before anybody is asked; a PIN that is kept is good for its own card alone.
+        await card.still_there(call, held)
+    new, selected = None if session.kept is None else call.secret("newUserPin"), held.selected
     await call.operations.change_pin(
         call.caller,
         new=new,
@@ -55,12 +65,14 @@ async def change(call: Call) -> None:
 async def set_pin(call: Call) -> None:
     """HCA_SetPIN: a new PIN with the PUK; where one of them is missing (flag 1), the person enters both."""
     held = call.session.handles.latest_module()[1]
+    await card.still_there(call, held)
     await _unblock(call, held, call.secret("pukcode"), call.secret("newPincode"))
 
 
 async def unlock(call: Call) -> None:
     """HCA_UnlockHPC: the person enters PUK and new PIN."""
     held = call.session.handles.latest_module()[1]
+    await card.still_there(call, held)
     await _unblock(call, held, None, None)
 
 

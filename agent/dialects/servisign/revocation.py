@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import CertificateRevocationList, RevokedCertificate
 
 # Any page may call these without a card and without having asked the person; what it leaves here is bounded.
-REMEMBERED_MAX: Final = 2 * 1024 * 1024
+REMEMBERED_MAX: Final = 512 * 1024
 _NOT_REVOKED, _REVOKED = 0, 1
 _SERIAL: Final = re.compile(r"[0-9A-Fa-f]{1,64}")
 # RFC 5280 §5.3.1; a list without a reason means unspecified.

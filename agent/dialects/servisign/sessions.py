@@ -189,6 +189,7 @@ class Sessions:
                 self._remove(session)
             elif idle > self._limits.pin_idle_s:
                 session.handles.forget()
+                session.last_crl = b""
 
     def close(self) -> None:
         """End all sessions."""

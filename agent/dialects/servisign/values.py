@@ -129,6 +129,8 @@ def _host(origin: str) -> str:
 
 def _sites(listed: str) -> frozenset[str]:
     """The sites in a domain list; an origin stands for itself alone, a host for all its ports."""
+    if len(listed) > SITES_MAX * (SITE_MAX + 2):
+        raise FrameworkError(BAD_PARAMETER)
     words = [word.removesuffix("/").casefold() for word in _BETWEEN.split(listed) if word]
     if len(words) > SITES_MAX:
         raise FrameworkError(BAD_PARAMETER)

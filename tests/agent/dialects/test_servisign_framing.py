@@ -1,5 +1,6 @@
 import base64
 import json
+import re
 from urllib.parse import quote
 
 import pytest
@@ -224,3 +225,33 @@ def test_a_reply_begins_and_ends_with_braces_and_its_values_are_base64():
 
 def test_a_lone_surrogate_in_an_answer_does_not_break_the_reply():
     assert reply_of(encode_reply("a\ud800b")) == {"result": "a?b"}
+
+
+@pytest.mark.parametrize("escaped", [str.upper, str.lower])
+def test_a_text_full_of_what_base64_escapes_is_read(escaped):
+    text = "\u00ff\u00fe?>~" * 5000
+    argument = quote(base64.b64encode(text.encode()).decode(), safe="")
+    assert argument.count("%") > 1024
+    argument = re.sub("%..", lambda found: escaped(found[0]), argument)
+    assert members(b64Data=argument, b64Data_ServiSignBase64Flag=True).text("b64Data") == text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Parameter=" + b"%41" * 2000,
+        raw(b'{"functionname":"x","a":[' + b"[]," * 2000 + b"[]]}"),
+        raw(b'{"functionname":"x","a":' + b"[" * 2000 + b"]" * 2000 + b"}"),
+    ],
+    ids=["escapes that no base64 needs", "many arrays", "deep arrays"],
+)
+def test_what_no_adapter_writes_is_refused_before_it_takes_long(body):
+    with pytest.raises(FrameworkError) as caught:
+        decode_request(body)
+    assert caught.value.code == 61005
+
+
+def test_an_argument_full_of_escapes_is_refused_too():
+    request = members(dn="%41" * 2000, dn_ServiSignBase64Flag=True)
+    with pytest.raises(FrameworkError):
+        request.text("dn")

@@ -9,7 +9,7 @@ import pytest
 
 from agent.config import Config, Hipki, Limits, Ports, ServiSign
 from agent.interaction.scripted import ScriptedInteraction
-from agent.server.http import BODY_BYTES_MAX
+from agent.server.http import DOCUMENT_BODY_BYTES_MAX
 from tests.support.agent import running_agent
 from tests.support.servisign_page import NHI_PATH_ID, Page, body_of, reply_of
 from tests.support.servisign_traces import (
@@ -140,7 +140,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded", "Origin": PORTAL}
     [
         (FORM | {"Content-Type": "text/plain"}, b"Parameter=e30%3D", 415, "61005"),
         (FORM | {"Content-Encoding": "gzip"}, b"Parameter=e30%3D", 415, "61005"),
-        (FORM, b"Parameter=" + b"A" * BODY_BYTES_MAX, 413, "61005"),
+        (FORM, b"Parameter=" + b"A" * DOCUMENT_BODY_BYTES_MAX, 413, "61005"),
     ],
 )
 async def test_a_request_that_is_not_read_still_has_a_result_of_its_own(

@@ -116,6 +116,14 @@ async def test_a_call_that_finds_too_many_waiting_is_no_success_either(page, ope
     await asyncio.gather(*waiting)
 
 
+async def test_words_are_no_documents_and_no_certificate_is_as_long_as_one(page):
+    assert await page.failing("ATL_GetRDNFromDN", dn=Text("," * 70_000), rdn=Text("CN")) == ("", "5005")
+    long = Text(base64.b64encode(bytes(70_000)).decode())
+    assert await page.failing("ATL_GetSerialNumber", b64Cert=long) == ("", "5060")
+    assert await page.failing("HCA_LoadCert", bCert=long, flag=0) == ("5060", "5060")
+    assert await page.failing("setServiSignValue", domain_list=Text("a," * 9000)) == ("61005", "61005")
+
+
 async def test_a_large_document_is_read_and_signed_beside_other_calls(page, operations):
     handle = await module(page)
     opened = {"ulModuleHandle": handle, "ulSessionHandle": await session(page, handle)}

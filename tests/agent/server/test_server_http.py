@@ -381,7 +381,7 @@ class TestBodies:
     async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(self, agent: RunningAgent) -> None:
         reader, writer = await self.post(agent, PORTAL, "Transfer-Encoding: chunked")
         chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-        for _ in range(http.BODY_BYTES_MAX // 0x10000 + 1):
+        for _ in range(http.DOCUMENT_BODY_BYTES_MAX // 0x10000 + 1):
             writer.write(chunk)
         async with asyncio.timeout(5):
             assert (await reader.readline()).split()[1] == b"413"
