@@ -22,6 +22,7 @@ from hca_card.errors import (
     UnsupportedError,
 )
 from hca_card.pin import Pin
+from hca_card.simulator.faults import Wrapper
 from pcsc.virtual import PinEntry
 from pcsc.winscard import VirtualCard
 from signing.hashes import Hash
@@ -385,18 +386,13 @@ def sent(guess: asyncio.Task[object], world: World) -> bool:
     return guess.done() or any(apdu[1] == 0x20 and len(apdu) > 5 for apdu in world.apdus)
 
 
-class Slow:
+class Slow(Wrapper):
     """A card that takes one command, and answers it when it is let on."""
 
     def __init__(self, card: VirtualCard, instruction: int) -> None:
-        self._card, self._instruction = card, instruction
+        super().__init__(card)
+        self._instruction = instruction
         self.begun, self.go = threading.Event(), threading.Event()
-
-    def power_on(self) -> bytes:
-        return self._card.power_on()
-
-    def power_off(self) -> None:
-        self._card.power_off()
 
     def transmit(self, command: bytes) -> bytes:
         answer = self._card.transmit(command)

@@ -24,6 +24,7 @@ from agent.config import Config, Hipki, Limits, Origins, Ports, ServiSign
 from agent.daemon import Daemon
 from agent.interaction.scripted import Headless
 from agent.paths import Paths
+from hca_card.simulator.faults import Wrapper
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from pcsc.winscard import VirtualCard
@@ -33,21 +34,15 @@ ORIGIN: Final = "https://portal.example.tw"
 _SIGN: Final = bytes.fromhex("002A")  # PERFORM SECURITY OPERATION, ISO 7816-8
 
 
-class QuickCard:
+class QuickCard(Wrapper):
     """A card that makes each signature once: the simulator's arithmetic would heat the processor for nothing.
 
     A card of plastic computes elsewhere. Every other command is the simulator's own, the PIN's included.
     """
 
     def __init__(self, card: VirtualCard) -> None:
-        self._card = card
+        super().__init__(card)
         self._made: dict[bytes, bytes] = {}
-
-    def power_on(self) -> bytes:
-        return self._card.power_on()
-
-    def power_off(self) -> None:
-        self._card.power_off()
 
     def transmit(self, command: bytes) -> bytes:
         if not command.startswith(_SIGN):

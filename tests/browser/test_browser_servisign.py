@@ -24,6 +24,7 @@ from agent.config import Config, Hipki, Origins, Ports, ServiSign
 from agent.interaction import PinRequest
 from agent.interaction.scripted import ScriptedInteraction
 from hca_card.pin import Pin
+from hca_card.simulator.faults import Wrapper
 from pcsc.winscard import VirtualCard
 from tests.support.agent import RunningAgent, running_agent
 from tests.support.cards import simulated
@@ -61,18 +62,12 @@ class Thoughtful(ScriptedInteraction):
         return await super().ask_pin(request)
 
 
-class SlowCard:
+class SlowCard(Wrapper):
     """A card that finishes a signature when the test lets it."""
 
     def __init__(self, card: VirtualCard) -> None:
-        self._card = card
+        super().__init__(card)
         self.signing, self.ready = threading.Event(), threading.Event()
-
-    def power_on(self) -> bytes:
-        return self._card.power_on()
-
-    def power_off(self) -> None:
-        self._card.power_off()
 
     def transmit(self, command: bytes) -> bytes:
         if command.startswith(PSO_SIGN):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from hca_card.simulator.faults import Wrapper
 from pcsc.winscard import VirtualCard
 from tests.support.servisign_page import NHI_PATH_ID, Page, Text, items
 from tests.support.servisign_real import workplace
@@ -27,17 +28,8 @@ ISSUED = "1120601"
 SELECT = bytes.fromhex("00A404000AF0484341414745 4E540100")
 
 
-class IssuedEarlier:
+class IssuedEarlier(Wrapper):
     """A card whose day of issue is not the day it is valid from."""
-
-    def __init__(self, card: VirtualCard) -> None:
-        self._card = card
-
-    def power_on(self) -> bytes:
-        return self._card.power_on()
-
-    def power_off(self) -> None:
-        self._card.power_off()
 
     def transmit(self, command: bytes) -> bytes:
         answer = self._card.transmit(command)
