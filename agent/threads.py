@@ -25,6 +25,7 @@ class _Errand:
     work: Callable[[Wanted], Any]
     loop: asyncio.AbstractEventLoop
     outcome: asyncio.Future[Any]
+    done: Callable[[Any], None] | None
 
     def wanted(self) -> bool:
         return not self.outcome.done()
@@ -37,7 +38,7 @@ class _Errand:
             _forget_variables(error)
             failure = error
         with suppress(RuntimeError):  # the loop is closed, and nobody waits for anything
-            self.loop.call_soon_threadsafe(_settle, self.outcome, result, failure)
+            self.loop.call_soon_threadsafe(_settle, self.outcome, result, failure, self.done)
 
 
 class OneThread:
@@ -63,12 +64,15 @@ class OneThread:
         if self._thread.ident is None:
             self._thread.start()
 
-    async def run(self, work: Callable[[Wanted], T], seconds: float) -> T:
+    async def run(
+        self, work: Callable[[Wanted], T], seconds: float, done: Callable[[T], None] | None = None
+    ) -> T:
         """The result of `work`, which is called in the thread even if nobody waits for it any more.
 
         Args:
             work: blocking; is given what tells whether it is still wanted.
             seconds: how long to wait for it.
+            done: called on the loop with the result, also where nobody waits for it any more.
 
         Raises:
             AgentError: card.timeout.
@@ -83,7 +87,7 @@ class OneThread:
         timer = loop.call_later(seconds, _settle, outcome, None, AgentError("card.timeout"))
         try:
             # Last before the wait: a thread that is woken earlier only waits for this one to be done.
-            self._errands.put(_Errand(work, loop, outcome))
+            self._errands.put(_Errand(work, loop, outcome, done))
             return await outcome
         finally:
             timer.cancel()
@@ -105,7 +109,14 @@ class OneThread:
         self._at_end()
 
 
-def _settle(outcome: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+def _settle(
+    outcome: asyncio.Future[Any],
+    result: Any,
+    failure: BaseException | None,
+    done: Callable[[Any], None] | None = None,
+) -> None:
+    if done is not None and failure is None:
+        done(result)
     if outcome.done():
         return  # given up in the middle, or too late
     if failure is not None:

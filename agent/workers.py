@@ -23,7 +23,7 @@ Job = Callable[[Visit], T]
 
 
 class _NotBegunError(ReaderUnavailableError):
-    """The reader was seen to go before the job began: nothing has been done."""
+    """The reader was seen to go, or nobody waits any more, before the job began: nothing has been done."""
 
 
 class ReaderWorker:
@@ -44,7 +44,9 @@ class ReaderWorker:
         self._closed = False
         self._thread = OneThread(f"reader {reader}", at_end=place.forget)
 
-    async def run(self, job: Job[T], *, origin: str | None = None) -> T:
+    async def run(
+        self, job: Job[T], *, origin: str | None = None, done: Callable[[T], None] | None = None
+    ) -> T:
         """The result of `job`, run in one visit to the card in this reader.
 
         A cancelled wait takes the job out of the queue, even while another program is being waited for; a job
@@ -53,6 +55,7 @@ class ReaderWorker:
         Args:
             job: blocking; must not keep the visit.
             origin: whose work it is, for fair shares of the queue.
+            done: called on the event loop with what the job gave, also where the wait was given up.
 
         Raises:
             AgentError: busy: too much is waiting; card.timeout: not done in the time allowed.
@@ -61,7 +64,7 @@ class ReaderWorker:
         # A thread that cannot begin takes no place that nobody would ever give back.
         self._thread.begin()
         self._take_place(origin)
-        return await self._thread.run(partial(self._serve, job, origin), self._limits.seconds)
+        return await self._thread.run(partial(self._serve, job, origin), self._limits.seconds, done)
 
     @property
     def idle(self) -> bool:
@@ -89,13 +92,13 @@ class ReaderWorker:
 
     def _serve(self, job: Job[Any], origin: str | None, wanted: Wanted) -> Any:
         try:
-            if not wanted():
-                return None
-            if self._closed:
+            if self._closed or not wanted():
                 raise _NotBegunError(reader=self.reader)
             with self._place.visit() as visit:
                 # Beginning may have waited long for another program.
-                return job(visit) if wanted() else None
+                if not wanted():
+                    raise _NotBegunError(reader=self.reader)
+                return job(visit)
         finally:
             # The place in the queue is free before anybody hears of the end, and may ask again at once.
             with self._lock:
@@ -118,15 +121,22 @@ class Workers:
         self._workers: dict[str, ReaderWorker] = {}
         self._closed = False
 
-    async def run(self, reader: str, job: Job[T], *, origin: str | None = None) -> T:
+    async def run(
+        self,
+        reader: str,
+        job: Job[T],
+        *,
+        origin: str | None = None,
+        done: Callable[[T], None] | None = None,
+    ) -> T:
         """As `ReaderWorker.run`, by the worker of that reader."""
         try:
-            return await self.of(reader).run(job, origin=origin)
+            return await self.of(reader).run(job, origin=origin, done=done)
         except _NotBegunError:
             if self._closed:
                 raise
             # The news was older than the request, and the service is back; if not, the visit will say so.
-            return await self.of(reader).run(job, origin=origin)
+            return await self.of(reader).run(job, origin=origin, done=done)
 
     def known(self, reader: str) -> bool:
         """Whether a reader has been visited, has not been seen to go since, and hangs on no visit now."""

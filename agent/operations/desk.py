@@ -269,10 +269,12 @@ class Desk:
             raise AgentError("pin.cancelled")
         return pin
 
-    async def run(self, caller: Caller, reader: str, job: Job[T]) -> T:
-        """The result of `job` with the card in `reader`."""
+    async def run(
+        self, caller: Caller, reader: str, job: Job[T], done: Callable[[T], None] | None = None
+    ) -> T:
+        """The result of `job` with the card in `reader`; `done` hears of it even if nobody waits any more."""
         with self.doings.work(reader):
-            return await self._workers.run(reader, job, origin=caller.origin)
+            return await self._workers.run(reader, job, origin=caller.origin, done=done)
 
     def turn(self, reader: str) -> asyncio.Lock:
         """One question and its answer at a time for each card, so that the tries shown still hold."""

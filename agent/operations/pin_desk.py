@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -159,8 +159,8 @@ class PinDesk:
         pair = _copies(given)
         with pair[0], pair[1], self._guess(wanted.caller, self._wrong_puks):
             job = partial(pin_visits.unblock_unasked, puk=pair[0], new=pair[1], note=_noting(trail))
-            ending = self._ending(wanted.need.checked(job), lambda seen: seen.serial)
-            seen = await self._desk.run(wanted.caller, name, ending)
+            ends = self._ends(_serial)
+            seen = await self._desk.run(wanted.caller, name, wanted.need.checked(job), ends)
         self._wrong.clear(wanted.caller.origin)
         await self._desk.note(trail, seen)
 
@@ -173,7 +173,7 @@ class PinDesk:
         puk, new = _typed(await desk.interaction.ask_unblock(request))
         with puk, new, self._guess(caller, self._wrong_puks):
             job = partial(pin_visits.unblock, seen=seen, puk=puk, new=new)
-            await desk.run(caller, name, self._ending(job, lambda _: seen.serial))
+            await desk.run(caller, name, job, self._ends(lambda _: seen.serial))
         self._wrong.clear(caller.origin)
 
     async def _change_given(self, wanted: Replacing, given: tuple[Pin | None, Pin], seen: Seen) -> None:
@@ -188,8 +188,8 @@ class PinDesk:
     async def _change_kept(self, wanted: Replacing, kept: KeptPin, new: Pin, trail: Trail) -> None:
         with new.copy() as copy:
             job = partial(pin_visits.change_kept, kept=kept, new=copy, note=_noting(trail))
-            ending = self._ending(wanted.need.checked(job), lambda seen: seen.serial, kept)
-            seen = await self._desk.run(wanted.caller, kept.reader, ending)
+            ends = self._ends(_serial, kept)
+            seen = await self._desk.run(wanted.caller, kept.reader, wanted.need.checked(job), ends)
         await self._desk.note(trail, seen)
 
     async def _change_typed(self, wanted: Replacing, seen: Seen, facts: Facts) -> None:
@@ -203,7 +203,7 @@ class PinDesk:
         wish = Wish(wanted.caller, Verb.CHANGE_PIN, KeyUse.SIGNATURE)
         async with self._desk.keypad_shown(wish, seen, facts):
             job = partial(pin_visits.change_on_keypad, seen=seen)
-            await self._desk.run(wanted.caller, seen.reader, self._ending(job, lambda _: seen.serial))
+            await self._desk.run(wanted.caller, seen.reader, job, self._ends(lambda _: seen.serial))
 
     @asynccontextmanager
     async def _asked(self, wanted: Replacing) -> AsyncIterator[tuple[str, Trail]]:
@@ -231,28 +231,21 @@ class PinDesk:
             if kept is not None:
                 kept.replace(new)
 
-        await self._desk.run(wanted.caller, seen.reader, self._ending(change, lambda _: seen.serial, kept))
+        await self._desk.run(wanted.caller, seen.reader, change, self._ends(lambda _: seen.serial, kept))
 
-    def _ending(self, job: Job[T], serial: Callable[[T], str], stays: KeptPin | None = None) -> Job[T]:
-        """`job`, with whose success the old PIN that is kept of its card ends, whoever still waits for it.
+    def _ends(self, serial: Callable[[T], str], stays: KeptPin | None = None) -> Callable[[T], None]:
+        """For a job that replaces a PIN: with its success the old one that is kept of its card ends.
 
         Args:
-            job: replaces the PIN.
-            serial: the card's number, from what `job` gives.
+            serial: the card's number, from what the job gives.
             stays: what is kept of the new PIN.
         """
-        loop = asyncio.get_running_loop()
 
-        def end(number: str) -> None:
+        def done(result: T) -> None:
+            number = serial(result)
             self._desk.forget_pins(lambda kept: kept is not stays and kept.serial == number)
 
-        def work(visit: Visit) -> T:
-            result = job(visit)
-            with suppress(RuntimeError):  # the loop is closed, and nothing is kept any more
-                loop.call_soon_threadsafe(end, serial(result))
-            return result
-
-        return work
+        return done
 
     def _keep(self, caller: Caller, pin: Pin, seen: Seen) -> KeptPin:
         kept = KeptPin(
@@ -287,6 +280,10 @@ class PinDesk:
 def _noting(trail: Trail) -> Callable[[Seen], None]:
     """For a visit: `trail` has the card before its PIN is sent, whatever becomes of that."""
     return lambda seen: trail.note(seen, facts_of(seen))
+
+
+def _serial(seen: Seen) -> str:
+    return seen.serial
 
 
 def _verified(_card: Card, _certificate: bytes) -> None:

@@ -97,6 +97,30 @@ async def test_work_given_up_in_the_queue_is_told_before_it_begins() -> None:
     thread.close()
 
 
+async def test_what_was_done_is_heard_of_although_nobody_waits_and_what_failed_is_not() -> None:
+    thread = OneThread("test", Ended())
+    begun, let_on, heard = threading.Event(), threading.Event(), []
+
+    def work(_wanted: Wanted) -> str:
+        begun.set()
+        let_on.wait(5)
+        return "done"
+
+    def fail(_wanted: Wanted) -> str:
+        raise ZeroDivisionError
+
+    leaving = asyncio.create_task(thread.run(work, 5, heard.append))
+    assert await asyncio.to_thread(begun.wait, 5)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    assert heard == []
+    let_on.set()
+    with pytest.raises(ZeroDivisionError):
+        await thread.run(fail, 5, heard.append)
+    assert heard == ["done"]
+    thread.close()
+
+
 async def test_what_failing_work_had_in_its_variables_is_gone_before_anybody_sees_the_error() -> None:
     thread = OneThread("test", Ended())
 
