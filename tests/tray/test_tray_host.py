@@ -130,7 +130,8 @@ async def test_a_card_that_was_asked_is_known_until_it_is_taken_out(tmp_path: Pa
         assert card.tries_left == 3 and card.asked is not None
         assert datetime.now(UTC) - card.asked < timedelta(minutes=1)
         one.world.reader.remove()
-        await until(lambda: bool(one.changes) and one.changes[-1].cards == ())
+        await until(lambda: bool(one.changes) and picture(one.changes[-1]) is Picture.READER)
+        assert one.changes[-1].cards == ()
         one.world.reader.insert(one.world.cards[0])
         await until(lambda: picture(one.changes[-1]) is Picture.CARD)
         assert one.changes[-1].cards == ()

@@ -126,7 +126,7 @@ def test_the_conflict_says_who_the_portals_will_reach(identity: tls.Identity) ->
         taken.close()
     assert caught.value.error_id == "port.vendor"
     assert "入口網站會連到它，不是本程式" in describe(caught.value).zh
-    assert f"{port} " in str(caught.value.facts["detail"])
+    assert str(caught.value.facts["detail"]).startswith(str(port))
     (conflict,) = caught.value.facts["conflicts"]  # type: ignore[misc]
     assert conflict.answers_as_vendor
     assert taken.conflicts == (conflict,)
