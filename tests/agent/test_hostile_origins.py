@@ -445,6 +445,7 @@ async def test_oversized_bodies_are_refused_announced_or_not(tmp_path: Path) -> 
         world.assert_untouched()
 
 
+@pytest.mark.slow
 async def test_slow_bodies_and_slow_heads_are_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

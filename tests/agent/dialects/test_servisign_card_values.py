@@ -27,6 +27,8 @@ INFO = (1, 7, 7, 7, 1, 1)
 ISSUED = "1120601"
 SELECT = bytes.fromhex("00A404000AF0484341414745 4E540100")
 
+pytestmark = pytest.mark.slow
+
 
 class IssuedEarlier(Wrapper):
     """A card whose day of issue is not the day it is valid from."""
