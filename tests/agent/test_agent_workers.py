@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,17 @@ class Gate:
 
 async def begun(gate: Gate) -> None:
     assert await asyncio.to_thread(gate.begun.wait, 5)
+
+
+async def one_at_work_and_one_waiting(
+    run: Callable[[Callable[[PcscVisit], object]], Coroutine[Any, Any, object]],
+) -> tuple[Gate, asyncio.Task[object], asyncio.Task[object]]:
+    gate = Gate()
+    first = asyncio.create_task(run(gate))
+    await begun(gate)
+    second = asyncio.create_task(run(atr))
+    await asyncio.sleep(0)
+    return gate, first, second
 
 
 async def test_a_job_has_the_card_to_itself_and_gives_its_result(world: World) -> None:
@@ -194,14 +206,9 @@ async def test_an_empty_reader_is_no_card_and_the_next_one_is_served(world: Worl
     assert await world.worker.run(atr)
 
 
-async def test_what_waits_for_a_reader_that_goes_fails_by_name() -> None:
-    world = World(Card())
+async def test_what_waits_for_a_reader_that_goes_fails_by_name(world: World) -> None:
     workers = Workers(partial(PcscPlace, world.service), Card())
-    gate = Gate()
-    first = asyncio.create_task(workers.of(NAME).run(gate))
-    await begun(gate)
-    second = asyncio.create_task(workers.of(NAME).run(atr))
-    await asyncio.sleep(0)
+    gate, first, second = await one_at_work_and_one_waiting(workers.of(NAME).run)
     workers.keep_only(())
     gate.go.set()
     assert await first == "done"
@@ -209,40 +216,27 @@ async def test_what_waits_for_a_reader_that_goes_fails_by_name() -> None:
         await second
     assert await workers.of(NAME).run(atr)
     workers.close()
-    world.worker.close()
 
 
-async def test_news_of_a_reader_that_has_come_back_since_costs_no_job() -> None:
-    world = World(Card())
+async def test_news_of_a_reader_that_has_come_back_since_costs_no_job(world: World) -> None:
     workers = Workers(partial(PcscPlace, world.service), Card())
-    gate = Gate()
-    first = asyncio.create_task(workers.run(NAME, gate))
-    await begun(gate)
-    second = asyncio.create_task(workers.run(NAME, atr))
-    await asyncio.sleep(0)
+    gate, first, second = await one_at_work_and_one_waiting(partial(workers.run, NAME))
     workers.keep_only(())
     gate.go.set()
     assert await first == "done"
     assert await second
     workers.close()
-    world.worker.close()
 
 
-async def test_what_waits_when_all_ends_is_not_begun_anew() -> None:
-    world = World(Card())
+async def test_what_waits_when_all_ends_is_not_begun_anew(world: World) -> None:
     workers = Workers(partial(PcscPlace, world.service), Card())
-    gate = Gate()
-    first = asyncio.create_task(workers.run(NAME, gate))
-    await begun(gate)
-    second = asyncio.create_task(workers.run(NAME, atr))
-    await asyncio.sleep(0)
+    gate, first, second = await one_at_work_and_one_waiting(partial(workers.run, NAME))
     workers.close()
     gate.go.set()
     assert await first == "done"
     with pytest.raises(ReaderUnavailableError):
         await second
     assert not workers.known(NAME)
-    world.worker.close()
 
 
 async def test_other_programs_are_let_at_the_card_between_jobs(world: World) -> None:

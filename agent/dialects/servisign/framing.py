@@ -27,8 +27,11 @@ DIGITS_MAX: Final = 16
 NUMBER_MIN: Final = -(2**31)
 NUMBER_MAX: Final = 2**32 - 1
 NAME_MAX: Final = 64
+SESSION_ID_MAX: Final = 128
+
 FIELDS_MAX: Final = 16
-# A request is flat; an argument that is an array or object is none that any function takes.
+# What no adapter writes is refused before it takes long. A request is flat: no function takes an argument
+# that is an array or object.
 BRACKETS_MAX: Final = 1024
 ESCAPES_MAX: Final = 1024
 _ESCAPES: Final = (
@@ -40,7 +43,6 @@ _ESCAPES: Final = (
     (b"%3d", b"="),
 )
 _BLANKS: Final = b" \t\r\n\v\f"
-SESSION_ID_MAX: Final = 128
 
 # What a flag is where it is set: JavaScript's true, or what page code makes of it.
 _TRUE: Final = (True, "true", 1, "1")

@@ -51,7 +51,8 @@ async def change(call: Call) -> None:
     if session.kept is None or session.kept.wiped:
         # Before anybody is asked; a PIN that is kept is good for its own card alone.
         await card.still_there(call, held)
-    new, selected = None if session.kept is None else call.secret("newUserPin"), held.selected
+    new = None if session.kept is None else call.secret("newUserPin")
+    selected = held.selected
     await call.operations.change_pin(
         call.caller,
         new=new,
