@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from agent import __version__
 from agent.audit import OK
 from agent.interaction import Verb
-from agent.operations.views import Caller
+from agent.operations.messages import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.operations import Operations
-    from agent.operations.views import ReaderView
+    from agent.operations.messages import ReaderView
     from agent.update.state import State
 
 log = logging.getLogger(__name__)
@@ -110,12 +110,12 @@ class Monitor:
         from agent.update.release import Release, is_newer
         from agent.update.state import read
 
-        if self._readers is None and self._operations.doings.service_running is not False:
+        if self._readers is None and self._operations.activity.service_running is not False:
             await self._look_once()
         last = read(self._update)
         now = Now(
             self._readers or (),
-            self._operations.doings.service_running,
+            self._operations.activity.service_running,
             certificate_ends,
             conflicts,
             last,

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from agent.config import Card
 from agent.errors import AgentError
-from agent.places import Place, Visit
+from agent.slots import CardSlot, Visit
 from agent.threads import OneThread, Wanted
 from pcsc.errors import ReaderUnavailableError
 
@@ -31,18 +31,18 @@ class ReaderWorker:
 
     Args:
         reader: the reader's name.
-        place: how its card is reached; used by the thread alone.
+        slot: how its card is reached; used by the thread alone.
         limits: how much may wait, and how long a job may take.
     """
 
-    def __init__(self, reader: str, place: Place, limits: Card) -> None:
+    def __init__(self, reader: str, slot: CardSlot, limits: Card) -> None:
         self.reader = reader
-        self._place = place
+        self._slot = slot
         self._limits = limits
         self._lock = threading.Lock()
         self._waiting: Counter[str | None] = Counter()
         self._closed = False
-        self._thread = OneThread(f"reader {reader}", at_end=place.forget)
+        self._thread = OneThread(f"reader {reader}", at_end=slot.forget)
 
     async def run(
         self, job: Job[T], *, origin: str | None = None, done: Callable[[T], None] | None = None
@@ -61,9 +61,9 @@ class ReaderWorker:
             AgentError: busy: too much is waiting; card.timeout: not done in the time allowed.
             Exception: what the job raised, or what was raised on the way to the card.
         """
-        # A thread that cannot begin takes no place that nobody would ever give back.
+        # A thread that cannot begin takes no place in the queue that nobody would ever give back.
         self._thread.begin()
-        self._take_place(origin)
+        self._take_turn(origin)
         return await self._thread.run(partial(self._serve, job, origin), self._limits.seconds, done)
 
     @property
@@ -72,7 +72,7 @@ class ReaderWorker:
         with self._lock:
             return not self._waiting
 
-    def _take_place(self, origin: str | None) -> None:
+    def _take_turn(self, origin: str | None) -> None:
         with self._lock:
             if self._closed:
                 raise _NotBegunError(reader=self.reader)
@@ -94,7 +94,7 @@ class ReaderWorker:
         try:
             if self._closed or not wanted():
                 raise _NotBegunError(reader=self.reader)
-            with self._place.visit() as visit:
+            with self._slot.visit() as visit:
                 # Beginning may have waited long for another program.
                 if not wanted():
                     raise _NotBegunError(reader=self.reader)
@@ -111,12 +111,12 @@ class Workers:
     """The threads of all readers, made when first needed.
 
     Args:
-        place_of: how the card in the reader of a name is reached.
+        slot_of: how the card in the reader of a name is reached.
         limits: of each reader.
     """
 
-    def __init__(self, place_of: Callable[[str], Place], limits: Card) -> None:
-        self._place_of = place_of
+    def __init__(self, slot_of: Callable[[str], CardSlot], limits: Card) -> None:
+        self._slot_of = slot_of
         self._limits = limits
         self._workers: dict[str, ReaderWorker] = {}
         self._closed = False
@@ -147,7 +147,7 @@ class Workers:
         """The worker of a reader, whether or not the reader is there."""
         worker = self._workers.get(reader)
         if worker is None:
-            worker = self._workers[reader] = ReaderWorker(reader, self._place_of(reader), self._limits)
+            worker = self._workers[reader] = ReaderWorker(reader, self._slot_of(reader), self._limits)
         return worker
 
     def keep_only(self, readers: Collection[str]) -> None:

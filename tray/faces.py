@@ -9,7 +9,7 @@ from typing import Final
 
 from agent.errors.table import TABLE
 from agent.interaction import KIND_WORDS, VERB_WORDS
-from agent.operations.views import ReaderCondition
+from agent.operations.messages import ReaderCondition
 from agent.tray.messages import Activity, Card, Choice, Chosen, Problem, ProblemKind, Reader, State
 from tray.menus import Item, Menu, separator
 

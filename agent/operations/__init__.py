@@ -8,8 +8,8 @@ works, and drops the PIN state.
 from __future__ import annotations
 
 from agent.interaction import KIND_WORDS
-from agent.operations.operations import Operations, open_operations
-from agent.operations.views import (
+from agent.operations.api import Operations, open_operations
+from agent.operations.messages import (
     Caller,
     CardView,
     ReadCertificate,

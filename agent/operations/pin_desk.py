@@ -1,4 +1,4 @@
-"""PINs at the desk: kept for a session, changed, unblocked; each given, typed here, or typed on a keypad."""
+"""PINs kept for a session, changed, unblocked: each given, typed here, or typed on a keypad."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Final, TypeVar
 from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import NewPinRequest, UnblockRequest, Verb
-from agent.operations import pin_visits, visits
-from agent.operations.desk import Desk, Wish
-from agent.operations.facts import Facts, facts_of, load_libraries
-from agent.operations.needs import Need
-from agent.operations.trail import Trail
-from agent.operations.views import Caller
-from agent.operations.visits import Seen
+from agent.operations import pin_visits, transaction_jobs
+from agent.operations.audit_trail import AuditEntry
+from agent.operations.card_selection import CardRequirement
+from agent.operations.certificate_facts import CertificateFacts, facts_of, load_libraries
+from agent.operations.messages import Caller
+from agent.operations.transaction_jobs import CardSnapshot
+from agent.operations.workflow import Wish, Workflow
 from agent.pins.kept import KeptPin, WrongPins
 from agent.pins.unattended import Grant
-from agent.places import Visit
+from agent.slots import Visit
 from agent.workers import Job
 from hca_card.errors import PinWrongError, PukWrongError, UnsupportedError
 from hca_card.model import Card, CardKind, KeyUse, PinStatus
@@ -30,7 +30,7 @@ from hca_card.pin import Pin
 
 T = TypeVar("T")
 
-_PIN: Final = Need(pin=True)
+_PIN: Final = CardRequirement(pin=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class Replacing:
     serial: str = ""
 
     @property
-    def need(self) -> Need:
+    def need(self) -> CardRequirement:
         """What the card must be and have."""
-        return Need(self.kinds, pin=True, serial=self.serial)
+        return CardRequirement(self.kinds, pin=True, serial=self.serial)
 
 
 class PinDesk:
@@ -66,36 +66,38 @@ class PinDesk:
     a page that is allowed but not honest cannot lock the card by itself.
 
     Args:
-        desk: consent, cards, the person and the audit log.
+        workflow: consent, cards, the person and the audit log.
         config: how long a wrong PIN from a page is remembered.
     """
 
-    def __init__(self, desk: Desk, config: Config) -> None:
-        self._desk = desk
+    def __init__(self, workflow: Workflow, config: Config) -> None:
+        self._workflow = workflow
         self._wrong = WrongPins(config.consent.page_pin_minutes * 60)
         # No card says how many tries its PUK has left, and nothing gives them back: only a right one clears.
         self._wrong_puks = WrongPins(math.inf)
 
-    async def keep(self, caller: Caller, pin: Pin, reader: str | None, wanted: Need = _PIN) -> KeptPin:
+    async def keep(
+        self, caller: Caller, pin: Pin, reader: str | None, wanted: CardRequirement = _PIN
+    ) -> KeptPin:
         """Verify a page's PIN once and keep it; `pin` stays the caller's."""
-        desk = self._desk
-        async with desk.asked(caller, Verb.PAGE_PIN) as trail:
+        workflow = self._workflow
+        async with workflow.asked(caller, Verb.PAGE_PIN) as entry:
             await load_libraries()
-            name = await desk.choosing.pick(caller, reader, wanted)
+            name = await workflow.selection.pick(caller, reader, wanted)
             with pin.copy() as copy:
-                job = wanted.checked(partial(visits.keep, pin=copy, note=_noting(trail)))
-                async with desk.turn(name):
+                job = wanted.checked(partial(transaction_jobs.keep, pin=copy, note=_noting(entry)))
+                async with workflow.turn(name):
                     await self._confirm_guess(caller)
                     with self._guess(caller, self._wrong):
-                        seen = await desk.run(caller, name, job)
-                await desk.note(trail, seen)
+                        seen = await workflow.run(caller, name, job)
+                await workflow.note(entry, seen)
                 return self._keep(caller, copy, seen)
 
     async def remember(self, caller: Caller, pin: Pin | None, grant: Grant, reader: str | None) -> str:
         """Verify a PIN once and keep it in the keyring; the number of its card."""
         if caller.origin is not None:
             raise AgentError("origin.refused")
-        unattended = self._desk.unattended
+        unattended = self._workflow.unattended
         unattended.require_enabled()
         if pin is None:
             kept = await self.open(caller, reader, on_keypad=False)
@@ -108,75 +110,79 @@ class PinDesk:
         return kept.serial
 
     async def open(
-        self, caller: Caller, reader: str | None, wanted: Need = _PIN, *, on_keypad: bool = True
+        self, caller: Caller, reader: str | None, wanted: CardRequirement = _PIN, *, on_keypad: bool = True
     ) -> KeptPin | None:
         """Ask for the PIN, verify it once, and keep it; None where it was typed on the reader's keypad."""
-        desk, wish = self._desk, Wish(caller, Verb.SIGN, KeyUse.SIGNATURE, reader)
-        async with desk.asked(caller, wish.verb) as trail:
-            name = await desk.choosing.pick(caller, reader, wanted)
-            async with desk.turn(name):
-                seen = await desk.run(caller, name, wanted.checked(visits.look_for_pin))
-                facts = await desk.note(trail, seen)
-                desk.require_person(seen.pin)
-                if on_keypad and desk.use_keypad(seen):
-                    async with desk.keypad_shown(wish, seen, facts):
-                        keyed = partial(visits.with_keypad, seen=seen, action=_verified)
-                        await desk.run(caller, name, keyed)
+        workflow, wish = self._workflow, Wish(caller, Verb.SIGN, KeyUse.SIGNATURE, reader)
+        async with workflow.asked(caller, wish.verb) as entry:
+            name = await workflow.selection.pick(caller, reader, wanted)
+            async with workflow.turn(name):
+                seen = await workflow.run(caller, name, wanted.checked(transaction_jobs.look_for_pin))
+                facts = await workflow.note(entry, seen)
+                workflow.require_person(seen.pin)
+                if on_keypad and workflow.use_keypad(seen):
+                    async with workflow.keypad_shown(wish, seen, facts):
+                        keyed = partial(transaction_jobs.with_keypad, seen=seen, action=_verified)
+                        await workflow.run(caller, name, keyed)
                     return None
-                with await desk.ask_pin(wish, seen, facts) as pin:
-                    job = partial(visits.with_pin, seen=seen, pin=pin, action=_verified)
-                    await desk.run(caller, name, job)
+                with await workflow.ask_pin(wish, seen, facts) as pin:
+                    job = partial(transaction_jobs.with_pin, seen=seen, pin=pin, action=_verified)
+                    await workflow.run(caller, name, job)
                     return self._keep(caller, pin, seen)
 
     async def change(self, wanted: Replacing) -> None:
         """Replace the PIN."""
-        async with self._asked(wanted) as (name, trail):
+        async with self._asked(wanted) as (name, entry):
             if wanted.kept is not None and wanted.given is not None and wanted.given[0] is None:
-                await self._change_kept(wanted, wanted.kept, wanted.given[1], trail)
+                await self._change_kept(wanted, wanted.kept, wanted.given[1], entry)
                 return
-            seen = await self._desk.run(wanted.caller, name, wanted.need.checked(visits.look_for_pin))
-            facts = await self._desk.note(trail, seen)
+            seen = await self._workflow.run(
+                wanted.caller, name, wanted.need.checked(transaction_jobs.look_for_pin)
+            )
+            facts = await self._workflow.note(entry, seen)
             if wanted.given is not None:
                 await self._change_given(wanted, wanted.given, seen)
                 return
-            self._desk.require_person(seen.pin)
-            if self._desk.use_keypad(seen) and seen.changes_on_keypad:
+            self._workflow.require_person(seen.pin)
+            if self._workflow.use_keypad(seen) and seen.changes_on_keypad:
                 await self._change_on_keypad(wanted, seen, facts)
             else:
                 await self._change_typed(wanted, seen, facts)
 
     async def unblock(self, wanted: Replacing) -> None:
         """Set a new PIN with the PUK."""
-        async with self._asked(wanted) as (name, trail):
+        async with self._asked(wanted) as (name, entry):
             if wanted.given is None:
-                await self._unblock_typed(wanted, name, trail)
+                await self._unblock_typed(wanted, name, entry)
             else:
-                await self._unblock_given(wanted, wanted.given, name, trail)
+                await self._unblock_given(wanted, wanted.given, name, entry)
 
     async def _unblock_given(
-        self, wanted: Replacing, given: tuple[Pin | None, Pin], name: str, trail: Trail
+        self, wanted: Replacing, given: tuple[Pin | None, Pin], name: str, entry: AuditEntry
     ) -> None:
         pair = _copies(given)
         with pair[0], pair[1], self._guess(wanted.caller, self._wrong_puks):
-            job = partial(pin_visits.unblock_unasked, puk=pair[0], new=pair[1], note=_noting(trail))
+            job = partial(pin_visits.unblock_unasked, puk=pair[0], new=pair[1], note=_noting(entry))
             ends = self._ends(_serial)
-            seen = await self._desk.run(wanted.caller, name, wanted.need.checked(job), ends)
+            seen = await self._workflow.run(wanted.caller, name, wanted.need.checked(job), ends)
         self._wrong.clear(wanted.caller.origin)
-        await self._desk.note(trail, seen)
+        await self._workflow.note(entry, seen)
 
-    async def _unblock_typed(self, wanted: Replacing, name: str, trail: Trail) -> None:
-        desk, caller = self._desk, wanted.caller
-        seen, puk_status = await desk.run(caller, name, wanted.need.checked(pin_visits.look_for_puk))
-        facts = await desk.note(trail, seen)
-        desk.require_person(None)
+    async def _unblock_typed(self, wanted: Replacing, name: str, entry: AuditEntry) -> None:
+        workflow, caller = self._workflow, wanted.caller
+        seen, puk_status = await workflow.run(caller, name, wanted.need.checked(pin_visits.look_for_puk))
+        facts = await workflow.note(entry, seen)
+        workflow.require_person(None)
         request = UnblockRequest(caller.origin, facts.shown(seen), _pin_of(seen), puk_status)
-        puk, new = _typed(await desk.interaction.ask_unblock(request))
+        puk, new = _typed(await workflow.interaction.ask_unblock(request))
         with puk, new, self._guess(caller, self._wrong_puks):
             job = partial(pin_visits.unblock, seen=seen, puk=puk, new=new)
-            await desk.run(caller, name, job, self._ends(lambda _: seen.serial))
+            await workflow.run(caller, name, job, self._ends(lambda _: seen.serial))
         self._wrong.clear(caller.origin)
 
-    async def _change_given(self, wanted: Replacing, given: tuple[Pin | None, Pin], seen: Seen) -> None:
+    async def _change_given(
+        self, wanted: Replacing, given: tuple[Pin | None, Pin], seen: CardSnapshot
+    ) -> None:
         old, new = given
         if old is None:
             raise ValueError("no PIN to replace is given, and none is kept")
@@ -185,44 +191,44 @@ class PinDesk:
             job = partial(pin_visits.change_unasked, seen=seen, old=pair[0], new=pair[1])
             await self._run_changing(wanted, seen, job, pair[1])
 
-    async def _change_kept(self, wanted: Replacing, kept: KeptPin, new: Pin, trail: Trail) -> None:
+    async def _change_kept(self, wanted: Replacing, kept: KeptPin, new: Pin, entry: AuditEntry) -> None:
         with new.copy() as copy:
-            job = partial(pin_visits.change_kept, kept=kept, new=copy, note=_noting(trail))
+            job = partial(pin_visits.change_kept, kept=kept, new=copy, note=_noting(entry))
             ends = self._ends(_serial, kept)
-            seen = await self._desk.run(wanted.caller, kept.reader, wanted.need.checked(job), ends)
-        await self._desk.note(trail, seen)
+            seen = await self._workflow.run(wanted.caller, kept.reader, wanted.need.checked(job), ends)
+        await self._workflow.note(entry, seen)
 
-    async def _change_typed(self, wanted: Replacing, seen: Seen, facts: Facts) -> None:
+    async def _change_typed(self, wanted: Replacing, seen: CardSnapshot, facts: CertificateFacts) -> None:
         request = NewPinRequest(wanted.caller.origin, facts.shown(seen), _pin_of(seen))
-        old, new = _typed(await self._desk.interaction.ask_new_pin(request))
+        old, new = _typed(await self._workflow.interaction.ask_new_pin(request))
         with old, new:
             job = partial(pin_visits.change, seen=seen, old=old, new=new)
             await self._run_changing(wanted, seen, job, new)
 
-    async def _change_on_keypad(self, wanted: Replacing, seen: Seen, facts: Facts) -> None:
+    async def _change_on_keypad(self, wanted: Replacing, seen: CardSnapshot, facts: CertificateFacts) -> None:
         wish = Wish(wanted.caller, Verb.CHANGE_PIN, KeyUse.SIGNATURE)
-        async with self._desk.keypad_shown(wish, seen, facts):
+        async with self._workflow.keypad_shown(wish, seen, facts):
             job = partial(pin_visits.change_on_keypad, seen=seen)
-            await self._desk.run(wanted.caller, seen.reader, job, self._ends(lambda _: seen.serial))
+            await self._workflow.run(wanted.caller, seen.reader, job, self._ends(lambda _: seen.serial))
 
     @asynccontextmanager
-    async def _asked(self, wanted: Replacing) -> AsyncIterator[tuple[str, Trail]]:
+    async def _asked(self, wanted: Replacing) -> AsyncIterator[tuple[str, AuditEntry]]:
         """The reader's name, in its turn, once `wanted` is allowed."""
-        desk, caller = self._desk, wanted.caller
+        workflow, caller = self._workflow, wanted.caller
         also = () if wanted.given is None else (Verb.PAGE_PIN,)
-        async with desk.asked(caller, Verb.CHANGE_PIN, also) as trail:
+        async with workflow.asked(caller, Verb.CHANGE_PIN, also) as entry:
             await load_libraries()
             reader = wanted.reader
             if wanted.kept is not None:
                 wanted.kept.require_owner(caller)
                 reader = wanted.kept.reader
-            name = await desk.choosing.pick(caller, reader, wanted.need)
-            async with desk.turn(name):
+            name = await workflow.selection.pick(caller, reader, wanted.need)
+            async with workflow.turn(name):
                 if wanted.given is not None:
                     await self._confirm_guess(caller)
-                yield name, trail
+                yield name, entry
 
-    async def _run_changing(self, wanted: Replacing, seen: Seen, job: Job[None], new: Pin) -> None:
+    async def _run_changing(self, wanted: Replacing, seen: CardSnapshot, job: Job[None], new: Pin) -> None:
         """Run what replaces the PIN of the card seen by `new`, which its own session keeps from then on."""
         kept = wanted.kept
 
@@ -231,7 +237,7 @@ class PinDesk:
             if kept is not None:
                 kept.replace(new)
 
-        await self._desk.run(wanted.caller, seen.reader, change, self._ends(lambda _: seen.serial, kept))
+        await self._workflow.run(wanted.caller, seen.reader, change, self._ends(lambda _: seen.serial, kept))
 
     def _ends(self, serial: Callable[[T], str], stays: KeptPin | None = None) -> Callable[[T], None]:
         """For a job that replaces a PIN: with its success the old one that is kept of its card ends.
@@ -243,22 +249,22 @@ class PinDesk:
 
         def done(result: T) -> None:
             number = serial(result)
-            self._desk.forget_pins(lambda kept: kept is not stays and kept.serial == number)
+            self._workflow.forget_pins(lambda kept: kept is not stays and kept.serial == number)
 
         return done
 
-    def _keep(self, caller: Caller, pin: Pin, seen: Seen) -> KeptPin:
+    def _keep(self, caller: Caller, pin: Pin, seen: CardSnapshot) -> KeptPin:
         kept = KeptPin(
             pin, owner=caller, reader=seen.reader, serial=seen.serial, event_counter=seen.event_counter
         )
         if seen.certificate:
             kept.certificates[KeyUse.SIGNATURE] = seen.certificate
-        return self._desk.remember(kept)
+        return self._workflow.remember(kept)
 
     async def _confirm_guess(self, caller: Caller) -> None:
         """Ask the person where it is not the first guess; in the card's turn, or many at once all are."""
         if self._wrong.recent(caller.origin) or self._wrong_puks.recent(caller.origin):
-            await self._desk.consents.confirm(caller.origin, Verb.PAGE_PIN)
+            await self._workflow.consents.confirm(caller.origin, Verb.PAGE_PIN)
 
     @contextmanager
     def _guess(self, caller: Caller, wrong: WrongPins) -> Iterator[None]:
@@ -277,12 +283,12 @@ class PinDesk:
         wrong.clear(caller.origin)
 
 
-def _noting(trail: Trail) -> Callable[[Seen], None]:
-    """For a visit: `trail` has the card before its PIN is sent, whatever becomes of that."""
-    return lambda seen: trail.note(seen, facts_of(seen))
+def _noting(entry: AuditEntry) -> Callable[[CardSnapshot], None]:
+    """For a visit: `entry` has the card before its PIN is sent, whatever becomes of that."""
+    return lambda seen: entry.note(seen, facts_of(seen))
 
 
-def _serial(seen: Seen) -> str:
+def _serial(seen: CardSnapshot) -> str:
     return seen.serial
 
 
@@ -290,7 +296,7 @@ def _verified(_card: Card, _certificate: bytes) -> None:
     """Nothing more than that the PIN was right."""
 
 
-def _pin_of(seen: Seen) -> PinStatus:
+def _pin_of(seen: CardSnapshot) -> PinStatus:
     if seen.pin is None:
         raise UnsupportedError
     return seen.pin

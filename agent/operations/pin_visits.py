@@ -1,11 +1,11 @@
-"""Replacing the PIN of a card, within one visit; as `agent.operations.visits`."""
+"""Replacing the PIN of a card, within one visit; as `agent.operations.transaction_jobs`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from agent.operations.visits import (
-    Seen,
+from agent.operations.transaction_jobs import (
+    CardSnapshot,
     kept_for,
     once,
     pin_of,
@@ -15,13 +15,13 @@ from agent.operations.visits import (
     the_card,
 )
 from agent.pins.kept import KeptPin
-from agent.places import Visit
+from agent.slots import Visit
 from hca_card.errors import UnsupportedError
 from hca_card.model import KeyUse, PinStatus
 from hca_card.pin import Pin
 
 
-def look_for_puk(visit: Visit) -> tuple[Seen, PinStatus]:
+def look_for_puk(visit: Visit) -> tuple[CardSnapshot, PinStatus]:
     """Which card this is with its PIN, and how its PUK stands.
 
     Raises:
@@ -31,7 +31,7 @@ def look_for_puk(visit: Visit) -> tuple[Seen, PinStatus]:
     return pin_of(visit, card), card.puk_status()
 
 
-def change(visit: Visit, seen: Seen, old: Pin, new: Pin) -> None:
+def change(visit: Visit, seen: CardSnapshot, old: Pin, new: Pin) -> None:
     """Replace the PIN of the card that was seen, with both as the person typed them.
 
     Raises:
@@ -42,7 +42,7 @@ def change(visit: Visit, seen: Seen, old: Pin, new: Pin) -> None:
     same_card(visit, seen).change_pin(old, new)
 
 
-def change_on_keypad(visit: Visit, seen: Seen) -> None:
+def change_on_keypad(visit: Visit, seen: CardSnapshot) -> None:
     """As `change`, with both typed on the reader's keypad."""
     card, keypad = same_card(visit, seen), visit.pin_pad
     if keypad is None:
@@ -50,7 +50,7 @@ def change_on_keypad(visit: Visit, seen: Seen) -> None:
     card.change_pin_on_keypad(keypad)
 
 
-def change_unasked(visit: Visit, seen: Seen, old: Pin, new: Pin) -> None:
+def change_unasked(visit: Visit, seen: CardSnapshot, old: Pin, new: Pin) -> None:
     """As `change`, with a PIN that nobody can be asked to confirm: the last try is never spent on it.
 
     Raises:
@@ -61,7 +61,7 @@ def change_unasked(visit: Visit, seen: Seen, old: Pin, new: Pin) -> None:
     card.change_pin(old, new)
 
 
-def change_kept(visit: Visit, kept: KeptPin, new: Pin, note: Callable[[Seen], None]) -> Seen:
+def change_kept(visit: Visit, kept: KeptPin, new: Pin, note: Callable[[CardSnapshot], None]) -> CardSnapshot:
     """As `change_unasked`, from the PIN kept for a session to `new`, which the session keeps from then on.
 
     Args:
@@ -87,7 +87,7 @@ def change_kept(visit: Visit, kept: KeptPin, new: Pin, note: Callable[[Seen], No
     return seen
 
 
-def unblock(visit: Visit, seen: Seen, puk: Pin, new: Pin) -> None:
+def unblock(visit: Visit, seen: CardSnapshot, puk: Pin, new: Pin) -> None:
     """Set a new PIN with the PUK on the card that was seen, whatever is left of its PIN.
 
     Raises:
@@ -97,7 +97,7 @@ def unblock(visit: Visit, seen: Seen, puk: Pin, new: Pin) -> None:
     the_card(visit, seen).unblock_pin(puk, new)
 
 
-def unblock_unasked(visit: Visit, puk: Pin, new: Pin, note: Callable[[Seen], None]) -> Seen:
+def unblock_unasked(visit: Visit, puk: Pin, new: Pin, note: Callable[[CardSnapshot], None]) -> CardSnapshot:
     """As `unblock`, with a PUK that nobody is asked for, on the card in the reader.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from agent.modules import Modules
-from agent.operations.views import ReaderCondition, ReaderView
+from agent.operations.messages import ReaderCondition, ReaderView
 from agent.threads import OneThread, Wanted
 from pcsc.context import Context, ReaderState
 from pcsc.errors import (

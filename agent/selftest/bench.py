@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.errors import AgentError
     from agent.operations import Caller, Operations, SignResult
-    from agent.operations.visits import Examined
+    from agent.operations.transaction_jobs import Examined
     from agent.paths import Paths
     from agent.pins.kept import KeptPin
     from pcsc.service import Service

@@ -10,7 +10,7 @@ from agent.errors import AgentError, error_id
 from agent.masking import mask_card
 from agent.operations import KIND_WORDS
 from agent.operations.readers import is_virtual
-from agent.operations.visits import Examined
+from agent.operations.transaction_jobs import Examined
 from agent.selftest.bench import Bench
 from agent.selftest.card_values import holder_values, info_text, texts
 from agent.selftest.model import Finding, Status, Text, Trouble, passed, skipped

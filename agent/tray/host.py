@@ -16,7 +16,7 @@ from agent.audit import AuditLog
 from agent.errors import AgentError, describe
 from agent.interaction.window_messages import Site
 from agent.masking import mask_card
-from agent.operations.views import Caller
+from agent.operations.messages import Caller
 from agent.tray.link import TrayLink
 from agent.tray.messages import (
     ACTIVITY_ROWS,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from agent.daemon import Daemon
     from agent.interaction import Interaction
     from agent.interaction.windows import Windows
-    from agent.operations.views import ReaderView
+    from agent.operations.messages import ReaderView
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class TrayHost:
             changed()
 
         operations = self._daemon.operations
-        endings = (operations.on_change(readers_changed), operations.doings.listen(changed))
+        endings = (operations.on_change(readers_changed), operations.activity.listen(changed))
         try:
             yield
         finally:
@@ -115,7 +115,7 @@ class TrayHost:
 
     async def state(self, answers: int) -> State:
         """What the tray is to show now; sends no command to any card."""
-        doings = self._daemon.operations.doings
+        activity = self._daemon.operations.activity
         if self._views is None:
             await self._look_once()
         if answers != self._answered or self._looking is None:
@@ -124,7 +124,7 @@ class TrayHost:
         return State(
             version=__version__,
             simulated=self._around.simulated,
-            working=doings.working,
+            working=activity.working,
             readers=tuple(
                 Reader(name=view.name[:_NAME_MAX], condition=view.condition, virtual=view.virtual)
                 for view in (self._views or ())[:_READERS_MAX]
@@ -138,7 +138,7 @@ class TrayHost:
                     tries_left=card.tries_left,
                     asked=card.asked,
                 )
-                for card in doings.cards[:_READERS_MAX]
+                for card in activity.cards[:_READERS_MAX]
             ),
             problems=tuple(self._problems()),
             activity=await asyncio.to_thread(self._activity),
@@ -201,7 +201,7 @@ class TrayHost:
         for conflict in self._daemon.conflicts[:_READERS_MAX]:
             detail = f"{conflict.port} {conflict.holder}".strip()[:_NAME_MAX]
             yield Problem(kind=ProblemKind.PORT, detail=detail)
-        if self._daemon.operations.doings.service_running is False:
+        if self._daemon.operations.activity.service_running is False:
             yield Problem(kind=ProblemKind.SERVICE)
         if self._trust is False:
             yield Problem(kind=ProblemKind.TRUST)

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from agent.interaction import Verb
-from agent.operations.views import ReaderCondition
+from agent.operations.messages import ReaderCondition
 from hca_card.model import CardKind
 
 LINE_MAX: Final = 65536

@@ -15,7 +15,7 @@ from agent.config import Metrics
 from agent.interaction import Verb
 from agent.interaction.scripted import ScriptedInteraction
 from agent.metrics import CONTENT_TYPE, Counters, Now, exposition
-from agent.operations.views import ReaderCondition, ReaderView
+from agent.operations.messages import ReaderCondition, ReaderView
 from agent.update.state import State
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, RunningAgent, running_agent
 from tests.support.servisign_page import Page, Text

@@ -155,7 +155,7 @@ async def test_a_token_that_is_gone_is_told_and_its_slot_listed_no_more(tmp_path
         await operations.card(PORTAL)
         (tmp_path / "softhsm" / "tokens").rename(tmp_path / "softhsm" / "gone")
         (tmp_path / "softhsm" / "tokens").mkdir()
-        operations._desk.modules.end()
+        operations._workflow.modules.end()
         with pytest.raises(PcscError):
             await operations.card(PORTAL, view.name)
         assert await operations.readers(PORTAL) == ()
@@ -279,7 +279,7 @@ async def test_another_card_in_the_same_reader_is_served_by_whoever_knows_it(
         await until(lambda: kept.wiped)
         # Now the module knows nothing of the card: it has lost its token, as its own folder is empty.
         (tmp_path / "softhsm" / "tokens").rename(tmp_path / "softhsm" / "gone")
-        operations._desk.modules.end()
+        operations._workflow.modules.end()
         reader.insert(Spy(simulated("nhi"), apdus))
         assert (await operations.card(PORTAL, READER)).metadata.kind is CardKind.NHI
         assert apdus
@@ -296,7 +296,7 @@ async def test_nothing_is_said_to_a_module_while_nobody_asks(
             reader.remove()
             reader.insert(Spy(simulated(kind), apdus))
         await until(lambda: len(told) >= 2)
-        assert operations._desk.modules.loaded == ()
+        assert operations._workflow.modules.loaded == ()
         assert apdus == []
 
 

@@ -183,7 +183,7 @@ async def _sign(folder: Path) -> None:
         await card_in(operations, READERS[0])
         done = await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
         await operations.verify(DOCUMENT, done.signature, done.certificate, done.hash)
-        assert operations._desk.modules.loaded == (MODULE,)
+        assert operations._workflow.modules.loaded == (MODULE,)
 
 
 def test_opensc_is_not_even_loaded_for_the_cards_that_our_own_drivers_know(
@@ -201,7 +201,7 @@ def _own(port: int, folder: Path) -> int:
         async with open_operations(Service.system(), person, config, Paths(folder, folder)) as operations:
             await card_in(operations, READERS[0])
             await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
-            assert operations._desk.modules.loaded == ()
+            assert operations._workflow.modules.loaded == ()
 
     with inserted(spy, port):
         asyncio.run(work())

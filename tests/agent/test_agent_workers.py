@@ -10,7 +10,7 @@ import pytest
 
 from agent.config import Card
 from agent.errors import AgentError
-from agent.places.pcsc import PcscPlace, PcscVisit
+from agent.slots.pcsc import PcscSlot, PcscVisit
 from agent.workers import ReaderWorker, Workers
 from pcsc.apdu import Command
 from pcsc.errors import NoCardError, PcscError, ReaderUnavailableError, ServiceUnavailableError
@@ -27,7 +27,7 @@ class World:
         self.service = Service(self.winscard)
         self.reader: VirtualReader = self.winscard.add_reader(NAME)
         self.reader.insert(simulated("nhi"))
-        self.worker = ReaderWorker(NAME, PcscPlace(self.service, NAME), limits)
+        self.worker = ReaderWorker(NAME, PcscSlot(self.service, NAME), limits)
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ async def test_an_empty_reader_is_no_card_and_the_next_one_is_served(world: Worl
 
 
 async def test_what_waits_for_a_reader_that_goes_fails_by_name(world: World) -> None:
-    workers = Workers(partial(PcscPlace, world.service), Card())
+    workers = Workers(partial(PcscSlot, world.service), Card())
     gate, first, second = await one_at_work_and_one_waiting(workers.of(NAME).run)
     workers.keep_only(())
     gate.go.set()
@@ -219,7 +219,7 @@ async def test_what_waits_for_a_reader_that_goes_fails_by_name(world: World) -> 
 
 
 async def test_news_of_a_reader_that_has_come_back_since_costs_no_job(world: World) -> None:
-    workers = Workers(partial(PcscPlace, world.service), Card())
+    workers = Workers(partial(PcscSlot, world.service), Card())
     gate, first, second = await one_at_work_and_one_waiting(partial(workers.run, NAME))
     workers.keep_only(())
     gate.go.set()
@@ -229,7 +229,7 @@ async def test_news_of_a_reader_that_has_come_back_since_costs_no_job(world: Wor
 
 
 async def test_what_waits_when_all_ends_is_not_begun_anew(world: World) -> None:
-    workers = Workers(partial(PcscPlace, world.service), Card())
+    workers = Workers(partial(PcscSlot, world.service), Card())
     gate, first, second = await one_at_work_and_one_waiting(partial(workers.run, NAME))
     workers.close()
     gate.go.set()
@@ -247,7 +247,7 @@ async def test_other_programs_are_let_at_the_card_between_jobs(world: World) -> 
 
 async def test_a_reader_is_known_once_visited_and_as_long_as_it_neither_hangs_nor_goes() -> None:
     world = World(Card())
-    workers = Workers(partial(PcscPlace, world.service), Card())
+    workers = Workers(partial(PcscSlot, world.service), Card())
     assert not workers.known(NAME)
     await workers.of(NAME).run(atr)
     assert workers.known(NAME)

@@ -272,7 +272,7 @@ async def test_a_pin_for_a_pkcs11_module_is_written_nowhere_and_not_seen_from_ou
     with logged() as log:
         async with open_operations(Service(winscard), person, config, paths) as operations:
             await operations.change_pin(Caller(None))
-            [source] = operations._desk.modules._sources
+            [source] = operations._workflow.modules._sources
             assert source.process._running is not None
             child = source.process._running._process.pid
             for _ in range(20):

@@ -240,7 +240,7 @@ async def test_a_form_that_another_site_posts_is_refused(set_desk: SetDesk) -> N
         assert (await answered.value).status == 403
         assert not (await opened.value).is_closed()  # the browser's own page about the refusal
         assert desk.agent.interaction.questions == []
-        assert desk.agent.daemon.operations.doings.cards == ()
+        assert desk.agent.daemon.operations.activity.cards == ()
 
 
 async def test_a_page_of_another_site_can_read_nothing_here(set_desk: SetDesk) -> None:
@@ -257,7 +257,7 @@ async def test_a_page_of_another_site_can_read_nothing_here(set_desk: SetDesk) -
             "image": "error",
         }
         assert desk.agent.interaction.questions == []
-        assert desk.agent.daemon.operations.doings.cards == ()
+        assert desk.agent.daemon.operations.activity.cards == ()
 
 
 async def test_an_answer_does_not_follow_the_opener_to_another_site(set_desk: SetDesk) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.interaction import VERB_WORDS, Verb
-from agent.operations.views import ReaderCondition
+from agent.operations.messages import ReaderCondition
 from agent.tray.messages import Activity, Card, Choice, Problem, ProblemKind, Reader, State
 from hca_card.model import CardKind
 from tray import faces

@@ -20,7 +20,7 @@ from agent.audit import AuditLog
 from agent.config import Config, Origins
 from agent.interaction import Verb
 from agent.interaction.window_messages import Site
-from agent.operations.views import ReaderCondition
+from agent.operations.messages import ReaderCondition
 from agent.server.listeners import Conflict
 from agent.tray.host import Surroundings, TrayHost, sites
 from agent.tray.messages import Choice, Chosen, Problem, ProblemKind, State
@@ -143,7 +143,8 @@ async def test_work_shows_as_busy_and_leaves_tries_unknown_or_as_the_card_said(t
     person = ScriptedInteraction(pins=["123456", "999999"])
     async with tray(tmp_path, "hpc", interaction=person) as one:
         busy: list[bool] = []
-        stop = one.world.operations.doings.listen(lambda: busy.append(one.world.operations.doings.working))
+        activity = one.world.operations.activity
+        stop = activity.listen(lambda: busy.append(activity.working))
         await one.world.operations.sign(OWN, Hash.SHA_256, document=b"document")
         assert True in busy and busy[-1] is False
         (card,) = (await one.state()).cards
@@ -184,7 +185,7 @@ async def test_a_service_that_goes_is_a_problem_until_it_comes_back_even_without
     tmp_path: Path,
 ) -> None:
     async with tray(tmp_path) as one:
-        await until(lambda: one.world.operations.doings.service_running is True)
+        await until(lambda: one.world.operations.activity.service_running is True)
         one.world.winscard.stop_service()
         service = (Problem(kind=ProblemKind.SERVICE),)
         await until(lambda: bool(one.changes) and one.changes[-1].problems == service)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from agent.interaction import Verb
-from agent.operations.views import ReaderCondition
+from agent.operations.messages import ReaderCondition
 from agent.tray.messages import (
     LINE_MAX,
     Activity,

@@ -22,7 +22,7 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusSignature, DBusStr
 from dbus_fast.service import ServiceInterface, dbus_method
 
-from agent.operations.views import ReaderCondition
+from agent.operations.messages import ReaderCondition
 from agent.tray.messages import NO_TRAY, Choice, Chosen, Problem, ProblemKind, Reader, State
 from tests.support.desktop import session_bus
 from tests.support.operations import until

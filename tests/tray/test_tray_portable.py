@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agent.operations.views import ReaderCondition
+from agent.operations.messages import ReaderCondition
 from agent.tray.messages import Choice, Chosen, Reader, State, chosen, line
 from tray.link import Link
 from tray.portable import Portable

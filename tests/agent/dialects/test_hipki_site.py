@@ -92,7 +92,7 @@ async def test_nothing_is_done_without_a_ticket_or_for_a_page_of_another_site(ag
         popup = await Popup.open(agent)
         assert await popup.post(path, SIGN, **headers) == (403, b""), (headers, path)
     assert agent.interaction.questions == []
-    assert agent.daemon.operations.doings.cards == ()
+    assert agent.daemon.operations.activity.cards == ()
 
 
 async def test_a_form_that_another_site_posts_is_refused_before_its_body_is_read(agent: RunningAgent) -> None:
@@ -146,7 +146,7 @@ async def test_a_portal_that_may_not_is_told_so_in_its_own_numbers(agent: Runnin
         for path, func in (("/sign", "sign"), ("/decrypt", "decrypt"), ("/pkcs11info", "pkcs11info")):
             answer = await ask(agent, path, portal=portal, func="")
             assert (answer["func"], answer["ret_code"]) == (func, 0x76000031), portal
-    assert agent.daemon.operations.doings.cards == ()
+    assert agent.daemon.operations.activity.cards == ()
 
 
 async def test_the_person_is_told_once_that_a_portal_was_turned_away(agent: RunningAgent) -> None:

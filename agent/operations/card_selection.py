@@ -1,29 +1,126 @@
-"""Which card is meant when a request does not say."""
+"""What a request needs of a card, and which card is taken where several are there."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from agent.errors import AgentError
-from agent.interaction import Interaction
-from agent.operations import visits
-from agent.operations.facts import facts_about
-from agent.operations.needs import Need
+from agent.interaction import KIND_WORDS, Interaction
+from agent.operations import transaction_jobs
+from agent.operations.certificate_facts import facts_about
+from agent.operations.messages import Caller, ReaderView
 from agent.operations.readers import Readers, candidates, named
-from agent.operations.views import Caller, ReaderView
-from agent.operations.visits import Seen
-from agent.workers import Workers
-from hca_card.errors import CardError
+from agent.operations.transaction_jobs import CardSnapshot
+from agent.slots import Visit
+from agent.workers import Job, Workers
+from hca_card.errors import CardChangedError, CardError
+from hca_card.hints import only_kinds
+from hca_card.model import Card, CardKind, KeyUse
 from pcsc.context import ReaderState
 from pcsc.errors import PcscError
 from pcsc.status import StatusError
+
+T = TypeVar("T")
+
+_NOTHING_BUT_DATA = frozenset((CardKind.NHI,))
+"""Kinds without a key, certificate or PIN that an ordinary reader can use."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardRequirement:
+    """What a card must be and have; a need that says nothing takes any card that is known.
+
+    Attributes:
+        kinds: one of these; empty for any.
+        key: a key of this use, with its certificate.
+        certificate: any certificate.
+        pin: a PIN that can be used.
+        serial: the number of the very card that is meant; empty for any.
+    """
+
+    kinds: frozenset[CardKind] = frozenset()
+    key: KeyUse | None = None
+    certificate: bool = False
+    pin: bool = False
+    serial: str = ""
+
+    def met_by(self, seen: CardSnapshot) -> bool:
+        """Whether a card will do."""
+        return (
+            self._names(seen.kind)
+            and self.serial in ("", seen.serial)
+            and (self.key is None or self.key in seen.keys)
+            and (not (self.certificate or self.key) or bool(seen.certificate))
+            and (not self.pin or seen.pin is not None)
+        )
+
+    def may_mean(self, atr: bytes) -> bool:
+        """Whether a card with this ATR can be meant at all; where not, no command needs to be sent to it."""
+        only = only_kinds(atr)
+        if only is None:
+            return True
+        if only == _NOTHING_BUT_DATA and (self.key or self.certificate or self.pin):
+            return False
+        return not self.kinds or bool(self.kinds & only)
+
+    def require(self, card: Card) -> None:
+        """Refuse a card of another kind, or one that is not the very card.
+
+        Raises:
+            AgentError: card.wrong_kind, which names the kinds that are wanted.
+            CardChangedError: the card that is meant is no longer there.
+        """
+        if not self._names(card.kind):
+            raise self.wrong_kind()
+        if self.serial not in ("", card.serial):
+            raise CardChangedError
+
+    def wrong_kind(self) -> AgentError:
+        """The error for a card of another kind."""
+        words = [KIND_WORDS[kind] for kind in CardKind if kind in self.kinds]
+        wanted = ("、".join(zh for zh, _ in words), " or ".join(en for _, en in words))
+        return AgentError("card.wrong_kind", wanted=wanted)
+
+    def checked(self, job: Job[T]) -> Job[T]:
+        """`job`, which is given no card that is not meant, whatever was in the reader when it was chosen."""
+        if not self.kinds and not self.serial:
+            return job
+        return lambda visit: job(cast("Visit", _Meant(visit, self)))
+
+    def _names(self, kind: CardKind) -> bool:
+        return not self.kinds or kind in self.kinds
+
+
+ANY = CardRequirement()
+
+
+def need(kinds: Collection[CardKind] | None = None, key: KeyUse | None = None) -> CardRequirement:
+    """A need of one of `kinds`, if any are named, with `key`."""
+    return CardRequirement(frozenset(kinds or ()), key)
+
+
+class _Meant:
+    """A visit that hands out the card only if it is one that is needed."""
+
+    def __init__(self, visit: Visit, need: CardRequirement) -> None:
+        self._visit = visit
+        self._need = need
+
+    def card(self) -> Card:
+        card = self._visit.card()
+        self._need.require(card)
+        return card
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._visit, name)
+
 
 _Chooser = str | Caller
 """All pages of an origin choose together; each local program for itself."""
@@ -46,7 +143,7 @@ class _Known:
 
     event_counter: int
     atr: bytes
-    seen: Seen | None
+    seen: CardSnapshot | None
     at: float
 
     def holds_for(self, view: ReaderView) -> bool:
@@ -65,11 +162,11 @@ class _VeryCard:
     event_counter: int
 
     @classmethod
-    def of(cls, seen: Seen) -> _VeryCard:
+    def of(cls, seen: CardSnapshot) -> _VeryCard:
         return cls(seen.reader, seen.serial, seen.event_counter)
 
 
-class Choosing:
+class CardSelection:
     """The reader named, else the only one whose card will do, else the one chosen last, else a question.
 
     What is found out of a card here is kept for as long as it stays, so that the same cards are not asked
@@ -81,11 +178,11 @@ class Choosing:
         self._workers = workers
         self._interaction = interaction
         self._known: dict[str, _Known] = {}
-        self._looks: dict[ReaderView, asyncio.Task[Seen | None]] = {}
+        self._looks: dict[ReaderView, asyncio.Task[CardSnapshot | None]] = {}
         self._chosen: OrderedDict[_Chooser, list[_VeryCard]] = OrderedDict()
         self._turns: WeakValueDictionary[_Chooser, asyncio.Lock] = WeakValueDictionary()
 
-    async def pick(self, caller: Caller, reader: str | None, need: Need) -> str:
+    async def pick(self, caller: Caller, reader: str | None, need: CardRequirement) -> str:
         """The name of a reader with a card. With one candidate no command is sent to it here.
 
         Args:
@@ -131,7 +228,7 @@ class Choosing:
             if not cards:
                 del self._chosen[chooser]
 
-    async def _settle(self, caller: Caller, need: Need) -> str | list[Seen]:
+    async def _settle(self, caller: Caller, need: CardRequirement) -> str | list[CardSnapshot]:
         """The reader that is meant, or the several cards that could be."""
         there = candidates(await self._readers.look())
         if len(there) == 1:
@@ -152,7 +249,7 @@ class Choosing:
             (each.reader for each in seen if not need.kinds or each.kind in need.kinds), there[0].name
         )
 
-    async def _look_at(self, caller: Caller, views: Sequence[ReaderView]) -> list[Seen]:
+    async def _look_at(self, caller: Caller, views: Sequence[ReaderView]) -> list[CardSnapshot]:
         """What is in each reader, all at once; a card that cannot be made out is not the one that is meant.
 
         Raises:
@@ -161,7 +258,7 @@ class Choosing:
         found = await asyncio.gather(*(self._look(caller, view) for view in views))
         return [seen for seen in found if seen is not None]
 
-    async def _look(self, caller: Caller, view: ReaderView) -> Seen | None:
+    async def _look(self, caller: Caller, view: ReaderView) -> CardSnapshot | None:
         known = self._known.get(view.name)
         if known is not None and known.holds_for(view):
             return known.seen
@@ -172,10 +269,10 @@ class Choosing:
         # Others may wait for the same, whatever becomes of this request.
         return await asyncio.shield(look)
 
-    async def _find_out(self, caller: Caller, view: ReaderView) -> Seen | None:
-        seen: Seen | None = None
+    async def _find_out(self, caller: Caller, view: ReaderView) -> CardSnapshot | None:
+        seen: CardSnapshot | None = None
         try:
-            seen = await self._workers.run(view.name, visits.look, origin=caller.origin)
+            seen = await self._workers.run(view.name, transaction_jobs.look, origin=caller.origin)
         except (CardError, StatusError):
             pass  # it would say the same again at once
         except PcscError:
@@ -184,25 +281,25 @@ class Choosing:
             self._known[view.name] = _Known(view.event_counter, view.atr, seen, time.monotonic())
         return seen
 
-    def _looked(self, view: ReaderView, look: asyncio.Task[Seen | None]) -> None:
+    def _looked(self, view: ReaderView, look: asyncio.Task[CardSnapshot | None]) -> None:
         self._looks.pop(view, None)
         if not look.cancelled():
             look.exception()  # whoever waited has it; nobody may be left
 
-    def _last(self, caller: Caller, fit: Sequence[Seen]) -> str | None:
+    def _last(self, caller: Caller, fit: Sequence[CardSnapshot]) -> str | None:
         """The reader of the card chosen last, of those that will do."""
         will_do = {_VeryCard.of(seen) for seen in fit}
         chosen = self._chosen.get(caller.origin or caller, ())
         return next((card.reader for card in reversed(chosen) if card in will_do), None)
 
-    def _remember(self, chooser: _Chooser, seen: Seen) -> None:
+    def _remember(self, chooser: _Chooser, seen: CardSnapshot) -> None:
         cards = self._chosen.pop(chooser, [])
         card = _VeryCard.of(seen)
         self._chosen[chooser] = [*(each for each in cards if each != card), card][-_CARDS_MAX:]
         if len(self._chosen) > _REMEMBERED_MAX:
             self._chosen.popitem(last=False)
 
-    async def _ask(self, caller: Caller, fit: Sequence[Seen]) -> Seen:
+    async def _ask(self, caller: Caller, fit: Sequence[CardSnapshot]) -> CardSnapshot:
         if not self._interaction.available:
             raise AgentError("card.ambiguous")
         cards = [(await facts_about(seen)).shown(seen) for seen in fit]

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from agent.errors import AgentError
 from agent.pins.kept import KeptPin
-from agent.places import Visit
+from agent.slots import Visit
 from hca_card.errors import (
     CardChangedError,
     CardError,
@@ -34,7 +34,7 @@ Action = Callable[[Card, bytes], T]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CardSnapshot:
     """A card as the first visit saw it.
 
     Attributes:
@@ -66,14 +66,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """All of a card that needs no PIN; `certificate` as in `Seen`."""
+    """All of a card that needs no PIN; `certificate` as in `CardSnapshot`."""
 
-    seen: Seen
+    seen: CardSnapshot
     metadata: Metadata
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CertificatesOnCard:
     """Certificates, and the card they were read from."""
 
     reader: str
@@ -92,14 +92,14 @@ class Examined(Generic[T]):
     result: T
 
 
-def look(visit: Visit) -> Seen:
+def look(visit: Visit) -> CardSnapshot:
     """Which card this is, with whatever certificate, PIN and keys it has."""
     card = visit.card()
     keys = frozenset(use for use in KeyUse if card.has_key(use))
     return seen_in(visit, card, _pin_or_none(card), _certificate_or_none(card), keys)
 
 
-def look_for_key(visit: Visit, use: KeyUse) -> Seen:
+def look_for_key(visit: Visit, use: KeyUse) -> CardSnapshot:
     """Which card this is, with the certificate of the key that is wanted, and the tries left.
 
     Raises:
@@ -122,11 +122,11 @@ def read(visit: Visit) -> Read:
     return Read(seen_in(visit, card, _pin_or_none(card), _certificate_or_none(card)), metadata)
 
 
-def certificates(visit: Visit, index: int | None = None) -> Held:
+def certificates(visit: Visit, index: int | None = None) -> CertificatesOnCard:
     """The certificate of that number, or all that the card has."""
     card = visit.card()
     found = card.certificates() if index is None else (card.certificate(index),)
-    return Held(visit.reader, card.serial, found)
+    return CertificatesOnCard(visit.reader, card.serial, found)
 
 
 def examine(visit: Visit, job: Callable[[Card], T]) -> Examined[T]:
@@ -135,7 +135,7 @@ def examine(visit: Visit, job: Callable[[Card], T]) -> Examined[T]:
     return Examined(visit.reader, visit.atr, card.kind, card.serial, job(card))
 
 
-def look_for_pin(visit: Visit) -> Seen:
+def look_for_pin(visit: Visit) -> CardSnapshot:
     """Which card this is and how its PIN stands, whatever becomes of its certificate.
 
     Raises:
@@ -145,7 +145,7 @@ def look_for_pin(visit: Visit) -> Seen:
     return pin_of(visit, visit.card())
 
 
-def pin_of(visit: Visit, card: Card) -> Seen:
+def pin_of(visit: Visit, card: Card) -> CardSnapshot:
     """As `look_for_pin`, of the visit's card, recognised."""
     status = card.pin_status()
     try:
@@ -155,7 +155,7 @@ def pin_of(visit: Visit, card: Card) -> Seen:
     return seen_in(visit, card, status, certificate)
 
 
-def with_pin(visit: Visit, seen: Seen, pin: Pin, action: Action[T]) -> T:
+def with_pin(visit: Visit, seen: CardSnapshot, pin: Pin, action: Action[T]) -> T:
     """Verify `pin` once on the card that was seen, and do `action` with it and its certificate.
 
     Raises:
@@ -168,7 +168,7 @@ def with_pin(visit: Visit, seen: Seen, pin: Pin, action: Action[T]) -> T:
     return action(card, seen.certificate)
 
 
-def with_keypad(visit: Visit, seen: Seen, action: Action[T]) -> T:
+def with_keypad(visit: Visit, seen: CardSnapshot, action: Action[T]) -> T:
     """As `with_pin`, with the PIN typed on the reader's keypad.
 
     This is the one visit that waits for a person: the keypad sends the PIN to the card by itself, so it must
@@ -182,7 +182,9 @@ def with_keypad(visit: Visit, seen: Seen, action: Action[T]) -> T:
     return action(card, seen.certificate)
 
 
-def unattended(visit: Visit, seen: Seen, pin: Pin, forget: Callable[[], object], action: Action[T]) -> T:
+def unattended(
+    visit: Visit, seen: CardSnapshot, pin: Pin, forget: Callable[[], object], action: Action[T]
+) -> T:
     """As `with_pin`, with a PIN from the keyring: never on the last try, and gone at its first failure.
 
     Args:
@@ -208,7 +210,7 @@ def unattended(visit: Visit, seen: Seen, pin: Pin, forget: Callable[[], object],
     return action(card, seen.certificate)
 
 
-def keep(visit: Visit, pin: Pin, note: Callable[[Seen], None]) -> Seen:
+def keep(visit: Visit, pin: Pin, note: Callable[[CardSnapshot], None]) -> CardSnapshot:
     """Verify a PIN that nobody can be asked to confirm: the last try is never spent on it.
 
     Args:
@@ -230,8 +232,8 @@ def keep(visit: Visit, pin: Pin, note: Callable[[Seen], None]) -> Seen:
 
 
 def with_kept_pin(
-    visit: Visit, kept: KeptPin, use: KeyUse, check: Callable[[Seen], None], action: Action[T]
-) -> tuple[Seen, T]:
+    visit: Visit, kept: KeptPin, use: KeyUse, check: Callable[[CardSnapshot], None], action: Action[T]
+) -> tuple[CardSnapshot, T]:
     """As `with_pin`, with a PIN kept for a session.
 
     Args:
@@ -282,7 +284,7 @@ def once(kept: KeptPin) -> Iterator[None]:
         raise
 
 
-def the_card(visit: Visit, seen: Seen) -> Card:
+def the_card(visit: Visit, seen: CardSnapshot) -> Card:
     """The card that was seen."""
     card = visit.card()
     if (card.kind, card.serial) != (seen.kind, seen.serial):
@@ -290,7 +292,7 @@ def the_card(visit: Visit, seen: Seen) -> Card:
     return card
 
 
-def same_card(visit: Visit, seen: Seen) -> Card:
+def same_card(visit: Visit, seen: CardSnapshot) -> Card:
     """The card that was seen, with no fewer tries than then."""
     card = the_card(visit, seen)
     shown = seen.pin.tries_left if seen.pin else None
@@ -321,11 +323,11 @@ def seen_in(
     pin: PinStatus | None,
     certificate: bytes,
     keys: frozenset[KeyUse] = frozenset(),
-) -> Seen:
+) -> CardSnapshot:
     """The card of a visit, with what was read of it."""
     keypad = visit.pin_pad
     takes_keypad = keypad is not None and pin is not None and card.takes_keypad()
-    return Seen(
+    return CardSnapshot(
         reader=visit.reader,
         kind=card.kind,
         serial=card.serial,

@@ -1,4 +1,4 @@
-"""A reader whose card may be served by a PKCS#11 module; an `agent.places.Place`."""
+"""A reader whose card may be served by a PKCS#11 module; an `agent.slots.CardSlot`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from agent.modules import Modules, Serving
-from agent.places import Place, Visit
-from agent.places.pcsc import PcscPlace
 from agent.profiles import Profiles
+from agent.slots import CardSlot, Visit
+from agent.slots.pcsc import PcscSlot
 from hca_card.model import Card, Keypad
 from hca_card.pkcs11.errors import ModuleTimeoutError
 from hca_card.pkcs11.keypad import ModuleKeypad
@@ -21,14 +21,14 @@ from pcsc.service import Service
 log = logging.getLogger(__name__)
 
 
-def place_of(modules: Modules, service: Service, profiles: Profiles | None, reader: str) -> Place:
+def slot_of(modules: Modules, service: Service, profiles: Profiles | None, reader: str) -> CardSlot:
     """How the card in the reader of that name is reached."""
-    other = PcscPlace(service, reader, profiles)
-    return ModulePlace(modules, service, reader, other) if modules.any else other
+    other = PcscSlot(service, reader, profiles)
+    return ModuleSlot(modules, service, reader, other) if modules.any else other
 
 
 class ModuleVisit:
-    """One session with the token in a module's slot; an `agent.places.Visit`."""
+    """One session with the token in a module's slot; an `agent.slots.Visit`."""
 
     def __init__(self, serving: Serving, session: TokenSession) -> None:
         self.reader = serving.reader
@@ -55,7 +55,7 @@ def _session(serving: Serving) -> TokenSession:
     return session
 
 
-class ModulePlace:
+class ModuleSlot:
     """One reader, visited through the module that serves the card in it, else in the way of `other`.
 
     Args:
@@ -65,7 +65,7 @@ class ModulePlace:
         other: the reader as our own drivers reach it.
     """
 
-    def __init__(self, modules: Modules, service: Service, reader: str, other: Place) -> None:
+    def __init__(self, modules: Modules, service: Service, reader: str, other: CardSlot) -> None:
         self._modules = modules
         self._service = service
         self._reader = reader

@@ -1,6 +1,6 @@
 """Where a card can be visited: a reader of the smart card service, and whatever else holds a card.
 
-A place is used by one thread, its reader's. What is done there sees only a `Visit`, and cannot tell how the
+A slot is used by one thread, its reader's. What is done there sees only a `Visit`, and cannot tell how the
 card is reached.
 """
 
@@ -48,7 +48,7 @@ class Visit(Protocol):
         ...
 
 
-class Place(Protocol):
+class CardSlot(Protocol):
     """One reader, as its thread reaches it."""
 
     def visit(self) -> AbstractContextManager[Visit]:

@@ -11,15 +11,15 @@ from agent.audit import OK, AuditLog, AuditRow, Repeats, now
 from agent.errors import error_id
 from agent.interaction import Verb
 from agent.masking import mask_card
-from agent.operations.facts import Facts
-from agent.operations.visits import Seen
+from agent.operations.certificate_facts import CertificateFacts
+from agent.operations.transaction_jobs import CardSnapshot
 
 _REPEAT_SECONDS: Final = 600.0
 _NEW_ROWS_MAX: Final = 64
 
 
 @dataclass(slots=True)
-class Trail:
+class AuditEntry:
     """One request under way.
 
     Attributes:
@@ -36,12 +36,12 @@ class Trail:
     unattended: bool = False
     quiet: bool = False
 
-    def note(self, seen: Seen, facts: Facts) -> None:
+    def note(self, seen: CardSnapshot, facts: CertificateFacts) -> None:
         """Which card it turned out to be."""
         self.serial, self.certificate, self.simulated = seen.serial, facts.certificate_serial, facts.simulated
 
 
-class Trails:
+class AuditTrail:
     """The audit log as operations use it.
 
     Everything that used a key or a PIN has its row. Reading and being refused can be repeated by a page as
@@ -58,11 +58,11 @@ class Trails:
         self._listeners.append(listener)
 
     @contextmanager
-    def begin(self, origin: str | None, verb: Verb) -> Iterator[Trail]:
+    def begin(self, origin: str | None, verb: Verb) -> Iterator[AuditEntry]:
         """The body does the work; its success or error becomes a row."""
-        trail, result = Trail(), OK
+        entry, result = AuditEntry(), OK
         try:
-            yield trail
+            yield entry
         except Exception as error:
             result = error_id(error)
             raise
@@ -70,14 +70,14 @@ class Trails:
             result = "request.cancelled"
             raise
         finally:
-            if not (trail.quiet and result == OK):
+            if not (entry.quiet and result == OK):
                 for listener in self._listeners:
                     listener(verb, result)
-                self._write(origin, verb, trail, result)
+                self._write(origin, verb, entry, result)
 
-    def _write(self, origin: str | None, verb: Verb, trail: Trail, result: str) -> None:
-        card = mask_card(trail.serial)
-        repeatable = verb is Verb.READ or not trail.serial
+    def _write(self, origin: str | None, verb: Verb, entry: AuditEntry, result: str) -> None:
+        card = mask_card(entry.serial)
+        repeatable = verb is Verb.READ or not entry.serial
         if repeatable and self._repeats.is_repeat(origin, verb, card, result):
             return
         # On the event loop on purpose: a short append, and an operation cancelled here still leaves its row.
@@ -87,9 +87,9 @@ class Trails:
                 origin=origin,
                 verb=verb,
                 card=card,
-                certificate=trail.certificate,
+                certificate=entry.certificate,
                 result=result,
-                simulated=trail.simulated,
-                unattended=trail.unattended,
+                simulated=entry.simulated,
+                unattended=entry.unattended,
             )
         )

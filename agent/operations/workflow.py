@@ -1,4 +1,4 @@
-"""The desk that every request passes: consent, then its card, then its PIN, and a row in the audit log."""
+"""What every request passes: consent, its card, its PIN, and a row in the audit log."""
 
 from __future__ import annotations
 
@@ -18,19 +18,24 @@ from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import DocumentShown, Interaction, PinRequest, Verb
 from agent.modules import Modules
-from agent.operations import visits
-from agent.operations.choosing import Choosing
-from agent.operations.doings import Doings
-from agent.operations.facts import Facts, facts_about, facts_of, is_simulated, load_libraries
-from agent.operations.needs import ANY, Need, need
+from agent.operations import transaction_jobs
+from agent.operations.activity import Activity
+from agent.operations.audit_trail import AuditEntry, AuditTrail
+from agent.operations.card_selection import ANY, CardRequirement, CardSelection, need
+from agent.operations.certificate_facts import (
+    CertificateFacts,
+    facts_about,
+    facts_of,
+    is_simulated,
+    load_libraries,
+)
+from agent.operations.messages import Caller
 from agent.operations.readers import Readers
-from agent.operations.trail import Trail, Trails
-from agent.operations.views import Caller
-from agent.operations.visits import Action, Held, Seen
+from agent.operations.transaction_jobs import Action, CardSnapshot, CertificatesOnCard
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Unattended
-from agent.places.module import place_of
 from agent.profiles import Profiles
+from agent.slots.module import slot_of
 from agent.workers import Job, Workers
 from hca_card.errors import PinLockedError, UnsupportedError
 from hca_card.model import CardKind, KeyUse, PinStatus
@@ -75,7 +80,7 @@ class Wish:
     kinds: frozenset[CardKind] = frozenset()
 
 
-class Desk:
+class Workflow:
     """Readers, workers, consents and audit, as every operation uses them.
 
     Args:
@@ -97,16 +102,16 @@ class Desk:
         *,
         profiles: Profiles | None = None,
     ) -> None:
-        self.doings = Doings()
+        self.activity = Activity()
         self.modules = Modules(config.pkcs11, profiles, real=not service.virtual)
-        self.readers = Readers(service, self._readers_changed, self.doings.service_changed, self.modules)
+        self.readers = Readers(service, self._readers_changed, self.activity.service_changed, self.modules)
         self.consents = consents
         self.unattended = Unattended(enabled=config.unattended.enabled)
         self.interaction = interaction
         self._keypad = config.card.keypad
-        self._workers = Workers(partial(place_of, self.modules, service, profiles), config.card)
-        self.choosing = Choosing(self.readers, self._workers, interaction)
-        self.trails = Trails(audit)
+        self._workers = Workers(partial(slot_of, self.modules, service, profiles), config.card)
+        self.selection = CardSelection(self.readers, self._workers, interaction)
+        self.audit = AuditTrail(audit)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._under_way: Counter[str | None] = Counter()
         self._kept: weakref.WeakSet[KeptPin] = weakref.WeakSet()
@@ -125,7 +130,7 @@ class Desk:
         verb: Verb,
         also: Sequence[Verb] | None = None,
         document: DocumentShown | None = None,
-    ) -> AsyncIterator[Trail]:
+    ) -> AsyncIterator[AuditEntry]:
         """The body runs if `caller` may do `verb`; what became of it is written down.
 
         Args:
@@ -135,9 +140,9 @@ class Desk:
             document: what it is wanted for, to be shown.
         """
         also = BRINGS.get(verb, ()) if also is None else also
-        with self.trails.begin(caller.origin, verb) as trail, self._share(caller.origin):
+        with self.audit.begin(caller.origin, verb) as entry, self._share(caller.origin):
             await self.consents.require(caller.origin, verb, *also, document=document)
-            yield trail
+            yield entry
 
     @contextmanager
     def checked(self, caller: Caller, verb: Verb) -> Iterator[None]:
@@ -145,54 +150,58 @@ class Desk:
         try:
             yield
         except BaseException:
-            with self.trails.begin(caller.origin, verb):
+            with self.audit.begin(caller.origin, verb):
                 raise
 
-    async def visit(self, caller: Caller, reader: str | None, job: Job[T], wanted: Need = ANY) -> T:
-        """The result of `job` with the card that is meant; see `Choosing.pick`."""
-        return await self.run(caller, await self.choosing.pick(caller, reader, wanted), wanted.checked(job))
+    async def visit(
+        self, caller: Caller, reader: str | None, job: Job[T], wanted: CardRequirement = ANY
+    ) -> T:
+        """The result of `job` with the card that is meant; see `CardSelection.pick`."""
+        return await self.run(caller, await self.selection.pick(caller, reader, wanted), wanted.checked(job))
 
-    async def note(self, trail: Trail, seen: Seen) -> Facts:
-        """What the certificate of the card seen says; `trail` has it from here on."""
+    async def note(self, entry: AuditEntry, seen: CardSnapshot) -> CertificateFacts:
+        """What the certificate of that card says; `entry` has it from here on."""
         facts = await facts_about(seen)
-        trail.note(seen, facts)
-        self.doings.saw(seen, facts)
+        entry.note(seen, facts)
+        self.activity.saw(seen, facts)
         if seen.pin_pad:
             self.readers.note_pin_pad(seen.reader)
         return facts
 
-    async def note_held(self, trail: Trail, held: Held) -> None:
-        """Which card the certificates are on; `trail` has it from here on."""
-        trail.serial = held.serial
-        trail.simulated = await is_simulated(held)
+    async def note_held(self, entry: AuditEntry, held: CertificatesOnCard) -> None:
+        """Which card the certificates are on; `entry` has it from here on."""
+        entry.serial = held.serial
+        entry.simulated = await is_simulated(held)
 
-    async def with_pin(self, wish: Wish, action: Action[T]) -> tuple[Seen, T]:
+    async def with_pin(self, wish: Wish, action: Action[T]) -> tuple[CardSnapshot, T]:
         """Do `action` on the card with its PIN verified: the session's, or one the person is asked for."""
-        async with self.asked(wish.caller, wish.verb, document=wish.document) as trail:
+        async with self.asked(wish.caller, wish.verb, document=wish.document) as entry:
             if wish.kept is not None:
-                return await self._with_kept_pin(wish, wish.kept, trail, action)
+                return await self._with_kept_pin(wish, wish.kept, entry, action)
             await load_libraries()
             wanted = need(wish.kinds, wish.use)
-            reader = await self.choosing.pick(wish.caller, wish.reader, wanted)
+            reader = await self.selection.pick(wish.caller, wish.reader, wanted)
             async with self.turn(reader):
-                look = wanted.checked(partial(visits.look_for_key, use=wish.use))
+                look = wanted.checked(partial(transaction_jobs.look_for_key, use=wish.use))
                 seen = await self.run(wish.caller, reader, look)
-                facts = await self.note(trail, seen)
+                facts = await self.note(entry, seen)
                 if wish.use is KeyUse.SIGNATURE:
                     facts.require_in_time()
                 with await self._unattended_pin(wish, seen) as known:
                     if not known.wiped:
-                        trail.unattended = True
+                        entry.unattended = True
                         forget = partial(self.unattended.forget, seen.serial)
-                        alone = partial(visits.unattended, seen=seen, pin=known, forget=forget, action=action)
+                        alone = partial(
+                            transaction_jobs.unattended, seen=seen, pin=known, forget=forget, action=action
+                        )
                         return seen, await self.run(wish.caller, reader, alone)
                 self.require_person(seen.pin)
                 if self.use_keypad(seen):
-                    keyed = partial(visits.with_keypad, seen=seen, action=action)
+                    keyed = partial(transaction_jobs.with_keypad, seen=seen, action=action)
                     async with self.keypad_shown(wish, seen, facts):
                         return seen, await self.run(wish.caller, reader, keyed)
                 with await self.ask_pin(wish, seen, facts) as pin:
-                    job = partial(visits.with_pin, seen=seen, pin=pin, action=action)
+                    job = partial(transaction_jobs.with_pin, seen=seen, pin=pin, action=action)
                     return seen, await self.run(wish.caller, reader, job)
 
     def remember(self, kept: KeptPin) -> KeptPin:
@@ -206,7 +215,7 @@ class Desk:
             if holding(kept):
                 kept.wipe()
 
-    async def _unattended_pin(self, wish: Wish, seen: Seen) -> Pin:
+    async def _unattended_pin(self, wish: Wish, seen: CardSnapshot) -> Pin:
         """The PIN from the keyring, for signatures it is kept for; wiped where there is none."""
         if wish.verb is not Verb.SIGN or not self.unattended.enabled:
             return Pin("")
@@ -214,13 +223,13 @@ class Desk:
         return found or Pin("")
 
     async def _with_kept_pin(
-        self, wish: Wish, kept: KeptPin, trail: Trail, action: Action[T]
-    ) -> tuple[Seen, T]:
+        self, wish: Wish, kept: KeptPin, entry: AuditEntry, action: Action[T]
+    ) -> tuple[CardSnapshot, T]:
         kept.require_owner(wish.caller)
 
-        def check(seen: Seen) -> None:
+        def check(seen: CardSnapshot) -> None:
             facts = facts_of(seen)
-            trail.note(seen, facts)
+            entry.note(seen, facts)
             if wish.use is KeyUse.SIGNATURE:
                 facts.require_in_time()
 
@@ -228,7 +237,7 @@ class Desk:
             return await self.run(
                 wish.caller,
                 kept.reader,
-                lambda visit: visits.with_kept_pin(visit, kept, wish.use, check, action),
+                lambda visit: transaction_jobs.with_kept_pin(visit, kept, wish.use, check, action),
             )
 
     def require_person(self, status: PinStatus | None) -> None:
@@ -243,13 +252,15 @@ class Desk:
         if not self.interaction.available:
             raise AgentError("pin.unavailable")
 
-    def use_keypad(self, seen: Seen) -> bool:
-        """Whether the PIN of the card seen is to be typed on its reader's keypad."""
+    def use_keypad(self, seen: CardSnapshot) -> bool:
+        """Whether the PIN of the card is to be typed on its reader's keypad."""
         # A keypad cannot say that this is the last try and take a yes: then the PIN is asked on the screen.
         return self._keypad and seen.takes_keypad and seen.pin is not None and not seen.pin.last_try
 
     @asynccontextmanager
-    async def keypad_shown(self, wish: Wish, seen: Seen, facts: Facts) -> AsyncIterator[None]:
+    async def keypad_shown(
+        self, wish: Wish, seen: CardSnapshot, facts: CertificateFacts
+    ) -> AsyncIterator[None]:
         """The person is pointed to the reader's keypad as long as the body runs."""
         showing = asyncio.create_task(self.interaction.show_keypad(_pin_request(wish, seen, facts)))
         try:
@@ -258,8 +269,8 @@ class Desk:
             showing.cancel()
             await asyncio.gather(showing, return_exceptions=True)
 
-    async def ask_pin(self, wish: Wish, seen: Seen, facts: Facts) -> Pin:
-        """The PIN of the card seen, from the person; the caller wipes it.
+    async def ask_pin(self, wish: Wish, seen: CardSnapshot, facts: CertificateFacts) -> Pin:
+        """The PIN of the card, from the person; the caller wipes it.
 
         Raises:
             AgentError: pin.cancelled, request.rate, busy.
@@ -273,7 +284,7 @@ class Desk:
         self, caller: Caller, reader: str, job: Job[T], done: Callable[[T], None] | None = None
     ) -> T:
         """The result of `job` with the card in `reader`; `done` hears of it even if nobody waits any more."""
-        with self.doings.work(reader):
+        with self.activity.work(reader):
             return await self._workers.run(reader, job, origin=caller.origin, done=done)
 
     def turn(self, reader: str) -> asyncio.Lock:
@@ -296,8 +307,8 @@ class Desk:
     def _readers_changed(self, states: Sequence[ReaderState]) -> None:
         """A reader or card came or went: what waits for one that is gone ends, and so does its kept PIN."""
         self._workers.keep_only([state.name for state in states])
-        self.choosing.keep_only(states)
-        self.doings.readers_changed(states)
+        self.selection.keep_only(states)
+        self.activity.readers_changed(states)
         there = {state.name: state for state in states}
 
         def lost(kept: KeptPin) -> bool:
@@ -307,7 +318,7 @@ class Desk:
         self.forget_pins(lost)
 
 
-def _pin_request(wish: Wish, seen: Seen, facts: Facts) -> PinRequest:
+def _pin_request(wish: Wish, seen: CardSnapshot, facts: CertificateFacts) -> PinRequest:
     if seen.pin is None:
         raise UnsupportedError
     return PinRequest(wish.caller.origin, wish.verb, facts.shown(seen), seen.pin, wish.document)

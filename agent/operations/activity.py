@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from agent.errors import facts as facts_of_error
-from agent.operations.facts import Facts
-from agent.operations.visits import Seen
+from agent.operations.certificate_facts import CertificateFacts
+from agent.operations.transaction_jobs import CardSnapshot
 from hca_card.model import CardKind
 from pcsc.context import ReaderState
 
@@ -39,7 +39,7 @@ class KnownCard:
     asked: datetime | None
 
 
-class Doings:
+class Activity:
     """Work under way and cards known; every method is called on the event loop."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class Doings:
             self._set_tries(reader, left if isinstance(left, int) else None)
             self._tell()
 
-    def saw(self, seen: Seen, facts: Facts) -> None:
+    def saw(self, seen: CardSnapshot, facts: CertificateFacts) -> None:
         """A card was read just now."""
         left = seen.pin.tries_left if seen.pin else None
         card = KnownCard(seen.reader, seen.event_counter, seen.kind, seen.serial, facts.simulated, None, None)

@@ -15,7 +15,7 @@ from typing import Final
 from agent.errors import AgentError
 from agent.interaction import CardShown
 from agent.operations.readers import is_virtual
-from agent.operations.visits import Held, Seen
+from agent.operations.transaction_jobs import CardSnapshot, CertificatesOnCard
 from hca_card.errors import CardDataError
 
 _KNOWN_MAX: Final = 64
@@ -28,7 +28,7 @@ _LIBRARIES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CertificateFacts:
     """What the certificate of a card says, or nothing where it has none that can be read.
 
     Attributes:
@@ -58,12 +58,12 @@ class Facts:
         if now < begins:
             raise AgentError("certificate.not_yet_valid")
 
-    def shown(self, seen: Seen) -> CardShown:
+    def shown(self, seen: CardSnapshot) -> CardShown:
         """The card as a window names it."""
         return CardShown(seen.reader, seen.kind, seen.serial, self.holder, self.simulated)
 
 
-_known: Final[dict[bytes, Facts]] = {}
+_known: Final[dict[bytes, CertificateFacts]] = {}
 
 
 async def load_libraries() -> None:
@@ -75,20 +75,20 @@ async def load_libraries() -> None:
         await asyncio.to_thread(lambda: [import_module(name) for name in _LIBRARIES])
 
 
-async def facts_about(seen: Seen) -> Facts:
+async def facts_about(seen: CardSnapshot) -> CertificateFacts:
     """What the certificate of the card seen says."""
     known = _known.get(seen.certificate)
     # A thread's turn takes a hundred times longer than finding what is known.
     return await asyncio.to_thread(facts_of, seen) if known is None else known
 
 
-def facts_of(seen: Seen) -> Facts:
+def facts_of(seen: CardSnapshot) -> CertificateFacts:
     """The same; for a thread that may be kept busy."""
     # A certificate that cannot be read is still worth showing as a card; only what needs it is refused.
-    return _facts_in(seen.certificate) or Facts("", "", is_virtual(seen.reader), None)
+    return _facts_in(seen.certificate) or CertificateFacts("", "", is_virtual(seen.reader), None)
 
 
-async def is_simulated(held: Held) -> bool:
+async def is_simulated(held: CertificatesOnCard) -> bool:
     """Whether the simulator issued any of the certificates; without any, whether the reader is no device."""
     for one in held.certificates:
         facts = _known.get(one.der) or await asyncio.to_thread(_facts_in, one.der)
@@ -97,7 +97,7 @@ async def is_simulated(held: Held) -> bool:
     return is_virtual(held.reader)
 
 
-def _facts_in(certificate: bytes) -> Facts | None:
+def _facts_in(certificate: bytes) -> CertificateFacts | None:
     """What a certificate says; None where it cannot be read."""
     known = _known.get(certificate)
     if known is not None or not certificate:
@@ -108,7 +108,9 @@ def _facts_in(certificate: bytes) -> Facts | None:
         told = describe(certificate)
     except CardDataError:
         return None
-    facts = Facts(told.common_name or "", told.serial_hex, told.simulated, (told.not_before, told.not_after))
+    facts = CertificateFacts(
+        told.common_name or "", told.serial_hex, told.simulated, (told.not_before, told.not_after)
+    )
     if len(_known) >= _KNOWN_MAX:
         _known.clear()
     _known[certificate] = facts

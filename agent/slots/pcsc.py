@@ -15,7 +15,7 @@ from pcsc.service import Service
 
 
 class PcscVisit:
-    """One transaction; an `agent.places.Visit`.
+    """One transaction; an `agent.slots.Visit`.
 
     Attributes:
         transaction: with the card.
@@ -40,8 +40,8 @@ class PcscVisit:
         return recognise(self.transaction, self.atr, profiles)
 
 
-class PcscPlace:
-    """One reader; an `agent.places.Place`.
+class PcscSlot:
+    """One reader; an `agent.slots.CardSlot`.
 
     Args:
         service: PC/SC; the thread makes a context of its own, which stays open between visits.
