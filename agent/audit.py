@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from agent.config import Audit
+from agent.config import AuditSettings
 from agent.interaction import Verb
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class AuditLog:
         settings: when to put the file aside and how many to keep.
     """
 
-    def __init__(self, path: Path, settings: Audit) -> None:
+    def __init__(self, path: Path, settings: AuditSettings) -> None:
         self._path = path
         self._most = settings.kilobytes * 1024
         self._keep = settings.keep

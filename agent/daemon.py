@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, Self
 
 from agent import tls
 from agent.access.consents import Consents
-from agent.access.limits import Buckets
 from agent.config import Config
 from agent.dialects.servisign import ServiSign, refusal
 from agent.errors import AgentError
@@ -21,6 +20,7 @@ from agent.interaction import Interaction
 from agent.metrics import PATH as METRICS_PATH
 from agent.metrics import Monitor
 from agent.operations import Operations, open_operations
+from agent.origins.rate_limits import Buckets
 from agent.paths import Paths
 from agent.pins import screen_lock
 from agent.renewal import Renewal

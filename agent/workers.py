@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, TypeVar
 
-from agent.config import Card
+from agent.config import CardSettings
 from agent.errors import AgentError
 from agent.slots import CardSlot, Visit
 from agent.threads import OneThread, Wanted
@@ -35,7 +35,7 @@ class ReaderWorker:
         limits: how much may wait, and how long a job may take.
     """
 
-    def __init__(self, reader: str, slot: CardSlot, limits: Card) -> None:
+    def __init__(self, reader: str, slot: CardSlot, limits: CardSettings) -> None:
         self.reader = reader
         self._slot = slot
         self._limits = limits
@@ -115,7 +115,7 @@ class Workers:
         limits: of each reader.
     """
 
-    def __init__(self, slot_of: Callable[[str], CardSlot], limits: Card) -> None:
+    def __init__(self, slot_of: Callable[[str], CardSlot], limits: CardSettings) -> None:
         self._slot_of = slot_of
         self._limits = limits
         self._workers: dict[str, ReaderWorker] = {}

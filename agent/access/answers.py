@@ -13,9 +13,9 @@ from typing import Final
 
 import msgspec
 
-from agent.access.origins import is_origin
 from agent.access.policy import Answer
 from agent.interaction import Verb
+from agent.origins.spelling import is_origin
 from agent.private import write_private
 
 log = logging.getLogger(__name__)

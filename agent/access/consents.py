@@ -13,10 +13,10 @@ from typing import Final
 
 from agent.access.answers import Answers
 from agent.access.policy import Answer, Decision, authorise, may_sign_digest
-from agent.access.portals import named
 from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import ConsentRequest, DocumentShown, Interaction, Verb
+from agent.origins.portals import named
 
 log = logging.getLogger(__name__)
 

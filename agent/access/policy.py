@@ -13,9 +13,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-from agent.access.origins import is_loopback_host, is_origin, is_plain_http, loopback_origins
-from agent.config import Origins
+from agent.config import OriginSettings
 from agent.interaction import Verb
+from agent.origins.spelling import is_loopback_host, is_origin, is_plain_http, loopback_origins
 
 _METHODS: Final = frozenset(("GET", "POST", "OPTIONS"))
 
@@ -83,7 +83,13 @@ def is_ours(host: str | None, listener: Listener) -> bool:
 
 
 def admit(
-    origin: str | None, host: str | None, method: str, path: str, *, listener: Listener, origins: Origins
+    origin: str | None,
+    host: str | None,
+    method: str,
+    path: str,
+    *,
+    listener: Listener,
+    origins: OriginSettings,
 ) -> Admission:
     """Decide on a request or WebSocket upgrade by its head alone.
 
@@ -149,7 +155,7 @@ def authorise(
     origin: str | None,
     verb: Verb,
     *,
-    origins: Origins,
+    origins: OriginSettings,
     answers: Mapping[Verb, Answer],
     can_ask: bool,
     now: datetime,
@@ -176,6 +182,6 @@ def authorise(
     return Decision.ASK if can_ask else Decision.NO
 
 
-def may_sign_digest(origin: str | None, origins: Origins) -> bool:
+def may_sign_digest(origin: str | None, origins: OriginSettings) -> bool:
     """Whether a bare digest may be signed: for listed origins only, and for the person's own commands."""
     return origin is None or (origin in origins.digest and origin not in origins.deny)

@@ -37,9 +37,9 @@ def allow(context: click.Context, origin: str) -> None:
     """不再詢問，直到期限 · Allow everything for a site until the answer expires."""
     from datetime import UTC, datetime, timedelta
 
-    from agent.access.origins import is_plain_http
     from agent.access.policy import Answer
     from agent.interaction import Verb
+    from agent.origins.spelling import is_plain_http
 
     config, answers = _open()
     check_origin(origin)
@@ -83,7 +83,7 @@ def check_origin(origin: str) -> None:
     Raises:
         click.UsageError: it is none.
     """
-    from agent.access.origins import is_origin
+    from agent.origins.spelling import is_origin
 
     if not is_origin(origin):
         raise click.UsageError(

@@ -31,9 +31,9 @@ from agent.cli import (
     trust,
     update,
     window,
-    windows_setup,
 )
 from agent.cli.options import Preferences
+from agent.cli.windows.commands import windows_setup
 
 NAME: Final = "hca-agent"
 FAILED: Final = 1
@@ -131,7 +131,7 @@ for command in (
     update.update,
     tray.tray,
     window.window,
-    windows_setup.windows_setup,
+    windows_setup,
     module.module,
 ):
     program.add_command(command)

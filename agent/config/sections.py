@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.config import values
-from agent.config.values import Reader
+from agent.config.values import ValueReader
 
 # docs/servisign.md, "Hosts": the OCSP responder stands in HCA's pages, the other two do not.
 _HCA_HOSTS: Final = frozenset(("hcaocsp.nat.gov.tw", "hcaldap.nat.gov.tw", "203.65.114.5"))
 
 
-def _key(reader: Reader, default: Any, *, administrator: bool = False) -> Any:
+def _key(reader: ValueReader, default: Any, *, administrator: bool = False) -> Any:
     """A key; with `administrator` it stands in policy.toml or nowhere."""
     return field(default=default, metadata={"read": reader, "administrator": administrator})
 
 
 @dataclass(frozen=True, slots=True)
-class Origins:
+class OriginSettings:
     """`[origins]`: what is settled without asking.
 
     Attributes:
@@ -37,7 +37,7 @@ class Origins:
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class PortSettings:
     """`[ports]`.
 
     Attributes:
@@ -48,7 +48,7 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiSign:
+class ServiSignSettings:
     """`[servisign]`: the TLS ports and what the ServiSign dialect says of itself.
 
     Attributes:
@@ -78,7 +78,7 @@ class ServiSign:
 
 
 @dataclass(frozen=True, slots=True)
-class Hipki:
+class HipkiSettings:
     """`[hipki]`: the HiPKI dialect, for pages of citizen and business cards.
 
     Attributes:
@@ -93,7 +93,7 @@ class Hipki:
 
 
 @dataclass(frozen=True, slots=True)
-class NhiComponent:
+class NhiComponentSettings:
     """`[nhi_component]`: NHI cards for pages written for NHI's own component; the administrator's to turn on.
 
     Attributes:
@@ -106,7 +106,7 @@ class NhiComponent:
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
+class ConsentSettings:
     """`[consent]`: how long answers hold.
 
     Attributes:
@@ -123,7 +123,7 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class LimitSettings:
     """`[limits]`: how much pages may ask for; programs of this person are not limited.
 
     Attributes:
@@ -140,7 +140,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class CardSettings:
     """`[card]`: limits of the work with cards.
 
     Attributes:
@@ -157,7 +157,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Pkcs11:
+class Pkcs11Settings:
     """`[pkcs11]`: cards that are used through their makers' PKCS#11 modules.
 
     Attributes:
@@ -171,7 +171,7 @@ class Pkcs11:
 
 
 @dataclass(frozen=True, slots=True)
-class Unattended:
+class UnattendedSettings:
     """`[unattended]`: signing with a PIN from the system's keyring, for named sites and folders.
 
     Attributes:
@@ -182,7 +182,7 @@ class Unattended:
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class AuditSettings:
     """`[audit]`: the log of what was done with cards.
 
     Attributes:
@@ -195,7 +195,7 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
-class Certificates:
+class CertificateSettings:
     """`[certificates]`: whom to believe about the card's certificates, and where to ask about them.
 
     Attributes:
@@ -213,7 +213,7 @@ class Certificates:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class LogSettings:
     """`[log]`: what the agent says of itself, and where the audit rows go besides their own file.
 
     Attributes:
@@ -236,7 +236,7 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class MetricsSettings:
     """`[metrics]`: counters for monitoring, at `/metrics` on the native port.
 
     Attributes:
@@ -249,7 +249,7 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
+class UpdateSettings:
     """`[update]`: whether there is a newer version; nothing is ever installed without the administrator.
 
     Attributes:
@@ -271,38 +271,38 @@ class Update:
 class Config:
     """All of the configuration; `Config()` is what holds without any file."""
 
-    origins: Origins = field(default_factory=Origins)
-    ports: Ports = field(default_factory=Ports)
-    servisign: ServiSign = field(default_factory=ServiSign)
-    hipki: Hipki = field(default_factory=Hipki)
-    nhi_component: NhiComponent = field(default_factory=NhiComponent)
-    consent: Consent = field(default_factory=Consent)
-    limits: Limits = field(default_factory=Limits)
-    card: Card = field(default_factory=Card)
-    pkcs11: Pkcs11 = field(default_factory=Pkcs11)
-    unattended: Unattended = field(default_factory=Unattended)
-    audit: Audit = field(default_factory=Audit)
-    certificates: Certificates = field(default_factory=Certificates)
-    log: Log = field(default_factory=Log)
-    metrics: Metrics = field(default_factory=Metrics)
-    update: Update = field(default_factory=Update)
+    origins: OriginSettings = field(default_factory=OriginSettings)
+    ports: PortSettings = field(default_factory=PortSettings)
+    servisign: ServiSignSettings = field(default_factory=ServiSignSettings)
+    hipki: HipkiSettings = field(default_factory=HipkiSettings)
+    nhi_component: NhiComponentSettings = field(default_factory=NhiComponentSettings)
+    consent: ConsentSettings = field(default_factory=ConsentSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    card: CardSettings = field(default_factory=CardSettings)
+    pkcs11: Pkcs11Settings = field(default_factory=Pkcs11Settings)
+    unattended: UnattendedSettings = field(default_factory=UnattendedSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    certificates: CertificateSettings = field(default_factory=CertificateSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    update: UpdateSettings = field(default_factory=UpdateSettings)
 
 
 SECTIONS: Final[Mapping[str, type[Any]]] = {
-    "origins": Origins,
-    "ports": Ports,
-    "servisign": ServiSign,
-    "hipki": Hipki,
-    "nhi_component": NhiComponent,
-    "consent": Consent,
-    "limits": Limits,
-    "card": Card,
-    "pkcs11": Pkcs11,
-    "unattended": Unattended,
-    "audit": Audit,
-    "certificates": Certificates,
-    "log": Log,
-    "metrics": Metrics,
-    "update": Update,
+    "origins": OriginSettings,
+    "ports": PortSettings,
+    "servisign": ServiSignSettings,
+    "hipki": HipkiSettings,
+    "nhi_component": NhiComponentSettings,
+    "consent": ConsentSettings,
+    "limits": LimitSettings,
+    "card": CardSettings,
+    "pkcs11": Pkcs11Settings,
+    "unattended": UnattendedSettings,
+    "audit": AuditSettings,
+    "certificates": CertificateSettings,
+    "log": LogSettings,
+    "metrics": MetricsSettings,
+    "update": UpdateSettings,
 }
 """By the name in the file."""

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from agent.access.origins import is_origin
+from agent.origins.spelling import is_origin
 
-Reader = Callable[[Any], Any]
+ValueReader = Callable[[Any], Any]
 
 
-def whole(low: int, high: int) -> Reader:
+def whole(low: int, high: int) -> ValueReader:
     """A whole number from `low` to `high`."""
 
     def read(value: Any) -> int:

@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from agent.config import Config, Hipki, NhiComponent, Ports, ServiSign
+from agent.config import Config, HipkiSettings, NhiComponentSettings, PortSettings, ServiSignSettings
 from agent.demo.page import Addresses, Page
 from agent.demo.person import Person
 from agent.demo.report import Report
 from agent.demo.stage import HPC, Place, Stage, raised
 
 ANY_PORT = Config(
-    ports=Ports(native=0),
-    servisign=ServiSign(ports=(0,)),
-    hipki=Hipki(port=0),
-    nhi_component=NhiComponent(enabled=True, ports=(0,)),
+    ports=PortSettings(native=0),
+    servisign=ServiSignSettings(ports=(0,)),
+    hipki=HipkiSettings(port=0),
+    nhi_component=NhiComponentSettings(enabled=True, ports=(0,)),
 )
 """Whatever ports are free, so that nothing of this user's own agent is in the way."""
 

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
-from agent.access.limits import Buckets
 from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import (
@@ -24,6 +23,7 @@ from agent.interaction import (
     PinRequest,
     UnblockRequest,
 )
+from agent.origins.rate_limits import Buckets
 from hca_card.pin import Pin
 
 T = TypeVar("T")

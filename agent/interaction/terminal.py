@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
-from agent.access.portals import named
 from agent.interaction import (
     VERB_WORDS,
     CardShown,
@@ -20,6 +19,7 @@ from agent.interaction import (
     UnblockRequest,
 )
 from agent.interaction.console import Console, open_console
+from agent.origins.portals import named
 from hca_card.model import PinStatus
 from hca_card.pin import Pin
 

@@ -22,7 +22,7 @@ from typing import Final, cast
 import msgspec
 
 from agent import __version__
-from agent.config import Consent
+from agent.config import ConsentSettings
 from agent.desktop import converse, has_screen, own_command
 from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest
 from agent.interaction import window_messages as messages
@@ -63,7 +63,7 @@ class Windows:
 
     def __init__(
         self,
-        settings: Consent,
+        settings: ConsentSettings,
         *,
         simulated: bool = False,
         command: Callable[[str], Sequence[str]] = lambda kind: own_command("window", kind),

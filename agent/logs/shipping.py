@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from agent.config import Log
+from agent.config import LogSettings
 from agent.errors import AgentError
 from agent.logs.formats import JsonLine, Message, Shipped, TextLine
 from agent.paths import Paths
@@ -82,7 +82,7 @@ class _Syslog(logging.handlers.SysLogHandler):
 
 
 @contextmanager
-def logged(settings: Log, paths: Paths) -> Iterator[None]:
+def logged(settings: LogSettings, paths: Paths) -> Iterator[None]:
     """The body's log records, and audit rows where that is wanted, go to all the places configured.
 
     Args:
@@ -129,7 +129,7 @@ def logged(settings: Log, paths: Paths) -> Iterator[None]:
         listener.stop()
 
 
-def _file(settings: Log, paths: Paths) -> logging.Handler:
+def _file(settings: LogSettings, paths: Paths) -> logging.Handler:
     handler = _PrivateFile(
         paths.log,
         maxBytes=settings.kilobytes * 1024,
@@ -141,7 +141,7 @@ def _file(settings: Log, paths: Paths) -> logging.Handler:
     return handler
 
 
-def _open_places(settings: Log) -> tuple[list[logging.Handler], list[str]]:
+def _open_places(settings: LogSettings) -> tuple[list[logging.Handler], list[str]]:
     """The places outside this program, and what is wrong with those that cannot be reached."""
     handlers: list[logging.Handler] = []
     troubles: list[str] = []

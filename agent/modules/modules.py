@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from agent.config import Pkcs11
+from agent.config import Pkcs11Settings
 from agent.desktop import converse, own_command
 from agent.modules.files import ModuleFile, known
 from agent.modules.serving import Serving, arranged
@@ -53,7 +53,7 @@ class Modules:
 
     def __init__(
         self,
-        settings: Pkcs11,
+        settings: Pkcs11Settings,
         profiles: Profiles | None = None,
         *,
         real: bool = True,

@@ -7,12 +7,12 @@ from typing import Final
 
 from aiohttp import WSCloseCode, web
 
-from agent.access.limits import Buckets
 from agent.interaction import Verb
 from agent.native import jsonrpc, messages, translate
 from agent.native.backend import Backend
 from agent.native.connection import Connection, Load
 from agent.operations import Caller, ReaderView
+from agent.origins.rate_limits import Buckets
 
 CONNECTIONS_MAX: Final = 64
 CONNECTIONS_PER_ORIGIN_MAX: Final = 16

@@ -13,11 +13,11 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from agent.access.limits import Buckets
 from agent.errors import AgentError, error_id
 from agent.native import jsonrpc, messages, methods
 from agent.native.backend import Backend
 from agent.native.guest import Guest
+from agent.origins.rate_limits import Buckets
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from agent.config import Certificates
+from agent.config import CertificateSettings
 from agent.errors import AgentError
 from agent.private import write_private
 from agent.selftest.fetching import Fetcher
@@ -61,7 +61,7 @@ class Registry:
     def __init__(
         self,
         folder: Path,
-        config: Certificates,
+        config: CertificateSettings,
         *,
         fetch: Fetch | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),

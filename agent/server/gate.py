@@ -12,10 +12,10 @@ from typing import Protocol
 
 from aiohttp import hdrs, web
 
-from agent.access.limits import Buckets
-from agent.access.origins import is_origin
 from agent.access.policy import Admission, Door, Listener, admit, is_ours
-from agent.config import Origins
+from agent.config import OriginSettings
+from agent.origins.rate_limits import Buckets
+from agent.origins.spelling import is_origin
 from agent.server.http import SECURITY_HEADERS, allow_origin, empty, only
 from agent.server.token import UserToken
 
@@ -68,7 +68,7 @@ class Gate:
     def __init__(
         self,
         site: Site,
-        origins: Origins,
+        origins: OriginSettings,
         token: UserToken,
         *,
         refused: Callable[[str], None],

@@ -17,7 +17,7 @@ from agent.update.repository import Repository, open_repository
 from agent.update.state import State
 
 if TYPE_CHECKING:
-    from agent.config import Update
+    from agent.config import UpdateSettings
     from agent.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ Tell = Callable[[str, str], Awaitable[None]]
 """Tells the person something, Traditional Chinese and English."""
 
 
-def look(settings: Update, paths: Paths) -> tuple[Repository, Release]:
+def look(settings: UpdateSettings, paths: Paths) -> tuple[Repository, Release]:
     """Ask the repository now, and keep what it said; blocks.
 
     Raises:
@@ -58,7 +58,9 @@ class Checks:
         running: the version that runs.
     """
 
-    def __init__(self, settings: Update, paths: Paths, tell: Tell, running: str = __version__) -> None:
+    def __init__(
+        self, settings: UpdateSettings, paths: Paths, tell: Tell, running: str = __version__
+    ) -> None:
         self._settings = settings
         self._paths = paths
         self._tell = tell

@@ -15,7 +15,7 @@ from agent.update.administrator import is_administrator, is_administrators
 from agent.update.repository import root_file
 
 if TYPE_CHECKING:
-    from agent.config import Update
+    from agent.config import UpdateSettings
     from agent.paths import Paths
 
 _PLACE: Final = "{file}"
@@ -24,7 +24,7 @@ _SECONDS: Final = 3600.0
 _TEMPORARY: Final = "/var/tmp" if os.name == "posix" else None  # noqa: S108
 
 
-def check_may_install(settings: Update, paths: Paths) -> None:
+def check_may_install(settings: UpdateSettings, paths: Paths) -> None:
     """Return if this process may install, and what it would rest on is the administrator's alone.
 
     Raises:
@@ -56,7 +56,7 @@ def private_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def run_installer(settings: Update, file: Path) -> None:
+def run_installer(settings: UpdateSettings, file: Path) -> None:
     """Run the administrator's command for a checked package in a `private_folder`.
 
     Raises:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from tuf.api.metadata import TargetFile  # type: ignore[attr-defined]
     from tuf.ngclient.updater import Updater
 
-    from agent.config import Update
+    from agent.config import UpdateSettings
     from agent.paths import Paths
 
 ROOT: Final = "update-root.json"
 _ROOT_BYTES_MAX: Final = 256 * 1024
 
 
-def open_repository(settings: Update, paths: Paths) -> Repository:
+def open_repository(settings: UpdateSettings, paths: Paths) -> Repository:
     """The repository of the configuration; nothing is fetched yet.
 
     Raises:
@@ -39,7 +39,7 @@ def open_repository(settings: Update, paths: Paths) -> Repository:
     return Repository(settings.url, root, paths.update)
 
 
-def root_file(settings: Update, paths: Paths) -> Path:
+def root_file(settings: UpdateSettings, paths: Paths) -> Path:
     """The file of the keys that are believed."""
     return Path(settings.root) if settings.root else paths.machine / ROOT
 

@@ -99,7 +99,7 @@ def _autostart_entry() -> bytes:
 def _browser_policy() -> bytes:
     """The portals that are known, for administrators who spare their users the browser's question."""
     sys.path.insert(0, str(ROOT))
-    from agent.access.portals import KNOWN
+    from agent.origins.portals import KNOWN
 
     return json.dumps({"LoopbackNetworkAllowedForUrls": sorted(KNOWN)}, indent=2).encode() + b"\n"
 

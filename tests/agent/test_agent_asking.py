@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.config import Config, Consent, Limits
+from agent.config import Config, ConsentSettings, LimitSettings
 from agent.errors import AgentError
 from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest, Verb
 from agent.interaction.asking import Asking
@@ -15,7 +15,7 @@ from hca_card.model import CardKind, PinStatus
 PORTAL = "https://portal.example.tw"
 CARD = CardShown("R", CardKind.PERSONNEL, "000000000001", "測試", True)
 STATUS = PinStatus(3, 6, 8)
-FEW = Config(limits=Limits(questions=2, questions_of_all=3))
+FEW = Config(limits=LimitSettings(questions=2, questions_of_all=3))
 
 
 class Clock:
@@ -70,7 +70,7 @@ async def test_questions_of_all_sites_come_one_at_a_time() -> None:
 
 async def test_a_question_waits_its_time_from_when_it_is_shown() -> None:
     person = Slow()
-    asking = Asking(person, Config(consent=replace(Consent(), seconds=0.1)))  # type: ignore[arg-type]
+    asking = Asking(person, Config(consent=replace(ConsentSettings(), seconds=0.1)))  # type: ignore[arg-type]
     asks = [
         asyncio.create_task(asking.ask_consent(ConsentRequest(f"https://s{number}.example", Verb.READ)))
         for number in range(3)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.audit import AuditLog, AuditRow, Repeats, now
-from agent.config import Audit
+from agent.config import AuditSettings
 from agent.interaction import Verb
 from agent.masking import mask_card, mask_id, mask_name
 from tests.support.platforms import not_under_wine
@@ -33,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_what_is_recorded_is_read_the_newest_last(file: Path) -> None:
-    log = AuditLog(file, Audit())
+    log = AuditLog(file, AuditSettings())
     rows = [row(f"r{number}") for number in range(5)]
     for item in rows:
         log.record(item)
@@ -43,7 +43,7 @@ def test_what_is_recorded_is_read_the_newest_last(file: Path) -> None:
 
 
 def test_a_torn_line_hides_no_other(file: Path) -> None:
-    log = AuditLog(file, Audit())
+    log = AuditLog(file, AuditSettings())
     log.record(row("before"))
     with file.open("ab") as stream:
         stream.write(b'{"time":"2026-01-0\n\xff\xfe\n[]\n')
@@ -53,12 +53,12 @@ def test_a_torn_line_hides_no_other(file: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
 def test_only_the_person_can_read_the_log(file: Path) -> None:
-    AuditLog(file, Audit()).record(row())
+    AuditLog(file, AuditSettings()).record(row())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_full_log_is_put_aside_and_only_so_many_are_kept(file: Path) -> None:
-    log = AuditLog(file, Audit(kilobytes=16, keep=2))
+    log = AuditLog(file, AuditSettings(kilobytes=16, keep=2))
     for number in range(400):
         log.record(row(f"r{number}"))
     names = sorted(item.name for item in file.parent.iterdir())
@@ -69,7 +69,7 @@ def test_a_full_log_is_put_aside_and_only_so_many_are_kept(file: Path) -> None:
 
 
 def test_a_lock_left_by_a_dead_process_grows_old(file: Path) -> None:
-    log = AuditLog(file, Audit(kilobytes=16, keep=2))
+    log = AuditLog(file, AuditSettings(kilobytes=16, keep=2))
     file.write_bytes(b"x" * 20 * 1024 + b"\n")
     lock = file.with_name("audit.jsonl.lock")
     lock.touch()
@@ -86,8 +86,8 @@ def test_a_lock_left_by_a_dead_process_grows_old(file: Path) -> None:
 def test_processes_that_write_at_once_tear_no_line(file: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from tests.agent.test_agent_audit import row;"
-        "from agent.audit import AuditLog; from agent.config import Audit;"
-        "log = AuditLog(Path(sys.argv[1]), Audit(kilobytes=16, keep=50));"
+        "from agent.audit import AuditLog; from agent.config import AuditSettings;"
+        "log = AuditLog(Path(sys.argv[1]), AuditSettings(kilobytes=16, keep=50));"
         "[log.record(row(f'p{sys.argv[2]}-{n}')) for n in range(200)]"
     )
     root = Path(__file__).parents[2]
@@ -96,14 +96,14 @@ def test_processes_that_write_at_once_tear_no_line(file: Path) -> None:
         for number in range(3)
     ]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
-    written = [item.result for item in AuditLog(file, Audit(kilobytes=16, keep=50)).read(1000)]
+    written = [item.result for item in AuditLog(file, AuditSettings(kilobytes=16, keep=50)).read(1000)]
     assert sorted(written) == sorted(f"p{number}-{n}" for number in range(3) for n in range(200))
 
 
 def test_a_log_that_cannot_be_written_is_reported_and_stops_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    AuditLog(tmp_path / "missing" / "audit.jsonl", Audit()).record(row())
+    AuditLog(tmp_path / "missing" / "audit.jsonl", AuditSettings()).record(row())
     assert "audit log cannot be written" in caplog.text
 
 

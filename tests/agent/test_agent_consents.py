@@ -9,7 +9,7 @@ import pytest
 from agent.access.answers import Answers
 from agent.access.consents import Consents
 from agent.access.policy import Answer
-from agent.config import Config, Origins
+from agent.config import Config, OriginSettings
 from agent.errors import AgentError
 from agent.interaction import ConsentRequest, Verb
 from agent.interaction.asking import Asking
@@ -39,11 +39,11 @@ class SlowPerson(ScriptedInteraction):
 
 class World:
     def __init__(
-        self, folder: Path, interaction: ScriptedInteraction | Headless, origins: Origins | None = None
+        self, folder: Path, interaction: ScriptedInteraction | Headless, origins: OriginSettings | None = None
     ) -> None:
         self.now = NOW
         self.answers = Answers(folder / "answers.json", lambda: self.now)
-        config = Config(origins=origins or Origins())
+        config = Config(origins=origins or OriginSettings())
         self.consents = Consents(Asking(interaction, config), self.answers, config, lambda: self.now)
 
     async def refusal(self, origin: str | None, verb: Verb) -> str:
@@ -129,7 +129,7 @@ async def test_a_wider_question_of_the_same_site_waits_for_the_narrower_and_asks
 
 async def test_confirming_asks_whatever_was_answered_or_configured(tmp_path: Path) -> None:
     person = ScriptedInteraction(consents={Verb.PAGE_PIN: False})
-    world = World(tmp_path, person, Origins(allow=frozenset((PORTAL,))))
+    world = World(tmp_path, person, OriginSettings(allow=frozenset((PORTAL,))))
     await world.consents.require(PORTAL, Verb.PAGE_PIN)
     with pytest.raises(AgentError) as caught:
         await world.consents.confirm(PORTAL, Verb.PAGE_PIN)
@@ -220,7 +220,7 @@ def _yes() -> Answer:
 
 async def test_an_origin_the_configuration_allows_is_never_asked_about(tmp_path: Path) -> None:
     person = ScriptedInteraction(consents={})
-    world = World(tmp_path, person, Origins(allow=frozenset((PORTAL,))))
+    world = World(tmp_path, person, OriginSettings(allow=frozenset((PORTAL,))))
     await world.consents.require(PORTAL, Verb.PAGE_PIN)
     assert not person.questions
 
@@ -228,7 +228,7 @@ async def test_an_origin_the_configuration_allows_is_never_asked_about(tmp_path:
 async def test_deny_wins_and_the_person_hears_of_it_once(tmp_path: Path) -> None:
     person = ScriptedInteraction()
     both = frozenset((EVIL,))
-    world = World(tmp_path, person, Origins(allow=both, deny=both))
+    world = World(tmp_path, person, OriginSettings(allow=both, deny=both))
     world.answers.remember(EVIL, (Verb.READ,), _yes())
     for _ in range(3):
         assert await world.refusal(EVIL, Verb.READ) == "origin.refused"

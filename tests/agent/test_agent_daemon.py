@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, Ports, ServiSign
+from agent.config import Config, PortSettings, ServiSignSettings
 from agent.daemon import Daemon, serve
 from agent.errors import AgentError
 from agent.interaction.scripted import ScriptedInteraction
@@ -55,7 +55,7 @@ async def test_a_second_agent_is_refused_and_does_not_touch_the_first(tmp_path: 
     async with running_agent(tmp_path) as first:
         secret, port = token.read(first.paths.token), first.daemon.native_port
         second = Daemon(
-            Config(ports=Ports(port), servisign=ServiSign(ports=(0,))),
+            Config(ports=PortSettings(port), servisign=ServiSignSettings(ports=(0,))),
             nothing_inserted(),
             ScriptedInteraction(),
             first.paths,
@@ -72,7 +72,7 @@ async def test_a_second_agent_is_refused_and_does_not_touch_the_first(tmp_path: 
 async def test_the_next_port_is_taken_and_the_person_is_told_of_the_conflict(tmp_path: Path) -> None:
     other, free = listeners.listen([0]), listeners.listen([0])
     free.close()
-    config = Config(ports=Ports(0), servisign=ServiSign(ports=(other.port, free.port)))
+    config = Config(ports=PortSettings(0), servisign=ServiSignSettings(ports=(other.port, free.port)))
     try:
         async with running_agent(tmp_path, config=config) as agent:
             assert agent.daemon.tls_port == free.port
@@ -97,7 +97,7 @@ async def test_a_stopped_agent_can_be_started_again_on_the_same_ports(tmp_path: 
         ports = agent.daemon.native_port, agent.daemon.tls_port
         async with agent.page() as page:
             await page.call("card.read")
-    config = Config(ports=Ports(ports[0]), servisign=ServiSign(ports=(ports[1],)))
+    config = Config(ports=PortSettings(ports[0]), servisign=ServiSignSettings(ports=(ports[1],)))
     async with running_agent(tmp_path, config=config) as agent:
         assert (agent.daemon.native_port, agent.daemon.tls_port) == ports
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from agent.access.limits import Buckets
+from agent.origins.rate_limits import Buckets
 
 
 class Clock:

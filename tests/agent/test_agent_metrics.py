@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Metrics
+from agent.config import MetricsSettings
 from agent.interaction import Verb
 from agent.interaction.scripted import ScriptedInteraction
 from agent.metrics import CONTENT_TYPE, Counters, Now, exposition
@@ -20,7 +20,7 @@ from agent.update.state import State
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, RunningAgent, running_agent
 from tests.support.servisign_page import Page, Text
 
-MEASURED = replace(ANY_PORT, metrics=Metrics(enabled=True))
+MEASURED = replace(ANY_PORT, metrics=MetricsSettings(enabled=True))
 
 # The text format, version 0.0.4, as its specification has it; what is not in it is an error here.
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -135,7 +135,7 @@ async def test_work_of_an_old_page_is_counted_as_such(agent: RunningAgent) -> No
 )
 @pytest.mark.parametrize("token", [True, False], ids=["token", "no token"])
 async def test_no_page_ever_reads_it(tmp_path: Path, headers: dict[str, str], token: bool) -> None:
-    config = replace(ANY_PORT, metrics=Metrics(enabled=True, token=token))
+    config = replace(ANY_PORT, metrics=MetricsSettings(enabled=True, token=token))
     async with running_agent(tmp_path, config=config) as agent:
         if token:
             headers = headers | agent.bearer
@@ -149,9 +149,9 @@ async def test_no_page_ever_reads_it(tmp_path: Path, headers: dict[str, str], to
 
 async def test_a_program_needs_the_token_unless_the_administrator_says_otherwise(tmp_path: Path) -> None:
     for name, metrics, status in (
-        ("a", Metrics(enabled=True), 403),
-        ("b", Metrics(enabled=True, token=False), 200),
-        ("c", Metrics(enabled=False, token=False), 404),
+        ("a", MetricsSettings(enabled=True), 403),
+        ("b", MetricsSettings(enabled=True, token=False), 200),
+        ("c", MetricsSettings(enabled=False, token=False), 404),
     ):
         config = replace(ANY_PORT, metrics=metrics)
         async with running_agent(tmp_path / name, config=config) as agent:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, Origins
+from agent.config import Config, OriginSettings
 from agent.errors import AgentError, error_id
 from agent.interaction import Verb
 from agent.interaction.scripted import Headless, ScriptedInteraction
@@ -120,7 +120,7 @@ async def test_a_signature_takes_fewer_than_ten_commands(tmp_path: Path) -> None
 
 async def test_a_bare_digest_is_signed_for_listed_origins_only(tmp_path: Path) -> None:
     digest = Hash.SHA_256.digest(DOCUMENT)
-    config = Config(origins=Origins(digest=frozenset(("https://other.example.tw",))))
+    config = Config(origins=OriginSettings(digest=frozenset(("https://other.example.tw",))))
     async with agent(tmp_path, "hpc", config=config) as world:
         with pytest.raises(AgentError) as caught:
             await world.operations.sign(PORTAL, Hash.SHA_256, digest=digest)
@@ -316,7 +316,7 @@ async def test_reading_all_day_does_not_push_the_log_out(tmp_path: Path) -> None
 
 
 async def test_headless_serves_listed_origins_and_refuses_unknown_ones(tmp_path: Path) -> None:
-    config = Config(origins=Origins(allow=frozenset((str(PORTAL.origin),))))
+    config = Config(origins=OriginSettings(allow=frozenset((str(PORTAL.origin),))))
     async with agent(tmp_path, "hpc", interaction=Headless(), config=config) as world:
         assert await world.operations.card(PORTAL)
         with pytest.raises(AgentError) as caught:

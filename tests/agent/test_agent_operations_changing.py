@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, Origins
+from agent.config import Config, OriginSettings
 from agent.errors import AgentError, error_id
 from agent.interaction import ConsentRequest, NewPinRequest, UnblockRequest, Verb
 from agent.interaction.scripted import Headless, ScriptedInteraction
@@ -32,7 +32,7 @@ DOCUMENT = "同意書".encode()
 NEW = "87654321"
 PUK = "12345678"
 SELECT, CHANGE_REFERENCE_DATA, RESET_RETRY_COUNTER = 0xA4, 0x24, 0x2C
-TRUSTED = Config(origins=Origins(allow=frozenset((str(PORTAL.origin), str(OTHER.origin)))))
+TRUSTED = Config(origins=OriginSettings(allow=frozenset((str(PORTAL.origin), str(OTHER.origin)))))
 
 
 async def takes(world: World, pin: str, caller=OWN) -> bool:  # type: ignore[no-untyped-def]

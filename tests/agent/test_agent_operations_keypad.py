@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Card, Config
+from agent.config import CardSettings, Config
 from agent.errors import AgentError, error_id
 from agent.interaction import Verb
 from agent.interaction.scripted import Headless
@@ -66,7 +66,7 @@ async def test_headless_calls_nobody_to_the_keypad(tmp_path: Path) -> None:
 
 
 async def test_the_keypad_can_be_switched_off(tmp_path: Path) -> None:
-    config = Config(card=Card(keypad=False))
+    config = Config(card=CardSettings(keypad=False))
     async with agent(tmp_path, "hpc", keypad=lambda _entry: b"999999", config=config) as world:
         await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
         assert len(world.pins_asked()) == 1

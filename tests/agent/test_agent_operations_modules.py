@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from agent.config import Config, Pkcs11
+from agent.config import Config, Pkcs11Settings
 from agent.daemon import Daemon
 from agent.errors import error_id
 from agent.interaction.scripted import ScriptedInteraction
@@ -52,7 +52,9 @@ def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def listing(*modules: Path | None, config: Config | None = None) -> Config:
-    return replace(config or Config(), pkcs11=Pkcs11(tuple(path for path in modules if path), known=False))
+    return replace(
+        config or Config(), pkcs11=Pkcs11Settings(tuple(path for path in modules if path), known=False)
+    )
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, Pkcs11
+from agent.config import Config, Pkcs11Settings
 from agent.errors import error_id
 from agent.interaction.scripted import ScriptedInteraction
 from agent.modules.files import known
@@ -63,7 +63,7 @@ def inserted(spy: Spy, port: int) -> Iterator[VpcdClient]:
 
 def listed(*, known: bool = False) -> Config:
     assert MODULE is not None
-    return Config(pkcs11=Pkcs11(() if known else (MODULE,), known=known))
+    return Config(pkcs11=Pkcs11Settings(() if known else (MODULE,), known=known))
 
 
 def ours(apdus: list[bytes]) -> list[bytes]:

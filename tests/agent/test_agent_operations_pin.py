@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, Consent
+from agent.config import Config, ConsentSettings
 from agent.errors import AgentError, facts
 from agent.interaction import PinRequest, Verb
 from agent.interaction.scripted import GivenPin, ScriptedInteraction
@@ -157,7 +157,7 @@ async def test_a_person_who_never_answers_is_not_waited_for_for_ever(tmp_path: P
             await asyncio.sleep(3600)
             return None
 
-    config = Config(consent=Consent(seconds=1))
+    config = Config(consent=ConsentSettings(seconds=1))
     async with agent(tmp_path, "hpc", interaction=Asleep(), config=config) as world:
         with pytest.raises(AgentError) as caught:
             await sign(world)

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from agent.config import Config, Origins
+from agent.config import Config, OriginSettings
 from agent.interaction import ConsentRequest, DocumentShown, PinRequest
 from signing.hashes import Hash
 from tests.support.operations import PORTAL, agent
@@ -28,7 +28,7 @@ async def test_of_a_bare_digest_the_size_is_not_known(tmp_path: Path):
     digest = hashlib.sha256(DOCUMENT).digest()
     assert PORTAL.origin is not None
     listed = frozenset((PORTAL.origin,))
-    config = replace(Config(), origins=Origins(allow=listed, digest=listed))
+    config = replace(Config(), origins=OriginSettings(allow=listed, digest=listed))
     async with agent(tmp_path, "hpc", config=config) as world:
         await world.operations.sign(PORTAL, Hash.SHA_256, digest=digest)
         assert world.pins_asked()[0].document == DocumentShown(None, "SHA-256", digest)

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.access.policy import Admission, Answer, Decision, Door, Listener, admit, authorise, may_sign_digest
-from agent.config import Origins
+from agent.config import OriginSettings
 from agent.interaction import Verb
 
 TLS = Listener(
     56445, tls=True, public=frozenset(("/", "/popupForm", "/agent.js")), own_ports=frozenset({(56440, False)})
 )
-ORIGINS = Origins(
+ORIGINS = OriginSettings(
     allow=frozenset(("https://portal.example.tw", "http://localhost:8443", "https://both.example.tw")),
     deny=frozenset(("https://evil.example.tw", "https://both.example.tw")),
     digest=frozenset(("https://digest.example.tw", "https://evil.example.tw")),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from agent.access.origins import is_origin
-from agent.access.portals import KNOWN, named
+from agent.origins.portals import KNOWN, named
+from agent.origins.spelling import is_origin
 
 
 def test_every_known_portal_has_an_origin_as_browsers_send_it() -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, Origins
-from agent.config import Unattended as Setting
+from agent.config import Config, OriginSettings, UnattendedSettings
 from agent.errors import AgentError
 from agent.interaction import Verb
 from agent.interaction.scripted import Headless, ScriptedInteraction
@@ -22,7 +21,10 @@ from tests.support.operations import OTHER, OWN, PIN, PORTAL, World, agent
 
 ORIGIN = str(PORTAL.origin)
 DOCUMENT = "同意書".encode()
-ON = Config(origins=Origins(allow=frozenset((ORIGIN, str(OTHER.origin)))), unattended=Setting(enabled=True))
+ON = Config(
+    origins=OriginSettings(allow=frozenset((ORIGIN, str(OTHER.origin)))),
+    unattended=UnattendedSettings(enabled=True),
+)
 ROOT = Path(__file__).parents[2]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.config import Card
+from agent.config import CardSettings
 from agent.errors import AgentError
 from agent.slots.pcsc import PcscSlot, PcscVisit
 from agent.workers import ReaderWorker, Workers
@@ -22,7 +22,7 @@ NAME = "ACS ACR39U 00 00"
 
 
 class World:
-    def __init__(self, limits: Card) -> None:
+    def __init__(self, limits: CardSettings) -> None:
         self.winscard = VirtualWinscard()
         self.service = Service(self.winscard)
         self.reader: VirtualReader = self.winscard.add_reader(NAME)
@@ -32,7 +32,7 @@ class World:
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    world = World(Card(seconds=5, queue=4, queue_per_origin=2))
+    world = World(CardSettings(seconds=5, queue=4, queue_per_origin=2))
     yield world
     world.worker.close()
 
@@ -139,7 +139,7 @@ async def test_a_job_given_up_in_its_middle_runs_to_its_end_and_spoils_nothing(w
 
 
 async def test_waiting_for_another_program_ends_when_the_time_is_over() -> None:
-    world = World(Card(seconds=1))
+    world = World(CardSettings(seconds=1))
     with world.service.context() as context, context.connect(NAME) as other, other.transaction():
         with pytest.raises(AgentError) as caught:
             await world.worker.run(atr)
@@ -207,7 +207,7 @@ async def test_an_empty_reader_is_no_card_and_the_next_one_is_served(world: Worl
 
 
 async def test_what_waits_for_a_reader_that_goes_fails_by_name(world: World) -> None:
-    workers = Workers(partial(PcscSlot, world.service), Card())
+    workers = Workers(partial(PcscSlot, world.service), CardSettings())
     gate, first, second = await one_at_work_and_one_waiting(workers.of(NAME).run)
     workers.keep_only(())
     gate.go.set()
@@ -219,7 +219,7 @@ async def test_what_waits_for_a_reader_that_goes_fails_by_name(world: World) -> 
 
 
 async def test_news_of_a_reader_that_has_come_back_since_costs_no_job(world: World) -> None:
-    workers = Workers(partial(PcscSlot, world.service), Card())
+    workers = Workers(partial(PcscSlot, world.service), CardSettings())
     gate, first, second = await one_at_work_and_one_waiting(partial(workers.run, NAME))
     workers.keep_only(())
     gate.go.set()
@@ -229,7 +229,7 @@ async def test_news_of_a_reader_that_has_come_back_since_costs_no_job(world: Wor
 
 
 async def test_what_waits_when_all_ends_is_not_begun_anew(world: World) -> None:
-    workers = Workers(partial(PcscSlot, world.service), Card())
+    workers = Workers(partial(PcscSlot, world.service), CardSettings())
     gate, first, second = await one_at_work_and_one_waiting(partial(workers.run, NAME))
     workers.close()
     gate.go.set()
@@ -246,8 +246,8 @@ async def test_other_programs_are_let_at_the_card_between_jobs(world: World) -> 
 
 
 async def test_a_reader_is_known_once_visited_and_as_long_as_it_neither_hangs_nor_goes() -> None:
-    world = World(Card())
-    workers = Workers(partial(PcscSlot, world.service), Card())
+    world = World(CardSettings())
+    workers = Workers(partial(PcscSlot, world.service), CardSettings())
     assert not workers.known(NAME)
     await workers.of(NAME).run(atr)
     assert workers.known(NAME)

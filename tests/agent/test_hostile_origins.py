@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 
 from agent.audit import AuditLog, AuditRow
-from agent.config import Config, Limits
+from agent.config import Config, LimitSettings
 from agent.dialects.servisign import refusal
 from agent.interaction import ConsentRequest, Verb
 from agent.interaction.scripted import ScriptedInteraction
@@ -310,7 +310,7 @@ async def test_two_origins_or_two_hosts_are_none(tmp_path: Path) -> None:
 async def test_a_site_that_only_looks_like_another_is_shown_in_full_and_gets_nothing_from_a_no(
     tmp_path: Path,
 ) -> None:
-    plenty = replace(ANY_PORT, limits=Limits(questions=1000, questions_of_all=1000))
+    plenty = replace(ANY_PORT, limits=LimitSettings(questions=1000, questions_of_all=1000))
     async with target(tmp_path, config=plenty) as world:
         for origin in LOOKALIKES:
             async with world.agent.page(origin) as page:
@@ -366,7 +366,7 @@ async def test_with_nobody_to_ask_an_unknown_old_page_is_stopped_at_its_echo(tmp
 
 
 async def test_an_origin_that_floods_is_held_up_and_the_others_are_not(tmp_path: Path) -> None:
-    slow = replace(ANY_PORT, limits=Limits(requests=1, burst=10))
+    slow = replace(ANY_PORT, limits=LimitSettings(requests=1, burst=10))
     async with target(tmp_path, config=slow) as world:
         async with world.agent.page("https://flood.example.tw") as page:
             for _ in range(9):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Card, Config, Limits, Origins
+from agent.config import CardSettings, Config, LimitSettings, OriginSettings
 from agent.errors import AgentError, describe
 from agent.interaction import CardShown
 from agent.interaction.scripted import Headless, ScriptedInteraction
@@ -31,11 +31,11 @@ REAL = (
 HELLO = "Windows Hello for Business 1"
 BUSY_SITES = replace(
     TURNED_ON,
-    origins=Origins(allow=frozenset((MINISTRY, OFFICE))),
-    limits=Limits(requests=1000, burst=1000),
-    card=Card(queue=64, queue_per_origin=32),
+    origins=OriginSettings(allow=frozenset((MINISTRY, OFFICE))),
+    limits=LimitSettings(requests=1000, burst=1000),
+    card=CardSettings(queue=64, queue_per_origin=32),
 )
-TRUSTED = Config(origins=Origins(allow=frozenset((str(PORTAL.origin),))))
+TRUSTED = Config(origins=OriginSettings(allow=frozenset((str(PORTAL.origin),))))
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from types import TracebackType
 
 import pytest
 
-from agent.config import Limits, Pkcs11
+from agent.config import LimitSettings, Pkcs11Settings
 from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Caller, open_operations
 from agent.paths import Paths
@@ -37,7 +37,7 @@ from tests.support.servisign_page import Page, Text
 ROOT = Path(__file__).parents[2]
 OURS = tuple(str(ROOT / room) for room in ("agent", "hca_card", "pcsc", "signing", "tray"))
 PLENTY = replace(
-    ANY_PORT, limits=Limits(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000)
+    ANY_PORT, limits=LimitSettings(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000)
 )
 NATIVE, OLD, HIPKI, LINES = 160, 60, 20, 2
 
@@ -266,7 +266,7 @@ async def test_a_pin_for_a_pkcs11_module_is_written_nowhere_and_not_seen_from_ou
     winscard = VirtualWinscard()
     monkeypatch.setattr(VirtualWinscard, "virtual", False)
     assert softhsm.MODULE is not None
-    config = replace(PLENTY, pkcs11=Pkcs11((softhsm.MODULE,), known=False))
+    config = replace(PLENTY, pkcs11=Pkcs11Settings((softhsm.MODULE,), known=False))
     paths = Paths(tmp_path / "home", tmp_path / "home")
     told, tracebacks = {}, []
     with logged() as log:

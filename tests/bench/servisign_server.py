@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from agent.config import Config, Hipki, Limits, Origins, Ports, ServiSign
+from agent.config import Config, HipkiSettings, LimitSettings, OriginSettings, PortSettings, ServiSignSettings
 from agent.daemon import Daemon
 from agent.interaction.scripted import Headless
 from agent.paths import Paths
@@ -103,11 +103,11 @@ async def _serve(folder: Path) -> None:
     virtual.add_reader("Virtual Reader 0").insert(QuickCard(simulated("hpc")))
     winscard = TimedWinscard(virtual)
     config = Config(
-        origins=Origins(allow=frozenset((ORIGIN,))),
-        ports=Ports(native=0),
-        hipki=Hipki(port=0),
-        servisign=ServiSign(ports=(0,)),
-        limits=Limits(requests=10_000, burst=10_000),
+        origins=OriginSettings(allow=frozenset((ORIGIN,))),
+        ports=PortSettings(native=0),
+        hipki=HipkiSettings(port=0),
+        servisign=ServiSignSettings(ports=(0,)),
+        limits=LimitSettings(requests=10_000, burst=10_000),
     )
 
     async def echo(request: web.Request) -> web.Response:

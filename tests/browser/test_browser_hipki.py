@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from playwright.async_api import BrowserContext, Page
 
-from agent.config import Origins
+from agent.config import OriginSettings
 from agent.interaction import ConsentRequest, PinRequest, Verb
 from agent.interaction.scripted import ScriptedInteraction
 from hca_card.pin import Pin
@@ -108,7 +108,7 @@ def set_desk(tmp_path: Path, identities: list[PortalTls]) -> SetDesk:
             evil = await enter(site(HOSTS[1], identities[1]))
             cut = {"Cross-Origin-Opener-Policy": "same-origin"}
             severed = await enter(site(HOSTS[2], identities[2], **cut))
-            config = replace(ANY_PORT, origins=Origins(deny=frozenset((portal,) if denies else ())))
+            config = replace(ANY_PORT, origins=OriginSettings(deny=frozenset((portal,) if denies else ())))
             agent = await enter(
                 running_agent(tmp_path / "agent", kinds or ("citizen",), config=config, interaction=person)
             )

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import WSCloseCode, web
 from playwright.async_api import BrowserContext, Frame, Page
 
-from agent.config import Origins
+from agent.config import OriginSettings
 from agent.native import api
 from tests.support import firefox
 from tests.support.agent import ANY_PORT, running_agent
@@ -144,7 +144,7 @@ async def desk(
         options: dict[str, Any] = {"plainPort": CLOSED[0], "tlsPorts": [CLOSED[1]], "connectTimeout": 3000}
         if runs:
             named = frozenset(found.all)
-            origins = Origins(deny=named) if refused else Origins(allow=named)
+            origins = OriginSettings(deny=named) if refused else OriginSettings(allow=named)
             config = replace(ANY_PORT, origins=origins)
             agent = await stack.enter_async_context(running_agent(folder / "agent", config=config))
             authorities.append(agent.daemon.identity.ca)
@@ -330,7 +330,7 @@ ALLOWED = 1
 async def test_in_firefox_a_yes_connects_and_no_answer_is_told_apart_from_not_running(tmp_path: Path) -> None:
     told: list[tuple[str, str | None]] = []
     async with sites(tmp_path / "sites") as (found, authorities):
-        config = replace(ANY_PORT, origins=Origins(allow=frozenset(found.all)))
+        config = replace(ANY_PORT, origins=OriginSettings(allow=frozenset(found.all)))
         async with running_agent(tmp_path / "agent", config=config) as agent:
             trusted = [*authorities, agent.daemon.identity.ca]
             there = {"plainPort": agent.daemon.native_port, "tlsPorts": [agent.daemon.tls_port, *CLOSED]}

@@ -19,7 +19,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from agent import tls
-from agent.config import Origins
+from agent.config import OriginSettings
 from tests.agent.test_agent_tls import under
 from tests.support.agent import RunningAgent
 from tests.support.chromium import chromium, make_home, trust
@@ -102,7 +102,7 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
     home = make_home(folder / "browser", [identity.authority])
     async with serving(identity.context()) as port:
         portal = f"https://{HOST}:{port}"
-        config = replace(TURNED_ON, origins=Origins(allow=frozenset((portal,))))
+        config = replace(TURNED_ON, origins=OriginSettings(allow=frozenset((portal,))))
         async with component_agent(folder / "agent", ("hpc", "nhi"), config=config) as agent:
             agent.paths.policy.write_text("[nhi_component]\nenabled = true\n")
             yield Desk(agent, home, portal)

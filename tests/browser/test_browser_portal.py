@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.config import Origins
+from agent.config import OriginSettings
 from agent.demo.theatre import ANY_PORT
 from agent.interaction import PinRequest
 from hca_card.pin import Pin
@@ -177,7 +177,7 @@ async def test_an_agent_that_refuses_the_site_is_told_apart_from_one_that_is_not
     set_desk: SetDesk, unused_tcp_port: int
 ) -> None:
     origin = f"https://portal.example.test:{unused_tcp_port}"
-    config = replace(ANY_PORT, origins=Origins(deny=frozenset({origin})))
+    config = replace(ANY_PORT, origins=OriginSettings(deny=frozenset({origin})))
     async with set_desk("hpc", config=config, portal_port=unused_tcp_port) as desk:
         await desk.open()
         assert "拒絕了這個網站" in await desk.message("origin.refused")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.config import Origins
+from agent.config import OriginSettings
 from agent.demo.person import PIN
 from agent.demo.theatre import ANY_PORT
 from tests.support.desk import Desk, SetDesk
@@ -39,7 +39,7 @@ async def test_components_that_refuse_the_site_are_told_apart_from_those_not_run
     set_desk: SetDesk, unused_tcp_port: int
 ) -> None:
     origin = f"https://portal.example.test:{unused_tcp_port}"
-    config = replace(ANY_PORT, origins=Origins(deny=frozenset({origin})))
+    config = replace(ANY_PORT, origins=OriginSettings(deny=frozenset({origin})))
     async with set_desk("hpc", config=config, portal_port=unused_tcp_port) as desk:
         await log_in(desk, "/euservice/servisign")
         assert "這個網站不可使用本程式" in await desk.message("component.61908")

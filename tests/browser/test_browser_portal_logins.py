@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Request, expect
 
-from agent.config import Limits
+from agent.config import LimitSettings
 from agent.demo.captcha import NUMBERS_EN
 from agent.demo.cards import create
 from agent.demo.pages import PAGES
@@ -230,7 +230,7 @@ async def counter(tmp_path_factory: pytest.TempPathFactory, authorities: Any) ->
     home = make_home(folder / "browser", [authorities.portal.authority, authorities.agent / "ca.pem"])
     person = Person()
     config = replace(
-        ANY_PORT, limits=Limits(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000)
+        ANY_PORT, limits=LimitSettings(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000)
     )
     place = Place(HOST, tls=authorities.portal.context())
     with pytest.MonkeyPatch.context() as patch:

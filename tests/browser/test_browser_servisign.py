@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from playwright.async_api import BrowserContext, Page
 
 from agent import tls
-from agent.config import Config, Hipki, Origins, Ports, ServiSign
+from agent.config import Config, HipkiSettings, OriginSettings, PortSettings, ServiSignSettings
 from agent.interaction import PinRequest
 from agent.interaction.scripted import ScriptedInteraction
 from hca_card.pin import Pin
@@ -127,10 +127,10 @@ def set_desk(tmp_path: Path, identities: tuple[Path, list[PortalTls]]) -> SetDes
             )
             refused = frozenset() if denied is None else frozenset((origins[denied],))
             config = Config(
-                origins=Origins(deny=refused),
-                ports=Ports(native=0),
-                hipki=Hipki(port=0),
-                servisign=ServiSign(ports=(0,)),
+                origins=OriginSettings(deny=refused),
+                ports=PortSettings(native=0),
+                hipki=HipkiSettings(port=0),
+                servisign=ServiSignSettings(ports=(0,)),
             )
             agent = await stack.enter_async_context(
                 running_agent(tmp_path / "agent", (kind,), config=config, interaction=person)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from agent.config import Origins
+from agent.config import OriginSettings
 from tests.support import firefox
 from tests.support.agent import ANY_PORT, RunningAgent, running_agent
 from tests.support.chromium import chromium
@@ -71,7 +71,7 @@ class Desk:
 async def desk(folder: Path) -> AsyncIterator[Desk]:
     listener = socket.create_server(("127.0.0.1", 0))
     origin = f"http://localhost:{listener.getsockname()[1]}"
-    config = replace(ANY_PORT, origins=Origins(allow=frozenset({origin})))
+    config = replace(ANY_PORT, origins=OriginSettings(allow=frozenset({origin})))
     home = folder / "home"
     home.mkdir()
     application = web.Application()

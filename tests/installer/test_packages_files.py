@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent import __version__
-from agent.access.portals import KNOWN
+from agent.origins.portals import KNOWN
 
 pytestmark = [pytest.mark.packages, pytest.mark.timeout(300)]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from agent.config import Config, Hipki, Origins, Ports, ServiSign
+from agent.config import Config, HipkiSettings, OriginSettings, PortSettings, ServiSignSettings
 from agent.daemon import Daemon
 from agent.interaction.scripted import ScriptedInteraction
 from agent.paths import Paths
@@ -22,9 +22,12 @@ from tests.support.cards import simulated
 
 PORTAL = "https://portal.example.tw"
 DENIED = "https://denied.example.tw"
-ORIGINS = Origins(allow=frozenset((PORTAL,)), deny=frozenset((DENIED,)))
+ORIGINS = OriginSettings(allow=frozenset((PORTAL,)), deny=frozenset((DENIED,)))
 ANY_PORT = Config(
-    origins=ORIGINS, ports=Ports(native=0), servisign=ServiSign(ports=(0,)), hipki=Hipki(port=0)
+    origins=ORIGINS,
+    ports=PortSettings(native=0),
+    servisign=ServiSignSettings(ports=(0,)),
+    hipki=HipkiSettings(port=0),
 )
 
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import aiohttp
 
-from agent.config import NhiComponent
+from agent.config import NhiComponentSettings
 from tests.support.agent import ANY_PORT, PORTAL, RunningAgent, running_agent
 
 NAME: Final = "iccert.nhi.gov.tw"
-TURNED_ON: Final = replace(ANY_PORT, nhi_component=NhiComponent(enabled=True, ports=(0,)))
+TURNED_ON: Final = replace(ANY_PORT, nhi_component=NhiComponentSettings(enabled=True, ports=(0,)))
 BASIC: Final = "GetBasic:000000000001,A100000001,測試民眾,0800229,F,1"
 
 

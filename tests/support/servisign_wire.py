@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.config import Config, Hipki, Limits, Origins, Ports, ServiSign
+from agent.config import Config, HipkiSettings, LimitSettings, OriginSettings, PortSettings, ServiSignSettings
 from agent.interaction.scripted import ScriptedInteraction
 from hca_card.simulator import SimulatedCard
 from pcsc.virtual import VirtualReader
@@ -140,12 +140,12 @@ def served(folder: Path, outside: Outside, kind: str = "hpc", **settings: Any) -
     pairs: list[tuple[str, str] | None] = []
     person = ScriptedInteraction(pins=_taken(answers), pairs=_taken(pairs))
     config = Config(
-        origins=Origins(digest=frozenset((ORIGIN,))),
-        ports=Ports(native=0),
-        hipki=Hipki(port=0),
+        origins=OriginSettings(digest=frozenset((ORIGIN,))),
+        ports=PortSettings(native=0),
+        hipki=HipkiSettings(port=0),
         # These tests call faster, and cancel more windows in a minute, than any page may.
-        limits=Limits(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000),
-        servisign=ServiSign(
+        limits=LimitSettings(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000),
+        servisign=ServiSignSettings(
             ports=(0,),
             **{
                 "hosts": frozenset((outside.http, outside.ldap)),

@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from agent.config import Config, Update
+from agent.config import Config, UpdateSettings
 from agent.paths import Paths
 from agent.update.repository import ROOT
 from installer import release
@@ -43,9 +43,9 @@ class UpdateSite:
         file.write_bytes(package)
         release.publish(self.folder, self.keys, version, dict.fromkeys(KINDS, file), **days)
 
-    def settings(self, **changed: Any) -> Update:
+    def settings(self, **changed: Any) -> UpdateSettings:
         """The configuration's section for this repository."""
-        return Update(**{"enabled": True, "url": self.url, **changed})
+        return UpdateSettings(**{"enabled": True, "url": self.url, **changed})
 
     def paths(self, home: Path) -> Paths:
         """A user's folder, beside an administrator's with the root file."""

@@ -17,7 +17,7 @@ from agent import desktop
 from agent.access.answers import Answers
 from agent.access.policy import Answer
 from agent.audit import AuditLog
-from agent.config import Config, Origins
+from agent.config import Config, OriginSettings
 from agent.interaction import Verb
 from agent.interaction.window_messages import Site
 from agent.operations.messages import ReaderCondition
@@ -228,7 +228,7 @@ async def test_one_window_of_each_kind_is_open_at_a_time(tmp_path: Path) -> None
 async def test_the_list_of_sites_says_what_holds_and_forgets_what_it_is_told_to(tmp_path: Path) -> None:
     settled = replace(
         Config(),
-        origins=Origins(
+        origins=OriginSettings(
             allow=frozenset(("https://allowed.example.tw",)), deny=frozenset(("https://denied.example.tw",))
         ),
     )

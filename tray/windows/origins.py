@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from agent.access.portals import KNOWN
 from agent.interaction import VERB_WORDS
 from agent.interaction.window_messages import Forget, Site, TellOrigins, told
+from agent.origins.portals import KNOWN
 from tray.windows.frame import Window, printable
 from tray.windows.look import Colour, Look
 from tray.windows.process import Pipe

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agent.access.portals import KNOWN
 from agent.interaction import KIND_WORDS, VERB_WORDS, Verb
 from agent.interaction.window_messages import Card, Document, Tries
+from agent.origins.portals import KNOWN
 from tray.windows.frame import SIMULATED, Window, printable
 
 _DIGEST_GROUP = 32

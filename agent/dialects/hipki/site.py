@@ -17,12 +17,12 @@ import msgspec
 from aiohttp import hdrs, web
 
 from agent import metrics
-from agent.access.limits import Buckets
-from agent.access.origins import is_origin
 from agent.access.policy import Admission, Door, Listener, admit
-from agent.access.portals import KNOWN
-from agent.config import Origins
+from agent.config import OriginSettings
 from agent.dialects.hipki.dialect import Hipki, Work
+from agent.origins.portals import KNOWN
+from agent.origins.rate_limits import Buckets
+from agent.origins.spelling import is_origin
 from agent.server import pages
 from agent.server.http import empty, for_anybody, form, is_part_of_another_page, only
 from agent.server.page_tokens import PageTokens
@@ -69,7 +69,7 @@ class HipkiSite:
     def __init__(
         self,
         dialect: Hipki,
-        origins: Origins,
+        origins: OriginSettings,
         *,
         refused: Callable[[str], None],
         rate: Buckets,

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from agent.access.limits import Buckets
-from agent.access.portals import named
 from agent.dialects.nhi_component.frames import VERSION, Command, answer
 from agent.errors import AgentError, describe, error_id, row_for
 from agent.errors.numbers.nhi_component import number_of
 from agent.operations import Caller, Operations
+from agent.origins.portals import named
+from agent.origins.rate_limits import Buckets
 from hca_card.errors import UnsupportedError
 from hca_card.model import Card, CardKind, Insured, Metadata
 

@@ -9,11 +9,11 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from agent.access.limits import Buckets
 from agent.dialects.nhi_component.component import NhiComponent
 from agent.dialects.nhi_component.frames import FRAME_BYTES_MAX, Command
 from agent.errors import AgentError
 from agent.operations import Caller
+from agent.origins.rate_limits import Buckets
 
 WAITING_MAX: Final = 16
 """Commands of one connection that wait for their turn; pages send a handful."""

@@ -8,10 +8,10 @@ from typing import Final
 from aiohttp import WSCloseCode, hdrs, web
 
 from agent import metrics
-from agent.access.limits import Buckets
 from agent.access.policy import Admission, Door, Listener
 from agent.dialects.nhi_component.component import NhiComponent
 from agent.dialects.nhi_component.connection import Connection
+from agent.origins.rate_limits import Buckets
 from agent.server import pages
 from agent.server.http import empty, for_anybody
 

@@ -17,7 +17,7 @@ from agent.errors import AgentError
 if TYPE_CHECKING:
     from aiohttp import StreamReader
 
-    from agent.config import ServiSign as Settings
+    from agent.config import ServiSignSettings
 
 SECONDS: Final = 10.0
 ANSWER_BYTES_MAX: Final = 64 * 1024
@@ -60,7 +60,7 @@ class Outside:
         base: the directory's entry under which certificates are looked up.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServiSignSettings) -> None:
         self._hosts = settings.hosts
         self._timestamp_host = settings.timestamp_host
         self._ldap_host = settings.ldap_host

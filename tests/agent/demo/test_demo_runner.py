@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from agent import tls
-from agent.config import Config, Hipki, NhiComponent, Ports, ServiSign
+from agent.config import Config, HipkiSettings, NhiComponentSettings, PortSettings, ServiSignSettings
 from agent.demo import person
 from agent.demo.page import Addresses, OriginRefusedError, Page
 from agent.demo.person import Person
@@ -125,10 +125,10 @@ async def test_serving_keeps_portal_and_agent_up_until_it_is_cancelled(
             serve=True,
             port=portal,
             config=Config(
-                ports=Ports(native=plain),
-                servisign=ServiSign(ports=(secure,)),
-                hipki=Hipki(port=0),
-                nhi_component=NhiComponent(ports=(unused_tcp_port,)),
+                ports=PortSettings(native=plain),
+                servisign=ServiSignSettings(ports=(secure,)),
+                hipki=HipkiSettings(port=0),
+                nhi_component=NhiComponentSettings(ports=(unused_tcp_port,)),
             ),
             identity=tmp_path,
             interaction=Person(),

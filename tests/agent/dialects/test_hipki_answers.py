@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from agent.config import Config, Origins
+from agent.config import Config, OriginSettings
 from agent.dialects.hipki import Hipki
 from agent.dialects.hipki.messages import Package, read
 from agent.interaction import Interaction, Verb
@@ -32,7 +32,7 @@ HASHES = {
     "SHA512": hashes.SHA512(),
 }
 ALLOWED = Config(
-    origins=Origins(allow=frozenset((str(PORTAL.origin),)), digest=frozenset((str(PORTAL.origin),)))
+    origins=OriginSettings(allow=frozenset((str(PORTAL.origin),)), digest=frozenset((str(PORTAL.origin),)))
 )
 
 
@@ -235,7 +235,7 @@ async def test_a_person_who_cancels_is_told_to_the_page(desk: SetDesk) -> None:
 
 @pytest.mark.parametrize(
     "config",
-    [Config(), Config(origins=Origins(deny=frozenset((str(PORTAL.origin),))))],
+    [Config(), Config(origins=OriginSettings(deny=frozenset((str(PORTAL.origin),))))],
     ids=["person", "administrator"],
 )
 async def test_a_site_that_is_not_allowed_is_not_served(desk: SetDesk, config: Config) -> None:

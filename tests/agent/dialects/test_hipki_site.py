@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, Hipki, Limits
+from agent.config import Config, HipkiSettings, LimitSettings
 from agent.interaction import PinRequest
 from agent.interaction.scripted import ScriptedInteraction
 from agent.selftest.ports import Answer, look
@@ -163,7 +163,7 @@ async def test_our_own_address_is_no_portal(agent: RunningAgent) -> None:
 
 
 async def test_too_much_and_too_often_are_answered_so_that_the_page_hears_of_it(tmp_path: Path) -> None:
-    config = replace(ANY_PORT, limits=Limits(requests=1, burst=2))
+    config = replace(ANY_PORT, limits=LimitSettings(requests=1, burst=2))
     async with running_agent(tmp_path, config=config) as agent:
         popup = await Popup.open(agent)
         status, body = await popup.post("/sign", b"tbsPackage=" + b"x" * BODY_BYTES_MAX)
@@ -203,7 +203,7 @@ async def test_a_popup_that_is_closed_takes_its_question_back(tmp_path: Path) ->
 
 async def test_a_port_that_another_program_holds_is_left_to_it(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
-        config = replace(ANY_PORT, hipki=Hipki(port=holder.getsockname()[1]))
+        config = replace(ANY_PORT, hipki=HipkiSettings(port=holder.getsockname()[1]))
         async with running_agent(tmp_path, config=config) as agent:
             assert agent.daemon.hipki_port is None
             assert agent.daemon.conflicts == ()
@@ -212,7 +212,7 @@ async def test_a_port_that_another_program_holds_is_left_to_it(tmp_path: Path) -
 
 
 async def test_switched_off_it_listens_nowhere(tmp_path: Path) -> None:
-    config = replace(ANY_PORT, hipki=Hipki(enabled=False, port=0))
+    config = replace(ANY_PORT, hipki=HipkiSettings(enabled=False, port=0))
     async with running_agent(tmp_path, config=config) as agent:
         assert agent.daemon.hipki_port is None
 

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import WSCloseCode, WSMsgType
 
 from agent import tls
-from agent.config import Config, ConfigError, Limits, NhiComponent, load
+from agent.config import Config, ConfigError, LimitSettings, NhiComponentSettings, load
 from agent.dialects.nhi_component.component import NOTICES_MAX
 from agent.dialects.nhi_component.connection import WAITING_MAX
 from agent.dialects.nhi_component.site import CONNECTIONS_MAX, CONNECTIONS_PER_ORIGIN_MAX
@@ -230,7 +230,7 @@ async def test_a_plain_request_to_the_echo_is_no_upgrade(tmp_path: Path) -> None
 
 @pytest.mark.slow
 async def test_frames_are_bounded_in_kind_size_number_and_rate(tmp_path: Path) -> None:
-    config = replace(TURNED_ON, limits=Limits(requests=1, burst=WAITING_MAX * 3))
+    config = replace(TURNED_ON, limits=LimitSettings(requests=1, burst=WAITING_MAX * 3))
     async with component_agent(tmp_path, config=config, delay_ms=50) as agent:
         async with page(agent) as it:
             await it.send_bytes(b"GetVersion")
@@ -286,11 +286,11 @@ async def test_a_page_that_goes_away_takes_its_question_along(tmp_path: Path) ->
 
 
 async def test_off_by_default_nothing_listens_and_no_authority_is_made(tmp_path: Path) -> None:
-    assert Config().nhi_component == NhiComponent(enabled=False)
+    assert Config().nhi_component == NhiComponentSettings(enabled=False)
     assert 7777 in Config().nhi_component.ports
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    config = replace(ANY_PORT, nhi_component=NhiComponent(ports=(port,)))
+    config = replace(ANY_PORT, nhi_component=NhiComponentSettings(ports=(port,)))
     async with running_agent(tmp_path, config=config) as agent:
         assert agent.daemon.nhi_ports == () and agent.daemon.nhi_identity is None
         with pytest.raises(ConnectionRefusedError):
@@ -314,7 +314,7 @@ def test_only_the_administrator_can_turn_it_on(tmp_path: Path) -> None:
 async def test_every_port_listed_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         ports = (one.getsockname()[1], two.getsockname()[1])
-    config = replace(ANY_PORT, nhi_component=NhiComponent(enabled=True, ports=ports))
+    config = replace(ANY_PORT, nhi_component=NhiComponentSettings(enabled=True, ports=ports))
     async with component_agent(tmp_path, config=config) as agent:
         assert agent.daemon.nhi_ports == ports
 
@@ -323,7 +323,7 @@ async def test_every_port_listed_is_taken(tmp_path: Path) -> None:
 async def test_a_port_that_the_vendors_component_holds_is_told_and_the_agent_runs(tmp_path: Path) -> None:
     async with component_agent(tmp_path / "first") as vendor:
         [port] = vendor.daemon.nhi_ports
-        config = replace(ANY_PORT, nhi_component=NhiComponent(enabled=True, ports=(port,)))
+        config = replace(ANY_PORT, nhi_component=NhiComponentSettings(enabled=True, ports=(port,)))
         async with running_agent(tmp_path / "second", config=config) as agent:
             [conflict] = agent.daemon.conflicts
             assert conflict.port == port

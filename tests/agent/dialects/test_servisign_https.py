@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.config import Config, Hipki, Limits, Ports, ServiSign
+from agent.config import Config, HipkiSettings, LimitSettings, PortSettings, ServiSignSettings
 from agent.interaction.scripted import ScriptedInteraction
 from agent.server.http import DOCUMENT_BODY_BYTES_MAX
 from tests.support.agent import running_agent
@@ -21,7 +21,9 @@ from tests.support.servisign_traces import (
 )
 
 PORTAL = "https://e-service.mohw.gov.tw"
-CONFIG = Config(ports=Ports(native=0), hipki=Hipki(port=0), servisign=ServiSign(ports=(0,)))
+CONFIG = Config(
+    ports=PortSettings(native=0), hipki=HipkiSettings(port=0), servisign=ServiSignSettings(ports=(0,))
+)
 
 
 class Browser:
@@ -156,7 +158,7 @@ async def test_a_request_that_is_not_read_still_has_a_result_of_its_own(
 
 
 async def test_a_page_that_asks_too_often_is_told_busy_in_its_own_words(tmp_path):
-    config = replace(CONFIG, limits=Limits(requests=1, burst=2))
+    config = replace(CONFIG, limits=LimitSettings(requests=1, burst=2))
     async with running_agent(tmp_path, ("hpc",), config=config) as agent:
         seen = []
         for _ in range(3):

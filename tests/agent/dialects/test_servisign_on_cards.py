@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from agent.config import Config, Origins
+from agent.config import Config, OriginSettings
 from agent.interaction import PinRequest, Verb
 from agent.interaction.scripted import ScriptedInteraction
 from signing.trust import validate_chain
@@ -228,7 +228,7 @@ async def test_without_a_pin_from_the_page_the_persons_own_window_asks_once_and_
 )
 async def test_without_a_pin_no_session_opens_that_proves_nothing(tmp_path, person, code, tries):
     origin = "https://portal.example.tw"
-    config = Config(origins=Origins(allow=frozenset((origin,))))
+    config = Config(origins=OriginSettings(allow=frozenset((origin,))))
     async with workplace(tmp_path, "hpc", person, config) as place:
         page = Page(place.dialect.handle, origin)
         assert await init_session(page, "") == ("0", code)
@@ -275,7 +275,7 @@ async def test_what_looks_like_a_login_is_not_signed_as_a_document(tmp_path):
 @pytest.mark.parametrize("listed", [True, False])
 async def test_a_bare_digest_is_signed_for_listed_origins_only(tmp_path, listed):
     origin = "https://doc.hospital.example.tw"
-    config = Config(origins=Origins(digest=frozenset((origin,) if listed else ())))
+    config = Config(origins=OriginSettings(digest=frozenset((origin,) if listed else ())))
     async with workplace(tmp_path, "hpc", config=config) as place:
         page = Page(place.dialect.handle, origin)
         handles = await opened(page)
@@ -304,7 +304,7 @@ async def test_a_bare_digest_is_signed_for_listed_origins_only(tmp_path, listed)
 @pytest.mark.parametrize("listed", [True, False])
 async def test_the_nhi_readers_function_signs_a_bare_digest_for_listed_origins_only(tmp_path, listed):
     origin = "https://doc.hospital.example.tw"
-    config = Config(origins=Origins(digest=frozenset((origin,) if listed else ())))
+    config = Config(origins=OriginSettings(digest=frozenset((origin,) if listed else ())))
     async with workplace(tmp_path, "hpc", config=config) as place:
         page = Page(place.dialect.handle, origin, path_id=NHI_PATH_ID)
         assert await page.echo() == "0"
@@ -375,7 +375,7 @@ async def test_key_length_and_certificate_type_come_from_the_card(tmp_path):
 
 async def test_the_nhi_librarys_pin_cannot_be_left_out_where_nobody_can_be_asked(tmp_path):
     origin = "https://portal.example.tw"
-    config = Config(origins=Origins(allow=frozenset((origin,))))
+    config = Config(origins=OriginSettings(allow=frozenset((origin,))))
     async with workplace(tmp_path, "hpc", ScriptedInteraction(available=False), config) as place:
         page = Page(place.dialect.handle, origin, path_id=NHI_PATH_ID)
         await page.echo()

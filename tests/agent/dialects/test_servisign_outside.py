@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from agent.config import ConfigError, ServiSign, load
+from agent.config import ConfigError, ServiSignSettings, load
 from agent.dialects.servisign import directory, outside
 from agent.dialects.servisign.outside import Outside
 from agent.errors import AgentError
@@ -68,7 +68,7 @@ async def endless(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 def way_to(port: int) -> Outside:
     place = f"127.0.0.1:{port}"
-    return Outside(ServiSign(hosts=frozenset((place,)), timestamp_host=place, ldap_host=place))
+    return Outside(ServiSignSettings(hosts=frozenset((place,)), timestamp_host=place, ldap_host=place))
 
 
 async def test_an_answer_is_handed_over_as_it_came(monkeypatch):
@@ -134,7 +134,7 @@ async def test_nobody_there_is_told_as_such():
 
 def test_a_host_that_is_listed_without_a_port_is_reached_at_the_standard_one_alone():
     """Nothing listens there on loopback: the number tells 'not allowed' from 'not reached'."""
-    outside = Outside(ServiSign(hosts=frozenset(("ocsp.example.tw", "[::1]:81"))))
+    outside = Outside(ServiSignSettings(hosts=frozenset(("ocsp.example.tw", "[::1]:81"))))
     for url in (
         "http://ocsp.example.tw/x",
         "http://OCSP.example.tw:80",
@@ -155,11 +155,11 @@ def test_a_host_that_is_listed_without_a_port_is_reached_at_the_standard_one_alo
 
 
 def test_what_is_configured_must_be_listed_too():
-    outside = Outside(ServiSign(hosts=frozenset()))
+    outside = Outside(ServiSignSettings(hosts=frozenset()))
     for place in ("timestamps", "directory"):
         with pytest.raises(AgentError, match="list"):
             getattr(outside, place)
-    standard = Outside(ServiSign())
+    standard = Outside(ServiSignSettings())
     assert (standard.timestamps.host, standard.directory.host) == ("203.65.114.5", "hcaldap.nat.gov.tw")
     assert standard.at("http://hcaocsp.nat.gov.tw/cgi-bin/OCSP/ocsp_server.exe").port == 80
 

@@ -34,10 +34,10 @@ def test_the_page_says_of_every_function_what_it_does_and_how_sure_we_are(headin
 
 
 def test_the_hosts_on_the_page_are_those_that_are_listed_by_default():
-    from agent.config import ServiSign
+    from agent.config import ServiSignSettings
 
     block = PAGE.split("\n## Hosts")[1].split("[servisign]\n")[1].split("\n\n")[0]
     written = tomllib.loads(textwrap.dedent(block))
-    settings = ServiSign()
+    settings = ServiSignSettings()
     assert frozenset(written.pop("hosts")) == settings.hosts
     assert written == {name: getattr(settings, name) for name in ("timestamp_host", "ldap_host", "ldap_base")}

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from agent.audit import AuditLog, AuditRow, now
-from agent.config import Audit, Log
+from agent.config import AuditSettings, LogSettings
 from agent.errors import AgentError
 from agent.interaction import Verb
 from agent.interaction.scripted import ScriptedInteraction
@@ -52,7 +52,7 @@ def row(result: str = "ok") -> AuditRow:
 
 
 def test_text_lines_have_time_level_and_place(paths: Paths) -> None:
-    with logged(Log(), paths):
+    with logged(LogSettings(), paths):
         log.info("listening on %d", 56440)
         log.debug("not wanted")
     line = paths.log.read_text("utf-8")
@@ -69,7 +69,7 @@ def _seconds(when: str) -> float:
 
 
 def test_json_lines_are_one_object_each(paths: Paths) -> None:
-    with logged(Log(format="json", level="debug"), paths):
+    with logged(LogSettings(format="json", level="debug"), paths):
         log.debug("a 卡 \n and more")
         log.warning("second")
     first, second = (json.loads(line) for line in paths.log.read_text("utf-8").splitlines())
@@ -79,7 +79,7 @@ def test_json_lines_are_one_object_each(paths: Paths) -> None:
 
 
 def test_a_line_cannot_be_forged_nor_a_terminal_steered(paths: Paths) -> None:
-    with logged(Log(), paths):
+    with logged(LogSettings(), paths):
         log.error("origin %s", "https://a\n2026-01-01T00:00:00.000Z INFO agent: fine \x1b[2J \u202e")
     text = paths.log.read_text("utf-8")
     assert len(text.splitlines()) == 1
@@ -88,7 +88,7 @@ def test_a_line_cannot_be_forged_nor_a_terminal_steered(paths: Paths) -> None:
 
 
 def test_of_an_exception_only_type_and_places_are_written(paths: Paths) -> None:
-    with logged(Log(), paths):
+    with logged(LogSettings(), paths):
         try:
             int("the PIN is 493817")
         except ValueError:
@@ -101,7 +101,7 @@ def test_of_an_exception_only_type_and_places_are_written(paths: Paths) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
 def test_the_file_is_the_users_alone_and_is_put_aside_when_full(paths: Paths) -> None:
-    with logged(Log(kilobytes=16, keep=2), paths):
+    with logged(LogSettings(kilobytes=16, keep=2), paths):
         for _ in range(700):
             log.info("x" * 100)
     files = sorted(path.name for path in paths.home.glob("hca-agent.log*"))
@@ -112,7 +112,7 @@ def test_the_file_is_the_users_alone_and_is_put_aside_when_full(paths: Paths) ->
 
 
 def test_what_ended_the_program_is_in_the_file(paths: Paths) -> None:
-    with pytest.raises(AgentError), logged(Log(), paths):
+    with pytest.raises(AgentError), logged(LogSettings(), paths):
         raise AgentError("port.taken", detail="56440 user alice")
     assert "56440 user alice" in paths.log.read_text("utf-8")
 
@@ -120,7 +120,7 @@ def test_what_ended_the_program_is_in_the_file(paths: Paths) -> None:
 def test_afterwards_the_loggers_are_as_they_were(paths: Paths) -> None:
     root, rows = logging.getLogger(), logging.getLogger(shipping.AUDIT_ROWS)
     before = root.level, list(root.handlers), list(rows.handlers)
-    with logged(Log(level="debug", syslog="127.0.0.1:9"), paths):
+    with logged(LogSettings(level="debug", syslog="127.0.0.1:9"), paths):
         assert root.handlers != before[1]
     assert (root.level, list(root.handlers), list(rows.handlers)) == before
 
@@ -134,9 +134,9 @@ def udp() -> Iterator[socket.socket]:
 
 
 def test_syslog_gets_records_and_masked_audit_rows(paths: Paths, udp: socket.socket) -> None:
-    with logged(Log(syslog=f"127.0.0.1:{udp.getsockname()[1]}"), paths):
+    with logged(LogSettings(syslog=f"127.0.0.1:{udp.getsockname()[1]}"), paths):
         log.warning("something")
-        AuditLog(paths.audit, Audit()).record(row("pin.wrong"))
+        AuditLog(paths.audit, AuditSettings()).record(row("pin.wrong"))
     told = [udp.recv(4096).decode() for _ in range(2)]
     assert told[0].startswith("<12>hca-agent[")  # user.warning, RFC 3164 section 4.1.1
     assert told[0].endswith("]: agent.something: something")
@@ -148,8 +148,8 @@ def test_syslog_gets_records_and_masked_audit_rows(paths: Paths, udp: socket.soc
 
 
 def test_audit_rows_stay_here_when_that_is_wanted(paths: Paths, udp: socket.socket) -> None:
-    with logged(Log(syslog=f"127.0.0.1:{udp.getsockname()[1]}", audit=False), paths):
-        AuditLog(paths.audit, Audit()).record(row())
+    with logged(LogSettings(syslog=f"127.0.0.1:{udp.getsockname()[1]}", audit=False), paths):
+        AuditLog(paths.audit, AuditSettings()).record(row())
         log.info("last")
     assert udp.recv(4096).endswith(b"last")
 
@@ -160,20 +160,20 @@ def test_the_local_syslog_is_a_socket_of_this_machine(
 ) -> None:
     place = tmp_path / "log"
     monkeypatch.setitem(shipping._LOCAL_SYSLOG, sys.platform, str(place))
-    with logged(Log(syslog="local"), paths):
+    with logged(LogSettings(syslog="local"), paths):
         pass
     assert "no local syslog" in paths.log.read_text("utf-8")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(str(place))
         server.settimeout(10)
-        with logged(Log(syslog="local"), paths):
+        with logged(LogSettings(syslog="local"), paths):
             log.info("here")
         assert server.recv(4096).endswith(b"here")
 
 
 def test_a_place_that_cannot_be_written_stops_nobody(paths: Paths) -> None:
     paths.log.mkdir()
-    with logged(Log(syslog="no-such-host.invalid", event_log=True), paths):
+    with logged(LogSettings(syslog="no-such-host.invalid", event_log=True), paths):
         log.info("still here")
 
 
@@ -181,7 +181,7 @@ def test_a_writer_that_hangs_keeps_nobody_waiting(paths: Paths, monkeypatch: pyt
     free = threading.Event()
     monkeypatch.setattr(shipping, "_QUEUE_MAX", 10)
     monkeypatch.setattr(shipping._PrivateFile, "emit", lambda self, record: free.wait(20))
-    with logged(Log(), paths):
+    with logged(LogSettings(), paths):
         for _ in range(100):
             log.info("on the event loop")
         free.set()
@@ -193,7 +193,7 @@ def test_a_writer_that_never_ends_keeps_nobody_from_ending(
 ) -> None:
     free = threading.Event()
     monkeypatch.setattr(shipping._PrivateFile, "emit", lambda self, record: free.wait(60))
-    with logged(Log(), paths):
+    with logged(LogSettings(), paths):
         log.info("on the event loop")
     assert not free.is_set()
     free.set()
@@ -237,10 +237,10 @@ class _Function(SimpleNamespace):
 def test_the_event_log_gets_kind_and_text(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     advapi = FakeAdvapi()
     monkeypatch.setattr(ctypes, "WinDLL", lambda name: advapi, raising=False)
-    with logged(Log(event_log=True), paths):
+    with logged(LogSettings(event_log=True), paths):
         log.error("bad")
         log.warning("doubtful")
-        AuditLog(paths.audit, Audit()).record(row())
+        AuditLog(paths.audit, AuditSettings()).record(row())
     kinds = [(kind, event) for kind, event, _ in advapi.events]
     assert kinds == [(1, EVENT_ID), (2, EVENT_ID), (4, EVENT_ID)]
     assert advapi.events[0][2] == "agent.something: bad"
@@ -257,7 +257,7 @@ async def test_a_pin_is_in_no_log_at_any_level(tmp_path: Path, udp: socket.socke
     pins = ["839274", "123456"]
     home = tmp_path / "home"
     paths = Paths(home, home).make()
-    settings = Log(level="debug", format="json", syslog=f"127.0.0.1:{udp.getsockname()[1]}")
+    settings = LogSettings(level="debug", format="json", syslog=f"127.0.0.1:{udp.getsockname()[1]}")
     config = replace(ANY_PORT, log=settings)
     with logged(settings, paths):
         person = ScriptedInteraction(pins=list(pins))

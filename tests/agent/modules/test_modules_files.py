@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Pkcs11, load
+from agent.config import Pkcs11Settings, load
 from agent.errors import AgentError, error_id
 from agent.modules.files import require_safe
 from agent.paths import Paths
@@ -122,7 +122,7 @@ def test_the_administrator_lists_modules_by_their_whole_paths(tmp_path: Path) ->
     paths = Paths(tmp_path / "home", tmp_path / "machine")
     paths.machine.mkdir()
     paths.policy.write_text('[pkcs11]\nmodules = ["/usr/lib/softhsm/libsofthsm2.so"]\nknown = false\n')
-    assert load(paths).pkcs11 == Pkcs11((Path("/usr/lib/softhsm/libsofthsm2.so"),), known=False)
+    assert load(paths).pkcs11 == Pkcs11Settings((Path("/usr/lib/softhsm/libsofthsm2.so"),), known=False)
     paths.policy.write_text('[pkcs11]\nmodules = ["libsofthsm2.so"]\n')
     with pytest.raises(AgentError, match="the whole path"):
         load(paths)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Pkcs11
+from agent.config import Pkcs11Settings
 from agent.modules import Modules, modules, source
 from agent.modules.files import ModuleFile, known
 from hca_card.pkcs11 import messages
@@ -78,13 +78,13 @@ def with_known(monkeypatch: pytest.MonkeyPatch, files: Sequence[Path]) -> Module
     """As `Modules` of a machine on which just these files are installed."""
     monkeypatch.setattr(Path, "is_file", lambda self: self in files)
     monkeypatch.setattr(modules, "known", lambda profiles: known(profiles, "linux"))
-    return Modules(Pkcs11())
+    return Modules(Pkcs11Settings())
 
 
 def test_a_listed_module_serves_the_readers_in_which_it_sees_a_token_and_slots_of_its_own(
     pretended: dict[str, Pretended],
 ) -> None:
-    found = Modules(Pkcs11(modules=(LISTED,)))
+    found = Modules(Pkcs11Settings(modules=(LISTED,)))
     pretended["first.so"].slots = (slot(READER), slot("SoftHSM slot ID 0x1", 2, hardware=False))
     assert served(found, state(), state(OTHER, NHI_ATR)) == {
         READER: READER,
@@ -95,7 +95,7 @@ def test_a_listed_module_serves_the_readers_in_which_it_sees_a_token_and_slots_o
 
 
 def test_a_reader_is_served_by_the_first_module_and_listed_once(pretended: dict[str, Pretended]) -> None:
-    found = Modules(Pkcs11(modules=(LISTED, SECOND)))
+    found = Modules(Pkcs11Settings(modules=(LISTED, SECOND)))
     pretended["first.so"].slots = (slot(READER, 4), slot(READER, 5))
     pretended["second.so"].slots = (slot(READER, 6), slot(OTHER, 7))
     servings = found.look([state(), state(OTHER)])
@@ -106,7 +106,7 @@ def test_a_slot_described_by_the_first_64_bytes_is_the_reader_unless_two_begin_s
     pretended: dict[str, Pretended],
 ) -> None:
     long = "讀卡機 " + "x" * 60
-    found = Modules(Pkcs11(modules=(LISTED,)))
+    found = Modules(Pkcs11Settings(modules=(LISTED,)))
     pretended["first.so"].slots = (slot(long.encode()[:64].decode()),)
     assert set(found.look([state(long + " 00 00")])) == {long + " 00 00"}
     both = found.look([state(long + " 00 00"), state(long + " 01 00")])
@@ -174,7 +174,7 @@ def test_hcas_own_module_on_windows_serves_hca_cards_when_it_sees_them(
 def test_a_module_is_asked_again_only_when_a_card_came_or_went_or_its_process_ended(
     pretended: dict[str, Pretended],
 ) -> None:
-    found = Modules(Pkcs11(modules=(LISTED,)))
+    found = Modules(Pkcs11Settings(modules=(LISTED,)))
     module = pretended["first.so"]
     module.slots = (slot(READER),)
     for _ in range(5):
@@ -190,7 +190,7 @@ def test_a_module_is_asked_again_only_when_a_card_came_or_went_or_its_process_en
 
 
 def test_who_serves_a_card_is_only_known_for_that_very_card(pretended: dict[str, Pretended]) -> None:
-    found = Modules(Pkcs11(modules=(LISTED,)))
+    found = Modules(Pkcs11Settings(modules=(LISTED,)))
     pretended["first.so"].slots = (slot(READER),)
     serving = found.look([state(), state(OTHER)])[READER]
     assert found.known_for(READER, state()) == (True, serving)
@@ -205,7 +205,7 @@ def test_who_serves_a_card_is_only_known_for_that_very_card(pretended: dict[str,
 def test_a_module_that_crashes_is_tried_three_times_and_leaves_the_others_alone(
     pretended: dict[str, Pretended],
 ) -> None:
-    found = Modules(Pkcs11(modules=(LISTED, SECOND)))
+    found = Modules(Pkcs11Settings(modules=(LISTED, SECOND)))
     broken, good = pretended["first.so"], pretended["second.so"]
     broken.failures = [ModuleCrashedError()] * 9
     good.slots = (slot(READER),)
@@ -221,7 +221,7 @@ def test_a_module_that_crashes_is_tried_three_times_and_leaves_the_others_alone(
 def test_a_module_that_hangs_is_not_waited_for_again_until_a_card_comes_or_goes(
     pretended: dict[str, Pretended],
 ) -> None:
-    found = Modules(Pkcs11(modules=(LISTED,)))
+    found = Modules(Pkcs11Settings(modules=(LISTED,)))
     module = pretended["first.so"]
     module.failures = [ModuleTimeoutError()]
     module.slots = (slot(READER),)
@@ -233,7 +233,7 @@ def test_a_module_that_hangs_is_not_waited_for_again_until_a_card_comes_or_goes(
 
 
 def test_a_crash_does_not_hand_the_card_to_another_driver(pretended: dict[str, Pretended]) -> None:
-    found = Modules(Pkcs11(modules=(LISTED,)))
+    found = Modules(Pkcs11Settings(modules=(LISTED,)))
     module = pretended["first.so"]
     module.slots = (slot(READER),)
     found.look([state()])
@@ -242,12 +242,12 @@ def test_a_crash_does_not_hand_the_card_to_another_driver(pretended: dict[str, P
 
 
 def test_beside_simulated_readers_no_module_is_loaded() -> None:
-    assert not Modules(Pkcs11(modules=(LISTED,)), real=False).any
-    assert not Modules(Pkcs11(known=False)).any
+    assert not Modules(Pkcs11Settings(modules=(LISTED,)), real=False).any
+    assert not Modules(Pkcs11Settings(known=False)).any
 
 
 def test_after_the_end_no_module_is_loaded_again(pretended: dict[str, Pretended]) -> None:
-    found = Modules(Pkcs11(modules=(LISTED,)))
+    found = Modules(Pkcs11Settings(modules=(LISTED,)))
     found.close()
     assert not found.look([state()])
     assert pretended["first.so"].asked == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from agent.config import Config, Consent, Ports, ServiSign
+from agent.config import Config, ConsentSettings, PortSettings, ServiSignSettings
 from agent.interaction import PinRequest, Verb
 from agent.interaction.scripted import ScriptedInteraction
 from agent.native import api, connection
@@ -382,7 +382,10 @@ async def test_headless_an_unknown_page_gets_nothing(tmp_path: Path) -> None:
 
 async def test_a_person_who_does_not_answer_is_no_yes(tmp_path: Path) -> None:
     config = Config(
-        origins=ORIGINS, ports=Ports(0), servisign=ServiSign(ports=(0,)), consent=Consent(seconds=1)
+        origins=ORIGINS,
+        ports=PortSettings(0),
+        servisign=ServiSignSettings(ports=(0,)),
+        consent=ConsentSettings(seconds=1),
     )
     person = SlowPerson()
     async with running_agent(tmp_path, interaction=person, config=config) as agent, agent.page() as page:

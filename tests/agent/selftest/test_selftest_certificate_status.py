@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from agent.config import Certificates, Config
+from agent.config import CertificateSettings, Config
 from agent.selftest import card_rows, certificate_status
 from agent.selftest.model import Row
 from tests.support.cards import simulator_ca
@@ -21,7 +21,7 @@ async def look(folder: Path, kind: str, **certificates: object) -> dict[str, Row
     """The two rows of a card of that kind."""
     initial = [each for each in card_rows.HCA_ROWS if each.id == "hca.init"]
     async with agent(folder, kind) as world:
-        bench = bench_of(world, config=Config(certificates=Certificates(**certificates)))
+        bench = bench_of(world, config=Config(certificates=CertificateSettings(**certificates)))
         rows = await rows_of(bench, [*initial, *certificate_status.PROBES])
     return {row.id: row for row in rows}
 

@@ -22,7 +22,7 @@ import pytest
 from agent import autostart as ways
 from agent import tls
 from agent import trust as trust_work
-from agent.config import Config, Ports, ServiSign
+from agent.config import Config, PortSettings, ServiSignSettings
 from agent.paths import Paths
 from agent.selftest import host_ports, host_readers, host_system
 from agent.selftest.bench import Bench
@@ -107,7 +107,7 @@ def free_port() -> int:
 
 
 def with_ports(*ports: int) -> Config:
-    return Config(servisign=ServiSign(ports=ports))
+    return Config(servisign=ServiSignSettings(ports=ports))
 
 
 @not_under_wine("its netstat does not tell who listens")
@@ -144,7 +144,7 @@ async def test_a_program_that_says_nothing_is_told_to_hang_the_page(
 
 
 async def test_nobody_on_the_ports_is_no_conflict_and_the_program_is_told_not_to_run(tmp_path: Path) -> None:
-    config = replace(with_ports(free_port(), free_port()), ports=Ports(native=free_port()))
+    config = replace(with_ports(free_port(), free_port()), ports=PortSettings(native=free_port()))
     async with selftest_world(tmp_path, "hpc") as world:
         bench = bench_of(world, config=config)
         assert short(await host(bench, "portals")) == "pass"
@@ -154,8 +154,8 @@ async def test_nobody_on_the_ports_is_no_conflict_and_the_program_is_told_not_to
 
 async def test_our_own_agent_is_recognised_on_every_port(tmp_path: Path) -> None:
     async with running_agent(tmp_path / "agent") as ours, selftest_world(tmp_path, "hpc") as world:
-        config = Config(ports=Ports(native=ours.daemon.native_port))
-        config = replace(config, servisign=ServiSign(ports=(ours.daemon.tls_port,)))
+        config = Config(ports=PortSettings(native=ours.daemon.native_port))
+        config = replace(config, servisign=ServiSignSettings(ports=(ours.daemon.tls_port,)))
         bench = bench_of(world, config=config)
         bench.machine = replace(bench.machine, paths=ours.paths)
         for name in ("basic.environment", "portals", "inspection"):

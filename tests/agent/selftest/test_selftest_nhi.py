@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent import tls, trust
-from agent.config import Config, NhiComponent
+from agent.config import Config, NhiComponentSettings
 from agent.selftest import host_nhi
 from agent.selftest.bench import Bench
 from agent.selftest.model import Row
@@ -28,7 +28,7 @@ async def host(bench: Bench, name: str) -> Row:
 
 
 def on(*ports: int) -> Config:
-    return replace(Config(), nhi_component=NhiComponent(enabled=True, ports=ports))
+    return replace(Config(), nhi_component=NhiComponentSettings(enabled=True, ports=ports))
 
 
 def test_the_rows_are_there_while_the_dialect_is_on() -> None:

@@ -178,10 +178,10 @@ async def test_the_file_for_the_help_desk_holds_everything_and_nobody(tmp_path: 
 
 
 async def test_a_home_folder_in_the_configuration_is_masked(tmp_path: Path) -> None:
-    from agent.config import Certificates, Config
+    from agent.config import CertificateSettings, Config
 
     async with selftest_world(tmp_path, "", interaction=Headless()) as world:
         home = tmp_path / "home" / "wang.daming"
-        config = Config(certificates=Certificates(roots=(home / "root.pem",)))
+        config = Config(certificates=CertificateSettings(roots=(home / "root.pem",)))
         told = bundle.configuration(bench_of(world, config=config, home=home).machine)
     assert told["certificates"]["roots"] == [f"~{os.sep}root.pem"]

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent.config import Certificates
+from agent.config import CertificateSettings
 from agent.config import load as load_config
 from agent.errors import AgentError
 from agent.paths import Paths
@@ -33,7 +33,9 @@ class World:
         self.issuer = der(authority.issuer)
 
     def registry(self, **settings: object) -> Registry:
-        config = Certificates(**{"ocsp": (f"{self.base}/ocsp",), "crl": (f"{self.base}/crl",), **settings})
+        config = CertificateSettings(
+            **{"ocsp": (f"{self.base}/ocsp",), "crl": (f"{self.base}/crl",), **settings}
+        )
         return Registry(self.folder, config, clock=lambda: self.now)
 
     async def ask(self, holder: x509.Certificate | None = None, **settings: object) -> tuple[State, Source]:
@@ -261,4 +263,6 @@ def test_addresses_and_files_of_the_administrator_are_checked(tmp_path: Path, li
     with pytest.raises(AgentError, match="config"):
         load_config(paths)
     paths.config.write_text('[certificates]\nonline = false\nocsp = ["http://10.0.0.1:8080/ocsp"]\n')
-    assert load_config(paths).certificates == Certificates(online=False, ocsp=("http://10.0.0.1:8080/ocsp",))
+    assert load_config(paths).certificates == CertificateSettings(
+        online=False, ocsp=("http://10.0.0.1:8080/ocsp",)
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from agent.config import Config, Ports, ServiSign
+from agent.config import Config, PortSettings, ServiSignSettings
 from agent.server import http, pages
 from tests.support.agent import DENIED, ORIGINS, PORTAL, RunningAgent, running_agent
 from tests.support.servisign_page import Page, reply_of
@@ -339,7 +339,9 @@ class TestServiSign:
             assert response.status == 415
 
     async def test_switched_off_it_is_not_there(self, tmp_path: Path) -> None:
-        config = Config(origins=ORIGINS, ports=Ports(0), servisign=ServiSign(enabled=False, ports=(0,)))
+        config = Config(
+            origins=ORIGINS, ports=PortSettings(0), servisign=ServiSignSettings(enabled=False, ports=(0,))
+        )
         async with running_agent(tmp_path, config=config) as agent:
             for origin, status in ((PORTAL, 404), (DENIED, 403)):
                 async with agent.http.post(

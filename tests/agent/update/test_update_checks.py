@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent.cli.program import program
-from agent.config import Update
+from agent.config import UpdateSettings
 from agent.errors import AgentError
 from agent.paths import HOME_VARIABLE, Paths
 from agent.update import administrator, install
@@ -62,7 +62,7 @@ async def test_an_agent_asks_nobody_anything_when_it_is_off(site: UpdateSite, tm
 
 
 def test_the_next_look_is_a_day_after_the_last_and_never_years_away(tmp_path: Path) -> None:
-    checks = Checks(Update(enabled=True, url="https://a.example/"), Paths(tmp_path, tmp_path), Told())
+    checks = Checks(UpdateSettings(enabled=True, url="https://a.example/"), Paths(tmp_path, tmp_path), Told())
     assert 120 <= checks.pause() <= 600
     now = datetime.now(UTC)
     for ago, least, most in ((1, 22 * 3600, 24 * 3600), (30, 120, 600), (-10_000, 24 * 3600, 25 * 3600)):
@@ -139,7 +139,7 @@ COMMAND = ("/bin/cp", "{file}", "/nowhere")
 def test_only_the_administrator_installs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(install, "is_administrator", lambda: False)
     with pytest.raises(AgentError) as caught:
-        install.check_may_install(Update(install_command=COMMAND), Paths(tmp_path, tmp_path))
+        install.check_may_install(UpdateSettings(install_command=COMMAND), Paths(tmp_path, tmp_path))
     assert caught.value.error_id == "update.needs_administrator"
 
 
@@ -154,7 +154,7 @@ def test_what_others_could_change_is_not_rested_on(tmp_path: Path, monkeypatch: 
     assert not administrator.is_administrators(open_to_all / "policy.toml")
     for paths in (Paths(open_to_all, open_to_all), Paths(tmp_path / "none", tmp_path / "none")):
         with pytest.raises(AgentError) as caught:
-            install.check_may_install(Update(install_command=COMMAND), paths)
+            install.check_may_install(UpdateSettings(install_command=COMMAND), paths)
         assert caught.value.error_id == "update.not_safe"
     assert administrator.is_administrators(Path("/bin/sh"))
 

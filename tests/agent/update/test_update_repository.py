@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.config import Update
+from agent.config import UpdateSettings
 from agent.errors import AgentError
 from agent.paths import Paths
 from agent.update import is_newer, open_repository, package_of
@@ -154,7 +154,7 @@ def test_a_stolen_stamp_key_cannot_sign_files(site: UpdateSite, paths: Paths) ->
 
 def test_nothing_is_asked_when_it_is_off_and_without_keys(site: UpdateSite, paths: Paths) -> None:
     for settings, error_id in (
-        (Update(), "update.off"),
+        (UpdateSettings(), "update.off"),
         (site.settings(enabled=False), "update.off"),
         (site.settings(url=""), "update.off"),
         (site.settings(root=str(paths.home / "none.json")), "update.no_root"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli.setup import at_screen
-from agent.config import Config, Consent
+from agent.config import Config, ConsentSettings
 from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, Verb
 from agent.interaction.window_messages import Site
 from agent.interaction.windows import Windows, can_open
@@ -37,7 +37,7 @@ BAD = {
 
 def windows(program: str, seconds: int = 20) -> Windows:
     return Windows(
-        Consent(seconds=seconds), command=lambda kind: (sys.executable, "-c", program, "window", kind)
+        ConsentSettings(seconds=seconds), command=lambda kind: (sys.executable, "-c", program, "window", kind)
     )
 
 
@@ -50,7 +50,7 @@ async def test_a_window_that_does_not_answer_properly_is_a_no(program: str):
 
 
 async def test_a_window_that_cannot_be_started_is_a_no():
-    person = Windows(Consent(), command=lambda _kind: ("/nonexistent/program",))
+    person = Windows(ConsentSettings(), command=lambda _kind: ("/nonexistent/program",))
     assert await person.ask_consent(CONSENT) is False
     assert await person.ask_pin(PIN) is None
 

@@ -14,7 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, Consent, Hipki, Origins, Ports, ServiSign
+from agent.config import (
+    Config,
+    ConsentSettings,
+    HipkiSettings,
+    OriginSettings,
+    PortSettings,
+    ServiSignSettings,
+)
 from agent.interaction import (
     CardShown,
     ConsentRequest,
@@ -56,7 +63,7 @@ def screen(display: Screen, monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]
 
 @pytest.fixture
 async def person(screen: Screen) -> AsyncIterator[Windows]:
-    windows = Windows(Consent(seconds=30))
+    windows = Windows(ConsentSettings(seconds=30))
     yield windows
     await windows.close()
 
@@ -132,7 +139,7 @@ async def test_what_was_being_typed_when_the_window_came_neither_allows_nor_fill
 
 
 async def test_nobody_answering_is_neither_yes_nor_no(screen: Screen):
-    windows = Windows(Consent(seconds=2))
+    windows = Windows(ConsentSettings(seconds=2))
     assert await windows.ask_consent(ConsentRequest(PORTAL, Verb.READ)) is None
     assert await windows.ask_pin(pin_request()) is None
 
@@ -301,7 +308,10 @@ async def test_consent_and_pin_by_keyboard_alone_log_in_on_a_running_agent(
     person: Windows, screen: Screen, tmp_path: Path
 ):
     config = Config(
-        origins=Origins(), ports=Ports(native=0), hipki=Hipki(port=0), servisign=ServiSign(ports=(0,))
+        origins=OriginSettings(),
+        ports=PortSettings(native=0),
+        hipki=HipkiSettings(port=0),
+        servisign=ServiSignSettings(ports=(0,)),
     )
     async with running_agent(tmp_path, interaction=person, config=config) as agent:  # type: ignore[arg-type]
         await person.close()  # the notice of a new certificate
@@ -318,7 +328,10 @@ async def test_consent_and_pin_by_keyboard_alone_log_in_on_a_running_agent(
 
 async def test_a_page_that_goes_away_takes_its_window_along(person: Windows, screen: Screen, tmp_path: Path):
     config = Config(
-        origins=Origins(), ports=Ports(native=0), hipki=Hipki(port=0), servisign=ServiSign(ports=(0,))
+        origins=OriginSettings(),
+        ports=PortSettings(native=0),
+        hipki=HipkiSettings(port=0),
+        servisign=ServiSignSettings(ports=(0,)),
     )
     async with running_agent(tmp_path, interaction=person, config=config) as agent:  # type: ignore[arg-type]
         await person.close()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any, Final
 
-from agent.access.portals import KNOWN
+from agent.origins.portals import KNOWN
 
 LISTS: Final = (
     r"Software\Policies\Google\Chrome\LoopbackNetworkAllowedForUrls",

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import config
-from agent.win32 import browser_policy, setup, task
-from agent.win32.setup import Wishes
-from agent.win32.toml_text import toml_text
+from agent.cli.windows import browser_policy, setup, task
+from agent.cli.windows.setup import Wishes
+from agent.cli.windows.toml_text import toml_text
 from tests.support.registry import MemoryRegistry
 
 PORTAL = "https://portal.example.tw"

@@ -18,9 +18,9 @@ from types import ModuleType
 from typing import Any, Final
 
 from agent import config
+from agent.cli.windows import browser_policy
+from agent.cli.windows.toml_text import toml_text
 from agent.private import write_private
-from agent.win32 import browser_policy
-from agent.win32.toml_text import toml_text
 
 KEY: Final = r"Software\HCA Card Agent\Setup"
 _SEPARATORS: Final = re.compile(r"[\s,;]+")

@@ -15,7 +15,7 @@ import click
 from agent.cli import output
 
 if TYPE_CHECKING:
-    from agent.win32.setup import Wishes
+    from agent.cli.windows.setup import Wishes
 
 
 @click.group("windows-setup", hidden=True)
@@ -34,8 +34,8 @@ def apply(machine: bool) -> None:
     """設定剛裝好的程式 · Set up what was just installed."""
     import winreg
 
+    from agent.cli.windows import setup
     from agent.paths import Paths
-    from agent.win32 import setup
 
     with _told_to_administrators():
         wishes = setup.Wishes.of(winreg, machine=machine)
@@ -51,7 +51,7 @@ def apply(machine: bool) -> None:
 @machine_option
 def remove(machine: bool) -> None:
     """收回 apply 所做的 · Take back what `apply` did."""
-    from agent.win32 import processes
+    from agent.cli.windows import processes
 
     with _told_to_administrators():
         processes.end_all(Path(sys.executable).parent)
@@ -62,10 +62,10 @@ def remove(machine: bool) -> None:
 def _apply_to_machine(wishes: Wishes) -> None:
     import winreg
 
+    from agent.cli.windows import setup, task
     from agent.desktop import own_command
     from agent.paths import Paths
     from agent.trust import Machine, all_users
-    from agent.win32 import setup, task
     from agent.win32.acl import make_for_all_users
 
     folder = Paths.usual_machine()
@@ -87,9 +87,9 @@ def _apply_to_machine(wishes: Wishes) -> None:
 def _take_back() -> None:
     import winreg
 
+    from agent.cli.windows import browser_policy, task
     from agent.paths import Paths
     from agent.trust import Machine, all_users
-    from agent.win32 import browser_policy, task
 
     folder = Paths.usual_machine()
     browser_policy.remove(winreg)
@@ -104,8 +104,8 @@ def _take_back() -> None:
 @windows_setup.command("forget-data")
 def forget_data() -> None:
     """刪除這個使用者的資料 · Delete this user's data."""
+    from agent.cli.windows import setup
     from agent.paths import Paths
-    from agent.win32 import setup
 
     with _told_to_administrators():
         setup.forget_data(Paths.of().home)
@@ -114,7 +114,7 @@ def forget_data() -> None:
 @windows_setup.command()
 def end() -> None:
     """結束從這個資料夾執行的程式 · End the programs that run from this folder."""
-    from agent.win32 import processes
+    from agent.cli.windows import processes
 
     processes.end_all(Path(sys.executable).parent)
 
@@ -124,12 +124,12 @@ def vendor() -> None:
     """是否裝有原廠元件 · Whether the vendor's program is installed, and what that means for the ports."""
     import winreg
 
+    from agent.cli.windows import vendor_program
     from agent.config import Config
-    from agent.win32 import vendor as its
 
-    names = its.installed(winreg)
+    names = vendor_program.installed(winreg)
     if names:
-        output.say(*its.told(names, Config().servisign.ports))
+        output.say(*vendor_program.told(names, Config().servisign.ports))
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Origins of web pages: how one is written, which portals are known, how often one may ask."""
