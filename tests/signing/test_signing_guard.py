@@ -48,6 +48,25 @@ def test_at_a_login_length_only_text_passes(document: bytes):
             check_document(document)
 
 
+@given(
+    lengths,
+    st.text(
+        st.one_of(
+            st.sampled_from("\t\r\n ~\xa0"),  # the characters beside the controls, and those of layout
+            st.characters(exclude_categories=("Cs", "Cc")),
+        ),
+        max_size=128,
+    ),
+)
+def test_text_padded_to_a_login_length_passes(length: int, text: str):
+    while len(text.encode()) > length:
+        text = text[:-1]
+    document = text.encode()
+    document += b"." * (length - len(document))
+    assert is_text(document)
+    check_document(document)
+
+
 @given(lengths, st.data())
 def test_one_control_character_makes_text_binary(length: int, data: st.DataObject):
     document = bytearray(b"a" * length)
@@ -67,7 +86,13 @@ def test_one_control_character_makes_text_binary(length: int, data: st.DataObjec
         (False, b"\xc0\x80"),
         (False, b"\xed\xa0\x80"),
         (False, b"\x00"),
+        (True, b" ~"),
+        (False, b"\x1f"),
+        (False, b"\x7f"),
+        (False, "\x80".encode()),
         (False, "\x85".encode()),
+        (False, "\x9f".encode()),
+        (True, "\xa0".encode()),
         (False, "病歷".encode("big5")),
     ],
 )
