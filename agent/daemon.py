@@ -30,20 +30,20 @@ from pcsc.service import Service
 if TYPE_CHECKING:
     import ssl
 
-    from agent.server.gate import Gate, Site
-    from agent.server.listeners import Conflict, Listeners
+    from agent.server.gate import Gate, HttpSite
+    from agent.server.ports import PortConflict, TakenPort
 
 log = logging.getLogger(__name__)
 
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-Beside = Callable[["Daemon", Callable[[], None]], AbstractAsyncContextManager[object]]
+Companion = Callable[["Daemon", Callable[[], None]], AbstractAsyncContextManager[object]]
 """Something that runs for as long as a daemon does, given the daemon and what ends it."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Door:
+class _ServedPort:
     """A port and what is served there.
 
     Attributes:
@@ -54,9 +54,9 @@ class _Door:
         hosts: names besides loopback's under which the port is reached.
     """
 
-    taken: Listeners
+    taken: TakenPort
     context: ssl.SSLContext | None
-    site: Site
+    site: HttpSite
     public: frozenset[str]
     hosts: frozenset[str] = frozenset()
 
@@ -84,11 +84,11 @@ class Daemon:
 
     native_port: int
     tls_port: int
-    identity: tls.Identity
+    identity: tls.TlsIdentity
     hipki_port: int | None = None
     nhi_ports: tuple[int, ...] = ()
-    nhi_identity: tls.Identity | None = None
-    conflicts: tuple[Conflict, ...]
+    nhi_identity: tls.TlsIdentity | None = None
+    conflicts: tuple[PortConflict, ...]
     operations: Operations
 
     def __init__(
@@ -138,15 +138,15 @@ class Daemon:
         from agent.native.backend import Backend
         from agent.selftest.bench import Machine
         from agent.selftest.service import SelfTests, settled
-        from agent.server import listeners, pages, token
+        from agent.server import pages, ports, token
         from agent.server.gate import Gate
         from agent.server.main_site import MainSite
 
         config, paths = self._config, self._paths.make()
         # The ports come first: a second agent must fail before it replaces the token of the first.
-        clear = listeners.listen([config.ports.native])
+        clear = ports.listen([config.ports.native])
         self._ending.callback(clear.close)
-        secure = await asyncio.to_thread(listeners.listen, config.servisign.ports, vendor.answers_as_vendor)
+        secure = await asyncio.to_thread(ports.listen, config.servisign.ports, vendor.answers_as_vendor)
         self._ending.callback(secure.close)
         self.native_port, self.tls_port, self.conflicts = clear.port, secure.port, secure.conflicts
         hipki = await asyncio.to_thread(self._take_hipki) if config.hipki.enabled else None
@@ -182,8 +182,8 @@ class Daemon:
         public = frozenset(pages.static()) | {"/"}
         open_to_programs = frozenset(() if config.metrics.token else (METRICS_PATH,))
         doors = [
-            _Door(clear, None, main, public | open_to_programs),
-            _Door(secure, renewal.context, main, public),
+            _ServedPort(clear, None, main, public | open_to_programs),
+            _ServedPort(secure, renewal.context, main, public),
         ]
         admits = partial(
             Gate,
@@ -205,12 +205,12 @@ class Daemon:
         self._ending.push_async_callback(native.close)  # first of all: pages are told before they are cut off
         self._warn()
 
-    def _take_hipki(self) -> Listeners | None:
+    def _take_hipki(self) -> TakenPort | None:
         """The port of the HiPKI dialect; None where another program holds it, which then serves its pages."""
-        from agent.server import listeners
+        from agent.server import ports
 
         try:
-            taken = listeners.listen([self._config.hipki.port])
+            taken = ports.listen([self._config.hipki.port])
         except AgentError as error:
             # The vendor's own program belongs there as much as we do: no reason to trouble anybody.
             log.warning("HiPKI pages are left to the program that holds the port: %s", error)
@@ -219,7 +219,7 @@ class Daemon:
         self.hipki_port = taken.port
         return taken
 
-    def _hipki_door(self, taken: Listeners, consents: Consents, rate: Buckets) -> _Door:
+    def _hipki_door(self, taken: TakenPort, consents: Consents, rate: Buckets) -> _ServedPort:
         from agent.dialects.hipki import PUBLIC, Hipki, HipkiSite
 
         site = HipkiSite(
@@ -229,9 +229,9 @@ class Daemon:
             rate=rate,
             self_test=f"http://localhost:{self.native_port}/",
         )
-        return _Door(taken, None, site, PUBLIC)
+        return _ServedPort(taken, None, site, PUBLIC)
 
-    async def _nhi_doors(self, paths: Paths, usual: ssl.SSLContext, rate: Buckets) -> list[_Door]:
+    async def _nhi_doors(self, paths: Paths, usual: ssl.SSLContext, rate: Buckets) -> list[_ServedPort]:
         """The ports of the NHI component, as many as are free, and the certificate for its name."""
         from agent.dialects.nhi_component import NhiComponent, NhiSite, by_name, take
 
@@ -251,9 +251,9 @@ class Daemon:
             self._ending.callback(each.close)
         self._ending.push_async_callback(site.close)
         hosts = frozenset((tls.NHI_COMPONENT.host,))
-        return [_Door(each, context, site, frozenset(), hosts) for each in taken]
+        return [_ServedPort(each, context, site, frozenset(), hosts) for each in taken]
 
-    async def _listen(self, doors: Sequence[_Door], gate: Callable[[Site], Gate]) -> None:
+    async def _listen(self, doors: Sequence[_ServedPort], gate: Callable[[HttpSite], Gate]) -> None:
         from agent.access.policy import Listener
         from agent.server import peer, serving
 
@@ -279,7 +279,7 @@ class Daemon:
     def _warn(self) -> None:
         """Tell the person what keeps portals from working although this program runs."""
         for conflict in self.conflicts:
-            self._tell(self._interaction.notify(*conflict.told()))
+            self._tell(self._interaction.notify(*conflict.sentences()))
         identities = [each for each in (self.identity, self.nhi_identity) if each is not None]
         renewed = [each for each in identities if each.renewed]
         if renewed:
@@ -293,7 +293,7 @@ class Daemon:
                 )
             )
 
-    def _renewed(self, identity: tls.Identity) -> None:
+    def _renewed(self, identity: tls.TlsIdentity) -> None:
         """Browsers that trusted the certificate before have to be told of the new one."""
         if identity.scope == tls.LOOPBACK:
             self.identity = identity
@@ -336,7 +336,7 @@ async def serve(
     *,
     simulated: bool = False,
     ready: Callable[[Daemon], None] | None = None,
-    beside: Beside | None = None,
+    beside: Companion | None = None,
 ) -> None:
     """Run a daemon until SIGINT or SIGTERM.
 

@@ -65,7 +65,7 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class MetricsSnapshot:
     """How things stand at the moment that somebody asks.
 
     Attributes:
@@ -113,7 +113,7 @@ class Monitor:
         if self._readers is None and self._operations.activity.service_running is not False:
             await self._look_once()
         last = read(self._update)
-        now = Now(
+        now = MetricsSnapshot(
             self._readers or (),
             self._operations.activity.service_running,
             certificate_ends,
@@ -137,7 +137,7 @@ class Monitor:
 Sample = tuple[Mapping[str, str], float]
 
 
-def exposition(counters: Counters, now: Now) -> bytes:
+def exposition(counters: Counters, now: MetricsSnapshot) -> bytes:
     """Everything, as a scraper reads it."""
     counted = counters.operations.items()
     signatures: Counter[str] = Counter()
@@ -195,7 +195,7 @@ def exposition(counters: Counters, now: Now) -> bytes:
     return "".join(families).encode()
 
 
-def _update(now: Now) -> Iterable[str]:
+def _update(now: MetricsSnapshot) -> Iterable[str]:
     if now.update is None:
         return
     yield _family(

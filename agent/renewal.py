@@ -36,7 +36,7 @@ class Renewal:
     def __init__(
         self,
         folder: Path,
-        changed: Callable[[tls.Identity], None],
+        changed: Callable[[tls.TlsIdentity], None],
         *,
         machines: Path | None = None,
         scope: tls.Scope = tls.LOOPBACK,

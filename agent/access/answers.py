@@ -13,14 +13,14 @@ from typing import Final
 
 import msgspec
 
-from agent.access.policy import Answer
+from agent.access.policy import ConsentAnswer
 from agent.interaction import Verb
 from agent.origins.spelling import is_origin
 from agent.private import write_private
 
 log = logging.getLogger(__name__)
 
-_NONE: Final[Mapping[Verb, Answer]] = MappingProxyType({})
+_NONE: Final[Mapping[Verb, ConsentAnswer]] = MappingProxyType({})
 
 
 class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,9 +47,9 @@ class Answers:
         self._now = now
         self._lock = threading.Lock()
         self._seen: tuple[int, int, int] | None = None
-        self._kept: dict[str, dict[Verb, Answer]] = {}
+        self._kept: dict[str, dict[Verb, ConsentAnswer]] = {}
 
-    def of(self, origin: str) -> Mapping[Verb, Answer]:
+    def of(self, origin: str) -> Mapping[Verb, ConsentAnswer]:
         """The answers that still hold for `origin`."""
         with self._lock:
             self._refresh()
@@ -57,14 +57,14 @@ class Answers:
             kept = self._kept.get(origin)
             return {verb: item for verb, item in kept.items() if now < item.until} if kept else _NONE
 
-    def all(self) -> dict[str, dict[Verb, Answer]]:
+    def all(self) -> dict[str, dict[Verb, ConsentAnswer]]:
         """Every answer that still holds, by origin."""
         with self._lock:
             self._refresh()
             self._drop_expired()
             return {origin: dict(kept) for origin, kept in sorted(self._kept.items())}
 
-    def remember(self, origin: str, verbs: Iterable[Verb], answer: Answer) -> None:
+    def remember(self, origin: str, verbs: Iterable[Verb], answer: ConsentAnswer) -> None:
         """Keep one answer for each of `verbs`.
 
         Raises:
@@ -141,7 +141,7 @@ class Answers:
         )
 
 
-def _decode(content: bytes) -> dict[str, dict[Verb, Answer]]:
+def _decode(content: bytes) -> dict[str, dict[Verb, ConsentAnswer]]:
     document = msgspec.json.decode(content, type=_Document)
     for origin, kept in document.items():
         if not is_origin(origin):
@@ -149,6 +149,6 @@ def _decode(content: bytes) -> dict[str, dict[Verb, Answer]]:
         if any(item.until.tzinfo is None for item in kept.values()):
             raise ValueError("a time without its zone")
     return {
-        origin: {verb: Answer(item.allowed, item.until) for verb, item in kept.items()}
+        origin: {verb: ConsentAnswer(item.allowed, item.until) for verb, item in kept.items()}
         for origin, kept in document.items()
     }

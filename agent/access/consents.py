@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from agent.access.answers import Answers
-from agent.access.policy import Answer, Decision, authorise, may_sign_digest
+from agent.access.policy import ConsentAnswer, Decision, authorise, may_sign_digest
 from agent.config import Config
 from agent.errors import AgentError
 from agent.interaction import ConsentRequest, DocumentShown, Interaction, Verb
@@ -127,7 +127,7 @@ class Consents:
             " allow it.",
         )
 
-    def _answers_of(self, origin: str | None) -> Mapping[Verb, Answer]:
+    def _answers_of(self, origin: str | None) -> Mapping[Verb, ConsentAnswer]:
         """The answers kept; their file is not looked at for an origin that the configuration lists."""
         return {} if origin is None or origin in self._origins.allow else self._answers.of(origin)
 
@@ -190,7 +190,7 @@ class Consents:
         settings = self._settings
         holds = timedelta(days=settings.days) if allowed else timedelta(minutes=settings.refusal_minutes)
         try:
-            self._answers.remember(origin, verbs, Answer(allowed, self._now() + holds))
+            self._answers.remember(origin, verbs, ConsentAnswer(allowed, self._now() + holds))
         except OSError:
             log.exception("the answer for %s could not be kept; it holds until this program ends", origin)
 

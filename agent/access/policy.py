@@ -20,8 +20,8 @@ from agent.origins.spelling import is_loopback_host, is_origin, is_plain_http, l
 _METHODS: Final = frozenset(("GET", "POST", "OPTIONS"))
 
 
-class Door(StrEnum):
-    """Through which door a request comes in, which says what else it must show."""
+class AdmissionKind(StrEnum):
+    """As what a request is admitted, which says what else it must show."""
 
     PUBLIC = "public"
     """Only what anybody may see: the answer holds nothing about the person."""
@@ -47,7 +47,7 @@ class Admission:
         origin: the page's origin behind `PAGE` and `OWN_PAGE`, else None.
     """
 
-    door: Door
+    kind: AdmissionKind
     origin: str | None = None
 
 
@@ -70,8 +70,8 @@ class Listener:
     hosts: frozenset[str] = frozenset()
 
 
-_REFUSED: Final = Admission(Door.REFUSED)
-_PUBLIC: Final = Admission(Door.PUBLIC)
+_REFUSED: Final = Admission(AdmissionKind.REFUSED)
+_PUBLIC: Final = Admission(AdmissionKind.PUBLIC)
 
 
 def is_ours(host: str | None, listener: Listener) -> bool:
@@ -113,14 +113,14 @@ def admit(
     if origin is None:
         if method == "GET" and path in listener.public:
             return _PUBLIC
-        return Admission(Door.LOCAL_PROGRAM)
+        return Admission(AdmissionKind.LOCAL_PROGRAM)
     if not is_origin(origin) or origin in origins.deny:
         return _REFUSED
     if origin in _own_origins(listener):
-        return Admission(Door.OWN_PAGE, origin)
+        return Admission(AdmissionKind.OWN_PAGE, origin)
     if is_plain_http(origin) and origin not in origins.allow:
         return _REFUSED
-    return Admission(Door.PAGE, origin)
+    return Admission(AdmissionKind.PAGE, origin)
 
 
 @lru_cache(maxsize=32)
@@ -139,7 +139,7 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ConsentAnswer:
     """What the person once answered for one origin and verb.
 
     Attributes:
@@ -156,7 +156,7 @@ def authorise(
     verb: Verb,
     *,
     origins: OriginSettings,
-    answers: Mapping[Verb, Answer],
+    answers: Mapping[Verb, ConsentAnswer],
     can_ask: bool,
     now: datetime,
 ) -> Decision:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from agent.paths import Paths
-    from agent.trust import Known, Row, Store
+    from agent.trust import OwnAuthorities, StoreReport, TrustStore
     from agent.trust.work import Announce
 
 
 class Stores(Protocol):
     """The stores of this user."""
 
-    def __call__(self, *, governed: bool = True) -> Sequence[Store]:
+    def __call__(self, *, governed: bool = True) -> Sequence[TrustStore]:
         """All of them; not those a policy rules without `governed`."""
         ...
 
@@ -29,9 +29,9 @@ class Part:
         rows: none where it was never made.
     """
 
-    known: Known
+    known: OwnAuthorities
     wanted: bool
-    rows: Sequence[Row] = ()
+    rows: Sequence[StoreReport] = ()
 
     @property
     def told(self) -> bool:
@@ -89,9 +89,9 @@ def _settings() -> tuple[Paths, bool]:
     return paths, config.nhi_component.enabled
 
 
-def _known(paths: Paths) -> Known:
+def _known(paths: Paths) -> OwnAuthorities:
     from agent import tls
     from agent import trust as work
 
     scope = tls.NHI_COMPONENT
-    return work.known(tls.in_use(paths.tls, paths.machine_tls, scope), scope)
+    return work.own_authorities(tls.in_use(paths.tls, paths.machine_tls, scope), scope)

@@ -37,7 +37,7 @@ def allow(context: click.Context, origin: str) -> None:
     """不再詢問，直到期限 · Allow everything for a site until the answer expires."""
     from datetime import UTC, datetime, timedelta
 
-    from agent.access.policy import Answer
+    from agent.access.policy import ConsentAnswer
     from agent.interaction import Verb
     from agent.origins.spelling import is_plain_http
 
@@ -50,7 +50,7 @@ def allow(context: click.Context, origin: str) -> None:
         )
         context.exit(1)
     until = datetime.now(UTC) + timedelta(days=config.consent.days)
-    answers.remember(origin, tuple(Verb), Answer(True, until))
+    answers.remember(origin, tuple(Verb), ConsentAnswer(True, until))
     output.say(f"✔ {origin}: 允許到 {until:%Y-%m-%d}", f"allowed until {until:%Y-%m-%d}")
     if origin in config.origins.deny:
         output.warn("設定檔拒絕這個網站，以設定檔為準", "the configuration denies this site, and it wins")

@@ -75,7 +75,7 @@ class Tray:
         """Whether some browser of this user accepts the certificate; None where none can be looked into."""
         from agent import tls, trust
 
-        ours = trust.known(tls.in_use(self.paths.tls, self.paths.machine_tls))
+        ours = trust.own_authorities(tls.in_use(self.paths.tls, self.paths.machine_tls))
         rows = trust.status(trust.stores_of(trust.Machine.this()), ours)
-        known = [row for row in rows if row.store.browsers and row.state is not trust.State.UNKNOWN]
+        known = [row for row in rows if row.store.browsers and row.state is not trust.TrustState.UNKNOWN]
         return any(row.accepted for row in known) if known else None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.paths import Paths
-    from agent.trust import Prompt, Store
+    from agent.trust import SystemPrompt, TrustStore
 
 
 @click.group()
@@ -47,7 +47,7 @@ def install(context: click.Context, machine: bool) -> None:
 
     paths = _paths()
     tls.shown(paths.tls, paths.machine_tls)  # makes this user's own where the machine has none
-    known = work.known(_in_use(paths))
+    known = work.own_authorities(_in_use(paths))
     rows = work.install(_stores(), known, _announce)
     component = component_trust.install(_stores, _announce)
     tell(known, rows, component, as_json=_as_json(context))
@@ -67,7 +67,7 @@ def remove(context: click.Context, machine: bool) -> None:
         _for_all_users(context, install=False)
     from agent import trust as work
 
-    known = work.known(_in_use(_paths()))
+    known = work.own_authorities(_in_use(_paths()))
     # What a policy names is not this user's to take out.
     rows = work.remove(_stores(governed=False), known, _announce)
     component = component_trust.remove(_stores, _announce)
@@ -102,7 +102,7 @@ def status(context: click.Context) -> None:
     """哪些瀏覽器接受，哪些不接受、為什麼 · Which browsers accept it, and why others do not."""
     from agent import trust as work
 
-    known = work.known(_in_use(_paths()))
+    known = work.own_authorities(_in_use(_paths()))
     rows = work.status(_stores(), known)
     component = component_trust.status(_stores)
     tell(known, rows, component, as_json=_as_json(context))
@@ -130,13 +130,13 @@ def _paths() -> Paths:
     return folder()[0]
 
 
-def _stores(*, governed: bool = True) -> Sequence[Store]:
+def _stores(*, governed: bool = True) -> Sequence[TrustStore]:
     from agent.trust import Machine, stores_of
 
     return stores_of(Machine.this(), governed=governed)
 
 
-def _announce(prompt: Prompt) -> None:
+def _announce(prompt: SystemPrompt) -> None:
     """On standard error, so that JSON stays JSON, and before the window is there."""
     output.warn(prompt.zh, prompt.en)
 

@@ -9,7 +9,7 @@ from agent.cli import output
 
 if TYPE_CHECKING:
     from agent.cli.component_trust import Part
-    from agent.trust import Known, Row
+    from agent.trust import OwnAuthorities, StoreReport
 
 _STATES: Final = {
     "trusted": ("✔ 接受", "accepted"),
@@ -20,7 +20,9 @@ _STATES: Final = {
 }
 
 
-def tell(known: Known, rows: Sequence[Row], component: Part | None, *, as_json: bool) -> None:
+def tell(
+    known: OwnAuthorities, rows: Sequence[StoreReport], component: Part | None, *, as_json: bool
+) -> None:
     """Who accepts the certificate; that of the NHI component too where there is anything to tell of it."""
     told = component is not None and component.told
     if as_json:
@@ -35,7 +37,7 @@ def tell(known: Known, rows: Sequence[Row], component: Part | None, *, as_json: 
         _show(component.known, component.rows)
 
 
-def tell_removal(rows: Sequence[Row], component: Part | None = None) -> None:
+def tell_removal(rows: Sequence[StoreReport], component: Part | None = None) -> None:
     """Who has it no more, for people."""
     _show_removal(rows)
     if component is not None and component.told:
@@ -54,11 +56,11 @@ def _title_of(component: Part) -> None:
         )
 
 
-def _report(known: Known, rows: Sequence[Row]) -> dict[str, object]:
+def _report(known: OwnAuthorities, rows: Sequence[StoreReport]) -> dict[str, object]:
     return {"certificate": _certificate(known), "stores": [_members(row) for row in rows]}
 
 
-def _show(known: Known, rows: Sequence[Row]) -> None:
+def _show(known: OwnAuthorities, rows: Sequence[StoreReport]) -> None:
     if known.current is None:
         output.say("本程式還沒有憑證", "this program has no certificate yet")
     else:
@@ -73,17 +75,17 @@ def _show(known: Known, rows: Sequence[Row]) -> None:
     _tell_errors(rows)
 
 
-def _show_removal(rows: Sequence[Row]) -> None:
+def _show_removal(rows: Sequence[StoreReport]) -> None:
     shown = [(_who(row), row.store.location, _removal_verdict(row)) for row in rows]
     output.table(("誰用它 who looks there", "位置 where", "結果 result"), shown)
     _tell_errors(rows)
 
 
-def _who(row: Row) -> str:
+def _who(row: StoreReport) -> str:
     return row.store.name if row.store.browsers else f"{row.store.name}（{'、'.join(row.store.programs)}）"
 
 
-def _removal_verdict(row: Row) -> str:
+def _removal_verdict(row: StoreReport) -> str:
     if row.state.value == "unknown":
         return " · ".join(_STATES["unknown"])
     if not row.clean:
@@ -91,7 +93,7 @@ def _removal_verdict(row: Row) -> str:
     return "✔ 已移除 · removed" if row.changed else "✔ 本來就沒有 · there was none"
 
 
-def _verdict(row: Row) -> str:
+def _verdict(row: StoreReport) -> str:
     if row.clean and not row.store.browsers:
         return "– 沒有，瀏覽器不需要 · not there, and browsers do not need it"
     verdict = " · ".join(_STATES[row.state.value])
@@ -101,7 +103,7 @@ def _verdict(row: Row) -> str:
     return verdict
 
 
-def _tell_errors(rows: Sequence[Row]) -> None:
+def _tell_errors(rows: Sequence[StoreReport]) -> None:
     """Each kind of trouble once, with the places it happened at; what only root can do is no trouble."""
     from agent.errors import error_id
 
@@ -118,7 +120,7 @@ def _tell_errors(rows: Sequence[Row]) -> None:
         output.error(error, subject="、".join(names))
 
 
-def _certificate(known: Known) -> dict[str, object] | None:
+def _certificate(known: OwnAuthorities) -> dict[str, object] | None:
     current = known.current
     if current is None:
         return None
@@ -130,7 +132,7 @@ def _certificate(known: Known) -> dict[str, object] | None:
     }
 
 
-def _members(row: Row) -> dict[str, object]:
+def _members(row: StoreReport) -> dict[str, object]:
     members: dict[str, object] = {
         "name": row.store.name,
         "location": row.store.location,

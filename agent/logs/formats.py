@@ -17,7 +17,7 @@ _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 _LENGTH_MAX: Final = 8000
 
 
-class Message(logging.Formatter):
+class LogMessage(logging.Formatter):
     """The message and, in the same line, where an exception came from."""
 
     def format(self, record: logging.LogRecord) -> str:

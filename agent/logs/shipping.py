@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from agent.config import LogSettings
 from agent.errors import AgentError
-from agent.logs.formats import JsonLine, Message, Shipped, TextLine
+from agent.logs.formats import JsonLine, LogMessage, Shipped, TextLine
 from agent.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def logged(settings: LogSettings, paths: Paths) -> Iterator[None]:
     shipping, troubles = _open_places(settings)
     waiting: queue.Queue[logging.LogRecord] = queue.Queue(_QUEUE_MAX)
     said = _Queue(waiting)
-    said.setFormatter(Message())
+    said.setFormatter(LogMessage())
     try:
         file = [_file(settings, paths)]
     except OSError as error:

@@ -9,6 +9,6 @@ not opened by our own drivers.
 from __future__ import annotations
 
 from agent.modules.modules import Modules, ModuleView
-from agent.modules.serving import Serving
+from agent.modules.served_readers import ServedReader
 
-__all__ = ["ModuleView", "Modules", "Serving"]
+__all__ = ["ModuleView", "Modules", "ServedReader"]

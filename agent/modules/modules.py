@@ -12,8 +12,8 @@ from types import MappingProxyType
 from agent.config import Pkcs11Settings
 from agent.desktop import converse, own_command
 from agent.modules.files import ModuleFile, known
-from agent.modules.serving import Serving, arranged
-from agent.modules.source import Cards, Source, Start
+from agent.modules.served_readers import ServedReader, arranged
+from agent.modules.source import Cards, ModuleSource, Start
 from agent.profiles import Profiles
 from pcsc.context import ReaderState
 
@@ -34,11 +34,11 @@ class ModuleView:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Snapshot:
     """What was found out for the cards as they were at one moment."""
 
     cards: Mapping[str, tuple[bytes, int]] = field(default_factory=dict)
-    servings: Mapping[str, Serving] = field(default_factory=dict)
+    servings: Mapping[str, ServedReader] = field(default_factory=dict)
 
 
 class Modules:
@@ -62,9 +62,9 @@ class Modules:
         files = [ModuleFile(Path(path), None) for path in settings.modules] if real else []
         if real and settings.known:
             files += known(profiles)
-        self._sources = tuple(Source(file, start) for file in files)
+        self._sources = tuple(ModuleSource(file, start) for file in files)
         self._lock = threading.Lock()
-        self._seen = _Seen()
+        self._seen = _Snapshot()
         self._closed = threading.Event()
 
     @property
@@ -90,7 +90,7 @@ class Modules:
             for source in self._sources
         )
 
-    def look(self, states: Sequence[ReaderState]) -> Mapping[str, Serving]:
+    def look(self, states: Sequence[ReaderState]) -> Mapping[str, ServedReader]:
         """Who is served by a module, by reader, with the cards as `states` has them.
 
         Modules are asked only when a card came or went, or their process ended, since the last time.
@@ -116,10 +116,10 @@ class Modules:
                 return {}
             servings = arranged(wanted, cards, [state.name for state in states])
             held = {name: (atr, counter) for name, atr, counter in cards}
-            self._seen = _Seen(MappingProxyType(held), MappingProxyType(servings))
+            self._seen = _Snapshot(MappingProxyType(held), MappingProxyType(servings))
             return self._seen.servings
 
-    def known_for(self, reader: str, state: ReaderState | None) -> tuple[bool, Serving | None]:
+    def known_for(self, reader: str, state: ReaderState | None) -> tuple[bool, ServedReader | None]:
         """Whether it is known who serves `reader` with the card that `state` has, and the module if any."""
         seen = self._seen
         card = (state.atr, state.event_counter) if state is not None and state.atr else None
@@ -129,7 +129,7 @@ class Modules:
         return serving is not None or card is not None, serving
 
     @property
-    def extra(self) -> tuple[Serving, ...]:
+    def extra(self) -> tuple[ServedReader, ...]:
         """The slots that are no readers of PC/SC, as last seen."""
         return tuple(one for one in self._seen.servings.values() if one.card is None)
 

@@ -28,7 +28,7 @@ Start = Callable[[str], subprocess.Popen[bytes]]
 """Starts the process of the module with this file."""
 
 
-class Source:
+class ModuleSource:
     """One module's file, its process, and what it said last.
 
     Attributes:

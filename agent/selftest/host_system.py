@@ -17,7 +17,7 @@ from agent.selftest.model import Finding, Probe, Status, Text, Trouble, failed, 
 from agent.tls import LOOPBACK, Scope, in_use
 
 if TYPE_CHECKING:
-    from agent.trust import Row
+    from agent.trust import StoreReport
 
 _SLACK: Final = timedelta(days=1)
 _DOUBT: Final = timedelta(days=400)
@@ -81,7 +81,7 @@ async def trust(bench: Bench) -> Finding:
     return judged(bench, await asyncio.to_thread(trust_rows, bench))
 
 
-def judged(bench: Bench, rows: Sequence[Row] | None) -> Finding:
+def judged(bench: Bench, rows: Sequence[StoreReport] | None) -> Finding:
     """What the stores' rows mean for the person; None where there is no certificate yet."""
     if rows is None:
         return skipped(
@@ -100,12 +100,12 @@ def judged(bench: Bench, rows: Sequence[Row] | None) -> Finding:
     return failed("trust.missing", zh, en)
 
 
-def trust_rows(bench: Bench, scope: Scope = LOOPBACK) -> Sequence[Row] | None:
+def trust_rows(bench: Bench, scope: Scope = LOOPBACK) -> Sequence[StoreReport] | None:
     """The stores and what they think of our certificate for `scope`; None where there is none yet."""
-    from agent.trust import Machine, known, status, stores_of
+    from agent.trust import Machine, own_authorities, status, stores_of
 
     machine = bench.machine
-    ours = known(in_use(machine.paths.tls, machine.paths.machine_tls, scope), scope)
+    ours = own_authorities(in_use(machine.paths.tls, machine.paths.machine_tls, scope), scope)
     if ours.current is None:
         return None
     asked = replace(
@@ -118,7 +118,7 @@ def trust_rows(bench: Bench, scope: Scope = LOOPBACK) -> Sequence[Row] | None:
     return status(stores_of(asked), ours)
 
 
-def _stores(bench: Bench, rows: Sequence[Row]) -> tuple[str, str]:
+def _stores(bench: Bench, rows: Sequence[StoreReport]) -> tuple[str, str]:
     zh, en = [], []
     for row in rows:
         place = row.store.location.replace(str(bench.machine.home), "~", 1)
@@ -166,12 +166,12 @@ async def autostart(bench: Bench) -> Finding:
 
 async def proxy(bench: Bench) -> Finding:
     """Proxy settings that do not leave out this computer."""
-    known = {name.casefold(): value for name, value in bench.machine.environment.items()}
-    names = [name for name in ("http_proxy", "https_proxy", "all_proxy") if known.get(name)]
+    own_authorities = {name.casefold(): value for name, value in bench.machine.environment.items()}
+    names = [name for name in ("http_proxy", "https_proxy", "all_proxy") if own_authorities.get(name)]
     if not names:
         system = _system_proxies(bench)
         return passed(*system) if system else passed("沒有代理伺服器", "no proxy")
-    left_out = {each.strip().casefold() for each in known.get("no_proxy", "").split(",")}
+    left_out = {each.strip().casefold() for each in own_authorities.get("no_proxy", "").split(",")}
     if "*" in left_out or all(each in left_out for each in _LOOPBACK):
         return passed("有代理伺服器，已排除本機", "a proxy that leaves out this computer")
     return warned("proxy.loopback", "、".join(names))

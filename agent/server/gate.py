@@ -12,7 +12,7 @@ from typing import Protocol
 
 from aiohttp import hdrs, web
 
-from agent.access.policy import Admission, Door, Listener, admit, is_ours
+from agent.access.policy import Admission, AdmissionKind, Listener, admit, is_ours
 from agent.config import OriginSettings
 from agent.origins.rate_limits import Buckets
 from agent.origins.spelling import is_origin
@@ -24,7 +24,7 @@ class Refused(Exception):  # noqa: N818  (it is an answer, not a fault)
     """Raised by a site: this origin is turned away after all."""
 
 
-class Site(Protocol):
+class HttpSite(Protocol):
     """What one listener serves.
 
     Attributes:
@@ -67,7 +67,7 @@ class Gate:
 
     def __init__(
         self,
-        site: Site,
+        site: HttpSite,
         origins: OriginSettings,
         token: UserToken,
         *,
@@ -111,14 +111,14 @@ class Gate:
     async def _admitted(
         self, request: web.BaseRequest, path: str, admission: Admission, listener: Listener
     ) -> web.StreamResponse:
-        if admission.door is Door.REFUSED:
+        if admission.kind is AdmissionKind.REFUSED:
             raise Refused
         if wait := self._rate.take(admission.origin) if admission.origin else 0.0:
             response = self._excused(request, listener, 429)
             response.headers[hdrs.RETRY_AFTER] = str(math.ceil(wait))
             return response
         authorization = request.headers.get(hdrs.AUTHORIZATION)
-        if admission.door is Door.LOCAL_PROGRAM and not self._token.admits(authorization):
+        if admission.kind is AdmissionKind.LOCAL_PROGRAM and not self._token.admits(authorization):
             return empty(403)
         return await self._site.serve(request, path, admission, listener)
 

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from aiohttp import hdrs, web
 
 from agent import metrics
-from agent.access.policy import Admission, Door, Listener
+from agent.access.policy import Admission, AdmissionKind, Listener
 from agent.native.api import NativeApi
 from agent.server import pages
 from agent.server.gate import Refused
@@ -88,11 +88,11 @@ class MainSite:
         self, request: web.BaseRequest, path: str, admission: Admission, listener: Listener
     ) -> web.StreamResponse:
         """Answer an admitted request."""
-        door, method = admission.door, request.method
-        if door is Door.PUBLIC and path == "/status":
+        kind, method = admission.kind, request.method
+        if kind is AdmissionKind.PUBLIC and path == "/status":
             return for_anybody(pages.STATUS)
         # A site that asks for the page asks for its token: it may read whatever it is answered.
-        if method == hdrs.METH_GET and path == "/" and door in (Door.PUBLIC, Door.OWN_PAGE):
+        if method == hdrs.METH_GET and path == "/" and kind in (AdmissionKind.PUBLIC, AdmissionKind.OWN_PAGE):
             # Tokens are few: another site's page, which cannot read one, may not use them up.
             return empty(403) if is_part_of_another_page(request) else self._index(listener)
         if method == hdrs.METH_GET and path in pages.static():
@@ -101,7 +101,7 @@ class MainSite:
         if path == metrics.PATH and self._measured is not None and not listener.tls:
             return await _to_monitor(request, admission, self._measured)
         metrics.DIALECT.set("native")
-        if door is Door.OWN_PAGE:
+        if kind is AdmissionKind.OWN_PAGE:
             if path != WEBSOCKET_PATH or not self._page_tokens.redeem(request.query.get("page", "")):
                 return empty(403)
             return await self._native.serve(request, admission.origin, own_page=True)

@@ -34,7 +34,7 @@ _FILES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class StaticPage:
     """One file as it is sent."""
 
     content_type: str
@@ -42,15 +42,15 @@ class Page:
 
 
 @cache
-def static() -> Mapping[str, Page]:
+def static() -> Mapping[str, StaticPage]:
     """Every static path; nothing of a request ever becomes a file's name."""
     return MappingProxyType(
-        {f"/{name}": Page(kind, (WEB / name).read_bytes()) for name, kind in _FILES.items()}
-        | {"/schema.json": Page("application/json", schema.PATH.read_bytes())}
+        {f"/{name}": StaticPage(kind, (WEB / name).read_bytes()) for name, kind in _FILES.items()}
+        | {"/schema.json": StaticPage("application/json", schema.PATH.read_bytes())}
     )
 
 
-def index(token: str, native_port: int, tls_port: int) -> Page:
+def index(token: str, native_port: int, tls_port: int) -> StaticPage:
     """The self-test page.
 
     Args:
@@ -62,7 +62,7 @@ def index(token: str, native_port: int, tls_port: int) -> Page:
     page = _template()
     for name, value in facts.items():
         page = page.replace(f"{{{{{name}}}}}", escape(value))
-    return Page("text/html; charset=utf-8", page.encode("utf-8"))
+    return StaticPage("text/html; charset=utf-8", page.encode("utf-8"))
 
 
 @cache

@@ -12,8 +12,8 @@ from aiohttp import web
 from agent.access.policy import Listener
 from agent.server.gate import Gate
 from agent.server.http import SECURITY_HEADERS, empty
-from agent.server.listeners import Listeners
 from agent.server.peer import Peers
+from agent.server.ports import TakenPort
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class _Socket(web.SockSite):
 
 
 async def serve(
-    gate: Gate, taken: Listeners, listener: Listener, context: ssl.SSLContext | None, peers: Peers
+    gate: Gate, taken: TakenPort, listener: Listener, context: ssl.SSLContext | None, peers: Peers
 ) -> web.ServerRunner:
     """Serve what is behind `gate` on every socket of `taken`, until the result's `cleanup` is awaited.
 

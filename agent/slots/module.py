@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agent.modules import Modules, Serving
+from agent.modules import Modules, ServedReader
 from agent.profiles import Profiles
 from agent.slots import CardSlot, Visit
 from agent.slots.pcsc import PcscSlot
@@ -30,7 +30,7 @@ def slot_of(modules: Modules, service: Service, profiles: Profiles | None, reade
 class ModuleVisit:
     """One session with the token in a module's slot; an `agent.slots.Visit`."""
 
-    def __init__(self, serving: Serving, session: TokenSession) -> None:
+    def __init__(self, serving: ServedReader, session: TokenSession) -> None:
         self.reader = serving.reader
         self.atr, self.event_counter = serving.card or (b"", 0)
         self._session = session
@@ -48,7 +48,7 @@ class ModuleVisit:
         return ModuleCard(self._session)
 
 
-def _session(serving: Serving) -> TokenSession:
+def _session(serving: ServedReader) -> TokenSession:
     """A session with the token in the slot, begun."""
     session = TokenSession(serving.module, serving.slot.id, serving.generation)
     session.begin()
@@ -95,7 +95,7 @@ class ModuleSlot:
         if context is not None:
             context.close()
 
-    def _begin(self, serving: Serving) -> tuple[Serving, TokenSession]:
+    def _begin(self, serving: ServedReader) -> tuple[ServedReader, TokenSession]:
         try:
             return serving, _session(serving)
         except ModuleTimeoutError:
@@ -109,7 +109,7 @@ class ModuleSlot:
                 raise
             return again, _session(again)
 
-    def _serving(self) -> Serving | None:
+    def _serving(self) -> ServedReader | None:
         sure, serving = self._modules.known_for(self._reader, self._state())
         if sure:
             return serving
@@ -129,7 +129,7 @@ class ModuleSlot:
             self._drop()
             return []
 
-    def _reset(self, serving: Serving) -> None:
+    def _reset(self, serving: ServedReader) -> None:
         """Reset the card: a module's C_Logout need not reach it, and other programs could use the PIN.
 
         No command is sent. Where the card cannot be reset it is gone, or its module is ended, with which the

@@ -20,7 +20,7 @@ CA, LEAF, KEY, FORMER = "ca.pem", "leaf.pem", "leaf.key", "former.pem"
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class TlsIdentity:
     """Where the identity lies.
 
     Attributes:
@@ -62,7 +62,7 @@ def server_context() -> ssl.SSLContext:
     return context
 
 
-def ensure(folder: Path, scope: Scope = LOOPBACK, *, now: datetime | None = None) -> Identity:
+def ensure(folder: Path, scope: Scope = LOOPBACK, *, now: datetime | None = None) -> TlsIdentity:
     """The identity kept in `folder`, made or renewed when there is none, it is damaged, or its end is near.
 
     Args:
@@ -81,7 +81,7 @@ def ensure(folder: Path, scope: Scope = LOOPBACK, *, now: datetime | None = None
     if not_after is None:
         renewed = _set_aside(folder)
         not_after = _make(folder, scope, now)
-    return Identity(folder / CA, folder / LEAF, folder / KEY, not_after, fresh, renewed, scope)
+    return TlsIdentity(folder / CA, folder / LEAF, folder / KEY, not_after, fresh, renewed, scope)
 
 
 def in_use(own: Path, machines: Path | None, scope: Scope = LOOPBACK, *, now: datetime | None = None) -> Path:
@@ -98,7 +98,7 @@ def in_use(own: Path, machines: Path | None, scope: Scope = LOOPBACK, *, now: da
 
 def shown(
     own: Path, machines: Path | None, scope: Scope = LOOPBACK, *, now: datetime | None = None
-) -> Identity:
+) -> TlsIdentity:
     """The identity that a user's agent shows: as `in_use`, and the user's own is seen to as by `ensure`.
 
     Raises:
@@ -108,13 +108,13 @@ def shown(
     return identity if identity is not None else ensure(own, scope, now=now)
 
 
-def _of_machine(folder: Path, scope: Scope, now: datetime | None) -> Identity | None:
+def _of_machine(folder: Path, scope: Scope, now: datetime | None) -> TlsIdentity | None:
     """Root renews it in time, so it serves until its very end."""
     folder = scope.within(folder)
     not_after = _end_of(folder, now or datetime.now(UTC), margin=timedelta(0))
     if not_after is None:
         return None
-    return Identity(
+    return TlsIdentity(
         folder / CA, folder / LEAF, folder / KEY, not_after, fresh=False, scope=scope, machines=True
     )
 

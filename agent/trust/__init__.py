@@ -5,23 +5,23 @@ Only certificates that this program made are ever added or removed, and only in 
 place that belongs to the whole machine is changed as root alone.
 """
 
-from agent.trust.authority import Authority, Known, known, read
+from agent.trust.authority import Authority, OwnAuthorities, own_authorities, read
 from agent.trust.machine import Machine
-from agent.trust.store import Found, Prompt, Store
+from agent.trust.store import FoundAuthority, SystemPrompt, TrustStore
 from agent.trust.stores import stores_of, stores_of_all_users
-from agent.trust.work import Row, State, install, remove, status
+from agent.trust.work import StoreReport, TrustState, install, remove, status
 
 __all__ = [
     "Authority",
-    "Found",
-    "Known",
+    "FoundAuthority",
     "Machine",
-    "Prompt",
-    "Row",
-    "State",
-    "Store",
+    "OwnAuthorities",
+    "StoreReport",
+    "SystemPrompt",
+    "TrustState",
+    "TrustStore",
     "install",
-    "known",
+    "own_authorities",
     "read",
     "remove",
     "status",

@@ -11,17 +11,17 @@ from typing import Final
 
 from agent import tls
 from agent.errors import AgentError
-from agent.trust.authority import Known, known
+from agent.trust.authority import OwnAuthorities, own_authorities
 from agent.trust.machine import Machine
 from agent.trust.stores import stores_of_all_users
-from agent.trust.work import Row, install, remove
+from agent.trust.work import StoreReport, install, remove
 
 FOLDER_MODE: Final = 0o755
 FILE_MODE: Final = 0o644
 """Each user's own agent shows this identity, so each user reads its key; see docs/packages-linux.md."""
 
 
-def set_up(folder: Path, machine: Machine) -> tuple[Known, tuple[Row, ...]]:
+def set_up(folder: Path, machine: Machine) -> tuple[OwnAuthorities, tuple[StoreReport, ...]]:
     """Make the identity, or renew it in time, and have it trusted for every user.
 
     The folder's owner, group and mode are the administrator's to change and stay as they are.
@@ -47,11 +47,11 @@ def set_up(folder: Path, machine: Machine) -> tuple[Known, tuple[Row, ...]]:
     for name in (tls.CA, tls.LEAF, tls.KEY, tls.FORMER):
         with suppress(FileNotFoundError):
             (folder / name).chmod(FILE_MODE)
-    ours = known(folder)
+    ours = own_authorities(folder)
     return ours, install(stores_of_all_users(machine), ours, lambda _: None)
 
 
-def take_down(folder: Path, machine: Machine) -> tuple[Known, tuple[Row, ...]]:
+def take_down(folder: Path, machine: Machine) -> tuple[OwnAuthorities, tuple[StoreReport, ...]]:
     """Take it out of every store again, and delete it.
 
     Raises:
@@ -59,7 +59,7 @@ def take_down(folder: Path, machine: Machine) -> tuple[Known, tuple[Row, ...]]:
         OSError: the files cannot be deleted.
     """
     _demand_root(machine, "remove")
-    ours = known(folder)
+    ours = own_authorities(folder)
     rows = remove(stores_of_all_users(machine), ours, lambda _: None)
     if all(row.clean for row in rows):
         for name in (tls.KEY, tls.LEAF, tls.CA, tls.FORMER):

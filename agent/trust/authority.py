@@ -60,7 +60,7 @@ class Authority:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class OwnAuthorities:
     """The CA certificates of this agent's folder, of one scope.
 
     Attributes:
@@ -76,12 +76,12 @@ class Known:
     scope: tls.Scope = tls.LOOPBACK
 
 
-def known(folder: Path, scope: tls.Scope = tls.LOOPBACK) -> Known:
+def own_authorities(folder: Path, scope: tls.Scope = tls.LOOPBACK) -> OwnAuthorities:
     """What lies in the agent's folder for TLS; nothing is made or changed."""
     folder = scope.within(folder)
     current = _authorities(folder / tls.CA)
     former = _authorities(folder / tls.FORMER)
-    return Known(folder / tls.CA, current[0] if current else None, former, scope)
+    return OwnAuthorities(folder / tls.CA, current[0] if current else None, former, scope)
 
 
 def read(der: bytes) -> Authority | None:

@@ -13,7 +13,7 @@ from agent.errors import AgentError
 from agent.trust.authority import Authority
 from agent.trust.machine import Machine
 from agent.trust.nss import NssDatabase
-from agent.trust.store import Found, Prompt, Store
+from agent.trust.store import FoundAuthority, SystemPrompt, TrustStore
 
 PROGRAMS: Final = ("Firefox",)
 
@@ -44,7 +44,7 @@ def databases(machine: Machine) -> Iterator[NssDatabase]:
                 yield NssDatabase(machine, profile, f"Firefox{kind}: {profile.name}", PROGRAMS)
 
 
-def followers(machine: Machine, system: Store) -> Iterator[FollowingProfile]:
+def followers(machine: Machine, system: TrustStore) -> Iterator[FollowingProfile]:
     """The profiles on Windows and macOS, which take what `system` trusts."""
     if machine.platform == "win32":
         folder = Path(machine.environment.get("APPDATA", machine.home)) / "Mozilla" / "Firefox"
@@ -83,13 +83,13 @@ class FollowingProfile:
     browsers = True
     shared = False
 
-    def __init__(self, profile: Path, system: Store) -> None:
+    def __init__(self, profile: Path, system: TrustStore) -> None:
         self.name = f"Firefox: {profile.name}"
         self.location = str(profile)
         self._profile = profile
         self._system = system
 
-    def find(self) -> tuple[Found, ...]:
+    def find(self) -> tuple[FoundAuthority, ...]:
         """What the system's store has."""
         self._check_that_it_follows()
         return self._system.find()
@@ -103,10 +103,10 @@ class FollowingProfile:
         self._check_that_it_follows()
         raise AgentError("trust.system_first", detail=self._system.name)
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: FoundAuthority) -> None:
         """It goes with the system's."""
 
-    def prompt(self, *, adding: bool) -> Prompt | None:
+    def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """Nothing is ever asked."""
         return None
 

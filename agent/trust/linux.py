@@ -17,7 +17,7 @@ from typing import Final
 from agent.errors import AgentError
 from agent.trust.authority import Authority, certificates, read
 from agent.trust.machine import Machine
-from agent.trust.store import Found, Prompt
+from agent.trust.store import FoundAuthority, SystemPrompt
 
 PROGRAMS: Final = ("curl", "wget", "Python")
 NAME: Final = "Linux"
@@ -91,17 +91,17 @@ class FolderStore:
         self._folder = machine.root / layout.folder
         self.location = str(self._folder)
 
-    def find(self) -> tuple[Found, ...]:
+    def find(self) -> tuple[FoundAuthority, ...]:
         """Those of our files; whoever put others there put them for a reason of their own."""
         bundle = self._machine.root / self._layout.bundle
         trusted = frozenset(certificates(bundle.read_bytes())) if bundle.exists() else frozenset()
         return tuple(self._ours(trusted))
 
-    def _ours(self, trusted: frozenset[bytes]) -> Iterator[Found]:
+    def _ours(self, trusted: frozenset[bytes]) -> Iterator[FoundAuthority]:
         for file in sorted(self._folder.glob(f"{FILE_PREFIX}*.crt")):
             for der in certificates(file.read_bytes()):
                 if (authority := read(der)) is not None:
-                    yield Found(authority, der in trusted, str(file))
+                    yield FoundAuthority(authority, der in trusted, str(file))
 
     def add(self, authority: Authority, file: Path) -> None:
         """Put its file there and have the bundle made again."""
@@ -110,13 +110,13 @@ class FolderStore:
         write_for_all(target, authority.pem)
         self._refresh(self._layout.added)
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: FoundAuthority) -> None:
         """Delete its file and have the bundle made again."""
         demand_root(self._machine, ["rm", found.key], self._layout.removed)
         Path(found.key).unlink(missing_ok=True)
         self._refresh(self._layout.removed)
 
-    def prompt(self, *, adding: bool) -> Prompt | None:
+    def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """Nothing is ever asked."""
         return None
 
@@ -137,7 +137,7 @@ class AnchorStore:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
-    def find(self) -> tuple[Found, ...]:
+    def find(self) -> tuple[FoundAuthority, ...]:
         """Those of ours among the anchors for web servers."""
         with tempfile.TemporaryDirectory(prefix="hca-agent-") as folder:
             bundle = Path(folder, "anchors.pem")
@@ -145,20 +145,20 @@ class AnchorStore:
             self._machine.call([self._machine.tool(self.tool), *words, str(bundle)])
             anchors = tuple(certificates(bundle.read_bytes()))
         ours = (read(der) for der in anchors)
-        return tuple(Found(authority, trusted=True) for authority in ours if authority is not None)
+        return tuple(FoundAuthority(authority, trusted=True) for authority in ours if authority is not None)
 
     def add(self, authority: Authority, file: Path) -> None:
         """Store it as an anchor."""
         self._anchor("--store", authority, file)
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: FoundAuthority) -> None:
         """Remove it from the anchors."""
         with tempfile.TemporaryDirectory(prefix="hca-agent-") as folder:
             file = Path(folder, "authority.pem")
             file.write_bytes(found.authority.pem)
             self._anchor("--remove", found.authority, file)
 
-    def prompt(self, *, adding: bool) -> Prompt | None:
+    def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """Nothing is ever asked."""
         return None
 

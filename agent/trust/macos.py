@@ -11,7 +11,7 @@ from typing import Final
 from agent.errors import AgentError
 from agent.trust.authority import Authority, certificates, read
 from agent.trust.machine import PROMPT_SECONDS, SECONDS, Machine
-from agent.trust.store import Found, Prompt
+from agent.trust.store import FoundAuthority, SystemPrompt
 
 TOOL: Final = "/usr/bin/security"
 _NAME: Final = "localhost CA"
@@ -31,7 +31,7 @@ class LoginKeychain:
         self._machine = machine
         self.location = str(machine.home / "Library" / "Keychains" / "login.keychain-db")
 
-    def find(self) -> tuple[Found, ...]:
+    def find(self) -> tuple[FoundAuthority, ...]:
         """Those of ours, and whether the trust settings name them."""
         listed = self._machine.run(
             [TOOL, "find-certificate", "-a", "-p", "-c", _NAME, self.location], b"", 60
@@ -44,20 +44,20 @@ class LoginKeychain:
             "utf-8", "replace"
         )
         names = {line.partition(":")[2].strip() for line in settings.splitlines() if line.startswith("Cert ")}
-        return tuple(Found(authority, authority.name in names) for authority in ours)
+        return tuple(FoundAuthority(authority, authority.name in names) for authority in ours)
 
     def add(self, authority: Authority, file: Path) -> None:
         """Put it into the login keychain and trust it for TLS alone."""
         self._security("add-trusted-cert", "-r", "trustRoot", "-p", "ssl", "-k", self.location, str(file))
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: FoundAuthority) -> None:
         """Delete it with its trust settings."""
         self._security("delete-certificate", "-Z", found.authority.sha1, "-t", self.location)
 
-    def prompt(self, *, adding: bool) -> Prompt | None:
+    def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """MacOS asks both times."""
         change = ("信任", "trust") if adding else ("移除", "remove")
-        return Prompt(
+        return SystemPrompt(
             f"macOS 會要求您輸入登入密碼或使用 Touch ID，以{change[0]}這個憑證。",
             f"macOS will ask for your login password or Touch ID, to {change[1]} this certificate.",
         )

@@ -12,7 +12,7 @@ from typing import Final
 from agent.errors import AgentError
 from agent.trust.authority import Authority, read
 from agent.trust.machine import SECONDS, Machine
-from agent.trust.store import Found, Prompt
+from agent.trust.store import FoundAuthority, SystemPrompt
 
 TOOL: Final = "certutil"
 TRUSTED_FOR_SERVERS: Final = "C,,"
@@ -44,7 +44,7 @@ class NssDatabase:
         self._machine = machine
         self._folder = folder
 
-    def find(self) -> tuple[Found, ...]:
+    def find(self) -> tuple[FoundAuthority, ...]:
         """Every certificate of ours, under whatever nickname it was put there."""
         if not (self._folder / _FILE).exists():
             return ()
@@ -75,15 +75,15 @@ class NssDatabase:
                 raise AgentError("trust.locked", detail=str(file)) from error
             raise
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: FoundAuthority) -> None:
         """Delete it by its nickname."""
         self._certutil("-D", "-n", found.key)
 
-    def prompt(self, *, adding: bool) -> Prompt | None:
+    def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """Nothing is ever asked."""
         return None
 
-    def _ours(self) -> Iterator[Found]:
+    def _ours(self) -> Iterator[FoundAuthority]:
         listing = os.fsdecode(self._certutil("-L"))
         for line in listing.splitlines():
             if shown := _LINE.fullmatch(line):
@@ -92,7 +92,7 @@ class NssDatabase:
                 outcome = self._machine.run(self._command("-L", "-n", nickname, "-r"), b"", SECONDS)
                 authority = read(outcome.output)
                 if authority is not None:
-                    yield Found(authority, "C" in shown["trust"], nickname)
+                    yield FoundAuthority(authority, "C" in shown["trust"], nickname)
 
     def _certutil(self, *words: str, given: bytes = b"") -> bytes:
         return self._machine.call(self._command(*words), given)

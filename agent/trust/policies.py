@@ -19,7 +19,7 @@ from agent.errors import AgentError
 from agent.trust.authority import Authority, certificates, read
 from agent.trust.linux import demand_root, write_for_all
 from agent.trust.machine import Machine
-from agent.trust.store import Found, Prompt, Store
+from agent.trust.store import FoundAuthority, SystemPrompt, TrustStore
 
 CHROMIUM_FAMILY: Final = (
     ("Chromium", "etc/chromium/policies/managed"),
@@ -64,21 +64,21 @@ class ChromiumPolicy:
         self._file = machine.root / folder / FILE
         self.location = str(self._file)
 
-    def find(self) -> tuple[Found, ...]:
+    def find(self) -> tuple[FoundAuthority, ...]:
         """What our file names."""
-        return tuple(Found(authority, trusted=True) for authority in self._named())
+        return tuple(FoundAuthority(authority, trusted=True) for authority in self._named())
 
     def add(self, authority: Authority, file: Path) -> None:
         """Name one more."""
         demand_root(self._machine)
         self._write([*(each for each in self._named() if each != authority), authority])
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: FoundAuthority) -> None:
         """Name it no more; a file that names nothing goes, and the folders that held it alone."""
         demand_root(self._machine)
         self._write([each for each in self._named() if each != found.authority])
 
-    def prompt(self, *, adding: bool) -> Prompt | None:
+    def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """Nothing is ever asked."""
         return None
 
@@ -113,10 +113,10 @@ class FirefoxPolicy:
         self._file = machine.root / FIREFOX
         self.location = str(self._file)
 
-    def find(self) -> tuple[Found, ...]:
+    def find(self) -> tuple[FoundAuthority, ...]:
         """Those of our files that the policy names."""
         return tuple(
-            Found(authority, trusted=True, key=path)
+            FoundAuthority(authority, trusted=True, key=path)
             for path in _strings(self._content(), "policies", "Certificates", "Install")
             for authority in _in_file(Path(path))
         )
@@ -140,7 +140,7 @@ class FirefoxPolicy:
             installed.append(str(file))
         _put(self._file, content)
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: FoundAuthority) -> None:
         """Name the file no more; what is empty then goes with it."""
         demand_root(self._machine)
         content = self._content()
@@ -155,7 +155,7 @@ class FirefoxPolicy:
         else:
             _delete(self._file, self._machine.root)
 
-    def prompt(self, *, adding: bool) -> Prompt | None:
+    def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """Nothing is ever asked."""
         return None
 
@@ -179,7 +179,7 @@ class Governed:
         obeyed: the policies that its programs obey, one for each of them.
     """
 
-    def __init__(self, store: Store, obeyed: Sequence[Store]) -> None:
+    def __init__(self, store: TrustStore, obeyed: Sequence[TrustStore]) -> None:
         self.name = store.name
         self.location = store.location
         self.programs = store.programs
@@ -188,7 +188,7 @@ class Governed:
         self._store = store
         self._obeyed = obeyed
 
-    def find(self) -> tuple[Found, ...]:
+    def find(self) -> tuple[FoundAuthority, ...]:
         """What all of its policies name needs no looking into the store."""
         named = [policy.find() for policy in self._obeyed]
         common = tuple(
@@ -202,17 +202,17 @@ class Governed:
         """Into the user's own."""
         self._store.add(authority, file)
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: FoundAuthority) -> None:
         """Out of the user's own; what a policy names is the administrator's."""
         if found in self._store.find():
             self._store.remove(found)
 
-    def prompt(self, *, adding: bool) -> Prompt | None:
+    def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """As the store's."""
         return self._store.prompt(adding=adding)
 
 
-def governed(machine: Machine, store: Store) -> Store:
+def governed(machine: Machine, store: TrustStore) -> TrustStore:
     """The store with the policies that its programs obey, where they obey any."""
     if any(part in Path(store.location).parts for part in ("snap", ".var")):
         return store

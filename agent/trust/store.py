@@ -10,7 +10,7 @@ from agent.trust.authority import Authority
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundAuthority:
     """A certificate of ours in a store.
 
     Attributes:
@@ -24,14 +24,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class SystemPrompt:
     """What the system is about to ask the person, so that it does not come as a surprise."""
 
     zh: str
     en: str
 
 
-class Store(Protocol):
+class TrustStore(Protocol):
     """A place that keeps trust: a browser's database, a keychain, the system's folder.
 
     Every method may raise AgentError (`trust.*`) or OSError.
@@ -50,7 +50,7 @@ class Store(Protocol):
     browsers: bool
     shared: bool
 
-    def find(self) -> tuple[Found, ...]:
+    def find(self) -> tuple[FoundAuthority, ...]:
         """Every certificate of ours; nothing is changed or made."""
         ...
 
@@ -63,10 +63,10 @@ class Store(Protocol):
         """
         ...
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: FoundAuthority) -> None:
         """Take out what `find` found."""
         ...
 
-    def prompt(self, *, adding: bool) -> Prompt | None:
+    def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """What the system will ask at the next `add`, or `remove`; None when it asks nothing."""
         ...

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from agent.trust import chromium, firefox, linux, macos, policies, windows
 from agent.trust.machine import Machine
-from agent.trust.store import Store
+from agent.trust.store import TrustStore
 
 
-def stores_of(machine: Machine, *, governed: bool = True) -> tuple[Store, ...]:
+def stores_of(machine: Machine, *, governed: bool = True) -> tuple[TrustStore, ...]:
     """Every place where trust is kept, the ones that browsers depend on first.
 
     Args:
@@ -26,7 +26,7 @@ def stores_of(machine: Machine, *, governed: bool = True) -> tuple[Store, ...]:
     return browsers if system is None else (*browsers, system)
 
 
-def stores_of_all_users(machine: Machine) -> tuple[Store, ...]:
+def stores_of_all_users(machine: Machine) -> tuple[TrustStore, ...]:
     """The places of the whole machine, which root alone changes; none where an installer sees to them."""
     if machine.platform == "win32":
         return (windows.MachineRootStore(),)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from agent.errors import AgentError
 from agent.trust.authority import Authority, read
 from agent.trust.machine import PROMPT_SECONDS, Machine
-from agent.trust.store import Found, Prompt
+from agent.trust.store import FoundAuthority, SystemPrompt
 from agent.win32 import root_store
 
 ERROR_CANCELLED: Final = 0x800704C7
@@ -34,28 +34,28 @@ class UserRootStore:
         windows = machine.environment.get("SYSTEMROOT", r"C:\Windows")
         self._tool = rf"{windows}\System32\certutil.exe"
 
-    def find(self) -> tuple[Found, ...]:
+    def find(self) -> tuple[FoundAuthority, ...]:
         """Those of ours; whatever is in this store is trusted."""
         ours = (read(der) for der in self._machine.windows_roots())
-        return tuple(Found(authority, trusted=True) for authority in ours if authority is not None)
+        return tuple(FoundAuthority(authority, trusted=True) for authority in ours if authority is not None)
 
     def add(self, authority: Authority, file: Path) -> None:
         """Add it; Windows shows the person its thumbprint and asks."""
         self._certutil("-addstore", "Root", str(file))
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: FoundAuthority) -> None:
         """Delete it by its thumbprint; Windows asks again."""
         self._certutil("-delstore", "Root", found.authority.sha1)
 
-    def prompt(self, *, adding: bool) -> Prompt | None:
+    def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """Windows asks both times."""
         if adding:
-            return Prompt(
+            return SystemPrompt(
                 "Windows 會顯示「安全性警告」視窗，問您是否要安裝這個憑證；請按「是」。",
                 "Windows will show a Security Warning and ask whether to install this certificate;"
                 " choose Yes.",
             )
-        return Prompt(
+        return SystemPrompt(
             "Windows 會顯示「根憑證存放區」視窗，問您是否要刪除這個憑證；請按「是」。",
             "Windows will show a Root Certificate Store window and ask whether to delete this certificate;"
             " choose Yes.",
@@ -81,19 +81,19 @@ class MachineRootStore:
     def __init__(self, roots: Any = root_store) -> None:
         self._roots = roots
 
-    def find(self) -> tuple[Found, ...]:
+    def find(self) -> tuple[FoundAuthority, ...]:
         """Those of ours."""
         ours = (read(der) for der in self._roots.roots())
-        return tuple(Found(authority, trusted=True) for authority in ours if authority is not None)
+        return tuple(FoundAuthority(authority, trusted=True) for authority in ours if authority is not None)
 
     def add(self, authority: Authority, file: Path) -> None:
         """Add it."""
         self._roots.add(authority.der)
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: FoundAuthority) -> None:
         """Delete it."""
         self._roots.delete(found.authority.der)
 
-    def prompt(self, *, adding: bool) -> Prompt | None:
+    def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """Nothing is ever asked."""
         return None

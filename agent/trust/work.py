@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from agent.errors import AgentError
-from agent.trust.authority import Authority, Known
-from agent.trust.store import Found, Prompt, Store
+from agent.trust.authority import Authority, OwnAuthorities
+from agent.trust.store import FoundAuthority, SystemPrompt, TrustStore
 
-Announce = Callable[[Prompt], None]
+Announce = Callable[[SystemPrompt], None]
 """Told of every prompt of the system before it appears."""
 
 
-class State(StrEnum):
+class TrustState(StrEnum):
     """Whether a store's programs accept the agent's certificate, and why not."""
 
     TRUSTED = "trusted"
@@ -29,7 +29,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StoreReport:
     """What is known of one store.
 
     Attributes:
@@ -38,8 +38,8 @@ class Row:
         error: what kept it from doing all it should.
     """
 
-    store: Store
-    state: State
+    store: TrustStore
+    state: TrustState
     others: tuple[Authority, ...] = ()
     changed: bool = False
     error: Exception | None = None
@@ -47,20 +47,22 @@ class Row:
     @property
     def accepted(self) -> bool:
         """Whether the store's programs accept the agent's certificate."""
-        return self.state is State.TRUSTED
+        return self.state is TrustState.TRUSTED
 
     @property
     def clean(self) -> bool:
         """Whether nothing of ours is there."""
-        return self.state is State.ABSENT
+        return self.state is TrustState.ABSENT
 
 
-def status(stores: Iterable[Store], known: Known) -> tuple[Row, ...]:
+def status(stores: Iterable[TrustStore], known: OwnAuthorities) -> tuple[StoreReport, ...]:
     """What each store trusts; nothing is changed."""
     return tuple(_Work(store, known).look() for store in stores)
 
 
-def install(stores: Iterable[Store], known: Known, announce: Announce) -> tuple[Row, ...]:
+def install(
+    stores: Iterable[TrustStore], known: OwnAuthorities, announce: Announce
+) -> tuple[StoreReport, ...]:
     """Have the current CA trusted everywhere, then take out those that it replaced.
 
     Args:
@@ -76,7 +78,9 @@ def install(stores: Iterable[Store], known: Known, announce: Announce) -> tuple[
     return tuple(_Work(store, known).install(known.current, announce) for store in stores)
 
 
-def remove(stores: Iterable[Store], known: Known, announce: Announce) -> tuple[Row, ...]:
+def remove(
+    stores: Iterable[TrustStore], known: OwnAuthorities, announce: Announce
+) -> tuple[StoreReport, ...]:
     """Take out every CA of ours of that scope; where users share a store, those of this folder alone."""
     return tuple(_Work(store, known).remove(announce) for store in stores)
 
@@ -84,15 +88,15 @@ def remove(stores: Iterable[Store], known: Known, announce: Announce) -> tuple[R
 class _Work:
     """One store, and what happened to it."""
 
-    def __init__(self, store: Store, known: Known) -> None:
+    def __init__(self, store: TrustStore, known: OwnAuthorities) -> None:
         self._store = store
         self._known = known
         self._changed = False
 
-    def look(self) -> Row:
+    def look(self) -> StoreReport:
         return self._report(lambda: None)
 
-    def install(self, current: Authority, announce: Announce) -> Row:
+    def install(self, current: Authority, announce: Announce) -> StoreReport:
         def do() -> None:
             found = self._ours()
             if not any(each.trusted for each in found if each.authority == current):
@@ -104,7 +108,7 @@ class _Work:
 
         return self._report(do)
 
-    def remove(self, announce: Announce) -> Row:
+    def remove(self, announce: Announce) -> StoreReport:
         def do() -> None:
             self._take_out(self._ours(), announce)
             if self._ours():
@@ -116,7 +120,7 @@ class _Work:
         if not any(each.trusted for each in self._ours() if each.authority == current):
             raise AgentError("trust.tool_failed", detail=f"{self._store.location}: not trusted afterwards")
 
-    def _take_out(self, unwanted: Iterable[Found], announce: Announce) -> None:
+    def _take_out(self, unwanted: Iterable[FoundAuthority], announce: Announce) -> None:
         for each in unwanted:
             self._announce(announce, adding=False)
             self._store.remove(each)
@@ -127,7 +131,7 @@ class _Work:
         if prompt is not None:
             announce(prompt)
 
-    def _ours(self) -> list[Found]:
+    def _ours(self) -> list[FoundAuthority]:
         """What concerns this agent: in a store that users share, another user's agent is left alone."""
         found = [each for each in self._store.find() if each.authority.scope == self._known.scope]
         if not self._store.shared:
@@ -144,7 +148,7 @@ class _Work:
             return False
         return authority in self._known.former or authority.not_after < datetime.now(UTC)
 
-    def _report(self, do: Callable[[], None]) -> Row:
+    def _report(self, do: Callable[[], None]) -> StoreReport:
         """Do it, and tell what the store is like then; no failure leaves this store's row."""
         error: Exception | None = None
         try:
@@ -154,14 +158,14 @@ class _Work:
         try:
             found = self._ours()
         except Exception as failure:
-            return Row(self._store, State.UNKNOWN, (), self._changed, error or failure)
+            return StoreReport(self._store, TrustState.UNKNOWN, (), self._changed, error or failure)
         others = tuple(each.authority for each in found if each.authority != self._known.current)
-        return Row(self._store, self._state(found), others, self._changed, error)
+        return StoreReport(self._store, self._state(found), others, self._changed, error)
 
-    def _state(self, found: list[Found]) -> State:
+    def _state(self, found: list[FoundAuthority]) -> TrustState:
         current = [each for each in found if each.authority == self._known.current]
         if any(each.trusted for each in current):
-            return State.TRUSTED
+            return TrustState.TRUSTED
         if current:
-            return State.DISTRUSTED
-        return State.STALE if found else State.ABSENT
+            return TrustState.DISTRUSTED
+        return TrustState.STALE if found else TrustState.ABSENT

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.access.answers import Answers
-from agent.access.policy import Answer
+from agent.access.policy import ConsentAnswer
 from agent.interaction import Verb
 
 PORTAL = "https://portal.example.tw"
@@ -36,14 +36,14 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_an_answer_outlives_the_process(file: Path, clock: Clock) -> None:
-    answer = Answer(True, NOW + timedelta(days=1))
+    answer = ConsentAnswer(True, NOW + timedelta(days=1))
     Answers(file, clock).remember(PORTAL, (Verb.SIGN,), answer)
     assert Answers(file, clock).of(PORTAL) == {Verb.SIGN: answer}
 
 
 def test_an_answer_ends_when_its_time_is_over(file: Path, clock: Clock) -> None:
     answers = Answers(file, clock)
-    answers.remember(PORTAL, (Verb.SIGN,), Answer(True, NOW + timedelta(minutes=10)))
+    answers.remember(PORTAL, (Verb.SIGN,), ConsentAnswer(True, NOW + timedelta(minutes=10)))
     clock.now += timedelta(minutes=10)
     assert not answers.of(PORTAL)
     assert not answers.all()
@@ -51,13 +51,13 @@ def test_an_answer_ends_when_its_time_is_over(file: Path, clock: Clock) -> None:
 
 def test_answers_of_one_origin_say_nothing_of_another(file: Path, clock: Clock) -> None:
     answers = Answers(file, clock)
-    answers.remember(PORTAL, (Verb.SIGN,), Answer(True, NOW + timedelta(days=1)))
+    answers.remember(PORTAL, (Verb.SIGN,), ConsentAnswer(True, NOW + timedelta(days=1)))
     assert not answers.of(PORTAL + ":8443")
 
 
 def test_what_another_process_forgot_is_forgotten_here(file: Path, clock: Clock) -> None:
     here, there = Answers(file, clock), Answers(file, clock)
-    here.remember(PORTAL, (Verb.READ,), Answer(True, NOW + timedelta(days=1)))
+    here.remember(PORTAL, (Verb.READ,), ConsentAnswer(True, NOW + timedelta(days=1)))
     assert there.forget(PORTAL)
     assert not here.of(PORTAL)
     assert not there.forget(PORTAL)
@@ -66,14 +66,14 @@ def test_what_another_process_forgot_is_forgotten_here(file: Path, clock: Clock)
 def test_two_processes_keep_each_others_answers(file: Path, clock: Clock) -> None:
     here, there = Answers(file, clock), Answers(file, clock)
     until = NOW + timedelta(days=1)
-    here.remember(PORTAL, (Verb.READ,), Answer(True, until))
-    there.remember(PORTAL, (Verb.SIGN,), Answer(False, until))
+    here.remember(PORTAL, (Verb.READ,), ConsentAnswer(True, until))
+    there.remember(PORTAL, (Verb.SIGN,), ConsentAnswer(False, until))
     assert set(here.of(PORTAL)) == {Verb.READ, Verb.SIGN}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
 def test_only_the_person_can_read_the_file(file: Path, clock: Clock) -> None:
-    Answers(file, clock).remember(PORTAL, (Verb.READ,), Answer(True, NOW + timedelta(days=1)))
+    Answers(file, clock).remember(PORTAL, (Verb.READ,), ConsentAnswer(True, NOW + timedelta(days=1)))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
@@ -100,5 +100,5 @@ def test_a_corrupt_file_is_set_aside_with_a_word_and_nothing_is_allowed(
         assert not answers.of(PORTAL)
     assert "answers.json.broken" in caplog.text
     assert (file.parent / "answers.json.broken").read_bytes() == content
-    answers.remember(PORTAL, (Verb.READ,), Answer(True, NOW + timedelta(days=1)))
+    answers.remember(PORTAL, (Verb.READ,), ConsentAnswer(True, NOW + timedelta(days=1)))
     assert Answers(file, clock).of(PORTAL)

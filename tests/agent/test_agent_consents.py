@@ -8,7 +8,7 @@ import pytest
 
 from agent.access.answers import Answers
 from agent.access.consents import Consents
-from agent.access.policy import Answer
+from agent.access.policy import ConsentAnswer
 from agent.config import Config, OriginSettings
 from agent.errors import AgentError
 from agent.interaction import ConsentRequest, Verb
@@ -214,8 +214,8 @@ async def test_headless_means_that_unknown_is_no(tmp_path: Path) -> None:
     await world.consents.require(PORTAL, Verb.READ)
 
 
-def _yes() -> Answer:
-    return Answer(True, NOW + timedelta(days=1))
+def _yes() -> ConsentAnswer:
+    return ConsentAnswer(True, NOW + timedelta(days=1))
 
 
 async def test_an_origin_the_configuration_allows_is_never_asked_about(tmp_path: Path) -> None:

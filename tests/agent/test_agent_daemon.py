@@ -17,7 +17,7 @@ from agent.daemon import Daemon, serve
 from agent.errors import AgentError
 from agent.interaction.scripted import ScriptedInteraction
 from agent.paths import Paths
-from agent.server import listeners, token
+from agent.server import ports, token
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from tests.support.agent import ANY_PORT, running_agent
@@ -46,7 +46,7 @@ async def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) 
         )
     assert signal.getsignal(number) is handler
     for port in ports:
-        listeners.listen([port]).close()
+        ports.listen([port]).close()
     left = [thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio")]
     assert len(left) <= before, left
 
@@ -70,7 +70,7 @@ async def test_a_second_agent_is_refused_and_does_not_touch_the_first(tmp_path: 
 
 @pytest.mark.slow
 async def test_the_next_port_is_taken_and_the_person_is_told_of_the_conflict(tmp_path: Path) -> None:
-    other, free = listeners.listen([0]), listeners.listen([0])
+    other, free = ports.listen([0]), ports.listen([0])
     free.close()
     config = Config(ports=PortSettings(0), servisign=ServiSignSettings(ports=(other.port, free.port)))
     try:

@@ -14,7 +14,7 @@ import pytest
 from agent.config import MetricsSettings
 from agent.interaction import Verb
 from agent.interaction.scripted import ScriptedInteraction
-from agent.metrics import CONTENT_TYPE, Counters, Now, exposition
+from agent.metrics import CONTENT_TYPE, Counters, MetricsSnapshot, exposition
 from agent.operations.messages import ReaderCondition, ReaderView
 from agent.update.state import State
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, RunningAgent, running_agent
@@ -183,7 +183,7 @@ def test_every_number_and_word_fits_the_format() -> None:
         )
     ]
     state = State(checked=now, version="9.0", error="update.expired")
-    told = Now(readers, False, now, 2, state, update_newer=True)
+    told = MetricsSnapshot(readers, False, now, 2, state, update_newer=True)
     families = parse(exposition(counters, told))
     assert value(families, "signatures_total", dialect="agent") == 3
     assert value(families, "readers", state="card") == 2
@@ -191,7 +191,7 @@ def test_every_number_and_word_fits_the_format() -> None:
     assert value(families, "port_conflicts") == 2
     assert value(families, "update_available") == value(families, "update_check_failed") == 1
     assert value(families, "update_check_time_seconds") == now.timestamp()
-    empty = parse(exposition(Counters(), Now((), None, now, 0)))
+    empty = parse(exposition(Counters(), MetricsSnapshot((), None, now, 0)))
     assert "hca_agent_operations_total" not in empty
     assert "hca_agent_smart_card_service_up" not in empty
 

@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.access.policy import Admission, Answer, Decision, Door, Listener, admit, authorise, may_sign_digest
+from agent.access.policy import (
+    Admission,
+    AdmissionKind,
+    ConsentAnswer,
+    Decision,
+    Listener,
+    admit,
+    authorise,
+    may_sign_digest,
+)
 from agent.config import OriginSettings
 from agent.interaction import Verb
 
@@ -17,7 +26,13 @@ ORIGINS = OriginSettings(
     digest=frozenset(("https://digest.example.tw", "https://evil.example.tw")),
 )
 GOOD_HOST = "localhost:56445"
-PAGE, OWN, PUBLIC, LOCAL, REFUSED = Door.PAGE, Door.OWN_PAGE, Door.PUBLIC, Door.LOCAL_PROGRAM, Door.REFUSED
+PAGE, OWN, PUBLIC, LOCAL, REFUSED = (
+    AdmissionKind.PAGE,
+    AdmissionKind.OWN_PAGE,
+    AdmissionKind.PUBLIC,
+    AdmissionKind.LOCAL_PROGRAM,
+    AdmissionKind.REFUSED,
+)
 
 ORIGIN_ROWS = [
     # Pages of the web, exactly as browsers name them.
@@ -109,11 +124,11 @@ ORIGIN_ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("origin", "door"), ORIGIN_ROWS, ids=[repr(row[0])[:60] for row in ORIGIN_ROWS])
-def test_an_origin_goes_through_its_door(origin: str, door: Door) -> None:
+@pytest.mark.parametrize(("origin", "kind"), ORIGIN_ROWS, ids=[repr(row[0])[:60] for row in ORIGIN_ROWS])
+def test_an_origin_goes_through_its_door(origin: str, kind: AdmissionKind) -> None:
     admission = admit(origin, GOOD_HOST, "POST", "/", listener=TLS, origins=ORIGINS)
-    assert admission.door is door
-    assert admission.origin == (origin if door in (PAGE, OWN) else None)
+    assert admission.kind is kind
+    assert admission.origin == (origin if kind in (PAGE, OWN) else None)
 
 
 @pytest.mark.parametrize(
@@ -147,11 +162,11 @@ def test_an_origin_goes_through_its_door(origin: str, door: Door) -> None:
 def test_only_loopback_and_the_port_it_came_to_are_a_good_host(host: str | None, good: bool) -> None:
     for origin in (None, "https://portal.example.tw"):
         admission = admit(origin, host, "GET", "/status", listener=TLS, origins=ORIGINS)
-        assert (admission.door is not REFUSED) is good
+        assert (admission.kind is not REFUSED) is good
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "door"),
+    ("method", "path", "kind"),
     [
         ("GET", "/", PUBLIC),
         ("GET", "/status", PUBLIC),
@@ -175,22 +190,24 @@ def test_only_loopback_and_the_port_it_came_to_are_a_good_host(host: str | None,
         ("get", "/", REFUSED),
     ],
 )
-def test_without_an_origin_only_what_is_public_needs_no_token(method: str, path: str, door: Door) -> None:
-    assert admit(None, GOOD_HOST, method, path, listener=TLS, origins=ORIGINS) == Admission(door)
+def test_without_an_origin_only_what_is_public_needs_no_token(
+    method: str, path: str, kind: AdmissionKind
+) -> None:
+    assert admit(None, GOOD_HOST, method, path, listener=TLS, origins=ORIGINS) == Admission(kind)
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example.tw", "null", "http://portal.example.tw", "rubbish"])
 def test_any_origin_may_see_that_the_agent_runs_and_nothing_else(origin: str) -> None:
-    assert admit(origin, GOOD_HOST, "GET", "/status", listener=TLS, origins=ORIGINS).door is PUBLIC
+    assert admit(origin, GOOD_HOST, "GET", "/status", listener=TLS, origins=ORIGINS).kind is PUBLIC
     for method, path in (("GET", "/"), ("GET", "/v1"), ("GET", "/agent.js"), ("POST", "/status")):
-        assert admit(origin, GOOD_HOST, method, path, listener=TLS, origins=ORIGINS).door is REFUSED
+        assert admit(origin, GOOD_HOST, method, path, listener=TLS, origins=ORIGINS).kind is REFUSED
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-YES_STILL = Answer(True, NOW + timedelta(seconds=1))
-YES_NO_MORE = Answer(True, NOW)
-NO_STILL = Answer(False, NOW + timedelta(seconds=1))
-NO_NO_MORE = Answer(False, NOW)
+YES_STILL = ConsentAnswer(True, NOW + timedelta(seconds=1))
+YES_NO_MORE = ConsentAnswer(True, NOW)
+NO_STILL = ConsentAnswer(False, NOW + timedelta(seconds=1))
+NO_NO_MORE = ConsentAnswer(False, NOW)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +228,7 @@ NO_NO_MORE = Answer(False, NOW)
     ],
 )
 def test_configuration_then_answer_then_question_then_no(
-    origin: str | None, answer: Answer | None, can_ask: bool, decision: Decision
+    origin: str | None, answer: ConsentAnswer | None, can_ask: bool, decision: Decision
 ) -> None:
     answers = {} if answer is None else {Verb.SIGN: answer}
     assert (

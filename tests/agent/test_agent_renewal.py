@@ -65,7 +65,7 @@ async def test_a_server_that_starts_with_a_renewed_certificate_says_so_once(tmp_
 
 
 async def test_a_look_that_finds_nothing_due_changes_nothing(tmp_path: Path) -> None:
-    told: list[tls.Identity] = []
+    told: list[tls.TlsIdentity] = []
     keeper = Renewal(tmp_path, told.append)
     context, identity = keeper.context, keeper.identity
     await keeper.look()
@@ -73,7 +73,7 @@ async def test_a_look_that_finds_nothing_due_changes_nothing(tmp_path: Path) -> 
 
 
 async def test_what_another_process_renewed_is_taken_over(tmp_path: Path) -> None:
-    told: list[tls.Identity] = []
+    told: list[tls.TlsIdentity] = []
     keeper = Renewal(tmp_path, told.append)
     for name in (tls.CA, tls.LEAF, tls.KEY):
         (tmp_path / name).unlink()
@@ -89,7 +89,7 @@ async def test_a_full_disk_is_no_end_of_the_looking(
     keeper = Renewal(tmp_path, lambda _: None)
     looks = 0
 
-    def full(*_: object, **__: object) -> tls.Identity:
+    def full(*_: object, **__: object) -> tls.TlsIdentity:
         nonlocal looks
         looks += 1
         raise OSError(28, "No space left on device")

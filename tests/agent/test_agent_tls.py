@@ -23,7 +23,7 @@ from tests.support.openssl import openssl_program
 
 
 @pytest.fixture
-def identity(tmp_path: Path) -> tls.Identity:
+def identity(tmp_path: Path) -> tls.TlsIdentity:
     return tls.ensure(tmp_path / "agent")
 
 
@@ -34,7 +34,7 @@ def openssl(*arguments: str | Path) -> str:
     return done.stdout + done.stderr
 
 
-def test_openssl_shows_the_constraints_of_the_ca(identity: tls.Identity) -> None:
+def test_openssl_shows_the_constraints_of_the_ca(identity: tls.TlsIdentity) -> None:
     text = openssl("x509", "-in", identity.ca, "-noout", "-text")
     constraints = text[text.index("X509v3 Name Constraints: critical") :]
     assert [line.strip() for line in constraints.splitlines()[1:5]] == [
@@ -47,7 +47,7 @@ def test_openssl_shows_the_constraints_of_the_ca(identity: tls.Identity) -> None
     assert "ASN1 OID: prime256v1" in text
 
 
-def test_openssl_shows_a_leaf_for_this_machine_only(identity: tls.Identity) -> None:
+def test_openssl_shows_a_leaf_for_this_machine_only(identity: tls.TlsIdentity) -> None:
     text = openssl("x509", "-in", identity.leaf, "-noout", "-text")
     assert "DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1\n" in text
     assert "TLS Web Server Authentication\n" in text
@@ -65,7 +65,7 @@ def test_openssl_shows_a_leaf_for_this_machine_only(identity: tls.Identity) -> N
     ids=lambda name: name[1],
 )
 def test_openssl_accepts_the_leaf_for_each_of_its_names(
-    identity: tls.Identity, name: tuple[str, str]
+    identity: tls.TlsIdentity, name: tuple[str, str]
 ) -> None:
     said = openssl(
         "verify", "-x509_strict", "-purpose", "sslserver", *name, "-CAfile", identity.ca, identity.leaf
@@ -73,7 +73,7 @@ def test_openssl_accepts_the_leaf_for_each_of_its_names(
     assert said.strip() == f"{identity.leaf}: OK"
 
 
-def test_openssl_refuses_the_leaf_for_another_host(identity: tls.Identity) -> None:
+def test_openssl_refuses_the_leaf_for_another_host(identity: tls.TlsIdentity) -> None:
     said = openssl("verify", "-verify_hostname", "hca.nat.gov.tw", "-CAfile", identity.ca, identity.leaf)
     assert "hostname mismatch" in said.lower()
 
@@ -93,7 +93,7 @@ def test_a_leaf_for_another_host_would_not_pass_under_the_constraints(tmp_path: 
     assert "permitted subtree violation" in openssl("verify", "-CAfile", tmp_path / "ca", tmp_path / "stolen")
 
 
-def test_the_key_identifiers_tie_leaf_and_ca_together(identity: tls.Identity) -> None:
+def test_the_key_identifiers_tie_leaf_and_ca_together(identity: tls.TlsIdentity) -> None:
     ca = x509.load_pem_x509_certificate(identity.ca.read_bytes())
     leaf = x509.load_pem_x509_certificate(identity.leaf.read_bytes())
     subject = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
@@ -101,14 +101,14 @@ def test_the_key_identifiers_tie_leaf_and_ca_together(identity: tls.Identity) ->
     assert authority.key_identifier == subject.digest
 
 
-def test_neither_certificate_lasts_more_than_800_days(identity: tls.Identity) -> None:
+def test_neither_certificate_lasts_more_than_800_days(identity: tls.TlsIdentity) -> None:
     for path in (identity.ca, identity.leaf):
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
         lasts = certificate.not_valid_after_utc - certificate.not_valid_before_utc + timedelta(seconds=1)
         assert lasts <= timedelta(days=800)
 
 
-def test_only_the_leaf_key_is_ever_written(identity: tls.Identity) -> None:
+def test_only_the_leaf_key_is_ever_written(identity: tls.TlsIdentity) -> None:
     folder = identity.key.parent
     assert sorted(path.name for path in folder.iterdir()) == ["ca.pem", "leaf.key", "leaf.pem"]
     keys = [path for path in folder.iterdir() if b"PRIVATE KEY" in path.read_bytes()]
@@ -119,12 +119,12 @@ def test_only_the_leaf_key_is_ever_written(identity: tls.Identity) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has ACLs instead of modes")
-def test_nobody_else_can_read_the_key(identity: tls.Identity) -> None:
+def test_nobody_else_can_read_the_key(identity: tls.TlsIdentity) -> None:
     assert stat.S_IMODE(identity.key.stat().st_mode) == 0o600
     assert stat.S_IMODE(identity.key.parent.stat().st_mode) == 0o700
 
 
-def test_a_good_identity_is_kept(identity: tls.Identity) -> None:
+def test_a_good_identity_is_kept(identity: tls.TlsIdentity) -> None:
     before = identity.leaf.read_bytes()
     again = tls.ensure(identity.leaf.parent)
     assert identity.fresh
@@ -133,7 +133,7 @@ def test_a_good_identity_is_kept(identity: tls.Identity) -> None:
     assert again.not_after == identity.not_after
 
 
-def test_a_new_ca_comes_60_days_before_the_end_and_not_earlier(identity: tls.Identity) -> None:
+def test_a_new_ca_comes_60_days_before_the_end_and_not_earlier(identity: tls.TlsIdentity) -> None:
     folder, ca = identity.leaf.parent, identity.ca.read_bytes()
     assert not tls.ensure(folder, now=identity.not_after - timedelta(days=60, seconds=1)).fresh
     renewed = tls.ensure(folder, now=identity.not_after - timedelta(days=60))
@@ -143,7 +143,7 @@ def test_a_new_ca_comes_60_days_before_the_end_and_not_earlier(identity: tls.Ide
     assert old.public_key() != new.public_key()
 
 
-def test_the_replaced_ca_is_remembered_as_a_certificate_and_nothing_more(identity: tls.Identity) -> None:
+def test_the_replaced_ca_is_remembered_as_a_certificate_and_nothing_more(identity: tls.TlsIdentity) -> None:
     folder, old = identity.leaf.parent, identity.ca.read_bytes()
     renewed = tls.ensure(folder, now=identity.not_after)
     assert renewed.renewed and not identity.renewed
@@ -189,7 +189,7 @@ def is_written(key: ec.EllipticCurvePrivateKey, folder: Path) -> bool:
 @pytest.mark.parametrize("name", ["ca.pem", "leaf.pem", "leaf.key"])
 @pytest.mark.parametrize("content", [None, b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n", b"\xff\x00"])
 def test_a_missing_or_damaged_file_is_made_anew(
-    identity: tls.Identity, name: str, content: bytes | None
+    identity: tls.TlsIdentity, name: str, content: bytes | None
 ) -> None:
     path = identity.leaf.parent / name
     path.unlink() if content is None else path.write_bytes(content)
@@ -199,7 +199,7 @@ def test_a_missing_or_damaged_file_is_made_anew(
 
 @pytest.mark.parametrize("name", ["ca.pem", "leaf.pem", "leaf.key"])
 def test_parts_of_two_identities_are_not_taken_for_one(
-    identity: tls.Identity, name: str, tmp_path: Path
+    identity: tls.TlsIdentity, name: str, tmp_path: Path
 ) -> None:
     other = tls.ensure(tmp_path / "other")
     (identity.leaf.parent / name).write_bytes((other.leaf.parent / name).read_bytes())
@@ -207,7 +207,7 @@ def test_parts_of_two_identities_are_not_taken_for_one(
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1"])
-def test_a_client_that_trusts_the_ca_completes_a_handshake(identity: tls.Identity, name: str) -> None:
+def test_a_client_that_trusts_the_ca_completes_a_handshake(identity: tls.TlsIdentity, name: str) -> None:
     client = ssl.create_default_context(cafile=str(identity.ca))
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     near = client.wrap_bio(to_client, to_server, server_hostname=name)
@@ -228,7 +228,7 @@ def test_a_client_that_trusts_the_ca_completes_a_handshake(identity: tls.Identit
 
 
 @pytest.fixture
-def component(tmp_path: Path) -> tls.Identity:
+def component(tmp_path: Path) -> tls.TlsIdentity:
     return tls.ensure(tmp_path / "agent", tls.NHI_COMPONENT)
 
 
@@ -256,7 +256,7 @@ def under(folder: Path, scope: tls.Scope, name: x509.GeneralName) -> tuple[Path,
 
 
 def test_the_components_identity_lies_beside_the_usual_one_with_a_key_and_a_ca_of_its_own(
-    identity: tls.Identity, component: tls.Identity
+    identity: tls.TlsIdentity, component: tls.TlsIdentity
 ) -> None:
     assert component.leaf.parent == identity.leaf.parent / "nhi-component"
     assert sorted(each.name for each in component.leaf.parent.iterdir()) == ["ca.pem", "leaf.key", "leaf.pem"]
@@ -270,7 +270,7 @@ def test_the_components_identity_lies_beside_the_usual_one_with_a_key_and_a_ca_o
 
 
 def test_openssl_accepts_the_components_leaf_for_its_name_alone(
-    identity: tls.Identity, component: tls.Identity
+    identity: tls.TlsIdentity, component: tls.TlsIdentity
 ) -> None:
     def verify(ca: Path, *name: str) -> str:
         return openssl(
@@ -309,7 +309,7 @@ def test_the_usual_ca_could_not_sign_for_the_component(tmp_path: Path) -> None:
     assert openssl("verify", "-CAfile", ca, given).strip() == f"{given}: OK"
 
 
-def test_the_components_identity_is_renewed_as_the_usual_one_is(component: tls.Identity) -> None:
+def test_the_components_identity_is_renewed_as_the_usual_one_is(component: tls.TlsIdentity) -> None:
     folder = component.leaf.parents[1]
     before = component.not_after - timedelta(days=60, seconds=1)
     assert not tls.ensure(folder, tls.NHI_COMPONENT, now=before).fresh

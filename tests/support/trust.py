@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from agent import tls
-from agent.trust import Authority, Found, Known, Machine, Prompt, known
+from agent.trust import Authority, FoundAuthority, Machine, OwnAuthorities, SystemPrompt, own_authorities
 from agent.trust.machine import Outcome, _run
 
 Answer = Callable[[Sequence[str]], Outcome | None]
@@ -84,14 +84,14 @@ class Shelf:
     programs: tuple[str, ...] = ("Browser",)
     browsers: bool = True
     shared: bool = False
-    held: list[Found] = field(default_factory=list)
+    held: list[FoundAuthority] = field(default_factory=list)
     asks: bool = False
     fails: Exception | None = None
     blind: Exception | None = None
     trusting: bool = True
     changes: list[str] = field(default_factory=list)
 
-    def find(self) -> tuple[Found, ...]:
+    def find(self) -> tuple[FoundAuthority, ...]:
         if self.blind is not None:
             raise self.blind
         return tuple(self.held)
@@ -101,25 +101,27 @@ class Shelf:
         if self.fails is not None:
             raise self.fails
         self.held = [each for each in self.held if each.authority != authority]
-        self.held.append(Found(authority, self.trusting))
+        self.held.append(FoundAuthority(authority, self.trusting))
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: FoundAuthority) -> None:
         self.changes.append(f"remove {found.authority.name}")
         if self.fails is not None:
             raise self.fails
         self.held.remove(found)
 
-    def prompt(self, *, adding: bool) -> Prompt | None:
-        return Prompt("會問", "will ask to add" if adding else "will ask to remove") if self.asks else None
+    def prompt(self, *, adding: bool) -> SystemPrompt | None:
+        return (
+            SystemPrompt("會問", "will ask to add" if adding else "will ask to remove") if self.asks else None
+        )
 
 
-def made(folder: Path) -> Known:
+def made(folder: Path) -> OwnAuthorities:
     """A CA of ours in `folder`."""
     tls.ensure(folder)
-    return known(folder)
+    return own_authorities(folder)
 
 
-def current(of: Known) -> Authority:
+def current(of: OwnAuthorities) -> Authority:
     assert of.current is not None
     return of.current
 

@@ -15,13 +15,13 @@ import pytest
 
 from agent import desktop
 from agent.access.answers import Answers
-from agent.access.policy import Answer
+from agent.access.policy import ConsentAnswer
 from agent.audit import AuditLog
 from agent.config import Config, OriginSettings
 from agent.interaction import Verb
 from agent.interaction.window_messages import Site
 from agent.operations.messages import ReaderCondition
-from agent.server.listeners import Conflict
+from agent.server.ports import PortConflict
 from agent.tray.host import Surroundings, TrayHost, sites
 from agent.tray.messages import Choice, Chosen, Problem, ProblemKind, State
 from hca_card.errors import PinWrongError
@@ -175,7 +175,7 @@ async def test_each_answer_about_tries_has_its_words(tmp_path: Path, kind: str, 
 async def test_a_port_conflict_is_a_problem_with_its_holder(tmp_path: Path) -> None:
     async with tray(tmp_path, "") as one:
         assert (await one.state()).problems == ()
-        one.daemon.conflicts = (Conflict(56445, "HCAServiSign (4242)"),)
+        one.daemon.conflicts = (PortConflict(56445, "HCAServiSign (4242)"),)
         assert (await one.state()).problems == (
             Problem(kind=ProblemKind.PORT, detail="56445 HCAServiSign (4242)"),
         )
@@ -236,8 +236,8 @@ async def test_the_list_of_sites_says_what_holds_and_forgets_what_it_is_told_to(
         answers = Answers(one.world.paths.answers)
         until_then = datetime.now(UTC) + timedelta(days=1)
         for origin in ("https://answered.example.tw", "https://kept.example.tw"):
-            answers.remember(origin, (Verb.READ,), Answer(True, until_then))
-            answers.remember(origin, (Verb.SIGN,), Answer(False, until_then))
+            answers.remember(origin, (Verb.READ,), ConsentAnswer(True, until_then))
+            answers.remember(origin, (Verb.SIGN,), ConsentAnswer(False, until_then))
         shown = list(sites(settled, answers))
         assert [(site.origin, site.allowed, site.verbs) for site in shown] == [
             ("https://denied.example.tw", False, ()),

@@ -15,7 +15,7 @@ import click
 from agent.cli import output
 
 if TYPE_CHECKING:
-    from agent.cli.windows.setup import Wishes
+    from agent.cli.windows.setup import InstallerOptions
 
 
 @click.group("windows-setup", hidden=True)
@@ -38,7 +38,7 @@ def apply(machine: bool) -> None:
     from agent.paths import Paths
 
     with _told_to_administrators():
-        wishes = setup.Wishes.of(winreg, machine=machine)
+        wishes = setup.InstallerOptions.of(winreg, machine=machine)
         if machine:
             _apply_to_machine(wishes)
         else:
@@ -59,7 +59,7 @@ def remove(machine: bool) -> None:
             _take_back()
 
 
-def _apply_to_machine(wishes: Wishes) -> None:
+def _apply_to_machine(wishes: InstallerOptions) -> None:
     import winreg
 
     from agent.cli.windows import setup, task
@@ -129,7 +129,7 @@ def vendor() -> None:
 
     names = vendor_program.installed(winreg)
     if names:
-        output.say(*vendor_program.told(names, Config().servisign.ports))
+        output.say(*vendor_program.sentences(names, Config().servisign.ports))
 
 
 @contextmanager

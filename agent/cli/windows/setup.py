@@ -28,7 +28,7 @@ _HEAD: Final = "# 由安裝程式寫入 · written by the installer\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class InstallerOptions:
     """What the installer was told; empty is nothing.
 
     Attributes:
@@ -44,7 +44,7 @@ class Wishes:
     browser_policies: bool = False
 
     @classmethod
-    def of(cls, registry: ModuleType | Any, *, machine: bool) -> Wishes:
+    def of(cls, registry: ModuleType | Any, *, machine: bool) -> InstallerOptions:
         """As the installer left them.
 
         Args:
@@ -74,7 +74,7 @@ class Wishes:
         return wanted
 
 
-def apply(wishes: Wishes, file: Path, registry: ModuleType | Any, *, machine: bool) -> None:
+def apply(wishes: InstallerOptions, file: Path, registry: ModuleType | Any, *, machine: bool) -> None:
     """Write the configuration, and what browsers are to be told.
 
     Args:
@@ -97,7 +97,7 @@ def apply(wishes: Wishes, file: Path, registry: ModuleType | Any, *, machine: bo
             browser_policy.add(registry)
 
 
-def configuration(wishes: Wishes, file: Path, *, machine: bool) -> str | None:
+def configuration(wishes: InstallerOptions, file: Path, *, machine: bool) -> str | None:
     """The text of the file; None when the installer was told nothing that belongs there.
 
     Raises:

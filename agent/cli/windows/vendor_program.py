@@ -26,7 +26,7 @@ def installed(registry: ModuleType | Any) -> tuple[str, ...]:
     return tuple(found)
 
 
-def told(names: tuple[str, ...], ports: tuple[int, ...]) -> tuple[str, str]:
+def sentences(names: tuple[str, ...], ports: tuple[int, ...]) -> tuple[str, str]:
     """What it means, in Chinese and English."""
     first, *others = ports
     listed, rest = "、".join(names), "、".join(map(str, others))

@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from agent import metrics
-from agent.access.policy import Admission, Door, Listener, admit
+from agent.access.policy import Admission, AdmissionKind, Listener, admit
 from agent.config import OriginSettings
 from agent.dialects.hipki.dialect import Hipki, Work
 from agent.origins.portals import KNOWN
@@ -26,7 +26,7 @@ from agent.origins.spelling import is_origin
 from agent.server import pages
 from agent.server.http import empty, for_anybody, form, is_part_of_another_page, only
 from agent.server.page_tokens import PageTokens
-from agent.server.pages import WEB, Page
+from agent.server.pages import WEB, StaticPage
 
 TICKET: Final = "X-HCA-Ticket"
 PORTAL: Final = "X-HCA-Portal"
@@ -106,7 +106,7 @@ class HipkiSite:
         if path in _WORK:
             # A page cannot name its origin in a request that any page can cause.
             return empty(403)
-        if admission.door is Door.PUBLIC and path == "/status":
+        if admission.kind is AdmissionKind.PUBLIC and path == "/status":
             return for_anybody(pages.STATUS)
         if path == POPUP:
             # Tickets are few: another site's page, which cannot read one, may not use them up.
@@ -137,7 +137,9 @@ class HipkiSite:
     ) -> web.Response:
         # Before anything of the body is read. Headers of their own no page can send here: browsers would ask
         # first, and are not answered.
-        if admission.door is not Door.OWN_PAGE or not self._tickets.redeem(only(request, TICKET) or ""):
+        if admission.kind is not AdmissionKind.OWN_PAGE or not self._tickets.redeem(
+            only(request, TICKET) or ""
+        ):
             return empty(403)
         portal = only(request, PORTAL) or ""
         if not self._admits(portal, request, listener):
@@ -160,7 +162,7 @@ class HipkiSite:
         """Whether the portal would be admitted if it could ask here itself."""
         host = only(request, hdrs.HOST)
         asked = admit(portal, host, "POST", POPUP, listener=listener, origins=self._origins)
-        return asked.door is Door.PAGE
+        return asked.kind is AdmissionKind.PAGE
 
 
 def _json(body: bytes) -> web.Response:
@@ -168,8 +170,8 @@ def _json(body: bytes) -> web.Response:
 
 
 @cache
-def _files() -> Mapping[str, Page]:
-    return {path: Page(kind, (WEB / name).read_bytes()) for path, (name, kind) in _FILES.items()}
+def _files() -> Mapping[str, StaticPage]:
+    return {path: StaticPage(kind, (WEB / name).read_bytes()) for path, (name, kind) in _FILES.items()}
 
 
 @cache

@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from agent import tls
 from agent.dialects.nhi_component.vendor import answers_as_component
 from agent.errors import AgentError
-from agent.server.listeners import Conflict, Listeners, listen
+from agent.server.ports import PortConflict, TakenPort, listen
 
 
-def take(ports: Iterable[int]) -> tuple[list[Listeners], list[Conflict]]:
+def take(ports: Iterable[int]) -> tuple[list[TakenPort], list[PortConflict]]:
     """Each of `ports` that is free, and who holds the others; blocking, a few seconds at most.
 
     This program does more than this dialect, so a port that is not to be had is told and nothing ends.
     """
-    taken: list[Listeners] = []
-    conflicts: list[Conflict] = []
+    taken: list[TakenPort] = []
+    conflicts: list[PortConflict] = []
     for port in ports:
         try:
             taken.append(listen([port], answers_as_component))

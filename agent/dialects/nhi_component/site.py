@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import WSCloseCode, hdrs, web
 
 from agent import metrics
-from agent.access.policy import Admission, Door, Listener
+from agent.access.policy import Admission, AdmissionKind, Listener
 from agent.dialects.nhi_component.component import NhiComponent
 from agent.dialects.nhi_component.connection import Connection
 from agent.origins.rate_limits import Buckets
@@ -40,10 +40,10 @@ class NhiSite:
     ) -> web.StreamResponse:
         """Answer an admitted request."""
         metrics.DIALECT.set("nhi-component")
-        if path == "/status" and admission.door is Door.PUBLIC:
+        if path == "/status" and admission.kind is AdmissionKind.PUBLIC:
             return for_anybody(pages.STATUS)
         # No page of ours is served here: whoever claims to be one is somebody else.
-        if admission.door not in (Door.PAGE, Door.LOCAL_PROGRAM):
+        if admission.kind not in (AdmissionKind.PAGE, AdmissionKind.LOCAL_PROGRAM):
             return empty(403)
         if path != PATH or request.method != hdrs.METH_GET:
             return empty(404)

@@ -19,20 +19,20 @@ import pytest
 from agent import tls
 from agent.dialects.servisign import vendor
 from agent.errors import AgentError, describe
-from agent.server import listeners
-from agent.server.listeners import Conflict
+from agent.server import ports
+from agent.server.ports import PortConflict
 from tests.support.agent import ANY_PORT, running_agent
 
 
 @pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> tls.Identity:
+def identity(tmp_path_factory: pytest.TempPathFactory) -> tls.TlsIdentity:
     """Of a maker nobody here trusts."""
     return tls.ensure(tmp_path_factory.mktemp("vendor"))
 
 
 @contextmanager
 def program(
-    identity: tls.Identity | None, answer: bytes, status: int = 200
+    identity: tls.TlsIdentity | None, answer: bytes, status: int = 200
 ) -> Iterator[tuple[int, list[dict]]]:
     """Another program that answers every POST so; its port, and the requests it was sent."""
     heard: list[dict] = []
@@ -78,7 +78,7 @@ def reply(result: str) -> bytes:
         b'{"SessionID":"UzE="}',
     ],
 )
-def test_a_program_that_answers_an_echo_is_told_from_others(identity: tls.Identity, answer: bytes) -> None:
+def test_a_program_that_answers_an_echo_is_told_from_others(identity: tls.TlsIdentity, answer: bytes) -> None:
     with program(identity, answer) as (port, heard):
         assert vendor.answers_as_vendor(port)
     assert [request["functionname"] for request in heard] == ["Echo"]
@@ -90,7 +90,7 @@ def test_a_program_that_answers_an_echo_is_told_from_others(identity: tls.Identi
     "answer",
     [b"", b"<html>", b"{}", b"[]", b'{"result":0}', b'{"result":"@@"}', reply("hello"), b"\xff" * 100_000],
 )
-def test_another_answer_over_tls_is_not_the_vendors(identity: tls.Identity, answer: bytes) -> None:
+def test_another_answer_over_tls_is_not_the_vendors(identity: tls.TlsIdentity, answer: bytes) -> None:
     with program(identity, answer, 404) as (port, _heard):
         assert not vendor.answers_as_vendor(port)
 
@@ -118,11 +118,11 @@ async def test_an_agent_of_somebody_else_is_not_the_vendors(tmp_path: Path) -> N
         assert not await asyncio.to_thread(vendor.answers_as_vendor, agent.daemon.tls_port)
 
 
-def test_the_conflict_says_who_the_portals_will_reach(identity: tls.Identity) -> None:
+def test_the_conflict_says_who_the_portals_will_reach(identity: tls.TlsIdentity) -> None:
     with program(identity, reply("0")) as (port, _heard):
         with pytest.raises(AgentError) as caught:
-            listeners.listen([port], vendor.answers_as_vendor)
-        taken = listeners.listen([port, 0], vendor.answers_as_vendor)
+            ports.listen([port], vendor.answers_as_vendor)
+        taken = ports.listen([port, 0], vendor.answers_as_vendor)
         taken.close()
     assert caught.value.error_id == "port.vendor"
     assert "入口網站會連到它，不是本程式" in describe(caught.value).zh
@@ -141,15 +141,15 @@ def test_the_conflict_says_who_the_portals_will_reach(identity: tls.Identity) ->
     ],
 )
 def test_the_sentence_names_port_and_holder_and_what_to_do(vendors: bool, zh: str, en: str) -> None:
-    told = Conflict(56445, "java (4711)", answers_as_vendor=vendors).told()
+    told = PortConflict(56445, "java (4711)", answers_as_vendor=vendors).sentences()
     assert zh in told[0] and en in told[1]
     for text, do in zip(told, ("請關閉", "Close"), strict=True):
         assert "56445" in text and "java (4711)" in text and do in text
-    assert "不明" in Conflict(1, "").told()[0] and "unknown" in Conflict(1, "").told()[1]
+    assert "不明" in PortConflict(1, "").sentences()[0] and "unknown" in PortConflict(1, "").sentences()[1]
 
 
 async def test_the_person_is_told_when_the_agent_starts_beside_the_vendors_program(
-    identity: tls.Identity, tmp_path: Path
+    identity: tls.TlsIdentity, tmp_path: Path
 ) -> None:
     with program(identity, reply("0")) as (port, heard):
         config = replace(ANY_PORT, servisign=replace(ANY_PORT.servisign, ports=(port, 0)))

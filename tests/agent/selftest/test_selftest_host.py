@@ -338,7 +338,7 @@ def _profile(home: Path, name: str) -> None:
 def _trust_in(bench: Bench, name: str) -> None:
     machine = replace(TrustMachine.this(), home=bench.machine.home, environment={})
     stores = [store for store in trust_work.stores_of(machine) if name in store.location]
-    (row,) = trust_work.install(stores, trust_work.known(bench.machine.paths.tls), lambda _: None)
+    (row,) = trust_work.install(stores, trust_work.own_authorities(bench.machine.paths.tls), lambda _: None)
     assert row.accepted, row
 
 

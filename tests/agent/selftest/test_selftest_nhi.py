@@ -14,7 +14,7 @@ from agent.selftest import host_nhi
 from agent.selftest.bench import Bench
 from agent.selftest.model import Row
 from agent.selftest.plan import plan
-from agent.trust import Found, known
+from agent.trust import FoundAuthority, own_authorities
 from tests.support.nhi_component import TURNED_ON, component_agent
 from tests.support.platforms import not_under_wine
 from tests.support.selftest import bench_of, row_of, selftest_world, short
@@ -95,8 +95,10 @@ async def test_the_second_certificate_is_trusted_missing_or_not_there(
         bench = bench_of(world)
         assert short(await host(bench, "nhi_trust")) == "skip"
         tls.ensure(world.paths.tls)
-        shelf.held = [Found(current(known(world.paths.tls)), trusted=True)]
+        shelf.held = [FoundAuthority(current(own_authorities(world.paths.tls)), trusted=True)]
         tls.ensure(world.paths.tls, tls.NHI_COMPONENT)
         assert short(await host(bench, "nhi_trust")) == "fail trust.missing"
-        shelf.held.append(Found(current(known(world.paths.tls, tls.NHI_COMPONENT)), trusted=True))
+        shelf.held.append(
+            FoundAuthority(current(own_authorities(world.paths.tls, tls.NHI_COMPONENT)), trusted=True)
+        )
         assert short(await host(bench, "nhi_trust")) == "pass"

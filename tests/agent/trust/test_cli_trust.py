@@ -14,7 +14,7 @@ import agent.cli.trust
 from agent import tls
 from agent.cli.program import program
 from agent.errors import AgentError
-from agent.trust import Found, Machine, Store
+from agent.trust import FoundAuthority, Machine, TrustStore
 from agent.trust.nss import NssDatabase
 from tests.support.command_line import answer
 from tests.support.platforms import LINUX_STORES, not_on_windows
@@ -33,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def trust(home: Path, monkeypatch: pytest.MonkeyPatch) -> Trust:
     """Run `hca-agent trust` with these words over these stores."""
 
-    def run(*words: str, stores: tuple[Store, ...]) -> Result:
+    def run(*words: str, stores: tuple[TrustStore, ...]) -> Result:
         monkeypatch.setattr(agent.cli.trust, "_stores", lambda **_: stores)
         return CliRunner().invoke(program, ["trust", *words])
 
@@ -110,10 +110,10 @@ def test_the_prompt_of_the_system_is_announced_and_a_no_is_told_with_the_way_bac
 def test_a_certificate_that_was_replaced_is_shown_as_old(trust: Trust, home: Path) -> None:
     tls.ensure(home / "tls", now=datetime.now(UTC) - timedelta(days=790))
     known = made(home / "tls")
-    old = Found(known.former[0], trusted=True)
+    old = FoundAuthority(known.former[0], trusted=True)
     result = trust("status", stores=(Shelf(held=[old]),))
     assert result.exit_code == 1 and "只有舊的憑證" in result.stdout
-    both = trust("status", stores=(Shelf(held=[old, Found(current(known), trusted=True)]),))
+    both = trust("status", stores=(Shelf(held=[old, FoundAuthority(current(known), trusted=True)]),))
     assert both.exit_code == 0 and "1 more of ours" in both.stdout.replace("\n", " ")
 
 

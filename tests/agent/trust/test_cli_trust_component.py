@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 import agent.cli.trust
 from agent import tls
 from agent.cli.program import program
-from agent.trust import Found, known
+from agent.trust import FoundAuthority, own_authorities
 from tests.support.command_line import answer
 from tests.support.trust import Shelf, current
 
@@ -86,7 +86,9 @@ def test_remove_finds_a_second_certificate_of_another_folder_too(
     trust: Trust, shelf: Shelf, tmp_path: Path
 ) -> None:
     tls.ensure(tmp_path / "elsewhere", tls.NHI_COMPONENT)
-    shelf.held.append(Found(current(known(tmp_path / "elsewhere", tls.NHI_COMPONENT)), trusted=True))
+    shelf.held.append(
+        FoundAuthority(current(own_authorities(tmp_path / "elsewhere", tls.NHI_COMPONENT)), trusted=True)
+    )
     assert trust("remove", on=False).exit_code == 0
     assert shelf.held == []
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent import tls
-from agent.trust import authority, known, read
+from agent.trust import authority, own_authorities, read
 from tests.support.trust import current, made
 
 
@@ -107,7 +107,7 @@ def test_the_leaf_is_no_authority_of_ours(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_knows_none_and_stays_empty(tmp_path: Path) -> None:
-    nothing = known(tmp_path / "tls")
+    nothing = own_authorities(tmp_path / "tls")
     assert nothing.current is None
     assert nothing.former == ()
     assert not (tmp_path / "tls").exists()
@@ -118,8 +118,8 @@ def test_a_renewed_authority_is_known_as_a_former_one(tmp_path: Path) -> None:
     for generation in range(3):
         now = datetime.now(UTC) - timedelta(days=4 * 800 - generation * 800)
         tls.ensure(tmp_path, now=now)
-        generations.append(current(known(tmp_path)))
-    last = known(tmp_path)
+        generations.append(current(own_authorities(tmp_path)))
+    last = own_authorities(tmp_path)
     assert last.current == generations[2]
     assert last.former == (generations[0], generations[1])
 
@@ -135,7 +135,7 @@ def test_certificates_are_found_between_other_text() -> None:
 def test_the_components_authority_is_ours_and_told_from_the_usual_one(tmp_path: Path) -> None:
     tls.ensure(tmp_path)
     tls.ensure(tmp_path, tls.NHI_COMPONENT)
-    usual, special = current(known(tmp_path)), current(known(tmp_path, tls.NHI_COMPONENT))
+    usual, special = current(own_authorities(tmp_path)), current(own_authorities(tmp_path, tls.NHI_COMPONENT))
     assert read(special.der) == special
     assert (usual.scope, special.scope) == (tls.LOOPBACK, tls.NHI_COMPONENT)
     assert special.name.startswith("HCA Card Agent iccert.nhi.gov.tw CA ")

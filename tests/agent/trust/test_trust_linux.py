@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import AgentError
-from agent.trust import Known, State, install, remove, status
+from agent.trust import OwnAuthorities, TrustState, install, remove, status
 from agent.trust.linux import LAYOUTS, AnchorStore, FolderStore, Layout, system_store
 from agent.trust.machine import Outcome
 from tests.support.platforms import LINUX_STORES, not_on_windows
@@ -22,7 +22,7 @@ pytestmark = not_on_windows(LINUX_STORES)
 
 
 @pytest.fixture
-def ours(tmp_path: Path) -> Known:
+def ours(tmp_path: Path) -> OwnAuthorities:
     return made(tmp_path / "tls")
 
 
@@ -47,7 +47,7 @@ class Distribution:
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=["debian", "fedora", "suse", "arch"])
 def test_each_family_of_distributions_is_told_in_its_own_way(
-    tmp_path: Path, ours: Known, layout: Layout
+    tmp_path: Path, ours: OwnAuthorities, layout: Layout
 ) -> None:
     system = Distribution(tmp_path, layout)
     (system.anchors / "company.crt").write_text("another")
@@ -62,20 +62,24 @@ def test_each_family_of_distributions_is_told_in_its_own_way(
     assert system.programs.calls == [added, removed]
 
 
-def test_a_file_of_ours_that_is_not_in_the_bundle_is_not_trusted(tmp_path: Path, ours: Known) -> None:
+def test_a_file_of_ours_that_is_not_in_the_bundle_is_not_trusted(
+    tmp_path: Path, ours: OwnAuthorities
+) -> None:
     system = Distribution(tmp_path, LAYOUTS[0])
     (system.anchors / "hca-agent-1.crt").write_bytes(current(ours).pem)
-    assert status([system.store], ours)[0].state is State.DISTRUSTED
+    assert status([system.store], ours)[0].state is TrustState.DISTRUSTED
 
 
-def test_files_that_only_have_our_name_are_left_alone(tmp_path: Path, ours: Known) -> None:
+def test_files_that_only_have_our_name_are_left_alone(tmp_path: Path, ours: OwnAuthorities) -> None:
     system = Distribution(tmp_path, LAYOUTS[0])
     (system.anchors / "hca-agent-1.crt").write_text("somebody's notes")
     assert remove([system.store], ours, print)[0].clean
     assert (system.anchors / "hca-agent-1.crt").exists()
 
 
-def test_without_root_nothing_is_done_and_the_line_to_type_is_told(tmp_path: Path, ours: Known) -> None:
+def test_without_root_nothing_is_done_and_the_line_to_type_is_told(
+    tmp_path: Path, ours: OwnAuthorities
+) -> None:
     system = Distribution(tmp_path, LAYOUTS[0], user=1000)
     (row,) = install([system.store], ours, print)
     assert isinstance(row.error, AgentError) and row.error.error_id == "trust.needs_root"
@@ -91,7 +95,7 @@ def test_without_root_nothing_is_done_and_the_line_to_type_is_told(tmp_path: Pat
     assert target.exists()
 
 
-def test_a_system_with_p11_kit_alone_is_told_by_trust(tmp_path: Path, ours: Known) -> None:
+def test_a_system_with_p11_kit_alone_is_told_by_trust(tmp_path: Path, ours: OwnAuthorities) -> None:
     anchors: list[bytes] = []
 
     def answer(command: Sequence[str]) -> None:
@@ -112,7 +116,7 @@ def test_a_system_with_p11_kit_alone_is_told_by_trust(tmp_path: Path, ours: Know
     assert changes[1][:3] == ["/bin/trust", "anchor", "--remove"]
 
 
-def test_a_failing_program_of_the_system_is_quoted(tmp_path: Path, ours: Known) -> None:
+def test_a_failing_program_of_the_system_is_quoted(tmp_path: Path, ours: OwnAuthorities) -> None:
     system = Distribution(tmp_path, LAYOUTS[0])
     system.programs.answer = lambda _: Outcome(1, b"Updating\n", b"run-parts: a hook failed\n")
     (row,) = install([system.store], ours, print)
@@ -138,7 +142,7 @@ print(json.dumps(seen))
 
 
 @pytest.mark.slow
-def test_debian_for_real(tmp_path: Path, ours: Known) -> None:
+def test_debian_for_real(tmp_path: Path, ours: OwnAuthorities) -> None:
     if not Path("/usr/sbin/update-ca-certificates").exists() or not can_have_mounts():
         pytest.skip("needs root and update-ca-certificates")
     command = [sys.executable, "-c", _REAL, str(ours.file.parent)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import AgentError
-from agent.trust import Found, Known, Machine, State, install, remove, status
+from agent.trust import FoundAuthority, Machine, OwnAuthorities, TrustState, install, remove, status
 from agent.trust.nss import NssDatabase
 from tests.support.platforms import LINUX_STORES, not_on_windows
 from tests.support.portal_tls import PortalTls
@@ -19,7 +19,7 @@ pytestmark = not_on_windows(LINUX_STORES)
 
 
 @pytest.fixture
-def ours(tmp_path: Path) -> Known:
+def ours(tmp_path: Path) -> OwnAuthorities:
     return made(tmp_path / "tls")
 
 
@@ -40,29 +40,33 @@ def quietly(_: object) -> None:
 
 
 def test_a_database_is_made_only_when_there_is_something_to_put_into_it(
-    database: NssDatabase, ours: Known
+    database: NssDatabase, ours: OwnAuthorities
 ) -> None:
     folder = Path(database.location)
-    assert status([database], ours)[0].state is State.ABSENT
+    assert status([database], ours)[0].state is TrustState.ABSENT
     assert remove([database], ours, quietly)[0].clean
     assert not folder.exists()
     assert install([database], ours, quietly)[0].accepted
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_it_is_trusted_for_web_servers_and_for_nothing_else(database: NssDatabase, ours: Known) -> None:
+def test_it_is_trusted_for_web_servers_and_for_nothing_else(
+    database: NssDatabase, ours: OwnAuthorities
+) -> None:
     install([database], ours, quietly)
     listed = certutil(database, "-L")
     assert listed.split(current(ours).name)[1].split() == ["C,,"]
 
 
-def test_installing_again_and_removing_twice_are_fine(database: NssDatabase, ours: Known) -> None:
+def test_installing_again_and_removing_twice_are_fine(database: NssDatabase, ours: OwnAuthorities) -> None:
     assert [install([database], ours, quietly)[0].changed for _ in range(2)] == [True, False]
     assert [remove([database], ours, quietly)[0].changed for _ in range(2)] == [True, False]
     assert current(ours).name not in certutil(database, "-L")
 
 
-def test_other_certificates_stay_as_they_are(database: NssDatabase, ours: Known, tmp_path: Path) -> None:
+def test_other_certificates_stay_as_they_are(
+    database: NssDatabase, ours: OwnAuthorities, tmp_path: Path
+) -> None:
     other = PortalTls(tmp_path / "portal", "portal.example.test").authority.read_bytes()
     install([database], ours, quietly)
     name = "HCA Card Agent localhost CA 12345678"  # our name, but not ours
@@ -75,19 +79,19 @@ def test_other_certificates_stay_as_they_are(database: NssDatabase, ours: Known,
 
 @pytest.mark.parametrize("nickname", ["我的 憑證 C,,", "a  b", "-n", "C,,", 'it\'s "quoted" $HOME'])
 def test_one_that_was_put_there_by_hand_is_found_whatever_it_is_called(
-    database: NssDatabase, ours: Known, nickname: str
+    database: NssDatabase, ours: OwnAuthorities, nickname: str
 ) -> None:
     Path(database.location).mkdir(parents=True)
     certutil(database, "-N", "--empty-password")
     certutil(database, "-A", "-a", "-n", nickname, "-t", ",,", given=current(ours).pem)
-    assert database.find() == (Found(current(ours), trusted=False, key=nickname),)
+    assert database.find() == (FoundAuthority(current(ours), trusted=False, key=nickname),)
     assert install([database], ours, quietly)[0].accepted
     assert certutil(database, "-L").count(",,") == 1 + nickname.count(",,")
     assert remove([database], ours, quietly)[0].clean
 
 
 def test_a_database_with_a_primary_password_is_left_as_it_was(
-    database: NssDatabase, ours: Known, tmp_path: Path
+    database: NssDatabase, ours: OwnAuthorities, tmp_path: Path
 ) -> None:
     (tmp_path / "password").write_text("secret of the person\n")
     Path(database.location).mkdir(parents=True)
@@ -95,30 +99,30 @@ def test_a_database_with_a_primary_password_is_left_as_it_was(
     (row,) = install([database], ours, quietly)
     assert isinstance(row.error, AgentError) and row.error.error_id == "trust.locked"
     assert str(ours.file) in str(row.error)
-    assert row.state is State.ABSENT
+    assert row.state is TrustState.ABSENT
     assert "HCA Card Agent" not in certutil(database, "-L")
 
 
-def test_a_missing_certutil_is_named_as_missing(tmp_path: Path, ours: Known) -> None:
+def test_a_missing_certutil_is_named_as_missing(tmp_path: Path, ours: OwnAuthorities) -> None:
     bare = real_machine(tmp_path, without=["certutil"])
     (row,) = install([NssDatabase(bare, tmp_path / "nssdb", "Browser", ())], ours, quietly)
     assert isinstance(row.error, AgentError) and row.error.error_id == "trust.tool_missing"
     assert "certutil" in str(row.error)
-    assert row.state is State.ABSENT
+    assert row.state is TrustState.ABSENT
     assert not (tmp_path / "nssdb").exists()
 
 
-def test_a_damaged_database_is_unknown_and_told(database: NssDatabase, ours: Known) -> None:
+def test_a_damaged_database_is_unknown_and_told(database: NssDatabase, ours: OwnAuthorities) -> None:
     install([database], ours, quietly)
     for file in Path(database.location).glob("*.db"):
         file.write_bytes(b"not a database")
     (row,) = status([database], ours)
-    assert row.state is State.UNKNOWN
+    assert row.state is TrustState.UNKNOWN
     assert isinstance(row.error, AgentError) and row.error.error_id == "trust.tool_failed"
 
 
 def test_a_database_of_another_user_is_not_touched(
-    database: NssDatabase, ours: Known, tmp_path: Path
+    database: NssDatabase, ours: OwnAuthorities, tmp_path: Path
 ) -> None:
     somebody = replace(real_machine(tmp_path), user=tmp_path.stat().st_uid + 1)
     theirs = NssDatabase(somebody, Path(database.location), "Browser", ())

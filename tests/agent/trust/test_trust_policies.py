@@ -12,7 +12,16 @@ import pytest
 
 from agent import tls
 from agent.errors import AgentError
-from agent.trust import Known, Machine, Store, all_users, install, known, remove, stores_of_all_users
+from agent.trust import (
+    Machine,
+    OwnAuthorities,
+    TrustStore,
+    all_users,
+    install,
+    own_authorities,
+    remove,
+    stores_of_all_users,
+)
 from agent.trust.policies import FIREFOX, governed, policies
 from tests.support.platforms import LINUX_STORES, not_on_windows
 from tests.support.trust import Programs, Shelf, current, machine, made
@@ -23,7 +32,7 @@ ALL = ("etc/chromium/policies/managed", "etc/opt/chrome/policies/managed", "etc/
 
 
 @pytest.fixture
-def ours(tmp_path: Path) -> Known:
+def ours(tmp_path: Path) -> OwnAuthorities:
     return made(tmp_path / "tls")
 
 
@@ -43,7 +52,9 @@ def everything(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*")}
 
 
-def test_each_browser_is_told_and_nothing_is_left_behind(ours: Known, root: Path, roots: Machine) -> None:
+def test_each_browser_is_told_and_nothing_is_left_behind(
+    ours: OwnAuthorities, root: Path, roots: Machine
+) -> None:
     rows = install(policies(roots), ours, lambda _: None)
     assert [row.accepted for row in rows] == [True] * 4
     assert {f"{folder}/hca-agent.json" for folder in ALL} < everything(root)
@@ -56,7 +67,7 @@ def test_each_browser_is_told_and_nothing_is_left_behind(ours: Known, root: Path
     assert everything(root) == {"etc", "etc/opt"}
 
 
-def test_what_the_administrator_said_stays(ours: Known, root: Path, roots: Machine) -> None:
+def test_what_the_administrator_said_stays(ours: OwnAuthorities, root: Path, roots: Machine) -> None:
     theirs = {"policies": {"Certificates": {"Install": ["/their/ca.pem"]}, "DisableTelemetry": True}}
     (root / FIREFOX).parent.mkdir(parents=True)
     (root / FIREFOX).write_text(json.dumps(theirs))
@@ -75,7 +86,7 @@ def test_what_the_administrator_said_stays(ours: Known, root: Path, roots: Machi
     "content", ["not JSON", "[]", '{"policies": 1}', '{"policies": {"Certificates": []}}']
 )
 def test_a_firefox_policy_that_nobody_can_read_is_left_as_it_is(
-    content: str, ours: Known, root: Path, roots: Machine
+    content: str, ours: OwnAuthorities, root: Path, roots: Machine
 ) -> None:
     (root / FIREFOX).parent.mkdir(parents=True)
     (root / FIREFOX).write_text(content)
@@ -86,7 +97,7 @@ def test_a_firefox_policy_that_nobody_can_read_is_left_as_it_is(
 
 
 def test_a_policy_that_firefox_would_no_longer_read_keeps_ours_away(
-    ours: Known, root: Path, roots: Machine
+    ours: OwnAuthorities, root: Path, roots: Machine
 ) -> None:
     other = root / "usr/lib64/firefox/distribution/policies.json"
     other.parent.mkdir(parents=True)
@@ -96,7 +107,7 @@ def test_a_policy_that_firefox_would_no_longer_read_keeps_ours_away(
     assert not (root / FIREFOX).exists()
 
 
-def test_only_root_changes_them(ours: Known, root: Path, roots: Machine) -> None:
+def test_only_root_changes_them(ours: OwnAuthorities, root: Path, roots: Machine) -> None:
     rows = install(policies(replace(roots, user=1000)), ours, lambda _: None)
     assert all("sudo hca-agent trust install --machine" in str(row.error) for row in rows)
     assert everything(root) == {"etc", "etc/opt"}
@@ -104,7 +115,7 @@ def test_only_root_changes_them(ours: Known, root: Path, roots: Machine) -> None
 
 @pytest.mark.parametrize("content", ["not JSON", "[]", '{"CACertificates": ["?", "AAAA", 5]}'])
 def test_a_file_of_ours_that_was_damaged_is_written_anew(
-    content: str, ours: Known, root: Path, roots: Machine
+    content: str, ours: OwnAuthorities, root: Path, roots: Machine
 ) -> None:
     file = root / ALL[0] / "hca-agent.json"
     file.parent.mkdir(parents=True)
@@ -116,7 +127,7 @@ def test_a_file_of_ours_that_was_damaged_is_written_anew(
 
 
 def test_a_users_browser_that_obeys_the_policy_needs_nothing_more(
-    ours: Known, roots: Machine, tmp_path: Path
+    ours: OwnAuthorities, roots: Machine, tmp_path: Path
 ) -> None:
     def shelf(*programs: str, location: str = "/home/a/.pki/nssdb") -> Shelf:
         return Shelf(programs=programs, location=location)
@@ -136,10 +147,10 @@ def test_a_users_browser_that_obeys_the_policy_needs_nothing_more(
         assert row.accepted and row.changed
 
 
-def test_a_user_takes_out_what_is_the_users_and_no_more(ours: Known, roots: Machine) -> None:
+def test_a_user_takes_out_what_is_the_users_and_no_more(ours: OwnAuthorities, roots: Machine) -> None:
     install(policies(roots), ours, lambda _: None)
     own = Shelf(programs=("Chromium",), location="/home/a/.pki/nssdb")
-    store: Store = governed(roots, own)
+    store: TrustStore = governed(roots, own)
     for found in store.find():
         store.remove(found)
     assert own.changes == []
@@ -168,7 +179,7 @@ def test_the_folders_mode_is_the_administrators(root: Path, roots: Machine) -> N
 def test_a_renewed_identity_takes_the_place_of_the_old_one_everywhere(root: Path, roots: Machine) -> None:
     folder = root / "etc/hca-agent/tls"
     tls.ensure(folder, now=datetime.now(UTC) - timedelta(days=760))
-    old = known(folder)
+    old = own_authorities(folder)
     install(stores_of_all_users(roots), old, lambda _: None)
     new, rows = all_users.set_up(folder, roots)
     assert new.current != old.current

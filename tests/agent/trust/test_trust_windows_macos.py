@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import AgentError
-from agent.trust import Found, Known, State, install, remove, status, stores_of
+from agent.trust import FoundAuthority, OwnAuthorities, TrustState, install, remove, status, stores_of
 from agent.trust.machine import Outcome
 from agent.trust.macos import LoginKeychain
 from tests.support.trust import Programs, current, machine, made
@@ -20,7 +20,7 @@ CERTUTIL = r"C:\Windows\System32\certutil.exe"
 
 
 @pytest.fixture
-def ours(tmp_path: Path) -> Known:
+def ours(tmp_path: Path) -> OwnAuthorities:
     return made(tmp_path / "tls")
 
 
@@ -46,7 +46,7 @@ class Windows:
 class Mac:
     """A keychain that `security` changes."""
 
-    def __init__(self, home: Path, known: Known, *, failure: bytes = b"") -> None:
+    def __init__(self, home: Path, known: OwnAuthorities, *, failure: bytes = b"") -> None:
         self.known = known
         self.failure = failure
         self.present = self.trusted = False
@@ -77,7 +77,7 @@ class Mac:
         return None
 
 
-def test_windows_is_told_to_add_to_the_root_store_of_the_user(tmp_path: Path, ours: Known) -> None:
+def test_windows_is_told_to_add_to_the_root_store_of_the_user(tmp_path: Path, ours: OwnAuthorities) -> None:
     windows = Windows(tmp_path)
     asked: list[str] = []
     (row,) = install(stores_of(windows.machine), ours, lambda prompt: asked.append(prompt.en))
@@ -86,7 +86,7 @@ def test_windows_is_told_to_add_to_the_root_store_of_the_user(tmp_path: Path, ou
     assert len(asked) == 1 and "Security Warning" in asked[0] and "Yes" in asked[0]
 
 
-def test_windows_is_told_to_delete_by_the_thumbprint(tmp_path: Path, ours: Known) -> None:
+def test_windows_is_told_to_delete_by_the_thumbprint(tmp_path: Path, ours: OwnAuthorities) -> None:
     windows = Windows(tmp_path)
     windows.roots.append(current(ours).der)
     asked: list[str] = []
@@ -96,25 +96,29 @@ def test_windows_is_told_to_delete_by_the_thumbprint(tmp_path: Path, ours: Known
     assert len(asked) == 1 and "刪除" in asked[0]
 
 
-def test_looking_at_windows_runs_no_program(tmp_path: Path, ours: Known) -> None:
+def test_looking_at_windows_runs_no_program(tmp_path: Path, ours: OwnAuthorities) -> None:
     windows = Windows(tmp_path)
-    assert status(stores_of(windows.machine), ours)[0].state is State.ABSENT
+    assert status(stores_of(windows.machine), ours)[0].state is TrustState.ABSENT
     assert windows.programs.calls == []
 
 
 @pytest.mark.parametrize("code", [0x800704C7, 0x800704C7 - (1 << 32)])
-def test_a_no_in_the_window_of_windows_is_a_no(tmp_path: Path, ours: Known, code: int) -> None:
+def test_a_no_in_the_window_of_windows_is_a_no(tmp_path: Path, ours: OwnAuthorities, code: int) -> None:
     (row,) = install(stores_of(Windows(tmp_path, status=code).machine), ours, lambda _: None)
     assert isinstance(row.error, AgentError) and row.error.error_id == "trust.declined"
 
 
-def test_another_failure_of_certutil_is_told_with_its_last_words(tmp_path: Path, ours: Known) -> None:
+def test_another_failure_of_certutil_is_told_with_its_last_words(
+    tmp_path: Path, ours: OwnAuthorities
+) -> None:
     (row,) = install(stores_of(Windows(tmp_path, status=5).machine), ours, lambda _: None)
     assert isinstance(row.error, AgentError) and row.error.error_id == "trust.tool_failed"
     assert "0x80070005" in str(row.error)
 
 
-def test_macos_is_told_to_trust_it_for_tls_in_the_login_keychain(tmp_path: Path, ours: Known) -> None:
+def test_macos_is_told_to_trust_it_for_tls_in_the_login_keychain(
+    tmp_path: Path, ours: OwnAuthorities
+) -> None:
     mac = Mac(tmp_path, ours)
     asked: list[str] = []
     (row,) = install(stores_of(mac.machine), ours, lambda prompt: asked.append(prompt.en))
@@ -125,19 +129,21 @@ def test_macos_is_told_to_trust_it_for_tls_in_the_login_keychain(tmp_path: Path,
     assert len(asked) == 1 and "Touch ID" in asked[0]
 
 
-def test_macos_is_asked_for_certificates_by_name_and_for_trust_settings(tmp_path: Path, ours: Known) -> None:
+def test_macos_is_asked_for_certificates_by_name_and_for_trust_settings(
+    tmp_path: Path, ours: OwnAuthorities
+) -> None:
     mac = Mac(tmp_path, ours)
     mac.present = True
-    assert LoginKeychain(mac.machine).find() == (Found(current(ours), trusted=False),)
+    assert LoginKeychain(mac.machine).find() == (FoundAuthority(current(ours), trusted=False),)
     mac.trusted = True
-    assert LoginKeychain(mac.machine).find() == (Found(current(ours), trusted=True),)
+    assert LoginKeychain(mac.machine).find() == (FoundAuthority(current(ours), trusted=True),)
     assert mac.programs.calls[:2] == [
         ["/usr/bin/security", "find-certificate", "-a", "-p", "-c", "localhost CA", mac.keychain],
         ["/usr/bin/security", "dump-trust-settings"],
     ]
 
 
-def test_macos_is_told_to_delete_certificate_and_trust_together(tmp_path: Path, ours: Known) -> None:
+def test_macos_is_told_to_delete_certificate_and_trust_together(tmp_path: Path, ours: OwnAuthorities) -> None:
     mac = Mac(tmp_path, ours)
     mac.present = mac.trusted = True
     (row,) = remove(stores_of(mac.machine), ours, lambda _: None)
@@ -146,7 +152,7 @@ def test_macos_is_told_to_delete_certificate_and_trust_together(tmp_path: Path, 
     assert row.clean
 
 
-def test_a_no_to_macos_is_a_no_and_another_failure_is_not(tmp_path: Path, ours: Known) -> None:
+def test_a_no_to_macos_is_a_no_and_another_failure_is_not(tmp_path: Path, ours: OwnAuthorities) -> None:
     no = b"SecTrustSettingsSetTrustSettings: The authorization was canceled by the user.\n"
     for words, expected in ((no, "trust.declined"), (b"Error reading file\n", "trust.tool_failed")):
         (row,) = install(stores_of(Mac(tmp_path, ours, failure=words).machine), ours, lambda _: None)
@@ -161,7 +167,7 @@ def firefox(folder: Path, preferences: str = "") -> Path:
     return profile
 
 
-def test_firefox_on_windows_accepts_what_windows_trusts(tmp_path: Path, ours: Known) -> None:
+def test_firefox_on_windows_accepts_what_windows_trusts(tmp_path: Path, ours: OwnAuthorities) -> None:
     windows = Windows(tmp_path)
     profile = firefox(tmp_path / "Mozilla" / "Firefox")
     stores = stores_of(replace(windows.machine, environment={**SYSTEM, "APPDATA": str(tmp_path)}))
@@ -172,16 +178,16 @@ def test_firefox_on_windows_accepts_what_windows_trusts(tmp_path: Path, ours: Kn
     assert [row.clean for row in remove(stores, ours, lambda _: None)] == [True, True]
 
 
-def test_firefox_on_macos_that_was_told_not_to_follow_says_so(tmp_path: Path, ours: Known) -> None:
+def test_firefox_on_macos_that_was_told_not_to_follow_says_so(tmp_path: Path, ours: OwnAuthorities) -> None:
     off = 'user_pref("a", 1);\nuser_pref("security.enterprise_roots.enabled", false);\n'
     firefox(tmp_path / "Library" / "Application Support" / "Firefox", off)
     mac = Mac(tmp_path, ours)
     keychain, profile = install(stores_of(mac.machine), ours, lambda _: None)
-    assert keychain.accepted and profile.state is State.UNKNOWN
+    assert keychain.accepted and profile.state is TrustState.UNKNOWN
     assert isinstance(profile.error, AgentError) and profile.error.error_id == "trust.firefox_setting"
 
 
-def test_firefox_waits_for_the_system_where_the_person_said_no(tmp_path: Path, ours: Known) -> None:
+def test_firefox_waits_for_the_system_where_the_person_said_no(tmp_path: Path, ours: OwnAuthorities) -> None:
     firefox(tmp_path / "Library" / "Application Support" / "Firefox")
     mac = Mac(tmp_path, ours, failure=b"security: The authorization was canceled by the user.")
     _, profile = install(stores_of(mac.machine), ours, lambda _: None)

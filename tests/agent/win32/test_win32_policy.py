@@ -94,7 +94,7 @@ def test_the_vendors_program_is_found_among_installed_programs() -> None:
     registry.put(MACHINE, rf"{vendor_program.UNINSTALL}\{{3}}", "NoName", 1)
     found = vendor_program.installed(registry)
     assert found == ("HCAServiSignAdapterSetup 1.0.23.1227",)
-    zh, en = vendor_program.told(found, (56445, 56545, 56645))
+    zh, en = vendor_program.sentences(found, (56445, 56545, 56645))
     assert "56445" in zh and "56545、56645" in zh and "56545, 56645" in en
 
 

@@ -14,37 +14,37 @@ import pytest
 
 from agent.errors import AgentError
 from agent.port_holder import holder_of
-from agent.server import listeners
-from agent.server.listeners import Conflict, Listeners
+from agent.server import ports
+from agent.server.ports import PortConflict, TakenPort
 
 
 @pytest.fixture
-def pair() -> Iterator[Listeners]:
-    taken = listeners.listen([0])
+def pair() -> Iterator[TakenPort]:
+    taken = ports.listen([0])
     yield taken
     taken.close()
 
 
 @pytest.fixture
 def free_port() -> int:
-    taken = listeners.listen([0])
+    taken = ports.listen([0])
     taken.close()
     return taken.port
 
 
-def test_both_loopback_addresses_are_taken_with_the_same_port(pair: Listeners) -> None:
+def test_both_loopback_addresses_are_taken_with_the_same_port(pair: TakenPort) -> None:
     assert [each.getsockname()[:2] for each in pair.sockets] == [("127.0.0.1", pair.port), ("::1", pair.port)]
 
 
-def test_nothing_listens_on_other_addresses(pair: Listeners) -> None:
+def test_nothing_listens_on_other_addresses(pair: TakenPort) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.2", pair.port))
 
 
 def test_the_next_port_is_used_when_the_first_is_taken_and_the_conflict_is_told(
-    pair: Listeners, free_port: int
+    pair: TakenPort, free_port: int
 ) -> None:
-    taken = listeners.listen([pair.port, free_port])
+    taken = ports.listen([pair.port, free_port])
     taken.close()
     assert taken.port == free_port
     assert [conflict.port for conflict in taken.conflicts] == [pair.port]
@@ -60,9 +60,9 @@ def test_a_port_half_taken_is_taken_and_the_other_half_is_given_back(
         other.bind((half[1], free_port))
         other.listen()
         with pytest.raises(AgentError) as caught:
-            listeners.listen([free_port])
+            ports.listen([free_port])
     assert caught.value.error_id == "port.taken"
-    listeners.listen([free_port]).close()
+    ports.listen([free_port]).close()
 
 
 def test_a_machine_without_ipv6_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,17 +73,17 @@ def test_a_machine_without_ipv6_is_fine(monkeypatch: pytest.MonkeyPatch) -> None
             super().__init__(family, kind, protocol, fileno)
 
     monkeypatch.setattr(socket, "socket", WithoutIpv6)
-    taken = listeners.listen([0])
+    taken = ports.listen([0])
     taken.close()
     assert len(taken.sockets) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-def test_the_error_names_the_program_that_holds_the_port(pair: Listeners) -> None:
+def test_the_error_names_the_program_that_holds_the_port(pair: TakenPort) -> None:
     with pytest.raises(AgentError) as caught:
-        listeners.listen([pair.port])
+        ports.listen([pair.port])
     (conflict,) = caught.value.facts["conflicts"]  # type: ignore[misc]
-    assert isinstance(conflict, Conflict)
+    assert isinstance(conflict, PortConflict)
     assert conflict.port == pair.port
     assert conflict.holder.endswith(f"({os.getpid()})")
     assert str(os.getpid()) in str(caught.value)
@@ -99,15 +99,15 @@ def test_a_port_that_another_users_session_holds_names_that_user() -> None:
     fork = multiprocessing.get_context("fork")
     told = fork.SimpleQueue()
 
-    def second_session(first: Listeners) -> None:
+    def second_session(first: TakenPort) -> None:
         first.close()  # what the fork brought along
         os.setuid(1)
         try:
-            listeners.listen([first.port])
+            ports.listen([first.port])
         except AgentError as error:
             told.put(str(error.facts["detail"]))
 
-    with closing(listeners.listen([0])) as first:
+    with closing(ports.listen([0])) as first:
         session = fork.Process(target=second_session, args=(first,))
         session.start()
         session.join(20)

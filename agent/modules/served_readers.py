@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.modules.source import Cards, Source
+from agent.modules.source import Cards, ModuleSource
 from hca_card.pkcs11 import messages
 from hca_card.pkcs11.client import ModuleProcess
 
@@ -14,7 +14,7 @@ _DESCRIPTION_OCTETS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class ServedReader:
     """A reader that a module serves.
 
     Attributes:
@@ -37,9 +37,11 @@ class Serving:
         return self.module.running and self.module.generation == self.generation
 
 
-def arranged(sources: Sequence[Source], cards: Cards, readers: Sequence[str]) -> dict[str, Serving]:
+def arranged(
+    sources: Sequence[ModuleSource], cards: Cards, readers: Sequence[str]
+) -> dict[str, ServedReader]:
     """Each reader's module: the first in the order of the list, and there the first slot with a token."""
-    found: dict[str, Serving] = {}
+    found: dict[str, ServedReader] = {}
     there = {name: (atr, counter) for name, atr, counter in cards}
     for source in sources:
         for slot in source.slots:
@@ -47,12 +49,12 @@ def arranged(sources: Sequence[Source], cards: Cards, readers: Sequence[str]) ->
             if reader is None:
                 if source.serves is None:
                     name = _own_name(slot, found)
-                    found[name] = Serving(name, source.process, slot, source.generation, None)
+                    found[name] = ServedReader(name, source.process, slot, source.generation, None)
                 continue
             card = there.get(reader)
             meant = card is not None and (source.serves is None or source.serves(card[0]))
             if meant and reader not in found:
-                found[reader] = Serving(reader, source.process, slot, source.generation, card)
+                found[reader] = ServedReader(reader, source.process, slot, source.generation, card)
     return found
 
 
@@ -72,6 +74,6 @@ def _shortened(name: str) -> str:
     return name.encode()[:_DESCRIPTION_OCTETS].decode("utf-8", "ignore").strip()
 
 
-def _own_name(slot: messages.Slot, taken: Mapping[str, Serving]) -> str:
+def _own_name(slot: messages.Slot, taken: Mapping[str, ServedReader]) -> str:
     name = slot.description or slot.label or f"PKCS#11 slot {slot.id}"
     return name if name not in taken else f"{name} ({slot.label or slot.id})"

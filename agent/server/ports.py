@@ -17,7 +17,7 @@ _NO_IPV6 = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUP
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class PortConflict:
     """A port of ours that another program holds.
 
     Attributes:
@@ -29,7 +29,7 @@ class Conflict:
     holder: str
     answers_as_vendor: bool = False
 
-    def told(self) -> tuple[str, str]:
+    def sentences(self) -> tuple[str, str]:
         """What it means for a person, in Chinese and English."""
         zh, en = self.holder or "不明", self.holder or "unknown"
         if self.answers_as_vendor:
@@ -48,7 +48,7 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
-class Listeners:
+class TakenPort:
     """One port, taken.
 
     Attributes:
@@ -58,7 +58,7 @@ class Listeners:
 
     port: int
     sockets: tuple[socket.socket, ...]
-    conflicts: tuple[Conflict, ...] = ()
+    conflicts: tuple[PortConflict, ...] = ()
 
     def close(self) -> None:
         """Give the port back; safe to call twice."""
@@ -66,7 +66,7 @@ class Listeners:
             each.close()
 
 
-def listen(ports: Sequence[int], answers: Callable[[int], bool] = lambda _port: False) -> Listeners:
+def listen(ports: Sequence[int], answers: Callable[[int], bool] = lambda _port: False) -> TakenPort:
     """Take the first port of `ports` that is free on both loopback addresses; 0 is any free port.
 
     Args:
@@ -78,12 +78,12 @@ def listen(ports: Sequence[int], answers: Callable[[int], bool] = lambda _port: 
         AgentError: none is free: `port.taken`, or `port.vendor` where portals reach a program that holds one.
             Its facts name the ports and who holds them.
     """
-    conflicts: list[Conflict] = []
+    conflicts: list[PortConflict] = []
     for port in ports:
         pair = _pair(port)
         if pair is not None:
-            return Listeners(pair[0].getsockname()[1], pair, tuple(conflicts))
-        conflicts.append(Conflict(port, holder_of(port), answers(port)))
+            return TakenPort(pair[0].getsockname()[1], pair, tuple(conflicts))
+        conflicts.append(PortConflict(port, holder_of(port), answers(port)))
     tried = ", ".join(f"{conflict.port} {conflict.holder}".strip() for conflict in conflicts)
     taken = "port.vendor" if any(conflict.answers_as_vendor for conflict in conflicts) else "port.taken"
     raise AgentError(taken, conflicts=tuple(conflicts), detail=tried)
