@@ -32,7 +32,7 @@ from hca_card.model import (
 from hca_card.pin import Pin
 from hca_card.pin_block import PinFormat
 from hca_card.pin_use import PinUse
-from hca_card.profile import FilePlace, Identity, KeyEntry, Profile
+from hca_card.profile import FilePlace, Profile, ProfileIdentity, ProfileKey
 from pcsc.apdu import Response
 from pcsc.status import StatusError, StatusWord
 
@@ -229,13 +229,13 @@ class HcaCard(Card):
         kind = "personnel" if self.kind is CardKind.PERSONNEL else "institution"
         return f"{kind}-{self.version}"
 
-    def _find_key(self, use: KeyUse) -> KeyEntry | None:
+    def _find_key(self, use: KeyUse) -> ProfileKey | None:
         for key in self._profile.keys:
             if key.use is use and self._variant not in key.missing_on:
                 return key
         return None
 
-    def _key(self, use: KeyUse) -> KeyEntry:
+    def _key(self, use: KeyUse) -> ProfileKey:
         """The key, once everything is known that would make the card refuse it."""
         self._require_in_use()
         key = self._find_key(use)
@@ -296,7 +296,7 @@ class HcaCard(Card):
             raise NotActivatedError
 
 
-def _identity_text(channel: Channel, identity: Identity, answer: Response) -> str:
+def _identity_text(channel: Channel, identity: ProfileIdentity, answer: Response) -> str:
     raw: bytes | None
     if identity.fci_tag:
         raw = tlv.find(answer.data, 0x6F, identity.fci_tag)
@@ -307,7 +307,7 @@ def _identity_text(channel: Channel, identity: Identity, answer: Response) -> st
     return raw.decode("ascii")
 
 
-def _identify(identity: Identity, text: str) -> tuple[CardKind, str, str]:
+def _identify(identity: ProfileIdentity, text: str) -> tuple[CardKind, str, str]:
     version, kind, rank, serial = (
         text[slice(*part)].strip()
         for part in (identity.version, identity.type, identity.rank, identity.serial)

@@ -60,7 +60,7 @@ class _Files(Protocol):
 
     def certificates(self) -> bytes: ...
 
-    def certificate(self, place: contents.Path) -> bytes: ...
+    def certificate(self, place: contents.ObjectPath) -> bytes: ...
 
 
 class HicosCard(Card):
@@ -243,7 +243,7 @@ class _FirstGeneration:
     def certificates(self) -> bytes:
         return self._file(DIRECTORY + CERTIFICATES)
 
-    def certificate(self, place: contents.Path) -> bytes:
+    def certificate(self, place: contents.ObjectPath) -> bytes:
         path = DIRECTORY + (place.path[-2:] or CERTIFICATE_FILE)
         return self._file(path, offset=place.index, length=place.length, der=True)
 
@@ -292,13 +292,13 @@ class _SecondGeneration:
     def certificates(self) -> bytes:
         return self._listed(DirectoryKind.CERTIFICATES, CERTIFICATES)
 
-    def certificate(self, place: contents.Path) -> bytes:
+    def certificate(self, place: contents.ObjectPath) -> bytes:
         iso7816.select_file(self._channel, place.path)
         der = place.length is None
         return iso7816.read_binary(self._channel, offset=place.index, size=place.length, der=der)
 
     @cached_property
-    def _object_files(self) -> dict[DirectoryKind, contents.Path | bytes]:
+    def _object_files(self) -> dict[DirectoryKind, contents.ObjectPath | bytes]:
         """What EF.ODF lists; nothing where there is none, as on generation 1."""
         try:
             return dict(contents.directory_files(iso7816.read_file(self._channel, ODF)))
@@ -306,7 +306,7 @@ class _SecondGeneration:
             return {}
 
     def _listed(self, kind: DirectoryKind, usual: bytes) -> bytes:
-        place = self._object_files.get(kind, contents.Path(usual))
+        place = self._object_files.get(kind, contents.ObjectPath(usual))
         return place if isinstance(place, bytes) else iso7816.read_file(self._channel, place.path)
 
 

@@ -42,7 +42,7 @@ _Item = TypeVar("_Item")
 class Directory:
     """All that the directory lists, for people who want to see it; using the card needs less."""
 
-    token: contents.TokenInfo
+    token: contents.TokenDescription
     pins: tuple[contents.PinObject, ...]
     private_keys: tuple[contents.PrivateKey, ...]
     public_keys: tuple[contents.PublicKey, ...]
@@ -154,7 +154,7 @@ class Pkcs15Card(Card):
         return iso7816.decipher(self._channel, cipher)
 
     @cached_property
-    def _object_files(self) -> tuple[tuple[DirectoryKind, contents.Path | bytes], ...]:
+    def _object_files(self) -> tuple[tuple[DirectoryKind, contents.ObjectPath | bytes], ...]:
         return contents.directory_files(self._file(EF_ODF))
 
     @cached_property
@@ -255,7 +255,7 @@ class Pkcs15Card(Card):
                 ) from error
             raise
 
-    def _place(self, place: contents.Path, *, der: bool = False) -> bytes:
+    def _place(self, place: contents.ObjectPath, *, der: bool = False) -> bytes:
         if not place.index and place.length is None:
             return self._file(place.path, der=der)
         iso7816.select_file(self._channel, self._absolute(place.path))

@@ -40,7 +40,7 @@ class DirectoryKind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class ObjectPath:
     """A place on the card (§8.2.5): file identifiers, and a part of the file where `length` is given."""
 
     path: bytes
@@ -49,7 +49,7 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenInfo:
+class TokenDescription:
     """EF.TokenInfo, or CIAInfo (§8.10).
 
     Attributes:
@@ -117,7 +117,7 @@ class CertificateObject:
     id: bytes
     label: str
     authority: bool
-    place: Path | None
+    place: ObjectPath | None
     der: bytes = b""
 
 
@@ -127,7 +127,7 @@ class DataObject:
 
     label: str
     application: str
-    place: Path | None
+    place: ObjectPath | None
 
 
 def application_path(ef_dir: bytes) -> bytes | None:
@@ -142,13 +142,13 @@ def application_path(ef_dir: bytes) -> bytes | None:
     return None
 
 
-def directory_files(odf: bytes) -> tuple[tuple[DirectoryKind, Path | bytes], ...]:
+def directory_files(odf: bytes) -> tuple[tuple[DirectoryKind, ObjectPath | bytes], ...]:
     """EF.OD: where the objects of each known class are, or the objects themselves where it holds them.
 
     Raises:
         CardDataError: lengths lie, or a path is none.
     """
-    found: list[tuple[DirectoryKind, Path | bytes]] = []
+    found: list[tuple[DirectoryKind, ObjectPath | bytes]] = []
     for entry in tlv.objects(odf):
         number = entry.tag - 0xA0
         if number not in list(DirectoryKind):
@@ -161,14 +161,14 @@ def directory_files(odf: bytes) -> tuple[tuple[DirectoryKind, Path | bytes], ...
     return tuple(found)
 
 
-def token_info(content: bytes) -> TokenInfo:
+def token_info(content: bytes) -> TokenDescription:
     """EF.TokenInfo. Raises `CardDataError` where it cannot be read."""
     info = _native(asn1.TokenInfo, _first(content))
     algorithms = {}
     for algorithm in info["algorithms"] or ():
         if algorithm["algorithm"] == RSA_PKCS and algorithm["alg_ref"] is not None:
             algorithms[algorithm["reference"]] = _octet(algorithm["alg_ref"])
-    return TokenInfo(
+    return TokenDescription(
         serial=(info["serial"] or b"").hex().upper(),
         label=printable(info["label"] or "").strip(),
         manufacturer=printable(info["manufacturer"] or "").strip(),
@@ -286,7 +286,7 @@ def _first(content: bytes) -> tlv.Tlv:
     return items[0]
 
 
-def _value(kind: tlv.Tlv) -> tuple[Path | None, bytes]:
+def _value(kind: tlv.Tlv) -> tuple[ObjectPath | None, bytes]:
     """The ObjectValue that begins type attributes: a place or the value; neither for a URL (§8.2.8)."""
     for choice in kind.children[:1]:
         if _is_path(choice):
@@ -300,12 +300,12 @@ def _is_path(item: tlv.Tlv) -> bool:
     return item.tag == _SEQUENCE and bool(item.children) and item.children[0].tag == 0x04
 
 
-def _path(item: tlv.Tlv) -> Path:
+def _path(item: tlv.Tlv) -> ObjectPath:
     facts = _native(asn1.Path, item)
     index, length = facts["index"] or 0, facts["length"]
     if not 0 <= index <= 0x7FFF or (length is not None and not 0 < length <= 0x7FFF):
         raise CardDataError("the card's directory names a part of a file that cannot be")
-    return Path(facts["path"], index, length)
+    return ObjectPath(facts["path"], index, length)
 
 
 def _modulus_length(kind: tlv.Tlv) -> int:

@@ -43,7 +43,7 @@ class FilePlace:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ProfileIdentity:
     """Where the card says what it is, in ASCII: exactly one of `fci_tag` and `sfi`.
 
     Attributes:
@@ -98,7 +98,7 @@ class RecordLayout:
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateEntry:
+class ProfileCertificate:
     """One certificate on the card.
 
     Attributes:
@@ -130,7 +130,7 @@ class DropBy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PinEntry:
+class ProfilePin:
     """The holder's PIN.
 
     Attributes:
@@ -149,7 +149,7 @@ class PinEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class PukEntry:
+class ProfilePuk:
     """The resetting code (PUK); RESET RETRY COUNTER names the PIN's reference, so it needs none of its own.
 
     Attributes:
@@ -160,7 +160,7 @@ class PukEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyEntry:
+class ProfileKey:
     """One RSA key pair.
 
     Attributes:
@@ -196,13 +196,13 @@ class Profile:
 
     name: str
     aid: bytes
-    identity: Identity
+    identity: ProfileIdentity
     files: Files
     records: MappingProxyType[str, RecordLayout]
-    certificates: tuple[CertificateEntry, ...]
-    pin: PinEntry
-    keys: tuple[KeyEntry, ...]
-    puk: PukEntry | None = None
+    certificates: tuple[ProfileCertificate, ...]
+    pin: ProfilePin
+    keys: tuple[ProfileKey, ...]
+    puk: ProfilePuk | None = None
     atrs: tuple[bytes, ...] = ()
     draft: bool = False
 
@@ -341,7 +341,7 @@ def _check(profile: Profile) -> None:
             raise ProfileError(f"{what} names one of them twice")
 
 
-def _check_identity(identity: Identity) -> None:
+def _check_identity(identity: ProfileIdentity) -> None:
     if bool(identity.fci_tag) == bool(identity.sfi):
         raise ProfileError("identity needs exactly one of fci_tag and sfi")
     if identity.sfi > 30:

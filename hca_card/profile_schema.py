@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from hca_card.profile import RECORDS, FilePlace, Identity, Profile, Range, RecordLayout
+from hca_card.profile import RECORDS, FilePlace, Profile, ProfileIdentity, Range, RecordLayout
 
 PATH: Final = Path(__file__).with_name("profiles") / "profile.schema.json"
 
@@ -28,7 +28,10 @@ _RANGE: Final = {
     "description": "[first, end) in bytes",
 }
 _BYTES: Final = {"type": "string", "pattern": r"^\s*([0-9A-Fa-f]{2}\s*)*$"}
-_EITHER: Final[dict[type, tuple[str, str]]] = {FilePlace: ("sfi", "path"), Identity: ("fci_tag", "sfi")}
+_EITHER: Final = {
+    FilePlace: ("sfi", "path"),
+    ProfileIdentity: ("fci_tag", "sfi"),
+}
 
 
 def schema() -> bytes:

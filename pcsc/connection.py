@@ -9,18 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from pcsc import pinpad
 from pcsc.apdu import LE_SHORT_MAX, Command, Response
 from pcsc.atr import historical_bytes
+from pcsc.context import Context, ReaderState
 from pcsc.errors import CardRemovedError, CommunicationError, NoCardError, PcscError
 from pcsc.processors import LengthForm, Send, assemble, extended_length
-from pcsc.results import RESET_CODES, Result, check, error, unsigned
+from pcsc.results import RESET_CODES, ReturnCode, check, error, unsigned
 from pcsc.winscard import CardProtocol, Disposition, Share
-
-if TYPE_CHECKING:
-    from pcsc.context import Context, ReaderState
 
 _log = logging.getLogger(__name__)
 
@@ -30,16 +28,28 @@ _SETTLE: Final = 0.6
 
 
 class Connection:
-    """A card someone is connected to; made by `Context.connect`. A context manager.
+    """A connection to the card in `reader`, with T=0 or T=1 as the card prefers. A context manager.
 
-    For one thread. Closing leaves the card powered and as it is, for the other programs that use it; only a
-    transaction that was never ended properly has it reset. A pulled card ends a connection for good.
+    For one thread. Making it waits while another program holds a transaction. Closing it leaves the card
+    powered and as it is for other programs, and resets it only if a transaction was never ended properly.
+    It is of no more use once the card was pulled out.
+
+    Args:
+        context: where the reader is.
+        reader: the reader's PC/SC name.
+        exclusive: keep every other program out until the connection closes.
 
     Attributes:
         reader: the reader's PC/SC name.
         atr: the card's answer to reset.
         start_counter: the reader's count of insertions and removals since this very card is in it.
         protocol: T=0 or T=1.
+
+    Raises:
+        NoCardError: the reader is empty.
+        ReaderBusyError: another program holds the card exclusively, or uses it and `exclusive` is asked.
+        ReaderUnavailableError: there is no such reader.
+        CardMuteError: the card does not answer.
     """
 
     def __init__(self, context: Context, reader: str, *, exclusive: bool = False) -> None:
@@ -71,7 +81,7 @@ class Connection:
         code, card, _ = self._winscard.SCardConnect(*arguments, Share.DIRECT, 0)
         check(code, reader=self.reader)
         code, protocol = self._winscard.SCardReconnect(card, self._share, _ANY_PROTOCOL, Disposition.RESET)
-        if code != Result.SUCCESS:
+        if code != ReturnCode.SUCCESS:
             self._winscard.SCardDisconnect(card, Disposition.LEAVE)
         check(code, reader=self.reader)
         return card, protocol
@@ -100,7 +110,7 @@ class Connection:
             ServiceUnavailableError: the service stopped.
         """
         code, answer = self._winscard.SCardTransmit(self.handle, self.protocol, list(command))
-        if code != Result.SUCCESS:
+        if code != ReturnCode.SUCCESS:
             raise self._failure(code)
         # vpcd and some drivers answer nothing, successfully, when the card is pulled in mid-command.
         if not answer and self._has_gone():
@@ -178,7 +188,7 @@ class Connection:
         if unsigned(code) in RESET_CODES:
             self._reconnect(Disposition.LEAVE)
             code = self._winscard.SCardBeginTransaction(self.handle)
-        if code != Result.SUCCESS:
+        if code != ReturnCode.SUCCESS:
             raise self._failure(code)
 
     def end_transaction(self, *, reset: bool) -> None:
@@ -189,7 +199,7 @@ class Connection:
         disposition = Disposition.RESET if reset else Disposition.LEAVE
         code = self._winscard.SCardEndTransaction(self._card, disposition)
         # A card that another program has reset meanwhile is as it should be.
-        if reset and unsigned(code) not in (Result.SUCCESS, *RESET_CODES):
+        if reset and unsigned(code) not in (ReturnCode.SUCCESS, *RESET_CODES):
             card, self._card = self._card, None
             self._winscard.SCardDisconnect(card, Disposition.RESET)
 
@@ -197,7 +207,7 @@ class Connection:
         code, protocol = self._winscard.SCardReconnect(
             self.handle, self._share, _ANY_PROTOCOL, initialization
         )
-        if code != Result.SUCCESS:
+        if code != ReturnCode.SUCCESS:
             raise self._failure(code)
         # pcsc-lite reconnects to whatever card is there now.
         if not self._is_ours(self._state()):
@@ -253,13 +263,13 @@ class Connection:
         if features is None:
             result, answer = self._winscard.SCardControl(self.handle, pinpad.GET_FEATURE_REQUEST, [])
             # Drivers that know nothing of features answer with one code or another.
-            features = pinpad.Features.decode(bytes(answer) if result == Result.SUCCESS else b"")
+            features = pinpad.Features.decode(bytes(answer) if result == ReturnCode.SUCCESS else b"")
             known[self.reader] = features
         return features
 
     def _control(self, code: int, data: bytes) -> bytes:
         result, answer = self._winscard.SCardControl(self.handle, code, list(data))
-        if result != Result.SUCCESS:
+        if result != ReturnCode.SUCCESS:
             raise self._failure(result)
         return bytes(answer)
 

@@ -1,4 +1,4 @@
-"""A PC/SC context: the readers, their states, waiting for a change, connecting."""
+"""A PC/SC context: the readers, their states, waiting for a change."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
-from pcsc.connection import Connection
 from pcsc.errors import CancelledError
-from pcsc.results import Result, check, unsigned
+from pcsc.pinpad import Features
+from pcsc.results import ReturnCode, check, unsigned
 from pcsc.trace import Observe
 from pcsc.winscard import (
     COUNTER_SHIFT,
@@ -19,21 +19,18 @@ from pcsc.winscard import (
     PNP_NOTIFICATION,
     SCOPE_SYSTEM,
     SCOPE_USER,
-    State,
+    ReaderFlags,
     Winscard,
 )
-
-if TYPE_CHECKING:
-    from pcsc.pinpad import Features
 
 _LONGEST_BLIND_WAIT: Final = 1.0
 """Seconds between two looks at the list of readers where the service cannot announce them (macOS)."""
 
 _CANCEL_AGAIN: Final = 0.01
 
-_PRESENT, _MUTE, _EXCLUSIVE = int(State.PRESENT), int(State.MUTE), int(State.EXCLUSIVE)
-_IN_USE, _CHANGED = int(State.INUSE), int(State.CHANGED)
-_UNAVAILABLE: Final = int(State.UNAVAILABLE | State.UNKNOWN)
+_PRESENT, _MUTE, _EXCLUSIVE = int(ReaderFlags.PRESENT), int(ReaderFlags.MUTE), int(ReaderFlags.EXCLUSIVE)
+_IN_USE, _CHANGED = int(ReaderFlags.INUSE), int(ReaderFlags.CHANGED)
+_UNAVAILABLE: Final = int(ReaderFlags.UNAVAILABLE | ReaderFlags.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +122,7 @@ class Context:
     def readers(self) -> list[str]:
         """The names of all readers, with or without a card; empty when there is none."""
         code, names = self.winscard.SCardListReaders(self.handle, [])
-        if unsigned(code) == Result.NO_READERS_AVAILABLE:
+        if unsigned(code) == ReturnCode.NO_READERS_AVAILABLE:
             return []
         check(code)
         return list(names)
@@ -134,13 +131,13 @@ class Context:
         """The readers' states at this moment, in the order asked; one that is gone is `unavailable`."""
         if not names:
             return []
-        code, states = self._status_change(0, [(name, State.UNAWARE) for name in names])
-        if unsigned(code) in (Result.UNKNOWN_READER, Result.READER_UNAVAILABLE):
+        code, states = self._status_change(0, [(name, ReaderFlags.UNAWARE) for name in names])
+        if unsigned(code) in (ReturnCode.UNKNOWN_READER, ReturnCode.READER_UNAVAILABLE):
             # One unknown name spoils the whole call.
             if len(names) == 1:
                 return [ReaderState(names[0], unavailable=True)]
             return [state for name in names for state in self.states([name])]
-        if unsigned(code) != Result.TIMEOUT:
+        if unsigned(code) != ReturnCode.TIMEOUT:
             check(code)
         return states
 
@@ -195,9 +192,9 @@ class Context:
         code = unsigned(code)
         if self._pnp and states:
             self._pnp_count = states[-1].event_counter << COUNTER_SHIFT
-        if code == Result.TIMEOUT:
+        if code == ReturnCode.TIMEOUT:
             return False
-        if self._pnp and (code == Result.UNKNOWN_READER or (states and states[-1].unavailable)):
+        if self._pnp and (code == ReturnCode.UNKNOWN_READER or (states and states[-1].unavailable)):
             self._pnp = not set(self.readers()) >= {state.name for state in known}
         if not self._pnp:
             return False
@@ -225,23 +222,6 @@ class Context:
                     return
                 self.winscard.SCardCancel(self._handle)
             self._idle.wait(_CANCEL_AGAIN)
-
-    def connect(self, reader: str, *, exclusive: bool = False) -> Connection:
-        """Connect to the card in `reader`, with T=0 or T=1 as the card prefers.
-
-        Waits while another program holds a transaction.
-
-        Args:
-            reader: its PC/SC name.
-            exclusive: keep every other program out until the connection closes.
-
-        Raises:
-            NoCardError: the reader is empty.
-            ReaderBusyError: another program holds the card exclusively, or uses it and `exclusive` is asked.
-            ReaderUnavailableError: there is no such reader.
-            CardMuteError: the card does not answer.
-        """
-        return Connection(self, reader, exclusive=exclusive)
 
     def close(self) -> None:
         """Release the context; safe to call twice, and when the service is gone."""

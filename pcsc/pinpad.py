@@ -13,7 +13,7 @@ from typing import Final
 
 from pcsc.apdu import Command, Response
 from pcsc.errors import MalformedResponseError, PcscError
-from pcsc.results import Result
+from pcsc.results import ReturnCode
 from pcsc.winscard import control_code
 
 GET_FEATURE_REQUEST: Final = control_code(3400)
@@ -165,7 +165,7 @@ class PinPad:
 
     def _ask(self, code: int | None, structure: bytes) -> Response:
         if code is None:
-            raise PcscError(Result.UNSUPPORTED_FEATURE, "this reader's keypad cannot do that")
+            raise PcscError(ReturnCode.UNSUPPORTED_FEATURE, "this reader's keypad cannot do that")
         answer = self._control(code, structure)
         if len(answer) != 2:
             raise MalformedResponseError(detail=f"the keypad answered {len(answer)} bytes, not a status word")

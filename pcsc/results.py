@@ -20,7 +20,7 @@ from pcsc.errors import (
 )
 
 
-class Result(IntEnum):
+class ReturnCode(IntEnum):
     """The return codes this program meets; a service may answer others, which stay plain numbers."""
 
     SUCCESS = 0
@@ -65,46 +65,46 @@ class Result(IntEnum):
 
 
 _ERRORS: Final[dict[int, type[PcscError]]] = {
-    Result.CANCELLED: CancelledError,
+    ReturnCode.CANCELLED: CancelledError,
     # A handle can only become invalid behind our back, when the service that gave it was restarted.
-    Result.INVALID_HANDLE: ServiceUnavailableError,
-    Result.WINDOWS_INVALID_HANDLE: ServiceUnavailableError,
-    Result.WINDOWS_BROKEN_PIPE: ServiceUnavailableError,
-    Result.WINDOWS_RPC_UNAVAILABLE: ServiceUnavailableError,
+    ReturnCode.INVALID_HANDLE: ServiceUnavailableError,
+    ReturnCode.WINDOWS_INVALID_HANDLE: ServiceUnavailableError,
+    ReturnCode.WINDOWS_BROKEN_PIPE: ServiceUnavailableError,
+    ReturnCode.WINDOWS_RPC_UNAVAILABLE: ServiceUnavailableError,
     # pcsc-lite says COMM_ERROR when its daemon dies during a call (the link to the card is NOT_TRANSACTED).
-    Result.COMM_ERROR: ServiceUnavailableError,
-    Result.SYSTEM_CANCELLED: ServiceUnavailableError,
-    Result.SHUTDOWN: ServiceUnavailableError,
-    Result.NO_SERVICE: ServiceUnavailableError,
-    Result.SERVICE_STOPPED: ServiceUnavailableError,
-    Result.SERVER_TOO_BUSY: ServiceUnavailableError,
+    ReturnCode.COMM_ERROR: ServiceUnavailableError,
+    ReturnCode.SYSTEM_CANCELLED: ServiceUnavailableError,
+    ReturnCode.SHUTDOWN: ServiceUnavailableError,
+    ReturnCode.NO_SERVICE: ServiceUnavailableError,
+    ReturnCode.SERVICE_STOPPED: ServiceUnavailableError,
+    ReturnCode.SERVER_TOO_BUSY: ServiceUnavailableError,
     # polkit refuses this user; to the person that is a service that cannot be used.
-    Result.SECURITY_VIOLATION: ServiceUnavailableError,
-    Result.NO_READERS_AVAILABLE: NoReaderError,
-    Result.UNKNOWN_READER: ReaderUnavailableError,
-    Result.READER_UNAVAILABLE: ReaderUnavailableError,
-    Result.SHARING_VIOLATION: ReaderBusyError,
-    Result.NO_SMARTCARD: NoCardError,
-    Result.REMOVED_CARD: CardRemovedError,
-    Result.RESET_CARD: CardResetError,
+    ReturnCode.SECURITY_VIOLATION: ServiceUnavailableError,
+    ReturnCode.NO_READERS_AVAILABLE: NoReaderError,
+    ReturnCode.UNKNOWN_READER: ReaderUnavailableError,
+    ReturnCode.READER_UNAVAILABLE: ReaderUnavailableError,
+    ReturnCode.SHARING_VIOLATION: ReaderBusyError,
+    ReturnCode.NO_SMARTCARD: NoCardError,
+    ReturnCode.REMOVED_CARD: CardRemovedError,
+    ReturnCode.RESET_CARD: CardResetError,
     # Another program cut the power: as after a reset, nothing selected or verified is left.
-    Result.UNPOWERED_CARD: CardResetError,
-    Result.UNRESPONSIVE_CARD: CardMuteError,
-    Result.UNSUPPORTED_CARD: CardMuteError,
-    Result.INVALID_ATR: CardMuteError,
-    Result.INSUFFICIENT_BUFFER: CommunicationError,
-    Result.TIMEOUT: CommunicationError,
-    Result.PROTO_MISMATCH: CommunicationError,
-    Result.NOT_READY: CommunicationError,
-    Result.UNKNOWN_ERROR: CommunicationError,
-    Result.NOT_TRANSACTED: CommunicationError,
-    Result.COMM_DATA_LOST: CommunicationError,
-    Result.WINDOWS_GENERAL_FAILURE: CommunicationError,
-    Result.WINDOWS_TIMEOUT: CommunicationError,
-    Result.WINDOWS_IO_DEVICE: CommunicationError,
+    ReturnCode.UNPOWERED_CARD: CardResetError,
+    ReturnCode.UNRESPONSIVE_CARD: CardMuteError,
+    ReturnCode.UNSUPPORTED_CARD: CardMuteError,
+    ReturnCode.INVALID_ATR: CardMuteError,
+    ReturnCode.INSUFFICIENT_BUFFER: CommunicationError,
+    ReturnCode.TIMEOUT: CommunicationError,
+    ReturnCode.PROTO_MISMATCH: CommunicationError,
+    ReturnCode.NOT_READY: CommunicationError,
+    ReturnCode.UNKNOWN_ERROR: CommunicationError,
+    ReturnCode.NOT_TRANSACTED: CommunicationError,
+    ReturnCode.COMM_DATA_LOST: CommunicationError,
+    ReturnCode.WINDOWS_GENERAL_FAILURE: CommunicationError,
+    ReturnCode.WINDOWS_TIMEOUT: CommunicationError,
+    ReturnCode.WINDOWS_IO_DEVICE: CommunicationError,
 }
 
-RESET_CODES: Final = frozenset({Result.RESET_CARD, Result.UNPOWERED_CARD})
+RESET_CODES: Final = frozenset({ReturnCode.RESET_CARD, ReturnCode.UNPOWERED_CARD})
 """Another program reset the card or cut its power: SCardReconnect makes the handle usable again."""
 
 
@@ -124,5 +124,5 @@ def check(code: int, *, reader: str | None = None) -> None:
     Raises:
         PcscError: the class of the table for any other return code.
     """
-    if code != Result.SUCCESS:
+    if code != ReturnCode.SUCCESS:
         raise error(code, reader=reader)

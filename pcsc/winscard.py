@@ -47,7 +47,7 @@ class Disposition(IntEnum):
     UNPOWER = 2
 
 
-class State(IntFlag):
+class ReaderFlags(IntFlag):
     """The lower half of a reader's state."""
 
     UNAWARE = 0x0000

@@ -86,9 +86,10 @@ def _probe(
     service: Service, reader: str | None, recorder: Recorder, progress: Progress, known: Sequence[Profile]
 ) -> tuple[str, Findings, Draft]:
     from hca_card.probe import OnlyReads, draft, probe
+    from pcsc.connection import Connection
     from pcsc.errors import PcscError
 
-    with service.context() as context, context.connect(_pick(context, reader)) as connection:
+    with service.context() as context, Connection(context, _pick(context, reader)) as connection:
         with connection.transaction():
             # Below the transaction's own pieces: what goes to the card has passed the list, byte for byte.
             channel = OnlyReads(connection.transmit, observe=recorder.observe)

@@ -66,10 +66,10 @@ def _personnel(kind: str, authority: SimulatorCa) -> SimulatedCard:
 def _insured(kind: str, _: SimulatorCa) -> SimulatedCard:
     from hca_card.model import Insured
     from hca_card.simulator import SimulatedCard
-    from hca_card.simulator.nhi_card import ATR, NhiCard
+    from hca_card.simulator.nhi_card import ATR, SimulatedNhiCard
 
     newcomer = Insured(name="測試新人", id_number=NEWCOMER, birth="0850606", sex="F")
-    chip = NhiCard(ATR, "000000000009", "1100101", newcomer, selectable=True)
+    chip = SimulatedNhiCard(ATR, "000000000009", "1100101", newcomer, selectable=True)
     return SimulatedCard(kind, chip, chip)
 
 

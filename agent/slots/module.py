@@ -14,6 +14,7 @@ from hca_card.model import Card, Keypad
 from hca_card.pkcs11.errors import ModuleTimeoutError
 from hca_card.pkcs11.keypad import ModuleKeypad
 from hca_card.pkcs11.session import TokenSession
+from pcsc.connection import Connection
 from pcsc.context import Context, ReaderState
 from pcsc.errors import NoCardError, PcscError, ReaderUnavailableError, ServiceUnavailableError
 from pcsc.service import Service
@@ -136,7 +137,7 @@ class ModuleSlot:
         service resets what that one had open.
         """
         try:
-            with self._pcsc().connect(self._reader) as connection:
+            with Connection(self._pcsc(), self._reader) as connection:
                 connection.reset()
         except PcscError as error:
             self._drop()

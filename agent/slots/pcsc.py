@@ -73,11 +73,11 @@ class PcscSlot:
 
     def _connect(self) -> Connection:
         try:
-            return self._opened().connect(self._reader)
+            return Connection(self._opened(), self._reader)
         except ServiceUnavailableError:
             # The service was restarted since our last visit, and nothing has been done yet: begin anew.
             self.forget()
-            return self._opened().connect(self._reader)
+            return Connection(self._opened(), self._reader)
 
     def _opened(self) -> Context:
         if self._context is None:

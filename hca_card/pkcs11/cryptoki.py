@@ -81,7 +81,7 @@ class RefusedError(Exception):
         self.value = value
 
 
-class TokenInfo(Structure):
+class CkTokenInfo(Structure):
     """CK_TOKEN_INFO."""
 
     if _PACKED:
@@ -141,9 +141,9 @@ class Cryptoki:
         self._library = library  # keeps it loaded
         self._table = table.value
 
-    def token_info(self, slot: int) -> TokenInfo:
+    def token_info(self, slot: int) -> CkTokenInfo:
         """C_GetTokenInfo."""
-        info = TokenInfo()
+        info = CkTokenInfo()
         self._call(_Function.C_GetTokenInfo, c_ulong(slot), byref(info))
         return info
 

@@ -10,7 +10,7 @@ from pkcs11.constants import Attribute, ObjectClass
 from pkcs11.exceptions import PKCS11Error
 
 from hca_card.pkcs11 import messages
-from hca_card.pkcs11.cryptoki import Ckr, Cryptoki, RefusedError, TokenFlag, TokenInfo, User
+from hca_card.pkcs11.cryptoki import Ckr, CkTokenInfo, Cryptoki, RefusedError, TokenFlag, User
 from hca_card.pkcs11.messages import wipe
 
 T = TypeVar("T")
@@ -227,7 +227,7 @@ def _optional(item: Any, attribute: Attribute) -> Any:
         return b""
 
 
-def _token(info: TokenInfo) -> messages.Token:
+def _token(info: CkTokenInfo) -> messages.Token:
     return messages.Token(
         label=_clean(bytes(info.label).decode("utf-8", "replace")),
         serial=_clean(bytes(info.serial).decode("ascii", "replace")),

@@ -14,7 +14,7 @@ from hca_card.pkcs15_directory import PinObject
 from hca_card.pkcs15_roles import key_for
 from hca_card.probe.found import Findings, FoundApplication, FoundFile
 from hca_card.probe.names import KNOWN
-from hca_card.profile import Identity, KeyEntry, RecordLayout
+from hca_card.profile import ProfileIdentity, ProfileKey, RecordLayout
 
 BASIC_RECORDS: Final = ("personnel-2", "personnel-1", "institution")
 _IDENTITY_MOST: Final = 64
@@ -45,13 +45,13 @@ class Guess:
     """The parts of a profile; None where the card did not say and nothing sensible can be guessed."""
 
     application: FoundApplication | None
-    identity: Identity | None
+    identity: ProfileIdentity | None
     basic: Place | None
     info: Place | None
     certificates: Mapping[int, Place]
     pin: PinObject | None
     puk: PinObject | None
-    keys: tuple[KeyEntry, ...]
+    keys: tuple[ProfileKey, ...]
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def _serials(found: Findings, own: CertificateFacts | None) -> list[str]:
 
 def _identity(
     application: FoundApplication, serials: list[str], own: CertificateFacts | None
-) -> Identity | None:
+) -> ProfileIdentity | None:
     for tag, sfi, text in _texts(application):
         for serial in serials:
             at = text.find(serial)
@@ -126,7 +126,7 @@ def _texts(application: FoundApplication) -> Iterator[tuple[int, int, str]]:
             yield 0, file.sfi, file.content.decode("ascii")
 
 
-def _identity_of(text: str, end: int, own: CertificateFacts | None, *, tag: int, sfi: int) -> Identity:
+def _identity_of(text: str, end: int, own: CertificateFacts | None, *, tag: int, sfi: int) -> ProfileIdentity:
     usual = profile.reference().identity
     personnel, institution = usual.personnel, usual.institution
     secondary = usual.secondary
@@ -136,7 +136,7 @@ def _identity_of(text: str, end: int, own: CertificateFacts | None, *, tag: int,
         personnel, institution = (text[1], other) if mine else (other, text[1])
         if own.card_rank == "secondary":
             secondary = text[2]
-    return Identity(
+    return ProfileIdentity(
         length=len(text),
         version=(0, 1),
         type=(1, 2),
@@ -237,7 +237,7 @@ def _pin(found: Findings, pins: tuple[PinObject, ...]) -> PinObject | None:
     return next(iter(named or holders), None)
 
 
-def _keys(found: Findings) -> tuple[KeyEntry, ...]:
+def _keys(found: Findings) -> tuple[ProfileKey, ...]:
     if found.directory is None:
         return ()
     keys = []
@@ -247,6 +247,6 @@ def _keys(found: Findings) -> tuple[KeyEntry, ...]:
             continue
         listed = found.directory.token.algorithms
         named = [listed[number] for number in key.algorithms if number in listed]
-        keys.append(KeyEntry(use, key.reference, next(iter(named or listed.values()), 0)))
+        keys.append(ProfileKey(use, key.reference, next(iter(named or listed.values()), 0)))
     # Without a signature key there is nothing that a portal wants of the card.
     return tuple(keys) if any(key.use is KeyUse.SIGNATURE for key in keys) else ()

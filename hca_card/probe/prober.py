@@ -12,7 +12,7 @@ from hca_card.hicos import HicosCard
 from hca_card.hicos_select import Generation, generation
 from hca_card.pkcs15 import Pkcs15Card
 from hca_card.pkcs15_directory import AID as PKCS15_AID
-from hca_card.pkcs15_directory import DirectoryKind, Path, directory_files
+from hca_card.pkcs15_directory import DirectoryKind, ObjectPath, directory_files
 from hca_card.probe import atr as answer_to_reset
 from hca_card.probe.found import Findings, FoundApplication, FoundFile
 from hca_card.probe.names import KNOWN, SECURITY_DOMAINS
@@ -264,7 +264,7 @@ class _Prober:
             return
         self._found.structures["ODF"] = odf.content
         for kind, place in directory_files(odf.content):
-            if isinstance(place, Path) and len(self._found.structures) <= len(DirectoryKind):
+            if isinstance(place, ObjectPath) and len(self._found.structures) <= len(DirectoryKind):
                 found = self._by_path(place.path)
                 if found is not None:
                     self._found.structures[kind.name] = found.content

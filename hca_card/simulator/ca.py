@@ -28,7 +28,7 @@ _PEM: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Identity:
+class SimulatedIdentity:
     """A private key and its certificate, both DER (PKCS#8 and X.509)."""
 
     private_key: bytes
@@ -57,7 +57,7 @@ class Identity:
         )
 
     @classmethod
-    def from_pem(cls, text: str) -> Identity:
+    def from_pem(cls, text: str) -> SimulatedIdentity:
         """What `pem` gave.
 
         Raises:
@@ -80,7 +80,7 @@ class SimulatorCa:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._identities: dict[Template, Identity] = {}
+        self._identities: dict[Template, SimulatedIdentity] = {}
         self._lock = threading.Lock()
 
     @property
@@ -100,11 +100,11 @@ class SimulatorCa:
         today = datetime.now(UTC).date()
         return revoke(ISSUING, self.identity(ISSUING).load(), revoked(today), today)
 
-    def identity(self, template: Template) -> Identity:
+    def identity(self, template: Template) -> SimulatedIdentity:
         """The key and certificate of that template, made if this is the first time."""
         return self.identities([template])[0]
 
-    def identities(self, templates: Iterable[Template]) -> list[Identity]:
+    def identities(self, templates: Iterable[Template]) -> list[SimulatedIdentity]:
         """The keys and certificates of these templates; what is missing is made side by side.
 
         Raises:
@@ -135,7 +135,7 @@ class SimulatorCa:
             keys = list(pool.map(generate, [template.bits for template in templates]))
         for template, key in zip(templates, keys, strict=True):
             issuer_key = self._identities[template.issuer].load() if template.issuer else key
-            identity = Identity(pkcs8(key), certify(template, key, issuer_key))
+            identity = SimulatedIdentity(pkcs8(key), certify(template, key, issuer_key))
             path = self._path(template)
             self._identities[template] = _write_once(path, identity) if path else identity
 
@@ -166,14 +166,14 @@ def _with_issuers(templates: Iterable[Template]) -> Iterator[Template]:
     return iter(seen)
 
 
-def _read(path: Path) -> Identity:
+def _read(path: Path) -> SimulatedIdentity:
     try:
-        return Identity.from_pem(path.read_text("ascii"))
+        return SimulatedIdentity.from_pem(path.read_text("ascii"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); delete the folder, it is made again") from None
 
 
-def _write_once(path: Path, identity: Identity) -> Identity:
+def _write_once(path: Path, identity: SimulatedIdentity) -> SimulatedIdentity:
     """Write the file unless another process was first; what is in the file then counts for both."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # mkstemp makes a file of mode 0600; the link or rename makes it appear whole or not at all.

@@ -9,7 +9,7 @@ from typing import Final
 
 from hca_card.model import Institution, Personnel
 from hca_card.simulator import pkcs15, templates
-from hca_card.simulator.ca import Identity, SimulatorCa
+from hca_card.simulator.ca import SimulatedIdentity, SimulatorCa
 from hca_card.simulator.der import integer, sequence
 from hca_card.simulator.file_commands import FileCommands
 from hca_card.simulator.files import (
@@ -121,8 +121,8 @@ class HcaBlueprint:
             ElementaryFile(wire.info[0], self._card_info(validity), wire.info[1]),
         )
         entries = (
-            pkcs15.DataEntry("Basic data", "HCA", wire.basic[0]),
-            pkcs15.DataEntry("Card information", "HCA", wire.info[0]),
+            pkcs15.DirectoryData("Basic data", "HCA", wire.basic[0]),
+            pkcs15.DirectoryData("Card information", "HCA", wire.info[0]),
         )
         files = (*stock.files(), *records, *stock.directory("HCA card", "HCA", self.number, entries))
         df = DedicatedFile(DF_PKCS15, tuple(map(self.rewrite, files)))
@@ -213,8 +213,8 @@ _AUTHORITY_SLOTS: Final = {ISSUING: _Slot(0, "CA"), SIBLING: _Slot(3, "GCA"), RO
 class Stock:
     """The certificates on a card, its holder's own first, and the private keys to those."""
 
-    own: Sequence[tuple[_Slot, Identity, RsaKey]]
-    authorities: Sequence[tuple[_Slot, Identity]]
+    own: Sequence[tuple[_Slot, SimulatedIdentity, RsaKey]]
+    authorities: Sequence[tuple[_Slot, SimulatedIdentity]]
     wire: Wire
 
     @classmethod
@@ -260,7 +260,7 @@ class Stock:
         )
 
     def directory(
-        self, label: str, prefix: str, serial: str, data: Sequence[pkcs15.DataEntry]
+        self, label: str, prefix: str, serial: str, data: Sequence[pkcs15.DirectoryData]
     ) -> tuple[ElementaryFile, ...]:
         """The EFs of the PKCS#15 directory over `files` and `data`."""
         slots = [(slot, False) for slot, *_ in self.own] + [(slot, True) for slot, _ in self.authorities]
@@ -268,7 +268,7 @@ class Stock:
             label=label,
             serial=serial,
             certificates=[
-                pkcs15.CertificateEntry(
+                pkcs15.DirectoryCertificate(
                     slot.index,
                     f"{prefix} {slot.name} certificate",
                     self.wire.certificate[0] + slot.index,
@@ -277,7 +277,7 @@ class Stock:
                 for slot, authority in slots
             ],
             keys=[
-                pkcs15.KeyEntry(
+                pkcs15.DirectoryKey(
                     id=slot.index,
                     label=f"{prefix} {slot.name} key",
                     reference=slot.reference,

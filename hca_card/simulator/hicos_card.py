@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hca_card.simulator import pkcs15, templates
-from hca_card.simulator.ca import Identity, SimulatorCa
+from hca_card.simulator.ca import SimulatedIdentity, SimulatorCa
 from hca_card.simulator.cards import Stock, today
 from hca_card.simulator.der import explicit, flags, integer, octets, sequence, tlv, true, utf8
 from hca_card.simulator.dispatcher import Dispatcher, Handler, RefusalError
@@ -34,7 +34,7 @@ _MOST: Final = 0xC8
 _DF, _CERTIFICATES = 0x5030, 0x08F2
 
 
-class HicosCard:
+class SimulatedHicosCard:
     """What both generations share; what a reader sees is `pcsc.winscard.VirtualCard`.
 
     Its PIN commands come encrypted only. Every plain one is a mistake and costs a try.
@@ -70,7 +70,7 @@ class HicosCard:
         raise NotImplementedError
 
 
-class FirstGeneration(HicosCard):
+class FirstGeneration(SimulatedHicosCard):
     """Class byte 80 alone; files by identifier, `80 B0` with at most C8 bytes."""
 
     def __init__(self, mf: DedicatedFile) -> None:
@@ -124,7 +124,7 @@ class FirstGeneration(HicosCard):
         return Response(self._ef.content[offset : offset + (command.le or 0)], StatusWord.SUCCESS)
 
 
-class SecondGeneration(HicosCard):
+class SecondGeneration(SimulatedHicosCard):
     """Class byte 00 and an application of its own; PIN and key commands answer 6982 in the plain."""
 
     def __init__(self, files: FileCommands) -> None:
@@ -158,7 +158,7 @@ class HicosBlueprint:
     number: str
     generation: int
 
-    def build(self, ca: SimulatorCa) -> HicosCard:
+    def build(self, ca: SimulatorCa) -> SimulatedHicosCard:
         """The card, with certificates from `ca`."""
         issued = templates.citizen(self.number, current_validity(today()))
         stock = Stock.issue(ca, issued, (ISSUING,))
@@ -195,7 +195,7 @@ def _first_tree(number: str, stock: Stock) -> DedicatedFile:
     return DedicatedFile(MF_ID, (card, directory))
 
 
-def _certificate_list(held: Sequence[tuple[int, Identity, bool]]) -> bytes:
+def _certificate_list(held: Sequence[tuple[int, SimulatedIdentity, bool]]) -> bytes:
     """EF.CD whose paths name parts of the one file."""
     path = b"".join(part.to_bytes(2, "big") for part in (MF_ID, _DF, _CERTIFICATES))
     entries, offset = [], 0

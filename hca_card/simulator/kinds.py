@@ -11,16 +11,18 @@ from typing import Final, Protocol
 from hca_card.simulator.ca import PROCESS_CA, SimulatorCa
 from hca_card.simulator.cards import CitizenBlueprint, HcaBlueprint
 from hca_card.simulator.faults import Endless, Mute, Slow, Torn
-from hca_card.simulator.hicos_card import HicosBlueprint, HicosCard
+from hca_card.simulator.hicos_card import HicosBlueprint, SimulatedHicosCard
 from hca_card.simulator.hostile import corrupt
 from hca_card.simulator.iso_card import IsoCard
-from hca_card.simulator.nhi_card import ATR, ATR_NEW, NhiCard
+from hca_card.simulator.nhi_card import ATR, ATR_NEW, SimulatedNhiCard
 from hca_card.simulator.persons import CLINIC, DOCTOR, REVOKED_CARD
 from pcsc.winscard import VirtualCard
 
+_Chip = IsoCard | SimulatedNhiCard | SimulatedHicosCard
+
 
 class _Blueprint(Protocol):
-    def build(self, ca: SimulatorCa, /) -> IsoCard | NhiCard | HicosCard: ...
+    def build(self, ca: SimulatorCa, /) -> _Chip: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ class _Nhi:
     number: str
     selectable: bool
 
-    def build(self, _: SimulatorCa, /) -> NhiCard:
-        return NhiCard(self.atr, self.number, "1100101", selectable=self.selectable)
+    def build(self, _: SimulatorCa, /) -> SimulatedNhiCard:
+        return SimulatedNhiCard(self.atr, self.number, "1100101", selectable=self.selectable)
 
 
 _HPC: Final = HcaBlueprint("000000335361", DOCTOR)
@@ -94,7 +96,7 @@ class SimulatedCard:
         kind: its name in `KINDS`.
     """
 
-    def __init__(self, kind: str, chip: IsoCard | NhiCard | HicosCard, outside: VirtualCard) -> None:
+    def __init__(self, kind: str, chip: _Chip, outside: VirtualCard) -> None:
         self.kind = kind
         self._chip = chip
         self._outside = outside
@@ -107,7 +109,7 @@ class SimulatedCard:
         match self._chip:
             case IsoCard():
                 return self._chip.pin.left
-            case HicosCard():
+            case SimulatedHicosCard():
                 return self._chip.tries
         return None
 

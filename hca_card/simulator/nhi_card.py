@@ -18,7 +18,7 @@ ATR_NEW: Final = bytes.fromhex("3BEE00008131FE4580318066409093060F17830F9000F3")
 _IN_USE: Final = b"1"
 
 
-class NhiCard:
+class SimulatedNhiCard:
     """A card that is read by GET DATA; what a reader sees is `pcsc.winscard.VirtualCard`.
 
     Args:

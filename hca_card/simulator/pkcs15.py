@@ -35,7 +35,7 @@ _PIN_ID, _PUK_ID = b"\x01", b"\x02"
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateEntry:
+class DirectoryCertificate:
     """A certificate in the directory; `id` joins it to its keys."""
 
     id: int
@@ -45,7 +45,7 @@ class CertificateEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyEntry:
+class DirectoryKey:
     """A key pair in the directory.
 
     Attributes:
@@ -68,7 +68,7 @@ class KeyEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class DataEntry:
+class DirectoryData:
     """A readable EF in the directory that is none of PKCS#15's business."""
 
     label: str
@@ -84,9 +84,9 @@ def directory_files(
     *,
     label: str,
     serial: str,
-    certificates: Sequence[CertificateEntry],
-    keys: Sequence[KeyEntry],
-    data: Sequence[DataEntry],
+    certificates: Sequence[DirectoryCertificate],
+    keys: Sequence[DirectoryKey],
+    data: Sequence[DirectoryData],
     references: tuple[int, int] = (PIN_REFERENCE, PUK_REFERENCE),
 ) -> tuple[ElementaryFile, ...]:
     """The EFs of the directory, for DF 5015.
@@ -136,7 +136,7 @@ def _path(fid: int) -> bytes:
     return sequence(octets(b"".join(part.to_bytes(2, "big") for part in (MF_ID, DF_PKCS15, fid))))
 
 
-def _private_key(key: KeyEntry) -> bytes:
+def _private_key(key: DirectoryKey) -> bytes:
     # Private object (0) behind the PIN; sensitive (0), always so (2), never extractable (3), made here (4).
     return sequence(
         sequence(utf8(key.label), flags(0), octets(_PIN_ID)),
@@ -147,7 +147,7 @@ def _private_key(key: KeyEntry) -> bytes:
     )
 
 
-def _public_key(key: KeyEntry) -> bytes:
+def _public_key(key: DirectoryKey) -> bytes:
     return sequence(
         sequence(utf8(key.label), flags()),
         sequence(octets(bytes((key.id,))), flags(*key.public_usage), flags(1, 4)),
@@ -155,7 +155,7 @@ def _public_key(key: KeyEntry) -> bytes:
     )
 
 
-def _certificate(certificate: CertificateEntry) -> bytes:
+def _certificate(certificate: DirectoryCertificate) -> bytes:
     authority = true() if certificate.authority else b""
     return sequence(
         sequence(utf8(certificate.label), flags()),
@@ -164,7 +164,7 @@ def _certificate(certificate: CertificateEntry) -> bytes:
     )
 
 
-def _data_object(data: DataEntry) -> bytes:
+def _data_object(data: DirectoryData) -> bytes:
     return sequence(
         sequence(utf8(data.label), flags()),
         sequence(utf8(data.application)),

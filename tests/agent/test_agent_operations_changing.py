@@ -23,7 +23,7 @@ from hca_card.errors import (
 )
 from hca_card.pin import Pin
 from hca_card.simulator.faults import Wrapper
-from pcsc.virtual import PinEntry
+from pcsc.virtual import KeypadPrompt
 from pcsc.winscard import VirtualCard
 from signing.hashes import Hash
 from tests.support.operations import OTHER, OWN, PIN, PORTAL, World, agent, until
@@ -265,7 +265,11 @@ async def test_going_away_ends_every_session(tmp_path: Path) -> None:
 
 
 async def test_the_pin_is_changed_on_the_keypad_where_there_is_one(tmp_path: Path) -> None:
-    typed = {PinEntry.CURRENT: PIN.encode(), PinEntry.NEW: b"654321", PinEntry.REPEATED: b"654321"}
+    typed = {
+        KeypadPrompt.CURRENT: PIN.encode(),
+        KeypadPrompt.NEW: b"654321",
+        KeypadPrompt.REPEATED: b"654321",
+    }
     async with agent(tmp_path, "hpc", keypad=typed.get) as world:
         await world.operations.change_pin(PORTAL)
         assert world.person is not None
@@ -278,7 +282,7 @@ async def test_the_pin_is_changed_on_the_keypad_where_there_is_one(tmp_path: Pat
 async def test_two_different_new_pins_on_the_keypad_change_nothing(
     tmp_path: Path, repeated: bytes | None
 ) -> None:
-    typed = {PinEntry.CURRENT: PIN.encode(), PinEntry.NEW: b"654321", PinEntry.REPEATED: repeated}
+    typed = dict(zip(KeypadPrompt, (PIN.encode(), b"654321", repeated), strict=True))
     async with agent(tmp_path, "hpc", keypad=typed.get) as world:
         with pytest.raises(PinCancelledError):
             await world.operations.change_pin(PORTAL)

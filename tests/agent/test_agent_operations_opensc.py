@@ -21,6 +21,7 @@ from hca_card.model import CardKind
 from hca_card.pin import Pin
 from hca_card.simulator import SimulatedCard
 from pcsc.apdu import Command
+from pcsc.connection import Connection
 from pcsc.errors import PcscError
 from pcsc.service import Service
 from pcsc.status import StatusError
@@ -125,7 +126,7 @@ def _nobody_else_can_sign() -> None:
     """What another program meets right after our signature."""
     with (
         Service.system().context() as context,
-        context.connect(READERS[0]) as connection,
+        Connection(context, READERS[0]) as connection,
         connection.transaction() as transaction,
     ):
         transaction.send(Command(0x00, 0xA4, 0x04, 0x00, bytes.fromhex("F0484341414745 4E5401"), le=256))

@@ -13,6 +13,7 @@ from agent.errors import AgentError
 from agent.slots.pcsc import PcscSlot, PcscVisit
 from agent.workers import ReaderWorker, Workers
 from pcsc.apdu import Command
+from pcsc.connection import Connection
 from pcsc.errors import NoCardError, PcscError, ReaderUnavailableError, ServiceUnavailableError
 from pcsc.service import Service
 from pcsc.virtual import VirtualReader, VirtualWinscard
@@ -117,7 +118,7 @@ async def test_a_job_given_up_in_the_queue_is_never_begun(world: World) -> None:
 
 async def test_a_job_given_up_while_another_program_has_the_card_is_never_begun(world: World) -> None:
     gate = Gate()
-    with world.service.context() as context, context.connect(NAME) as other, other.transaction():
+    with world.service.context() as context, Connection(context, NAME) as other, other.transaction():
         waiting = asyncio.create_task(world.worker.run(gate))
         await asyncio.sleep(0.05)
         waiting.cancel()
@@ -140,7 +141,7 @@ async def test_a_job_given_up_in_its_middle_runs_to_its_end_and_spoils_nothing(w
 
 async def test_waiting_for_another_program_ends_when_the_time_is_over() -> None:
     world = World(CardSettings(seconds=1))
-    with world.service.context() as context, context.connect(NAME) as other, other.transaction():
+    with world.service.context() as context, Connection(context, NAME) as other, other.transaction():
         with pytest.raises(AgentError) as caught:
             await world.worker.run(atr)
         assert caught.value.error_id == "card.timeout"
@@ -241,7 +242,7 @@ async def test_what_waits_when_all_ends_is_not_begun_anew(world: World) -> None:
 
 async def test_other_programs_are_let_at_the_card_between_jobs(world: World) -> None:
     await world.worker.run(atr)
-    with world.service.context() as context, context.connect(NAME, exclusive=True) as other:
+    with world.service.context() as context, Connection(context, NAME, exclusive=True) as other:
         assert other.atr
 
 

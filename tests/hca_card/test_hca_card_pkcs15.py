@@ -22,7 +22,7 @@ from hca_card.model import CardKind, CertificateUse, Citizen, KeyUse, PinStatus
 from hca_card.pin import Pin
 from hca_card.pin_block import PinEncoding, PinFormat
 from hca_card.pkcs15 import Pkcs15Card
-from hca_card.pkcs15_directory import DirectoryKind, Path
+from hca_card.pkcs15_directory import DirectoryKind, ObjectPath
 from hca_card.tlv import Tlv
 from pcsc.status import StatusError
 from tests.support.cards import simulated
@@ -87,8 +87,8 @@ def test_the_directory_of_files_skips_what_it_does_not_know():
     )
     odf = odf.replace(put(0xBF8F, b""), bytes.fromhex("BF0F00"))
     assert contents.directory_files(odf) == (
-        (DirectoryKind.PRIVATE_KEYS, Path(bytes.fromhex("4402"))),
-        (DirectoryKind.AUTHENTICATION, Path(bytes.fromhex("4401"), 16, 64)),
+        (DirectoryKind.PRIVATE_KEYS, ObjectPath(bytes.fromhex("4402"))),
+        (DirectoryKind.AUTHENTICATION, ObjectPath(bytes.fromhex("4401"), 16, 64)),
         (DirectoryKind.CERTIFICATES, b"inline"),
     )
 
@@ -194,7 +194,7 @@ def test_certificates_are_at_a_path_in_the_directory_or_in_the_network():
         certificate(PATH, authority=True) + certificate(put(0xA0, seq(integer(1)))) + certificate(url)
     )
     assert [(entry.authority, entry.place, entry.der) for entry in entries] == [
-        (True, Path(bytes.fromhex("3F0050154301")), b""),
+        (True, ObjectPath(bytes.fromhex("3F0050154301")), b""),
         (False, None, seq(integer(1))),
         (False, None, b""),
     ]
@@ -203,7 +203,7 @@ def test_certificates_are_at_a_path_in_the_directory_or_in_the_network():
 def test_data_objects_have_their_application():
     item = seq(LABEL, seq(put(0x0C, b"HCA")), put(0xA1, PATH))
     assert contents.data_objects(item) == (
-        contents.DataObject("key", "HCA", Path(bytes.fromhex("3F0050154301"))),
+        contents.DataObject("key", "HCA", ObjectPath(bytes.fromhex("3F0050154301"))),
     )
 
 

@@ -70,7 +70,7 @@ def context(winscard: VirtualWinscard) -> Iterator[Context]:
 
 @pytest.fixture
 def connection(context: Context, card: PlainCard) -> Iterator[Connection]:
-    with context.connect(READER) as connection:
+    with Connection(context, READER) as connection:
         yield connection
 
 
@@ -88,7 +88,7 @@ def when_slow(card: PlainCard, action: object) -> threading.Thread:
 
 
 def verified_by_somebody_else(context: Context) -> bool:
-    with context.connect(READER) as other, other.transaction() as transaction:
+    with Connection(context, READER) as other, other.transaction() as transaction:
         return transaction.send(IS_VERIFIED).data == b"\x01"
 
 
@@ -100,30 +100,30 @@ def test_a_connection_knows_its_card_and_exchanges_commands(connection: Connecti
 
 def test_an_empty_reader_is_named_as_empty(context: Context, reader: VirtualReader) -> None:
     with pytest.raises(NoCardError):
-        context.connect(READER)
+        Connection(context, READER)
 
 
 def test_a_reader_that_does_not_exist_is_named_as_not_there(context: Context) -> None:
     with pytest.raises(ReaderUnavailableError, match="nowhere"):
-        context.connect("nowhere")
+        Connection(context, "nowhere")
 
 
 def test_a_mute_card_is_named_as_mute(context: Context, reader: VirtualReader) -> None:
     reader.insert(MuteCard())
     with pytest.raises(CardMuteError):
-        context.connect(READER)
+        Connection(context, READER)
 
 
 def test_a_card_that_another_program_holds_exclusively_is_busy(
     context: Context, reader: VirtualReader, card: PlainCard
 ) -> None:
     with reader.hold_exclusively(), pytest.raises(ReaderBusyError):
-        context.connect(READER)
-    context.connect(READER).close()
+        Connection(context, READER)
+    Connection(context, READER).close()
 
 
 def test_closing_leaves_the_card_powered_and_as_it_is(context: Context, card: PlainCard) -> None:
-    with context.connect(READER) as connection:
+    with Connection(context, READER) as connection:
         assert connection.transmit(VERIFY_PIN.encode()) == b"\x90\x00"
     assert card.verified
     assert card.log == ["on", VERIFY_PIN.encode().hex()]
@@ -223,7 +223,7 @@ def test_a_card_reset_between_transactions_is_taken_up_again(
 def test_a_card_that_lost_its_power_between_transactions_is_taken_up_again(
     connection: Connection, context: Context, winscard: VirtualWinscard, card: PlainCard
 ) -> None:
-    other = context.connect(READER)
+    other = Connection(context, READER)
     winscard.SCardDisconnect(other.handle, Disposition.UNPOWER)
     assert card.log[-1] == "off"
     with connection.transaction() as transaction:
@@ -242,11 +242,11 @@ def test_a_card_reset_in_mid_transaction_is_an_error(connection: Connection, rea
 def test_the_event_counter_tells_that_a_card_was_out(
     context: Context, reader: VirtualReader, card: PlainCard
 ) -> None:
-    with context.connect(READER) as connection:
+    with Connection(context, READER) as connection:
         before = connection.start_counter
     reader.remove()
     reader.insert(card)
-    with context.connect(READER) as connection:
+    with Connection(context, READER) as connection:
         assert connection.start_counter == before + 2
 
 
@@ -294,7 +294,7 @@ def test_the_card_is_reset_when_dropping_the_pin_fails(
 def test_the_card_is_reset_when_an_exchange_failed(context: Context, reader: VirtualReader) -> None:
     card = TornCard()
     reader.insert(card)
-    with context.connect(READER) as connection:
+    with Connection(context, READER) as connection:
         with pytest.raises(MalformedResponseError), connection.transaction() as transaction:
             transaction.send(VERIFY_PIN)
             transaction.send(ECHO_COMMAND)
@@ -361,7 +361,7 @@ def test_an_interrupt_as_the_transaction_begins_leaves_nothing_locked(
         begin(handle)
         raise KeyboardInterrupt
 
-    with context.connect(READER) as connection:
+    with Connection(context, READER) as connection:
         monkeypatch.setattr(winscard, "SCardBeginTransaction", interrupted)
         with pytest.raises(KeyboardInterrupt), connection.transaction():
             pytest.fail("it never began")
@@ -417,7 +417,7 @@ def test_a_transaction_really_keeps_other_connections_out(
     def other_program() -> None:
         with Service(winscard).context() as context:
             waiting.set()
-            with context.connect(READER) as other, other.transaction() as transaction:
+            with Connection(context, READER) as other, other.transaction() as transaction:
                 order.append("other")
                 transaction.send(ECHO_COMMAND)
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from pcsc.connection import Connection
 from pcsc.context import Context, ReaderState
 from pcsc.errors import CancelledError, ReaderUnavailableError, ServiceUnavailableError
-from pcsc.results import Result
+from pcsc.results import ReturnCode
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from pcsc.winscard import PNP_NOTIFICATION
@@ -56,7 +57,7 @@ def test_the_state_of_a_reader_is_told_in_words(context: Context, winscard: Virt
     reader = winscard.add_reader("A")
     winscard.add_reader("B")
     reader.insert(PlainCard())
-    with context.connect("A", exclusive=True):
+    with Connection(context, "A", exclusive=True):
         assert context.look() == [
             ReaderState("A", present=True, exclusive=True, in_use=True, atr=EXTENDED_ATR, event_counter=1),
             ReaderState("B"),
@@ -152,7 +153,7 @@ def test_a_cancel_that_the_service_forgets_is_said_again() -> None:
 
 
 def test_where_readers_cannot_be_announced_a_wait_is_cut_to_a_second() -> None:
-    unknown = (int(Result.UNKNOWN_READER), [(READER, 0, []), (PNP_NOTIFICATION, 0, [])])
+    unknown = (int(ReturnCode.UNKNOWN_READER), [(READER, 0, []), (PNP_NOTIFICATION, 0, [])])
     winscard = ScriptedWinscard(SCardGetStatusChange=[unknown])
     with Service(winscard).context() as context:  # type: ignore[arg-type]
         known = [ReaderState(READER)]

@@ -78,7 +78,7 @@ def connected(card: PlainCard) -> Iterator[tuple[Connection, Context, VpcdClient
     with (
         card_in_reader(card) as client,
         Service.system().context() as context,
-        context.connect(READER) as connection,
+        Connection(context, READER) as connection,
     ):
         yield connection, context, client
 
@@ -94,7 +94,7 @@ def error_of(work: Callable[[], object]) -> type[BaseException] | None:
 def play(service: Service) -> list[tuple[bytes, int]]:
     with (
         service.context() as context,
-        context.connect(READER) as connection,
+        Connection(context, READER) as connection,
         connection.transaction() as transaction,
     ):
         answers = [transaction.send(command) for command in SCRIPT]
@@ -119,8 +119,8 @@ def look_around() -> tuple[list[str], type[BaseException] | None, type[BaseExcep
     with Service.system().context() as context:
         return (
             context.readers(),
-            error_of(lambda: context.connect(READER)),
-            error_of(lambda: context.connect("nowhere")),
+            error_of(lambda: Connection(context, READER)),
+            error_of(lambda: Connection(context, "nowhere")),
         )
 
 
@@ -167,7 +167,7 @@ def pull_in_mid_command() -> tuple[type[BaseException] | None, bytes, int, int]:
         wait_until(context, present=False)
         client.insert()
         wait_until(context, present=True)
-        with context.connect(READER) as again:
+        with Connection(context, READER) as again:
             return error, again.atr, before, again.start_counter
 
 
@@ -193,7 +193,7 @@ def meet_other_programs() -> list[object]:
     seen: list[object] = []
     card = PlainCard()
     with connected(card) as (connection, _, _), Service.system().context() as elsewhere:
-        other = elsewhere.connect(READER)
+        other = Connection(elsewhere, READER)
         other.reset()
         with connection.transaction() as transaction:
             transaction.before_end(lambda: transaction.send(Command(0, VERIFY, 0xFF, 1)))
@@ -205,13 +205,13 @@ def meet_other_programs() -> list[object]:
             transaction.send(VERIFY_PIN)
         with other.transaction() as transaction:
             seen.append(transaction.send(IS_VERIFIED).data)
-        seen.append(error_of(lambda: elsewhere.connect(READER, exclusive=True)))
+        seen.append(error_of(lambda: Connection(elsewhere, READER, exclusive=True)))
         connection._winscard.SCardDisconnect(other.handle, Disposition.UNPOWER)
         with connection.transaction() as transaction:
             seen.append(transaction.send(IS_VERIFIED).sw)
         connection.close()
-        with elsewhere.connect(READER, exclusive=True), Service.system().context() as third:
-            seen.append(error_of(lambda: third.connect(READER)))
+        with Connection(elsewhere, READER, exclusive=True), Service.system().context() as third:
+            seen.append(error_of(lambda: Connection(third, READER)))
     return seen
 
 

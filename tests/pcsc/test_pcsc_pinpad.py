@@ -9,7 +9,7 @@ from pcsc.connection import Connection, Transaction
 from pcsc.errors import MalformedResponseError, PcscError
 from pcsc.pinpad import Features, KeypadStatus, PinPad, max_apdu_data
 from pcsc.service import Service
-from pcsc.virtual import PinEntry, VirtualWinscard
+from pcsc.virtual import KeypadPrompt, VirtualWinscard
 from tests.support.channel import READER, ScriptedWinscard
 from tests.support.plain_card import PIN, VERIFY, PlainCard
 
@@ -21,9 +21,9 @@ class Person:
     """Types the next of what is in mind."""
 
     def __init__(self) -> None:
-        self.mind: dict[PinEntry, bytes | None] = {}
+        self.mind: dict[KeypadPrompt, bytes | None] = {}
 
-    def __call__(self, entry: PinEntry) -> bytes | None:
+    def __call__(self, entry: KeypadPrompt) -> bytes | None:
         return self.mind[entry]
 
 
@@ -43,7 +43,7 @@ def transaction(person: Person, card: PlainCard) -> Iterator[Transaction]:
     winscard.add_reader(READER, pin_pad=person).insert(card)
     with (
         Service(winscard).context() as context,
-        context.connect(READER) as connection,
+        Connection(context, READER) as connection,
         connection.transaction() as transaction,
     ):
         yield transaction
@@ -57,10 +57,10 @@ def pad(transaction: Transaction) -> PinPad:
 def test_the_typed_pin_goes_to_the_card_and_its_answer_comes_back(
     transaction: Transaction, person: Person, card: PlainCard
 ) -> None:
-    person.mind[PinEntry.CURRENT] = PIN
+    person.mind[KeypadPrompt.CURRENT] = PIN
     assert pad(transaction).verify(VERIFY_PIN, min_length=6, max_length=8).ok
     assert card.verified
-    person.mind[PinEntry.CURRENT] = b"000000"
+    person.mind[KeypadPrompt.CURRENT] = b"000000"
     assert pad(transaction).verify(VERIFY_PIN, min_length=6, max_length=8).sw == 0x63C2
 
 
@@ -71,7 +71,7 @@ def test_the_typed_pin_goes_to_the_card_and_its_answer_comes_back(
 def test_what_the_keypad_refuses_never_reaches_the_card(
     transaction: Transaction, person: Person, card: PlainCard, typed: bytes | None, status: KeypadStatus
 ) -> None:
-    person.mind[PinEntry.CURRENT] = typed
+    person.mind[KeypadPrompt.CURRENT] = typed
     assert pad(transaction).verify(VERIFY_PIN, min_length=6, max_length=8).sw == status
     assert card.log == ["on"]
 
@@ -80,7 +80,11 @@ def test_a_pin_is_changed_with_old_and_new_one_after_the_other(
     transaction: Transaction, person: Person, card: PlainCard
 ) -> None:
     assert pad(transaction).can_modify
-    person.mind = {PinEntry.CURRENT: b"123456", PinEntry.NEW: b"7654321", PinEntry.REPEATED: b"7654321"}
+    person.mind = {
+        KeypadPrompt.CURRENT: b"123456",
+        KeypadPrompt.NEW: b"7654321",
+        KeypadPrompt.REPEATED: b"7654321",
+    }
     pad(transaction).modify(CHANGE_PIN, min_length=6, max_length=8)
     assert card.log[-1] == "002400010d" + b"1234567654321".hex()
 
@@ -88,7 +92,11 @@ def test_a_pin_is_changed_with_old_and_new_one_after_the_other(
 def test_two_different_new_pins_never_reach_the_card(
     transaction: Transaction, person: Person, card: PlainCard
 ) -> None:
-    person.mind = {PinEntry.CURRENT: b"123456", PinEntry.NEW: b"654321", PinEntry.REPEATED: b"654322"}
+    person.mind = {
+        KeypadPrompt.CURRENT: b"123456",
+        KeypadPrompt.NEW: b"654321",
+        KeypadPrompt.REPEATED: b"654322",
+    }
     assert pad(transaction).modify(CHANGE_PIN, min_length=6, max_length=8).sw == KeypadStatus.DIFFERENT
     assert card.log == ["on"]
 
@@ -96,7 +104,7 @@ def test_two_different_new_pins_never_reach_the_card(
 def test_a_reader_without_a_keypad_has_none() -> None:
     winscard = VirtualWinscard()
     winscard.add_reader(READER).insert(PlainCard())
-    with Service(winscard).context() as context, context.connect(READER) as connection:
+    with Service(winscard).context() as context, Connection(context, READER) as connection:
         assert connection.pin_pad is None
 
 

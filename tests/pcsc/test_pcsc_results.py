@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pcsc import errors
-from pcsc.results import Result, check, error
+from pcsc.results import ReturnCode, check, error
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,9 @@ def test_each_return_code_is_the_error_a_person_can_act_on(code: int, kind: type
 
 
 def test_success_is_no_error() -> None:
-    check(Result.SUCCESS)
+    check(ReturnCode.SUCCESS)
 
 
 def test_every_code_that_is_named_is_in_the_table_or_has_its_own_treatment() -> None:
-    plain = {code for code in Result if type(error(code)) is errors.PcscError}
-    assert plain == {Result.SUCCESS, Result.INVALID_PARAMETER, Result.UNSUPPORTED_FEATURE}
+    plain = {code for code in ReturnCode if type(error(code)) is errors.PcscError}
+    assert plain == {ReturnCode.SUCCESS, ReturnCode.INVALID_PARAMETER, ReturnCode.UNSUPPORTED_FEATURE}

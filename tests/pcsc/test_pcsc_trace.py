@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pcsc.apdu import Command, Response
+from pcsc.connection import Connection
 from pcsc.errors import CardRemovedError, MalformedResponseError
 from pcsc.processors import LengthForm, assemble
 from pcsc.service import Service
@@ -64,7 +65,7 @@ def test_a_service_tells_of_all_its_transactions_and_never_the_pin():
     winscard.add_reader("reader").insert(PlainCard())
     with (
         Service(winscard, told.append).context() as context,
-        context.connect("reader") as connection,
+        Connection(context, "reader") as connection,
         connection.transaction() as transaction,
     ):
         assert transaction.send(Command(0, 0x20, 0, 1, PIN, secret=True)).ok

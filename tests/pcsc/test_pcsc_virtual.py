@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from pcsc.errors import ReaderBusyError
-from pcsc.results import Result
+from pcsc.results import ReturnCode
 from pcsc.virtual import VirtualReader, VirtualWinscard
-from pcsc.winscard import INFINITE, PNP_NOTIFICATION, Disposition, Share, State
+from pcsc.winscard import INFINITE, PNP_NOTIFICATION, Disposition, ReaderFlags, Share
 from tests.support.plain_card import SLOW, PlainCard
 
 READ_NONE = [0, 0x21, 0, 0, 1]
@@ -78,33 +78,33 @@ def test_everybody_else_waits_for_the_end_of_a_transaction(
 def test_a_transaction_counts_its_beginnings(desk: Desk) -> None:
     begin, end = desk.winscard.SCardBeginTransaction, desk.winscard.SCardEndTransaction
     assert [begin(desk.ours), begin(desk.ours), end(desk.ours, 0), end(desk.ours, 0)] == [0, 0, 0, 0]
-    assert end(desk.ours, 0) == Result.NOT_TRANSACTED
+    assert end(desk.ours, 0) == ReturnCode.NOT_TRANSACTED
 
 
 def test_after_a_reset_every_handle_says_so_until_it_reconnects(desk: Desk) -> None:
     desk.winscard.SCardBeginTransaction(desk.ours)
     desk.winscard.SCardEndTransaction(desk.ours, Disposition.RESET)
-    assert desk.transmit(desk.ours) == desk.transmit(desk.theirs) == Result.RESET_CARD
-    assert desk.winscard.SCardBeginTransaction(desk.theirs) == Result.RESET_CARD
-    assert desk.winscard.SCardStatus(desk.theirs)[0] == Result.RESET_CARD
+    assert desk.transmit(desk.ours) == desk.transmit(desk.theirs) == ReturnCode.RESET_CARD
+    assert desk.winscard.SCardBeginTransaction(desk.theirs) == ReturnCode.RESET_CARD
+    assert desk.winscard.SCardStatus(desk.theirs)[0] == ReturnCode.RESET_CARD
     assert desk.winscard.SCardReconnect(desk.theirs, Share.SHARED, 3, Disposition.LEAVE) == (0, 2)
     assert desk.transmit(desk.theirs) == 0
-    assert desk.transmit(desk.ours) == Result.RESET_CARD
+    assert desk.transmit(desk.ours) == ReturnCode.RESET_CARD
 
 
 def test_a_card_put_back_is_not_the_card_that_was_connected(desk: Desk) -> None:
     desk.reader.remove()
-    assert desk.transmit(desk.ours) == Result.REMOVED_CARD
-    assert desk.winscard.SCardReconnect(desk.ours, 2, 3, 0) == (Result.NO_SMARTCARD, 0)
+    assert desk.transmit(desk.ours) == ReturnCode.REMOVED_CARD
+    assert desk.winscard.SCardReconnect(desk.ours, 2, 3, 0) == (ReturnCode.NO_SMARTCARD, 0)
     desk.reader.insert(desk.card)
-    assert desk.transmit(desk.ours) == Result.REMOVED_CARD
+    assert desk.transmit(desk.ours) == ReturnCode.REMOVED_CARD
     assert desk.winscard.SCardReconnect(desk.ours, 2, 3, 0) == (0, 2)
 
 
 def test_a_card_unpowered_by_a_leaving_program_is_started_for_the_next(desk: Desk) -> None:
     desk.winscard.SCardDisconnect(desk.theirs, Disposition.UNPOWER)
     assert desk.card.log[-1] == "off"
-    assert desk.transmit(desk.ours) == Result.RESET_CARD
+    assert desk.transmit(desk.ours) == ReturnCode.RESET_CARD
     desk.connect(desk.contexts[1])
     assert desk.card.log[-1] == "on"
 
@@ -112,12 +112,13 @@ def test_a_card_unpowered_by_a_leaving_program_is_started_for_the_next(desk: Des
 def test_a_program_that_ends_in_a_transaction_has_the_card_reset(desk: Desk) -> None:
     desk.winscard.SCardBeginTransaction(desk.ours)
     desk.winscard.SCardReleaseContext(desk.contexts[0])
-    assert desk.transmit(desk.theirs) == Result.RESET_CARD
+    assert desk.transmit(desk.theirs) == ReturnCode.RESET_CARD
 
 
 def test_exclusive_means_one_program_and_no_other(desk: Desk) -> None:
     assert (
-        desk.winscard.SCardConnect(desk.contexts[0], "R", Share.EXCLUSIVE, 3)[0] == Result.SHARING_VIOLATION
+        desk.winscard.SCardConnect(desk.contexts[0], "R", Share.EXCLUSIVE, 3)[0]
+        == ReturnCode.SHARING_VIOLATION
     )
     with pytest.raises(ReaderBusyError), desk.reader.hold_exclusively():
         pytest.fail("two programs share the card")
@@ -125,20 +126,20 @@ def test_exclusive_means_one_program_and_no_other(desk: Desk) -> None:
         desk.winscard.SCardDisconnect(handle, Disposition.LEAVE)
     desk.connect(desk.contexts[0], Share.EXCLUSIVE)
     for share in Share:
-        assert desk.winscard.SCardConnect(desk.contexts[1], "R", share, 3)[0] == Result.SHARING_VIOLATION
+        assert desk.winscard.SCardConnect(desk.contexts[1], "R", share, 3)[0] == ReturnCode.SHARING_VIOLATION
 
 
 def test_an_empty_reader_can_be_connected_to_directly_only() -> None:
     winscard = VirtualWinscard()
     winscard.add_reader("R")
     _, context = winscard.SCardEstablishContext(2)
-    assert winscard.SCardConnect(context, "R", Share.SHARED, 3)[0] == Result.NO_SMARTCARD
+    assert winscard.SCardConnect(context, "R", Share.SHARED, 3)[0] == ReturnCode.NO_SMARTCARD
     assert winscard.SCardConnect(context, "R", Share.DIRECT, 0)[0] == 0
-    assert winscard.SCardConnect(context, "R", Share.SHARED, 1)[0] == Result.NO_SMARTCARD
+    assert winscard.SCardConnect(context, "R", Share.SHARED, 1)[0] == ReturnCode.NO_SMARTCARD
 
 
 def test_a_card_without_the_protocol_asked_for_is_refused(desk: Desk) -> None:
-    assert desk.winscard.SCardConnect(desk.contexts[0], "R", Share.SHARED, 1)[0] == Result.PROTO_MISMATCH
+    assert desk.winscard.SCardConnect(desk.contexts[0], "R", Share.SHARED, 1)[0] == ReturnCode.PROTO_MISMATCH
 
 
 def test_one_command_at_a_time_reaches_the_card(desk: Desk) -> None:
@@ -151,31 +152,31 @@ def test_one_command_at_a_time_reaches_the_card(desk: Desk) -> None:
 
 
 def test_a_command_of_less_than_four_bytes_is_refused(desk: Desk) -> None:
-    assert desk.winscard.SCardTransmit(desk.ours, 2, [0, 0, 0])[0] == Result.INVALID_PARAMETER
+    assert desk.winscard.SCardTransmit(desk.ours, 2, [0, 0, 0])[0] == ReturnCode.INVALID_PARAMETER
 
 
 def test_a_handle_that_was_given_back_is_no_handle(desk: Desk) -> None:
     winscard = desk.winscard
     winscard.SCardDisconnect(desk.ours, Disposition.LEAVE)
-    assert winscard.SCardDisconnect(desk.ours, Disposition.LEAVE) == Result.INVALID_HANDLE
-    assert desk.transmit(desk.ours) == Result.INVALID_HANDLE
-    assert winscard.SCardBeginTransaction(desk.ours) == Result.INVALID_HANDLE
-    assert winscard.SCardControl(desk.ours, 1, []) == (Result.INVALID_HANDLE, [])
+    assert winscard.SCardDisconnect(desk.ours, Disposition.LEAVE) == ReturnCode.INVALID_HANDLE
+    assert desk.transmit(desk.ours) == ReturnCode.INVALID_HANDLE
+    assert winscard.SCardBeginTransaction(desk.ours) == ReturnCode.INVALID_HANDLE
+    assert winscard.SCardControl(desk.ours, 1, []) == (ReturnCode.INVALID_HANDLE, [])
     winscard.SCardReleaseContext(desk.contexts[0])
-    assert winscard.SCardReleaseContext(desk.contexts[0]) == Result.INVALID_HANDLE
-    assert winscard.SCardCancel(desk.contexts[0]) == Result.INVALID_HANDLE
-    assert winscard.SCardListReaders(desk.contexts[0], []) == (Result.INVALID_HANDLE, [])
+    assert winscard.SCardReleaseContext(desk.contexts[0]) == ReturnCode.INVALID_HANDLE
+    assert winscard.SCardCancel(desk.contexts[0]) == ReturnCode.INVALID_HANDLE
+    assert winscard.SCardListReaders(desk.contexts[0], []) == (ReturnCode.INVALID_HANDLE, [])
 
 
 def test_a_stopped_service_kills_contexts_and_handles_for_good(desk: Desk) -> None:
     winscard = desk.winscard
     desk.card.verified = True
     winscard.stop_service()
-    assert winscard.SCardEstablishContext(2)[0] == Result.NO_SERVICE
+    assert winscard.SCardEstablishContext(2)[0] == ReturnCode.NO_SERVICE
     winscard.start_service()
-    assert desk.transmit(desk.ours) == Result.NO_SERVICE
-    assert winscard.SCardListReaders(desk.contexts[0], [])[0] == Result.NO_SERVICE
-    assert winscard.SCardReleaseContext(desk.contexts[0]) == Result.NO_SERVICE
+    assert desk.transmit(desk.ours) == ReturnCode.NO_SERVICE
+    assert winscard.SCardListReaders(desk.contexts[0], [])[0] == ReturnCode.NO_SERVICE
+    assert winscard.SCardReleaseContext(desk.contexts[0]) == ReturnCode.NO_SERVICE
     assert not desk.card.verified
     with desk.reader.hold_exclusively():
         pass
@@ -184,19 +185,19 @@ def test_a_stopped_service_kills_contexts_and_handles_for_good(desk: Desk) -> No
 def test_who_waits_for_a_transaction_is_told_that_the_card_was_pulled(desk: Desk) -> None:
     desk.winscard.SCardBeginTransaction(desk.ours)
     later(desk.reader.remove)
-    assert desk.winscard.SCardBeginTransaction(desk.theirs) == Result.REMOVED_CARD
+    assert desk.winscard.SCardBeginTransaction(desk.theirs) == ReturnCode.REMOVED_CARD
 
 
 @pytest.mark.parametrize(
     ("end", "code"),
     [
-        (lambda desk: desk.reader.unplug(), Result.READER_UNAVAILABLE),
-        (lambda desk: desk.winscard.stop_service(), Result.NO_SERVICE),
-        (lambda desk: desk.reader.reset_by_other_program(), Result.RESET_CARD),
+        (lambda desk: desk.reader.unplug(), ReturnCode.READER_UNAVAILABLE),
+        (lambda desk: desk.winscard.stop_service(), ReturnCode.NO_SERVICE),
+        (lambda desk: desk.reader.reset_by_other_program(), ReturnCode.RESET_CARD),
     ],
 )
 def test_who_waits_for_a_transaction_is_told_why_it_ended(
-    desk: Desk, end: Callable[[Desk], None], code: Result
+    desk: Desk, end: Callable[[Desk], None], code: ReturnCode
 ) -> None:
     desk.winscard.SCardBeginTransaction(desk.ours)
     later(lambda: end(desk))
@@ -206,36 +207,36 @@ def test_who_waits_for_a_transaction_is_told_why_it_ended(
 def test_states_tell_what_changed_and_count_it(desk: Desk) -> None:
     winscard, context = desk.winscard, desk.contexts[0]
     code, [(_, state, atr)] = winscard.SCardGetStatusChange(context, 0, [("R", 0)])
-    assert (code, state) == (0, 1 << 16 | State.PRESENT | State.INUSE | State.CHANGED)
+    assert (code, state) == (0, 1 << 16 | ReaderFlags.PRESENT | ReaderFlags.INUSE | ReaderFlags.CHANGED)
     assert bytes(atr) == desk.reader.atr
-    known = state & ~int(State.CHANGED)
-    assert winscard.SCardGetStatusChange(context, 10, [("R", known)])[0] == Result.TIMEOUT
+    known = state & ~int(ReaderFlags.CHANGED)
+    assert winscard.SCardGetStatusChange(context, 10, [("R", known)])[0] == ReturnCode.TIMEOUT
     desk.reader.remove()
     desk.reader.insert(desk.card)
     code, [(_, state, _)] = winscard.SCardGetStatusChange(context, 0, [("R", known)])
-    assert (code, state >> 16, state & State.CHANGED) == (0, 3, State.CHANGED)
+    assert (code, state >> 16, state & ReaderFlags.CHANGED) == (0, 3, ReaderFlags.CHANGED)
 
 
 def test_a_name_that_is_no_reader_spoils_the_whole_question(desk: Desk) -> None:
     code, states = desk.winscard.SCardGetStatusChange(desk.contexts[0], 0, [("R", 0), ("S", 0)])
-    assert (code, states) == (Result.UNKNOWN_READER, [("R", 0, []), ("S", 0, [])])
+    assert (code, states) == (ReturnCode.UNKNOWN_READER, [("R", 0, []), ("S", 0, [])])
 
 
 def test_a_cancel_without_a_wait_is_forgotten(desk: Desk) -> None:
     winscard, context = desk.winscard, desk.contexts[0]
     pnp = [(PNP_NOTIFICATION, 0)]
     assert winscard.SCardCancel(context) == 0
-    assert winscard.SCardGetStatusChange(context, 10, pnp)[0] == Result.TIMEOUT
+    assert winscard.SCardGetStatusChange(context, 10, pnp)[0] == ReturnCode.TIMEOUT
     later(lambda: winscard.SCardCancel(context), 0.05)
-    assert winscard.SCardGetStatusChange(context, INFINITE, pnp)[0] == Result.CANCELLED
+    assert winscard.SCardGetStatusChange(context, INFINITE, pnp)[0] == ReturnCode.CANCELLED
 
 
 def test_a_reader_pulled_out_during_a_wait_is_told_as_unknown(desk: Desk) -> None:
     later(desk.reader.unplug, 0.05)
     known = desk.reader.state
     code, [(_, state, _)] = desk.winscard.SCardGetStatusChange(desk.contexts[0], INFINITE, [("R", known)])
-    assert (code, state) == (0, State.UNKNOWN | State.UNAVAILABLE | State.CHANGED)
-    assert desk.winscard.SCardListReaders(desk.contexts[0], []) == (Result.NO_READERS_AVAILABLE, [])
+    assert (code, state) == (0, ReaderFlags.UNKNOWN | ReaderFlags.UNAVAILABLE | ReaderFlags.CHANGED)
+    assert desk.winscard.SCardListReaders(desk.contexts[0], []) == (ReturnCode.NO_READERS_AVAILABLE, [])
 
 
 def test_two_readers_cannot_have_one_name_and_one_reader_cannot_hold_two_cards(desk: Desk) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pcsc.context import Context, ReaderState
-from pcsc.results import Result
+from pcsc.results import ReturnCode
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from pcsc.watcher import ReaderWatcher
@@ -86,9 +86,9 @@ def test_a_card_that_was_out_between_two_looks_is_told_as_two_events(
     assert [states[0].event_counter for states in listener.told[told_before:]] == [2, 3]
 
 
-@pytest.mark.parametrize("code", [Result.COMM_ERROR, Result.SERVICE_STOPPED, Result.NO_SERVICE])
+@pytest.mark.parametrize("code", [ReturnCode.COMM_ERROR, ReturnCode.SERVICE_STOPPED, ReturnCode.NO_SERVICE])
 def test_a_service_that_stops_and_comes_back_is_found_again(
-    winscard: VirtualWinscard, listener: Listener, watcher: ReaderWatcher, code: Result
+    winscard: VirtualWinscard, listener: Listener, watcher: ReaderWatcher, code: ReturnCode
 ) -> None:
     reader = winscard.add_reader("A")
     reader.insert(PlainCard())
@@ -118,7 +118,7 @@ def test_an_absent_service_is_looked_for_ever_more_seldom(listener: Listener) ->
     class Absent(VirtualWinscard):
         def SCardEstablishContext(self, scope: int, /) -> tuple[int, int]:
             attempts.append(time.monotonic())
-            return int(Result.NO_SERVICE), 0
+            return int(ReturnCode.NO_SERVICE), 0
 
     watcher = ReaderWatcher(Service(Absent()), listener)
     watcher.start()

@@ -14,7 +14,7 @@ from typing import Any
 
 from pcsc.connection import Connection
 from pcsc.service import Service
-from pcsc.winscard import State
+from pcsc.winscard import ReaderFlags as Flags
 
 READER = "Reader 00"
 T1_ATR = bytes.fromhex("3B 81 81 31 FE 45 41 CA")
@@ -24,14 +24,17 @@ _USUAL: dict[str, Any] = {
     "SCardReleaseContext": 0,
     "SCardCancel": 0,
     "SCardListReaders": (0, [READER]),
-    "SCardGetStatusChange": (0, [(READER, 1 << 16 | State.PRESENT | State.CHANGED, list(T1_ATR))]),
+    "SCardGetStatusChange": (
+        0,
+        [(READER, 1 << 16 | Flags.PRESENT | Flags.CHANGED, list(T1_ATR))],
+    ),
     "SCardConnect": (0, 2, 2),
     "SCardReconnect": (0, 2),
     "SCardDisconnect": 0,
     "SCardBeginTransaction": 0,
     "SCardEndTransaction": 0,
     "SCardTransmit": (0, [0x90, 0x00]),
-    "SCardStatus": (0, READER, State.PRESENT, 2, list(T1_ATR)),
+    "SCardStatus": (0, READER, Flags.PRESENT, 2, list(T1_ATR)),
     "SCardControl": (0x8010001F, []),
 }
 
@@ -68,5 +71,5 @@ class ScriptedWinscard:
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A connection to the card."""
-        with Service(self).context() as context, context.connect(READER) as connection:  # type: ignore[arg-type]
+        with Service(self).context() as context, Connection(context, READER) as connection:  # type: ignore[arg-type]
             yield connection

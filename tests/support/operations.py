@@ -17,7 +17,7 @@ from agent.paths import Paths
 from hca_card.simulator import SimulatedCard
 from pcsc.connection import Connection
 from pcsc.service import Service
-from pcsc.virtual import PinEntry, VirtualReader, VirtualWinscard
+from pcsc.virtual import KeypadPrompt, VirtualReader, VirtualWinscard
 from tests.support.cards import simulated
 
 PORTAL = Caller("https://portal.example.tw", "1")
@@ -66,7 +66,7 @@ class World:
     @contextmanager
     def other_program(self, reader: str | None = None) -> Iterator[Connection]:
         """A connection of another program to the same card."""
-        with self.service.context() as context, context.connect(reader or self.reader.name) as connection:
+        with self.service.context() as context, Connection(context, reader or self.reader.name) as connection:
             yield connection
 
 
@@ -101,7 +101,7 @@ async def agent(
     *kinds: str,
     interaction: Interaction | None = None,
     config: Config | None = None,
-    keypad: Callable[[PinEntry], bytes | None] | None = None,
+    keypad: Callable[[KeypadPrompt], bytes | None] | None = None,
     names: tuple[str, ...] = ("ACS ACR39U 00 00", "Generic EMV Smartcard Reader 01 00", "Alcor AU9540 02 00"),
 ) -> AsyncIterator[World]:
     """One reader for each of `kinds`, an empty string for an empty one; `keypad` types on their keypads."""

@@ -14,8 +14,7 @@ from agent.operations import Operations, open_operations
 from agent.paths import Paths
 from hca_card.simulator import SimulatedCard
 from pcsc.service import Service
-from pcsc.virtual import VirtualWinscard
-from pcsc.virtual_reader import VirtualReader
+from pcsc.virtual import VirtualReader, VirtualWinscard
 from tests.support.cards import simulated
 
 

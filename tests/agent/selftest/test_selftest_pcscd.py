@@ -223,8 +223,9 @@ def test_two_cards_are_told_and_one_can_be_named(pcscd: PrivatePcscd) -> None:
 
 HOLDER = """
 import sys, time
+from pcsc.connection import Connection
 from pcsc.service import Service
-with Service.system().context() as context, context.connect(sys.argv[1], exclusive=True):
+with Service.system().context() as context, Connection(context, sys.argv[1], exclusive=True):
     print("held", flush=True)
     time.sleep(60)
 """

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from pcsc.results import check
-from pcsc.winscard import COUNTER_SHIFT, SCOPE_SYSTEM, CardProtocol, Disposition, Share, State, VirtualCard
+from pcsc.results import ReturnCode, error
+from pcsc.virtual.keypad import KeypadInput
+from pcsc.virtual.world import World
+from pcsc.winscard import COUNTER_SHIFT, ReaderFlags, VirtualCard
 
-if TYPE_CHECKING:
-    from pcsc.virtual import VirtualWinscard
-
-
-class PinEntry(IntEnum):
-    """What the keypad asks for."""
-
-    CURRENT = 0
-    NEW = 1
-    REPEATED = 2
-
-
-_WATCHED: Final = State.EMPTY | State.PRESENT | State.MUTE | State.EXCLUSIVE
+_WATCHED: Final = ReaderFlags.EMPTY | ReaderFlags.PRESENT | ReaderFlags.MUTE | ReaderFlags.EXCLUSIVE
 """What a wait ends for, beside the event counter: pcsc-lite lets INUSE come and go unannounced."""
-
-Typed = Callable[[PinEntry], bytes | None]
-"""What the person types on the keypad: digits as ASCII, or None for the cancel key."""
 
 
 class VirtualReader:
@@ -41,9 +26,9 @@ class VirtualReader:
         typed: gives what the person types; None for a reader without keypad.
     """
 
-    def __init__(self, winscard: VirtualWinscard, name: str, typed: Typed | None) -> None:
-        self._winscard = winscard
-        self._changed: Final[threading.Condition] = winscard.changed
+    def __init__(self, world: World, name: str, typed: KeypadInput | None) -> None:
+        self._world = world
+        self._changed = world.changed
         self.name: Final = name
         self.typed: Final = typed
         self.plugged = True
@@ -71,7 +56,7 @@ class VirtualReader:
                 raise ValueError(f"{self.name} holds a card already")
             self.card = card
             self.counter = self.counter + 1 & 0xFFFF
-            if self._winscard.running:
+            if self._world.running:
                 self.power_on()
             self._changed.notify_all()
 
@@ -86,7 +71,6 @@ class VirtualReader:
         with self._changed:
             self.plugged = False
             self._take_out()
-            self._winscard.forget(self)
             self._changed.notify_all()
 
     def reset_by_other_program(self) -> None:
@@ -102,17 +86,17 @@ class VirtualReader:
         Raises:
             ReaderBusyError: some connection is open; then no program is given the card exclusively.
         """
-        winscard = self._winscard
-        code, context = winscard.SCardEstablishContext(SCOPE_SYSTEM)
-        check(code)
+        with self._changed:
+            if self.sharers:
+                raise error(ReturnCode.SHARING_VIOLATION, reader=self.name)
+            self.sharers, self.exclusive = 1, True
+            self._changed.notify_all()
         try:
-            protocols = int(CardProtocol.T0 | CardProtocol.T1)
-            code, card, _ = winscard.SCardConnect(context, self.name, Share.EXCLUSIVE, protocols)
-            check(code, reader=self.name)
             yield
-            winscard.SCardDisconnect(card, Disposition.LEAVE)
         finally:
-            winscard.SCardReleaseContext(context)
+            with self._changed:
+                self.sharers, self.exclusive = 0, False
+                self._changed.notify_all()
 
     # What the service does; the caller holds the lock.
 
@@ -120,15 +104,15 @@ class VirtualReader:
     def state(self) -> int:
         """The reader's state without CHANGED, event counter above."""
         if self.card is None:
-            flags = State.EMPTY
+            flags = ReaderFlags.EMPTY
         else:
-            flags = State.PRESENT
+            flags = ReaderFlags.PRESENT
             if not self.atr:
-                flags |= State.MUTE
+                flags |= ReaderFlags.MUTE
             if self.exclusive:
-                flags |= State.EXCLUSIVE | State.INUSE
+                flags |= ReaderFlags.EXCLUSIVE | ReaderFlags.INUSE
             elif self.sharers:
-                flags |= State.INUSE
+                flags |= ReaderFlags.INUSE
         return self.counter << COUNTER_SHIFT | flags
 
     def seen(self, current: int) -> int:
@@ -137,7 +121,7 @@ class VirtualReader:
         differs = bool((state ^ current) & _WATCHED)
         if current >> COUNTER_SHIFT:
             differs |= state >> COUNTER_SHIFT != current >> COUNTER_SHIFT
-        return state | int(State.CHANGED) if differs else state
+        return state | int(ReaderFlags.CHANGED) if differs else state
 
     def power_on(self) -> None:
         """Give the card power, or reset it where it has."""

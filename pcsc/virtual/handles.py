@@ -1,16 +1,13 @@
-"""What a virtual service remembers of the contexts and handles it has given out."""
+"""The contexts and handles that a virtual service has given out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from pcsc.results import Result
+from pcsc.results import ReturnCode
+from pcsc.virtual.readers import VirtualReader
+from pcsc.virtual.world import World
 from pcsc.winscard import Share
-
-if TYPE_CHECKING:
-    from pcsc.virtual import VirtualWinscard
-    from pcsc.virtual_reader import VirtualReader
 
 
 @dataclass(eq=False, slots=True)
@@ -18,25 +15,25 @@ class VirtualContext:
     """One SCARDCONTEXT.
 
     Attributes:
-        winscard: the service that gave it.
+        world: the service that gave it.
         start: which start of the service that was; a later one does not know it.
         waiting: whether SCardGetStatusChange is at work.
         cancelled: whether that was cancelled.
         closed: whether it was released.
     """
 
-    winscard: VirtualWinscard
+    world: World
     start: int
     waiting: bool = False
     cancelled: bool = False
     closed: bool = False
 
-    def trouble(self) -> Result | None:
-        """Why nothing can be done with it any more."""
+    def trouble(self) -> ReturnCode | None:
+        """Return the reason why the context cannot be used, None if it can."""
         if self.closed:
-            return Result.INVALID_HANDLE
-        if not self.winscard.running or self.start != self.winscard.starts:
-            return Result.NO_SERVICE
+            return ReturnCode.INVALID_HANDLE
+        if not self.world.running or self.start != self.world.starts:
+            return ReturnCode.NO_SERVICE
         return None
 
 
@@ -59,25 +56,25 @@ class VirtualHandle:
     resets: int = field(default=-1)
 
     def refresh(self) -> None:
-        """Know the card as it is now."""
+        """Take note of the card as it is now."""
         self.counter = self.reader.counter
         self.resets = self.reader.resets
 
-    def trouble(self) -> Result | None:
-        """Why the card cannot be used with it."""
+    def trouble(self) -> ReturnCode | None:
+        """Return the reason why the card cannot be used, None if it can."""
         if trouble := self.context.trouble():
             return trouble
         if not self.reader.plugged:
-            return Result.READER_UNAVAILABLE
+            return ReturnCode.READER_UNAVAILABLE
         if self.share is Share.DIRECT:
             return None
         if self.counter != self.reader.counter or self.reader.card is None:
-            return Result.REMOVED_CARD
+            return ReturnCode.REMOVED_CARD
         if self.resets != self.reader.resets:
-            return Result.RESET_CARD
+            return ReturnCode.RESET_CARD
         return None
 
     def transmit(self, command: bytes) -> bytes | None:
-        """The card's answer, or None where no card is left to give one."""
+        """Return the card's answer, None if there is no card."""
         card = self.reader.card
         return None if card is None else card.transmit(command)

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Final
 
 from pcsc.pinpad import MODIFY_STRUCTURE, VERIFY_STRUCTURE, Feature, KeypadStatus
-from pcsc.virtual_reader import PinEntry, Typed
+
+
+class KeypadPrompt(IntEnum):
+    """What the keypad asks for."""
+
+    CURRENT = 0
+    NEW = 1
+    REPEATED = 2
+
+
+KeypadInput = Callable[[KeypadPrompt], bytes | None]
+"""Gives what the person types on the keypad: digits as ASCII, or None for the cancel key."""
 
 _VERIFY_CODE: Final = 0x42330006
 _MODIFY_CODE: Final = 0x42330007
@@ -27,7 +39,7 @@ class _RefusedError(Exception):
 
 
 def perform(
-    code: int, structure: bytes, typed: Typed, transmit: Callable[[bytes], bytes | None]
+    code: int, structure: bytes, typed: KeypadInput, transmit: Callable[[bytes], bytes | None]
 ) -> bytes | None:
     """Ask for the PIN and send the command with it.
 
@@ -38,12 +50,12 @@ def perform(
         transmit: sends an APDU to the card.
 
     Returns:
-        The card's answer or the keypad's own status word; None for what this reader cannot do.
+        The card's answer or the keypad's own status word; None if the reader has no such feature.
     """
     try:
         if code == _VERIFY_CODE:
             form = VERIFY_STRUCTURE
-            pin = _entry(typed, PinEntry.CURRENT, form.unpack_from(structure)[5])
+            pin = _entry(typed, KeypadPrompt.CURRENT, form.unpack_from(structure)[5])
         elif code == _MODIFY_CODE:
             form = MODIFY_STRUCTURE
             pin = _old_and_new(typed, form.unpack_from(structure)[7])
@@ -55,17 +67,17 @@ def perform(
     return transmit(header + bytes((len(pin),)) + pin)
 
 
-def _old_and_new(typed: Typed, limits: int) -> bytes:
-    current = _entry(typed, PinEntry.CURRENT, limits)
-    new = _entry(typed, PinEntry.NEW, limits)
-    if _entry(typed, PinEntry.REPEATED, limits) != new:
+def _old_and_new(typed: KeypadInput, limits: int) -> bytes:
+    current = _entry(typed, KeypadPrompt.CURRENT, limits)
+    new = _entry(typed, KeypadPrompt.NEW, limits)
+    if _entry(typed, KeypadPrompt.REPEATED, limits) != new:
         raise _RefusedError(KeypadStatus.DIFFERENT)
     return current + new
 
 
-def _entry(typed: Typed, entry: PinEntry, limits: int) -> bytes:
-    """One PIN within the limits of wPINMaxExtraDigit: fewest digits above, most below."""
-    pin = typed(entry)
+def _entry(typed: KeypadInput, prompt: KeypadPrompt, limits: int) -> bytes:
+    """Return one PIN within wPINMaxExtraDigit: the fewest digits in the high byte, the most in the low."""
+    pin = typed(prompt)
     if pin is None:
         raise _RefusedError(KeypadStatus.CANCELLED)
     if not limits >> 8 <= len(pin) <= limits & 0xFF:

@@ -1,4 +1,4 @@
-"""Readers and cards that exist in this process only, behind the same functions as the system's PC/SC.
+"""The functions of winscard.h for readers that exist in this process only.
 
 The return codes and the blocking are those of pcsc-lite 1.9.9, measured: connecting, transmitting and
 disconnecting wait while another connection is in a transaction; after a reset every handle, even the one
@@ -15,41 +15,33 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from pcsc import pinpad, virtual_pinpad
-from pcsc.results import Result
-from pcsc.virtual_handles import VirtualContext, VirtualHandle
-from pcsc.virtual_reader import PinEntry, Typed, VirtualReader
-from pcsc.winscard import PNP_NOTIFICATION, CardProtocol, Disposition, Share, State
-
-__all__ = ["PinEntry", "VirtualReader", "VirtualWinscard"]
+from pcsc import pinpad
+from pcsc.results import ReturnCode
+from pcsc.virtual.handles import VirtualContext, VirtualHandle
+from pcsc.virtual.keypad import FEATURES, KeypadInput, perform
+from pcsc.virtual.readers import VirtualReader
+from pcsc.virtual.world import World
+from pcsc.winscard import PNP_NOTIFICATION, CardProtocol, Disposition, ReaderFlags, Share
 
 _PROTOCOL: Final = CardProtocol.T1
 
 
-class VirtualWinscard:
-    """A smart card service of one's own: a `pcsc.winscard.Winscard`, safe to use from any thread.
-
-    Attributes:
-        changed: the service's one lock, notified of every change.
-        running: whether the service runs.
-        starts: how often it was started.
-    """
+class VirtualWinscard(World):
+    """A smart card service of one's own: a `pcsc.winscard.Winscard`, safe to use from any thread."""
 
     virtual: Final = True
 
     def __init__(self) -> None:
-        self.changed: Final = threading.Condition(threading.RLock())
-        self.running = True
-        self.starts = 1
-        self._stop_code = Result.COMM_ERROR
+        super().__init__()
+        self._stop_code = ReturnCode.COMM_ERROR
         self._numbers = itertools.count(0x1000)
-        self._readers: dict[str, VirtualReader] = {}
+        self._added: list[VirtualReader] = []
         self._contexts: dict[int, VirtualContext] = {}
         self._handles: dict[int, VirtualHandle] = {}
 
     # The world: readers are plugged in, the service stops and starts.
 
-    def add_reader(self, name: str, *, pin_pad: Typed | None = None) -> VirtualReader:
+    def add_reader(self, name: str, *, pin_pad: KeypadInput | None = None) -> VirtualReader:
         """Plug in a reader.
 
         Args:
@@ -62,16 +54,17 @@ class VirtualWinscard:
         with self.changed:
             if name in self._readers:
                 raise ValueError(f"there is a reader named {name}")
-            reader = self._readers[name] = VirtualReader(self, name, pin_pad)
+            reader = VirtualReader(self, name, pin_pad)
+            self._added = [*self._readers.values(), reader]
             self.changed.notify_all()
             return reader
 
-    def forget(self, reader: VirtualReader) -> None:
-        """Have a reader no more; called by `VirtualReader.unplug`."""
-        with self.changed:
-            self._readers.pop(reader.name, None)
+    @property
+    def _readers(self) -> dict[str, VirtualReader]:
+        """The readers that are plugged in, by name."""
+        return {reader.name: reader for reader in self._added if reader.plugged}
 
-    def stop_service(self, code: Result = Result.COMM_ERROR) -> None:
+    def stop_service(self, code: ReturnCode = ReturnCode.COMM_ERROR) -> None:
         """Stop the service: every context and handle is dead for good.
 
         Args:
@@ -100,7 +93,7 @@ class VirtualWinscard:
     def SCardEstablishContext(self, scope: int, /) -> tuple[int, Any]:
         with self.changed:
             if not self.running:
-                return int(Result.NO_SERVICE), 0
+                return int(ReturnCode.NO_SERVICE), 0
             number = next(self._numbers)
             self._contexts[number] = VirtualContext(self, self.starts)
             return 0, number
@@ -109,7 +102,7 @@ class VirtualWinscard:
         with self.changed:
             known = self._contexts.pop(context, None)
             if known is None:
-                return int(Result.INVALID_HANDLE)
+                return int(ReturnCode.INVALID_HANDLE)
             trouble = known.trouble()
             known.closed = True
             for number in [number for number, handle in self._handles.items() if handle.context is known]:
@@ -124,7 +117,7 @@ class VirtualWinscard:
         with self.changed:
             known = self._contexts.get(context)
             if known is None:
-                return int(Result.INVALID_HANDLE)
+                return int(ReturnCode.INVALID_HANDLE)
             known.cancelled = known.waiting
             self.changed.notify_all()
             return 0
@@ -134,7 +127,7 @@ class VirtualWinscard:
             if trouble := self._context_trouble(context):
                 return int(trouble), []
             if not self._readers:
-                return int(Result.NO_READERS_AVAILABLE), []
+                return int(ReturnCode.NO_READERS_AVAILABLE), []
             return 0, list(self._readers)
 
     def SCardGetStatusChange(
@@ -147,7 +140,7 @@ class VirtualWinscard:
             if trouble := self._context_trouble(context):
                 return int(trouble), nothing
             if any(name not in self._readers and name != PNP_NOTIFICATION for name, _ in asked):
-                return int(Result.UNKNOWN_READER), nothing
+                return int(ReturnCode.UNKNOWN_READER), nothing
             known = self._contexts[context]
             count = len(self._readers)
             known.waiting, known.cancelled = True, False
@@ -156,13 +149,13 @@ class VirtualWinscard:
                     seen = [self._seen(name, current, count) for name, current in asked]
                     if trouble := known.trouble():
                         return int(trouble if known.closed else self._stop_code), seen
-                    if any(state & State.CHANGED for _, state, _ in seen):
+                    if any(state & ReaderFlags.CHANGED for _, state, _ in seen):
                         return 0, seen
                     if known.cancelled:
-                        return int(Result.CANCELLED), seen
+                        return int(ReturnCode.CANCELLED), seen
                     left = deadline - time.monotonic()
                     if left <= 0:
-                        return int(Result.TIMEOUT), seen
+                        return int(ReturnCode.TIMEOUT), seen
                     self.changed.wait(min(left, threading.TIMEOUT_MAX))
             finally:
                 known.waiting = False
@@ -170,11 +163,11 @@ class VirtualWinscard:
     def _seen(self, name: str, current: int, count: int) -> tuple[str, int, list[int]]:
         """One name as SCardGetStatusChange tells it, with CHANGED where it differs from `current`."""
         if name == PNP_NOTIFICATION:
-            return name, int(State.CHANGED) if len(self._readers) != count else 0, []
+            return name, int(ReaderFlags.CHANGED) if len(self._readers) != count else 0, []
         reader = self._readers.get(name)
         if reader is None:
-            gone = State.UNKNOWN | State.UNAVAILABLE
-            return name, int(gone if current & State.UNKNOWN else gone | State.CHANGED), []
+            gone = ReaderFlags.UNKNOWN | ReaderFlags.UNAVAILABLE
+            return name, int(gone if current & ReaderFlags.UNKNOWN else gone | ReaderFlags.CHANGED), []
         return name, reader.seen(current), list(reader.atr)
 
     # Connections.
@@ -186,7 +179,7 @@ class VirtualWinscard:
             known = self._contexts[context]
             found = self._readers.get(reader)
             if found is None:
-                return int(Result.UNKNOWN_READER), 0, 0
+                return int(ReturnCode.UNKNOWN_READER), 0, 0
             self.changed.wait_for(lambda: found.owner is None or not found.plugged or known.trouble())
             handle = VirtualHandle(known, found, Share(share))
             if trouble := known.trouble() or self._join(handle, protocols):
@@ -195,12 +188,12 @@ class VirtualWinscard:
             self._handles[number] = handle
             return 0, number, 0 if share == Share.DIRECT else int(_PROTOCOL)
 
-    def _join(self, handle: VirtualHandle, protocols: int) -> Result | None:
+    def _join(self, handle: VirtualHandle, protocols: int) -> ReturnCode | None:
         reader = handle.reader
         if not reader.plugged:
-            return Result.READER_UNAVAILABLE
+            return ReturnCode.READER_UNAVAILABLE
         if reader.exclusive or (handle.share is Share.EXCLUSIVE and reader.sharers):
-            return Result.SHARING_VIOLATION
+            return ReturnCode.SHARING_VIOLATION
         if handle.share is not Share.DIRECT and (trouble := self._make_ready(reader, protocols)):
             return trouble
         reader.exclusive = handle.share is Share.EXCLUSIVE
@@ -210,15 +203,15 @@ class VirtualWinscard:
         return None
 
     @staticmethod
-    def _make_ready(reader: VirtualReader, protocols: int) -> Result | None:
+    def _make_ready(reader: VirtualReader, protocols: int) -> ReturnCode | None:
         if reader.card is None:
-            return Result.NO_SMARTCARD
+            return ReturnCode.NO_SMARTCARD
         if not reader.powered:
             reader.power_on()
         if not reader.powered:
-            return Result.UNRESPONSIVE_CARD
+            return ReturnCode.UNRESPONSIVE_CARD
         if not protocols & _PROTOCOL:
-            return Result.PROTO_MISMATCH
+            return ReturnCode.PROTO_MISMATCH
         return None
 
     def _leave(self, handle: VirtualHandle) -> None:
@@ -240,7 +233,7 @@ class VirtualWinscard:
             reader = handle.reader
             wanted = Share(share)
             if wanted is Share.EXCLUSIVE and reader.sharers > 1:
-                return int(Result.SHARING_VIOLATION), 0
+                return int(ReturnCode.SHARING_VIOLATION), 0
             if initialization != Disposition.LEAVE and reader.card is not None:
                 transaction = reader.owner, reader.depth
                 reader.reset()
@@ -257,10 +250,10 @@ class VirtualWinscard:
         with self.changed:
             handle, _ = self._wait_for_turn(card, current=False)
             if handle is None:
-                return int(Result.INVALID_HANDLE)
+                return int(ReturnCode.INVALID_HANDLE)
             del self._handles[card]
             if handle.context.trouble():
-                return int(Result.NO_SERVICE)
+                return int(ReturnCode.NO_SERVICE)
             reader = handle.reader
             if reader.owner is handle:
                 reader.release()
@@ -287,7 +280,7 @@ class VirtualWinscard:
                 return int(trouble or 0)
             reader = handle.reader
             if reader.owner is not handle:
-                return int(Result.NOT_TRANSACTED)
+                return int(ReturnCode.NOT_TRANSACTED)
             reader.depth -= 1
             if disposition == Disposition.RESET:
                 reader.reset()
@@ -299,7 +292,7 @@ class VirtualWinscard:
 
     def SCardTransmit(self, card: Any, protocol: int, command: list[int], /) -> tuple[int, list[int]]:
         if len(command) < 4:
-            return int(Result.INVALID_PARAMETER), []
+            return int(ReturnCode.INVALID_PARAMETER), []
         return self._with_card(card, lambda handle: handle.transmit(bytes(command)))
 
     def SCardStatus(self, card: Any, /) -> tuple[int, str, int, int, list[int]]:
@@ -316,12 +309,12 @@ class VirtualWinscard:
                 return int(trouble or 0), []
             typed = handle.reader.typed
         if typed is None:
-            return int(Result.UNSUPPORTED_FEATURE), []
+            return int(ReturnCode.UNSUPPORTED_FEATURE), []
         if code == pinpad.GET_FEATURE_REQUEST:
-            return 0, list(virtual_pinpad.FEATURES)
+            return 0, list(FEATURES)
         return self._with_card(
             card,
-            lambda handle: virtual_pinpad.perform(code, bytes(data), typed, handle.transmit),
+            lambda handle: perform(code, bytes(data), typed, handle.transmit),
         )
 
     # What the calls have in common; the caller holds the lock.
@@ -345,14 +338,14 @@ class VirtualWinscard:
                     trouble = self._stop_code
                 else:
                     trouble = handle.trouble()
-                    if answer is None or trouble is Result.REMOVED_CARD:
+                    if answer is None or trouble is ReturnCode.REMOVED_CARD:
                         # The command was on its way: a real driver reports a failed exchange first.
-                        trouble = Result.NOT_TRANSACTED
+                        trouble = ReturnCode.NOT_TRANSACTED
         return (int(trouble), []) if trouble else (0, list(answer or b""))
 
     def _wait_for_turn(
         self, card: Any, *, current: bool = True
-    ) -> tuple[VirtualHandle | None, Result | None]:
+    ) -> tuple[VirtualHandle | None, ReturnCode | None]:
         """Wait until no other connection is in a transaction and the card is idle.
 
         Args:
@@ -361,10 +354,10 @@ class VirtualWinscard:
         """
         handle = self._handles.get(card)
         if handle is None:
-            return None, Result.INVALID_HANDLE
+            return None, ReturnCode.INVALID_HANDLE
         reader = handle.reader
 
-        def trouble() -> Result | None:
+        def trouble() -> ReturnCode | None:
             return handle.trouble() if current else handle.context.trouble()
 
         def our_turn() -> bool:
@@ -372,15 +365,15 @@ class VirtualWinscard:
 
         self.changed.wait_for(lambda: trouble() or our_turn() or card not in self._handles)
         if card not in self._handles:
-            return None, Result.INVALID_HANDLE
+            return None, ReturnCode.INVALID_HANDLE
         if not current and not reader.plugged:
-            return handle, Result.READER_UNAVAILABLE
+            return handle, ReturnCode.READER_UNAVAILABLE
         return handle, trouble()
 
-    def _find(self, card: Any) -> tuple[VirtualHandle | None, Result | None]:
+    def _find(self, card: Any) -> tuple[VirtualHandle | None, ReturnCode | None]:
         handle = self._handles.get(card)
-        return handle, Result.INVALID_HANDLE if handle is None else handle.trouble()
+        return handle, ReturnCode.INVALID_HANDLE if handle is None else handle.trouble()
 
-    def _context_trouble(self, context: Any) -> Result | None:
+    def _context_trouble(self, context: Any) -> ReturnCode | None:
         known = self._contexts.get(context)
-        return Result.INVALID_HANDLE if known is None else known.trouble()
+        return ReturnCode.INVALID_HANDLE if known is None else known.trouble()
