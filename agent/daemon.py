@@ -135,7 +135,7 @@ class Daemon:
     async def _start(self) -> None:
         from agent.dialects.servisign import vendor
         from agent.native.api import NativeApi
-        from agent.native.backend import Backend
+        from agent.native.context import NativeServices
         from agent.selftest.bench import Machine
         from agent.selftest.service import SelfTests, settled
         from agent.server import pages, ports, token
@@ -164,7 +164,7 @@ class Daemon:
         )
         rate = Buckets(config.limits.requests, config.limits.burst)
         selftests = SelfTests(operations, consents, machine)
-        native = NativeApi(Backend(operations, selftests, self._simulated), rate)
+        native = NativeApi(NativeServices(operations, selftests, self._simulated), rate)
         # Not before: whoever is to hear the readers' first news must be there already.
         await self._ending.enter_async_context(screen_lock.watched(operations.forget_pins))
         servisign = ServiSign(operations, config) if config.servisign.enabled else None
@@ -233,9 +233,9 @@ class Daemon:
 
     async def _nhi_doors(self, paths: Paths, usual: ssl.SSLContext, rate: Buckets) -> list[_ServedPort]:
         """The ports of the NHI component, as many as are free, and the certificate for its name."""
-        from agent.dialects.nhi_component import NhiComponent, NhiSite, by_name, take
+        from agent.dialects.nhi_component import NhiCommands, NhiSite, context_by_name, take_ports
 
-        taken, conflicts = await asyncio.to_thread(take, self._config.nhi_component.ports)
+        taken, conflicts = await asyncio.to_thread(take_ports, self._config.nhi_component.ports)
         self.conflicts += tuple(conflicts)
         self.nhi_ports = tuple(each.port for each in taken)
         renewal = Renewal(paths.tls, self._renewed, machines=paths.machine_tls, scope=tls.NHI_COMPONENT)
@@ -245,8 +245,8 @@ class Daemon:
         def tell(zh: str, en: str) -> None:
             self._tell(self._interaction.notify(zh, en))
 
-        site = NhiSite(NhiComponent(self.operations, tell), rate)
-        context = by_name(usual, renewal.context)
+        site = NhiSite(NhiCommands(self.operations, tell), rate)
+        context = context_by_name(usual, renewal.context)
         for each in taken:
             self._ending.callback(each.close)
         self._ending.push_async_callback(site.close)

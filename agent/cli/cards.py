@@ -66,15 +66,15 @@ class _ShowUnlessNamed(click.Group):
 @click.pass_obj
 def readers(preferences: Preferences, simulate: tuple[str, ...], reader: str | None) -> None:
     """讀卡機清單 · List the readers."""
-    from agent.native import messages, translate
+    from agent.native import conversion, messages
 
-    async def task(work: Work) -> list[messages.Reader]:
+    async def task(work: Work) -> list[messages.ReaderInfo]:
         views = await work.operations.readers(work.caller)
-        return [translate.reader(view) for view in views if work.reader in (None, view.name)]
+        return [conversion.reader(view) for view in views if work.reader in (None, view.name)]
 
     found = run(task, simulate, reader)
     if preferences.as_json:
-        output.as_json(messages.Readers(tuple(found)))
+        output.as_json(messages.ReaderList(tuple(found)))
     elif not found:
         output.say("沒有讀卡機", "there is no reader")
     else:
@@ -93,10 +93,10 @@ def card() -> None:
 @click.pass_obj
 def show(preferences: Preferences, simulate: tuple[str, ...], reader: str | None) -> None:
     """持卡人與卡片資訊 · The holder and the card itself."""
-    from agent.native import translate
+    from agent.native import conversion
 
-    async def task(work: Work) -> messages.Card:
-        return translate.card(await work.operations.card(work.caller, work.reader))
+    async def task(work: Work) -> messages.CardDescription:
+        return conversion.card(await work.operations.card(work.caller, work.reader))
 
     found = run(task, simulate, reader)
     if preferences.as_json:
@@ -118,11 +118,11 @@ card.add_command(trace)
 @click.pass_obj
 def certs(preferences: Preferences, simulate: tuple[str, ...], reader: str | None) -> None:
     """卡片上的憑證 · The certificates on the card."""
-    from agent.native import messages, translate
+    from agent.native import conversion, messages
 
-    async def task(work: Work) -> messages.Certificates:
+    async def task(work: Work) -> messages.CertificateList:
         held = await work.operations.certificates(work.caller, work.reader)
-        return messages.Certificates(tuple(translate.certificate(one) for one in held))
+        return messages.CertificateList(tuple(conversion.certificate(one) for one in held))
 
     found = run(task, simulate, reader)
     if preferences.as_json:
@@ -137,7 +137,7 @@ def _yes(value: bool) -> str:
     return "是 yes" if value else "否 no"
 
 
-def _card_rows(found: messages.Card) -> Iterator[tuple[str, str]]:
+def _card_rows(found: messages.CardDescription) -> Iterator[tuple[str, str]]:
     yield "讀卡機 reader", found.reader
     yield "卡片 card", f"{found.kind_text.zh} {found.kind_text.en}"
     yield "版本 version", found.version
@@ -157,7 +157,7 @@ def _card_rows(found: messages.Card) -> Iterator[tuple[str, str]]:
         yield from pin_rows(found.pin)
 
 
-def pin_rows(found: messages.Pin) -> Iterator[tuple[str, str]]:
+def pin_rows(found: messages.PinState) -> Iterator[tuple[str, str]]:
     """How a PIN stands, as rows."""
     left = "卡片未告知 not told" if found.tries_left is None else str(found.tries_left)
     yield "PIN 碼可試次數 tries left", left
@@ -165,7 +165,7 @@ def pin_rows(found: messages.Pin) -> Iterator[tuple[str, str]]:
     yield "PIN 碼長度 length", f"{found.min_length}–{found.max_length}"
 
 
-def _certificate_rows(one: messages.CardCertificate) -> Iterator[tuple[str, str]]:
+def _certificate_rows(one: messages.CertificateEntry) -> Iterator[tuple[str, str]]:
     if not (isinstance(one.not_before, datetime) and isinstance(one.not_after, datetime)):
         yield "  ", "無法解讀 unreadable"
         return

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from agent.native.messages import Message
+    from agent.native.messages import NativeMessage
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def facts(rows: Iterable[tuple[str, str]]) -> None:
         click.echo(f"{click.style(name, bold=True)}{' ' * (width - cell_len(name))}  {value}")
 
 
-def as_json(message: Message | Sequence[Message] | dict[str, object]) -> None:
+def as_json(message: NativeMessage | Sequence[NativeMessage] | dict[str, object]) -> None:
     """A message of the native API, as one line of JSON."""
     import msgspec
 

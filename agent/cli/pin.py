@@ -32,10 +32,10 @@ def pin() -> None:
 @click.pass_obj
 def status(preferences: Preferences, simulate: tuple[str, ...], reader: str | None) -> None:
     """還可以試幾次（查詢不會用掉次數）· How many tries are left; asking spends none."""
-    from agent.native import translate
+    from agent.native import conversion
 
-    async def task(work: Work) -> messages.Pin:
-        return translate.pin(await work.operations.pin_status(work.caller, work.reader))
+    async def task(work: Work) -> messages.PinState:
+        return conversion.pin(await work.operations.pin_status(work.caller, work.reader))
 
     found = run(task, simulate, reader)
     if preferences.as_json:

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 
 from agent.errors import AgentError, describe, row_for
-from agent.native.messages import ErrorData, Message
+from agent.native.messages import ErrorData, NativeMessage
 
 Id = int | Annotated[str, msgspec.Meta(max_length=128)]
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Response(msgspec.Struct, frozen=True):
     id: Id
-    result: Message
+    result: NativeMessage
     jsonrpc: Literal["2.0"] = "2.0"
 
 
@@ -51,7 +51,7 @@ class _ErrorResponse(msgspec.Struct, frozen=True):
 
 class _Notification(msgspec.Struct, frozen=True):
     method: str
-    params: Message
+    params: NativeMessage
     jsonrpc: Literal["2.0"] = "2.0"
 
 
@@ -94,7 +94,7 @@ def decode(octets: bytes | msgspec.Raw, kind: type[T], *, otherwise: str = "requ
         raise AgentError("request.not_json", detail=str(error)) from None
 
 
-def response(request_id: Id, result: Message) -> bytes:
+def response(request_id: Id, result: NativeMessage) -> bytes:
     """The answer to a request."""
     return _encoder.encode(_Response(request_id, result))
 
@@ -105,7 +105,7 @@ def error_response(request_id: Id | None, error: BaseException) -> bytes:
     return _encoder.encode(_ErrorResponse(request_id, _Error(row_for(error).jsonrpc, data.en, data)))
 
 
-def notification(method: str, params: Message) -> bytes:
+def notification(method: str, params: NativeMessage) -> bytes:
     """Something the page did not ask for."""
     return _encoder.encode(_Notification(method, params))
 

@@ -7,7 +7,7 @@ whatever is not in them. Names are camelCase on the wire; bytes are base64 (RFC 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -17,8 +17,8 @@ API = 1
 
 DOCUMENT_BYTES_MAX = 32 * 1024 * 1024
 
-Index = Annotated[int, Meta(ge=0, le=4)]
-Certificate = Annotated[bytes, Meta(max_length=64 * 1024, description="DER, base64")]
+CertificateIndex = Annotated[int, Meta(ge=0, le=4)]
+CertificateDer = Annotated[bytes, Meta(max_length=64 * 1024, description="DER, base64")]
 Block = Annotated[bytes, Meta(min_length=1, max_length=1024, description="one RSA block, base64")]
 Digest = Annotated[bytes, Meta(min_length=20, max_length=64, description="base64")]
 Document = Annotated[bytes, Meta(max_length=DOCUMENT_BYTES_MAX, description="base64")]
@@ -31,22 +31,30 @@ CardKinds = Annotated[tuple[KindName, ...], Meta(min_length=1, max_length=6)]
 ReaderState = Literal["empty", "card", "mute", "busy", "unavailable"]
 
 
-class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What all messages have in common: immutable, camelCase, nothing unnamed taken."""
+class NativeMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A message: immutable, camelCase, without members that are not named."""
 
 
-class Text(Message, frozen=True):
+T = TypeVar("T")
+
+
+def given(member: T | UnsetType) -> T | None:
+    """Return a member of a message, None where it was left out."""
+    return None if isinstance(member, UnsetType) else member
+
+
+class BilingualText(NativeMessage, frozen=True):
     """One sentence or word in both languages."""
 
     zh: str
     en: str
 
 
-class Nothing(Message, frozen=True):
+class NoParams(NativeMessage, frozen=True):
     """The parameters of a method that takes none."""
 
 
-class AtReader(Message, frozen=True):
+class ReaderParams(NativeMessage, frozen=True):
     """The parameters of a method that may name its reader.
 
     Attributes:
@@ -56,7 +64,7 @@ class AtReader(Message, frozen=True):
     reader: ReaderName | UnsetType = UNSET
 
 
-class WhichCard(AtReader, frozen=True):
+class CardParams(ReaderParams, frozen=True):
     """The parameters of a method that may name its reader, or the kinds of card it is meant for.
 
     Attributes:
@@ -66,7 +74,7 @@ class WhichCard(AtReader, frozen=True):
     card_kind: CardKinds | UnsetType = UNSET
 
 
-class Hello(Message, frozen=True):
+class AgentHello(NativeMessage, frozen=True):
     """What answers.
 
     Attributes:
@@ -84,7 +92,7 @@ class Hello(Message, frozen=True):
     simulated: bool
 
 
-class Reader(Message, frozen=True):
+class ReaderInfo(NativeMessage, frozen=True):
     """A reader and what is in it."""
 
     name: str
@@ -93,13 +101,13 @@ class Reader(Message, frozen=True):
     virtual: bool
 
 
-class Readers(Message, frozen=True):
+class ReaderList(NativeMessage, frozen=True):
     """All readers."""
 
-    readers: tuple[Reader, ...]
+    readers: tuple[ReaderInfo, ...]
 
 
-class PersonnelHolder(Message, frozen=True, tag_field="holderType", tag="personnel"):
+class PersonnelHolder(NativeMessage, frozen=True, tag_field="holderType", tag="personnel"):
     """The holder of a personnel card; dates are 7-digit ROC text, as on the card."""
 
     name: str
@@ -111,7 +119,7 @@ class PersonnelHolder(Message, frozen=True, tag_field="holderType", tag="personn
     category_text: str
 
 
-class InstitutionHolder(Message, frozen=True, tag_field="holderType", tag="institution"):
+class InstitutionHolder(NativeMessage, frozen=True, tag_field="holderType", tag="institution"):
     """The holder of an institution card."""
 
     code: str
@@ -124,7 +132,7 @@ class InstitutionHolder(Message, frozen=True, tag_field="holderType", tag="insti
     owner: str
 
 
-class InsuredHolder(Message, frozen=True, tag_field="holderType", tag="insured"):
+class InsuredHolder(NativeMessage, frozen=True, tag_field="holderType", tag="insured"):
     """The holder of an NHI card."""
 
     name: str
@@ -133,7 +141,7 @@ class InsuredHolder(Message, frozen=True, tag_field="holderType", tag="insured")
     sex: str
 
 
-class CitizenHolder(Message, frozen=True, tag_field="holderType", tag="citizen"):
+class CitizenHolder(NativeMessage, frozen=True, tag_field="holderType", tag="citizen"):
     """The holder of a card that says only what its certificate says."""
 
     name: str
@@ -142,7 +150,7 @@ class CitizenHolder(Message, frozen=True, tag_field="holderType", tag="citizen")
 Holder = PersonnelHolder | InstitutionHolder | InsuredHolder | CitizenHolder
 
 
-class CardInfo(Message, frozen=True):
+class HcaCardInfo(NativeMessage, frozen=True):
     """HCA card information; dates are 7-digit ROC text, as on the card."""
 
     generates_keys: bool
@@ -153,7 +161,7 @@ class CardInfo(Message, frozen=True):
     terminated: bool
 
 
-class Pin(Message, frozen=True):
+class PinState(NativeMessage, frozen=True):
     """How the PIN stands, read without spending a try.
 
     Attributes:
@@ -166,7 +174,7 @@ class Pin(Message, frozen=True):
     max_length: int
 
 
-class Card(Message, frozen=True):
+class CardDescription(NativeMessage, frozen=True):
     """A card, without its certificates.
 
     Attributes:
@@ -177,20 +185,20 @@ class Card(Message, frozen=True):
 
     reader: str
     kind: KindName
-    kind_text: Text
+    kind_text: BilingualText
     version: str
     serial: str
     simulated: bool
     holder: Holder | None
-    info: CardInfo | None
+    info: HcaCardInfo | None
     issued: str
-    pin: Pin | None
+    pin: PinState | None
 
 
-class CardCertificate(Message, frozen=True):
+class CertificateEntry(NativeMessage, frozen=True):
     """A certificate on the card; the parsed members are absent where it cannot be parsed."""
 
-    index: Index
+    index: CertificateIndex
     use: Literal["ca", "signature", "encryption", "intermediate", "root"]
     certificate: bytes
     subject: str | UnsetType = UNSET
@@ -200,13 +208,13 @@ class CardCertificate(Message, frozen=True):
     not_after: datetime | UnsetType = UNSET
 
 
-class Certificates(Message, frozen=True):
+class CertificateList(NativeMessage, frozen=True):
     """All certificates on a card."""
 
-    certificates: tuple[CardCertificate, ...]
+    certificates: tuple[CertificateEntry, ...]
 
 
-class Authenticate(WhichCard, frozen=True, kw_only=True):
+class AuthenticateParams(CardParams, frozen=True, kw_only=True):
     """Log in: sign this nonce and the origin that the browser reports.
 
     Attributes:
@@ -216,7 +224,7 @@ class Authenticate(WhichCard, frozen=True, kw_only=True):
     nonce: str
 
 
-class LoginToken(Message, frozen=True):
+class AuthenticateResult(NativeMessage, frozen=True):
     """A web-eid:1.0 authentication token."""
 
     unverified_certificate: bytes
@@ -226,7 +234,7 @@ class LoginToken(Message, frozen=True):
     app_version: str
 
 
-class Sign(WhichCard, frozen=True):
+class SignParams(CardParams, frozen=True):
     """Sign a document, or (listed origins only) a digest: exactly one of the two.
 
     Attributes:
@@ -242,7 +250,7 @@ class Sign(WhichCard, frozen=True):
     key: KeyName = "signature"
 
 
-class Signature(Message, frozen=True):
+class SignatureResult(NativeMessage, frozen=True):
     """A signature and the certificate that checks it."""
 
     signature: bytes
@@ -251,16 +259,16 @@ class Signature(Message, frozen=True):
     hash: HashName
 
 
-class Verify(Message, frozen=True):
+class VerifyParams(NativeMessage, frozen=True):
     """Check a signature over a document; no card is needed."""
 
     document: Document
     signature: Block
-    certificate: Certificate
+    certificate: CertificateDer
     hash: HashName = "SHA-256"
 
 
-class Verdict(Message, frozen=True):
+class VerifyResult(NativeMessage, frozen=True):
     """Whether a signature is the certificate's over the document; trust in the certificate is another matter.
 
     Attributes:
@@ -271,7 +279,7 @@ class Verdict(Message, frozen=True):
     error: ErrorData | UnsetType = UNSET
 
 
-class Encrypt(WhichCard, frozen=True, kw_only=True):
+class EncryptParams(CardParams, frozen=True, kw_only=True):
     """Encrypt for a certificate, or for the one in the reader.
 
     Attributes:
@@ -279,28 +287,28 @@ class Encrypt(WhichCard, frozen=True, kw_only=True):
     """
 
     data: Block
-    certificate: Certificate | UnsetType = UNSET
+    certificate: CertificateDer | UnsetType = UNSET
 
 
-class Cipher(Message, frozen=True):
+class EncryptResult(NativeMessage, frozen=True):
     """What `encrypt` gives."""
 
     cipher: bytes
 
 
-class Decrypt(WhichCard, frozen=True, kw_only=True):
+class DecryptParams(CardParams, frozen=True, kw_only=True):
     """Decrypt with the card's encryption key."""
 
     cipher: Block
 
 
-class Plain(Message, frozen=True):
+class DecryptResult(NativeMessage, frozen=True):
     """What `decrypt` gives."""
 
     data: bytes
 
 
-class ErrorData(Message, frozen=True):
+class ErrorData(NativeMessage, frozen=True):
     """The `data` of an error (JSON-RPC 2.0 §5.1).
 
     Attributes:
@@ -320,7 +328,7 @@ class ErrorData(Message, frozen=True):
     retry_after: int | UnsetType = UNSET
 
 
-class CardChanged(Message, frozen=True):
+class CardChanged(NativeMessage, frozen=True):
     """A card came, went or changed its state; `reader` is the reader as it is now."""
 
-    reader: Reader
+    reader: ReaderInfo

@@ -1,23 +1,22 @@
 """The methods of the native API: what each takes, what it gives, and the operation it asks for.
 
-This is a dialect like any other: it translates. Who may do what, and every word with the card and the person,
-is the operations' business.
+This is a dialect like any other: it translates. Who may do what, and every exchange with card and person, is
+the operations' business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from agent import __version__
 from agent.errors import AgentError
-from agent.native import jsonrpc, messages, selftest, selftest_messages, translate
-from agent.native.backend import Backend
-from agent.native.guest import Guest
-from agent.operations import Caller
+from agent.native import conversion, jsonrpc, messages, selftest, selftest_messages
+from agent.native.context import NativeCaller, NativeServices
+from agent.native.messages import CardParams, NativeMessage, NoParams, given
 from hca_card.model import CardKind, KeyUse
 from signing.cms import CmsForm
 from signing.errors import SignatureInvalidError
@@ -27,192 +26,204 @@ AGENT_NAME: Final = "hca-agent"
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class NativeMethod:
     """One method.
 
     Attributes:
         summary: one sentence for the published schema.
         takes: the type of its parameters.
         gives: the type of its result.
-        run: does it.
+        run: calls the operation.
         own_page: whether the agent's own page may ask for it.
         large: whether a request may be larger than `jsonrpc.SMALL_BYTES_MAX`.
     """
 
     summary: str
-    takes: type[messages.Message]
-    gives: type[messages.Message]
-    run: Callable[[Backend, Guest, Any], Awaitable[messages.Message]]
+    takes: type[NativeMessage]
+    gives: type[NativeMessage]
+    run: Callable[[NativeServices, NativeCaller, Any], Awaitable[NativeMessage]]
     own_page: bool = False
     large: bool = False
 
 
-async def answer(backend: Backend, guest: Guest, request: jsonrpc.Request, size: int) -> messages.Message:
-    """The result of one request of `size` bytes.
+class _CardChoice(TypedDict):
+    reader: str | None
+    kinds: tuple[CardKind, ...]
+
+
+async def answer(
+    services: NativeServices, caller: NativeCaller, request: jsonrpc.Request, size: int
+) -> NativeMessage:
+    """Return the result of one request of `size` bytes.
 
     Raises:
         AgentError: `request.unknown_method`, `request.too_large`, or what is wrong with its parameters.
         PcscError, CardError, SigningError: what the operation raised.
     """
     method = METHODS.get(request.method)
-    if method is None or (guest.page and not method.own_page):
+    if method is None or (caller.page and not method.own_page):
         raise AgentError("request.unknown_method")
     if size > jsonrpc.SMALL_BYTES_MAX and not method.large:
         raise AgentError("request.too_large")
-    return await method.run(backend, guest, jsonrpc.decode(request.params, method.takes))
+    return await method.run(services, caller, jsonrpc.decode(request.params, method.takes))
 
 
-def _given(value: Any | UnsetType) -> Any | None:
-    return None if value is UNSET else value
+def _card(params: CardParams) -> _CardChoice:
+    """Return the card that the parameters name, as arguments of an operation."""
+    kinds = () if params.card_kind is UNSET else tuple(CardKind(name) for name in params.card_kind)
+    return {"reader": given(params.reader), "kinds": kinds}
 
 
-def _kinds(asked: messages.WhichCard) -> tuple[CardKind, ...]:
-    return () if asked.card_kind is UNSET else tuple(CardKind(name) for name in asked.card_kind)
+async def _hello(services: NativeServices, _caller: NativeCaller, _params: NoParams) -> messages.AgentHello:
+    return messages.AgentHello(AGENT_NAME, __version__, messages.API, tuple(METHODS), services.simulated)
 
 
-async def _hello(backend: Backend, caller: Caller, asked: messages.Nothing) -> messages.Hello:
-    return messages.Hello(
-        agent=AGENT_NAME,
-        version=__version__,
-        api=messages.API,
-        capabilities=tuple(METHODS),
-        simulated=backend.simulated,
-    )
+async def _readers(services: NativeServices, caller: NativeCaller, _params: NoParams) -> messages.ReaderList:
+    return conversion.readers(await services.operations.readers(caller))
 
 
-async def _readers(backend: Backend, caller: Caller, asked: messages.Nothing) -> messages.Readers:
-    return messages.Readers(
-        tuple(translate.reader(view) for view in await backend.operations.readers(caller))
-    )
+async def _read_card(
+    services: NativeServices, caller: NativeCaller, params: CardParams
+) -> messages.CardDescription:
+    return conversion.card(await services.operations.card(caller, **_card(params)))
 
 
-async def _card(backend: Backend, caller: Caller, asked: messages.WhichCard) -> messages.Card:
-    return translate.card(await backend.operations.card(caller, _given(asked.reader), kinds=_kinds(asked)))
+async def _certificates(
+    services: NativeServices, caller: NativeCaller, params: CardParams
+) -> messages.CertificateList:
+    found = await services.operations.certificates(caller, **_card(params))
+    return messages.CertificateList(tuple(conversion.certificate(each) for each in found))
 
 
-async def _certificates(backend: Backend, caller: Caller, asked: messages.WhichCard) -> messages.Certificates:
-    held = await backend.operations.certificates(caller, _given(asked.reader), kinds=_kinds(asked))
-    return messages.Certificates(tuple(translate.certificate(each) for each in held))
+async def _pin_status(
+    services: NativeServices, caller: NativeCaller, params: CardParams
+) -> messages.PinState:
+    return conversion.pin(await services.operations.pin_status(caller, **_card(params)))
 
 
-async def _pin_status(backend: Backend, caller: Caller, asked: messages.WhichCard) -> messages.Pin:
-    status = await backend.operations.pin_status(caller, _given(asked.reader), kinds=_kinds(asked))
-    return translate.pin(status)
+async def _change_pin(services: NativeServices, caller: NativeCaller, params: CardParams) -> NoParams:
+    await services.operations.change_pin(caller, **_card(params))
+    return NoParams()
 
 
-async def _change_pin(backend: Backend, caller: Caller, asked: messages.WhichCard) -> messages.Nothing:
-    await backend.operations.change_pin(caller, reader=_given(asked.reader), kinds=_kinds(asked))
-    return messages.Nothing()
-
-
-async def _unblock_pin(backend: Backend, caller: Caller, asked: messages.WhichCard) -> messages.Nothing:
-    await backend.operations.unblock_pin(caller, reader=_given(asked.reader), kinds=_kinds(asked))
-    return messages.Nothing()
+async def _unblock_pin(services: NativeServices, caller: NativeCaller, params: CardParams) -> NoParams:
+    await services.operations.unblock_pin(caller, **_card(params))
+    return NoParams()
 
 
 async def _authenticate(
-    backend: Backend, caller: Caller, asked: messages.Authenticate
-) -> messages.LoginToken:
+    services: NativeServices, caller: NativeCaller, params: messages.AuthenticateParams
+) -> messages.AuthenticateResult:
     if caller.origin is None:
         # A token is made for the origin that a browser vouches for; a program cannot choose one.
         raise AgentError("origin.refused")
-    token = await backend.operations.authenticate(
-        caller, asked.nonce, origin=caller.origin, reader=_given(asked.reader), kinds=_kinds(asked)
+    return conversion.login_token(
+        await services.operations.authenticate(caller, params.nonce, origin=caller.origin, **_card(params))
     )
-    return translate.login_token(token)
 
 
-async def _sign(backend: Backend, caller: Caller, asked: messages.Sign) -> messages.Signature:
-    if (asked.document is UNSET) == (asked.digest is UNSET):
+async def _sign(
+    services: NativeServices, caller: NativeCaller, params: messages.SignParams
+) -> messages.SignatureResult:
+    if (params.document is UNSET) == (params.digest is UNSET):
         raise AgentError("request.parameters", detail="exactly one of document and digest")
-    cms = CmsForm(detached=asked.detached) if asked.format == "cms" else None
-    if cms is not None and asked.document is UNSET:
+    cms = CmsForm(detached=params.detached) if params.format == "cms" else None
+    if cms is not None and params.document is UNSET:
         raise AgentError("request.parameters", detail="cms is made over a document")
-    result = await backend.operations.sign(
+    result = await services.operations.sign(
         caller,
-        Hash(asked.hash),
-        document=_given(asked.document),
-        digest=_given(asked.digest),
-        use=KeyUse(asked.key),
-        reader=_given(asked.reader),
-        kinds=_kinds(asked),
+        Hash(params.hash),
+        document=given(params.document),
+        digest=given(params.digest),
+        use=KeyUse(params.key),
         cms=cms,
+        **_card(params),
     )
-    return translate.signature(result, asked.format)
+    return messages.SignatureResult(result.signature, result.certificate, params.format, result.hash.value)
 
 
-async def _verify(backend: Backend, caller: Caller, asked: messages.Verify) -> messages.Verdict:
+async def _verify(
+    services: NativeServices, _caller: NativeCaller, params: messages.VerifyParams
+) -> messages.VerifyResult:
     try:
-        await backend.operations.verify(asked.document, asked.signature, asked.certificate, Hash(asked.hash))
+        await services.operations.verify(
+            params.document, params.signature, params.certificate, Hash(params.hash)
+        )
     except SignatureInvalidError as error:
-        return messages.Verdict(valid=False, error=jsonrpc.error_data(error))
-    return messages.Verdict(valid=True)
+        return messages.VerifyResult(valid=False, error=jsonrpc.error_data(error))
+    return messages.VerifyResult(valid=True)
 
 
-async def _encrypt(backend: Backend, caller: Caller, asked: messages.Encrypt) -> messages.Cipher:
-    return messages.Cipher(
-        await backend.operations.encrypt(
-            caller,
-            asked.data,
-            certificate=_given(asked.certificate),
-            reader=_given(asked.reader),
-            kinds=_kinds(asked),
+async def _encrypt(
+    services: NativeServices, caller: NativeCaller, params: messages.EncryptParams
+) -> messages.EncryptResult:
+    return messages.EncryptResult(
+        await services.operations.encrypt(
+            caller, params.data, certificate=given(params.certificate), **_card(params)
         )
     )
 
 
-async def _decrypt(backend: Backend, caller: Caller, asked: messages.Decrypt) -> messages.Plain:
-    return messages.Plain(
-        await backend.operations.decrypt(
-            caller, asked.cipher, reader=_given(asked.reader), kinds=_kinds(asked)
-        )
-    )
+async def _decrypt(
+    services: NativeServices, caller: NativeCaller, params: messages.DecryptParams
+) -> messages.DecryptResult:
+    return messages.DecryptResult(await services.operations.decrypt(caller, params.cipher, **_card(params)))
 
 
-METHODS: Final[dict[str, Method]] = {
-    "agent.hello": Method(
-        "Who answers, and what it can do.", messages.Nothing, messages.Hello, _hello, own_page=True
+METHODS: Final[dict[str, NativeMethod]] = {
+    "agent.hello": NativeMethod(
+        "Who answers, and what it can do.", NoParams, messages.AgentHello, _hello, own_page=True
     ),
-    "readers.list": Method(
-        "The readers and whether a card is in them.", messages.Nothing, messages.Readers, _readers
+    "readers.list": NativeMethod(
+        "The readers and whether a card is in them.", NoParams, messages.ReaderList, _readers
     ),
-    "card.read": Method("What a card says without its PIN.", messages.WhichCard, messages.Card, _card),
-    "certificates.list": Method(
-        "The certificates on a card.", messages.WhichCard, messages.Certificates, _certificates
+    "card.read": NativeMethod(
+        "What a card says without its PIN.", CardParams, messages.CardDescription, _read_card
     ),
-    "pin.status": Method("How a card's PIN stands.", messages.WhichCard, messages.Pin, _pin_status),
-    "pin.change": Method(
+    "certificates.list": NativeMethod(
+        "The certificates on a card.", CardParams, messages.CertificateList, _certificates
+    ),
+    "pin.status": NativeMethod("How a card's PIN stands.", CardParams, messages.PinState, _pin_status),
+    "pin.change": NativeMethod(
         "Have the person change the PIN, in the agent's own window or on the reader's keypad.",
-        messages.WhichCard,
-        messages.Nothing,
+        CardParams,
+        NoParams,
         _change_pin,
     ),
-    "pin.unblock": Method(
+    "pin.unblock": NativeMethod(
         "Have the person set a new PIN with the PUK, in the agent's own window.",
-        messages.WhichCard,
-        messages.Nothing,
+        CardParams,
+        NoParams,
         _unblock_pin,
     ),
-    "authenticate": Method(
+    "authenticate": NativeMethod(
         "Log in: a token for this page's origin and the portal's nonce.",
-        messages.Authenticate,
-        messages.LoginToken,
+        messages.AuthenticateParams,
+        messages.AuthenticateResult,
         _authenticate,
     ),
-    "sign": Method("Sign a document.", messages.Sign, messages.Signature, _sign, large=True),
-    "verify": Method("Check a signature.", messages.Verify, messages.Verdict, _verify, large=True),
-    "encrypt": Method("Encrypt for a certificate.", messages.Encrypt, messages.Cipher, _encrypt),
-    "decrypt": Method("Decrypt with a card's key.", messages.Decrypt, messages.Plain, _decrypt),
-    "selftest.run": Method(
+    "sign": NativeMethod(
+        "Sign a document.", messages.SignParams, messages.SignatureResult, _sign, large=True
+    ),
+    "verify": NativeMethod(
+        "Check a signature.", messages.VerifyParams, messages.VerifyResult, _verify, large=True
+    ),
+    "encrypt": NativeMethod(
+        "Encrypt for a certificate.", messages.EncryptParams, messages.EncryptResult, _encrypt
+    ),
+    "decrypt": NativeMethod(
+        "Decrypt with a card's key.", messages.DecryptParams, messages.DecryptResult, _decrypt
+    ),
+    "selftest.run": NativeMethod(
         "Find out what works; each row is told as it finishes.",
-        selftest_messages.SelfTest,
+        selftest_messages.SelfTestParams,
         selftest_messages.SelfTestDone,
         selftest.run,
         own_page=True,
     ),
-    "selftest.report": Method(
+    "selftest.report": NativeMethod(
         "The report on this connection's last self-test.",
-        selftest_messages.SelfTestReport,
+        selftest_messages.SelfTestReportParams,
         selftest_messages.SelfTestFiles,
         selftest.report,
         own_page=True,

@@ -15,8 +15,8 @@ from agent.native.methods import METHODS
 
 PATH: Final = Path(__file__).parents[1] / "web" / "schema.json"
 
-NOTIFICATIONS: Final[dict[str, tuple[str, type[messages.Message]]]] = {
-    "reader.changed": ("A reader came or went; all readers as they are now.", messages.Readers),
+NOTIFICATIONS: Final[dict[str, tuple[str, type[messages.NativeMessage]]]] = {
+    "reader.changed": ("A reader came or went; all readers as they are now.", messages.ReaderList),
     "card.changed": ("A card came or went.", messages.CardChanged),
     "selftest.begun": ("A self-test of this connection begins.", selftest_messages.SelfTestBegun),
     "selftest.row": ("A row of it has finished.", selftest_messages.SelfTestRow),
@@ -66,7 +66,7 @@ def _parameters(component: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _reference(message: type[messages.Message]) -> dict[str, str]:
+def _reference(message: type[messages.NativeMessage]) -> dict[str, str]:
     return {"$ref": _REF.format(name=message.__name__)}
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET
-
 from agent.errors import AgentError
 from agent.native import jsonrpc
-from agent.native.backend import Backend
-from agent.native.guest import Guest, Tested
+from agent.native.context import NativeCaller, NativeServices, SelfTestFindings
+from agent.native.messages import given
 from agent.native.selftest_messages import (
     BrowserRow,
     PlannedRow,
-    SelfTest,
     SelfTestBegun,
     SelfTestDone,
     SelfTestFiles,
-    SelfTestReport,
+    SelfTestParams,
+    SelfTestReportParams,
     SelfTestRow,
 )
 from agent.selftest import schema
@@ -24,46 +22,48 @@ from agent.selftest.plan import Variant, plan
 from agent.selftest.service import Wanted, for_site
 
 
-async def run(backend: Backend, guest: Guest, asked: SelfTest) -> SelfTestDone:
-    """Run it, telling each row as it finishes."""
-    wanted = Wanted(Variant(asked.variant), None if asked.reader is UNSET else asked.reader, asked.pin)
+async def run(services: NativeServices, caller: NativeCaller, params: SelfTestParams) -> SelfTestDone:
+    """Run the self-test, sending each row as it finishes."""
+    wanted = Wanted(Variant(params.variant), given(params.reader), params.pin)
     rows: list[Row] = []
-    async with backend.selftests.begin(guest, wanted) as (bench, finished):
+    async with services.selftests.begin(caller, wanted) as (bench, finished):
         probes = plan(wanted.variant, bench.machine.config)
-        await guest.say(jsonrpc.notification("selftest.begun", _begun(probes)))
+        await caller.send(jsonrpc.notification("selftest.begun", _begun(probes)))
         async for row in finished:
             rows.append(row)
-            part = schema.part(_shown(guest, row))
-            await guest.say(jsonrpc.notification("selftest.row", SelfTestRow(part)))
-        tested = Tested(rows, bench.simulated, bench.machine.clock())
-    guest.memory.tested = tested
-    shown = [_shown(guest, row) for row in rows]
-    return SelfTestDone(schema.report(shown, simulated=tested.simulated, time=tested.time))
+            part = schema.part(_shown(caller, row))
+            await caller.send(jsonrpc.notification("selftest.row", SelfTestRow(part)))
+        findings = SelfTestFindings(rows, bench.simulated, bench.machine.clock())
+    caller.memory.selftest = findings
+    shown = [_shown(caller, row) for row in rows]
+    return SelfTestDone(schema.report(shown, simulated=findings.simulated, time=findings.time))
 
 
-async def report(backend: Backend, guest: Guest, asked: SelfTestReport) -> SelfTestFiles:
+async def report(
+    services: NativeServices, caller: NativeCaller, params: SelfTestReportParams
+) -> SelfTestFiles:
     """The report on what `run` found last, with what the page found out itself."""
     from agent.selftest import html
 
-    tested = guest.memory.tested
-    if tested is None:
+    findings = caller.memory.selftest
+    if findings is None:
         raise AgentError("selftest.none")
-    if asked.unmasked:
-        if guest.origin is not None:
+    if params.unmasked:
+        if caller.origin is not None:
             raise AgentError("origin.refused")
         # The page shows that it was served by us, not that the person at this computer looks at it.
-        await backend.selftests.confirm_unmasked(guest.page or None)
-    own = tested.rows if guest.origin is None else [for_site(row) for row in tested.rows]
-    rows = [*own, *(_row(each) for each in asked.browser)]
-    simulated, time, unmasked = tested.simulated, tested.time, asked.unmasked
+        await services.selftests.confirm_unmasked(caller.page or None)
+    own = findings.rows if caller.origin is None else [for_site(row) for row in findings.rows]
+    rows = [*own, *(_row(each) for each in params.browser)]
+    simulated, time, unmasked = findings.simulated, findings.time, params.unmasked
     return SelfTestFiles(
         schema.report(rows, simulated=simulated, time=time, unmasked=unmasked),
         html.page(rows, simulated=simulated, time=time, unmasked=unmasked),
     )
 
 
-def _shown(guest: Guest, row: Row) -> Row:
-    return for_site(row) if guest.origin is not None else row.mask()
+def _shown(caller: NativeCaller, row: Row) -> Row:
+    return for_site(row) if caller.origin is not None else row.mask()
 
 
 def _begun(probes: tuple[Probe, ...]) -> SelfTestBegun:
@@ -82,13 +82,13 @@ def _begun(probes: tuple[Probe, ...]) -> SelfTestBegun:
     )
 
 
-def _row(said: BrowserRow) -> Row:
-    """A row of the page, its words cleaned like any other's."""
+def _row(found: BrowserRow) -> Row:
+    """Return a row of the page, its words cleaned like any other's."""
     trouble = None
-    if said.error is not None:
-        told = said.error
-        what, what_next = Text(told.zh, told.en).cleaned(), Text(told.next_zh, told.next_en).cleaned()
-        trouble = Trouble(told.id, what, what_next)
-    detail = Text(said.detail_zh, said.detail_en).cleaned()
-    title = Text(said.zh, said.en).cleaned()
-    return Row(said.id, title, Status(said.status), detail, detail, said.ms, trouble)
+    if found.error is not None:
+        error = found.error
+        what, what_next = Text(error.zh, error.en).cleaned(), Text(error.next_zh, error.next_en).cleaned()
+        trouble = Trouble(error.id, what, what_next)
+    detail = Text(found.detail_zh, found.detail_en).cleaned()
+    title = Text(found.zh, found.en).cleaned()
+    return Row(found.id, title, Status(found.status), detail, detail, found.ms, trouble)

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from agent.native.messages import AtReader, Message
+from agent.native.messages import NativeMessage, ReaderParams
 from agent.selftest.schema import ReportPart, RowPart, Title
 
 
-class SelfTest(AtReader, frozen=True, kw_only=True):
+class SelfTestParams(ReaderParams, frozen=True, kw_only=True):
     """Run the self-test; rows come as `selftest.row` before the answer does.
 
     Attributes:
@@ -22,7 +22,7 @@ class SelfTest(AtReader, frozen=True, kw_only=True):
     pin: bool = True
 
 
-class PlannedRow(Message, frozen=True):
+class PlannedRow(NativeMessage, frozen=True):
     """A row that will come.
 
     Attributes:
@@ -38,7 +38,7 @@ class PlannedRow(Message, frozen=True):
     person: bool
 
 
-class SelfTestBegun(Message, frozen=True):
+class SelfTestBegun(NativeMessage, frozen=True):
     """The rows that will come, in this order.
 
     Attributes:
@@ -49,19 +49,19 @@ class SelfTestBegun(Message, frozen=True):
     groups: dict[str, Title]
 
 
-class SelfTestRow(Message, frozen=True):
+class SelfTestRow(NativeMessage, frozen=True):
     """One row has finished; personal data in it is masked."""
 
     row: RowPart
 
 
-class SelfTestDone(Message, frozen=True):
+class SelfTestDone(NativeMessage, frozen=True):
     """All rows once more; personal data is masked, and sites are not shown details of the computer."""
 
     report: ReportPart
 
 
-class BrowserError(Message, frozen=True):
+class BrowserError(NativeMessage, frozen=True):
     """What a browser row found wrong."""
 
     id: Annotated[str, Meta(max_length=64, pattern=r"^[a-z]+(\.[a-z0-9_]+)*$")]
@@ -71,7 +71,7 @@ class BrowserError(Message, frozen=True):
     next_en: Annotated[str, Meta(max_length=300)]
 
 
-class BrowserRow(Message, frozen=True):
+class BrowserRow(NativeMessage, frozen=True):
     """A row that the page itself found out."""
 
     id: Annotated[str, Meta(max_length=64, pattern=r"^browser\.[a-z0-9_]+$")]
@@ -84,7 +84,7 @@ class BrowserRow(Message, frozen=True):
     error: BrowserError | None = None
 
 
-class SelfTestReport(Message, frozen=True):
+class SelfTestReportParams(NativeMessage, frozen=True):
     """Ask for the report on the self-test that this connection ran last.
 
     Attributes:
@@ -96,7 +96,7 @@ class SelfTestReport(Message, frozen=True):
     unmasked: bool = False
 
 
-class SelfTestFiles(Message, frozen=True):
+class SelfTestFiles(NativeMessage, frozen=True):
     """The report.
 
     Attributes:

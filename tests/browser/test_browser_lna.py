@@ -198,7 +198,7 @@ async def test_an_agent_that_refuses_the_site_is_told_as_such(tmp_path: Path) ->
 async def test_an_agent_that_has_no_room_is_told_as_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "CONNECTIONS_PER_ORIGIN_MAX", 0)
+    monkeypatch.setattr(api, "SESSIONS_PER_ORIGIN_MAX", 0)
     async with desk(tmp_path) as at:
         await at.decide("granted")
         told = await at.connect()

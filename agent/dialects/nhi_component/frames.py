@@ -13,7 +13,7 @@ VERSION: Final = "0001"
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandFrame:
     """One frame of a page.
 
     Attributes:
@@ -25,24 +25,27 @@ class Command:
     parameter: str = field(repr=False)
 
     @classmethod
-    def read(cls, text: str) -> Command:
-        """The command in a frame; whether anybody knows it, is another matter."""
+    def read(cls, text: str) -> CommandFrame:
+        """Return the command in a frame, whether or not anybody knows it."""
         name, _, parameter = text.partition("?")
         return cls(name, parameter)
 
     def value(self, name: str) -> str | None:
-        """The value of the one parameter that the command takes; None where it is not there."""
+        """Return the value of the one parameter that the command takes; None where it is not there."""
         given, separator, value = self.parameter.partition("=")
         return value if separator and given == name else None
 
 
 def answer(name: str, *fields: str) -> str:
-    """`name:field,field`; what would be taken for the end of a field becomes its full-width form."""
+    """Return `name:field,field`; a comma inside a field becomes its full-width form."""
     return f"{name}:{','.join(map(_field, fields))}"
 
 
 def _field(text: str) -> str:
-    """A card is written by anybody: nothing in it may move the fields behind it or hide from who reads it."""
+    """Return a field without what could move the fields behind it or hide from who reads it.
+
+    Anybody can write a card.
+    """
     return "".join(
         "，" if each == "," else each for each in text if unicodedata.category(each) not in ("Cc", "Cf", "Cs")
     )

@@ -23,7 +23,7 @@ _MASKED: Final = 0x80
 
 
 def answers_as_component(port: int) -> bool:
-    """Whether whoever listens on `port` of this machine answers as NHI's component does.
+    """Return whether whoever listens on `port` of this machine answers as NHI's component does.
 
     Blocks, a few seconds at the most.
     """
@@ -55,7 +55,7 @@ def _answers(address: str, port: int) -> bool:
 
 
 def _upgrade(port: int) -> bytes:
-    """The head of the opening handshake, with its own address as the origin: no page's name is borrowed."""
+    """Return the head of the opening handshake; its origin is its own address, no page's."""
     key = base64.b64encode(os.urandom(16)).decode("ascii")
     lines = (
         "GET /echo HTTP/1.1",

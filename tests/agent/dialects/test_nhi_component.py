@@ -16,9 +16,9 @@ from aiohttp import WSCloseCode, WSMsgType
 
 from agent import tls
 from agent.config import Config, ConfigError, LimitSettings, NhiComponentSettings, load
-from agent.dialects.nhi_component.component import NOTICES_MAX
-from agent.dialects.nhi_component.connection import WAITING_MAX
-from agent.dialects.nhi_component.site import CONNECTIONS_MAX, CONNECTIONS_PER_ORIGIN_MAX
+from agent.dialects.nhi_component.commands import NOTICES_MAX
+from agent.dialects.nhi_component.session import WAITING_MAX
+from agent.dialects.nhi_component.site import SESSIONS_MAX, SESSIONS_PER_ORIGIN_MAX
 from agent.dialects.nhi_component.vendor import answers_as_component
 from agent.errors import TABLE
 from agent.errors.numbers.nhi_component import NUMBERS, number_of
@@ -254,13 +254,13 @@ async def test_frames_are_bounded_in_kind_size_number_and_rate(tmp_path: Path) -
 @pytest.mark.slow
 async def test_connections_of_one_origin_are_bounded_at_the_expense_of_the_idle(tmp_path: Path) -> None:
     async with component_agent(tmp_path) as agent:
-        kept = [page(agent) for _ in range(CONNECTIONS_PER_ORIGIN_MAX + 1)]
+        kept = [page(agent) for _ in range(SESSIONS_PER_ORIGIN_MAX + 1)]
         sockets = [await each.__aenter__() for each in kept]
         assert (await sockets[0].receive()).data == WSCloseCode.TRY_AGAIN_LATER
         assert await ask(sockets[-1], "GetVersion") == ["GetVersion:0001"]
         for each in kept:
             await each.__aexit__(None, None, None)
-    assert CONNECTIONS_PER_ORIGIN_MAX < CONNECTIONS_MAX
+    assert SESSIONS_PER_ORIGIN_MAX < SESSIONS_MAX
 
 
 async def test_a_page_that_goes_away_takes_its_question_along(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from agent.config import Config, ConsentSettings, PortSettings, ServiSignSettings
 from agent.interaction import PinRequest, Verb
 from agent.interaction.scripted import ScriptedInteraction
-from agent.native import api, connection
+from agent.native import api, session
 from agent.native.messages import API
 from agent.native.methods import METHODS
 from hca_card.pin import Pin
@@ -249,7 +249,7 @@ async def test_only_what_carries_a_document_may_be_large(agent: RunningAgent) ->
 async def test_a_frame_beyond_every_limit_ends_the_connection_with_its_code(
     agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "FRAME_BYTES_MAX", 100_000)
+    monkeypatch.setattr(session, "FRAME_BYTES_MAX", 100_000)
     async with agent.page() as page:
         await page.socket.send_str("x" * 200_000)
         message = await page.socket.receive(timeout=10)
@@ -294,7 +294,7 @@ class SlowPerson(ScriptedInteraction):
 
 async def test_a_connection_takes_a_bounded_number_of_requests(tmp_path: Path) -> None:
     async with running_agent(tmp_path, interaction=SlowPerson()) as agent, agent.page() as page:
-        waiting = [await page.send("sign", document=b64(b"text")) for _ in range(connection.REQUESTS_MAX)]
+        waiting = [await page.send("sign", document=b64(b"text")) for _ in range(session.REQUESTS_MAX)]
         assert (await page.failing("agent.hello"))["data"]["id"] == "busy"
         agent.interaction.ready.set()  # type: ignore[attr-defined]
         for number in waiting:
@@ -404,7 +404,7 @@ async def test_a_card_that_misbehaves_is_a_worded_error(tmp_path: Path, kind: st
 async def test_too_many_connections_are_told_to_come_again(
     agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "CONNECTIONS_MAX", 1)
+    monkeypatch.setattr(api, "SESSIONS_MAX", 1)
     async with agent.page() as page:
         async with agent.page() as second:
             await second.socket.receive(timeout=5)
@@ -415,7 +415,7 @@ async def test_too_many_connections_are_told_to_come_again(
 async def test_one_origin_cannot_take_every_connection(
     agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "CONNECTIONS_PER_ORIGIN_MAX", 1)
+    monkeypatch.setattr(api, "SESSIONS_PER_ORIGIN_MAX", 1)
     async with agent.page(UNKNOWN), agent.page(UNKNOWN) as second, agent.page(PORTAL) as portal:
         await second.socket.receive(timeout=5)
         assert second.socket.close_code == 1013
@@ -425,7 +425,7 @@ async def test_one_origin_cannot_take_every_connection(
 async def test_sites_nobody_allowed_cannot_keep_the_others_out(
     agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(api, "SESSIONS_MAX", 2)
     async with agent.page(UNKNOWN) as first, agent.page("https://n1.seen.example") as second:
         await first.call("agent.hello")
         async with agent.page(PORTAL) as portal:
@@ -440,7 +440,7 @@ async def test_sites_nobody_allowed_cannot_keep_the_others_out(
 async def test_a_site_that_waits_for_the_persons_answer_is_not_cut_off_for_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "CONNECTIONS_MAX", 1)
+    monkeypatch.setattr(api, "SESSIONS_MAX", 1)
     person = SlowPerson()
     async with running_agent(tmp_path, interaction=person) as agent, agent.page(UNKNOWN) as page:
         waiting = await page.send("sign", document=b64(b"x"))
@@ -469,7 +469,7 @@ async def test_only_a_few_sites_that_nobody_allowed_may_send_large_documents(
 async def test_large_requests_that_wait_for_a_person_do_not_pile_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "LOAD_BYTES_MAX", 100_000)
+    monkeypatch.setattr(session, "LOAD_BYTES_MAX", 100_000)
     person, document = SlowPerson(), b64(b"x" * 50_000)
     async with (
         running_agent(tmp_path, interaction=person) as agent,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.interaction import PinRequest
-from agent.native.messages import WhichCard
+from agent.native.messages import CardParams
 from agent.native.methods import METHODS
 from tests.support.agent import RunningAgent, running_agent
 
@@ -30,7 +30,7 @@ async def agent(tmp_path: Path) -> AsyncIterator[RunningAgent]:
 
 
 @pytest.mark.parametrize(
-    "method", [name for name, method in METHODS.items() if issubclass(method.takes, WhichCard)]
+    "method", [name for name, method in METHODS.items() if issubclass(method.takes, CardParams)]
 )
 @pytest.mark.slow
 async def test_another_kind_is_refused_with_a_sentence_before_any_pin(

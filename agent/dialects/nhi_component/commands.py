@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from agent.dialects.nhi_component.frames import VERSION, Command, answer
+from agent.dialects.nhi_component.frames import VERSION, CommandFrame, answer
 from agent.errors import AgentError, describe, error_id, row_for
 from agent.errors.numbers.nhi_component import number_of
 from agent.operations import Caller, Operations
@@ -31,11 +31,11 @@ _PASSWORD_LENGTH: Final = range(6, 13)
 # The card's status text where it says so (1 normal, 2 cancelled), else empty.
 _FLAGS: Final[Mapping[bool | None, str]] = MappingProxyType({False: "1", True: "2", None: ""})
 
-Do = Callable[[Caller, Command], Awaitable[str]]
+Do = Callable[[Caller, CommandFrame], Awaitable[str]]
 
 
-class NhiComponent:
-    """The commands.
+class NhiCommands:
+    """The commands of the NHI component.
 
     Args:
         operations: all card work goes through these.
@@ -63,8 +63,8 @@ class NhiComponent:
             "H_Sign": self._sign,
         }
 
-    async def answer(self, caller: Caller, command: Command) -> str:
-        """The answer to a command, a bare number where it cannot be done."""
+    async def answer(self, caller: Caller, command: CommandFrame) -> str:
+        """Return the answer to a command, a bare number where it cannot be done."""
         do = self._commands.get(command.name)
         if do is None:
             return self.refuse(caller, command.name, AgentError("request.unknown_method"))
@@ -74,25 +74,25 @@ class NhiComponent:
             return self.refuse(caller, command.name, error)
 
     def refuse(self, caller: Caller, name: str, error: Exception) -> str:
-        """The number in which `error` ends; the log has the sentence, and nothing that the page sent."""
+        """Return the number for `error`; the log gets its sentence, and nothing that the page sent."""
         number = number_of(row_for(error))
         known = name if name in self._commands else "a command"
         if error_id(error) == "internal":
             log.error("%s for %s failed", known, caller.origin, exc_info=error)
         else:
-            who, told = caller.origin or "a program", describe(error).en
-            log.info("%s for %s was answered %d: %s", known, who, number, told)
+            who = caller.origin or "a program"
+            log.info("%s for %s was answered %d: %s", known, who, number, describe(error).en)
         return str(number)
 
-    async def _version(self, _caller: Caller, command: Command) -> str:
+    async def _version(self, _caller: Caller, command: CommandFrame) -> str:
         _require_bare(command)
         return answer(command.name, VERSION)
 
-    async def _random(self, _caller: Caller, command: Command) -> str:
+    async def _random(self, _caller: Caller, command: CommandFrame) -> str:
         _require_bare(command)
         return answer(command.name, f"{secrets.randbelow(10**RANDOM_DIGITS):0{RANDOM_DIGITS}}")
 
-    async def _basic(self, caller: Caller, command: Command) -> str:
+    async def _basic(self, caller: Caller, command: CommandFrame) -> str:
         _require_bare(command)
         found = await self._operations.examine(caller, _read, kinds=(CardKind.NHI,))
         metadata, cancelled = found.result
@@ -109,16 +109,16 @@ class NhiComponent:
             _FLAGS[cancelled],
         )
 
-    async def _sign(self, caller: Caller, _command: Command) -> str:
+    async def _sign(self, caller: Caller, _command: CommandFrame) -> str:
         return self._cannot(caller, "nhi.signature")
 
-    async def _encrypt(self, caller: Caller, command: Command) -> str:
+    async def _encrypt(self, caller: Caller, command: CommandFrame) -> str:
         password = command.value("Pwd")
         if password is None or len(password) not in _PASSWORD_LENGTH:
             raise AgentError("nhi.password_length")
         return self._cannot(caller, "nhi.encryption")
 
-    async def _encrypted_basic(self, caller: Caller, command: Command) -> str:
+    async def _encrypted_basic(self, caller: Caller, command: CommandFrame) -> str:
         if not command.value("Pwd"):
             raise AgentError("nhi.password_length")
         return self._cannot(caller, "nhi.encryption")
@@ -134,18 +134,18 @@ class NhiComponent:
         # Whoever asks for none may not make a stranger's notice cost a known site its own.
         if origin is not None and not self._notices.take(origin) and not self._notices_of_all.take(""):
             zh, en = named(origin)
-            told = describe(refused)
-            self._tell(f"網站 {zh}：{told.zh}{told.next_zh}", f"{en}: {told.en} {told.next_en}")
+            text = describe(refused)
+            self._tell(f"網站 {zh}：{text.zh}{text.next_zh}", f"{en}: {text.en} {text.next_en}")
         raise refused
 
 
-def _require_bare(command: Command) -> None:
+def _require_bare(command: CommandFrame) -> None:
     if command.parameter:
         raise AgentError("request.unknown_method")
 
 
 def _read(card: Card) -> tuple[Metadata, bool | None]:
-    """The basic data, and whether the card says that it was cancelled; for the reader's thread."""
+    """Return the basic data, and whether the card was cancelled; runs in the reader's thread."""
     from hca_card.nhi import NhiCard
 
     if not isinstance(card, NhiCard):

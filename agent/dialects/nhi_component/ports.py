@@ -11,10 +11,10 @@ from agent.errors import AgentError
 from agent.server.ports import PortConflict, TakenPort, listen
 
 
-def take(ports: Iterable[int]) -> tuple[list[TakenPort], list[PortConflict]]:
-    """Each of `ports` that is free, and who holds the others; blocking, a few seconds at most.
+def take_ports(ports: Iterable[int]) -> tuple[list[TakenPort], list[PortConflict]]:
+    """Take each of `ports` that is free; return them and who holds the others. Blocks a few seconds at most.
 
-    This program does more than this dialect, so a port that is not to be had is told and nothing ends.
+    This program does more than this dialect, so a port that cannot be had is reported and nothing ends.
     """
     taken: list[TakenPort] = []
     conflicts: list[PortConflict] = []
@@ -27,8 +27,8 @@ def take(ports: Iterable[int]) -> tuple[list[TakenPort], list[PortConflict]]:
     return taken, conflicts
 
 
-def by_name(usual: ssl.SSLContext, component: ssl.SSLContext) -> ssl.SSLContext:
-    """A server context that shows the component's certificate to whoever asks for its name (RFC 6066 §3).
+def context_by_name(usual: ssl.SSLContext, component: ssl.SSLContext) -> ssl.SSLContext:
+    """Return a server context that shows the component's certificate under its name (RFC 6066 §3).
 
     Args:
         usual: what everybody else is shown; both may be given other certificates later on.

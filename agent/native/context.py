@@ -1,0 +1,68 @@
+"""What a method of the native API is given: the services behind it, and who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from agent.operations import Caller, Operations
+
+if TYPE_CHECKING:
+    from agent.selftest.model import Row
+    from agent.selftest.service import SelfTests
+
+
+@dataclass(frozen=True, slots=True)
+class NativeServices:
+    """The services that the methods use.
+
+    Attributes:
+        simulated: whether the cards are simulated ones, which a page must be able to tell.
+    """
+
+    operations: Operations
+    selftests: SelfTests
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTestFindings:
+    """The rows of a session's last self-test, personal data included.
+
+    Attributes:
+        time: when it ended, aware UTC.
+    """
+
+    rows: Sequence[Row]
+    simulated: bool
+    time: datetime
+
+
+@dataclass(slots=True)
+class SessionMemory:
+    """What a session keeps until it ends."""
+
+    selftest: SelfTestFindings | None = None
+
+
+async def _discard(_frame: bytes) -> None:
+    """Send nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NativeCaller(Caller):
+    """A caller with a session of its own.
+
+    The agent's own page acts for the person at this computer (no origin), and has methods of its own.
+
+    Attributes:
+        page: the origin of the agent's own page; empty for everybody else.
+        send: sends a notification, waiting for room.
+        memory: what is kept until the session ends.
+    """
+
+    page: str = ""
+    send: Callable[[bytes], Awaitable[None]] = _discard
+    memory: SessionMemory = field(default_factory=SessionMemory)

@@ -1,0 +1,127 @@
+"""WebSocket sessions of pages and programs, whatever is spoken in them: their number, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator
+from typing import Final, Generic, TypeVar
+
+from aiohttp import WSCloseCode, web
+
+HEARTBEAT_SECONDS: Final = 20.0
+_CLOSE_SECONDS: Final = 2.0
+
+
+class WebSocketSession(ABC):
+    """One WebSocket connection.
+
+    Reading goes on while requests are at work, so that a page that leaves takes its questions along.
+
+    Args:
+        origin: the origin that its connections are counted by; None for a local program.
+        message_bytes_max: the longest message that is read.
+        decode_text: whether text arrives as `str` rather than UTF-8 `bytes`.
+    """
+
+    def __init__(self, origin: str | None, message_bytes_max: int, *, decode_text: bool = True) -> None:
+        self.origin = origin
+        self.socket = web.WebSocketResponse(
+            max_msg_size=message_bytes_max,
+            heartbeat=HEARTBEAT_SECONDS,
+            timeout=_CLOSE_SECONDS,
+            compress=False,
+            decode_text=decode_text,
+        )
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._giving_way: asyncio.Task[bool] | None = None
+
+    @property
+    @abstractmethod
+    def idle(self) -> bool:
+        """Whether no request of this session is at work."""
+
+    @abstractmethod
+    async def read(self) -> None:
+        """Take messages until the socket is closed."""
+
+    @abstractmethod
+    async def work(self) -> None:
+        """Send what there is to send, until cancelled."""
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Upgrade `request` and speak with the other side until either ends it; then cancel all tasks.
+
+        Raises:
+            web.HTTPException: the request is no WebSocket upgrade (RFC 6455 §4.2.1).
+        """
+        await self.socket.prepare(request)
+        worker = asyncio.create_task(self.work())
+        try:
+            await self.read()
+        finally:
+            tasks = (*self.tasks, worker)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._giving_way is not None:
+                await self._giving_way  # or the line is cut before its last words
+        return self.socket
+
+    async def close(self) -> None:
+        """Tell the other side that this program stops."""
+        await self.socket.close(code=WSCloseCode.GOING_AWAY, message=b"agent.stopped")
+
+    def give_way(self) -> None:
+        """Begin to end with "try again later", to make room for another session."""
+        closing = self.socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"busy")
+        self._giving_way = asyncio.create_task(closing)
+
+
+S = TypeVar("S", bound=WebSocketSession)
+
+
+class WebSocketSessions(Generic[S]):
+    """The open sessions of one site, oldest first."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[S, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[S]:
+        return iter(self._sessions)
+
+    def of_origin(self, origin: str | None) -> list[S]:
+        """Return the sessions that are counted for `origin`."""
+        return [session for session in self._sessions if session.origin == origin]
+
+    def end_one_idle(self, candidates: Collection[S]) -> bool:
+        """End the first idle session of `candidates`; return whether there was one."""
+        for session in candidates:
+            if session.idle:
+                del self._sessions[session]
+                session.give_way()
+                return True
+        return False
+
+    async def serve(self, session: S, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve a session, counting it while it is open."""
+        self._sessions[session] = None
+        try:
+            return await session.serve(request)
+        finally:
+            self._sessions.pop(session, None)
+
+    async def close(self) -> None:
+        """End every session, telling each that this program stops."""
+        await asyncio.gather(*(session.close() for session in self._sessions))
+
+
+async def turn_away(request: web.BaseRequest) -> web.WebSocketResponse:
+    """Answer "try again later" in the one way that a page can read (RFC 6455 §7.4, code 1013)."""
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"busy")
+    return socket
