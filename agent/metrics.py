@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent import __version__
 from agent.audit import OK
+from agent.errors import ErrorId
 from agent.interaction import Verb
 from agent.operations.messages import Caller
 
@@ -39,7 +40,7 @@ DIALECT: Final[ContextVar[str]] = ContextVar("dialect", default="agent")
 
 _MONITOR: Final = Caller(None, "monitor")
 _SIGNATURES: Final = (Verb.LOGIN, Verb.SIGN)
-_WRONG_PIN: Final = "pin.wrong"
+_WRONG_PIN: Final = ErrorId.PIN_WRONG
 
 
 class Counters:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 
 T = TypeVar("T")
 Wanted = Callable[[], bool]
@@ -84,7 +84,7 @@ class OneThread:
         self.begin()
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
-        timer = loop.call_later(seconds, _settle, outcome, None, AgentError("card.timeout"))
+        timer = loop.call_later(seconds, _settle, outcome, None, AgentError(ErrorId.CARD_TIMEOUT))
         try:
             # Last before the wait: a thread that is woken earlier only waits for this one to be done.
             self._errands.put(_Errand(work, loop, outcome, done))

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from agent.config import CardSettings
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.slots import CardSlot, Visit
 from agent.threads import OneThread, Wanted
 from pcsc.errors import ReaderUnavailableError
@@ -80,7 +80,7 @@ class ReaderWorker:
                 self._waiting.total() >= self._limits.queue
                 or self._waiting[origin] >= self._limits.queue_per_origin
             ):
-                raise AgentError("busy")
+                raise AgentError(ErrorId.BUSY)
             self._waiting[origin] += 1
 
     def close(self) -> None:

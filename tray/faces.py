@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from agent.errors.table import TABLE
+from agent.errors import ErrorId, table
 from agent.interaction import KIND_WORDS, VERB_WORDS
 from agent.operations.messages import ReaderCondition
 from agent.tray.messages import Activity, Card, Choice, Chosen, Problem, ProblemKind, Reader, State
@@ -208,5 +208,8 @@ def activity(row: Activity) -> str:
 def _result(result: str, en: str) -> str:
     if result == "ok":
         return f"完成 · {en}: done"
-    error = TABLE.get(result)
-    return f"{error.zh} · {en}: {error.en}" if error is not None else f"{clean(result)} · {en}"
+    try:
+        error = table()[ErrorId(result)]
+    except ValueError:
+        return f"{clean(result)} · {en}"
+    return f"{error.zh} · {en}: {error.en}"

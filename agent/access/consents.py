@@ -14,7 +14,7 @@ from typing import Final
 from agent.access.answers import Answers
 from agent.access.policy import ConsentAnswer, Decision, authorise, may_sign_digest
 from agent.config import Config
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import ConsentRequest, DocumentShown, Interaction, Verb
 from agent.origins.portals import named
 
@@ -98,7 +98,7 @@ class Consents:
             return
         if origin in self._origins.deny:
             await self.tell_refused(origin)
-            raise AgentError("origin.refused")
+            raise AgentError(ErrorId.ORIGIN_REFUSED)
         missing = self._missing(origin, (verb, *also))
         if missing:
             _require_yes(await self._share(origin, missing, verb, document))
@@ -112,7 +112,7 @@ class Consents:
         if origin is None:
             return
         if not self._interaction.available:
-            raise AgentError("interaction.unavailable")
+            raise AgentError(ErrorId.INTERACTION_UNAVAILABLE)
         _require_yes(await self._interaction.ask_consent(ConsentRequest(origin, verb, once=True)))
 
     async def tell_refused(self, origin: str) -> None:
@@ -142,7 +142,9 @@ class Consents:
         for verb in verbs:
             match authorise(origin, verb, origins=self._origins, answers=answers, can_ask=can_ask, now=now):
                 case Decision.NO:
-                    raise AgentError("consent.refused" if verb in answers else "interaction.unavailable")
+                    raise AgentError(
+                        ErrorId.CONSENT_REFUSED if verb in answers else ErrorId.INTERACTION_UNAVAILABLE
+                    )
                 case Decision.ASK:
                     missing.append(verb)
         return tuple(missing)
@@ -197,6 +199,6 @@ class Consents:
 
 def _require_yes(answer: bool | None) -> None:
     if answer is None:
-        raise AgentError("consent.timeout")
+        raise AgentError(ErrorId.CONSENT_TIMEOUT)
     if not answer:
-        raise AgentError("consent.refused")
+        raise AgentError(ErrorId.CONSENT_REFUSED)

@@ -75,7 +75,7 @@ def demo(context: click.Context, serve: bool) -> None:
     from agent import tls
     from agent.cli.setup import at_screen, folder
     from agent.demo.runner import SERVE_PORT, run_demo
-    from agent.errors import AgentError
+    from agent.errors import AgentError, ErrorId
 
     if not serve:
         if not asyncio.run(run_demo(Console())):
@@ -89,7 +89,7 @@ def demo(context: click.Context, serve: bool) -> None:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        raise AgentError("port.taken", detail=str(SERVE_PORT)) from error
+        raise AgentError(ErrorId.PORT_TAKEN, detail=str(SERVE_PORT)) from error
 
 
 async def _tell(interaction: Interaction, error: AgentError) -> None:

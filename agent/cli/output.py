@@ -114,9 +114,9 @@ def file_trouble(error: OSError) -> None:
 
 def log_unforeseen(error: BaseException) -> None:
     """Log where an unforeseen exception came from, not its words: they could hold what was handled."""
-    from agent.errors import INTERNAL, error_id
+    from agent.errors import ErrorId, error_id
 
-    if error_id(error) != INTERNAL:
+    if error_id(error) != ErrorId.INTERNAL:
         return
     frames = traceback.extract_tb(error.__traceback__)
     places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))

@@ -37,7 +37,7 @@ def open_(context: click.Context) -> None:
     """在瀏覽器開啟自我檢測，沒有執行就先啟動 · The self-test page; starts the agent where it does not run."""
     from agent import desktop
     from agent.cli.setup import folder
-    from agent.errors import AgentError
+    from agent.errors import AgentError, ErrorId
     from agent.selftest.ports import Answer, look
 
     port = folder()[1].ports.native
@@ -46,7 +46,7 @@ def open_(context: click.Context) -> None:
         agent = desktop.start(desktop.own_command("run"))
         found = _await(agent, port)
     if found.answer is not Answer.OURS:
-        raise AgentError("port.taken", detail=f"{port} {found.holder}".strip())
+        raise AgentError(ErrorId.PORT_TAKEN, detail=f"{port} {found.holder}".strip())
     url = f"http://localhost:{port}/"
     if not asyncio.run(desktop.open_page(url)):
         output.warn(f"瀏覽器無法開啟。請自行開啟 {url}", f"no browser could be opened; open {url} yourself")

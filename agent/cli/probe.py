@@ -105,7 +105,7 @@ def _probe(
 def _pick(context: Context, wanted: str | None) -> str:
     """The reader named, else the only one with a card."""
     from agent.cli.setup import holds
-    from agent.errors import AgentError
+    from agent.errors import AgentError, ErrorId
     from pcsc.errors import NoCardError, NoReaderError
 
     names = context.readers()
@@ -114,13 +114,13 @@ def _pick(context: Context, wanted: str | None) -> str:
     if wanted is not None:
         fit = [name for name in names if name == wanted] or [name for name in names if holds(name, wanted)]
         if len(fit) != 1:
-            raise AgentError("reader.unavailable", detail=f"{wanted}: {', '.join(fit or names)}")
+            raise AgentError(ErrorId.READER_UNAVAILABLE, detail=f"{wanted}: {', '.join(fit or names)}")
         return fit[0]
     present = [state.name for state in context.states(names) if state.present]
     if not present:
         raise NoCardError
     if len(present) > 1:
-        raise AgentError("card.ambiguous", detail=", ".join(present))
+        raise AgentError(ErrorId.CARD_AMBIGUOUS, detail=", ".join(present))
     return present[0]
 
 

@@ -218,7 +218,7 @@ async def full_name(operations: Operations, caller: Caller, wanted: str | None) 
         AgentError: reader.unavailable: there is none, or several.
         PcscError: the readers cannot be listed.
     """
-    from agent.errors import AgentError
+    from agent.errors import AgentError, ErrorId
 
     if wanted is None:
         return None
@@ -227,5 +227,5 @@ async def full_name(operations: Operations, caller: Caller, wanted: str | None) 
         return wanted
     holding = [name for name in names if holds(name, wanted)]
     if len(holding) != 1:
-        raise AgentError("reader.unavailable", detail=f"{wanted}: {', '.join(holding or names) or '-'}")
+        raise AgentError(ErrorId.READER_UNAVAILABLE, detail=f"{wanted}: {', '.join(holding or names) or '-'}")
     return holding[0]

@@ -121,12 +121,12 @@ def _in_use(paths: Paths) -> Path:
 def _paths() -> Paths:
     """Where this agent's certificates lie; refused to whoever is at home in somebody else's place."""
     from agent.cli.setup import folder
-    from agent.errors import AgentError
+    from agent.errors import AgentError, ErrorId
     from agent.trust import Machine
 
     machine = Machine.this()
     if not machine.owns(machine.home):  # sudo may keep the home folder of whoever called it
-        raise AgentError("trust.not_yours", detail=str(machine.home))
+        raise AgentError(ErrorId.TRUST_NOT_YOURS, detail=str(machine.home))
     return folder()[0]
 
 

@@ -105,14 +105,14 @@ def _verdict(row: StoreReport) -> str:
 
 def _tell_errors(rows: Sequence[StoreReport]) -> None:
     """Each kind of trouble once, with the places it happened at; what only root can do is no trouble."""
-    from agent.errors import error_id
+    from agent.errors import ErrorId, error_id
 
     places: dict[str, tuple[Exception, list[str]]] = {}
     for row in rows:
         if row.error is not None:
             places.setdefault(str(row.error), (row.error, []))[1].append(row.store.name)
     for error, names in places.values():
-        if error_id(error) == "trust.needs_root":
+        if error_id(error) == ErrorId.TRUST_NEEDS_ROOT:
             output.say(f"{'、'.join(names)}：需要時請執行", "where it is needed, type:")
             output.say(f"    {output.detail(error)}")
             continue

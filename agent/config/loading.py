@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.config.sections import SECTIONS, Config
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.paths import Paths
 
 
@@ -24,7 +24,7 @@ class ConfigError(AgentError):
 
     def __init__(self, file: Path, key: str, sentence: str) -> None:
         where = f"{file}: [{key}] " if key else f"{file}: "
-        super().__init__("config.invalid", detail=where + sentence)
+        super().__init__(ErrorId.CONFIG_INVALID, detail=where + sentence)
         self.file = file
         self.key = key
 

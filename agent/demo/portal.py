@@ -322,10 +322,12 @@ async def _asset(request: web.Request) -> web.StreamResponse:
 
 async def _words(request: web.Request) -> web.StreamResponse:
     """What a number that the ServiSign component gave means, for the person at the page."""
-    from agent.errors.numbers.servisign import NUMBERS
+    from agent.errors.numbers.words import number_words
 
     number = request.match_info["number"]
-    row = NUMBERS.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 6 else None
+    row = None
+    if number.isascii() and number.isdigit() and len(number) < 6:
+        row = number_words("servisign").get(int(number))
     if row is None:
         raise web.HTTPNotFound
     words = {"zh": row.zh, "en": row.en, "nextZh": row.next_zh, "nextEn": row.next_en}

@@ -52,12 +52,12 @@ async def run_demo(
     """
     if not serve:
         return await _play(console)
-    from agent.errors import AgentError
+    from agent.errors import AgentError, ErrorId
     from agent.interaction.terminal import TerminalInteraction
 
     asked = interaction or TerminalInteraction.open()
     if asked is None or not asked.available:
-        raise AgentError("interaction.unavailable")
+        raise AgentError(ErrorId.INTERACTION_UNAVAILABLE)
     asks_here = isinstance(asked, TerminalInteraction)
     with tempfile.TemporaryDirectory(prefix="hca-agent-demo-") as folder:
         home, place = Path(folder), Place(port=port)

@@ -1,4 +1,4 @@
-"""Every error a page, a program or a person can meet: found in one table by its stable id.
+"""Every error a page, a program or a person can meet: its stable id, its sentences, its numbers.
 
 Exceptions of `pcsc`, `hca_card` and `signing` carry their id as `error_id`; what the agent itself refuses is
 an `AgentError`. Dialects ask `row_for` for their number and sentence and never word an error themselves.
@@ -10,11 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from agent.errors.table import TABLE, ErrorRow
+from agent.errors.ids import ErrorId
+from agent.errors.table import ErrorRow, table
 
-__all__ = ["TABLE", "AgentError", "ErrorRow", "ErrorText", "describe", "error_id", "facts", "row_for"]
-
-INTERNAL: Final = "internal"
+__all__ = [
+    "AgentError",
+    "ErrorId",
+    "ErrorRow",
+    "ErrorText",
+    "describe",
+    "error_id",
+    "facts",
+    "row_for",
+    "table",
+]
 
 # What an exception knows and a page may know too. Anything else (file names, readers) stays on this machine.
 PUBLIC_FACTS: Final = ("tries_left", "retry_after")
@@ -24,31 +33,33 @@ class AgentError(Exception):
     """What the agent itself refuses or cannot do.
 
     Attributes:
-        error_id: the id of a row of the table.
+        error_id: the kind of error.
         facts: what belongs to this one case: `tries_left`, `retry_after` (seconds), `wanted` (the kinds of
             card needed, in Chinese and English), `detail` (local only).
 
     Raises:
-        KeyError: the table has no such row.
+        ValueError: if there is no such kind of error.
     """
 
-    def __init__(self, error_id: str, **facts: object) -> None:
-        row = TABLE[error_id]
-        detail = facts.get("detail")
-        super().__init__(f"{row.en} ({detail})" if detail else row.en)
-        self.error_id = error_id
+    def __init__(self, error_id: ErrorId, **facts: object) -> None:
+        super().__init__(error_id)
+        self.error_id = ErrorId(error_id)
         self.facts: Mapping[str, object] = facts
+
+    def __str__(self) -> str:
+        sentence, detail = table()[self.error_id].en, self.facts.get("detail")
+        return f"{sentence} ({detail})" if detail else sentence
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorText:
-    """One error as it is told: what happened and what to do next, in both languages.
+    """One error in words: what happened and what to do next, in both languages.
 
     Attributes:
         facts: `tries_left` or `retry_after`, where known.
     """
 
-    id: str
+    id: ErrorId
     zh: str
     en: str
     next_zh: str
@@ -56,28 +67,30 @@ class ErrorText:
     facts: Mapping[str, object]
 
 
-def error_id(error: BaseException) -> str:
-    """The stable id of `error`; `internal` for an exception that nobody foresaw."""
-    known = getattr(error, "error_id", INTERNAL)
-    return known if isinstance(known, str) and known in TABLE else INTERNAL
+def error_id(error: BaseException) -> ErrorId:
+    """Return the id of `error`; `ErrorId.INTERNAL` for an exception that nobody foresaw."""
+    try:
+        return ErrorId(getattr(error, "error_id", ErrorId.INTERNAL))
+    except ValueError:
+        return ErrorId.INTERNAL
 
 
 def row_for(error: BaseException) -> ErrorRow:
-    """The row of the table for `error`."""
-    return TABLE[error_id(error)]
+    """Return the row of the table for `error`."""
+    return table()[error_id(error)]
 
 
 def facts(error: BaseException) -> dict[str, object]:
-    """What a page may know of this one case beside its row: `tries_left`, `retry_after`."""
-    source = dict(error.facts) if isinstance(error, AgentError) else {}
+    """Return what a page may know of this one case beside its row: `tries_left`, `retry_after`."""
+    known = dict(error.facts) if isinstance(error, AgentError) else {}
     left = getattr(error, "tries_left", None)
     if left is not None:
-        source["tries_left"] = left
-    return {name: source[name] for name in PUBLIC_FACTS if source.get(name) is not None}
+        known["tries_left"] = left
+    return {name: known[name] for name in PUBLIC_FACTS if known.get(name) is not None}
 
 
 def describe(error: BaseException) -> ErrorText:
-    """The sentences for `error`, with the tries that are left where the card said so."""
+    """Return the sentences for `error`, with the tries that are left where the card said so."""
     row, known = row_for(error), facts(error)
     zh, en, left = row.zh, row.en, known.get("tries_left")
     if isinstance(left, int) and left > 0:

@@ -1,53 +1,95 @@
-"""The table of errors: stable id, both sentences, what to do next, and the number each dialect gives.
-
-A row is found by its id and an id never changes its meaning. `servisign` is the library or framework number
-of docs/servisign.md; `jsonrpc` the family of JSON-RPC 2.0 §5.1 (programs tell errors apart by the id). Words
-follow the portals' own: 醫事人員卡, PIN 碼, 一般讀卡機.
-"""
+"""The table of errors: sentences and numbers of each id, read from `sentences.toml` when first needed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-from agent.errors.row import ErrorRow, JsonRpc
-from agent.errors.rows.card import CARD_ROWS
-from agent.errors.rows.certificate import CERTIFICATE_ROWS
-from agent.errors.rows.data import DATA_ROWS
-from agent.errors.rows.machine import MACHINE_ROWS
-from agent.errors.rows.modules import MODULE_ROWS
-from agent.errors.rows.nhi import NHI_ROWS
-from agent.errors.rows.outside import OUTSIDE_ROWS
-from agent.errors.rows.permission import PERMISSION_ROWS
-from agent.errors.rows.pin import PIN_ROWS
-from agent.errors.rows.reader import READER_ROWS
-from agent.errors.rows.request import REQUEST_ROWS
-from agent.errors.rows.setup import SETUP_ROWS
-from agent.errors.rows.trust import TRUST_ROWS
-from agent.errors.rows.update import UPDATE_ROWS
+from agent.errors.ids import ErrorId
 
-__all__ = ["TABLE", "ErrorRow", "JsonRpc"]
+SENTENCES: Final = Path(__file__).with_name("sentences.toml")
 
-TABLE: Final[Mapping[str, ErrorRow]] = MappingProxyType(
-    {
-        row.id: row
-        for rows in (
-            READER_ROWS,
-            CARD_ROWS,
-            PIN_ROWS,
-            PERMISSION_ROWS,
-            DATA_ROWS,
-            CERTIFICATE_ROWS,
-            REQUEST_ROWS,
-            SETUP_ROWS,
-            MACHINE_ROWS,
-            MODULE_ROWS,
-            OUTSIDE_ROWS,
-            NHI_ROWS,
-            UPDATE_ROWS,
-            TRUST_ROWS,
-        )
-        for row in rows
-    }
-)
+
+class JsonRpc(IntEnum):
+    """Families of errors: the predefined ones of JSON-RPC 2.0 §5.1 and ours in the range left to servers."""
+
+    PARSE_ERROR = -32700
+    INVALID_REQUEST = -32600
+    METHOD_NOT_FOUND = -32601
+    INVALID_PARAMS = -32602
+    INTERNAL = -32603
+    READER = -32001
+    CARD = -32002
+    PIN = -32003
+    PERMISSION = -32004
+    CERTIFICATE = -32005
+    DATA = -32006
+    BUSY = -32007
+    SETUP = -32008
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """One kind of error.
+
+    Attributes:
+        zh: what happened, Traditional Chinese.
+        en: what happened, English.
+        next_zh: what to do next, one sentence.
+        next_en: the same in English.
+        servisign: the library or framework number of docs/servisign.md.
+        jsonrpc: the JSON-RPC error code; programs tell errors apart by the id.
+    """
+
+    id: ErrorId
+    zh: str
+    en: str
+    next_zh: str
+    next_en: str
+    servisign: int
+    jsonrpc: JsonRpc
+
+
+@cache
+def table() -> Mapping[ErrorId, ErrorRow]:
+    """Return the row of every id.
+
+    Raises:
+        ValueError: if `sentences.toml` is not TOML, has an id too many or too few, or a wrong member.
+    """
+    return read_table(SENTENCES.read_text("utf-8"))
+
+
+def read_table(text: str) -> Mapping[ErrorId, ErrorRow]:
+    """Return the rows of a table written like `sentences.toml`.
+
+    Raises:
+        ValueError: as `table` does.
+    """
+    import tomllib
+
+    written = tomllib.loads(text)
+    steps = written.pop("next", {})
+    if different := written.keys() ^ set(ErrorId):
+        raise ValueError(f"{SENTENCES.name}: unknown or missing: {', '.join(sorted(different))}")
+    return MappingProxyType({each: _row(each, written[each], steps) for each in ErrorId})
+
+
+def _row(error_id: ErrorId, members: dict[str, Any], steps: dict[str, dict[str, Any]]) -> ErrorRow:
+    try:
+        family = JsonRpc[members.pop("family").upper()]
+        step = steps[members.pop("next")] if "next" in members else {}
+        next_step = {f"next_{language}": sentence for language, sentence in step.items()}
+        row = ErrorRow(error_id, jsonrpc=family, **next_step, **members)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{SENTENCES.name}: {error_id}: {error!r}") from error
+    if {type(each) for each in (row.zh, row.en, row.next_zh, row.next_en)} != {str}:
+        raise ValueError(f"{SENTENCES.name}: {error_id}: a sentence is not text")
+    if type(row.servisign) is not int:
+        raise ValueError(f"{SENTENCES.name}: {error_id}: servisign is not a number")
+    return row

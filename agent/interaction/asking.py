@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from agent.config import Config
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import (
     CardShown,
     ConsentRequest,
@@ -129,7 +129,7 @@ class Asking:
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:
         if self._waiting >= _WAITING_MAX:
-            raise AgentError("busy")
+            raise AgentError(ErrorId.BUSY)
         self._waiting += 1
         try:
             async with self._turn:
@@ -140,4 +140,4 @@ class Asking:
 
 def _require(wait: float) -> None:
     if wait:
-        raise AgentError("request.rate", retry_after=math.ceil(wait))
+        raise AgentError(ErrorId.REQUEST_RATE, retry_after=math.ceil(wait))

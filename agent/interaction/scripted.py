@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import BinaryIO, Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest, Verb
 from hca_card.errors import PinLastTryError
 from hca_card.pin import Pin
@@ -95,7 +95,7 @@ class GivenPin(Headless):
         Raises:
             AgentError: card.ambiguous.
         """
-        raise AgentError("card.ambiguous")
+        raise AgentError(ErrorId.CARD_AMBIGUOUS)
 
     def close(self) -> None:
         """Forget the PIN."""

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 
-from agent.errors import AgentError, describe, row_for
+from agent.errors import AgentError, ErrorId, describe, row_for
 from agent.native.messages import ErrorData, NativeMessage
 
 Id = int | Annotated[str, msgspec.Meta(max_length=128)]
@@ -68,13 +68,15 @@ def read(frame: bytes) -> Request:
     try:
         frame.decode("utf-8")  # all of it, parts that are only read once the method is known too
     except UnicodeDecodeError:
-        raise AgentError("request.encoding") from None
+        raise AgentError(ErrorId.REQUEST_ENCODING) from None
     if frame.lstrip(b" \t\r\n")[:1] == b"[":
-        raise AgentError("request.batch")
-    return decode(frame, Request, otherwise="request.malformed")
+        raise AgentError(ErrorId.REQUEST_BATCH)
+    return decode(frame, Request, otherwise=ErrorId.REQUEST_MALFORMED)
 
 
-def decode(octets: bytes | msgspec.Raw, kind: type[T], *, otherwise: str = "request.parameters") -> T:
+def decode(
+    octets: bytes | msgspec.Raw, kind: type[T], *, otherwise: ErrorId = ErrorId.REQUEST_PARAMETERS
+) -> T:
     """JSON read as one of our messages.
 
     Args:
@@ -89,9 +91,10 @@ def decode(octets: bytes | msgspec.Raw, kind: type[T], *, otherwise: str = "requ
         return msgspec.json.decode(octets, type=kind)
     except msgspec.ValidationError as error:
         unknown = str(error).startswith(_UNKNOWN_FIELD)
-        raise AgentError("request.unknown_member" if unknown else otherwise, detail=str(error)) from None
+        wrong = ErrorId.REQUEST_UNKNOWN_MEMBER if unknown else otherwise
+        raise AgentError(wrong, detail=str(error)) from None
     except (msgspec.DecodeError, RecursionError) as error:
-        raise AgentError("request.not_json", detail=str(error)) from None
+        raise AgentError(ErrorId.REQUEST_NOT_JSON, detail=str(error)) from None
 
 
 def response(request_id: Id, result: NativeMessage) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypedDict
 from msgspec import UNSET
 
 from agent import __version__
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.native import conversion, jsonrpc, messages, selftest, selftest_messages
 from agent.native.context import NativeCaller, NativeServices
 from agent.native.messages import CardParams, NativeMessage, NoParams, given
@@ -62,9 +62,9 @@ async def answer(
     """
     method = METHODS.get(request.method)
     if method is None or (caller.page and not method.own_page):
-        raise AgentError("request.unknown_method")
+        raise AgentError(ErrorId.REQUEST_UNKNOWN_METHOD)
     if size > jsonrpc.SMALL_BYTES_MAX and not method.large:
-        raise AgentError("request.too_large")
+        raise AgentError(ErrorId.REQUEST_TOO_LARGE)
     return await method.run(services, caller, jsonrpc.decode(request.params, method.takes))
 
 
@@ -116,7 +116,7 @@ async def _authenticate(
 ) -> messages.AuthenticateResult:
     if caller.origin is None:
         # A token is made for the origin that a browser vouches for; a program cannot choose one.
-        raise AgentError("origin.refused")
+        raise AgentError(ErrorId.ORIGIN_REFUSED)
     return conversion.login_token(
         await services.operations.authenticate(caller, params.nonce, origin=caller.origin, **_card(params))
     )
@@ -126,10 +126,10 @@ async def _sign(
     services: NativeServices, caller: NativeCaller, params: messages.SignParams
 ) -> messages.SignatureResult:
     if (params.document is UNSET) == (params.digest is UNSET):
-        raise AgentError("request.parameters", detail="exactly one of document and digest")
+        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail="exactly one of document and digest")
     cms = CmsForm(detached=params.detached) if params.format == "cms" else None
     if cms is not None and params.document is UNSET:
-        raise AgentError("request.parameters", detail="cms is made over a document")
+        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail="cms is made over a document")
     result = await services.operations.sign(
         caller,
         Hash(params.hash),

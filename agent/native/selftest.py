@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.native import jsonrpc
 from agent.native.context import NativeCaller, NativeServices, SelfTestFindings
 from agent.native.messages import given
@@ -47,10 +47,10 @@ async def report(
 
     findings = caller.memory.selftest
     if findings is None:
-        raise AgentError("selftest.none")
+        raise AgentError(ErrorId.SELFTEST_NONE)
     if params.unmasked:
         if caller.origin is not None:
-            raise AgentError("origin.refused")
+            raise AgentError(ErrorId.ORIGIN_REFUSED)
         # The page shows that it was served by us, not that the person at this computer looks at it.
         await services.selftests.confirm_unmasked(caller.page or None)
     own = findings.rows if caller.origin is None else [for_site(row) for row in findings.rows]

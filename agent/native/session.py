@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import WSMsgType
 
-from agent.errors import AgentError, error_id
+from agent.errors import AgentError, ErrorId, error_id
 from agent.native import jsonrpc, messages, methods
 from agent.native.context import NativeCaller, NativeServices
 from agent.origins.rate_limits import Buckets
@@ -95,7 +95,7 @@ class NativeSession(WebSocketSession):
             if message.type is WSMsgType.TEXT:
                 await self._take(message.data)
             elif message.type is WSMsgType.BINARY:
-                await self._refuse(None, AgentError("request.binary"))
+                await self._refuse(None, AgentError(ErrorId.REQUEST_BINARY))
 
     async def work(self) -> None:
         """Send what is in the outbox; once the other side has left, throw it away, so that nobody waits."""
@@ -111,11 +111,11 @@ class NativeSession(WebSocketSession):
             await self._refuse(None, error)
             return
         if self.origin is not None and (wait := self._rate.take(self.origin)):
-            await self._refuse(request.id, AgentError("request.rate", retry_after=math.ceil(wait)))
+            await self._refuse(request.id, AgentError(ErrorId.REQUEST_RATE, retry_after=math.ceil(wait)))
             return
         size = len(frame)
         if len(self.tasks) >= REQUESTS_MAX or self._load.octets + size > LOAD_BYTES_MAX:
-            await self._refuse(request.id, AgentError("busy"))
+            await self._refuse(request.id, AgentError(ErrorId.BUSY))
             return
         task = asyncio.create_task(self._answer(request, size))
         self.tasks.add(task)
@@ -135,6 +135,6 @@ class NativeSession(WebSocketSession):
             result = await methods.answer(self._services, self.caller, request, size)
             await self._outbox.put(jsonrpc.response(request.id, result))
         except Exception as error:
-            if error_id(error) == "internal":
+            if error_id(error) == ErrorId.INTERNAL:
                 log.exception("%s failed", request.method)
             await self._refuse(request.id, error)

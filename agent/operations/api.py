@@ -12,7 +12,7 @@ from agent.access.answers import Answers
 from agent.access.consents import Consents
 from agent.audit import AuditLog
 from agent.config import Config
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import DocumentShown, Interaction, Verb
 from agent.interaction.asking import Asking
 from agent.modules import ModuleView
@@ -264,7 +264,7 @@ class Operations:
         plain_http = self._workflow.consents.plain_http_allowed(origin)
         with self._workflow.checked(caller, Verb.LOGIN):
             if caller.origin is not None and caller.origin != origin:
-                raise AgentError("origin.refused")
+                raise AgentError(ErrorId.ORIGIN_REFUSED)
             check_origin(origin, allow_loopback_http=plain_http)
             check_nonce(nonce)
 
@@ -340,7 +340,7 @@ class Operations:
         if document is not None or digest is None:
             raise ValueError("either a document or a digest is signed")
         if not self._workflow.consents.digest_allowed(caller.origin):
-            raise AgentError("digest.refused")
+            raise AgentError(ErrorId.DIGEST_REFUSED)
         algorithm.digest_info(digest)
         return digest
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.audit import OK, AuditLog, AuditRow, Repeats, now
-from agent.errors import error_id
+from agent.errors import ErrorId, error_id
 from agent.interaction import Verb
 from agent.masking import mask_card
 from agent.operations.certificate_facts import CertificateFacts
@@ -67,7 +67,7 @@ class AuditTrail:
             result = error_id(error)
             raise
         except BaseException:
-            result = "request.cancelled"
+            result = ErrorId.REQUEST_CANCELLED
             raise
         finally:
             if not (entry.quiet and result == OK):

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, TypeVar, cast
 from weakref import WeakValueDictionary
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import KIND_WORDS, Interaction
 from agent.operations import transaction_jobs
 from agent.operations.certificate_facts import facts_about
@@ -86,7 +86,7 @@ class CardRequirement:
         """The error for a card of another kind."""
         words = [KIND_WORDS[kind] for kind in CardKind if kind in self.kinds]
         wanted = ("、".join(zh for zh, _ in words), " or ".join(en for _, en in words))
-        return AgentError("card.wrong_kind", wanted=wanted)
+        return AgentError(ErrorId.CARD_WRONG_KIND, wanted=wanted)
 
     def checked(self, job: Job[T]) -> Job[T]:
         """`job`, which is given no card that is not meant, whatever was in the reader when it was chosen."""
@@ -301,10 +301,10 @@ class CardSelection:
 
     async def _ask(self, caller: Caller, fit: Sequence[CardSnapshot]) -> CardSnapshot:
         if not self._interaction.available:
-            raise AgentError("card.ambiguous")
+            raise AgentError(ErrorId.CARD_AMBIGUOUS)
         cards = [(await facts_about(seen)).shown(seen) for seen in fit]
         chosen = await self._interaction.choose_card(caller.origin, tuple(cards))
         for seen, shown in zip(fit, cards, strict=True):
             if shown == chosen:
                 return seen
-        raise AgentError("request.cancelled")
+        raise AgentError(ErrorId.REQUEST_CANCELLED)

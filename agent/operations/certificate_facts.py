@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import CardShown
 from agent.operations.readers import is_virtual
 from agent.operations.transaction_jobs import CardSnapshot, CertificatesOnCard
@@ -50,13 +50,13 @@ class CertificateFacts:
             AgentError: certificate.expired, certificate.not_yet_valid, certificate.malformed.
         """
         if self.period is None:
-            raise AgentError("certificate.malformed")
+            raise AgentError(ErrorId.CERTIFICATE_MALFORMED)
         begins, ends = self.period
         now = datetime.now(UTC)
         if now > ends:
-            raise AgentError("certificate.expired")
+            raise AgentError(ErrorId.CERTIFICATE_EXPIRED)
         if now < begins:
-            raise AgentError("certificate.not_yet_valid")
+            raise AgentError(ErrorId.CERTIFICATE_NOT_YET_VALID)
 
     def shown(self, seen: CardSnapshot) -> CardShown:
         """The card as a window names it."""

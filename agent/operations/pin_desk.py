@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from agent.config import Config
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import NewPinRequest, UnblockRequest, Verb
 from agent.operations import pin_visits, transaction_jobs
 from agent.operations.audit_trail import AuditEntry
@@ -96,7 +96,7 @@ class PinDesk:
     async def remember(self, caller: Caller, pin: Pin | None, grant: Grant, reader: str | None) -> str:
         """Verify a PIN once and keep it in the keyring; the number of its card."""
         if caller.origin is not None:
-            raise AgentError("origin.refused")
+            raise AgentError(ErrorId.ORIGIN_REFUSED)
         unattended = self._workflow.unattended
         unattended.require_enabled()
         if pin is None:
@@ -104,7 +104,7 @@ class PinDesk:
         else:
             kept = await self.keep(caller, pin, reader)
         if kept is None:
-            raise AgentError("pin.unavailable")
+            raise AgentError(ErrorId.PIN_UNAVAILABLE)
         with kept.take() as taken:
             await asyncio.to_thread(unattended.remember, kept.serial, taken, grant)
         return kept.serial
@@ -304,7 +304,7 @@ def _pin_of(seen: CardSnapshot) -> PinStatus:
 
 def _typed(pair: tuple[Pin, Pin] | None) -> tuple[Pin, Pin]:
     if pair is None:
-        raise AgentError("pin.cancelled")
+        raise AgentError(ErrorId.PIN_CANCELLED)
     return pair
 
 

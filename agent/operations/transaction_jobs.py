@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.pins.kept import KeptPin
 from agent.slots import Visit
 from hca_card.errors import (
@@ -205,7 +205,7 @@ def unattended(
     except BaseException as error:
         forget()
         if isinstance(error, PinWrongError):
-            raise AgentError("pin.changed_elsewhere", tries_left=error.tries_left) from error
+            raise AgentError(ErrorId.PIN_CHANGED_ELSEWHERE, tries_left=error.tries_left) from error
         raise
     return action(card, seen.certificate)
 
@@ -280,7 +280,7 @@ def once(kept: KeptPin) -> Iterator[None]:
     except BaseException as error:
         kept.wipe()
         if isinstance(error, PinWrongError):
-            raise AgentError("pin.changed_elsewhere", tries_left=error.tries_left) from error
+            raise AgentError(ErrorId.PIN_CHANGED_ELSEWHERE, tries_left=error.tries_left) from error
         raise
 
 
@@ -301,7 +301,7 @@ def same_card(visit: Visit, seen: CardSnapshot) -> Card:
         raise PinLockedError(tries_left=0)
     # More than shown: a right PIN was entered elsewhere. Fewer: not what the person agreed to.
     if (left is None) != (shown is None) or (left is not None and shown is not None and left < shown):
-        raise AgentError("pin.tries_changed", tries_left=left)
+        raise AgentError(ErrorId.PIN_TRIES_CHANGED, tries_left=left)
     return card
 
 

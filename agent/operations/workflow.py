@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from agent.access.consents import Consents
 from agent.audit import AuditLog
 from agent.config import Config
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import DocumentShown, Interaction, PinRequest, Verb
 from agent.modules import Modules
 from agent.operations import transaction_jobs
@@ -250,7 +250,7 @@ class Workflow:
         if status is not None and status.locked:
             raise PinLockedError(tries_left=0)
         if not self.interaction.available:
-            raise AgentError("pin.unavailable")
+            raise AgentError(ErrorId.PIN_UNAVAILABLE)
 
     def use_keypad(self, seen: CardSnapshot) -> bool:
         """Whether the PIN of the card is to be typed on its reader's keypad."""
@@ -277,7 +277,7 @@ class Workflow:
         """
         pin = await self.interaction.ask_pin(_pin_request(wish, seen, facts))
         if pin is None:
-            raise AgentError("pin.cancelled")
+            raise AgentError(ErrorId.PIN_CANCELLED)
         return pin
 
     async def run(
@@ -295,7 +295,7 @@ class Workflow:
     def _share(self, origin: str | None) -> Iterator[None]:
         """One origin may have only so much under way, questions included."""
         if self._under_way[origin] >= _UNDER_WAY_MAX:
-            raise AgentError("busy")
+            raise AgentError(ErrorId.BUSY)
         self._under_way[origin] += 1
         try:
             yield

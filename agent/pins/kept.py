@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from hca_card.errors import CardChangedError
 from hca_card.model import KeyUse
 from hca_card.pin import Pin
@@ -60,7 +60,7 @@ class KeptPin:
             AgentError: pin.not_kept: for this one there is none.
         """
         if asking != self._owner:
-            raise AgentError("pin.not_kept")
+            raise AgentError(ErrorId.PIN_NOT_KEPT)
 
     def for_card(self, *, reader: str, serial: str, event_counter: int) -> Pin:
         """A copy of the PIN for the card in the transaction at hand, to be wiped after its one VERIFY.
@@ -72,7 +72,7 @@ class KeptPin:
         """
         with self._lock:
             if self._pin.wiped:
-                raise AgentError("pin.not_kept")
+                raise AgentError(ErrorId.PIN_NOT_KEPT)
             if (reader, serial, event_counter) != (self.reader, self.serial, self._event_counter):
                 self._pin.wipe()
                 raise CardChangedError
@@ -93,7 +93,7 @@ class KeptPin:
         """
         with self._lock:
             if self._pin.wiped:
-                raise AgentError("pin.not_kept")
+                raise AgentError(ErrorId.PIN_NOT_KEPT)
             taken = self._pin.copy()
             self._pin.wipe()
             return taken

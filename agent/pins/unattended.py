@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from hca_card.pin import Pin
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def system_keyring() -> KeyringBackend:
 
     known = [each for each in get_all_keyring() if type(each).__module__.startswith(tuple(_KEYRINGS))]
     if not known:
-        raise AgentError("keyring.unavailable")
+        raise AgentError(ErrorId.KEYRING_UNAVAILABLE)
     return max(known, key=lambda each: each.priority)
 
 
@@ -92,7 +92,7 @@ class Unattended:
             AgentError: unattended.disabled.
         """
         if not self._enabled:
-            raise AgentError("unattended.disabled")
+            raise AgentError(ErrorId.UNATTENDED_DISABLED)
 
     def find(self, serial: str, origin: str | None, folder: Path | None) -> Pin | None:
         """The PIN of the card, where it is kept for this work; a keyring that cannot be asked has none."""
@@ -143,4 +143,4 @@ def _worded() -> Iterator[None]:
     except AgentError:
         raise
     except Exception as error:
-        raise AgentError("keyring.unavailable", detail=type(error).__name__) from None
+        raise AgentError(ErrorId.KEYRING_UNAVAILABLE, detail=type(error).__name__) from None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from agent import __version__
-from agent.errors import AgentError, error_id
+from agent.errors import AgentError, ErrorId, error_id
 from agent.masking import mask_card
 from agent.operations import KIND_WORDS
 from agent.operations.readers import is_virtual
@@ -23,7 +23,7 @@ from signing.pkcs1 import CERTIFICATE_INDEX
 
 T = TypeVar("T")
 
-_UNASKED: Final = frozenset(("pin.cancelled", "pin.unavailable"))
+_UNASKED: Final = frozenset((ErrorId.PIN_CANCELLED, ErrorId.PIN_UNAVAILABLE))
 _NOT_HERE: Final = ("這種卡片沒有這一項", "this kind of card has none")
 
 
@@ -48,19 +48,19 @@ async def pin_left(bench: Bench) -> Finding:
     left = status.tries_left
     if status.locked:
         return Finding(
-            Status.FAIL, Text("還可以試 0 次", "0 tries left"), trouble=Trouble.named("pin.locked")
+            Status.FAIL, Text("還可以試 0 次", "0 tries left"), trouble=Trouble.named(ErrorId.PIN_LOCKED)
         )
     if left is None:
         return passed("卡片不告知還可以試幾次", "the card does not tell how many tries are left")
     told = Text(f"還可以試 {left} 次", f"{left} {'try' if left == 1 else 'tries'} left")
     if left < 3:
-        return Finding(Status.WARN, told, trouble=Trouble.named("pin.tries_used"))
+        return Finding(Status.WARN, told, trouble=Trouble.named(ErrorId.PIN_TRIES_USED))
     return Finding(Status.PASS, told)
 
 
 def _see_below(error: Exception) -> Finding:
     """What keeps the PIN from being looked at is the business of the rows that say so in full."""
-    if error_id(error) in ("card.unsupported", "card.hicos_module"):
+    if error_id(error) in (ErrorId.CARD_UNSUPPORTED, ErrorId.CARD_HICOS_MODULE):
         return skipped(
             "這種卡片沒有本程式能用的 PIN 碼", "this kind of card has no PIN that can be used here"
         )
@@ -143,7 +143,7 @@ async def verify(bench: Bench) -> Finding:
     """Row 驗章: with the certificate, without the card."""
     made = bench.signature
     if made is None:
-        raise AgentError("internal")
+        raise AgentError(ErrorId.INTERNAL)
     await bench.operations.verify(bench.document, made.signature, made.certificate, made.hash)
     return passed("成功", "done")
 
@@ -184,7 +184,7 @@ async def close_module(bench: Bench) -> Finding:
 
 def _card(bench: Bench) -> Examined[None]:
     if bench.card is None:
-        raise AgentError("internal")
+        raise AgentError(ErrorId.INTERNAL)
     return bench.card
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from agent.errors import error_id
+from agent.errors import ErrorId, error_id
 from agent.selftest.bench import Bench
 from agent.selftest.card_work import read
 from agent.selftest.model import Finding, Probe, Text, failed, passed, skipped, warned
@@ -35,7 +35,7 @@ async def _validity(bench: Bench, use: KeyUse) -> Finding:
     except (ObjectMissingError, UnsupportedError) as error:
         return skipped("這張卡片沒有這個憑證", "this card has no such certificate", error_id(error))
     except CardError:
-        return failed("certificate.malformed")
+        return failed(ErrorId.CERTIFICATE_MALFORMED)
     # Only the issuer can tell for sure; until here the name of the reader had to do.
     bench.simulated = bench.machine.simulated or told.simulated
     return judge(told.not_before, told.not_after, bench.machine.clock())
@@ -46,12 +46,14 @@ def judge(begins: datetime, ends: datetime, now: datetime) -> Finding:
     period = f"{begins.astimezone():%Y-%m-%d} – {ends.astimezone():%Y-%m-%d}"
     today = f"{now.astimezone():%Y-%m-%d}"
     if now > ends:
-        return failed("certificate.expired", f"{period}；今天 {today}", f"today {today}")
+        return failed(ErrorId.CERTIFICATE_EXPIRED, f"{period}；今天 {today}", f"today {today}")
     if now < begins:
-        return failed("certificate.not_yet_valid", f"{period}；電腦的日期 {today}", f"this computer: {today}")
+        return failed(
+            ErrorId.CERTIFICATE_NOT_YET_VALID, f"{period}；電腦的日期 {today}", f"this computer: {today}"
+        )
     days = (ends - now).days
     zh, en = f"{period}，還有 {days} 天", f"{days} days left"
-    return warned("certificate.ends_soon", zh, en) if ends - now <= SOON else passed(zh, en)
+    return warned(ErrorId.CERTIFICATE_ENDS_SOON, zh, en) if ends - now <= SOON else passed(zh, en)
 
 
 PROBES: Final = (

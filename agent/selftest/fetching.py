@@ -14,7 +14,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = 2.5
 _ADDRESS_MAX: Final = 2048
-_UNREACHABLE: Final = "certificate.status_unreachable"
+_UNREACHABLE: Final = ErrorId.CERTIFICATE_STATUS_UNREACHABLE
 
 
 @dataclass(frozen=True, slots=True)

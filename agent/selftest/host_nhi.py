@@ -8,6 +8,7 @@ import socket
 from typing import Final
 
 from agent import tls
+from agent.errors import ErrorId
 from agent.selftest.bench import Bench
 from agent.selftest.host_system import judged, trust_rows
 from agent.selftest.model import Finding, Probe, Text, failed, passed, warned
@@ -25,10 +26,10 @@ async def port(bench: Bench) -> Finding:
     found = await asyncio.gather(*looks)
     held = [each for each in found if each.answer not in (Answer.OURS, Answer.CLOSED)]
     if held:
-        return failed("nhi.port_held", "、".join(map(_holder, held)))
+        return failed(ErrorId.NHI_PORT_HELD, "、".join(map(_holder, held)))
     ports = "、".join(str(each.port) for each in found)
     if any(each.answer is Answer.CLOSED for each in found):
-        return failed("agent.not_running", f"{ports}：沒有程式在聽", f"{ports}: nobody listens")
+        return failed(ErrorId.AGENT_NOT_RUNNING, f"{ports}：沒有程式在聽", f"{ports}: nobody listens")
     return passed(f"{ports}：本程式", f"{ports}: this program")
 
 
@@ -51,7 +52,7 @@ async def name(_bench: Bench) -> Finding:
         return passed(f"{host} → {'、'.join(addresses)}")
     # Pages that use wss://localhost work without it.
     shown = "、".join(addresses)
-    return warned("nhi.hosts_entry", shown or "查不到", shown or "not found")
+    return warned(ErrorId.NHI_HOSTS_ENTRY, shown or "查不到", shown or "not found")
 
 
 def _addresses(host: str) -> list[str]:

@@ -7,6 +7,7 @@ import ssl
 from typing import Final
 
 from agent import tls
+from agent.errors import ErrorId
 from agent.selftest.bench import Bench
 from agent.selftest.model import Finding, Probe, Text, failed, passed, skipped, warned
 from agent.selftest.ports import Answer, Listening, look
@@ -22,8 +23,8 @@ async def environment(bench: Bench) -> Finding:
     if found.answer is Answer.OURS:
         return passed("HCA元件安裝成功", "the program is installed and runs")
     if found.answer is Answer.CLOSED:
-        return failed("agent.not_running")
-    return failed("port.taken", _holder(found), _holder(found))
+        return failed(ErrorId.AGENT_NOT_RUNNING)
+    return failed(ErrorId.PORT_TAKEN, _holder(found), _holder(found))
 
 
 async def portals(bench: Bench) -> Finding:
@@ -36,18 +37,18 @@ async def portals(bench: Bench) -> Finding:
             case Answer.OURS if passed_over:
                 others = "、".join(map(_holder, passed_over))
                 return warned(
-                    "port.taken", f"{others}；本程式改用 {found.port}", f"this one uses {found.port}"
+                    ErrorId.PORT_TAKEN, f"{others}；本程式改用 {found.port}", f"this one uses {found.port}"
                 )
             case Answer.OURS:
                 return passed(f"{found.port}：本程式", f"{found.port}: this program")
             case Answer.VENDOR:
-                return failed("port.vendor", _holder(found))
+                return failed(ErrorId.PORT_VENDOR, _holder(found))
             case Answer.SILENT:
-                return failed("port.silent", _holder(found))
+                return failed(ErrorId.PORT_SILENT, _holder(found))
             case Answer.OTHER:
                 passed_over.append(found)
     if passed_over:
-        return failed("port.taken", "、".join(map(_holder, passed_over)))
+        return failed(ErrorId.PORT_TAKEN, "、".join(map(_holder, passed_over)))
     return passed("沒有程式占用", "held by nobody")
 
 
@@ -80,7 +81,7 @@ async def vendor(bench: Bench) -> Finding:
     programs = await asyncio.to_thread(bench.machine.programs)
     running = [each for each in programs if _VENDOR in each.name.casefold()]
     if running:
-        return warned("vendor.running", "、".join(map(_program, running)))
+        return warned(ErrorId.VENDOR_RUNNING, "、".join(map(_program, running)))
     return passed("沒有在執行", "not running")
 
 
@@ -97,7 +98,7 @@ async def inspection(bench: Bench) -> Finding:
     folder = await asyncio.to_thread(tls.in_use, paths.tls, paths.machine_tls)
     text = await asyncio.to_thread((folder / tls.LEAF).read_text, "ascii")
     if ours[0].certificate != ssl.PEM_cert_to_DER_cert(text):
-        return failed("trust.intercepted")
+        return failed(ErrorId.TRUST_INTERCEPTED)
     return passed("看到的是本程式自己的憑證", "the certificate seen is this program's own")
 
 

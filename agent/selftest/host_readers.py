@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from agent.errors import ErrorId
 from agent.operations import ReaderCondition, ReaderView
 from agent.operations.readers import is_built_in, is_virtual
 from agent.selftest.bench import Bench
@@ -43,15 +44,15 @@ async def readers(bench: Bench) -> Finding:
     """Every reader that could be meant, with its driver, its card and the card's ATR."""
     found = [view for view in await bench.operations.readers(bench.caller) if not is_built_in(view.name)]
     if not found:
-        return failed("reader.none")
+        return failed(ErrorId.READER_NONE)
     words = [_words(bench, view) for view in found]
     zh, en = "；".join(zh for zh, _ in words), "; ".join(en for _, en in words)
     cards = [view for view in found if view.condition is ReaderCondition.CARD]
     real = [view for view in cards if not view.virtual] or cards
     if len(real) > 1 and bench.reader is None:
-        return warned("card.ambiguous", zh, en)
+        return warned(ErrorId.CARD_AMBIGUOUS, zh, en)
     if not any(view.condition is not ReaderCondition.EMPTY for view in found):
-        return warned("card.none", zh, en)
+        return warned(ErrorId.CARD_NONE, zh, en)
     return passed(zh, en)
 
 
@@ -73,7 +74,7 @@ async def exclusive(bench: Bench) -> Finding:
         if view.condition is ReaderCondition.BUSY
     ]
     if held:
-        return failed("reader.busy", "、".join(held), ", ".join(held))
+        return failed(ErrorId.READER_BUSY, "、".join(held), ", ".join(held))
     return passed("沒有程式獨占卡片", "no program holds a card exclusively")
 
 
@@ -93,7 +94,7 @@ async def remote(bench: Bench) -> Finding:
     known = bench.machine.environment
     # Windows names the session of a remote desktop RDP-Tcp#n; xrdp sets a variable of its own.
     if known.get("SESSIONNAME", "").upper().startswith("RDP-") or "XRDP_SESSION" in known:
-        return warned("session.remote", "遠端桌面", "remote desktop")
+        return warned(ErrorId.SESSION_REMOTE, "遠端桌面", "remote desktop")
     if "SSH_CONNECTION" in known:
         return passed("SSH 連線：使用這台電腦的讀卡機", "SSH: the readers are this computer's")
     return passed("在本機使用", "at this computer itself")

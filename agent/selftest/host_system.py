@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agent.errors import ErrorId
 from agent.selftest.bench import Bench
 from agent.selftest.model import Finding, Probe, Status, Text, Trouble, failed, passed, skipped, warned
 from agent.tls import LOOPBACK, Scope, in_use
@@ -59,10 +60,10 @@ async def clock(bench: Bench) -> Finding:
     shown = f"{now.astimezone():%Y-%m-%d %H:%M}"
     if now < made - _SLACK:
         return failed(
-            "clock.behind", f"{shown}；本程式的檔案是 {made:%Y-%m-%d}", f"this program: {made:%Y-%m-%d}"
+            ErrorId.CLOCK_BEHIND, f"{shown}；本程式的檔案是 {made:%Y-%m-%d}", f"this program: {made:%Y-%m-%d}"
         )
     if now > max(made, last) + _DOUBT:
-        return warned("clock.doubtful", f"{shown}；上次紀錄 {max(made, last):%Y-%m-%d}")
+        return warned(ErrorId.CLOCK_DOUBTFUL, f"{shown}；上次紀錄 {max(made, last):%Y-%m-%d}")
     return passed(shown)
 
 
@@ -97,7 +98,7 @@ def judged(bench: Bench, rows: Sequence[StoreReport] | None) -> Finding:
     errors = [row.error for row in missing if row.error is not None]
     if len(errors) == len(missing):
         return Finding(Status.FAIL, Text(zh, en), trouble=Trouble.of(errors[0]))
-    return failed("trust.missing", zh, en)
+    return failed(ErrorId.TRUST_MISSING, zh, en)
 
 
 def trust_rows(bench: Bench, scope: Scope = LOOPBACK) -> Sequence[StoreReport] | None:
@@ -134,7 +135,7 @@ async def nss_tools(bench: Bench) -> Finding:
         return skipped("這個作業系統不需要", "not needed on this system")
     found = bench.machine.find("certutil")
     if found is None:
-        return failed("trust.tool_missing", "certutil")
+        return failed(ErrorId.TRUST_TOOL_MISSING, "certutil")
     return passed("已安裝 certutil", "certutil is installed")
 
 
@@ -147,7 +148,7 @@ async def confined(bench: Bench) -> Finding:
     names = "、".join(row.store.name for row in boxed)
     if all(row.accepted for row in boxed):
         return passed(f"{names}：接受", f"{names}: accepted")
-    return warned("browser.confined", names)
+    return warned(ErrorId.BROWSER_CONFINED, names)
 
 
 async def autostart(bench: Bench) -> Finding:
@@ -160,8 +161,8 @@ async def autostart(bench: Bench) -> Finding:
     if stands is ways.Status.ON:
         return passed("登入時會自動啟動", "starts with your login")
     if stands is ways.Status.OTHER:
-        return warned("autostart.off", "啟動的是另一個安裝", "another installation starts")
-    return warned("autostart.off", "關閉", "off")
+        return warned(ErrorId.AUTOSTART_OFF, "啟動的是另一個安裝", "another installation starts")
+    return warned(ErrorId.AUTOSTART_OFF, "關閉", "off")
 
 
 async def proxy(bench: Bench) -> Finding:
@@ -174,7 +175,7 @@ async def proxy(bench: Bench) -> Finding:
     left_out = {each.strip().casefold() for each in own_authorities.get("no_proxy", "").split(",")}
     if "*" in left_out or all(each in left_out for each in _LOOPBACK):
         return passed("有代理伺服器，已排除本機", "a proxy that leaves out this computer")
-    return warned("proxy.loopback", "、".join(names))
+    return warned(ErrorId.PROXY_LOOPBACK, "、".join(names))
 
 
 async def update(bench: Bench) -> Finding:
@@ -190,7 +191,7 @@ async def update(bench: Bench) -> Finding:
         return skipped("還沒有查過", "not asked yet")
     when = f"{last.checked.astimezone():%Y-%m-%d %H:%M}"
     if last.error:
-        return warned(last.error, when)
+        return warned(ErrorId(last.error), when)
     if is_newer(Release(last.version, {}), __version__):
         return passed(f"有新版 {last.version}（{when}）", f"{last.version} is there")
     return passed(f"已是最新（{when}）", "nothing newer")

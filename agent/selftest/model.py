@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from agent.errors import TABLE, describe
+from agent.errors import ErrorId, describe, table
 from agent.selftest.words import next_step
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ class Trouble:
     """What went wrong in a row: a row of the error table, and what to do next.
 
     Attributes:
-        id: stable id of `agent.errors.table`.
         text: what happened.
         next: what to do next.
     """
@@ -86,13 +85,9 @@ class Trouble:
         return cls(told.id, Text(told.zh, told.en), Text(*next_step(told)))
 
     @classmethod
-    def named(cls, error_id: str) -> Trouble:
-        """The row of the error table with that id.
-
-        Raises:
-            KeyError: the table has none.
-        """
-        row = TABLE[error_id]
+    def named(cls, error_id: ErrorId) -> Trouble:
+        """Return the trouble with the sentences of `error_id`."""
+        row = table()[error_id]
         return cls(row.id, Text(row.zh, row.en), Text(*next_step(row)))
 
 
@@ -117,17 +112,17 @@ def passed(zh: str, en: str = "", *, masked: Text | None = None) -> Finding:
     return Finding(Status.PASS, Text(zh, en), masked)
 
 
-def warned(error_id: str, zh: str, en: str = "") -> Finding:
+def warned(error_id: ErrorId, zh: str, en: str = "") -> Finding:
     """It works, and something should be done all the same."""
     return Finding(Status.WARN, Text(zh, en), trouble=Trouble.named(error_id))
 
 
-def failed(error_id: str, zh: str = "", en: str = "") -> Finding:
+def failed(error_id: ErrorId, zh: str = "", en: str = "") -> Finding:
     """It does not work; the sentence is the error table's, and `zh`, `en` are what belongs to this case."""
     return Finding(Status.FAIL, Text(zh, en), trouble=Trouble.named(error_id))
 
 
-def skipped(zh: str, en: str, error_id: str | None = None) -> Finding:
+def skipped(zh: str, en: str, error_id: ErrorId | None = None) -> Finding:
     """There was nothing to test here, for the reason given."""
     return Finding(Status.SKIP, Text(zh, en), trouble=Trouble.named(error_id) if error_id else None)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from agent.config import CertificateSettings
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.private import write_private
 from agent.selftest.fetching import Fetcher
 from signing import revocation
@@ -90,12 +90,12 @@ class Registry:
             *((Source.CRL, each) for each in _first((*self._config.crl, *named.crl))),
         ]
         if not places:
-            raise AgentError("certificate.status_no_address")
+            raise AgentError(ErrorId.CERTIFICATE_STATUS_NO_ADDRESS)
         for source, address in places:
             with suppress(StatusAnswerError, OSError):
                 return await asyncio.to_thread(self._remembered, source, address, der, issuer)
         if not self._config.online:
-            raise AgentError("certificate.status_unreachable", detail="[certificates] online = false")
+            raise AgentError(ErrorId.CERTIFICATE_STATUS_UNREACHABLE, detail="[certificates] online = false")
         return await self._asked(places, der, issuer)
 
     async def _asked(self, places: list[tuple[Source, str]], der: bytes, issuer: bytes) -> Standing:
@@ -113,7 +113,7 @@ class Registry:
                         return said
                     unknown = said
         except TimeoutError:
-            troubles.append(AgentError("certificate.status_unreachable", detail="no answer in time"))
+            troubles.append(AgentError(ErrorId.CERTIFICATE_STATUS_UNREACHABLE, detail="no answer in time"))
         if unknown is not None:
             return unknown
         raise max(troubles, key=_gravity)
@@ -191,6 +191,8 @@ def load_roots(files: Iterable[Path]) -> tuple[bytes, ...]:
             pem = b"-----BEGIN" in content
             found = x509.load_pem_x509_certificates(content) if pem else [load(content)]
         except (OSError, ValueError, CertificateMalformedError) as error:
-            raise AgentError("config.invalid", detail=f"{file}: [certificates.roots] {error}") from error
+            raise AgentError(
+                ErrorId.CONFIG_INVALID, detail=f"{file}: [certificates.roots] {error}"
+            ) from error
         roots += [each.public_bytes(Encoding.DER) for each in found]
     return tuple(roots)

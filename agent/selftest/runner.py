@@ -9,7 +9,7 @@ import traceback
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from agent.errors import INTERNAL, AgentError, error_id
+from agent.errors import AgentError, ErrorId, error_id
 from agent.selftest.model import Finding, Probe, Row, Status, Text, Trouble, row
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 LOSSES: Final = frozenset(
     (
-        "card.removed",
-        "card.none",
-        "card.changed",
-        "card.mute",
-        "reader.unavailable",
-        "reader.none",
-        "service.unavailable",
+        ErrorId.CARD_REMOVED,
+        ErrorId.CARD_NONE,
+        ErrorId.CARD_CHANGED,
+        ErrorId.CARD_MUTE,
+        ErrorId.READER_UNAVAILABLE,
+        ErrorId.READER_NONE,
+        ErrorId.SERVICE_UNAVAILABLE,
     )
 )
 """After one of these in a row that uses the card, no later row that does could say anything new."""
@@ -85,9 +85,9 @@ async def _one(probe: Probe, bench: Bench) -> Row:
         async with asyncio.timeout(probe.seconds):
             found = await probe.run(bench)
     except TimeoutError:
-        found = _failure(AgentError("card.timeout" if probe.on_card else "check.timeout"), bench)
+        found = _failure(AgentError(ErrorId.CARD_TIMEOUT if probe.on_card else ErrorId.CHECK_TIMEOUT), bench)
     except Exception as error:
-        if error_id(error) == INTERNAL:
+        if error_id(error) == ErrorId.INTERNAL:
             # Where, not what: the words of an unforeseen exception could hold what was handled.
             frames = traceback.extract_tb(error.__traceback__)
             place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
@@ -98,7 +98,7 @@ async def _one(probe: Probe, bench: Bench) -> Row:
 
 def _failure(error: BaseException, bench: Bench) -> Finding:
     told = ""
-    if isinstance(error, AgentError) and error.error_id == "config.invalid":
+    if isinstance(error, AgentError) and error.error_id == ErrorId.CONFIG_INVALID:
         # Which file and which key: without it nobody could correct the configuration.
         told = str(error.facts.get("detail", "")).replace(str(bench.machine.home), "~")
     return Finding(Status.FAIL, Text(told), trouble=Trouble.of(error))

@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import Verb
 from agent.selftest.model import Group, Row, Text
 from agent.selftest.plan import Variant, plan
@@ -61,7 +61,7 @@ class SelfTests:
         from agent.selftest.bench import Bench
 
         if self._running:
-            raise AgentError("busy")
+            raise AgentError(ErrorId.BUSY)
         self._running = True
         try:
             more = (Verb.SIGN, Verb.DECRYPT) if wanted.with_pin else ()

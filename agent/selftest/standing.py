@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.selftest.model import Finding, Status, Text, Trouble, passed
 from agent.selftest.revocation import Registry
 from signing.errors import StatusAnswerError, StatusAnswerForgedError
@@ -45,8 +45,8 @@ def _worded(said: Standing) -> Finding:
     if said.state is State.GOOD:
         return passed(f"未被廢止（{said.source.value}，{day}）", f"not revoked ({said.source.value}, {day})")
     if said.state is State.UNKNOWN:
-        return Finding(Status.WARN, Text(""), trouble=Trouble.named("certificate.status_unknown"))
+        return Finding(Status.WARN, Text(""), trouble=Trouble.named(ErrorId.CERTIFICATE_STATUS_UNKNOWN))
     since = f"{said.revoked.astimezone():%Y-%m-%d}" if said.revoked else "-"
     zh, en = _REASONS.get(said.reason, ("未註明", "not given"))
     detail = Text(f"廢止日期 {since}，原因：{zh}", f"revoked on {since}, reason: {en}")
-    return Finding(Status.FAIL, detail, trouble=Trouble.named("certificate.revoked"))
+    return Finding(Status.FAIL, detail, trouble=Trouble.named(ErrorId.CERTIFICATE_REVOKED))

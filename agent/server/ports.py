@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.port_holder import holder_of
 
 BACKLOG = 64
@@ -85,7 +85,11 @@ def listen(ports: Sequence[int], answers: Callable[[int], bool] = lambda _port: 
             return TakenPort(pair[0].getsockname()[1], pair, tuple(conflicts))
         conflicts.append(PortConflict(port, holder_of(port), answers(port)))
     tried = ", ".join(f"{conflict.port} {conflict.holder}".strip() for conflict in conflicts)
-    taken = "port.vendor" if any(conflict.answers_as_vendor for conflict in conflicts) else "port.taken"
+    taken = (
+        ErrorId.PORT_VENDOR
+        if any(conflict.answers_as_vendor for conflict in conflicts)
+        else ErrorId.PORT_TAKEN
+    )
     raise AgentError(taken, conflicts=tuple(conflicts), detail=tried)
 
 

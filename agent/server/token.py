@@ -6,7 +6,7 @@ import hmac
 import secrets
 from pathlib import Path
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.private import write_private
 
 _BYTES = 32
@@ -42,7 +42,7 @@ def create(path: Path) -> UserToken:
     try:
         write_private(path, secret.encode("ascii"))
     except OSError as error:
-        raise AgentError("token.unreadable", detail=str(error)) from error
+        raise AgentError(ErrorId.TOKEN_UNREADABLE, detail=str(error)) from error
     return UserToken(secret)
 
 
@@ -55,4 +55,4 @@ def read(path: Path) -> str:
     try:
         return path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise AgentError("token.unreadable", detail=str(error)) from error
+        raise AgentError(ErrorId.TOKEN_UNREADABLE, detail=str(error)) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from agent import tls
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.trust.authority import OwnAuthorities, own_authorities
 from agent.trust.machine import Machine
 from agent.trust.stores import stores_of_all_users
@@ -69,4 +69,4 @@ def take_down(folder: Path, machine: Machine) -> tuple[OwnAuthorities, tuple[Sto
 
 def _demand_root(machine: Machine, order: str) -> None:
     if machine.user != 0:
-        raise AgentError("trust.needs_root", detail=f"sudo hca-agent trust {order} --machine")
+        raise AgentError(ErrorId.TRUST_NEEDS_ROOT, detail=f"sudo hca-agent trust {order} --machine")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.trust.authority import Authority
 from agent.trust.machine import Machine
 from agent.trust.nss import NssDatabase
@@ -101,7 +101,7 @@ class FollowingProfile:
             AgentError: `trust.system_first`.
         """
         self._check_that_it_follows()
-        raise AgentError("trust.system_first", detail=self._system.name)
+        raise AgentError(ErrorId.TRUST_SYSTEM_FIRST, detail=self._system.name)
 
     def remove(self, found: FoundAuthority) -> None:
         """It goes with the system's."""
@@ -114,7 +114,7 @@ class FollowingProfile:
         for name in ("user.js", "prefs.js"):
             with suppress(FileNotFoundError):
                 if _OFF.search((self._profile / name).read_bytes()):
-                    raise AgentError("trust.firefox_setting", detail=self.location)
+                    raise AgentError(ErrorId.TRUST_FIREFOX_SETTING, detail=self.location)
 
 
 def _is_forgotten(profile: Path) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.trust.authority import Authority, certificates, read
 from agent.trust.machine import Machine
 from agent.trust.store import FoundAuthority, SystemPrompt
@@ -172,7 +172,7 @@ def demand_root(machine: Machine, *commands: Sequence[str]) -> None:
     if machine.user != 0:
         typed = commands or (["hca-agent", "trust", "install", "--machine"],)
         line = " && ".join(f"sudo {shlex.join(command)}" for command in typed)
-        raise AgentError("trust.needs_root", detail=line)
+        raise AgentError(ErrorId.TRUST_NEEDS_ROOT, detail=line)
 
 
 def write_for_all(target: Path, content: bytes) -> None:

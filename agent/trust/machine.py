@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 
 SECONDS: Final = 60.0
 PROMPT_SECONDS: Final = 300.0
@@ -87,7 +87,7 @@ class Machine:
         """
         found = self.find(name)
         if found is None:
-            raise AgentError("trust.tool_missing", detail=name)
+            raise AgentError(ErrorId.TRUST_TOOL_MISSING, detail=name)
         return found
 
     def call(self, command: Sequence[str], given: bytes = b"", seconds: float = SECONDS) -> bytes:
@@ -98,7 +98,7 @@ class Machine:
         """
         outcome = self.run(command, given, seconds)
         if outcome.status != 0:
-            raise AgentError("trust.tool_failed", detail=f"{Path(command[0]).name}: {outcome.words}")
+            raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=f"{Path(command[0]).name}: {outcome.words}")
         return outcome.output
 
     def owns(self, folder: Path) -> bool:
@@ -131,7 +131,7 @@ def _run(command: Sequence[str], given: bytes, seconds: float) -> Outcome:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # no black window beside Windows' own
         )
     except subprocess.TimeoutExpired:
-        raise AgentError("trust.tool_failed", detail=f"{Path(command[0]).name}: no answer") from None
+        raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=f"{Path(command[0]).name}: no answer") from None
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
@@ -140,4 +140,4 @@ def _windows_roots() -> Sequence[bytes]:
         import ssl
 
         return [der for der, encoding, _ in ssl.enum_certificates("ROOT") if encoding == "x509_asn"]
-    raise AgentError("trust.tool_failed", detail="not Windows")
+    raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail="not Windows")

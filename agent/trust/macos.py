@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.trust.authority import Authority, certificates, read
 from agent.trust.machine import PROMPT_SECONDS, SECONDS, Machine
 from agent.trust.store import FoundAuthority, SystemPrompt
@@ -67,5 +67,5 @@ class LoginKeychain:
         if outcome.status == 0:
             return
         if any(word in outcome.errors.decode("utf-8", "replace") for word in _DECLINED):
-            raise AgentError("trust.declined", detail=self.name)
-        raise AgentError("trust.tool_failed", detail=f"security: {outcome.words}")
+            raise AgentError(ErrorId.TRUST_DECLINED, detail=self.name)
+        raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=f"security: {outcome.words}")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.trust.authority import Authority, read
 from agent.trust.machine import SECONDS, Machine
 from agent.trust.store import FoundAuthority, SystemPrompt
@@ -72,7 +72,7 @@ class NssDatabase:
                 with suppress(AgentError):
                     self._certutil("-D", "-n", authority.name)
             if any(word in str(error.facts.get("detail")) for word in _LOCKED):
-                raise AgentError("trust.locked", detail=str(file)) from error
+                raise AgentError(ErrorId.TRUST_LOCKED, detail=str(file)) from error
             raise
 
     def remove(self, found: FoundAuthority) -> None:
@@ -103,4 +103,4 @@ class NssDatabase:
 
     def _check_owner(self) -> None:
         if not self._machine.owns(self._folder):
-            raise AgentError("trust.not_yours", detail=self.location)
+            raise AgentError(ErrorId.TRUST_NOT_YOURS, detail=self.location)

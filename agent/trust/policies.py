@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.trust.authority import Authority, certificates, read
 from agent.trust.linux import demand_root, write_for_all
 from agent.trust.machine import Machine
@@ -132,10 +132,10 @@ class FirefoxPolicy:
         if not content:
             for pattern in _FIREFOX_OTHERS:
                 for other in self._machine.root.glob(pattern):
-                    raise AgentError("trust.tool_failed", detail=f"Firefox: {other}")
+                    raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=f"Firefox: {other}")
         installed = _inner(_inner(content, "policies"), "Certificates").setdefault("Install", [])
         if not isinstance(installed, list):
-            raise AgentError("trust.tool_failed", detail=self.location)
+            raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=self.location)
         if str(file) not in installed:
             installed.append(str(file))
         _put(self._file, content)
@@ -165,9 +165,9 @@ class FirefoxPolicy:
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise AgentError("trust.tool_failed", detail=f"{self.location}: {error}") from error
+            raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=f"{self.location}: {error}") from error
         if not isinstance(content, dict):
-            raise AgentError("trust.tool_failed", detail=self.location)
+            raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=self.location)
         return content
 
 
@@ -239,7 +239,7 @@ def _in_file(path: Path) -> Iterator[Authority]:
 def _inner(content: dict[str, Any], key: str) -> dict[str, Any]:
     inner = content.setdefault(key, {})
     if not isinstance(inner, dict):
-        raise AgentError("trust.tool_failed", detail=f"Firefox: {key}")
+        raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=f"Firefox: {key}")
     return inner
 
 

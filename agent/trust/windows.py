@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.trust.authority import Authority, read
 from agent.trust.machine import PROMPT_SECONDS, Machine
 from agent.trust.store import FoundAuthority, SystemPrompt
@@ -64,9 +64,9 @@ class UserRootStore:
     def _certutil(self, *words: str) -> None:
         outcome = self._machine.run([self._tool, "-user", *words], b"", PROMPT_SECONDS)
         if outcome.status & 0xFFFFFFFF == ERROR_CANCELLED:
-            raise AgentError("trust.declined", detail=self.name)
+            raise AgentError(ErrorId.TRUST_DECLINED, detail=self.name)
         if outcome.status != 0:
-            raise AgentError("trust.tool_failed", detail=f"certutil.exe: {outcome.words}")
+            raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=f"certutil.exe: {outcome.words}")
 
 
 class MachineRootStore:

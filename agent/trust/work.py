@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.trust.authority import Authority, OwnAuthorities
 from agent.trust.store import FoundAuthority, SystemPrompt, TrustStore
 
@@ -112,13 +112,15 @@ class _Work:
         def do() -> None:
             self._take_out(self._ours(), announce)
             if self._ours():
-                raise AgentError("trust.still_there", detail=self._store.location)
+                raise AgentError(ErrorId.TRUST_STILL_THERE, detail=self._store.location)
 
         return self._report(do)
 
     def _check_that_it_worked(self, current: Authority) -> None:
         if not any(each.trusted for each in self._ours() if each.authority == current):
-            raise AgentError("trust.tool_failed", detail=f"{self._store.location}: not trusted afterwards")
+            raise AgentError(
+                ErrorId.TRUST_TOOL_FAILED, detail=f"{self._store.location}: not trusted afterwards"
+            )
 
     def _take_out(self, unwanted: Iterable[FoundAuthority], announce: Announce) -> None:
         for each in unwanted:

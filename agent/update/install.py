@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.update.administrator import is_administrator, is_administrators
 from agent.update.repository import root_file
 
@@ -31,9 +31,9 @@ def check_may_install(settings: UpdateSettings, paths: Paths) -> None:
         AgentError: update.no_command, update.needs_administrator, update.not_safe.
     """
     if not settings.install_command:
-        raise AgentError("update.no_command")
+        raise AgentError(ErrorId.UPDATE_NO_COMMAND)
     if not is_administrator():
-        raise AgentError("update.needs_administrator")
+        raise AgentError(ErrorId.UPDATE_NEEDS_ADMINISTRATOR)
     # Where there is no policy.toml, the command stands in group policy, which is the administrator's.
     policy = [paths.policy] if paths.policy.exists() else []
     for file in (*policy, root_file(settings, paths), Path(settings.install_command[0])):
@@ -42,7 +42,7 @@ def check_may_install(settings: UpdateSettings, paths: Paths) -> None:
         except OSError:
             safe = False
         if not safe:
-            raise AgentError("update.not_safe", detail=str(file))
+            raise AgentError(ErrorId.UPDATE_NOT_SAFE, detail=str(file))
 
 
 @contextmanager
@@ -68,6 +68,6 @@ def run_installer(settings: UpdateSettings, file: Path) -> None:
             words, stdin=subprocess.DEVNULL, timeout=_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise AgentError("update.install_failed", detail=type(error).__name__) from error
+        raise AgentError(ErrorId.UPDATE_INSTALL_FAILED, detail=type(error).__name__) from error
     if done.returncode:
-        raise AgentError("update.install_failed", detail=f"{words[0]}: {done.returncode}")
+        raise AgentError(ErrorId.UPDATE_INSTALL_FAILED, detail=f"{words[0]}: {done.returncode}")

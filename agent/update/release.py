@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 
 NAME: Final = "release.json"
 BYTES_MAX: Final = 64 * 1024
@@ -45,10 +45,10 @@ def decode(octets: bytes) -> Release:
     try:
         release = msgspec.json.decode(octets, type=Release)
     except msgspec.MsgspecError as error:
-        raise AgentError("update.refused", detail=f"{NAME}: {error}") from error
+        raise AgentError(ErrorId.UPDATE_REFUSED, detail=f"{NAME}: {error}") from error
     names = release.packages.values()
     if not _VERSION.fullmatch(release.version) or not all(map(_PACKAGE.fullmatch, names)):
-        raise AgentError("update.refused", detail=f"{NAME}: a version or name that cannot be")
+        raise AgentError(ErrorId.UPDATE_REFUSED, detail=f"{NAME}: a version or name that cannot be")
     return release
 
 
@@ -87,7 +87,7 @@ def package_of(
     for key in (wanted, kind):
         if key in release.packages:
             return release.packages[key]
-    raise AgentError("update.no_package", detail=f"{release.version}: {wanted}")
+    raise AgentError(ErrorId.UPDATE_NO_PACKAGE, detail=f"{release.version}: {wanted}")
 
 
 def _kind(system: str, exists: Callable[[str], bool]) -> str:

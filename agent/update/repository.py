@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.update import release as releases
 from agent.update.release import Release
 
@@ -30,12 +30,12 @@ def open_repository(settings: UpdateSettings, paths: Paths) -> Repository:
         OSError: the agent's folder cannot be written.
     """
     if not settings.enabled or not settings.url:
-        raise AgentError("update.off")
+        raise AgentError(ErrorId.UPDATE_OFF)
     file = root_file(settings, paths)
     try:
         root = file.read_bytes()[:_ROOT_BYTES_MAX]
     except OSError as error:
-        raise AgentError("update.no_root", detail=str(file)) from error
+        raise AgentError(ErrorId.UPDATE_NO_ROOT, detail=str(file)) from error
     return Repository(settings.url, root, paths.update)
 
 
@@ -76,7 +76,7 @@ class Repository:
         with _told():
             target = self._target(releases.NAME)
             if target.length > releases.BYTES_MAX:
-                raise AgentError("update.refused", detail=f"{releases.NAME}: {target.length} bytes")
+                raise AgentError(ErrorId.UPDATE_REFUSED, detail=f"{releases.NAME}: {target.length} bytes")
             file = self._updater.download_target(target, str(self._folder / releases.NAME))
         return releases.decode(Path(file).read_bytes())
 
@@ -112,7 +112,7 @@ class Repository:
     def _target(self, name: str) -> TargetFile:
         target = self._updater.get_targetinfo(name)
         if target is None:
-            raise AgentError("update.refused", detail=f"{name} is not among the signed files")
+            raise AgentError(ErrorId.UPDATE_REFUSED, detail=f"{name} is not among the signed files")
         return target
 
 
@@ -146,10 +146,10 @@ def _told() -> Iterator[None]:
     try:
         yield
     except exceptions.ExpiredMetadataError as error:
-        raise AgentError("update.expired", detail=str(error)) from error
+        raise AgentError(ErrorId.UPDATE_EXPIRED, detail=str(error)) from error
     except exceptions.BadVersionNumberError as error:
-        raise AgentError("update.rolled_back", detail=str(error)) from error
+        raise AgentError(ErrorId.UPDATE_ROLLED_BACK, detail=str(error)) from error
     except (exceptions.RepositoryError, exceptions.DownloadLengthMismatchError) as error:
-        raise AgentError("update.refused", detail=f"{type(error).__name__}: {error}") from error
+        raise AgentError(ErrorId.UPDATE_REFUSED, detail=f"{type(error).__name__}: {error}") from error
     except exceptions.DownloadError as error:
-        raise AgentError("update.unreachable", detail=str(error)) from error
+        raise AgentError(ErrorId.UPDATE_UNREACHABLE, detail=str(error)) from error

@@ -9,8 +9,8 @@ import pytest
 
 from agent.dialects.servisign import codes, dialect
 from agent.dialects.servisign.codes import LibraryCode
-from agent.errors import TABLE
-from agent.errors.numbers.servisign import NUMBERS
+from agent.errors import table
+from agent.errors.numbers.words import number_words
 
 SERVISIGN = Path(codes.__file__).parent
 PAGE = (Path(__file__).parents[2] / "docs" / "servisign-codes.md").read_text("utf-8")
@@ -28,10 +28,10 @@ PROTOCOL = {
 
 
 def test_every_number_of_the_protocol_has_a_row() -> None:
-    assert set(NUMBERS) == PROTOCOL
+    assert set(number_words("servisign")) == PROTOCOL
 
 
-@pytest.mark.parametrize("row", NUMBERS.values(), ids=map(str, NUMBERS))
+@pytest.mark.parametrize("row", number_words("servisign").values(), ids=map(str, number_words("servisign")))
 def test_a_row_has_two_sentences_in_both_languages(row) -> None:
     for chinese in (row.zh, row.next_zh):
         assert re.search(r"[\u4e00-\u9fff]", chinese)
@@ -45,9 +45,9 @@ def test_what_a_call_can_end_in_has_a_row() -> None:
     of_the_library = {int(code) for code in LibraryCode if code is not LibraryCode.OK}
     of_the_framework = {value for name, value in vars(codes).items() if name.isupper() and type(value) is int}
     of_the_reader = {dialect._NO_CARD, dialect._NO_CARD_NHI}
-    of_the_table = {row.servisign for row in TABLE.values()}
+    of_the_table = {row.servisign for row in table().values()}
     assert of_the_library and of_the_framework >= {61005, 61010, 61012, 61013, 61908}
-    assert of_the_library | of_the_framework | of_the_reader | of_the_table <= set(NUMBERS)
+    assert of_the_library | of_the_framework | of_the_reader | of_the_table <= set(number_words("servisign"))
 
 
 def test_no_function_invents_a_number() -> None:
@@ -64,5 +64,6 @@ def test_no_function_invents_a_number() -> None:
 def test_the_documentation_has_the_same_words() -> None:
     rows = [line for line in PAGE.splitlines() if re.match(r"\| \d", line)]
     assert rows == [
-        f"| {row.number} | {row.zh} | {row.en} | {row.next_zh} | {row.next_en} |" for row in NUMBERS.values()
+        f"| {row.number} | {row.zh} | {row.en} | {row.next_zh} | {row.next_en} |"
+        for row in number_words("servisign").values()
     ]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import re
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,8 @@ import agent
 import hca_card
 import pcsc
 import signing
-from agent.errors import TABLE, AgentError, describe, error_id, facts, row_for
+from agent.errors import AgentError, ErrorId, ErrorRow, describe, error_id, facts, row_for, table
+from agent.errors.table import JsonRpc, read_table
 from hca_card.errors import PinWrongError
 
 # The simulator's faults are a card's, and the command line and __main__ act when imported.
@@ -45,7 +48,7 @@ def test_every_exception_that_carries_an_id_has_a_row() -> None:
         if isinstance(item.__dict__.get("error_id"), str)
     }
     assert len(ids) > 30
-    missing = {error: where.__name__ for error, where in ids.items() if error not in TABLE}
+    missing = {error: where.__name__ for error, where in ids.items() if error not in table()}
     assert not missing
 
 
@@ -57,14 +60,90 @@ def test_every_id_the_agent_raises_by_name_has_a_row() -> None:
     named = set()
     for name, module in sorted(sys.modules.items()):
         if name.startswith("agent.") and module.__file__:
-            named.update(re.findall(r'AgentError\(\s*"([a-z_.]+)"', inspect.getsource(module)))
-    assert {"busy", "pin.cancelled", "consent.timeout"} <= named
-    assert named <= set(TABLE)
+            named.update(re.findall(r"\bErrorId\.([A-Z_]+)", inspect.getsource(module)))
+    assert {"BUSY", "PIN_CANCELLED", "CONSENT_TIMEOUT"} <= named
+    assert named <= {each.name for each in table()}
 
 
-@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
+@pytest.mark.parametrize("each", ErrorId)
+def test_a_member_is_named_like_its_id(each: ErrorId) -> None:
+    assert each.name == each.value.upper().replace(".", "_").replace("-", "_")
+
+
+PRODUCT = Path(agent.__file__).parents[1]
+# The demo portal has ids of its own; these are other things that bear the same words.
+_OTHER_WORDS = {
+    "agent/cli/cards.py": {"busy"},
+    "agent/native/api.py": {"card.changed"},
+    "agent/native/messages.py": {"busy"},
+    "agent/native/schema.py": {"card.changed"},
+    "agent/operations/messages.py": {"busy"},
+    "tray/faces.py": {"busy"},
+}
+
+
+def test_nothing_of_the_agent_writes_an_id_as_plain_text() -> None:
+    for room in ("agent", "tray"):
+        for file in (PRODUCT / room).rglob("*.py"):
+            name = file.relative_to(PRODUCT).as_posix()
+            if name == "agent/errors/ids.py" or name.startswith("agent/demo/"):
+                continue
+            texts = {
+                node.value
+                for node in ast.walk(ast.parse(file.read_text("utf-8")))
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            }
+            assert texts & set(ErrorId) <= _OTHER_WORDS.get(name, set()), name
+
+
+ROW = """
+[next.again]
+zh = "再試。"
+en = "Try again."
+"""
+
+
+def _written(**changes: str) -> str:
+    """A table of every id; `changes` are whole entries instead of the usual one."""
+    usual = 'zh = "壞了。"\nen = "Broken."\nnext = "again"\nservisign = 5001\nfamily = "card"'
+    return ROW + "\n".join(f'["{each}"]\n{changes.get(each.name, usual)}' for each in ErrorId)
+
+
+def test_a_table_shares_next_steps() -> None:
+    row = read_table(_written())[ErrorId.BUSY]
+    assert row == ErrorRow(ErrorId.BUSY, "壞了。", "Broken.", "再試。", "Try again.", 5001, JsonRpc.CARD)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        'zh = "壞了。"\nen = "Broken."\nnext = "again"\nservisign = 5001',
+        'zh = "壞了。"\nen = "Broken."\nservisign = 5001\nfamily = "card"',
+        'zh = "壞了。"\nen = "Broken."\nnext = "never"\nservisign = 5001\nfamily = "card"',
+        'zh = "壞了。"\nen = "Broken."\nnext = "again"\nservisign = 5001\nfamily = "cards"',
+        'zh = "壞了。"\nen = "Broken."\nnext = "again"\nnext_zh = "再試。"\nservisign = 1\nfamily = "card"',
+        'zh = "壞了。"\nen = 3\nnext = "again"\nservisign = 5001\nfamily = "card"',
+        'zh = "壞了。"\nen = "Broken."\nnext = "again"\nservisign = "5001"\nfamily = "card"',
+        'zh = "壞了。"\nen = "Broken."\nde = "Kaputt."\nnext = "again"\nservisign = 5001\nfamily = "card"',
+    ],
+)
+def test_a_table_with_a_wrong_entry_is_refused(entry: str) -> None:
+    with pytest.raises(ValueError, match=r"sentences\.toml: busy: "):
+        read_table(_written(BUSY=entry))
+
+
+def test_a_table_with_an_id_too_many_or_too_few_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"strange\.thing"):
+        read_table(_written() + '\n["strange.thing"]\nzh = "怪。"')
+    with pytest.raises(ValueError, match="busy"):
+        read_table(_written().replace('["busy"]', "[next.other]"))
+    with pytest.raises(ValueError):
+        read_table(_written() + '\n["busy"]')
+
+
+@pytest.mark.parametrize("row", table().values(), ids=table().keys())
 def test_a_row_has_both_languages_and_numbers(row: object) -> None:
-    assert isinstance(row, type(TABLE["busy"]))
+    assert isinstance(row, type(table()[ErrorId.BUSY]))
     for chinese in (row.zh, row.next_zh):
         assert re.search(r"[\u4e00-\u9fff]", chinese)
         assert chinese.endswith("。")
@@ -90,8 +169,8 @@ def test_an_exception_with_an_id_outside_the_table_is_internal() -> None:
 
 
 def test_an_agent_error_needs_a_row() -> None:
-    with pytest.raises(KeyError):
-        AgentError("no.such.row")
+    with pytest.raises(ValueError):
+        AgentError("no.such.row")  # type: ignore[arg-type]
 
 
 def test_tries_left_are_part_of_the_sentence_and_of_the_facts() -> None:
@@ -103,7 +182,7 @@ def test_tries_left_are_part_of_the_sentence_and_of_the_facts() -> None:
 
 
 def test_what_is_local_stays_out_of_the_facts_for_pages() -> None:
-    error = AgentError("config.invalid", detail="/home/somebody/config.toml", retry_after=3)
+    error = AgentError(ErrorId.CONFIG_INVALID, detail="/home/somebody/config.toml", retry_after=3)
     assert facts(error) == {"retry_after": 3}
     assert "/home/somebody" in str(error)
     assert "/home/somebody" not in repr(describe(error))

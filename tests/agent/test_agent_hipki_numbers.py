@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import TABLE, ErrorRow, facts, row_for
+from agent.errors import ErrorRow, facts, row_for, table
 from agent.errors.numbers.hipki import HipkiNumbers, RetCode, hipki_numbers
 from hca_card.errors import PinLockedError, PinWrongError
 
@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "hipki.md").read_text("utf-8")
 CKR = range(0x200)
 
 
-@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
+@pytest.mark.parametrize("row", table().values(), ids=table().keys())
 def test_every_row_has_both(row: ErrorRow) -> None:
     numbers = hipki_numbers(row)
     assert numbers.ret_code is not RetCode.OK
@@ -47,7 +47,7 @@ def test_every_row_has_both(row: ErrorRow) -> None:
     ],
 )
 def test_the_numbers_that_pages_know(error_id: str, ret_code: int, last_error: int) -> None:
-    numbers = hipki_numbers(TABLE[error_id])
+    numbers = hipki_numbers(table()[error_id])
     assert (numbers.ret_code, numbers.last_error) == (ret_code, last_error)
 
 
@@ -63,7 +63,7 @@ def test_tries_left_of_another_error_are_not_taken_for_a_wrong_pin() -> None:
     error = PinLockedError(tries_left=0)
     assert facts(error) == {"tries_left": 0}
     assert hipki_numbers(row_for(error), 0).last_error == 0xA4
-    assert hipki_numbers(TABLE["pin.last_try"], 1).last_error == 0xA1
+    assert hipki_numbers(table()["pin.last_try"], 1).last_error == 0xA1
 
 
 def test_the_documentation_has_every_number() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import Verb
 from agent.operations import (
     Caller,
@@ -101,7 +101,7 @@ class FakeOperations:
     ) -> Selected:
         metadata = await self._present("choose", caller, reader)
         if kinds is not None and metadata.kind not in kinds:
-            raise AgentError("card.wrong_kind")
+            raise AgentError(ErrorId.CARD_WRONG_KIND)
         return Selected(READER, metadata.serial, self.event_counter, metadata.kind, b"\x3b\x00")
 
     async def readers(self, caller: Caller) -> tuple[ReaderView, ...]:
@@ -130,12 +130,12 @@ class FakeOperations:
     ) -> KeptPin:
         if pin is None:
             if self.window_pin is None:
-                raise AgentError("pin.cancelled")
+                raise AgentError(ErrorId.PIN_CANCELLED)
             with Pin(self.window_pin) as typed:
                 return await self.keep_pin(caller, typed, reader=reader, kinds=kinds)
         metadata = await self._present("keep_pin", caller, reader)
         if metadata.kind not in kinds:
-            raise AgentError("card.wrong_kind")
+            raise AgentError(ErrorId.CARD_WRONG_KIND)
         self.given.append(pin)
         self._verify(pin)
         kept = KeptPin(
@@ -158,7 +158,7 @@ class FakeOperations:
     ) -> SignResult:
         metadata = await self._present("sign", caller, reader)
         if digest is not None and not self.digests:
-            raise AgentError("digest.refused")
+            raise AgentError(ErrorId.DIGEST_REFUSED)
         self._unlock(metadata, kept)
         if document is not None:
             signature = sign_document(self.software, document, hash, use, allow_sha1=allow_sha1)
@@ -196,7 +196,7 @@ class FakeOperations:
     def _unlock(self, metadata: Metadata, kept: KeptPin | None) -> None:
         if kept is None:
             if self.window_pin is None:
-                raise AgentError("pin.cancelled")
+                raise AgentError(ErrorId.PIN_CANCELLED)
             self.asked.append("window")
             with Pin(self.window_pin) as pin:
                 self._verify(pin)

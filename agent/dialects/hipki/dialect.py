@@ -14,7 +14,7 @@ import msgspec
 
 from agent.dialects.hipki import info, messages
 from agent.dialects.hipki.messages import Answer, Decrypted, Info, Package, Signed
-from agent.errors import AgentError, describe, error_id, facts, row_for
+from agent.errors import AgentError, ErrorId, describe, error_id, facts, row_for
 from agent.errors.numbers.hipki import RetCode, hipki_numbers
 from agent.operations import Caller, Operations
 from signing.cms import CmsForm
@@ -54,9 +54,9 @@ _FUNCTIONS: Final = {
 }
 """What `func` may be where a page asks for that work; reading looks at none."""
 
-_UNREAD: Final[Mapping[int, str]] = {
-    HTTPStatus.TOO_MANY_REQUESTS: "request.rate",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request.too_large",
+_UNREAD: Final[Mapping[int, ErrorId]] = {
+    HTTPStatus.TOO_MANY_REQUESTS: ErrorId.REQUEST_RATE,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ErrorId.REQUEST_TOO_LARGE,
 }
 
 
@@ -123,11 +123,11 @@ class Hipki:
 
     def refusal(self, work: Work) -> bytes:
         """The answer to a site that may not use this program."""
-        return self._failure(work, AgentError("origin.refused"))
+        return self._failure(work, AgentError(ErrorId.ORIGIN_REFUSED))
 
     def excuse(self, work: Work, status: int) -> bytes:
         """The answer to a request that is not even read."""
-        return self._failure(work, AgentError(_UNREAD.get(status, "request.malformed")))
+        return self._failure(work, AgentError(_UNREAD.get(status, ErrorId.REQUEST_MALFORMED)))
 
     async def _sign(self, origin: str, package: Package, wanted: _Wanted, kept: KeptPin | None) -> Signed:
         result = await self._operations.sign(
@@ -171,7 +171,7 @@ class Hipki:
             package = messages.read(body)
             try:
                 if package.func not in _FUNCTIONS.get(work, (package.func,)):
-                    raise AgentError("request.unknown_method")
+                    raise AgentError(ErrorId.REQUEST_UNKNOWN_METHOD)
                 return msgspec.json.encode(await function(package))
             finally:
                 package.wipe()
@@ -189,7 +189,7 @@ class Hipki:
         }
 
     def _failure(self, work: Work, error: Exception) -> bytes:
-        if error_id(error) == "internal":
+        if error_id(error) == ErrorId.INTERNAL:
             # Only where it happened: the message of an unforeseen exception could hold anything.
             where = "".join(traceback.format_tb(error.__traceback__))
             _log.error("%s failed: %s\n%s", work, type(error).__name__, where)
@@ -225,7 +225,7 @@ def _wanted(package: Package) -> _Wanted:
         case "PKCS7":
             form = CmsForm(card_number=package.wants_card_number, nonce=package.nonce_octets)
             return _Wanted(algorithm, document=package.document, cms=form)
-    raise AgentError("request.parameters")
+    raise AgentError(ErrorId.REQUEST_PARAMETERS)
 
 
 def _raw(digest_info: bytes) -> _Wanted:
@@ -238,4 +238,4 @@ def _raw(digest_info: bytes) -> _Wanted:
         digest = digest_info[-algorithm.length :]
         if len(digest) == algorithm.length and digest_info == algorithm.digest_info(digest):
             return _Wanted(algorithm, digest=digest)
-    raise AgentError("request.parameters")
+    raise AgentError(ErrorId.REQUEST_PARAMETERS)

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import UNSET
 
 from agent.dialects.hipki.messages import Certificate, Key, Slot, Token
-from agent.errors import error_id
+from agent.errors import ErrorId, error_id
 from agent.operations import KIND_WORDS, Caller, Operations, ReaderCondition, ReaderView
 from hca_card.certificate import CertificateFacts, describe
 from hca_card.errors import CardDataError
@@ -64,7 +64,7 @@ async def _token(
             return UNKNOWN
         held = await operations.certificates(caller, view.name)
     except Exception as error:
-        if error_id(error) == "internal":
+        if error_id(error) == ErrorId.INTERNAL:
             raise
         return UNKNOWN
     read = [(each, facts) for each in held if (facts := _facts(each)) is not None]

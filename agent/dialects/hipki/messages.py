@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from hca_card.pin import Pin
 
 FIELD: Final = b"tbsPackage="
@@ -66,7 +66,7 @@ class Package(msgspec.Struct, frozen=True, rename="camel"):
             AgentError: request.parameters.
         """
         if len(self.slot_description) > _READER_NAME_MAX:
-            raise AgentError("request.parameters")
+            raise AgentError(ErrorId.REQUEST_PARAMETERS)
         return self.slot_description or None
 
     @property
@@ -87,9 +87,9 @@ class Package(msgspec.Struct, frozen=True, rename="camel"):
             case "base64":
                 document = decoded(self.tbs)
             case _:
-                raise AgentError("request.parameters")
+                raise AgentError(ErrorId.REQUEST_PARAMETERS)
         if not document:
-            raise AgentError("request.parameters")
+            raise AgentError(ErrorId.REQUEST_PARAMETERS)
         return document
 
     @property
@@ -101,7 +101,7 @@ class Package(msgspec.Struct, frozen=True, rename="camel"):
         """
         octets = encoded(self.nonce)
         if len(octets) > _NONCE_MAX:
-            raise AgentError("request.parameters")
+            raise AgentError(ErrorId.REQUEST_PARAMETERS)
         return octets
 
     @property
@@ -113,7 +113,7 @@ class Package(msgspec.Struct, frozen=True, rename="camel"):
         """
         block = decoded(self.cipher)
         if not 0 < len(block) <= _CIPHER_MAX:
-            raise AgentError("request.parameters")
+            raise AgentError(ErrorId.REQUEST_PARAMETERS)
         return block
 
     def wipe(self) -> None:
@@ -247,9 +247,9 @@ def _package(text: bytes) -> Package:
     try:
         return msgspec.json.decode(text, type=Package, dec_hook=_pin)
     except msgspec.ValidationError:
-        raise AgentError("request.parameters") from None
+        raise AgentError(ErrorId.REQUEST_PARAMETERS) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise AgentError("request.not_json") from None
+        raise AgentError(ErrorId.REQUEST_NOT_JSON) from None
 
 
 def _pin(_kind: type, value: Any) -> Pin:
@@ -267,7 +267,7 @@ def encoded(text: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
-        raise AgentError("request.parameters") from None
+        raise AgentError(ErrorId.REQUEST_PARAMETERS) from None
 
 
 def decoded(text: str) -> bytes:
@@ -279,4 +279,4 @@ def decoded(text: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise AgentError("request.parameters") from None
+        raise AgentError(ErrorId.REQUEST_PARAMETERS) from None

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from agent.dialects.nhi_component.frames import VERSION, CommandFrame, answer
-from agent.errors import AgentError, describe, error_id, row_for
+from agent.errors import AgentError, ErrorId, describe, error_id, row_for
 from agent.errors.numbers.nhi_component import number_of
 from agent.operations import Caller, Operations
 from agent.origins.portals import named
@@ -67,7 +67,7 @@ class NhiCommands:
         """Return the answer to a command, a bare number where it cannot be done."""
         do = self._commands.get(command.name)
         if do is None:
-            return self.refuse(caller, command.name, AgentError("request.unknown_method"))
+            return self.refuse(caller, command.name, AgentError(ErrorId.REQUEST_UNKNOWN_METHOD))
         try:
             return await do(caller, command)
         except Exception as error:
@@ -77,7 +77,7 @@ class NhiCommands:
         """Return the number for `error`; the log gets its sentence, and nothing that the page sent."""
         number = number_of(row_for(error))
         known = name if name in self._commands else "a command"
-        if error_id(error) == "internal":
+        if error_id(error) == ErrorId.INTERNAL:
             log.error("%s for %s failed", known, caller.origin, exc_info=error)
         else:
             who = caller.origin or "a program"
@@ -98,7 +98,7 @@ class NhiCommands:
         metadata, cancelled = found.result
         holder = metadata.holder
         if not isinstance(holder, Insured):
-            raise AgentError("card.wrong_kind")
+            raise AgentError(ErrorId.CARD_WRONG_KIND)
         return answer(
             command.name,
             metadata.serial,
@@ -110,20 +110,20 @@ class NhiCommands:
         )
 
     async def _sign(self, caller: Caller, _command: CommandFrame) -> str:
-        return self._cannot(caller, "nhi.signature")
+        return self._cannot(caller, ErrorId.NHI_SIGNATURE)
 
     async def _encrypt(self, caller: Caller, command: CommandFrame) -> str:
         password = command.value("Pwd")
         if password is None or len(password) not in _PASSWORD_LENGTH:
-            raise AgentError("nhi.password_length")
-        return self._cannot(caller, "nhi.encryption")
+            raise AgentError(ErrorId.NHI_PASSWORD_LENGTH)
+        return self._cannot(caller, ErrorId.NHI_ENCRYPTION)
 
     async def _encrypted_basic(self, caller: Caller, command: CommandFrame) -> str:
         if not command.value("Pwd"):
-            raise AgentError("nhi.password_length")
-        return self._cannot(caller, "nhi.encryption")
+            raise AgentError(ErrorId.NHI_PASSWORD_LENGTH)
+        return self._cannot(caller, ErrorId.NHI_ENCRYPTION)
 
-    def _cannot(self, caller: Caller, error_id: str) -> str:
+    def _cannot(self, caller: Caller, error_id: ErrorId) -> str:
         """Refuse what only NHI's own component can do, and let the person know, not too often.
 
         Raises:
@@ -141,7 +141,7 @@ class NhiCommands:
 
 def _require_bare(command: CommandFrame) -> None:
     if command.parameter:
-        raise AgentError("request.unknown_method")
+        raise AgentError(ErrorId.REQUEST_UNKNOWN_METHOD)
 
 
 def _read(card: Card) -> tuple[Metadata, bool | None]:

@@ -11,7 +11,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType
 
 from agent.dialects.nhi_component.commands import NhiCommands
 from agent.dialects.nhi_component.frames import FRAME_BYTES_MAX, CommandFrame
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.operations import Caller
 from agent.origins.rate_limits import Buckets
 from agent.websocket import WebSocketSession
@@ -78,7 +78,7 @@ class NhiSession(WebSocketSession):
     def _command(self, message: WSMessage) -> CommandFrame | Exception:
         """Return what a frame asks for, or why it is not even looked at."""
         if self.origin is not None and (wait := self._rate.take(self.origin)):
-            return AgentError("request.rate", retry_after=math.ceil(wait))
+            return AgentError(ErrorId.REQUEST_RATE, retry_after=math.ceil(wait))
         if message.type is not WSMsgType.TEXT:
-            return AgentError("request.binary")
+            return AgentError(ErrorId.REQUEST_BINARY)
         return CommandFrame.read(message.data)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.handles import CardSession, Module
 from agent.dialects.servisign.methods import Call
-from agent.errors import error_id
+from agent.errors import AgentError, ErrorId
 from agent.operations import ReaderCondition
 from hca_card.errors import CardChangedError
 from hca_card.model import CardKind, Institution, Metadata, Personnel
@@ -41,8 +41,8 @@ async def open_module(call: Call) -> Module:
     """
     try:
         return Module(await call.operations.choose(call.caller, kinds=HCA_KINDS))
-    except Exception as error:
-        if error_id(error) == "card.wrong_kind":
+    except AgentError as error:
+        if error.error_id is ErrorId.CARD_WRONG_KIND:
             # The vendor's module does not see other cards at all.
             raise LibraryError(LibraryCode.TOKEN_NOT_PRESENT) from error
         raise
@@ -100,8 +100,8 @@ async def keep(call: Call, held: Module, pin: Pin | None) -> KeptPin | None:
     reader = held.selected.reader
     try:
         return await call.operations.keep_pin(call.caller, pin, reader=reader, kinds=HCA_KINDS)
-    except Exception as error:
-        if pin is None and error_id(error) == "pin.unavailable":
+    except AgentError as error:
+        if pin is None and error.error_id is ErrorId.PIN_UNAVAILABLE:
             raise LibraryError(LibraryCode.PIN_LENGTH) from error
         raise
 

@@ -28,7 +28,7 @@ from agent.dialects.servisign.methods import Call, Method, error_code
 from agent.dialects.servisign.outside import Outside
 from agent.dialects.servisign.sessions import Limits, PageSession, Sessions
 from agent.dialects.servisign.values import Values
-from agent.errors import error_id, row_for
+from agent.errors import ErrorId, error_id, row_for
 from agent.operations import Caller
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def _number(error: Exception, method: Method) -> int:
         number = error.code
     else:
         number = row_for(error).servisign
-        if error_id(error) == "internal":
+        if error_id(error) == ErrorId.INTERNAL:
             # Only where it happened: the message of an unforeseen exception could hold anything.
             where = "".join(traceback.format_tb(error.__traceback__))
             _log.error("%s failed: %s\n%s", method.name, type(error).__name__, where)

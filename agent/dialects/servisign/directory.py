@@ -12,7 +12,7 @@ from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.keys import encoded
 from agent.dialects.servisign.methods import Call
 from agent.dialects.servisign.outside import SECONDS, Place
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import Verb
 
 CERTIFICATES_MAX: Final = 64
@@ -67,7 +67,7 @@ async def search(place: Place, base: str, given: dict[str, str], *, one: bool) -
         async with asyncio.timeout(2 * SECONDS):
             return await asyncio.to_thread(asked.run, base, given, one=one)
     except TimeoutError as error:
-        raise AgentError("host.unreachable") from error
+        raise AgentError(ErrorId.HOST_UNREACHABLE) from error
     finally:
         asked.end()
 
@@ -98,7 +98,7 @@ class _Search:
             raise
         except Exception as error:
             # At a hostile answer ldap3 raises whatever its decoder happened to meet.
-            raise AgentError("host.unreachable") from error
+            raise AgentError(ErrorId.HOST_UNREACHABLE) from error
         finally:
             with suppress(Exception):
                 self._connection.unbind()
@@ -112,7 +112,7 @@ class _Search:
         import ldap3
 
         if not self._connection.bind():
-            raise AgentError("host.unreachable", detail="the directory lets nobody in unnamed")
+            raise AgentError(ErrorId.HOST_UNREACHABLE, detail="the directory lets nobody in unnamed")
         self._connection.search(
             base,
             _filter(given),

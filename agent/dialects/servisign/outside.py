@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 
 if TYPE_CHECKING:
     from aiohttp import StreamReader
@@ -102,7 +102,7 @@ class Outside:
         """
         found = _URL.fullmatch(url.strip())
         if found is None:
-            raise AgentError("host.not_listed")
+            raise AgentError(ErrorId.HOST_NOT_LISTED)
         scheme, host, port, path = found.groups()
         secure = scheme.lower() == "https"
         standard = HTTPS_PORT if secure else HTTP_PORT
@@ -130,16 +130,16 @@ class Outside:
                 ) as response,
             ):
                 if response.status != HTTP_OK:
-                    raise AgentError("host.unreachable", detail=f"HTTP {response.status}")
+                    raise AgentError(ErrorId.HOST_UNREACHABLE, detail=f"HTTP {response.status}")
                 return await _bounded(response.content)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise AgentError("host.unreachable") from error
+            raise AgentError(ErrorId.HOST_UNREACHABLE) from error
 
     def _listed(self, place: Place, standard: int) -> Place:
         """A host without port in the list stands for the standard port of whatever is asked of it."""
         exact = f"{place.host}:{place.port}"
         if exact not in self._hosts and not (place.port == standard and place.host in self._hosts):
-            raise AgentError("host.not_listed")
+            raise AgentError(ErrorId.HOST_NOT_LISTED)
         return place
 
 
@@ -148,19 +148,19 @@ async def _bounded(content: StreamReader) -> bytes:
     async for chunk in content.iter_chunked(8192):
         answer += chunk
         if len(answer) > ANSWER_BYTES_MAX:
-            raise AgentError("host.unreachable", detail="too long an answer")
+            raise AgentError(ErrorId.HOST_UNREACHABLE, detail="too long an answer")
     return bytes(answer)
 
 
 def _place(text: str, standard: int) -> Place:
     found = _PLACE.fullmatch(text)
     if found is None:
-        raise AgentError("host.not_listed")
+        raise AgentError(ErrorId.HOST_NOT_LISTED)
     return Place(found[1].lower(), _port(found[2], standard))
 
 
 def _port(text: str | None, standard: int) -> int:
     number = int(text) if text else standard
     if number not in _PORTS:
-        raise AgentError("host.not_listed")
+        raise AgentError(ErrorId.HOST_NOT_LISTED)
     return number

@@ -11,12 +11,13 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from agent.errors.row import JsonRpc
+from agent.errors.ids import ErrorId
+from agent.errors.table import JsonRpc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agent.errors.row import ErrorRow
+    from agent.errors.table import ErrorRow
 
 
 class RetCode(IntEnum):
@@ -54,7 +55,7 @@ CKR_PIN_LOCKED: Final = 0xA4
 TRIES: Final = 0x80000000
 """Plus the tries left, 1 or 2, of a PIN that was wrong."""
 
-_OF_FAMILY: Final[Mapping[int, RetCode]] = MappingProxyType(
+_OF_FAMILY: Final[Mapping[JsonRpc, RetCode]] = MappingProxyType(
     {
         JsonRpc.PARSE_ERROR: RetCode.NOT_JSON,
         JsonRpc.INVALID_REQUEST: RetCode.PARAMETER,
@@ -68,21 +69,21 @@ _OF_FAMILY: Final[Mapping[int, RetCode]] = MappingProxyType(
 )
 """What every row of a family gives, else `FAILED`; and `_OF_ROW` what single ones do instead."""
 
-_OF_ROW: Final[Mapping[str, RetCode]] = MappingProxyType(
+_OF_ROW: Final[Mapping[ErrorId, RetCode]] = MappingProxyType(
     {
-        "card.none": RetCode.NO_CARD,
-        "card.mute": RetCode.NO_CARD,
-        "card.unknown": RetCode.WRONG_TYPE,
-        "card.wrong_kind": RetCode.WRONG_TYPE,
-        "card.unsupported": RetCode.WRONG_TYPE,
-        "consent.timeout": RetCode.FAILED,
-        "pin.cancelled": RetCode.CANCELLED,
-        "pin.unavailable": RetCode.NO_PIN,
-        "pin.not_kept": RetCode.NO_PIN,
-        "request.cancelled": RetCode.CANCELLED,
-        "request.too_large": RetCode.TOO_LARGE,
-        "request.not_json": RetCode.NOT_JSON,
-        "request.unknown_method": RetCode.UNKNOWN_METHOD,
+        ErrorId.CARD_NONE: RetCode.NO_CARD,
+        ErrorId.CARD_MUTE: RetCode.NO_CARD,
+        ErrorId.CARD_UNKNOWN: RetCode.WRONG_TYPE,
+        ErrorId.CARD_WRONG_KIND: RetCode.WRONG_TYPE,
+        ErrorId.CARD_UNSUPPORTED: RetCode.WRONG_TYPE,
+        ErrorId.CONSENT_TIMEOUT: RetCode.FAILED,
+        ErrorId.PIN_CANCELLED: RetCode.CANCELLED,
+        ErrorId.PIN_UNAVAILABLE: RetCode.NO_PIN,
+        ErrorId.PIN_NOT_KEPT: RetCode.NO_PIN,
+        ErrorId.REQUEST_CANCELLED: RetCode.CANCELLED,
+        ErrorId.REQUEST_TOO_LARGE: RetCode.TOO_LARGE,
+        ErrorId.REQUEST_NOT_JSON: RetCode.NOT_JSON,
+        ErrorId.REQUEST_UNKNOWN_METHOD: RetCode.UNKNOWN_METHOD,
     }
 )
 
@@ -123,7 +124,7 @@ _CKR: Final[Mapping[int, int]] = MappingProxyType(
 
 
 def hipki_numbers(row: ErrorRow, tries_left: int | None = None) -> HipkiNumbers:
-    """The numbers of a row.
+    """Return the numbers of a row.
 
     Args:
         row: the row of the error.

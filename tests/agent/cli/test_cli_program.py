@@ -13,7 +13,7 @@ import pytest
 
 from agent.cli import output, setup
 from agent.cli.program import program
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from hca_card.errors import PinWrongError
 from pcsc.errors import ReaderBusyError
 from tests.support.command_line import answer, every_command
@@ -140,7 +140,10 @@ def test_an_error_is_json_where_json_was_asked_for(invoke, monkeypatch: pytest.M
     ("error", "words"),
     [
         (ReaderBusyError(0x8010000B, reader="ACS ACR39U"), "0x8010000B (ACS ACR39U)"),
-        (AgentError("config.invalid", detail="config.toml: [origins.alow] is not known"), "origins.alow"),
+        (
+            AgentError(ErrorId.CONFIG_INVALID, detail="config.toml: [origins.alow] is not known"),
+            "origins.alow",
+        ),
     ],
 )
 def test_the_person_at_the_machine_is_told_the_detail(

@@ -22,7 +22,7 @@ import pytest
 
 from agent.audit import AuditLog, AuditRow, now
 from agent.config import AuditSettings, LogSettings
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import Verb
 from agent.interaction.scripted import ScriptedInteraction
 from agent.logs import logged, shipping
@@ -113,7 +113,7 @@ def test_the_file_is_the_users_alone_and_is_put_aside_when_full(paths: Paths) ->
 
 def test_what_ended_the_program_is_in_the_file(paths: Paths) -> None:
     with pytest.raises(AgentError), logged(LogSettings(), paths):
-        raise AgentError("port.taken", detail="56440 user alice")
+        raise AgentError(ErrorId.PORT_TAKEN, detail="56440 user alice")
     assert "56440 user alice" in paths.log.read_text("utf-8")
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.selftest.bench import Bench
 from agent.selftest.model import Finding, Group, Probe, Row, Status, Text, passed, warned
 from agent.selftest.runner import run
@@ -53,7 +53,7 @@ async def rows(*probes: Probe, bench: Nothing | None = None) -> list[Row]:
 
 async def test_what_one_probe_raises_never_hides_another() -> None:
     done = await rows(
-        probe("a", raising(AgentError("busy"))),
+        probe("a", raising(AgentError(ErrorId.BUSY))),
         probe("b", raising(RuntimeError("unforeseen"))),
         probe("c", good),
     )
@@ -68,7 +68,7 @@ async def test_the_words_of_an_unforeseen_exception_are_not_logged(caplog: pytes
 
 async def test_a_row_whose_need_failed_is_not_run_and_names_the_first_cause() -> None:
     done = await rows(
-        probe("a", raising(AgentError("busy")), number=7),
+        probe("a", raising(AgentError(ErrorId.BUSY)), number=7),
         probe("b", good, needs=("host.a",), number=8),
         probe("c", good, needs=("host.b",), number=9),
         probe("d", good, number=10),
@@ -78,7 +78,7 @@ async def test_a_row_whose_need_failed_is_not_run_and_names_the_first_cause() ->
 
 
 async def test_a_row_without_number_is_named_by_its_title() -> None:
-    done = await rows(probe("a", raising(AgentError("busy"))), probe("b", good, needs=("host.a",)))
+    done = await rows(probe("a", raising(AgentError(ErrorId.BUSY))), probe("b", good, needs=("host.a",)))
     assert str(done[1].detail) == "因「a」未通過而未執行 · not run because of “A”"
 
 

@@ -8,16 +8,16 @@ import click
 import pytest
 
 from agent.cli.program import program
-from agent.errors.table import TABLE
+from agent.errors import table
 from agent.selftest.model import Trouble
 from agent.selftest.system import Program, listener_in_netstat, listeners_in_lsof
 
 COMMAND = re.compile(r"hca-agent((?: [a-z]+)+)")
 
 
-@pytest.mark.parametrize("error_id", TABLE)
+@pytest.mark.parametrize("error_id", table())
 def test_every_command_that_people_are_told_to_run_exists(error_id: str) -> None:
-    row = TABLE[error_id]
+    row = table()[error_id]
     for text in (row.next_zh, row.next_en, str(Trouble.named(error_id).next)):
         for found in COMMAND.finditer(text):
             command: click.Command = program
@@ -27,7 +27,7 @@ def test_every_command_that_people_are_told_to_run_exists(error_id: str) -> None
             assert command is not program, found[0]
 
 
-@pytest.mark.parametrize("error_id", TABLE)
+@pytest.mark.parametrize("error_id", table())
 def test_nobody_who_just_ran_the_self_test_is_told_to_run_it_as_the_help(error_id: str) -> None:
     told = Trouble.named(error_id)
     assert "hca-agent selftest" not in str(told.next)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 import agent.cli.trust
 from agent import tls
 from agent.cli.program import program
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.trust import FoundAuthority, Machine, TrustStore
 from agent.trust.nss import NssDatabase
 from tests.support.command_line import answer
@@ -60,7 +60,7 @@ def test_from_nothing_to_accepted_to_nothing(trust: Trust, home: Path, tmp_path:
 
 def test_programs_get_every_fact_as_json(trust: Trust, home: Path) -> None:
     made(home / "tls")
-    broken = Shelf("broken", "there", blind=AgentError("trust.tool_failed", detail="certutil: no"))
+    broken = Shelf("broken", "there", blind=AgentError(ErrorId.TRUST_TOOL_FAILED, detail="certutil: no"))
     system = Shelf("Linux", "/usr", ("curl",), browsers=False)
     result = trust("install", "--json", stores=(Shelf(asks=True), broken, system))
     told = answer(result)
@@ -92,7 +92,7 @@ def test_programs_get_every_fact_as_json(trust: Trust, home: Path) -> None:
 def test_a_system_store_that_needs_root_is_no_failure(trust: Trust) -> None:
     line = "sudo install … && sudo update-ca-certificates"
     system = Shelf(
-        "Linux", "/usr", ("curl",), browsers=False, fails=AgentError("trust.needs_root", detail=line)
+        "Linux", "/usr", ("curl",), browsers=False, fails=AgentError(ErrorId.TRUST_NEEDS_ROOT, detail=line)
     )
     result = trust("install", stores=(Shelf(), system))
     assert result.exit_code == 0
@@ -101,7 +101,7 @@ def test_a_system_store_that_needs_root_is_no_failure(trust: Trust) -> None:
 
 
 def test_the_prompt_of_the_system_is_announced_and_a_no_is_told_with_the_way_back(trust: Trust) -> None:
-    result = trust("install", stores=(Shelf(asks=True, fails=AgentError("trust.declined")),))
+    result = trust("install", stores=(Shelf(asks=True, fails=AgentError(ErrorId.TRUST_DECLINED)),))
     assert result.exit_code == 1
     assert result.stderr.index("will ask to add") < result.stderr.index("trust.declined")
     assert "hca-agent trust install" in result.stderr
@@ -118,7 +118,7 @@ def test_a_certificate_that_was_replaced_is_shown_as_old(trust: Trust, home: Pat
 
 
 def test_one_trouble_at_several_places_is_told_once(trust: Trust) -> None:
-    missing = AgentError("trust.tool_missing", detail="certutil")
+    missing = AgentError(ErrorId.TRUST_TOOL_MISSING, detail="certutil")
     result = trust("install", stores=(Shelf("Chromium", fails=missing), Shelf("Firefox", fails=missing)))
     assert result.stderr.count("trust.tool_missing") == 1
     assert "Chromium、Firefox" in result.stderr and "libnss3-tools" in result.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import tls
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.trust import (
     FoundAuthority,
     OwnAuthorities,
@@ -102,7 +102,7 @@ def test_one_that_is_there_without_trust_is_trusted_by_installing(ours: OwnAutho
 
 
 def test_a_store_that_fails_does_not_hide_the_others(ours: OwnAuthorities) -> None:
-    stores = [Shelf(fails=AgentError("trust.declined")), Shelf(blind=OSError("disk")), Shelf()]
+    stores = [Shelf(fails=AgentError(ErrorId.TRUST_DECLINED)), Shelf(blind=OSError("disk")), Shelf()]
     rows = install(stores, ours, quietly)
     assert [row.state for row in rows] == [TrustState.ABSENT, TrustState.UNKNOWN, TrustState.TRUSTED]
     assert isinstance(rows[0].error, AgentError) and isinstance(rows[1].error, OSError)
