@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 from agent import tls
 from agent.access.consents import Consents
 from agent.config import Config
-from agent.dialects.servisign import ServiSign, refusal
+from agent.dialects.servisign import ServiSignDialect, refusal
 from agent.errors import AgentError
 from agent.interaction import Interaction
 from agent.metrics import PATH as METRICS_PATH
@@ -167,7 +167,7 @@ class Daemon:
         native = NativeApi(NativeServices(operations, selftests, self._simulated), rate)
         # Not before: whoever is to hear the readers' first news must be there already.
         await self._ending.enter_async_context(screen_lock.watched(operations.forget_pins))
-        servisign = ServiSign(operations, config) if config.servisign.enabled else None
+        servisign = ServiSignDialect(operations, config) if config.servisign.enabled else None
         if servisign is not None:
             self._ending.callback(servisign.close)
         monitor = Monitor(operations, paths.update)
@@ -220,10 +220,10 @@ class Daemon:
         return taken
 
     def _hipki_door(self, taken: TakenPort, consents: Consents, rate: Buckets) -> _ServedPort:
-        from agent.dialects.hipki import PUBLIC, Hipki, HipkiSite
+        from agent.dialects.hipki import PUBLIC, HipkiDialect, HipkiSite
 
         site = HipkiSite(
-            Hipki(self.operations, self._config),
+            HipkiDialect(self.operations, self._config),
             self._config.origins,
             refused=lambda origin: self._tell(consents.tell_refused(origin)),
             rate=rate,

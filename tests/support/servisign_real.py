@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config import Config
-from agent.dialects.servisign import ServiSign
+from agent.dialects.servisign import ServiSignDialect
 from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Operations, open_operations
 from agent.paths import Paths
@@ -22,7 +22,7 @@ from tests.support.cards import simulated
 class Workplace:
     """A reader with a card, a person, and this program."""
 
-    dialect: ServiSign
+    dialect: ServiSignDialect
     operations: Operations
     person: ScriptedInteraction
     reader: VirtualReader
@@ -44,7 +44,7 @@ async def workplace(
     reader.insert(card)
     paths = Paths(folder, folder)
     async with open_operations(Service(winscard), person, settings, paths) as operations:
-        dialect = ServiSign(operations, settings)
+        dialect = ServiSignDialect(operations, settings)
         try:
             yield Workplace(dialect, operations, person, reader, card, winscard, paths.audit)
         finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.dialects.hipki.dialect import Hipki
+from agent.dialects.hipki.dialect import HipkiDialect
 from agent.dialects.hipki.site import PUBLIC, HipkiSite
 
-__all__ = ["PUBLIC", "Hipki", "HipkiSite"]
+__all__ = ["PUBLIC", "HipkiDialect", "HipkiSite"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from agent.dialects.hipki import info, messages
-from agent.dialects.hipki.messages import Answer, Decrypted, Info, Package, Signed
+from agent.dialects.hipki.messages import DecryptAnswer, HipkiAnswer, InfoAnswer, PagePackage, SignAnswer
 from agent.errors import AgentError, ErrorId, describe, error_id, facts, row_for
 from agent.errors.numbers.hipki import RetCode, hipki_numbers
 from agent.operations import Caller, Operations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.pins.kept import KeptPin
 
-A = TypeVar("A", bound=Answer)
+A = TypeVar("A", bound=HipkiAnswer)
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _HASHES: Final = {
 }
 
 
-class Work(StrEnum):
+class HipkiVerb(StrEnum):
     """What a page can ask for, as its answers call it."""
 
     INFO = "pkcs11info"
@@ -49,8 +49,8 @@ class Work(StrEnum):
 
 
 _FUNCTIONS: Final = {
-    Work.SIGN: frozenset(("", "MakeSignature", "sign")),
-    Work.DECRYPT: frozenset(("", "Decrypt", "decrypt")),
+    HipkiVerb.SIGN: frozenset(("", "MakeSignature", "sign")),
+    HipkiVerb.DECRYPT: frozenset(("", "Decrypt", "decrypt")),
 }
 """What `func` may be where a page asks for that work; reading looks at none."""
 
@@ -70,7 +70,7 @@ class _Wanted:
     cms: CmsForm | None = None
 
 
-class Hipki:
+class HipkiDialect:
     """Answers pages of citizen and business cards; nothing is kept between two requests.
 
     Args:
@@ -91,45 +91,47 @@ class Hipki:
             certificates: whether certificates and keys are wanted too.
         """
 
-        async def work(package: Package) -> Info:
+        async def work(package: PagePackage) -> InfoAnswer:
             found = await info.slots(
                 self._operations, _caller(origin), certificates=certificates, reader=package.reader
             )
-            return Info(**self._good(Work.INFO), slots=found)
+            return InfoAnswer(**self._good(HipkiVerb.INFO), slots=found)
 
-        return await self._answer(Work.INFO, body, work)
+        return await self._answer(HipkiVerb.INFO, body, work)
 
     async def sign(self, origin: str, body: bytes) -> bytes:
         """A signature over `tbs`."""
 
-        async def work(package: Package) -> Signed:
+        async def work(package: PagePackage) -> SignAnswer:
             wanted = _wanted(package)
             return await self._with_pin(
                 origin, package, lambda kept: self._sign(origin, package, wanted, kept)
             )
 
-        return await self._answer(Work.SIGN, body, work)
+        return await self._answer(HipkiVerb.SIGN, body, work)
 
     async def decrypt(self, origin: str, body: bytes) -> bytes:
         """The plain text of `cipher`."""
 
-        async def work(package: Package) -> Decrypted:
+        async def work(package: PagePackage) -> DecryptAnswer:
             block = package.block
             return await self._with_pin(
                 origin, package, lambda kept: self._decrypt(origin, package, block, kept)
             )
 
-        return await self._answer(Work.DECRYPT, body, work)
+        return await self._answer(HipkiVerb.DECRYPT, body, work)
 
-    def refusal(self, work: Work) -> bytes:
+    def refusal(self, work: HipkiVerb) -> bytes:
         """The answer to a site that may not use this program."""
         return self._failure(work, AgentError(ErrorId.ORIGIN_REFUSED))
 
-    def excuse(self, work: Work, status: int) -> bytes:
+    def excuse(self, work: HipkiVerb, status: int) -> bytes:
         """The answer to a request that is not even read."""
         return self._failure(work, AgentError(_UNREAD.get(status, ErrorId.REQUEST_MALFORMED)))
 
-    async def _sign(self, origin: str, package: Package, wanted: _Wanted, kept: KeptPin | None) -> Signed:
+    async def _sign(
+        self, origin: str, package: PagePackage, wanted: _Wanted, kept: KeptPin | None
+    ) -> SignAnswer:
         result = await self._operations.sign(
             _caller(origin),
             wanted.hash,
@@ -140,19 +142,21 @@ class Hipki:
             kept=kept,
             allow_sha1=True,
         )
-        return Signed(
-            **self._good(Work.SIGN),
+        return SignAnswer(
+            **self._good(HipkiVerb.SIGN),
             signature=result.signature,
             certb64=result.certificate,
             card_sn=result.serial,
         )
 
-    async def _decrypt(self, origin: str, package: Package, block: bytes, kept: KeptPin | None) -> Decrypted:
+    async def _decrypt(
+        self, origin: str, package: PagePackage, block: bytes, kept: KeptPin | None
+    ) -> DecryptAnswer:
         plain = await self._operations.decrypt(_caller(origin), block, reader=package.reader, kept=kept)
-        return Decrypted(**self._good(Work.DECRYPT), plaintext=plain)
+        return DecryptAnswer(**self._good(HipkiVerb.DECRYPT), plaintext=plain)
 
     async def _with_pin(
-        self, origin: str, package: Package, function: Callable[[KeptPin | None], Awaitable[A]]
+        self, origin: str, package: PagePackage, function: Callable[[KeptPin | None], Awaitable[A]]
     ) -> A:
         """Do `function` with the page's PIN, verified once and forgotten after it; None asks the person."""
         if package.typed is None:
@@ -164,7 +168,7 @@ class Hipki:
             kept.wipe()
 
     async def _answer(
-        self, work: Work, body: bytes, function: Callable[[Package], Awaitable[Answer]]
+        self, work: HipkiVerb, body: bytes, function: Callable[[PagePackage], Awaitable[HipkiAnswer]]
     ) -> bytes:
         """The answer's JSON; whatever is wrong is said in it, never raised."""
         try:
@@ -178,7 +182,7 @@ class Hipki:
         except Exception as error:
             return self._failure(work, error)
 
-    def _good(self, work: Work) -> dict[str, Any]:
+    def _good(self, work: HipkiVerb) -> dict[str, Any]:
         """The members that every answer has, where all is well."""
         return {
             "func": work.value,
@@ -188,7 +192,7 @@ class Hipki:
             "server_version": self._version,
         }
 
-    def _failure(self, work: Work, error: Exception) -> bytes:
+    def _failure(self, work: HipkiVerb, error: Exception) -> bytes:
         if error_id(error) == ErrorId.INTERNAL:
             # Only where it happened: the message of an unforeseen exception could hold anything.
             where = "".join(traceback.format_tb(error.__traceback__))
@@ -200,14 +204,14 @@ class Hipki:
             "last_error": numbers.last_error,
             "message": f"{told.zh}{told.next_zh} {told.en} {told.next_en}",
         }
-        return msgspec.json.encode(Answer(**{**self._good(work), **words}))
+        return msgspec.json.encode(HipkiAnswer(**{**self._good(work), **words}))
 
 
 def _caller(origin: str) -> Caller:
     return Caller(origin, _SESSION)
 
 
-def _wanted(package: Package) -> _Wanted:
+def _wanted(package: PagePackage) -> _Wanted:
     """What the page wants signed, refused now rather than after a PIN was used.
 
     Raises:

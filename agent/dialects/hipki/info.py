@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from agent.dialects.hipki.messages import Certificate, Key, Slot, Token
+from agent.dialects.hipki.messages import HipkiCertificate, HipkiKey, HipkiSlot, HipkiToken
 from agent.errors import ErrorId, error_id
 from agent.operations import KIND_WORDS, Caller, Operations, ReaderCondition, ReaderView
 from hca_card.certificate import CertificateFacts, describe
@@ -32,7 +32,7 @@ _WITH_CARD: Final = frozenset((ReaderCondition.CARD, ReaderCondition.BUSY))
 
 async def slots(
     operations: Operations, caller: Caller, *, certificates: bool, reader: str | None
-) -> tuple[Slot, ...]:
+) -> tuple[HipkiSlot, ...]:
     """All readers, or the one named; a card that cannot be read hides no other.
 
     Args:
@@ -48,14 +48,14 @@ async def slots(
     numbered = [(number, view) for number, view in enumerate(views) if reader in (None, view.name)]
     tokens = [_token(operations, caller, view, certificates) for _, view in numbered]
     return tuple(
-        Slot(slot_description=view.name, slot_id=number, manufacturer_id=_MANUFACTURER, token=token)
+        HipkiSlot(slot_description=view.name, slot_id=number, manufacturer_id=_MANUFACTURER, token=token)
         for (number, view), token in zip(numbered, await asyncio.gather(*tokens), strict=True)
     )
 
 
 async def _token(
     operations: Operations, caller: Caller, view: ReaderView, certificates: bool
-) -> Token | str | None:
+) -> HipkiToken | str | None:
     if view.condition not in _WITH_CARD:
         return UNKNOWN if view.condition is ReaderCondition.MUTE else None
     try:
@@ -70,7 +70,7 @@ async def _token(
     read = [(each, facts) for each in held if (facts := _facts(each)) is not None]
     own = [(each, facts) for each, facts in read if each.use in _USAGES]
     simulated = any(facts.simulated for _, facts in read)
-    return Token(
+    return HipkiToken(
         label=("模擬卡 " if simulated else "") + KIND_WORDS[card.kind][0],
         model=_MODELS.get(card.kind, "HCA"),
         manufacturer_id=_MANUFACTURER,
@@ -89,8 +89,8 @@ def _facts(held: CardCertificate) -> CertificateFacts | None:
         return None
 
 
-def _certificate(held: CardCertificate, facts: CertificateFacts) -> Certificate:
-    return Certificate(
+def _certificate(held: CardCertificate, facts: CertificateFacts) -> HipkiCertificate:
+    return HipkiCertificate(
         label=f"cert{held.index}",
         id=_id(held),
         usage=_USAGES[held.use],
@@ -104,8 +104,8 @@ def _certificate(held: CardCertificate, facts: CertificateFacts) -> Certificate:
     )
 
 
-def _key(held: CardCertificate) -> Key:
-    return Key(label=f"pub{held.index}", id=_id(held), keyb64=_public(held), type="RSA")
+def _key(held: CardCertificate) -> HipkiKey:
+    return HipkiKey(label=f"pub{held.index}", id=_id(held), keyb64=_public(held), type="RSA")
 
 
 def _id(held: CardCertificate) -> bytes:

@@ -23,7 +23,7 @@ _CIPHER_MAX: Final = 1024
 _NONCE_MAX: Final = 1024
 
 
-class Package(msgspec.Struct, frozen=True, rename="camel"):
+class PagePackage(msgspec.Struct, frozen=True, rename="camel"):
     """`tbsPackage`. Never in a repr: one member is a PIN.
 
     Attributes:
@@ -51,7 +51,7 @@ class Package(msgspec.Struct, frozen=True, rename="camel"):
     cipher: str = ""
 
     def __repr__(self) -> str:
-        return f"Package(func={self.func!r}, …)"
+        return f"PagePackage(func={self.func!r}, …)"
 
     @property
     def typed(self) -> Pin | None:
@@ -122,7 +122,7 @@ class Package(msgspec.Struct, frozen=True, rename="camel"):
             self.pin.wipe()
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class HipkiAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What every answer has; the numbers are those of `agent.errors.numbers.hipki`.
 
     Attributes:
@@ -137,7 +137,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     server_version: str
 
 
-class Signed(Answer, frozen=True, kw_only=True):
+class SignAnswer(HipkiAnswer, frozen=True, kw_only=True):
     """A signature.
 
     Attributes:
@@ -151,13 +151,13 @@ class Signed(Answer, frozen=True, kw_only=True):
     card_sn: str = msgspec.field(name="cardSN")
 
 
-class Decrypted(Answer, frozen=True, kw_only=True):
+class DecryptAnswer(HipkiAnswer, frozen=True, kw_only=True):
     """A plain text, base64."""
 
     plaintext: bytes
 
 
-class Certificate(msgspec.Struct, frozen=True, rename="camel"):
+class HipkiCertificate(msgspec.Struct, frozen=True, rename="camel"):
     """A certificate of the holder's.
 
     Attributes:
@@ -185,7 +185,7 @@ class Certificate(msgspec.Struct, frozen=True, rename="camel"):
     thumbprint: str
 
 
-class Key(msgspec.Struct, frozen=True):
+class HipkiKey(msgspec.Struct, frozen=True):
     """A public key of the card: SubjectPublicKeyInfo, DER; `id` as its certificate's."""
 
     label: str
@@ -194,7 +194,7 @@ class Key(msgspec.Struct, frozen=True):
     type: str
 
 
-class Token(msgspec.Struct, frozen=True, rename="camel"):
+class HipkiToken(msgspec.Struct, frozen=True, rename="camel"):
     """A card.
 
     Attributes:
@@ -205,11 +205,11 @@ class Token(msgspec.Struct, frozen=True, rename="camel"):
     model: str
     manufacturer_id: str = msgspec.field(name="manufacturerID")
     serial_number: str
-    certs: tuple[Certificate, ...] | msgspec.UnsetType = msgspec.UNSET
-    keys: tuple[Key, ...] | msgspec.UnsetType = msgspec.UNSET
+    certs: tuple[HipkiCertificate, ...] | msgspec.UnsetType = msgspec.UNSET
+    keys: tuple[HipkiKey, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
-class Slot(msgspec.Struct, frozen=True, rename="camel"):
+class HipkiSlot(msgspec.Struct, frozen=True, rename="camel"):
     """A reader.
 
     Attributes:
@@ -221,16 +221,16 @@ class Slot(msgspec.Struct, frozen=True, rename="camel"):
     slot_description: str
     slot_id: int = msgspec.field(name="slotID")
     manufacturer_id: str = msgspec.field(name="manufacturerID")
-    token: Token | str | None
+    token: HipkiToken | str | None
 
 
-class Info(Answer, frozen=True, kw_only=True):
+class InfoAnswer(HipkiAnswer, frozen=True, kw_only=True):
     """All readers."""
 
-    slots: tuple[Slot, ...]
+    slots: tuple[HipkiSlot, ...]
 
 
-def read(body: bytes) -> Package:
+def read(body: bytes) -> PagePackage:
     """The `tbsPackage` of a form body; an empty one where there is none.
 
     Raises:
@@ -240,12 +240,12 @@ def read(body: bytes) -> Package:
         if pair.startswith(FIELD):
             # "+" is not a blank here: pages that escape nothing but it mean base64's plus.
             return _package(unquote_to_bytes(pair[len(FIELD) :]))
-    return Package()
+    return PagePackage()
 
 
-def _package(text: bytes) -> Package:
+def _package(text: bytes) -> PagePackage:
     try:
-        return msgspec.json.decode(text, type=Package, dec_hook=_pin)
+        return msgspec.json.decode(text, type=PagePackage, dec_hook=_pin)
     except msgspec.ValidationError:
         raise AgentError(ErrorId.REQUEST_PARAMETERS) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

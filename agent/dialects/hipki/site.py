@@ -19,7 +19,7 @@ from aiohttp import hdrs, web
 from agent import metrics
 from agent.access.policy import Admission, AdmissionKind, Listener, admit
 from agent.config import OriginSettings
-from agent.dialects.hipki.dialect import Hipki, Work
+from agent.dialects.hipki.dialect import HipkiDialect, HipkiVerb
 from agent.origins.portals import KNOWN
 from agent.origins.rate_limits import Buckets
 from agent.origins.spelling import is_origin
@@ -45,7 +45,7 @@ _IMAGE: Final = "/p11Image.bmp"
 PUBLIC: Final = frozenset((POPUP, SELF_TEST, _IMAGE, *_FILES))
 """What anybody may GET."""
 
-_WORK: Final = MappingProxyType({f"/{work}": work for work in Work})
+_WORK: Final = MappingProxyType({f"/{work}": work for work in HipkiVerb})
 _HTML: Final = "text/html; charset=utf-8"
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
@@ -68,7 +68,7 @@ class HipkiSite:
 
     def __init__(
         self,
-        dialect: Hipki,
+        dialect: HipkiDialect,
         origins: OriginSettings,
         *,
         refused: Callable[[str], None],
@@ -133,7 +133,7 @@ class HipkiSite:
         return web.Response(text=body, headers=headers)
 
     async def _work(
-        self, request: web.BaseRequest, work: Work, admission: Admission, listener: Listener
+        self, request: web.BaseRequest, work: HipkiVerb, admission: Admission, listener: Listener
     ) -> web.Response:
         # Before anything of the body is read. Headers of their own no page can send here: browsers would ask
         # first, and are not answered.
@@ -150,12 +150,12 @@ class HipkiSite:
             raise web.HTTPTooManyRequests
         body = await form(request)
         match work:
-            case Work.INFO:
+            case HipkiVerb.INFO:
                 certificates = request.query.get("withcert") == "true"
                 return _json(await self._dialect.info(portal, body, certificates=certificates))
-            case Work.SIGN:
+            case HipkiVerb.SIGN:
                 return _json(await self._dialect.sign(portal, body))
-            case Work.DECRYPT:
+            case HipkiVerb.DECRYPT:
                 return _json(await self._dialect.decrypt(portal, body))
 
     def _admits(self, portal: str, request: web.BaseRequest, listener: Listener) -> bool:

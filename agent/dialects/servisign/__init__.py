@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.dialects.servisign.dialect import METHODS, ServiSign, refusal
-from agent.dialects.servisign.sessions import Limits
+from agent.dialects.servisign.dialect import FUNCTIONS, ServiSignDialect, refusal
+from agent.dialects.servisign.sessions import SessionLimits
 
-__all__ = ["METHODS", "Limits", "ServiSign", "refusal"]
+__all__ = ["FUNCTIONS", "ServiSignDialect", "SessionLimits", "refusal"]

@@ -6,8 +6,8 @@ import base64
 from typing import TYPE_CHECKING, Final
 
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from agent.dialects.servisign.handles import CardSession, Module
-from agent.dialects.servisign.methods import Call
+from agent.dialects.servisign.functions import FunctionCall
+from agent.dialects.servisign.open_objects import CardModule, CardSession
 from agent.errors import AgentError, ErrorId
 from agent.operations import ReaderCondition
 from hca_card.errors import CardChangedError
@@ -28,19 +28,19 @@ _WITH_CARD: Final = frozenset((ReaderCondition.CARD, ReaderCondition.BUSY))
 SIGNATURE_CERTIFICATE: Final = 1
 
 
-async def init_module(call: Call) -> int:
+async def init_module(call: FunctionCall) -> int:
     """ATL_InitModule: choose the card. The module name is only a name."""
-    return call.session.handles.add(await open_module(call))
+    return call.session.objects.add(await open_module(call))
 
 
-async def open_module(call: Call) -> Module:
+async def open_module(call: FunctionCall) -> CardModule:
     """The HCA card that this session works with.
 
     Raises:
         LibraryError: 9056, the card there is none of HCA's.
     """
     try:
-        return Module(await call.operations.choose(call.caller, kinds=HCA_KINDS))
+        return CardModule(await call.operations.choose(call.caller, kinds=HCA_KINDS))
     except AgentError as error:
         if error.error_id is ErrorId.CARD_WRONG_KIND:
             # The vendor's module does not see other cards at all.
@@ -48,25 +48,25 @@ async def open_module(call: Call) -> Module:
         raise
 
 
-def close_module(call: Call) -> None:
+def close_module(call: FunctionCall) -> None:
     """ATL_CloseModule, ATL_CloseModuleEx: and whatever is open on it."""
     module(call)
-    call.session.handles.remove(call.number("ulModuleHandle"))
+    call.session.objects.remove(call.number("ulModuleHandle"))
 
 
-async def init_session(call: Call) -> int:
+async def init_session(call: FunctionCall) -> int:
     """ATL_InitSession: verify a PIN once and keep it; pages take a session for a log-in."""
     opened = await open_session(call, call.number("ulModuleHandle"), call.secret("userPin"))
-    return call.session.handles.add(opened)
+    return call.session.objects.add(opened)
 
 
-async def open_session(call: Call, handle: int, pin: Pin | None) -> CardSession:
+async def open_session(call: FunctionCall, handle: int, pin: Pin | None) -> CardSession:
     """A session with the card that is in the module's reader now.
 
     A page can keep its module for hours while people change cards; whoever types a PIN means the card
     that is in the reader.
     """
-    held = call.session.handles.get(handle, Module)
+    held = call.session.objects.get(handle, CardModule)
     if pin is None:
         # Of one that is typed on a key pad nothing is kept that says on which card it was verified.
         await select_again(call, held)
@@ -83,12 +83,12 @@ async def open_session(call: Call, handle: int, pin: Pin | None) -> CardSession:
     return CardSession(handle, kept)
 
 
-async def select_again(call: Call, held: Module) -> None:
+async def select_again(call: FunctionCall, held: CardModule) -> None:
     """Work with the HCA card that is in the module's reader now."""
     held.select(await call.operations.choose(call.caller, kinds=HCA_KINDS, reader=held.selected.reader))
 
 
-async def keep(call: Call, held: Module, pin: Pin | None) -> KeptPin | None:
+async def keep(call: FunctionCall, held: CardModule, pin: Pin | None) -> KeptPin | None:
     """A PIN verified once on the HCA card in the module's reader; the person is asked where a page has none.
 
     Returns:
@@ -106,7 +106,7 @@ async def keep(call: Call, held: Module, pin: Pin | None) -> KeptPin | None:
         raise
 
 
-def require_of(kept: KeptPin, held: Module) -> None:
+def require_of(kept: KeptPin, held: CardModule) -> None:
     """Return if a PIN was verified on the module's card.
 
     Raises:
@@ -116,85 +116,85 @@ def require_of(kept: KeptPin, held: Module) -> None:
         raise CardChangedError
 
 
-def _is_of(kept: KeptPin, held: Module) -> bool:
+def _is_of(kept: KeptPin, held: CardModule) -> bool:
     return kept.serial == held.selected.serial and kept.holds(held.selected.event_counter)
 
 
-def close_session(call: Call) -> None:
+def close_session(call: FunctionCall) -> None:
     """ATL_CloseSession: wipe its PIN, or the PUK of a security officer's session."""
     handle = call.number("ulSessionHandle")
-    if call.session.handles.is_officer(handle, call.number("ulModuleHandle")):
-        call.session.handles.remove(handle)
+    if call.session.objects.is_officer(handle, call.number("ulModuleHandle")):
+        call.session.objects.remove(handle)
         return
     session(call)
-    call.session.handles.remove(handle)
+    call.session.objects.remove(handle)
 
 
-async def certificate(call: Call) -> str:
+async def certificate(call: FunctionCall) -> str:
     """ATL_GetCertificateFromGPKICard: base64 in lines; pages hand it back exactly so."""
     session(call)
     der = await read_certificate(call, module(call), call.number("iCertId"))
     return wrapped(der)
 
 
-async def card_version(call: Call) -> str:
+async def card_version(call: FunctionCall) -> str:
     """ATL_GetCardHCACardVersion: "1" or "2"."""
     return (await metadata(call, module(call))).version
 
 
-async def card_type(call: Call) -> str:
+async def card_type(call: FunctionCall) -> str:
     """ATL_GetCardType, ATL_GetHCACardType: "0" institution, "1" personnel."""
     return type_text(await metadata(call, module(call)))
 
 
-async def card_serial(call: Call) -> str:
+async def card_serial(call: FunctionCall) -> str:
     """ATL_GetHCACardSN."""
     return (await metadata(call, module(call))).serial
 
 
-async def basic_data(call: Call) -> tuple[str, ...]:
+async def basic_data(call: FunctionCall) -> tuple[str, ...]:
     """ATL_GetHCABasicData, ATL_GetBasicData: 6 items for a personnel card, 8 for an institution card."""
     return basic_items(await metadata(call, module(call)))
 
 
-async def card_info(call: Call) -> tuple[str, ...]:
+async def card_info(call: FunctionCall) -> tuple[str, ...]:
     """ATL_GetHCACardInfo: 5 items."""
     return info_items(await metadata(call, module(call)))
 
 
-async def latest_serial(call: Call) -> str:
+async def latest_serial(call: FunctionCall) -> str:
     """ATL_GetCardSN: as ATL_GetHCACardSN, of the module opened last."""
-    return (await metadata(call, call.session.handles.latest_module()[1])).serial
+    return (await metadata(call, call.session.objects.latest_module()[1])).serial
 
 
-async def latest_info(call: Call) -> tuple[str, ...]:
+async def latest_info(call: FunctionCall) -> tuple[str, ...]:
     """ATL_GetCardInfo: as ATL_GetHCACardInfo, of the module opened last."""
-    return info_items(await metadata(call, call.session.handles.latest_module()[1]))
+    return info_items(await metadata(call, call.session.objects.latest_module()[1]))
 
 
-def no_effect(call: Call) -> None:
+def no_effect(call: FunctionCall) -> None:
     """ATL_SetCodePage: texts are UTF-8 whatever the page chooses."""
 
 
-def module(call: Call) -> Module:
+def module(call: FunctionCall) -> CardModule:
     """The module a call names."""
-    return call.session.handles.get(call.number("ulModuleHandle"), Module)
+    return call.session.objects.get(call.number("ulModuleHandle"), CardModule)
 
 
-def session(call: Call) -> CardSession:
+def session(call: FunctionCall) -> CardSession:
     """The card session a call names, on the module it names.
 
     Raises:
         LibraryError: 9046, also where it belongs to another module.
     """
     module(call)
-    opened = call.session.handles.get(call.number("ulSessionHandle"), CardSession)
+    opened = call.session.objects.get(call.number("ulSessionHandle"), CardSession)
     if opened.module != call.number("ulModuleHandle"):
         raise LibraryError(LibraryCode.SESSION_HANDLE)
     return opened
 
 
-async def metadata(call: Call, held: Module) -> Metadata:
+async def metadata(call: FunctionCall, held: CardModule) -> Metadata:
     """What the module's card says of itself.
 
     Raises:
@@ -209,7 +209,7 @@ async def metadata(call: Call, held: Module) -> Metadata:
     return held.metadata
 
 
-async def read_certificate(call: Call, held: Module, index: int) -> bytes:
+async def read_certificate(call: FunctionCall, held: CardModule, index: int) -> bytes:
     """A certificate of the module's card, DER.
 
     Raises:
@@ -228,7 +228,7 @@ async def read_certificate(call: Call, held: Module, index: int) -> bytes:
     return held.certificates[index]
 
 
-async def still_there(call: Call, held: Module) -> None:
+async def still_there(call: FunctionCall, held: CardModule) -> None:
     """Return if the module's card lies where it did; no command is sent where nobody touched it.
 
     Raises:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from agent.dialects.servisign import names
 from agent.dialects.servisign.card import SIGNATURE_CERTIFICATE, module, read_certificate
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
-from agent.dialects.servisign.methods import Call
 from hca_card import tlv
 from hca_card.errors import CardDataError
 from signing.certificate import public_key
@@ -45,42 +45,42 @@ _KEY_USAGES: Final = {
 }
 
 
-def serial_number(call: Call) -> str:
+def serial_number(call: FunctionCall) -> str:
     """ATL_GetSerialNumber: the octets of the INTEGER, a leading zero octet included, in upper-case hex."""
     return _serial(call.certificate("b64Cert"))
 
 
-def name_function(field: str, *, reverse: bool = False) -> Callable[[Call], str]:
+def name_function(field: str, *, reverse: bool = False) -> Callable[[FunctionCall], str]:
     """A function that gives the `subject` or `issuer`; reversed for LDAP's order."""
 
-    def distinguished_name(call: Call) -> str:
+    def distinguished_name(call: FunctionCall) -> str:
         return _name(call.certificate("b64Cert"), field, reverse=reverse)
 
     return distinguished_name
 
 
-def rdn_from_dn(call: Call) -> str:
+def rdn_from_dn(call: FunctionCall) -> str:
     """ATL_GetRDNFromDN: empty where the name has no such part; texts are UTF-8 whatever the code page."""
     return names.find(call.text("dn"), call.text("rdn"))
 
 
-def not_before(call: Call) -> str:
+def not_before(call: FunctionCall) -> str:
     """ATL_GetCertNotBefore."""
     return _date(call.certificate("b64Cert"), "not_before")
 
 
-def not_after(call: Call) -> str:
+def not_after(call: FunctionCall) -> str:
     """ATL_GetCertNotAfter."""
     return _date(call.certificate("b64Cert"), "not_after")
 
 
-def extension(call: Call) -> str:
+def extension(call: FunctionCall) -> str:
     """ATL_GetExtension: the DER inside extnValue (RFC 5280 §4.1.2.9)."""
     with reading(call.certificate("b64Cert")) as fields:
         return encoded(_extension(fields, call.text("oid")))
 
 
-def subject_directory_attribute(call: Call) -> str:
+def subject_directory_attribute(call: FunctionCall) -> str:
     """ATL_GetSubjectDirectoryAttributes: the DER of the attribute's first value (RFC 5280 §4.2.1.8).
 
     Raises:
@@ -95,7 +95,7 @@ def subject_directory_attribute(call: Call) -> str:
     raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
 
 
-def oid_from_der(call: Call) -> str:
+def oid_from_der(call: FunctionCall) -> str:
     """ATL_ExtractOIDFromDerCode: the first OBJECT IDENTIFIER in the DER, however deep, with dots."""
     der = call.data("b64DerCode")
     try:
@@ -112,35 +112,35 @@ def oid_from_der(call: Call) -> str:
     raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
 
 
-def signature_algorithm(call: Call) -> str:
+def signature_algorithm(call: FunctionCall) -> str:
     """ATL_CryptCertGetSignatureAlgorithm: the OID of the certificate's own signature, with dots."""
     return certificate_algorithm(call.certificate("b64Cert"))
 
 
-def certificate_public_key(call: Call) -> str:
+def certificate_public_key(call: FunctionCall) -> str:
     """ATL_GetCertPublicKey: the SubjectPublicKeyInfo, base64 of DER."""
     return _key(call.certificate("b64Cert"))
 
 
-def key_usage(call: Call) -> str:
+def key_usage(call: FunctionCall) -> str:
     """ATL_GetCertKeyUsage: the names of RFC 5280 §4.2.1.3, joined by commas."""
     return _usage(call.certificate("b64Cert"))
 
 
-def extensions(call: Call) -> str:
+def extensions(call: FunctionCall) -> str:
     """ATL_GetCertExtension: the OIDs that ATL_GetExtension knows of this certificate, joined by commas."""
     with reading(call.certificate("b64Cert")) as fields:
         found = fields["extensions"]
         return ",".join(item["extn_id"].dotted for item in (() if found.native is None else found))
 
 
-async def key_length(call: Call) -> int:
+async def key_length(call: FunctionCall) -> int:
     """ATL_GetHCAKeyLength: bytes of the modulus of the card's signature key."""
     der = await read_certificate(call, module(call), SIGNATURE_CERTIFICATE)
     return public_key(der).key_size // 8
 
 
-async def card_certificate_type(call: Call) -> int:
+async def card_certificate_type(call: FunctionCall) -> int:
     """ATL_GetHCACertType: 1 where the card's signature certificate is signed over SHA-1, 2 over SHA-256."""
     return certificate_type(await read_certificate(call, module(call), SIGNATURE_CERTIFICATE))
 

@@ -9,11 +9,11 @@ import logging
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from agent.dialects.servisign import library_nhi, library_pcsc
+from agent.dialects.servisign import nhi_reader_functions, pcsc_functions
 from agent.dialects.servisign.codes import (
     BAD_PARAMETER,
     BUSY,
@@ -23,11 +23,11 @@ from agent.dialects.servisign.codes import (
     LibraryCode,
     LibraryError,
 )
-from agent.dialects.servisign.framing import Request, decode_request, encode_reply
-from agent.dialects.servisign.methods import Call, Method, error_code
+from agent.dialects.servisign.framing import PageRequest, decode_request, encode_reply
+from agent.dialects.servisign.functions import FunctionCall, LibraryFunction, error_code
 from agent.dialects.servisign.outside import Outside
-from agent.dialects.servisign.sessions import Limits, PageSession, Sessions
-from agent.dialects.servisign.values import Values
+from agent.dialects.servisign.sessions import PageSession, PageSessions, SessionLimits
+from agent.dialects.servisign.shared_values import SharedValues
 from agent.errors import ErrorId, error_id, row_for
 from agent.operations import Caller
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-METHODS: Final[Mapping[str, Method]] = {**library_pcsc.METHODS, **library_nhi.METHODS}
+FUNCTIONS: Final = pcsc_functions.FUNCTIONS | nhi_reader_functions.FUNCTIONS
 
 
 # A document of some hundred kilobytes takes as long as some hundred calls.
@@ -51,7 +51,7 @@ def refusal() -> bytes:
     return encode_reply(str(NOT_AUTHORISED))
 
 
-class ServiSign:
+class ServiSignDialect:
     """Answers the pages' old adapters.
 
     Args:
@@ -66,14 +66,14 @@ class ServiSign:
         operations: Operations,
         config: Config,
         *,
-        limits: Limits | None = None,
+        limits: SessionLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._operations = operations
         self._settings = config.servisign
-        self._limits = limits or Limits()
-        self._sessions = Sessions(self._limits, clock)
-        self._values = Values(clock)
+        self._limits = limits or SessionLimits()
+        self._sessions = PageSessions(self._limits, clock)
+        self._values = SharedValues(clock)
         self._outside = Outside(self._settings)
         # A request can hold a PIN: what is kept of it says nothing without this key.
         self._key = secrets.token_bytes(32)
@@ -91,7 +91,7 @@ class ServiSign:
             The reply's body; whatever is wrong with the request is said in it, never raised.
         """
         self._arm()
-        request: Request | None = None
+        request: PageRequest | None = None
         try:
             request = await self._decoded(body)
             if request.is_echo:
@@ -108,14 +108,14 @@ class ServiSign:
         code = BUSY if status == HTTPStatus.TOO_MANY_REQUESTS else BAD_PARAMETER
         return self._failed(origin, None, code)
 
-    async def _decoded(self, body: bytes) -> Request:
+    async def _decoded(self, body: bytes) -> PageRequest:
         """The request, read in a thread where that would keep others waiting; one of these at a time."""
         if len(body) <= _DECODED_AT_ONCE:
             return decode_request(body)
         async with self._large:
             return await asyncio.to_thread(decode_request, body)
 
-    def _failed(self, origin: str, request: Request | None, code: int) -> bytes:
+    def _failed(self, origin: str, request: PageRequest | None, code: int) -> bytes:
         """The body for a call that no library function began; pages look at nothing but GetErrorCode."""
         for session in self._sessions.meant_by(origin, request):
             session.last_error = code
@@ -129,7 +129,7 @@ class ServiSign:
             self._timer.cancel()
             self._timer = None
 
-    def _echo(self, origin: str, request: Request) -> bytes:
+    def _echo(self, origin: str, request: PageRequest) -> bytes:
         session = self._sessions.open(origin, request)
         return encode_reply(
             "0",
@@ -139,7 +139,7 @@ class ServiSign:
             SessionID=session.id,
         )
 
-    async def _answer(self, origin: str, request: Request, body: bytes) -> str:
+    async def _answer(self, origin: str, request: PageRequest, body: bytes) -> str:
         match request.function:
             case "ServiSignRelease" | "ServiSignForceRelease":
                 # Not in the session's turn: a page that goes away does not wait for its own call.
@@ -150,16 +150,16 @@ class ServiSign:
             case "setServiSignValue" | "getServiSignValue":
                 self._sessions.find(origin, request)
                 return self._value(origin, request)
-        method = METHODS.get(request.function)
-        if method is None:
+        function = FUNCTIONS.get(request.function)
+        if function is None:
             raise FrameworkError(UNKNOWN_FUNCTION)
         session = self._sessions.find(origin, request)
         if not request.keep_alive:
-            return await self._call(session, method, request)
+            return await self._call(session, function, request)
         key = hashlib.blake2b(body, key=self._key).digest()
-        return await session.heartbeats.answer(key, lambda: self._call(session, method, request))
+        return await session.heartbeats.answer(key, lambda: self._call(session, function, request))
 
-    def _value(self, origin: str, request: Request) -> str:
+    def _value(self, origin: str, request: PageRequest) -> str:
         channel = request.text("channel")
         if request.function == "getServiSignValue":
             return self._values.get(origin, channel)
@@ -172,31 +172,31 @@ class ServiSign:
         )
         return "0"
 
-    async def _call(self, session: PageSession, method: Method, request: Request) -> str:
+    async def _call(self, session: PageSession, function: LibraryFunction, request: PageRequest) -> str:
         async with self._sessions.turn(session):
-            return await self._in_turn(session, method, request)
+            return await self._in_turn(session, function, request)
 
-    async def _in_turn(self, session: PageSession, method: Method, request: Request) -> str:
+    async def _in_turn(self, session: PageSession, function: LibraryFunction, request: PageRequest) -> str:
         try:
-            text = await self._run(session, method, request)
+            text = await self._run(session, function, request)
         except FrameworkError:
             raise  # the function never began
         except Exception as error:
             # Whoever refused: no text that a page could take for a signature, nor a number for a handle.
-            session.last_error = _number(error, method)
-            return method.failure(session.last_error)
-        if method.function is not error_code:
+            session.last_error = _number(error, function)
+            return function.failure(session.last_error)
+        if function.implementation is not error_code:
             session.last_error = LibraryCode.OK
         return text
 
-    async def _run(self, session: PageSession, method: Method, request: Request) -> str:
-        arguments = method.bind(request)
+    async def _run(self, session: PageSession, function: LibraryFunction, request: PageRequest) -> str:
+        arguments = function.bind(request)
         try:
-            call = Call(
+            call = FunctionCall(
                 session, Caller(session.origin, session.id), self._operations, arguments, self._outside
             )
-            answer = method.function(call)
-            return method.success(await answer if inspect.isawaitable(answer) else answer)
+            answer = function.implementation(call)
+            return function.success(await answer if inspect.isawaitable(answer) else answer)
         finally:
             arguments.wipe()
 
@@ -212,7 +212,7 @@ class ServiSign:
             self._arm()
 
 
-def _number(error: Exception, method: Method) -> int:
+def _number(error: Exception, function: LibraryFunction) -> int:
     """What GetErrorCode says of `error`."""
     if isinstance(error, FrameworkError | LibraryError):
         number = error.code
@@ -221,7 +221,7 @@ def _number(error: Exception, method: Method) -> int:
         if error_id(error) == ErrorId.INTERNAL:
             # Only where it happened: the message of an unforeseen exception could hold anything.
             where = "".join(traceback.format_tb(error.__traceback__))
-            _log.error("%s failed: %s\n%s", method.name, type(error).__name__, where)
-    if number == _NO_CARD and method.name in library_nhi.METHODS:
+            _log.error("%s failed: %s\n%s", function.name, type(error).__name__, where)
+    if number == _NO_CARD and function.name in nhi_reader_functions.FUNCTIONS:
         return _NO_CARD_NHI
     return number

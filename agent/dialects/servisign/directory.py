@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import Final
 
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
-from agent.dialects.servisign.methods import Call
 from agent.dialects.servisign.outside import SECONDS, Place
 from agent.errors import AgentError, ErrorId
 from agent.interaction import Verb
@@ -31,7 +31,7 @@ _EVERYTHING: Final = "(objectClass=*)"
 _LDAPS_PORT: Final = 636
 
 
-async def certificates(call: Call) -> tuple[str, ...]:
+async def certificates(call: FunctionCall) -> tuple[str, ...]:
     """ATL_GetCertFromLDAP: of all entries that have every value given, or of the one entry of that full name.
 
     Raises:

@@ -50,7 +50,7 @@ _ONE: Final = (1, "1", "MQ==")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PageRequest:
     """One call of a page.
 
     Attributes:
@@ -130,7 +130,7 @@ class Request:
         return mark is not None and mark in _TRUE
 
 
-def decode_request(body: bytes) -> Request:
+def decode_request(body: bytes) -> PageRequest:
     """The call in a form body `Parameter=<percent-encoded base64 of UTF-8 JSON>`.
 
     Args:
@@ -147,11 +147,11 @@ def decode_request(body: bytes) -> Request:
     raise FrameworkError(BAD_PARAMETER)
 
 
-def _request(members: dict[str, object]) -> Request:
+def _request(members: dict[str, object]) -> PageRequest:
     function = _common(members, "functionname", NAME_MAX)
     if not function:
         raise FrameworkError(BAD_PARAMETER)
-    return Request(
+    return PageRequest(
         function=function,
         session_id=_common(members, "sessionid", SESSION_ID_MAX),
         per_browser=members.get("ServiSignTabMode") in _ONE,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from agent.dialects.servisign import card
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from agent.dialects.servisign.handles import CardKey, SecretKey
-from agent.dialects.servisign.methods import Call
+from agent.dialects.servisign.functions import FunctionCall
+from agent.dialects.servisign.open_objects import CardKey, SecretKey
 from hca_card.errors import CardChangedError
 from hca_card.model import KeyUse
 from signing.hashes import Hash
@@ -38,7 +38,7 @@ _USES: Final = {"1": (KeyUse.SIGNATURE, 1), "2": (KeyUse.ENCRYPTION, 2)}
 _BIG_ENDIAN, _LITTLE_ENDIAN = range(2)
 
 
-async def key_handle(call: Call) -> int:
+async def key_handle(call: FunctionCall) -> int:
     """ATL_GetKeyObjectHandle: half of a key pair of the card, or a symmetric key the page brings."""
     card.session(call)
     handle, kind = call.number("ulSessionHandle"), call.number("iKeyType")
@@ -46,41 +46,41 @@ async def key_handle(call: Call) -> int:
         octets = call.data("param")
         if len(octets) not in (16, 24):
             raise LibraryError(LibraryCode.KEY_SIZE)
-        return call.session.handles.add(SecretKey(handle, octets))
+        return call.session.objects.add(SecretKey(handle, octets))
     if kind not in (_KEY_PRIVATE, _KEY_PUBLIC) or call.text("param") not in _USES:
         raise LibraryError(LibraryCode.PARAMETER)
     use, index = _USES[call.text("param")]
     # The certificate proves that the card has the pair; with it, public work needs no card.
     der = await card.read_certificate(call, card.module(call), index)
-    return call.session.handles.add(CardKey(handle, kind == _KEY_PRIVATE, use, der))
+    return call.session.objects.add(CardKey(handle, kind == _KEY_PRIVATE, use, der))
 
 
-def delete_key(call: Call) -> None:
+def delete_key(call: FunctionCall) -> None:
     """ATL_DeleteKeyObject: the handle; nothing on the card changes."""
     card.session(call)
     handle = call.number("ulKeyObjectHandle")
-    if not call.session.handles.is_key(handle):
+    if not call.session.objects.is_key(handle):
         raise LibraryError(LibraryCode.KEY_HANDLE)
-    call.session.handles.remove(handle)
+    call.session.objects.remove(handle)
 
 
-def hash_function(call: Call) -> str:
+def hash_function(call: FunctionCall) -> str:
     """ATL_HashFunction."""
     card.session(call)
     return encoded(mechanism(DIGESTS, call).digest(call.data("b64Data")))
 
 
-async def make_signature(call: Call) -> str:
+async def make_signature(call: FunctionCall) -> str:
     """ATL_MakeSignature: PKCS#1 v1.5, big-endian."""
     return encoded(await _signature(call))
 
 
-async def make_signature_ex(call: Call) -> str:
+async def make_signature_ex(call: FunctionCall) -> str:
     """ATL_MakeSignatureEx: the bytes in the order of MS CryptoAPI, little-endian."""
     return encoded((await _signature(call))[::-1])
 
 
-async def make_signature_ex2(call: Call) -> str:
+async def make_signature_ex2(call: FunctionCall) -> str:
     """ATL_MakeSignatureEx2: the byte order is an argument, 0 big-endian, 1 little-endian."""
     order = call.number("ulEndianness")
     if order not in (_BIG_ENDIAN, _LITTLE_ENDIAN):
@@ -89,7 +89,7 @@ async def make_signature_ex2(call: Call) -> str:
     return encoded(signature[::-1] if order == _LITTLE_ENDIAN else signature)
 
 
-async def sign_without_hash(call: Call) -> str:
+async def sign_without_hash(call: FunctionCall) -> str:
     """ATL_SignWithoutHash: a digest the page made, its hash told by its length."""
     digest = call.data("b64Data")
     session, key = card.session(call), _card_key(call, "ulPvKeyObject", private=True)
@@ -105,7 +105,7 @@ async def sign_without_hash(call: Call) -> str:
     return encoded(checked(result, key.certificate))
 
 
-async def verify_signature(call: Call) -> None:
+async def verify_signature(call: FunctionCall) -> None:
     """ATL_VerifySignature: with the public key of the card's certificate, without the card."""
     card.session(call)
     algorithm = mechanism(SIGNATURES, call)
@@ -113,26 +113,26 @@ async def verify_signature(call: Call) -> None:
     await call.operations.verify(call.data("b64Data"), call.data("b64Sig"), key.certificate, algorithm)
 
 
-async def verify_by_certificate(call: Call) -> None:
+async def verify_by_certificate(call: FunctionCall) -> None:
     """ATL_VerifySignatureByCert."""
     await call.operations.verify(
         call.data("b64Data"), call.data("b64Sig"), call.certificate("b64Cert"), mechanism(SIGNATURES, call)
     )
 
 
-async def public_encrypt(call: Call) -> str:
+async def public_encrypt(call: FunctionCall) -> str:
     """ATL_PublicKeyEncryption: with the public key of the card's certificate, without the card."""
     card.session(call)
     key = _card_key(call, "ulPubKeyObject", private=False)
     return await _encrypt(call, key.certificate)
 
 
-async def encrypt_by_certificate(call: Call) -> str:
+async def encrypt_by_certificate(call: FunctionCall) -> str:
     """ATL_PublicKeyEncryptionByCert."""
     return await _encrypt(call, call.certificate("b64Cert"))
 
 
-async def private_decrypt(call: Call) -> str:
+async def private_decrypt(call: FunctionCall) -> str:
     """ATL_PrivateKeyDecryption: with the card's encryption key; its signature key never decrypts."""
     session, key = card.session(call), _card_key(call, "ulPvKeyObject", private=True)
     _require_rsa(call)
@@ -155,7 +155,7 @@ def checked(result: SignResult, certificate: bytes) -> bytes:
     return result.signature
 
 
-def mechanism(known: dict[int, Hash], call: Call) -> Hash:
+def mechanism(known: dict[int, Hash], call: FunctionCall) -> Hash:
     """The hash that an algorithm number stands for.
 
     Raises:
@@ -184,7 +184,7 @@ def encoded(octets: bytes) -> str:
     return base64.b64encode(octets).decode("ascii")
 
 
-async def _signature(call: Call) -> bytes:
+async def _signature(call: FunctionCall) -> bytes:
     session, key = card.session(call), _card_key(call, "ulPvKeyObject", private=True)
     result = await call.operations.sign(
         call.caller,
@@ -198,18 +198,18 @@ async def _signature(call: Call) -> bytes:
     return checked(result, key.certificate)
 
 
-async def _encrypt(call: Call, certificate: bytes) -> str:
+async def _encrypt(call: FunctionCall, certificate: bytes) -> str:
     _require_rsa(call)
     return encoded(await call.operations.encrypt(call.caller, call.data("b64Data"), certificate=certificate))
 
 
-def _require_rsa(call: Call) -> None:
+def _require_rsa(call: FunctionCall) -> None:
     if call.number("ulAlgorithm") != RSA_PKCS:
         raise LibraryError(LibraryCode.MECHANISM)
 
 
-def _card_key(call: Call, name: str, *, private: bool) -> CardKey:
-    key = call.session.handles.get(call.number(name), CardKey)
+def _card_key(call: FunctionCall, name: str, *, private: bool) -> CardKey:
+    key = call.session.objects.get(call.number(name), CardKey)
     if key.session != call.number("ulSessionHandle"):
         raise LibraryError(LibraryCode.KEY_HANDLE)
     if key.private is not private:

@@ -9,9 +9,9 @@ from typing import Final
 
 from agent.dialects.servisign import card, certificates, signatures
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from agent.dialects.servisign.handles import CardSession, Module
+from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import DIGESTS, digest_hash, encoded
-from agent.dialects.servisign.methods import Call
+from agent.dialects.servisign.open_objects import CardModule, CardSession
 from hca_card.errors import CardChangedError
 from hca_card.model import KeyUse
 from signing.certificate import public_key
@@ -23,60 +23,60 @@ _CERTIFICATES: Final = {0: 0, 1: 1, 2: 2, 3: 4}
 _HASH_FLAGS: Final = {1: Hash.SHA_1, 2: Hash.SHA_256, **DIGESTS}
 
 
-async def open_port(call: Call) -> None:
+async def open_port(call: FunctionCall) -> None:
     """HCA_OpenCOMPort: choose the card; pages try port after port until one answers 0."""
     opened = await card.open_module(call)
-    call.session.handles.clear()
-    call.session.handles.add(opened)
+    call.session.objects.clear()
+    call.session.objects.add(opened)
 
 
-def close_port(call: Call) -> None:
+def close_port(call: FunctionCall) -> None:
     """HCA_CloseCOMPort: and forget the PIN."""
-    call.session.handles.latest_module()
-    call.session.handles.clear()
+    call.session.objects.latest_module()
+    call.session.objects.clear()
 
 
-async def verify_pin(call: Call) -> None:
+async def verify_pin(call: FunctionCall) -> None:
     """HCA_VerifyPIN: verified once and kept; without one (flag 1) the key pad or a window asks for it."""
-    handle, _ = call.session.handles.latest_module()
+    handle, _ = call.session.objects.latest_module()
     opened = await card.open_session(call, handle, call.secret("pincode"))
-    before = call.session.handles.session_of(handle)
+    before = call.session.objects.session_of(handle)
     if before is not None:
-        call.session.handles.remove(before[0])
-    call.session.handles.add(opened)
+        call.session.objects.remove(before[0])
+    call.session.objects.add(opened)
 
 
-async def version(call: Call) -> str:
+async def version(call: FunctionCall) -> str:
     """HCA_GetCardVersion."""
     return (await card.metadata(call, _port(call))).version
 
 
-async def card_type(call: Call) -> str:
+async def card_type(call: FunctionCall) -> str:
     """HCA_GetCardType."""
     return card.type_text(await card.metadata(call, _port(call)))
 
 
-async def serial(call: Call) -> str:
+async def serial(call: FunctionCall) -> str:
     """HCA_GetCardSN."""
     return await card.latest_serial(call)
 
 
-async def basic_data(call: Call) -> tuple[str, ...]:
+async def basic_data(call: FunctionCall) -> tuple[str, ...]:
     """HCA_GetBasicData: the items of ATL_GetHCABasicData."""
     return card.basic_items(await card.metadata(call, _port(call)))
 
 
-async def basic_data_item(call: Call) -> str:
+async def basic_data_item(call: FunctionCall) -> str:
     """HCA_GetBasicDataByIndex, from 0."""
     return _item(await basic_data(call), call)
 
 
-async def basic_data_count(call: Call) -> int:
+async def basic_data_count(call: FunctionCall) -> int:
     """HCA_GetBasicDataCount."""
     return len(await basic_data(call))
 
 
-async def card_info(call: Call) -> tuple[str, ...]:
+async def card_info(call: FunctionCall) -> tuple[str, ...]:
     """HCA_GetCardInfo: issued, valid from, valid to."""
     info = (await card.metadata(call, _port(call))).info
     if info is None:
@@ -84,17 +84,17 @@ async def card_info(call: Call) -> tuple[str, ...]:
     return info.issued, info.valid_from, info.valid_to
 
 
-async def card_info_item(call: Call) -> str:
+async def card_info_item(call: FunctionCall) -> str:
     """HCA_GetCardInfoByIndex, from 0."""
     return _item(await card_info(call), call)
 
 
-async def card_info_count(call: Call) -> int:
+async def card_info_count(call: FunctionCall) -> int:
     """HCA_GetCardInfoCount."""
     return len(await card_info(call))
 
 
-async def certificate(call: Call) -> str:
+async def certificate(call: FunctionCall) -> str:
     """HCA_GetCert: 0 CA, 1 signature, 2 encryption, 3 root."""
     index = _CERTIFICATES.get(call.number("flag"))
     if index is None:
@@ -102,67 +102,67 @@ async def certificate(call: Call) -> str:
     return card.wrapped(await card.read_certificate(call, _port(call), index))
 
 
-async def key_size(call: Call) -> int:
+async def key_size(call: FunctionCall) -> int:
     """HCA_GetKeySize: bytes, as ATL_GetHCAKeyLength."""
     der = await card.read_certificate(call, _port(call), card.SIGNATURE_CERTIFICATE)
     return public_key(der).key_size // 8
 
 
-async def certificate_type(call: Call) -> int:
+async def certificate_type(call: FunctionCall) -> int:
     """HCA_GetCertType: as ATL_GetHCACertType."""
     der = await card.read_certificate(call, _port(call), card.SIGNATURE_CERTIFICATE)
     return certificates.certificate_type(der)
 
 
-def message_digest(call: Call) -> str:
+def message_digest(call: FunctionCall) -> str:
     """HCA_MessageDigest: SHA-1, what the library had before it could choose."""
     return encoded(Hash.SHA_1.digest(call.data("data")))
 
 
-def message_digest_ex(call: Call) -> str:
+def message_digest_ex(call: FunctionCall) -> str:
     """HCA_MessageDigestEx."""
     return encoded(_flagged(call, "iHashFlag").digest(call.data("b64data")))
 
 
-async def sign(call: Call) -> str:
+async def sign(call: FunctionCall) -> str:
     """HCA_SignMessage: SHA-1, PKCS#1 v1.5, big-endian."""
     return encoded(await _signature(call, Hash.SHA_1, document=call.data("data")))
 
 
-async def sign_ex(call: Call) -> str:
+async def sign_ex(call: FunctionCall) -> str:
     """HCA_SignMessageEx: the same in the byte order of MS CryptoAPI, little-endian."""
     return encoded((await _signature(call, Hash.SHA_1, document=call.data("data")))[::-1])
 
 
-async def sign_ex2(call: Call) -> str:
+async def sign_ex2(call: FunctionCall) -> str:
     """HCA_SignMessageEx2: the hash is an argument."""
     return encoded(await _signature(call, _flagged(call, "hashflag"), document=call.data("data")))
 
 
-async def sign_digest(call: Call) -> str:
+async def sign_digest(call: FunctionCall) -> str:
     """HCA_SignDigest: a digest the page made, big-endian."""
     digest = call.data("data")
     return encoded(await _signature(call, digest_hash(digest), digest=digest))
 
 
-def load_certificate(call: Call) -> None:
+def load_certificate(call: FunctionCall) -> None:
     """HCA_LoadCert: what HCA_VerifySignMessage and HCA_PublicEncrypt work with from then on."""
     der = call.certificate("bCert")
     public_key(der)
     call.session.loaded_certificate = der
 
 
-async def verify_message(call: Call) -> None:
+async def verify_message(call: FunctionCall) -> None:
     """HCA_VerifySignMessage: with the certificate loaded and the hash that the signature names."""
     await signatures.verify(call, call.data("bData"), call.data("bSig"), _loaded(call))
 
 
-async def public_encrypt(call: Call) -> str:
+async def public_encrypt(call: FunctionCall) -> str:
     """HCA_PublicEncrypt: to the certificate loaded."""
     return encoded(await call.operations.encrypt(call.caller, call.data("data"), certificate=_loaded(call)))
 
 
-async def private_decrypt(call: Call) -> str:
+async def private_decrypt(call: FunctionCall) -> str:
     """HCA_PrivateDecrypt: with the card's encryption key."""
     cipher, session = call.data("cipher"), _session(call)
     plain = await call.operations.decrypt(
@@ -174,12 +174,12 @@ async def private_decrypt(call: Call) -> str:
     return encoded(plain)
 
 
-def certificate_algorithm(call: Call) -> str:
+def certificate_algorithm(call: FunctionCall) -> str:
     """CryptCertGetSignatureAlgorithm: the dotted OID."""
     return certificates.certificate_algorithm(call.certificate("strCert"))
 
 
-def certificate_attribute(call: Call) -> str:
+def certificate_attribute(call: FunctionCall) -> str:
     """HCA_GetCertAttr: serial number, issuer, subject, dates, key usage, public key, algorithm; from 0."""
     function = dict(enumerate(certificates.ATTRIBUTES)).get(call.number("flag"))
     if function is None:
@@ -187,13 +187,13 @@ def certificate_attribute(call: Call) -> str:
     return function(call.certificate("bCert"))
 
 
-def signature_algorithm(call: Call) -> str:
+def signature_algorithm(call: FunctionCall) -> str:
     """CryptSignatureGetAlgorithm: the dotted OID."""
     return signatures.algorithm_oid(call.data("b64_p1_Signature"), call.certificate("b64_Signer_Certificate"))
 
 
 async def _signature(
-    call: Call, algorithm: Hash, *, document: bytes | None = None, digest: bytes | None = None
+    call: FunctionCall, algorithm: Hash, *, document: bytes | None = None, digest: bytes | None = None
 ) -> bytes:
     held, session = _port(call), _session(call)
     kept = session.kept if session else None
@@ -215,30 +215,30 @@ async def _signature(
     return result.signature
 
 
-def _port(call: Call) -> Module:
-    return call.session.handles.latest_module()[1]
+def _port(call: FunctionCall) -> CardModule:
+    return call.session.objects.latest_module()[1]
 
 
-def _session(call: Call) -> CardSession | None:
-    handle, _ = call.session.handles.latest_module()
-    found = call.session.handles.session_of(handle)
+def _session(call: FunctionCall) -> CardSession | None:
+    handle, _ = call.session.objects.latest_module()
+    found = call.session.objects.session_of(handle)
     return found[1] if found else None
 
 
-def _loaded(call: Call) -> bytes:
+def _loaded(call: FunctionCall) -> bytes:
     if not call.session.loaded_certificate:
         raise LibraryError(LibraryCode.CERTIFICATE_NOT_FOUND)
     return call.session.loaded_certificate
 
 
-def _flagged(call: Call, name: str) -> Hash:
+def _flagged(call: FunctionCall, name: str) -> Hash:
     try:
         return _HASH_FLAGS[call.number(name)]
     except KeyError:
         raise LibraryError(LibraryCode.MECHANISM) from None
 
 
-def _item(items: tuple[str, ...], call: Call) -> str:
+def _item(items: tuple[str, ...], call: FunctionCall) -> str:
     index = call.number("index")
     if not 0 <= index < len(items):
         raise LibraryError(LibraryCode.PARAMETER)

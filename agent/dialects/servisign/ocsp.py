@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
-from agent.dialects.servisign.methods import Call
 from agent.dialects.servisign.signatures import named_hash
 from agent.interaction import Verb
 from signing import ocsp
@@ -18,13 +18,13 @@ _MEDIA_TYPE: Final = "application/ocsp-request"  # RFC 6960 §A.1
 _SERIAL: Final = re.compile(r"[0-9A-Fa-f]{1,64}")
 
 
-def build(call: Call) -> str:
+def build(call: FunctionCall) -> str:
     """ATL_BuildTobesignedOCSPRequest: TBSRequest for one certificate or several, of one authority."""
     issuer = call.certificate("b64ReqIssuerCert")
     return encoded(ocsp.build(_serials(call, "certSN"), _nonce(call), issuer))
 
 
-async def query(call: Call) -> None:
+async def query(call: FunctionCall) -> None:
     """ATL_QueryOCSfromSignedOCSPRequest: ask a listed responder; what it answers stays in the session.
 
     Raises:
@@ -51,7 +51,7 @@ async def query(call: Call) -> None:
     call.session.ocsp_answer = ocsp.read(answer, tbs, issuer, responder, datetime.now(UTC))
 
 
-def response_status(call: Call) -> int:
+def response_status(call: FunctionCall) -> int:
     """ATL_OCSPGetResponseStatus: OCSPResponseStatus of the last answer, 0 successful."""
     answer = _answer(call)
     if answer.status == ocsp.SUCCESSFUL:
@@ -59,12 +59,12 @@ def response_status(call: Call) -> int:
     return answer.status
 
 
-def certificate_status(call: Call) -> int:
+def certificate_status(call: FunctionCall) -> int:
     """ATL_OCSPGetCertStatus: 0 good, 1 revoked, 2 unknown; counted from 0 in the order of the request."""
     return _certificate(call).status
 
 
-def revocation_reason(call: Call) -> int:
+def revocation_reason(call: FunctionCall) -> int:
     """ATL_OCSPGetRevokeReason: the CRLReason's number.
 
     Raises:
@@ -76,13 +76,13 @@ def revocation_reason(call: Call) -> int:
     return found.reason
 
 
-def _answer(call: Call) -> Answer:
+def _answer(call: FunctionCall) -> Answer:
     if call.session.ocsp_answer is None:
         raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
     return call.session.ocsp_answer
 
 
-def _certificate(call: Call) -> CertificateStatus:
+def _certificate(call: FunctionCall) -> CertificateStatus:
     answer, index = _answer(call), call.number("idx")
     if answer.status != ocsp.SUCCESSFUL:
         raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
@@ -91,14 +91,14 @@ def _certificate(call: Call) -> CertificateStatus:
     return answer.certificates[index]
 
 
-def _serials(call: Call, name: str) -> tuple[int, ...]:
+def _serials(call: FunctionCall, name: str) -> tuple[int, ...]:
     words = [word.strip() for word in call.text(name).rstrip(", ").split(",")]
     if len(words) > ocsp.CERTIFICATES_MAX or not all(_SERIAL.fullmatch(word) for word in words):
         raise LibraryError(LibraryCode.PARAMETER)
     return tuple(int(word, 16) for word in words)
 
 
-def _nonce(call: Call) -> bytes:
+def _nonce(call: FunctionCall) -> bytes:
     try:
         return bytes.fromhex(call.text("hexNonce"))
     except ValueError:

@@ -8,26 +8,26 @@ from __future__ import annotations
 
 from agent.dialects.servisign import card
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from agent.dialects.servisign.handles import Module, OfficerSession
-from agent.dialects.servisign.methods import Call
+from agent.dialects.servisign.functions import FunctionCall
+from agent.dialects.servisign.open_objects import CardModule, OfficerSession
 from hca_card.errors import CardChangedError
 from hca_card.pin import Pin
 
 
-async def init_officer_session(call: Call) -> int:
+async def init_officer_session(call: FunctionCall) -> int:
     """ATL_InitSOSession: with the card that is in the module's reader now; nothing is verified yet."""
     handle = call.number("ulModuleHandle")
-    held = call.session.handles.get(handle, Module)
+    held = call.session.objects.get(handle, CardModule)
     await card.select_again(call, held)
     puk = call.secret("cardPuk")
     officer = OfficerSession(handle, held.selected.serial, puk.copy() if puk else None)
-    return call.session.handles.add(officer)
+    return call.session.objects.add(officer)
 
 
-async def unblock(call: Call) -> None:
+async def unblock(call: FunctionCall) -> None:
     """ATL_UnblockUserPIN: with the PUK of its session, used once; without one the person is asked."""
     held, handle = card.module(call), call.number("ulSessionHandle")
-    officer = call.session.handles.get(handle, OfficerSession)
+    officer = call.session.objects.get(handle, OfficerSession)
     if officer.module != call.number("ulModuleHandle"):
         raise LibraryError(LibraryCode.SESSION_HANDLE)
     if officer.serial != held.selected.serial:
@@ -42,7 +42,7 @@ async def unblock(call: Call) -> None:
             puk.wipe()
 
 
-async def change(call: Call) -> None:
+async def change(call: FunctionCall) -> None:
     """ATL_ChangeUserPIN: from the PIN that the session was opened with; it goes on with the new one.
 
     Where the session has none any more, the person enters both.
@@ -63,21 +63,21 @@ async def change(call: Call) -> None:
     )
 
 
-async def set_pin(call: Call) -> None:
+async def set_pin(call: FunctionCall) -> None:
     """HCA_SetPIN: a new PIN with the PUK; where one of them is missing (flag 1), the person enters both."""
-    held = call.session.handles.latest_module()[1]
+    held = call.session.objects.latest_module()[1]
     await card.still_there(call, held)
     await _unblock(call, held, call.secret("pukcode"), call.secret("newPincode"))
 
 
-async def unlock(call: Call) -> None:
+async def unlock(call: FunctionCall) -> None:
     """HCA_UnlockHPC: the person enters PUK and new PIN."""
-    held = call.session.handles.latest_module()[1]
+    held = call.session.objects.latest_module()[1]
     await card.still_there(call, held)
     await _unblock(call, held, None, None)
 
 
-async def _unblock(call: Call, held: Module, puk: Pin | None, new: Pin | None) -> None:
+async def _unblock(call: FunctionCall, held: CardModule, puk: Pin | None, new: Pin | None) -> None:
     """With both as the page has them, or both as the person enters them; of the module's card alone."""
     if puk is None or new is None:
         puk = new = None

@@ -7,7 +7,7 @@ from typing import Final
 
 from agent.dialects.servisign import card
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from agent.dialects.servisign.methods import Call, joined
+from agent.dialects.servisign.functions import FunctionCall, joined
 from hca_card.model import Metadata
 
 # Nothing on these cards is behind the PIN but the keys, so these are the records there are. Names are ours:
@@ -21,7 +21,7 @@ _RECORDS: Final[dict[str, Callable[[Metadata], str]]] = {
 }
 
 
-async def record(call: Call) -> str:
+async def record(call: FunctionCall) -> str:
     """ATL_GetDataRecord: the PIN is verified once and not kept; without one the person is asked.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from agent.dialects.servisign import names
 from agent.dialects.servisign.certificates import ctime
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from agent.dialects.servisign.methods import Call
+from agent.dialects.servisign.functions import FunctionCall
 from signing.certificate import public_key
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _REASONS: Final = {
 }
 
 
-def verify_signature(call: Call) -> None:
+def verify_signature(call: FunctionCall) -> None:
     """ATL_VerifyCRLSignature.
 
     Raises:
@@ -46,13 +46,13 @@ def verify_signature(call: Call) -> None:
             raise LibraryError(LibraryCode.CRL_SIGNATURE)
 
 
-def status(call: Call) -> int:
+def status(call: FunctionCall) -> int:
     """ATL_SearchCRL_GetCertStatus: 0 not on the list, 1 revoked. The list's own signature is not checked."""
     with _list(call) as crl:
         return _NOT_REVOKED if _search(call, crl) is None else _REVOKED
 
 
-def reason(call: Call) -> int:
+def reason(call: FunctionCall) -> int:
     """ATL_SearchCRL_GetRevokedReason: the CRLReason's number.
 
     Raises:
@@ -68,7 +68,7 @@ def reason(call: Call) -> int:
         return _REASONS[found.value.reason.value]
 
 
-def date(call: Call) -> str:
+def date(call: FunctionCall) -> str:
     """ATL_SearchCRL_GetRevokedDate, laid out as a certificate's dates are.
 
     Raises:
@@ -78,7 +78,7 @@ def date(call: Call) -> str:
         return ctime(_revoked(call, crl).revocation_date_utc)
 
 
-def issuer(call: Call) -> str:
+def issuer(call: FunctionCall) -> str:
     """ATL_GetCRLInfo_GetIssuerDN."""
     from asn1crypto.x509 import Name
 
@@ -86,20 +86,20 @@ def issuer(call: Call) -> str:
         return names.write(Name.load(crl.issuer.public_bytes()))
 
 
-def this_update(call: Call) -> str:
+def this_update(call: FunctionCall) -> str:
     """ATL_GetCRLInfo_GetThisUpdate."""
     with _list(call) as crl:
         return ctime(crl.last_update_utc)
 
 
-def next_update(call: Call) -> str:
+def next_update(call: FunctionCall) -> str:
     """ATL_GetCRLInfo_GetNextUpdate: empty where the list names none."""
     with _list(call) as crl:
         return ctime(crl.next_update_utc) if crl.next_update_utc else ""
 
 
 @contextmanager
-def _list(call: Call) -> Iterator[CertificateRevocationList]:
+def _list(call: FunctionCall) -> Iterator[CertificateRevocationList]:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509 import load_der_x509_crl
 
@@ -114,14 +114,14 @@ def _list(call: Call) -> Iterator[CertificateRevocationList]:
         raise LibraryError(LibraryCode.FORMAT) from error
 
 
-def _search(call: Call, crl: CertificateRevocationList) -> RevokedCertificate | None:
+def _search(call: FunctionCall, crl: CertificateRevocationList) -> RevokedCertificate | None:
     text = call.text("certSN").strip()
     if not _SERIAL.fullmatch(text):
         raise LibraryError(LibraryCode.PARAMETER)
     return crl.get_revoked_certificate_by_serial_number(int(text, 16))
 
 
-def _revoked(call: Call, crl: CertificateRevocationList) -> RevokedCertificate:
+def _revoked(call: FunctionCall, crl: CertificateRevocationList) -> RevokedCertificate:
     found = _search(call, crl)
     if found is None:
         raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from agent.dialects.servisign.codes import BUSY, UNKNOWN_SESSION, FrameworkError
-from agent.dialects.servisign.framing import Request
-from agent.dialects.servisign.handles import Handles
+from agent.dialects.servisign.framing import PageRequest
 from agent.dialects.servisign.heartbeats import Heartbeats
+from agent.dialects.servisign.open_objects import OpenObjects
 
 if TYPE_CHECKING:
     from signing.ocsp import Answer
@@ -26,7 +26,7 @@ ID_BYTES: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SessionLimits:
     """How long and how many.
 
     Attributes:
@@ -77,13 +77,13 @@ class PageSession:
     loaded_certificate: bytes = b""
     last_crl: bytes = b""
     ocsp_answer: Answer | None = None
-    handles: Handles = field(default_factory=Handles)
+    objects: OpenObjects = field(default_factory=OpenObjects)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def unused(self) -> bool:
         """Whether nothing is open in it and no call runs."""
-        return not self.waiting and not len(self.handles)
+        return not self.waiting and not len(self.objects)
 
     def clear_if_closed(self) -> None:
         """After a call: a PIN that it kept when its page had already gone goes as well."""
@@ -93,15 +93,15 @@ class PageSession:
     def close(self) -> None:
         """Forget everything, PINs first; safe to call twice."""
         self.closed = True
-        self.handles.clear()
+        self.objects.clear()
         self.loaded_certificate = self.last_crl = b""
         self.ocsp_answer = None
 
 
-class Sessions:
+class PageSessions:
     """All sessions, found by origin and id together: an id of somebody else finds nothing."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: SessionLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
         self._clock = clock
         self._sessions: dict[tuple[str, str], PageSession] = {}
@@ -109,7 +109,7 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def open(self, origin: str, request: Request) -> PageSession:
+    def open(self, origin: str, request: PageRequest) -> PageSession:
         """The session an Echo opens: a new one, or in tab mode 1 the one its browser has already.
 
         Raises:
@@ -124,7 +124,7 @@ class Sessions:
             return self._add(origin, _browser(request))
         return self._add(origin, secrets.token_urlsafe(ID_BYTES))
 
-    def find(self, origin: str, request: Request) -> PageSession:
+    def find(self, origin: str, request: PageRequest) -> PageSession:
         """The session of a call.
 
         In tab mode 1 the id is no secret, so a browser's session that has expired comes back empty.
@@ -140,14 +140,14 @@ class Sessions:
             raise FrameworkError(UNKNOWN_SESSION)
         return self._add(origin, _browser(request))
 
-    def meant_by(self, origin: str, request: Request | None) -> tuple[PageSession, ...]:
+    def meant_by(self, origin: str, request: PageRequest | None) -> tuple[PageSession, ...]:
         """The session of a call, if there is one; of a call that could not be read, any of its origin."""
         if request is None:
             return tuple(session for session in self._sessions.values() if session.origin == origin)
         found = self._sessions.get((origin, _session_id(request)))
         return () if found is None else (found,)
 
-    def release(self, origin: str, request: Request, *, force: bool) -> None:
+    def release(self, origin: str, request: PageRequest, *, force: bool) -> None:
         """End a session, or in tab mode 1 one tab's part in it; what is not there is released already."""
         session = self._sessions.get((origin, _session_id(request)))
         if session is None:
@@ -188,7 +188,7 @@ class Sessions:
             if idle > self._limits.session_idle_s:
                 self._remove(session)
             elif idle > self._limits.pin_idle_s:
-                session.handles.forget()
+                session.objects.forget()
                 session.last_crl = b""
 
     def close(self) -> None:
@@ -225,10 +225,10 @@ class Sessions:
         session.heartbeats.close()
 
 
-def _session_id(request: Request) -> str:
+def _session_id(request: PageRequest) -> str:
     return _browser(request) if request.per_browser else request.session_id
 
 
-def _browser(request: Request) -> str:
+def _browser(request: PageRequest) -> str:
     # The adapter sends the browser's name as the session id; its Echo may still have none.
     return request.session_id or request.browser

@@ -7,7 +7,7 @@ from typing import Final
 
 from agent.dialects.servisign.certificates import reading
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from agent.dialects.servisign.methods import Call
+from agent.dialects.servisign.functions import FunctionCall
 from signing.certificate import load, public_key
 from signing.hashes import Hash
 from signing.trust import check_period
@@ -22,17 +22,17 @@ _SIGNATURE_OIDS: Final = {
 }
 
 
-async def verify_by_certificate2(call: Call) -> None:
+async def verify_by_certificate2(call: FunctionCall) -> None:
     """ATL_VerifySignatureByCert2: the hash is the one the signature names."""
     await verify(call, call.data("b64Data"), call.data("b64Sig"), call.certificate("b64Cert"))
 
 
-async def verify(call: Call, document: bytes, signature: bytes, certificate: bytes) -> None:
+async def verify(call: FunctionCall, document: bytes, signature: bytes, certificate: bytes) -> None:
     """Verify with the hash that the signature names; it is one of those this program knows, or invalid."""
     await call.operations.verify(document, signature, certificate, named_hash(signature, certificate))
 
 
-def signature_algorithm(call: Call) -> str:
+def signature_algorithm(call: FunctionCall) -> str:
     """ATL_CryptSignatureGetAlgorithm: the dotted OID of the RSA signature algorithm."""
     return algorithm_oid(call.data("b64Sig"), call.certificate("b64Cert"))
 
@@ -64,12 +64,12 @@ def named_hash(signature: bytes, certificate: bytes) -> Hash:
     raise LibraryError(LibraryCode.SIGNATURE_INVALID)
 
 
-def verify_certificate(call: Call) -> None:
+def verify_certificate(call: FunctionCall) -> None:
     """ATL_VerifyCertSignature: does the key of `caCert` verify the signature on `cert`? Nothing else."""
     check_issued(call.certificate("cert"), call.certificate("caCert"))
 
 
-def validate_certificate(call: Call) -> None:
+def validate_certificate(call: FunctionCall) -> None:
     """HCA_CertValidate: in time, and signed by the CA certificate given. Revocation is not looked at."""
     certificate = call.certificate("bCert")
     check_issued(certificate, call.certificate("bCACert"))

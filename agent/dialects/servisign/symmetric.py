@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from agent.dialects.servisign import card
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from agent.dialects.servisign.handles import SecretKey
+from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
-from agent.dialects.servisign.methods import Call
+from agent.dialects.servisign.open_objects import SecretKey
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import Cipher
@@ -27,7 +27,7 @@ class _Mechanism(IntEnum):
     DES3_CBC = 0x133
 
 
-def generate_key(call: Call) -> str:
+def generate_key(call: FunctionCall) -> str:
     """ATL_GenerateSessionKey: that many random bytes.
 
     Raises:
@@ -39,7 +39,7 @@ def generate_key(call: Call) -> str:
     return encoded(secrets.token_bytes(length))
 
 
-def encrypt(call: Call) -> str:
+def encrypt(call: FunctionCall) -> str:
     """ATL_SymEncryptionAlg.
 
     Raises:
@@ -51,7 +51,7 @@ def encrypt(call: Call) -> str:
     return encoded(context.update(data) + context.finalize())
 
 
-def decrypt(call: Call) -> str:
+def decrypt(call: FunctionCall) -> str:
     """ATL_SymDecryptionAlg.
 
     Raises:
@@ -63,13 +63,13 @@ def decrypt(call: Call) -> str:
     return encoded(context.update(data) + context.finalize())
 
 
-def _cipher(call: Call) -> Cipher[CBC | ECB]:
+def _cipher(call: FunctionCall) -> Cipher[CBC | ECB]:
     from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
     from cryptography.hazmat.primitives.ciphers import Cipher
     from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
     card.session(call)
-    key = call.session.handles.get(call.number("ulSsKeyObject"), SecretKey)
+    key = call.session.objects.get(call.number("ulSsKeyObject"), SecretKey)
     if key.session != call.number("ulSessionHandle"):
         raise LibraryError(LibraryCode.KEY_HANDLE)
     mode: CBC | ECB

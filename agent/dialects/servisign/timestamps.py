@@ -8,8 +8,8 @@ from typing import Final
 
 from agent.dialects.servisign.certificates import ctime
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
+from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
-from agent.dialects.servisign.methods import Call
 from agent.dialects.servisign.outside import Place
 from agent.interaction import Verb
 from signing import timestamp
@@ -19,42 +19,42 @@ _MEDIA_TYPE: Final = "application/timestamp-query"  # RFC 3161 §3.4
 _NONCE_BITS: Final = 64
 
 
-async def query(call: Call) -> str:
+async def query(call: FunctionCall) -> str:
     """ATL_TSQuery: from a host that the page names, if it is listed; the authority's whole answer."""
     place = call.outside.named(call.text("hostname"), call.text("hostport"))
     return await _stamped(call, place, call.data("b64Data"))
 
 
-async def query_own(call: Call) -> str:
+async def query_own(call: FunctionCall) -> str:
     """HCA_TSQuery: from the authority that is configured."""
     return await _stamped(call, call.outside.timestamps, call.data("data"))
 
 
-async def query_ex(call: Call) -> str:
+async def query_ex(call: FunctionCall) -> str:
     """HCA_TSQueryEx: as ATL_TSQuery."""
     place = call.outside.named(call.text("bIP"), call.text("bPort"))
     return await _stamped(call, place, call.data("bData"))
 
 
-def verify_function(data: str, stamp: str) -> Callable[[Call], None]:
+def verify_function(data: str, stamp: str) -> Callable[[FunctionCall], None]:
     """ATL_TSVerify, HCA_TSVerify, whose arguments have different names."""
 
-    def verify(call: Call) -> None:
+    def verify(call: FunctionCall) -> None:
         timestamp.verify(call.data(data), call.data(stamp))
 
     return verify
 
 
-def info_function(stamp: str, wanted: str) -> Callable[[Call], str]:
+def info_function(stamp: str, wanted: str) -> Callable[[FunctionCall], str]:
     """ATL_GetTSInfo, HCA_GetTSInfo: one thing that a stamp says; nothing is verified."""
 
-    def info(call: Call) -> str:
+    def info(call: FunctionCall) -> str:
         return _part(timestamp.read(call.data(stamp)), call.number(wanted))
 
     return info
 
 
-async def _stamped(call: Call, place: Place, data: bytes) -> str:
+async def _stamped(call: FunctionCall, place: Place, data: bytes) -> str:
     await call.operations.permit(call.caller, Verb.READ)
     question = timestamp.request(data, 1 << _NONCE_BITS - 1 | secrets.randbits(_NONCE_BITS - 1))
     answer = await call.outside.post(place, question, _MEDIA_TYPE)

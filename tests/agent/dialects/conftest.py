@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Config
-from agent.dialects.servisign import Limits, ServiSign
+from agent.dialects.servisign import ServiSignDialect, SessionLimits
 from tests.support.outside_world import outside_world
 from tests.support.servisign_operations import FakeOperations
 from tests.support.servisign_page import Page
@@ -36,15 +36,15 @@ def operations() -> FakeOperations:
 
 
 @pytest.fixture
-async def dialect(operations: FakeOperations, clock: Clock) -> AsyncIterator[ServiSign]:
-    limits = Limits(per_origin=4, in_all=8, waiting=3)
-    dialect = ServiSign(operations, Config(), limits=limits, clock=clock)  # type: ignore[arg-type]
+async def dialect(operations: FakeOperations, clock: Clock) -> AsyncIterator[ServiSignDialect]:
+    limits = SessionLimits(per_origin=4, in_all=8, waiting=3)
+    dialect = ServiSignDialect(operations, Config(), limits=limits, clock=clock)  # type: ignore[arg-type]
     yield dialect
     dialect.close()
 
 
 @pytest.fixture
-async def page(dialect: ServiSign) -> Page:
+async def page(dialect: ServiSignDialect) -> Page:
     page = Page(dialect.handle)
     assert await page.echo() == "0"
     return page

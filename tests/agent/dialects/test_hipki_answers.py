@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from agent.config import Config, OriginSettings
-from agent.dialects.hipki import Hipki
-from agent.dialects.hipki.messages import Package, read
+from agent.dialects.hipki import HipkiDialect
+from agent.dialects.hipki.messages import PagePackage, read
 from agent.interaction import Interaction, Verb
 from agent.interaction.scripted import Headless, ScriptedInteraction
 from signing.hashes import Hash
@@ -38,7 +38,7 @@ ALLOWED = Config(
 
 class Desk:
     def __init__(self, world: World, config: Config) -> None:
-        self.world, self.dialect = world, Hipki(world.operations, config)
+        self.world, self.dialect = world, HipkiDialect(world.operations, config)
 
     async def sign(self, origin: str = str(PORTAL.origin), **members: object) -> dict[str, Any]:
         members = {"func": "MakeSignature", "tbs": TEXT, **members}
@@ -350,4 +350,4 @@ def test_a_package_never_shows_its_pin_and_forgets_it() -> None:
     assert "86420x" not in f"{found!r} {found} {found.pin!r}"
     found.wipe()
     assert found.typed is None
-    assert Package().typed is None
+    assert PagePackage().typed is None

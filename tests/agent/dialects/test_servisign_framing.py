@@ -6,11 +6,11 @@ from urllib.parse import quote
 import pytest
 
 from agent.dialects.servisign.codes import FrameworkError
-from agent.dialects.servisign.framing import Request, decode_request, encode_reply
+from agent.dialects.servisign.framing import PageRequest, decode_request, encode_reply
 from tests.support.servisign_page import Page, Text, body_of, marked, reply_of
 
 
-def members(**arguments: object) -> Request:
+def members(**arguments: object) -> PageRequest:
     return decode_request(body_of({"functionname": "ATL_Test", "sessionid": "s"} | arguments))
 
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from agent.config import Config
-from agent.dialects.servisign import Limits, ServiSign
+from agent.dialects.servisign import ServiSignDialect, SessionLimits
 from tests.support.servisign_page import Page, Text
 from tests.support.software_card import signature_certificate
 
@@ -21,7 +21,9 @@ OTHER = "https://euservice.mohw.gov.tw"
 
 @pytest.fixture
 async def dialect(operations):
-    dialect = ServiSign(operations, Config(), limits=Limits(beat_s=0.03, patience_s=0.2, waiting=3))
+    dialect = ServiSignDialect(
+        operations, Config(), limits=SessionLimits(beat_s=0.03, patience_s=0.2, waiting=3)
+    )
     yield dialect
     dialect.close()
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.dialects.servisign import library_nhi, library_pcsc
-from agent.dialects.servisign.methods import refused_file
+from agent.dialects.servisign import nhi_reader_functions, pcsc_functions
+from agent.dialects.servisign.functions import refused_file
 
 PAGE = (Path(__file__).parents[3] / "docs" / "servisign.md").read_text("utf-8")
 
@@ -21,7 +21,7 @@ def rows(heading: str) -> list[tuple[int, str, str]]:
 
 @pytest.mark.parametrize(
     ("heading", "methods"),
-    [("PC/SC library", library_pcsc.METHODS), ("NHI-reader library", library_nhi.METHODS)],
+    [("PC/SC library", pcsc_functions.FUNCTIONS), ("NHI-reader library", nhi_reader_functions.FUNCTIONS)],
 )
 def test_the_page_says_of_every_function_what_it_does_and_how_sure_we_are(heading, methods):
     said = rows(heading)

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from agent.config import Config
-from agent.dialects.servisign import METHODS, ServiSign, refusal
+from agent.dialects.servisign import FUNCTIONS, ServiSignDialect, refusal
 from hca_card.model import CardKind
 from tests.support.servisign_page import Page, Text, body_of, reply_of
 from tests.support.software_card import signature_certificate
@@ -24,7 +24,7 @@ async def session(page: Page, handle: str, pin: str = "123456") -> str:
     return await page.call("ATL_InitSession", ulModuleHandle=handle, iFlags=6, userPin=Text(pin))
 
 
-async def new_page(dialect: ServiSign, **how: object) -> Page:
+async def new_page(dialect: ServiSignDialect, **how: object) -> Page:
     page = Page(dialect.handle, **how)  # type: ignore[arg-type]
     assert await page.echo() == "0"
     return page
@@ -46,7 +46,7 @@ async def test_an_echo_tells_versions_that_beat_every_minimum_and_a_session(dial
 async def test_the_versions_are_the_configured_ones(operations):
     config = Config()
     object.__setattr__(config.servisign, "installer_version", "1.0.24.0101")
-    dialect = ServiSign(operations, config)
+    dialect = ServiSignDialect(operations, config)
     page = Page(dialect.handle)
     await page.echo()
     assert page.versions["InstallerVersion"] == "1.0.24.0101"
@@ -215,9 +215,11 @@ async def test_an_idle_pin_is_wiped_and_the_window_asks_at_the_next_signature(pa
 
 
 async def test_the_timer_wipes_a_pin_that_no_call_comes_back_for(operations):
-    from agent.dialects.servisign import Limits
+    from agent.dialects.servisign import SessionLimits
 
-    dialect = ServiSign(operations, Config(), limits=Limits(pin_idle_s=0.05, session_idle_s=0.2))
+    dialect = ServiSignDialect(
+        operations, Config(), limits=SessionLimits(pin_idle_s=0.05, session_idle_s=0.2)
+    )
     page = await new_page(dialect)
     await session(page, await module(page))
     assert not operations.kept[0].wiped
@@ -466,7 +468,7 @@ async def test_an_error_nobody_foresaw_is_answered_and_logged_without_its_messag
 
 
 async def test_every_method_answers_arguments_that_make_no_sense(page):
-    for name, method in METHODS.items():
+    for name, method in FUNCTIONS.items():
         names = (*method.texts, *method.numbers, *method.secrets)
         arguments = dict.fromkeys(names, Text("undefined"))
         for given in ({}, arguments):
@@ -476,16 +478,16 @@ async def test_every_method_answers_arguments_that_make_no_sense(page):
 
 
 async def test_the_tables_are_whole():
-    from agent.dialects.servisign import library_nhi, library_pcsc
+    from agent.dialects.servisign import nhi_reader_functions, pcsc_functions
 
-    assert [method.index for method in library_pcsc.METHODS.values()] == list(range(74))
-    assert [method.index for method in library_nhi.METHODS.values()] == list(range(39))
-    assert len(METHODS) == 113
-    assert all(name.startswith("ATL_") for name in library_pcsc.METHODS)
+    assert [method.index for method in pcsc_functions.FUNCTIONS.values()] == list(range(74))
+    assert [method.index for method in nhi_reader_functions.FUNCTIONS.values()] == list(range(39))
+    assert len(FUNCTIONS) == 113
+    assert all(name.startswith("ATL_") for name in pcsc_functions.FUNCTIONS)
     for name, index in (("ATL_GetErrorCode", 46), ("ATL_GetHCABasicData", 59), ("ATL_ChangeUserPIN", 73)):
-        assert library_pcsc.METHODS[name].index == index
+        assert pcsc_functions.FUNCTIONS[name].index == index
     for name, index in (("GetErrorCode", 20), ("HCA_GetCert", 14), ("HCA_UnlockHPC", 38)):
-        assert library_nhi.METHODS[name].index == index
+        assert nhi_reader_functions.FUNCTIONS[name].index == index
 
 
 async def test_file_functions_are_refused_whatever_they_name(page):
@@ -496,7 +498,7 @@ async def test_file_functions_are_refused_whatever_they_name(page):
         "Util_WriteFileFromBase64",
         "Util_WriteFileFromHexString",
     ):
-        arguments = dict.fromkeys(METHODS[name].texts, Text("/etc/passwd"))
+        arguments = dict.fromkeys(FUNCTIONS[name].texts, Text("/etc/passwd"))
         result, code = await page.failing(name, **arguments)
         assert result in ("", "5906")
         assert code == "5906"

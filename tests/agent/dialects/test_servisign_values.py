@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.dialects.servisign.codes import FrameworkError
-from agent.dialects.servisign.values import IN_ALL, PER_ORIGIN, VALUE_MAX, Value, Values
+from agent.dialects.servisign.shared_values import IN_ALL, PER_ORIGIN, VALUE_MAX, SharedValue, SharedValues
 from tests.support.servisign_page import Page, Text
 
 A, B, EVIL = "https://a.example.tw", "https://b.example.tw", "https://evil.example"
@@ -13,7 +13,7 @@ A, B, EVIL = "https://a.example.tw", "https://b.example.tw", "https://evil.examp
 
 @pytest.fixture
 def values(clock):
-    return Values(clock)
+    return SharedValues(clock)
 
 
 def put(values, origin=A, channel="c", sites="", seconds=60, text="v"):
@@ -109,7 +109,7 @@ def test_one_origin_and_all_together_have_so_many_and_living_ones_stay(values, c
 
 
 def test_a_value_never_prints(clock):
-    assert "secret" not in repr(Value(A, frozenset(), 0.0, "secret"))
+    assert "secret" not in repr(SharedValue(A, frozenset(), 0.0, "secret"))
 
 
 @pytest.mark.parametrize("generation", [2020, 2022])

@@ -30,7 +30,7 @@ _SITE: Final = re.compile(r"(?:https?://)?(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0
 
 
 @dataclass(slots=True, eq=False)
-class Value:
+class SharedValue:
     """What one page left.
 
     Attributes:
@@ -49,7 +49,7 @@ class Value:
         return not self.sites.isdisjoint((origin, urlsplit(origin).netloc, _host(origin)))
 
 
-class Values:
+class SharedValues:
     """All values, by channel.
 
     On one channel there can be several for different sites. A page reads the one that has been there
@@ -62,7 +62,7 @@ class Values:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._channels: dict[str, list[Value]] = {}
+        self._channels: dict[str, list[SharedValue]] = {}
 
     def put(self, origin: str, channel: str, sites: str, seconds: int, text: str) -> None:
         """Leave a value; an empty one takes away what was there.
@@ -87,7 +87,7 @@ class Values:
         if text:
             self._require_room(origin, replaced=len(places))
             lifetime = min(seconds, LIFETIME_MAX_S) if seconds > 0 else LIFETIME_MAX_S
-            new = Value(origin, allowed, self._clock() + lifetime, text)
+            new = SharedValue(origin, allowed, self._clock() + lifetime, text)
             kept.insert(places[0] if places else len(kept), new)
         if kept:
             self._channels[channel] = kept

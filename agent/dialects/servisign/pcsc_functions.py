@@ -6,7 +6,6 @@ the function.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from agent.dialects.servisign import (
@@ -22,19 +21,19 @@ from agent.dialects.servisign import (
     symmetric,
     timestamps,
 )
-from agent.dialects.servisign.methods import Method, Result, error_code, refused_file, table
+from agent.dialects.servisign.functions import ResultKind, error_code, refused_file, table
 
 _CARD = "#ulModuleHandle"
 _SESSION = "#ulModuleHandle #ulSessionHandle"
 _TEXT, _LIST, _HANDLE, _NUMBER, _STATUS = (
-    Result.TEXT,
-    Result.LIST,
-    Result.HANDLE,
-    Result.NUMBER,
-    Result.STATUS,
+    ResultKind.TEXT,
+    ResultKind.LIST,
+    ResultKind.HANDLE,
+    ResultKind.NUMBER,
+    ResultKind.STATUS,
 )
 
-METHODS: Final[Mapping[str, Method]] = table(
+FUNCTIONS: Final = table(
     ("ATL_InitModule", "*moduleName *initArgs", _HANDLE, card.init_module),
     ("ATL_CloseModule", _CARD, _STATUS, card.close_module),
     ("ATL_InitSession", f"{_CARD} #iFlags !userPin", _HANDLE, card.init_session),

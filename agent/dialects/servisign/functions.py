@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from agent.dialects.servisign.framing import Request, lenient_base64
+from agent.dialects.servisign.framing import PageRequest, lenient_base64
 from hca_card.pin import Pin
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 WORDS_MAX: Final = 64 * 1024
 CERTIFICATE_MAX: Final = 64 * 1024
 
-Answer = str | int | Sequence[str] | None
-Function = Callable[["Call"], "Answer | Awaitable[Answer]"]
+FunctionAnswer = str | int | Sequence[str] | None
+Implementation = Callable[["FunctionCall"], "FunctionAnswer | Awaitable[FunctionAnswer]"]
 
 
-class Result(Enum):
+class ResultKind(Enum):
     """What a function hands back."""
 
     TEXT = auto()
@@ -36,11 +36,11 @@ class Result(Enum):
 
 # A failed NUMBER is never empty or 0: pages compare loosely, and with `"" == 0` a failed "is it revoked?"
 # would read as "no". A failed STATUS is its error code, because some pages look at nothing else.
-_FAILURES: Final = {Result.TEXT: "", Result.LIST: "", Result.HANDLE: "0", Result.NUMBER: "-1"}
+_FAILURES: Final = {ResultKind.TEXT: "", ResultKind.LIST: "", ResultKind.HANDLE: "0", ResultKind.NUMBER: "-1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class LibraryFunction:
     """One function of a library.
 
     Attributes:
@@ -48,7 +48,7 @@ class Method:
         texts: JSON keys of the arguments that are text.
         numbers: of those that are numbers.
         secrets: of the PINs and PUKs.
-        function: what answers.
+        implementation: what answers.
     """
 
     name: str
@@ -56,20 +56,20 @@ class Method:
     texts: tuple[str, ...]
     numbers: tuple[str, ...]
     secrets: tuple[str, ...]
-    result: Result
-    function: Function
+    result: ResultKind
+    implementation: Implementation
 
     def failure(self, code: int) -> str:
         """The text handed back when the function fails with `code`."""
         return _FAILURES.get(self.result, str(code))
 
-    def success(self, answer: Answer) -> str:
+    def success(self, answer: FunctionAnswer) -> str:
         """The text handed back for `answer`: every item of a list ends with a semicolon, the last one too."""
-        if self.result is Result.LIST and isinstance(answer, Sequence):
+        if self.result is ResultKind.LIST and isinstance(answer, Sequence):
             return joined(answer)
         return "0" if answer is None else str(answer)
 
-    def bind(self, request: Request) -> Arguments:
+    def bind(self, request: PageRequest) -> Arguments:
         """The arguments of a call; PINs and PUKs are taken out of the request.
 
         Raises:
@@ -104,7 +104,7 @@ class Arguments:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """What a function works with: who asks, with which arguments, in which session."""
 
     session: PageSession
@@ -160,12 +160,12 @@ def joined(items: Sequence[str]) -> str:
     return "".join(item.replace(";", "；") + ";" for item in items)
 
 
-def error_code(call: Call) -> int:
+def error_code(call: FunctionCall) -> int:
     """ATL_GetErrorCode, GetErrorCode: the code of the session's last library call, which stays as it is."""
     return call.session.last_error
 
 
-def refused_file(call: Call) -> Answer:
+def refused_file(call: FunctionCall) -> FunctionAnswer:
     """Every function that would read or write a file which the page names.
 
     Raises:
@@ -174,25 +174,27 @@ def refused_file(call: Call) -> Answer:
     raise LibraryError(LibraryCode.ACCESS_DENIED)
 
 
-def table(*rows: tuple[str, str, Result, Function]) -> dict[str, Method]:
+def table(*rows: tuple[str, str, ResultKind, Implementation]) -> dict[str, LibraryFunction]:
     """A library's methods by name, numbered in order.
 
     Args:
         rows: name, arguments (blanks between, each with its mark: `*` text, `#` number, `!` PIN or PUK),
             result, function.
     """
-    return {row[0]: _method(index, *row) for index, row in enumerate(rows)}
+    return {row[0]: _function(index, *row) for index, row in enumerate(rows)}
 
 
-def _method(index: int, name: str, words: str, result: Result, function: Function) -> Method:
+def _function(
+    index: int, name: str, words: str, result: ResultKind, implementation: Implementation
+) -> LibraryFunction:
     marked: dict[str, list[str]] = {"*": [], "#": [], "!": []}
     for word in words.split():
         marked[word[0]].append(word[1:])
     texts, numbers, secrets = map(tuple, marked.values())
-    return Method(name, index, texts, numbers, secrets, result, function)
+    return LibraryFunction(name, index, texts, numbers, secrets, result, implementation)
 
 
-def _secret(request: Request, name: str) -> Pin | None:
+def _secret(request: PageRequest, name: str) -> Pin | None:
     try:
         return request.take_secret(name)
     except ValueError:

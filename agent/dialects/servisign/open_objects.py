@@ -18,7 +18,7 @@ OBJECTS_MAX: Final = 64
 
 
 @dataclass(slots=True, eq=False)
-class Module:
+class CardModule:
     """ATL_InitModule or HCA_OpenCOMPort: one card, and what has been read of it as long as it stays put.
 
     Pages read the same few things over and over (the environment check the card's data nine times).
@@ -89,11 +89,11 @@ class SecretKey:
     octets: bytes = field(repr=False)
 
 
-Opened = Module | CardSession | OfficerSession | CardKey | SecretKey
-_T = TypeVar("_T", Module, CardSession, OfficerSession, CardKey, SecretKey)
+Opened = CardModule | CardSession | OfficerSession | CardKey | SecretKey
+_T = TypeVar("_T", CardModule, CardSession, OfficerSession, CardKey, SecretKey)
 
 _UNKNOWN: Final = {
-    Module: LibraryCode.HANDLE,
+    CardModule: LibraryCode.HANDLE,
     CardSession: LibraryCode.SESSION_HANDLE,
     OfficerSession: LibraryCode.SESSION_HANDLE,
     CardKey: LibraryCode.KEY_HANDLE,
@@ -101,7 +101,7 @@ _UNKNOWN: Final = {
 }
 
 
-class Handles:
+class OpenObjects:
     """Objects by handle. They start at 1 and are never given twice; closing one closes what hangs on it."""
 
     def __init__(self) -> None:
@@ -131,14 +131,14 @@ class Handles:
             raise LibraryError(_UNKNOWN[kind])
         return opened
 
-    def latest_module(self) -> tuple[int, Module]:
+    def latest_module(self) -> tuple[int, CardModule]:
         """What the functions without a handle work on.
 
         Raises:
             LibraryError: 9038, nothing has been opened.
         """
         for handle, opened in reversed(self._objects.items()):
-            if isinstance(opened, Module):
+            if isinstance(opened, CardModule):
                 return handle, opened
         raise LibraryError(LibraryCode.NOT_INITIALISED)
 
@@ -172,7 +172,7 @@ class Handles:
     def forget(self) -> None:
         """Wipe every PIN and PUK, drop what has been read of cards, and leave the rest open."""
         for opened in self._objects.values():
-            if isinstance(opened, Module):
+            if isinstance(opened, CardModule):
                 opened.forget()
             elif isinstance(opened, CardSession) and opened.kept is not None:
                 opened.kept.wipe()

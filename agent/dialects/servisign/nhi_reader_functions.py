@@ -1,17 +1,16 @@
-"""The NHI-reader library, 39 functions, in the order of their index; rows as in `library_pcsc`."""
+"""The NHI-reader library, 39 functions, in the order of their index; rows as in `pcsc_functions`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from agent.dialects.servisign import nhi_reader, pins, timestamps
-from agent.dialects.servisign.methods import Method, Result, error_code, refused_file, table
+from agent.dialects.servisign.functions import ResultKind, error_code, refused_file, table
 from agent.dialects.servisign.signatures import validate_certificate
 
-_TEXT, _LIST, _NUMBER, _STATUS = Result.TEXT, Result.LIST, Result.NUMBER, Result.STATUS
+_TEXT, _LIST, _NUMBER, _STATUS = ResultKind.TEXT, ResultKind.LIST, ResultKind.NUMBER, ResultKind.STATUS
 
-METHODS: Final[Mapping[str, Method]] = table(
+FUNCTIONS: Final = table(
     ("HCA_GetCardVersion", "", _TEXT, nhi_reader.version),
     ("HCA_GetCardType", "", _TEXT, nhi_reader.card_type),
     ("HCA_VerifyPIN", "!pincode #flag", _STATUS, nhi_reader.verify_pin),
