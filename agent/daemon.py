@@ -136,7 +136,7 @@ class Daemon:
         from agent.dialects.servisign import vendor
         from agent.native.api import NativeApi
         from agent.native.context import NativeServices
-        from agent.selftest.bench import Machine
+        from agent.selftest.context import Computer
         from agent.selftest.service import SelfTests, settled
         from agent.server import pages, ports, token
         from agent.server.gate import Gate
@@ -156,7 +156,7 @@ class Daemon:
         operations = open_operations(self._service, self._interaction, config, paths)
         self.operations = await self._ending.enter_async_context(operations)
         consents = operations.consents
-        machine = Machine(
+        machine = Computer(
             self._service,
             settled(config, clear.port, secure.port, self.hipki_port),
             paths,

@@ -13,20 +13,20 @@ from agent.cli import output
 if TYPE_CHECKING:
     from subprocess import Popen
 
-    from agent.selftest.ports import Listening
+    from agent.selftest.listeners import Listener
 
 _START_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.2
 
 
-def _await(agent: Popen[bytes], port: int) -> Listening:
+def _await(agent: Popen[bytes], port: int) -> Listener:
     """Who answers once the agent does, has ended, or took too long."""
-    from agent.selftest.ports import Answer, look
+    from agent.selftest.listeners import ListenerKind, look
 
     deadline = time.monotonic() + _START_SECONDS
     while True:
         found = look(port, tls=False)
-        if found.answer is Answer.OURS or agent.poll() is not None or time.monotonic() > deadline:
+        if found.answer is ListenerKind.OURS or agent.poll() is not None or time.monotonic() > deadline:
             return found
         time.sleep(_LOOK_SECONDS)
 
@@ -38,14 +38,14 @@ def open_(context: click.Context) -> None:
     from agent import desktop
     from agent.cli.setup import folder
     from agent.errors import AgentError, ErrorId
-    from agent.selftest.ports import Answer, look
+    from agent.selftest.listeners import ListenerKind, look
 
     port = folder()[1].ports.native
     found = look(port, tls=False)
-    if found.answer is Answer.CLOSED:
+    if found.answer is ListenerKind.CLOSED:
         agent = desktop.start(desktop.own_command("run"))
         found = _await(agent, port)
-    if found.answer is not Answer.OURS:
+    if found.answer is not ListenerKind.OURS:
         raise AgentError(ErrorId.PORT_TAKEN, detail=f"{port} {found.holder}".strip())
     url = f"http://localhost:{port}/"
     if not asyncio.run(desktop.open_page(url)):

@@ -18,9 +18,9 @@ from agent.cli.options import Preferences, card_options, force_option, json_opti
 
 if TYPE_CHECKING:
     from agent.interaction import Interaction
-    from agent.selftest.bench import Bench, Machine
-    from agent.selftest.model import Probe, Row
-    from agent.selftest.screen import Screen
+    from agent.selftest.context import Computer, ProbeContext
+    from agent.selftest.model import Probe, ResultRow
+    from agent.selftest.terminal_report import TerminalReport
 
 _FAILED: Final = 1
 
@@ -40,10 +40,10 @@ class _Wanted:
 class _Done:
     """A self-test that has been run."""
 
-    machine: Machine
+    computer: Computer
     time: datetime
     simulated: bool
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ResultRow] = field(default_factory=list)
 
 
 @click.command()
@@ -94,7 +94,7 @@ def selftest(
     """
     import msgspec
 
-    from agent.selftest import html, schema
+    from agent.selftest import html_report, schema
 
     if no_pin and pin_stdin:
         raise click.UsageError("--no-pin 與 --pin-stdin 不能同時使用 · not both --no-pin and --pin-stdin")
@@ -107,7 +107,7 @@ def selftest(
         told = schema.report(done.rows, simulated=done.simulated, time=done.time, unmasked=unmasked)
         click.echo(msgspec.json.encode(told).decode())
     if page is not None:
-        text = html.page(done.rows, simulated=done.simulated, time=done.time, unmasked=unmasked)
+        text = html_report.page(done.rows, simulated=done.simulated, time=done.time, unmasked=unmasked)
         write(page, text.encode(), force=force, private=True)
         if not as_json:
             _hand_over(page)
@@ -134,14 +134,14 @@ def report(
     內含環境檢測、版本、設定與最近的紀錄；個人資料已遮蔽，沒有 PIN 碼。 The self-test, versions, configuration
     and recent log; personal data is masked and there is no PIN.
     """
-    from agent.selftest import bundle
+    from agent.selftest import support_bundle
 
     target = file or Path(f"hca-agent-report-{datetime.now().astimezone():%Y%m%d-%H%M%S}.zip")
     check_free([target], force=force)
     # Nobody writes to a help desk in order to type a PIN: it is used only where it was given.
     wanted = _Wanted(simulate, reader, pin_stdin=pin_stdin, no_pin=not pin_stdin)
     done = asyncio.run(_run(wanted, shown=True, unmasked=False))
-    packed = bundle.pack(done.rows, done.machine, simulated=done.simulated, time=done.time)
+    packed = support_bundle.pack(done.rows, done.computer, simulated=done.simulated, time=done.time)
     write(target, packed, force=force, private=True)
     _hand_over(target)
 
@@ -151,43 +151,43 @@ def _hand_over(file: Path) -> None:
 
 
 async def _run(wanted: _Wanted, *, shown: bool, unmasked: bool) -> _Done:
-    from agent.selftest.plan import Variant, plan
+    from agent.selftest.probe_list import Variant, plan
     from agent.selftest.runner import run
 
-    rows: list[Row] = []
-    async with _bench(wanted) as bench:
-        probes = plan(Variant(wanted.variant), bench.machine.config)
+    rows: list[ResultRow] = []
+    async with _probe_context(wanted) as probe_context:
+        probes = plan(Variant(wanted.variant), probe_context.computer.config)
         with ExitStack() as stack:
             screen = stack.enter_context(_screen(probes, unmasked=unmasked)) if shown else None
-            async with aclosing(run(probes, bench)) as finished:
+            async with aclosing(run(probes, probe_context)) as finished:
                 async for row in finished:
                     rows.append(row)
                     if screen is not None:
                         screen.show(row)
             if screen is not None:
-                screen.end(rows, simulated=bench.simulated)
-        return _Done(bench.machine, bench.machine.clock(), bench.simulated, rows)
+                screen.end(rows, simulated=probe_context.simulated)
+        return _Done(probe_context.computer, probe_context.computer.clock(), probe_context.simulated, rows)
 
 
-def _screen(probes: Sequence[Probe], *, unmasked: bool) -> Screen:
+def _screen(probes: Sequence[Probe], *, unmasked: bool) -> TerminalReport:
     from rich.console import Console
 
-    from agent.selftest.screen import Screen
+    from agent.selftest.terminal_report import TerminalReport
 
     console = Console(highlight=False)
     # What is no terminal is a file or another program: there it leaves this person's screen.
-    return Screen(console, probes, masked=not (unmasked or console.is_terminal))
+    return TerminalReport(console, probes, masked=not (unmasked or console.is_terminal))
 
 
 @asynccontextmanager
-async def _bench(wanted: _Wanted) -> AsyncIterator[Bench]:
+async def _probe_context(wanted: _Wanted) -> AsyncIterator[ProbeContext]:
     """What the probes work with; whatever is wrong with readers is for their rows to say."""
     from agent.cli.setup import SESSION, full_name, given_pin, nobody, open_person, open_service
     from agent.config import Config, load
     from agent.errors import AgentError
     from agent.operations import Caller, open_operations
     from agent.paths import Paths
-    from agent.selftest.bench import Bench, Machine
+    from agent.selftest.context import Computer, ProbeContext
     from pcsc.errors import PcscError
 
     paths, fault = Paths.of().make(), None
@@ -205,8 +205,8 @@ async def _bench(wanted: _Wanted) -> AsyncIterator[Bench]:
     caller, reader = Caller(None, SESSION), wanted.reader
     with person() as interaction:
         service = open_service(wanted.simulate, paths)
-        machine = Machine(service, config, paths, simulated=bool(wanted.simulate), config_error=fault)
+        computer = Computer(service, config, paths, simulated=bool(wanted.simulate), config_error=fault)
         async with open_operations(service, interaction, config, paths) as operations:
             with suppress(AgentError, PcscError):
                 reader = await full_name(operations, caller, reader)
-            yield Bench(operations, caller, machine, reader=reader, with_pin=not wanted.no_pin)
+            yield ProbeContext(operations, caller, computer, reader=reader, with_pin=not wanted.no_pin)

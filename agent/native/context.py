@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agent.operations import Caller, Operations
 
 if TYPE_CHECKING:
-    from agent.selftest.model import Row
+    from agent.selftest.model import ResultRow
     from agent.selftest.service import SelfTests
 
 
@@ -35,7 +35,7 @@ class SelfTestFindings:
         time: when it ended, aware UTC.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[ResultRow]
     simulated: bool
     time: datetime
 

@@ -17,23 +17,23 @@ from agent.native.selftest_messages import (
     SelfTestRow,
 )
 from agent.selftest import schema
-from agent.selftest.model import GROUP_TITLES, Probe, Row, Status, Text, Trouble
-from agent.selftest.plan import Variant, plan
-from agent.selftest.service import Wanted, for_site
+from agent.selftest.model import GROUP_TITLES, Bilingual, Probe, ResultRow, RowStatus, Trouble
+from agent.selftest.probe_list import Variant, plan
+from agent.selftest.service import SelfTestRequest, for_site
 
 
 async def run(services: NativeServices, caller: NativeCaller, params: SelfTestParams) -> SelfTestDone:
     """Run the self-test, sending each row as it finishes."""
-    wanted = Wanted(Variant(params.variant), given(params.reader), params.pin)
-    rows: list[Row] = []
-    async with services.selftests.begin(caller, wanted) as (bench, finished):
-        probes = plan(wanted.variant, bench.machine.config)
+    wanted = SelfTestRequest(Variant(params.variant), given(params.reader), params.pin)
+    rows: list[ResultRow] = []
+    async with services.selftests.begin(caller, wanted) as (probe_context, finished):
+        probes = plan(wanted.variant, probe_context.computer.config)
         await caller.send(jsonrpc.notification("selftest.begun", _begun(probes)))
         async for row in finished:
             rows.append(row)
             part = schema.part(_shown(caller, row))
             await caller.send(jsonrpc.notification("selftest.row", SelfTestRow(part)))
-        findings = SelfTestFindings(rows, bench.simulated, bench.machine.clock())
+        findings = SelfTestFindings(rows, probe_context.simulated, probe_context.computer.clock())
     caller.memory.selftest = findings
     shown = [_shown(caller, row) for row in rows]
     return SelfTestDone(schema.report(shown, simulated=findings.simulated, time=findings.time))
@@ -43,7 +43,7 @@ async def report(
     services: NativeServices, caller: NativeCaller, params: SelfTestReportParams
 ) -> SelfTestFiles:
     """The report on what `run` found last, with what the page found out itself."""
-    from agent.selftest import html
+    from agent.selftest import html_report
 
     findings = caller.memory.selftest
     if findings is None:
@@ -58,11 +58,11 @@ async def report(
     simulated, time, unmasked = findings.simulated, findings.time, params.unmasked
     return SelfTestFiles(
         schema.report(rows, simulated=simulated, time=time, unmasked=unmasked),
-        html.page(rows, simulated=simulated, time=time, unmasked=unmasked),
+        html_report.page(rows, simulated=simulated, time=time, unmasked=unmasked),
     )
 
 
-def _shown(caller: NativeCaller, row: Row) -> Row:
+def _shown(caller: NativeCaller, row: ResultRow) -> ResultRow:
     return for_site(row) if caller.origin is not None else row.mask()
 
 
@@ -82,13 +82,16 @@ def _begun(probes: tuple[Probe, ...]) -> SelfTestBegun:
     )
 
 
-def _row(found: BrowserRow) -> Row:
+def _row(found: BrowserRow) -> ResultRow:
     """Return a row of the page, its words cleaned like any other's."""
     trouble = None
     if found.error is not None:
         error = found.error
-        what, what_next = Text(error.zh, error.en).cleaned(), Text(error.next_zh, error.next_en).cleaned()
+        what, what_next = (
+            Bilingual(error.zh, error.en).cleaned(),
+            Bilingual(error.next_zh, error.next_en).cleaned(),
+        )
         trouble = Trouble(error.id, what, what_next)
-    detail = Text(found.detail_zh, found.detail_en).cleaned()
-    title = Text(found.zh, found.en).cleaned()
-    return Row(found.id, title, Status(found.status), detail, detail, found.ms, trouble)
+    detail = Bilingual(found.detail_zh, found.detail_en).cleaned()
+    title = Bilingual(found.zh, found.en).cleaned()
+    return ResultRow(found.id, title, RowStatus(found.status), detail, detail, found.ms, trouble)

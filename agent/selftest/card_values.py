@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from agent.masking import mask_id, mask_name
-from agent.selftest.model import Text
+from agent.selftest.model import Bilingual
 from hca_card.big5 import REPLACEMENT
 from hca_card.errors import CardDataError
 from hca_card.model import CardInfo, Citizen, Holder, Institution, Insured, Personnel
@@ -71,24 +71,24 @@ def info_values(info: CardInfo) -> list[Value]:
     return [*values, ("卡片狀態", "state", f"{opened[0]} {use}", f"{opened[1]}, {use}")]
 
 
-def texts(values: Iterable[Value]) -> tuple[Text, Text]:
+def texts(values: Iterable[Value]) -> tuple[Bilingual, Bilingual]:
     """The values as one sentence, and as one without personal data."""
     listed = list(values)
-    plain = Text(
+    plain = Bilingual(
         "；".join(f"{zh}：{value}" for zh, _, value, _ in listed),
         "; ".join(f"{en}: {value}" for _, en, value, _ in listed),
     )
-    masked = Text(
+    masked = Bilingual(
         "；".join(f"{zh}：{value}" for zh, _, _, value in listed),
         "; ".join(f"{en}: {value}" for _, en, _, value in listed),
     )
     return plain, masked
 
 
-def info_text(info: CardInfo) -> Text:
+def info_text(info: CardInfo) -> Bilingual:
     """The card information as one sentence."""
     values = info_values(info)
-    return Text(
+    return Bilingual(
         "；".join(f"{zh}：{value}" for zh, _, value, _ in values),
         "; ".join(f"{en}: {value}" for _, en, _, value in values),
     )

@@ -9,16 +9,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from agent.errors import ErrorId, describe, table
-from agent.selftest.words import next_step
+from agent.selftest.next_steps import next_step
 
 if TYPE_CHECKING:
-    from agent.selftest.bench import Bench
+    from agent.selftest.context import ProbeContext
 
 TEXT_MAX: Final = 2000
 SECONDS: Final = 20.0
 
 
-class Status(StrEnum):
+class RowStatus(StrEnum):
     """How a row ended."""
 
     PASS = "pass"  # noqa: S105  (no password)
@@ -51,7 +51,7 @@ GROUP_TITLES: Final[dict[Group, tuple[str, str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Bilingual:
     """One sentence or word in both languages; `en` may be empty where the value needs no translation."""
 
     zh: str
@@ -60,9 +60,9 @@ class Text:
     def __str__(self) -> str:
         return f"{self.zh} · {self.en}" if self.en and self.en != self.zh else self.zh
 
-    def cleaned(self) -> Text:
+    def cleaned(self) -> Bilingual:
         """Without what a terminal or a page would obey: controls, direction marks, invisible characters."""
-        return Text(_clean(self.zh), _clean(self.en))
+        return Bilingual(_clean(self.zh), _clean(self.en))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +75,20 @@ class Trouble:
     """
 
     id: str
-    text: Text
-    next: Text
+    text: Bilingual
+    next: Bilingual
 
     @classmethod
     def of(cls, error: BaseException) -> Trouble:
         """How the error table words an exception."""
         told = describe(error)
-        return cls(told.id, Text(told.zh, told.en), Text(*next_step(told)))
+        return cls(told.id, Bilingual(told.zh, told.en), Bilingual(*next_step(told)))
 
     @classmethod
     def named(cls, error_id: ErrorId) -> Trouble:
         """Return the trouble with the sentences of `error_id`."""
         row = table()[error_id]
-        return cls(row.id, Text(row.zh, row.en), Text(*next_step(row)))
+        return cls(row.id, Bilingual(row.zh, row.en), Bilingual(*next_step(row)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,33 +101,33 @@ class Finding:
         trouble: for everything but a pass.
     """
 
-    status: Status
-    detail: Text
-    masked: Text | None = None
+    status: RowStatus
+    detail: Bilingual
+    masked: Bilingual | None = None
     trouble: Trouble | None = None
 
 
-def passed(zh: str, en: str = "", *, masked: Text | None = None) -> Finding:
+def passed(zh: str, en: str = "", *, masked: Bilingual | None = None) -> Finding:
     """The row is as it should be."""
-    return Finding(Status.PASS, Text(zh, en), masked)
+    return Finding(RowStatus.PASS, Bilingual(zh, en), masked)
 
 
 def warned(error_id: ErrorId, zh: str, en: str = "") -> Finding:
     """It works, and something should be done all the same."""
-    return Finding(Status.WARN, Text(zh, en), trouble=Trouble.named(error_id))
+    return Finding(RowStatus.WARN, Bilingual(zh, en), trouble=Trouble.named(error_id))
 
 
 def failed(error_id: ErrorId, zh: str = "", en: str = "") -> Finding:
     """It does not work; the sentence is the error table's, and `zh`, `en` are what belongs to this case."""
-    return Finding(Status.FAIL, Text(zh, en), trouble=Trouble.named(error_id))
+    return Finding(RowStatus.FAIL, Bilingual(zh, en), trouble=Trouble.named(error_id))
 
 
 def skipped(zh: str, en: str, error_id: ErrorId | None = None) -> Finding:
     """There was nothing to test here, for the reason given."""
-    return Finding(Status.SKIP, Text(zh, en), trouble=Trouble.named(error_id) if error_id else None)
+    return Finding(RowStatus.SKIP, Bilingual(zh, en), trouble=Trouble.named(error_id) if error_id else None)
 
 
-Run = Callable[["Bench"], Awaitable[Finding]]
+Run = Callable[["ProbeContext"], Awaitable[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Probe:
     """
 
     id: str
-    title: Text
+    title: Bilingual
     run: Run
     needs: tuple[str, ...] = ()
     number: int | None = None
@@ -159,7 +159,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ResultRow:
     """One finished row.
 
     Attributes:
@@ -170,10 +170,10 @@ class Row:
     """
 
     id: str
-    title: Text
-    status: Status
-    detail: Text
-    masked: Text
+    title: Bilingual
+    status: RowStatus
+    detail: Bilingual
+    masked: Bilingual
     ms: int
     error: Trouble | None = None
     number: int | None = None
@@ -186,18 +186,18 @@ class Row:
     @property
     def good(self) -> bool:
         """Whether rows that need this one can run."""
-        return self.status in (Status.PASS, Status.WARN)
+        return self.status in (RowStatus.PASS, RowStatus.WARN)
 
-    def mask(self) -> Row:
+    def mask(self) -> ResultRow:
         """The row as it may leave this person's screen."""
         return replace(self, detail=self.masked)
 
 
-def row(probe: Probe, found: Finding, ms: int) -> Row:
+def row(probe: Probe, found: Finding, ms: int) -> ResultRow:
     """The row of a probe that found this."""
     detail = found.detail.cleaned()
     masked = detail if found.masked is None else found.masked.cleaned()
-    return Row(probe.id, probe.title, found.status, detail, masked, ms, found.trouble, probe.number)
+    return ResultRow(probe.id, probe.title, found.status, detail, masked, ms, found.trouble, probe.number)
 
 
 def _clean(text: str) -> str:

@@ -10,10 +10,10 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from agent.errors import AgentError, ErrorId, error_id
-from agent.selftest.model import Finding, Probe, Row, Status, Text, Trouble, row
+from agent.selftest.model import Bilingual, Finding, Probe, ResultRow, RowStatus, Trouble, row
 
 if TYPE_CHECKING:
-    from agent.selftest.bench import Bench
+    from agent.selftest.context import ProbeContext
 
 log = logging.getLogger(__name__)
 
@@ -31,26 +31,26 @@ LOSSES: Final = frozenset(
 """After one of these in a row that uses the card, no later row that does could say anything new."""
 
 
-async def run(probes: Sequence[Probe], bench: Bench) -> AsyncGenerator[Row, None]:
+async def run(probes: Sequence[Probe], context: ProbeContext) -> AsyncGenerator[ResultRow, None]:
     """The rows of `probes`, in their order, each as soon as it is finished.
 
-    Whatever a probe raises becomes its own row and nothing else's. The bench is closed at the end, also when
-    the iteration is given up half way (use `contextlib.aclosing`).
+    Whatever a probe raises becomes its own row and nothing else's. The context is closed at the end, also
+    when the iteration is given up half way (use `contextlib.aclosing`).
 
     Args:
         probes: what to run; a probe comes after those it needs.
-        bench: what they work with.
+        context: what they work with.
     """
-    finished: dict[str, Row] = {}
-    causes: dict[str, Row] = {}
-    lost: Row | None = None
+    finished: dict[str, ResultRow] = {}
+    causes: dict[str, ResultRow] = {}
+    lost: ResultRow | None = None
     try:
         for probe in probes:
             cause = _missing(probe, finished, causes)
             if cause is None and probe.on_card:
                 cause = lost
             if cause is None:
-                done = await _one(probe, bench)
+                done = await _one(probe, context)
             else:
                 causes[probe.id] = cause
                 done = row(probe, _not_run(cause), 0)
@@ -59,10 +59,10 @@ async def run(probes: Sequence[Probe], bench: Bench) -> AsyncGenerator[Row, None
                 lost = done
             yield done
     finally:
-        bench.close()
+        context.close()
 
 
-def _missing(probe: Probe, finished: dict[str, Row], causes: dict[str, Row]) -> Row | None:
+def _missing(probe: Probe, finished: dict[str, ResultRow], causes: dict[str, ResultRow]) -> ResultRow | None:
     """The row to blame for not running `probe`: the first that failed, not one that itself was not run."""
     for name in probe.needs:
         needed = finished.get(name)
@@ -71,34 +71,36 @@ def _missing(probe: Probe, finished: dict[str, Row], causes: dict[str, Row]) -> 
     return None
 
 
-def _not_run(cause: Row) -> Finding:
+def _not_run(cause: ResultRow) -> Finding:
     if cause.number is not None:
-        why = Text(f"因第 {cause.number} 列未通過而未執行", f"not run because of row {cause.number}")
+        why = Bilingual(f"因第 {cause.number} 列未通過而未執行", f"not run because of row {cause.number}")
     else:
-        why = Text(f"因「{cause.title.zh}」未通過而未執行", f"not run because of “{cause.title.en}”")
-    return Finding(Status.SKIP, why)
+        why = Bilingual(f"因「{cause.title.zh}」未通過而未執行", f"not run because of “{cause.title.en}”")
+    return Finding(RowStatus.SKIP, why)
 
 
-async def _one(probe: Probe, bench: Bench) -> Row:
+async def _one(probe: Probe, context: ProbeContext) -> ResultRow:
     began = time.perf_counter()
     try:
         async with asyncio.timeout(probe.seconds):
-            found = await probe.run(bench)
+            found = await probe.run(context)
     except TimeoutError:
-        found = _failure(AgentError(ErrorId.CARD_TIMEOUT if probe.on_card else ErrorId.CHECK_TIMEOUT), bench)
+        found = _failure(
+            AgentError(ErrorId.CARD_TIMEOUT if probe.on_card else ErrorId.CHECK_TIMEOUT), context
+        )
     except Exception as error:
         if error_id(error) == ErrorId.INTERNAL:
             # Where, not what: the words of an unforeseen exception could hold what was handled.
             frames = traceback.extract_tb(error.__traceback__)
             place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
             log.warning("the probe %s failed: %s at %s", probe.id, type(error).__name__, place)
-        found = _failure(error, bench)
+        found = _failure(error, context)
     return row(probe, found, round((time.perf_counter() - began) * 1000))
 
 
-def _failure(error: BaseException, bench: Bench) -> Finding:
+def _failure(error: BaseException, context: ProbeContext) -> Finding:
     told = ""
     if isinstance(error, AgentError) and error.error_id == ErrorId.CONFIG_INVALID:
         # Which file and which key: without it nobody could correct the configuration.
-        told = str(error.facts.get("detail", "")).replace(str(bench.machine.home), "~")
-    return Finding(Status.FAIL, Text(told), trouble=Trouble.of(error))
+        told = str(error.facts.get("detail", "")).replace(str(context.computer.home), "~")
+    return Finding(RowStatus.FAIL, Bilingual(told), trouble=Trouble.of(error))

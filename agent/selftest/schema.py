@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from agent import __version__
-from agent.selftest.model import Group, Row, Status
+from agent.selftest.model import Group, ResultRow, RowStatus
 
 PATH: Final = Path(__file__).parents[1] / "web" / "selftest.schema.json"
 
@@ -93,13 +93,13 @@ class ReportPart(Part, frozen=True):
     rows: tuple[RowPart, ...]
 
 
-def ok(rows: Sequence[Row]) -> bool:
+def ok(rows: Sequence[ResultRow]) -> bool:
     """Whether every row of the HCA page is there and passed."""
     asked = [row for row in rows if row.group in (Group.HCA, Group.NHI)]
-    return bool(asked) and all(row.status is Status.PASS for row in asked)
+    return bool(asked) and all(row.status is RowStatus.PASS for row in asked)
 
 
-def part(row: Row) -> RowPart:
+def part(row: ResultRow) -> RowPart:
     """A row as JSON has it; mask it first where it leaves this person's screen."""
     error: ErrorPart | UnsetType = UNSET
     if row.error is not None:
@@ -110,7 +110,9 @@ def part(row: Row) -> RowPart:
     )
 
 
-def report(rows: Sequence[Row], *, simulated: bool, time: datetime, unmasked: bool = False) -> ReportPart:
+def report(
+    rows: Sequence[ResultRow], *, simulated: bool, time: datetime, unmasked: bool = False
+) -> ReportPart:
     """The whole self-test.
 
     Args:

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 from agent.errors import AgentError, ErrorId
 from agent.interaction import Verb
-from agent.selftest.model import Group, Row, Text
-from agent.selftest.plan import Variant, plan
+from agent.selftest.model import Bilingual, Group, ResultRow
+from agent.selftest.probe_list import Variant, plan
 from agent.selftest.runner import run
 
 if TYPE_CHECKING:
     from agent.access.consents import Consents
     from agent.config import Config
     from agent.operations import Caller, Operations
-    from agent.selftest.bench import Bench, Machine
+    from agent.selftest.context import Computer, ProbeContext
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SelfTestRequest:
     """What is to be tested.
 
     Attributes:
@@ -40,25 +40,27 @@ class SelfTests:
     Args:
         operations: all card work goes through these.
         consents: who may do what.
-        machine: this computer.
+        computer: this computer.
     """
 
-    def __init__(self, operations: Operations, consents: Consents, machine: Machine) -> None:
+    def __init__(self, operations: Operations, consents: Consents, computer: Computer) -> None:
         self._operations = operations
         self._consents = consents
-        self._machine = machine
+        self._computer = computer
         self._running = False
 
     @asynccontextmanager
-    async def begin(self, caller: Caller, wanted: Wanted) -> AsyncIterator[tuple[Bench, AsyncIterator[Row]]]:
-        """A run: its bench, and its rows as they finish.
+    async def begin(
+        self, caller: Caller, wanted: SelfTestRequest
+    ) -> AsyncIterator[tuple[ProbeContext, AsyncIterator[ResultRow]]]:
+        """A run: its context, and its rows as they finish.
 
         A page must be allowed all that the rows do with the card; the person is asked once for all of it.
 
         Raises:
             AgentError: busy, or what `Consents.require` says of this page.
         """
-        from agent.selftest.bench import Bench
+        from agent.selftest.context import ProbeContext
 
         if self._running:
             raise AgentError(ErrorId.BUSY)
@@ -66,11 +68,11 @@ class SelfTests:
         try:
             more = (Verb.SIGN, Verb.DECRYPT) if wanted.with_pin else ()
             await self._consents.require(caller.origin, Verb.READ, *more)
-            bench = Bench(
-                self._operations, caller, self._machine, reader=wanted.reader, with_pin=wanted.with_pin
+            context = ProbeContext(
+                self._operations, caller, self._computer, reader=wanted.reader, with_pin=wanted.with_pin
             )
-            async with aclosing(run(plan(wanted.variant, self._machine.config), bench)) as rows:
-                yield bench, rows
+            async with aclosing(run(plan(wanted.variant, self._computer.config), context)) as rows:
+                yield context, rows
         finally:
             self._running = False
 
@@ -83,11 +85,11 @@ class SelfTests:
         await self._consents.confirm(origin, Verb.READ)
 
 
-def for_site(row: Row) -> Row:
+def for_site(row: ResultRow) -> ResultRow:
     """A row as a web site may see it: masked, and without what is about this computer alone."""
     if row.group is not Group.HOST:
         return row.mask()
-    return replace(row, detail=Text(""), masked=Text(""))
+    return replace(row, detail=Bilingual(""), masked=Bilingual(""))
 
 
 def settled(config: Config, native_port: int, tls_port: int, hipki_port: int | None) -> Config:

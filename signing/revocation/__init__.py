@@ -9,7 +9,7 @@ from __future__ import annotations
 from signing.revocation.addresses import Addresses, addresses
 from signing.revocation.crl import judge_crl
 from signing.revocation.ocsp import judge_ocsp, ocsp_request
-from signing.revocation.standing import SKEW, UNDATED_MAX, Source, Standing, State
+from signing.revocation.status import SKEW, UNDATED_MAX, Source, Standing, State
 
 __all__ = [
     "SKEW",

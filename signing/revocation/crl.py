@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from signing.certificate import load
 from signing.errors import StatusAnswerForgedError, StatusAnswerUnusableError
 from signing.revocation.addresses import uris
-from signing.revocation.standing import Source, Standing, State, check_hash, check_times
+from signing.revocation.status import Source, Standing, State, check_hash, check_times
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate, CertificateRevocationList, Extensions

@@ -10,7 +10,7 @@ from signing.asn1 import authority_hashes
 from signing.certificate import load
 from signing.errors import StatusAnswerForgedError, StatusAnswerUnusableError
 from signing.hashes import Hash
-from signing.revocation.standing import SKEW, Source, Standing, State, check_hash, check_times
+from signing.revocation.status import SKEW, Source, Standing, State, check_hash, check_times
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

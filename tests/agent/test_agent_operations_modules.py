@@ -40,7 +40,7 @@ DOCUMENT = "同意書".encode()
 READER = "ACS ACR39U 00 00"
 
 
-class Machine(VirtualWinscard):
+class Computer(VirtualWinscard):
     """Readers of this process that pass for the machine's own."""
 
     virtual = False  # type: ignore[misc]
@@ -63,7 +63,7 @@ async def operating(
 ) -> AsyncIterator[Operations]:
     person = ScriptedInteraction(pins=list(pins), pairs=[(PIN, "654321")])
     paths = Paths(folder / "home", folder / "machine")
-    async with open_operations(Service(winscard or Machine()), person, config, paths) as operations:
+    async with open_operations(Service(winscard or Computer()), person, config, paths) as operations:
         yield operations
 
 
@@ -102,7 +102,7 @@ async def test_a_wrong_pin_is_told_and_a_kept_one_signs_again_and_again(tmp_path
 async def test_the_native_api_serves_a_page_with_a_card_of_a_module(tmp_path: Path) -> None:
     config = listing(softhsm.MODULE, config=ANY_PORT)
     person, paths = ScriptedInteraction(pins=["999999", *[PIN] * 4]), Paths(tmp_path, tmp_path)
-    async with Daemon(config, Service(Machine()), person, paths) as daemon, aiohttp.ClientSession() as http:
+    async with Daemon(config, Service(Computer()), person, paths) as daemon, aiohttp.ClientSession() as http:
         agent = RunningAgent(daemon, [], person, paths, http)
         async with agent.page() as page:
             [reader] = (await page.call("readers.list"))["readers"]
@@ -167,7 +167,7 @@ async def test_a_module_that_crashes_when_it_is_asked_for_its_slots_leaves_the_a
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = c_modules.build(tmp_path / "c", c_modules.CRASHES_ONCE_LISTING, softhsm.MODULE, monkeypatch)
-    winscard = Machine()
+    winscard = Computer()
     winscard.add_reader(READER).insert(simulated("nhi"))
     async with operating(tmp_path, listing(module), winscard) as operations:
         assert [view.name for view in await operations.readers(PORTAL)] == [READER]
@@ -180,7 +180,7 @@ async def test_a_module_that_hangs_when_it_is_asked_for_its_slots_keeps_nobody_e
 ) -> None:
     monkeypatch.setattr("agent.modules.source.REQUEST_SECONDS", 1.0)
     module = c_modules.build(tmp_path / "c", c_modules.HANGS_LISTING, softhsm.MODULE, monkeypatch)
-    winscard = Machine()
+    winscard = Computer()
     winscard.add_reader(READER).insert(simulated("nhi"))
     async with operating(tmp_path, listing(module), winscard) as operations:
         # Nothing of it is on the event loop.
@@ -201,11 +201,11 @@ async def test_a_module_that_hangs_when_it_is_asked_for_its_slots_keeps_nobody_e
 
 def in_a_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str = "hpc"
-) -> tuple[Machine, SimulatedCard, list[bytes], Path]:
+) -> tuple[Computer, SimulatedCard, list[bytes], Path]:
     """A reader with a simulated card in it, and a module that takes this very reader for its slot."""
     monkeypatch.setenv("TEST_MODULE_READER", READER)
     module = c_modules.build(tmp_path / "c", c_modules.IN_A_READER, softhsm.MODULE, monkeypatch)
-    winscard, apdus, card = Machine(), [], simulated(kind)
+    winscard, apdus, card = Computer(), [], simulated(kind)
     winscard.add_reader(READER).insert(Spy(card, apdus))
     return winscard, card, apdus, module
 
@@ -309,7 +309,7 @@ async def test_a_pin_pad_of_a_module_is_pointed_to_and_the_pin_asked_nowhere_els
     module = c_modules.build(tmp_path / "c", c_modules.AS_TOLD, softhsm.MODULE, monkeypatch)
     person = ScriptedInteraction()
     paths = Paths(tmp_path / "home", tmp_path / "machine")
-    async with open_operations(Service(Machine()), person, listing(module), paths) as operations:
+    async with open_operations(Service(Computer()), person, listing(module), paths) as operations:
         done = await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
         await operations.verify(DOCUMENT, done.signature, done.certificate, done.hash)
         assert [shown.card.serial for shown in person.keypads] == [softhsm.NUMBER]
@@ -321,21 +321,20 @@ async def test_a_pin_pad_of_a_module_is_pointed_to_and_the_pin_asked_nowhere_els
 
 
 async def test_the_self_test_says_which_modules_serve_which_readers(tmp_path: Path) -> None:
-    from agent.selftest.bench import Bench
-    from agent.selftest.bench import Machine as Computer
-    from agent.selftest.host_modules import PROBES
-    from agent.selftest.model import Status
-    from agent.selftest.plan import plan
+    from agent.selftest.context import Computer, ProbeContext
+    from agent.selftest.model import RowStatus
+    from agent.selftest.probe_list import plan
+    from agent.selftest.probes.modules import PROBES
 
     missing = tmp_path / "missing.so"
     for config, status in (
-        (listing(softhsm.MODULE), Status.PASS),
-        (listing(softhsm.MODULE, missing), Status.FAIL),
+        (listing(softhsm.MODULE), RowStatus.PASS),
+        (listing(softhsm.MODULE, missing), RowStatus.FAIL),
     ):
         assert set(PROBES) <= set(plan(config=config))
         async with operating(tmp_path, config) as operations:
-            computer = Computer(Service(Machine()), config, Paths(tmp_path, tmp_path))
-            finding = await PROBES[0].run(Bench(operations, PORTAL, computer))
+            computer = Computer(Service(Computer()), config, Paths(tmp_path, tmp_path))
+            finding = await PROBES[0].run(ProbeContext(operations, PORTAL, computer))
         assert finding.status is status
         assert "SoftHSM slot ID" in finding.detail.en
     assert finding.trouble is not None
@@ -364,7 +363,7 @@ async def test_the_command_line_signs_with_a_card_of_a_module(tmp_path: Path) ->
 
 
 async def test_without_a_smart_card_service_the_slots_of_modules_still_work(tmp_path: Path) -> None:
-    winscard = Machine()
+    winscard = Computer()
     winscard.stop_service()
     async with operating(tmp_path, listing(softhsm.MODULE), winscard) as operations:
         [view] = await operations.readers(PORTAL)

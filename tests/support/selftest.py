@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from agent.interaction import Interaction
 from agent.interaction.scripted import ScriptedInteraction
-from agent.selftest import card_rows
-from agent.selftest.bench import Bench, Machine
-from agent.selftest.model import Probe, Row, Status
+from agent.selftest.context import Computer, ProbeContext
+from agent.selftest.model import Probe, ResultRow, RowStatus
+from agent.selftest.probes import card
 from agent.selftest.runner import run
 from tests.support.operations import OWN, World, agent
 
@@ -27,44 +27,44 @@ PERSONAL: Final = {
 """What the simulated cards hold that must not leave the person's screen unmasked."""
 
 
-def bench_of(world: World, **machine: Any) -> Bench:
-    """A bench on the virtual readers; `machine` replaces what this computer is like."""
+def context_of(world: World, **computer: Any) -> ProbeContext:
+    """A context on the virtual readers; `computer` replaces what this computer is like."""
     home = world.paths.home / "person"
     home.mkdir(parents=True, exist_ok=True)
-    here = {"environment": {}, "home": home, "programs": tuple, **machine}
+    here = {"environment": {}, "home": home, "programs": tuple, **computer}
     config = here.pop("config", None)
     if config is None:
         from agent.config import Config
 
         config = Config()
-    return Bench(world.operations, OWN, Machine(world.service, config, world.paths, **here))
+    return ProbeContext(world.operations, OWN, Computer(world.service, config, world.paths, **here))
 
 
-async def rows_of(bench: Bench, probes: Sequence[Probe] = card_rows.HCA_ROWS) -> list[Row]:
+async def rows_of(context: ProbeContext, probes: Sequence[Probe] = card.HCA_ROWS) -> list[ResultRow]:
     """All rows, in order."""
-    async with aclosing(run(probes, bench)) as finished:
+    async with aclosing(run(probes, context)) as finished:
         return [row async for row in finished]
 
 
-async def row_of(bench: Bench, probe_id: str, probes: Sequence[Probe]) -> Row:
+async def row_of(context: ProbeContext, probe_id: str, probes: Sequence[Probe]) -> ResultRow:
     """The row of one probe alone."""
     (probe,) = [each for each in probes if each.id == probe_id]
-    return (await rows_of(bench, [probe]))[0]
+    return (await rows_of(context, [probe]))[0]
 
 
-def short(row: Row) -> str:
+def short(row: ResultRow) -> str:
     """`pass`, `fail card.none`, or for a row not run `because 3`."""
-    if row.status is Status.SKIP and row.error is None and "未通過而未執行" in row.detail.zh:
+    if row.status is RowStatus.SKIP and row.error is None and "未通過而未執行" in row.detail.zh:
         return "because " + "".join(each for each in row.detail.zh if each.isdigit())
     return f"{row.status} {row.error.id}" if row.error else row.status.value
 
 
-def not_passed(rows: Sequence[Row]) -> Mapping[int | str, str]:
+def not_passed(rows: Sequence[ResultRow]) -> Mapping[int | str, str]:
     """What did not pass, by the row's number, else its id."""
     return {
         row.number if row.number is not None else row.id: short(row)
         for row in rows
-        if row.status is not Status.PASS
+        if row.status is not RowStatus.PASS
     }
 
 

@@ -15,7 +15,7 @@ import pytest
 from agent.config import Config, HipkiSettings, LimitSettings
 from agent.interaction import PinRequest
 from agent.interaction.scripted import ScriptedInteraction
-from agent.selftest.ports import Answer, look
+from agent.selftest.listeners import ListenerKind, look
 from agent.server.http import BODY_BYTES_MAX
 from hca_card.pin import Pin
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, RunningAgent, running_agent
@@ -131,7 +131,7 @@ async def test_the_self_test_address_leads_to_our_own_page(agent: RunningAgent) 
 
 
 async def test_the_self_test_knows_the_port_for_ours(agent: RunningAgent) -> None:
-    assert (await asyncio.to_thread(look, port(agent), tls=False)).answer is Answer.OURS
+    assert (await asyncio.to_thread(look, port(agent), tls=False)).answer is ListenerKind.OURS
 
 
 async def test_our_own_pages_know_the_ports_that_are_theirs(agent: RunningAgent) -> None:

@@ -10,19 +10,20 @@ import pytest
 from aiohttp import web
 
 from agent.config import CertificateSettings, Config
-from agent.selftest import card_rows, certificate_status
-from agent.selftest.model import Row
+from agent.selftest.model import ResultRow
+from agent.selftest.probes import card
+from agent.selftest.probes import certificates as certificate_probes
 from tests.support.cards import simulator_ca
 from tests.support.operations import agent
-from tests.support.selftest import bench_of, rows_of, short
+from tests.support.selftest import context_of, rows_of, short
 
 
-async def look(folder: Path, kind: str, **certificates: object) -> dict[str, Row]:
+async def look(folder: Path, kind: str, **certificates: object) -> dict[str, ResultRow]:
     """The two rows of a card of that kind."""
-    initial = [each for each in card_rows.HCA_ROWS if each.id == "hca.init"]
+    initial = [each for each in card.HCA_ROWS if each.id == "hca.init"]
     async with agent(folder, kind) as world:
-        bench = bench_of(world, config=Config(certificates=CertificateSettings(**certificates)))
-        rows = await rows_of(bench, [*initial, *certificate_status.PROBES])
+        context = context_of(world, config=Config(certificates=CertificateSettings(**certificates)))
+        rows = await rows_of(context, [*initial, *certificate_probes.AUTHORITY])
     return {row.id: row for row in rows}
 
 

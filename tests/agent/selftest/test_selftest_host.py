@@ -24,25 +24,25 @@ from agent import tls
 from agent import trust as trust_work
 from agent.config import Config, PortSettings, ServiSignSettings
 from agent.paths import Paths
-from agent.selftest import host_ports, host_readers, host_system
-from agent.selftest.bench import Bench
-from agent.selftest.certificate_rows import judge
-from agent.selftest.model import Row, Status
-from agent.selftest.ports import Answer, look
+from agent.selftest.context import ProbeContext
+from agent.selftest.listeners import ListenerKind, look
+from agent.selftest.model import ResultRow, RowStatus
+from agent.selftest.probes import ports, readers, system
+from agent.selftest.probes.certificates import judge_validity
 from agent.selftest.system import Program, running
 from agent.trust.machine import Machine as TrustMachine
 from tests.support.agent import running_agent
 from tests.support.operations import World
 from tests.support.platforms import LINUX_STORES, not_on_windows, not_under_wine
-from tests.support.selftest import bench_of, not_passed, row_of, rows_of, selftest_world, short
+from tests.support.selftest import context_of, not_passed, row_of, rows_of, selftest_world, short
 
-PROBES = (host_ports.ENVIRONMENT, *host_readers.PROBES, *host_ports.PROBES, *host_system.PROBES)
+PROBES = (ports.ENVIRONMENT, *readers.PROBES, *ports.PROBES, *system.PROBES)
 NOW = datetime.now(UTC)
 
 
-async def host(bench: Bench, name: str) -> Row:
+async def host(context: ProbeContext, name: str) -> ResultRow:
     """One host row alone."""
-    return await row_of(bench, name if "." in name else f"host.{name}", PROBES)
+    return await row_of(context, name if "." in name else f"host.{name}", PROBES)
 
 
 class _Vendor(BaseHTTPRequestHandler):
@@ -117,7 +117,7 @@ async def test_a_program_that_answers_echo_is_named_as_the_one_that_portals_reac
 ) -> None:
     with serving(handler, tmp_path / "vendor") as port:
         async with selftest_world(tmp_path, "hpc") as world:
-            row = await host(bench_of(world, config=with_ports(free_port(), port)), "portals")
+            row = await host(context_of(world, config=with_ports(free_port(), port)), "portals")
     assert short(row) == "fail port.vendor"
     assert str(port) in row.detail.zh and "(" in row.detail.zh
     assert row.error is not None and "入口網站會連到它，不是本程式" in row.error.text.zh
@@ -128,7 +128,7 @@ async def test_another_program_on_the_port_is_named_as_just_that(tmp_path: Path)
     for folder in (tmp_path / "other", None):
         with serving(_SomethingElse, folder) as port:
             async with selftest_world(tmp_path, "hpc") as world:
-                row = await host(bench_of(world, config=with_ports(port)), "portals")
+                row = await host(context_of(world, config=with_ports(port)), "portals")
         assert short(row) == "fail port.taken"
         assert str(port) in row.detail.zh and "python" in row.detail.zh
 
@@ -136,45 +136,45 @@ async def test_another_program_on_the_port_is_named_as_just_that(tmp_path: Path)
 async def test_a_program_that_says_nothing_is_told_to_hang_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.selftest.ports._SECONDS", 0.2)
+    monkeypatch.setattr("agent.selftest.listeners._SECONDS", 0.2)
     with silent() as port:
         async with selftest_world(tmp_path, "hpc") as world:
-            row = await host(bench_of(world, config=with_ports(port)), "portals")
+            row = await host(context_of(world, config=with_ports(port)), "portals")
     assert short(row) == "fail port.silent" and str(port) in row.detail.zh
 
 
 async def test_nobody_on_the_ports_is_no_conflict_and_the_program_is_told_not_to_run(tmp_path: Path) -> None:
     config = replace(with_ports(free_port(), free_port()), ports=PortSettings(native=free_port()))
     async with selftest_world(tmp_path, "hpc") as world:
-        bench = bench_of(world, config=config)
-        assert short(await host(bench, "portals")) == "pass"
-        assert short(await host(bench, "basic.environment")) == "fail agent.not_running"
-        assert short(await host(bench, "inspection")) == "skip"
+        context = context_of(world, config=config)
+        assert short(await host(context, "portals")) == "pass"
+        assert short(await host(context, "basic.environment")) == "fail agent.not_running"
+        assert short(await host(context, "inspection")) == "skip"
 
 
 async def test_our_own_agent_is_recognised_on_every_port(tmp_path: Path) -> None:
     async with running_agent(tmp_path / "agent") as ours, selftest_world(tmp_path, "hpc") as world:
         config = Config(ports=PortSettings(native=ours.daemon.native_port))
         config = replace(config, servisign=ServiSignSettings(ports=(ours.daemon.tls_port,)))
-        bench = bench_of(world, config=config)
-        bench.machine = replace(bench.machine, paths=ours.paths)
+        context = context_of(world, config=config)
+        context.computer = replace(context.computer, paths=ours.paths)
         for name in ("basic.environment", "portals", "inspection"):
-            assert short(await host(bench, name)) == "pass"
-        assert (await host(bench, "basic.environment")).detail.zh == "HCA元件安裝成功"
+            assert short(await host(context, name)) == "pass"
+        assert (await host(context, "basic.environment")).detail.zh == "HCA元件安裝成功"
 
 
 async def test_a_program_before_ours_is_a_warning_since_pages_go_on_to_the_next_port(tmp_path: Path) -> None:
     with serving(_SomethingElse, tmp_path / "other") as port:
         async with running_agent(tmp_path / "agent") as ours, selftest_world(tmp_path, "hpc") as world:
-            row = await host(bench_of(world, config=with_ports(port, ours.daemon.tls_port)), "portals")
+            row = await host(context_of(world, config=with_ports(port, ours.daemon.tls_port)), "portals")
     assert short(row) == "warn port.taken"
 
 
 async def test_a_certificate_that_was_exchanged_on_the_way_is_told(tmp_path: Path) -> None:
     async with running_agent(tmp_path / "agent") as ours, selftest_world(tmp_path, "hpc") as world:
-        bench = bench_of(world, config=with_ports(ours.daemon.tls_port))
-        tls.ensure(bench.machine.paths.tls)  # ours on disk; what is seen on the port is another
-        assert short(await host(bench, "inspection")) == "fail trust.intercepted"
+        context = context_of(world, config=with_ports(ours.daemon.tls_port))
+        tls.ensure(context.computer.paths.tls)  # ours on disk; what is seen on the port is another
+        assert short(await host(context, "inspection")) == "fail trust.intercepted"
 
 
 def _hang_up(listener: socket.socket) -> None:
@@ -186,11 +186,11 @@ def test_a_port_on_ipv6_alone_is_found_too() -> None:
     try:
         listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
     except OSError:
-        pytest.skip("this machine has no IPv6")
+        pytest.skip("this computer has no IPv6")
     with listener:
         port = listener.getsockname()[1]
         threading.Thread(target=_hang_up, args=(listener,), daemon=True).start()
-        assert look(port).answer in (Answer.OTHER, Answer.SILENT)
+        assert look(port).answer in (ListenerKind.OTHER, ListenerKind.SILENT)
 
 
 @not_on_windows("a copy of sleep(1) stands in for it")
@@ -200,7 +200,7 @@ async def test_the_vendors_program_is_found_by_its_process(tmp_path: Path) -> No
     with subprocess.Popen([str(program), "60"]) as process:  # noqa: ASYNC220
         try:
             async with selftest_world(tmp_path, "hpc") as world:
-                row = await host(bench_of(world, programs=running), "vendor")
+                row = await host(context_of(world, programs=running), "vendor")
         finally:
             process.kill()
     assert short(row) == "warn vendor.running"
@@ -209,44 +209,44 @@ async def test_the_vendors_program_is_found_by_its_process(tmp_path: Path) -> No
 
 async def test_without_the_vendors_program_the_row_passes(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc") as world:
-        bench = bench_of(world, programs=lambda: (Program(1, "init"),))
-        assert short(await host(bench, "vendor")) == "pass"
+        context = context_of(world, programs=lambda: (Program(1, "init"),))
+        assert short(await host(context, "vendor")) == "pass"
 
 
 async def test_a_stopped_service_is_named(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc") as world:
         world.winscard.stop_service()
-        row = await host(bench_of(world), "service")
+        row = await host(context_of(world), "service")
     assert short(row) == "fail service.unavailable"
 
 
 async def test_a_missing_pcscd_is_told_apart_from_one_that_does_not_run(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc") as world:
         world.winscard.stop_service()
-        row = await host(bench_of(world, platform="linux", find=lambda _: None), "service")
+        row = await host(context_of(world, platform="linux", find=lambda _: None), "service")
     assert row.detail.zh == "沒有安裝 pcscd"
 
 
 async def test_no_reader_and_an_empty_reader_are_told_apart(tmp_path: Path) -> None:
     async with selftest_world(tmp_path) as world:
-        assert short(await host(bench_of(world), "readers")) == "fail reader.none"
+        assert short(await host(context_of(world), "readers")) == "fail reader.none"
     async with selftest_world(tmp_path, "") as world:
-        assert short(await host(bench_of(world), "readers")) == "warn card.none"
+        assert short(await host(context_of(world), "readers")) == "warn card.none"
 
 
 async def test_windows_hello_is_set_aside_and_is_no_reader(tmp_path: Path) -> None:
     names = ("Windows Hello for Business 1",)
     async with selftest_world(tmp_path, "citizen", names=names) as world:
-        bench = bench_of(world)
-        assert short(await host(bench, "readers")) == "fail reader.none"
-        row = await host(bench, "virtual")
+        context = context_of(world)
+        assert short(await host(context, "readers")) == "fail reader.none"
+        row = await host(context, "virtual")
     assert short(row) == "pass" and "已略過 Windows Hello" in row.detail.zh
 
 
 async def test_each_reader_is_named_with_its_driver_its_card_and_the_atr(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc", "") as world:
-        bench = bench_of(world, driver=lambda name: "ifd-ccid 1.5.2" if name.startswith("ACS") else "")
-        row = await host(bench, "readers")
+        context = context_of(world, driver=lambda name: "ifd-ccid 1.5.2" if name.startswith("ACS") else "")
+        row = await host(context, "readers")
     assert row.detail.zh == (
         "ACS ACR39U 00 00 [ifd-ccid 1.5.2]：有卡片"
         " ATR 3B F9 18 00 00 81 31 FE 45 50 56 5F 4A 32 44 30 38 31 B6；"
@@ -257,18 +257,18 @@ async def test_each_reader_is_named_with_its_driver_its_card_and_the_atr(tmp_pat
 
 async def test_two_cards_are_a_warning_unless_one_is_named(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc", "hop") as world:
-        bench = bench_of(world)
-        assert short(await host(bench, "readers")) == "warn card.ambiguous"
-        bench.reader = world.readers[0].name
-        assert short(await host(bench, "readers")) == "pass"
+        context = context_of(world)
+        assert short(await host(context, "readers")) == "warn card.ambiguous"
+        context.reader = world.readers[0].name
+        assert short(await host(context, "readers")) == "pass"
 
 
 async def test_a_card_held_exclusively_names_its_reader(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc") as world:
         with world.reader.hold_exclusively():
-            row = await host(bench_of(world), "exclusive")
+            row = await host(context_of(world), "exclusive")
         assert short(row) == "fail reader.busy" and row.detail.zh == world.reader.name
-        assert short(await host(bench_of(world), "exclusive")) == "pass"
+        assert short(await host(context_of(world), "exclusive")) == "pass"
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ async def test_a_card_held_exclusively_names_its_reader(tmp_path: Path) -> None:
 )
 async def test_a_remote_session_is_told(tmp_path: Path, environment: dict[str, str], expected: str) -> None:
     async with selftest_world(tmp_path, "") as world:
-        assert short(await host(bench_of(world, environment=environment), "remote")) == expected
+        assert short(await host(context_of(world, environment=environment), "remote")) == expected
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ async def test_a_remote_session_is_told(tmp_path: Path, environment: dict[str, s
 )
 async def test_a_clock_two_years_off_is_told_whichever_way(tmp_path: Path, off: int, expected: str) -> None:
     async with selftest_world(tmp_path, "") as world:
-        row = await host(bench_of(world, clock=lambda: NOW + timedelta(days=off)), "clock")
+        row = await host(context_of(world, clock=lambda: NOW + timedelta(days=off)), "clock")
     assert short(row) == expected
     assert f"{NOW + timedelta(days=off):%Y}" in row.detail.zh
 
@@ -308,9 +308,9 @@ async def test_a_clock_two_years_off_is_told_whichever_way(tmp_path: Path, off: 
     ],
 )
 def test_certificates_warn_sixty_days_before_their_end(begins: int, ends: int, expected: str) -> None:
-    found = judge(NOW + timedelta(days=begins), NOW + timedelta(days=ends), NOW)
+    found = judge_validity(NOW + timedelta(days=begins), NOW + timedelta(days=ends), NOW)
     assert (f"{found.status} {found.trouble.id}" if found.trouble else found.status.value) == expected
-    if found.status is Status.PASS:
+    if found.status is RowStatus.PASS:
         assert "還有 61 天" in found.detail.zh
 
 
@@ -335,55 +335,57 @@ def _profile(home: Path, name: str) -> None:
         listed.write(f"[Profile{number}]\nName={name}\nIsRelative=1\nPath={name}\n")
 
 
-def _trust_in(bench: Bench, name: str) -> None:
-    machine = replace(TrustMachine.this(), home=bench.machine.home, environment={})
-    stores = [store for store in trust_work.stores_of(machine) if name in store.location]
-    (row,) = trust_work.install(stores, trust_work.own_authorities(bench.machine.paths.tls), lambda _: None)
+def _trust_in(context: ProbeContext, name: str) -> None:
+    computer = replace(TrustMachine.this(), home=context.computer.home, environment={})
+    stores = [store for store in trust_work.stores_of(computer) if name in store.location]
+    (row,) = trust_work.install(
+        stores, trust_work.own_authorities(context.computer.paths.tls), lambda _: None
+    )
     assert row.accepted, row
 
 
-def _two_profiles(world: World) -> Bench:
-    bench = bench_of(world, find=lambda name: shutil.which(name) if name == "certutil" else None)
-    tls.ensure(bench.machine.paths.tls)
+def _two_profiles(world: World) -> ProbeContext:
+    context = context_of(world, find=lambda name: shutil.which(name) if name == "certutil" else None)
+    tls.ensure(context.computer.paths.tls)
     for name in ("work.default", "home.default"):
-        _profile(bench.machine.home, name)
-    return bench
+        _profile(context.computer.home, name)
+    return context
 
 
 @not_on_windows(LINUX_STORES)
 @pytest.mark.usefixtures("nss")
 async def test_each_browser_profile_is_named_as_trusting_or_not(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "") as world:
-        bench = _two_profiles(world)
-        _trust_in(bench, "work.default")
-        row = await host(bench, "trust")
+        context = _two_profiles(world)
+        _trust_in(context, "work.default")
+        row = await host(context, "trust")
         assert short(row) == "fail trust.missing"
         told = {place.partition("：")[0]: place.rpartition("：")[2] for place in row.detail.zh.split("；")}
         named = {name.split("/")[-1].rstrip(")"): verdict for name, verdict in told.items()}
         assert named["work.default"] == "接受" and named["home.default"] == "不接受"
-        assert str(bench.machine.home) not in str(row.detail) and "~/.mozilla" in row.detail.zh
-        _trust_in(bench, "home.default")
-        assert short(await host(bench, "trust")) == "pass"
+        assert str(context.computer.home) not in str(row.detail) and "~/.mozilla" in row.detail.zh
+        _trust_in(context, "home.default")
+        assert short(await host(context, "trust")) == "pass"
 
 
 @not_on_windows(LINUX_STORES)
 @pytest.mark.usefixtures("nss")
 async def test_a_snap_browser_that_does_not_trust_us_is_a_warning(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "") as world:
-        bench = _two_profiles(world)
-        assert short(await host(bench, "confined")) == "pass"
-        snap = bench.machine.home / "snap/chromium/current/.pki/nssdb"
+        context = _two_profiles(world)
+        assert short(await host(context, "confined")) == "pass"
+        snap = context.computer.home / "snap/chromium/current/.pki/nssdb"
         snap.mkdir(parents=True)
         _database(snap)
-        row = await host(bench, "confined")
+        row = await host(context, "confined")
         assert short(row) == "warn browser.confined" and "snap" in row.detail.zh
-        _trust_in(bench, "/snap/")
-        assert short(await host(bench, "confined")) == "pass"
+        _trust_in(context, "/snap/")
+        assert short(await host(context, "confined")) == "pass"
 
 
 async def test_without_a_certificate_of_ours_trust_is_not_judged(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "") as world:
-        assert short(await host(bench_of(world), "trust")) == "skip"
+        assert short(await host(context_of(world), "trust")) == "skip"
 
 
 async def test_missing_nss_tools_are_named_and_what_needs_them_is_not_run(
@@ -391,9 +393,9 @@ async def test_missing_nss_tools_are_named_and_what_needs_them_is_not_run(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     async with selftest_world(tmp_path, "") as world:
-        bench = bench_of(world, platform="linux")
+        context = context_of(world, platform="linux")
         needing = [probe for probe in PROBES if probe.id in ("host.nss", "host.trust", "host.confined")]
-        told = not_passed(await rows_of(bench, needing))
+        told = not_passed(await rows_of(context, needing))
     assert told["host.nss"] == "fail trust.tool_missing"
     assert told["host.trust"] == told["host.confined"] == "because "
 
@@ -412,29 +414,29 @@ async def test_a_proxy_must_leave_out_this_computer(
     tmp_path: Path, environment: dict[str, str], expected: str
 ) -> None:
     async with selftest_world(tmp_path, "") as world:
-        row = await host(bench_of(world, environment=environment, platform="linux"), "proxy")
+        row = await host(context_of(world, environment=environment, platform="linux"), "proxy")
     assert short(row) == expected
     assert "3128" not in str(row.detail)
 
 
 async def test_autostart_is_told(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "") as world:
-        bench = bench_of(world, platform="linux")
-        assert short(await host(bench, "autostart")) == "warn autostart.off"
-        ways.autostart("linux", {}, bench.machine.home).on()
-        assert short(await host(bench, "autostart")) == "pass"
+        context = context_of(world, platform="linux")
+        assert short(await host(context, "autostart")) == "warn autostart.off"
+        ways.autostart("linux", {}, context.computer.home).on()
+        assert short(await host(context, "autostart")) == "pass"
 
 
 async def test_an_empty_folder_of_the_agent_is_no_failure(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "") as world:
-        bench = bench_of(world)
-        bench.machine = replace(bench.machine, paths=Paths(tmp_path / "nowhere", tmp_path))
-        assert short(await host(bench, "clock")) == "pass"
-        assert short(await host(bench, "trust")) == "skip"
+        context = context_of(world)
+        context.computer = replace(context.computer, paths=Paths(tmp_path / "nowhere", tmp_path))
+        assert short(await host(context, "clock")) == "pass"
+        assert short(await host(context, "trust")) == "skip"
 
 
 def test_tls_of_others_is_read_without_trusting_it(tmp_path: Path) -> None:
     with serving(_Vendor, tmp_path / "vendor") as port:
         found = look(port)
     expected = ssl.PEM_cert_to_DER_cert((tmp_path / "vendor" / "leaf.pem").read_text())
-    assert (found.answer, found.certificate) == (Answer.VENDOR, expected)
+    assert (found.answer, found.certificate) == (ListenerKind.VENDOR, expected)

@@ -10,21 +10,21 @@ import pytest
 
 from agent import tls, trust
 from agent.config import Config, NhiComponentSettings
-from agent.selftest import host_nhi
-from agent.selftest.bench import Bench
-from agent.selftest.model import Row
-from agent.selftest.plan import plan
+from agent.selftest.context import ProbeContext
+from agent.selftest.model import ResultRow
+from agent.selftest.probe_list import plan
+from agent.selftest.probes import nhi_component
 from agent.trust import FoundAuthority, own_authorities
 from tests.support.nhi_component import TURNED_ON, component_agent
 from tests.support.platforms import not_under_wine
-from tests.support.selftest import bench_of, row_of, selftest_world, short
+from tests.support.selftest import context_of, row_of, selftest_world, short
 from tests.support.trust import Shelf, current
 
-PROBES = (host_nhi.PORT, *host_nhi.PROBES)
+PROBES = (nhi_component.PORT, *nhi_component.PROBES)
 
 
-async def host(bench: Bench, name: str) -> Row:
-    return await row_of(bench, f"host.{name}", PROBES)
+async def host(context: ProbeContext, name: str) -> ResultRow:
+    return await row_of(context, f"host.{name}", PROBES)
 
 
 def on(*ports: int) -> Config:
@@ -41,21 +41,21 @@ def test_the_rows_are_there_while_the_dialect_is_on() -> None:
 async def test_the_port_is_ours_held_or_left(tmp_path: Path) -> None:
     async with component_agent(tmp_path / "agent") as agent, selftest_world(tmp_path, "hpc") as world:
         [port] = agent.daemon.nhi_ports
-        row = await host(bench_of(world, config=on(port)), "nhi")
+        row = await host(context_of(world, config=on(port)), "nhi")
         assert short(row) == "pass" and str(port) in row.detail.zh
         with socket.create_server(("127.0.0.1", 0)) as free:
             left = free.getsockname()[1]
-        assert short(await host(bench_of(world, config=on(port, left)), "nhi")) == "fail agent.not_running"
+        assert short(await host(context_of(world, config=on(port, left)), "nhi")) == "fail agent.not_running"
 
 
 @not_under_wine("its netstat does not tell who listens")
 async def test_a_port_that_another_program_holds_fails_with_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.selftest.ports._SECONDS", 0.1)
+    monkeypatch.setattr("agent.selftest.listeners._SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as other:
         async with selftest_world(tmp_path, "hpc") as world:
-            row = await host(bench_of(world, config=on(other.getsockname()[1])), "nhi")
+            row = await host(context_of(world, config=on(other.getsockname()[1])), "nhi")
     assert short(row) == "fail nhi.port_held" and "python" in row.detail.zh
 
 
@@ -78,9 +78,9 @@ async def test_the_name_leads_here_elsewhere_or_nowhere(
             raise socket.gaierror(socket.EAI_NONAME, "not known")
         return [(0, 0, 0, "", (address, port)) for address in addresses]
 
-    monkeypatch.setattr("agent.selftest.host_nhi.socket.getaddrinfo", resolve)
+    monkeypatch.setattr("agent.selftest.probes.nhi_component.socket.getaddrinfo", resolve)
     async with selftest_world(tmp_path, "hpc") as world:
-        row = await host(bench_of(world), "nhi_name")
+        row = await host(context_of(world), "nhi_name")
     assert short(row) == outcome
     if outcome != "pass":
         assert row.error is not None and "127.0.0.1 iccert.nhi.gov.tw" in row.error.next.zh
@@ -92,13 +92,13 @@ async def test_the_second_certificate_is_trusted_missing_or_not_there(
     shelf = Shelf()
     monkeypatch.setattr(trust, "stores_of", lambda *_, **__: (shelf,))
     async with selftest_world(tmp_path, "hpc") as world:
-        bench = bench_of(world)
-        assert short(await host(bench, "nhi_trust")) == "skip"
+        context = context_of(world)
+        assert short(await host(context, "nhi_trust")) == "skip"
         tls.ensure(world.paths.tls)
         shelf.held = [FoundAuthority(current(own_authorities(world.paths.tls)), trusted=True)]
         tls.ensure(world.paths.tls, tls.NHI_COMPONENT)
-        assert short(await host(bench, "nhi_trust")) == "fail trust.missing"
+        assert short(await host(context, "nhi_trust")) == "fail trust.missing"
         shelf.held.append(
             FoundAuthority(current(own_authorities(world.paths.tls, tls.NHI_COMPONENT)), trusted=True)
         )
-        assert short(await host(bench, "nhi_trust")) == "pass"
+        assert short(await host(context, "nhi_trust")) == "pass"

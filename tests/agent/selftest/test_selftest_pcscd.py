@@ -19,7 +19,7 @@ from agent.config import Config
 from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Caller, open_operations
 from agent.paths import Paths
-from agent.selftest.bench import Bench, Machine
+from agent.selftest.context import Computer, ProbeContext
 from hca_card.simulator import SimulatedCard
 from pcsc.errors import ServiceUnavailableError
 from pcsc.service import Service
@@ -307,5 +307,5 @@ async def _rows(folder: Path) -> dict[int | str, str]:
     paths, service, config = Paths(folder, folder), Service.system(), Config()
     person = ScriptedInteraction(pins=[PIN])
     async with open_operations(service, person, config, paths) as operations:
-        bench = Bench(operations, Caller(None), Machine(service, config, paths))
-        return dict(not_passed(await rows_of(bench)))
+        context = ProbeContext(operations, Caller(None), Computer(service, config, paths))
+        return dict(not_passed(await rows_of(context)))

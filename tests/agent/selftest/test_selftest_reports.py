@@ -16,21 +16,21 @@ import pytest
 from rich.console import Console
 
 from agent.interaction.scripted import Headless, ScriptedInteraction
-from agent.selftest import bundle, html, schema
-from agent.selftest.model import Row, Status, Text, Trouble
-from agent.selftest.plan import Variant, plan
-from agent.selftest.screen import Screen, summary
+from agent.selftest import html_report, schema, support_bundle
+from agent.selftest.model import Bilingual, ResultRow, RowStatus, Trouble
+from agent.selftest.probe_list import Variant, plan
+from agent.selftest.terminal_report import TerminalReport, summary
 from hca_card.simulator import KINDS
-from tests.support.selftest import PERSONAL, bench_of, rows_of, selftest_world
+from tests.support.selftest import PERSONAL, context_of, rows_of, selftest_world
 
 PIN = "123456"
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 SECRETS = (*(text for texts in PERSONAL.values() for text in texts), "0800229", PIN)
 
 
-async def _rows(folder: Path, kind: str) -> list[Row]:
+async def _rows(folder: Path, kind: str) -> list[ResultRow]:
     async with selftest_world(folder, kind) as world:
-        return await rows_of(bench_of(world), plan())
+        return await rows_of(context_of(world), plan())
 
 
 def _without_numbers_of_our_own(text: str) -> str:
@@ -42,7 +42,7 @@ def _without_numbers_of_our_own(text: str) -> str:
 async def test_masked_reports_hold_no_personal_data_and_no_pin(tmp_path: Path, kind: str) -> None:
     rows = await _rows(tmp_path, kind)
     told = msgspec.json.encode(schema.report(rows, simulated=True, time=NOW)).decode()
-    page = html.page(rows, simulated=True, time=NOW)
+    page = html_report.page(rows, simulated=True, time=NOW)
     for text in (told, page):
         assert [secret for secret in SECRETS if secret in _without_numbers_of_our_own(text)] == []
 
@@ -56,7 +56,7 @@ async def test_masked_rows_still_tell_one_card_from_another(tmp_path: Path) -> N
 async def test_unmasked_reports_hold_it_all_and_say_so_and_never_a_pin(tmp_path: Path) -> None:
     rows = await _rows(tmp_path, "hpc")
     report = schema.report(rows, simulated=True, time=NOW, unmasked=True)
-    page = html.page(rows, simulated=True, time=NOW, unmasked=True)
+    page = html_report.page(rows, simulated=True, time=NOW, unmasked=True)
     told = msgspec.json.encode(report).decode()
     assert report.masked is False and "這份報告含有個人資料" in page
     assert all(text in told and text in page for text in PERSONAL["personnel"])
@@ -110,7 +110,7 @@ class _Outside(HTMLParser):
 
 
 async def test_the_page_is_one_file_that_fetches_and_runs_nothing(tmp_path: Path) -> None:
-    page = html.page(await _rows(tmp_path, "hop"), simulated=True, time=NOW)
+    page = html_report.page(await _rows(tmp_path, "hop"), simulated=True, time=NOW)
     assert _Outside(page).found == []
     assert "url(" not in page and "@import" not in page
     assert "default-src 'none'" in page
@@ -119,20 +119,22 @@ async def test_the_page_is_one_file_that_fetches_and_runs_nothing(tmp_path: Path
 
 
 def test_what_a_card_says_is_text_in_the_page_and_nothing_else() -> None:
-    hostile = Text("<script>alert(1)</script>", '"><img src=x>')
-    row = Row("hca.holder", Text("卡片基本資料", "Basic data"), Status.PASS, hostile, hostile, 1)
-    page = html.page([row], simulated=False, time=NOW, unmasked=True)
+    hostile = Bilingual("<script>alert(1)</script>", '"><img src=x>')
+    row = ResultRow(
+        "hca.holder", Bilingual("卡片基本資料", "Basic data"), RowStatus.PASS, hostile, hostile, 1
+    )
+    page = html_report.page([row], simulated=False, time=NOW, unmasked=True)
     assert _Outside(page).found == [] and "&lt;script&gt;" in page
 
 
 async def test_a_failed_row_says_what_happened_what_to_do_and_its_id(tmp_path: Path) -> None:
     rows = await _rows(tmp_path, "hpc-locked")
-    page = html.page(rows, simulated=True, time=NOW)
+    page = html_report.page(rows, simulated=True, time=NOW)
     trouble = Trouble.named("pin.locked")
     assert all(part in page for part in (trouble.text.zh, trouble.text.en, trouble.next.zh, trouble.next.en))
     assert "<code>pin.locked</code>" in page
     screen = Console(file=io.StringIO(), width=200)
-    with Screen(screen, plan(), masked=True) as shown:
+    with TerminalReport(screen, plan(), masked=True) as shown:
         for row in rows:
             shown.show(row)
     assert isinstance(screen.file, io.StringIO)
@@ -142,24 +144,24 @@ async def test_a_failed_row_says_what_happened_what_to_do_and_its_id(tmp_path: P
 
 
 def test_the_summary_counts_rows_of_the_results_and_the_others_apart() -> None:
-    def row(name: str, status: Status) -> Row:
-        return Row(name, Text("一"), status, Text(""), Text(""), 0)
+    def row(name: str, status: RowStatus) -> ResultRow:
+        return ResultRow(name, Bilingual("一"), status, Bilingual(""), Bilingual(""), 0)
 
-    good = [row(f"hca.{name}", Status.PASS) for name in "abc"]
+    good = [row(f"hca.{name}", RowStatus.PASS) for name in "abc"]
     assert summary(good) == ("檢測結果 3 列全部通過。", "All 3 rows of the results passed.")
-    zh, en = summary([*good, row("hca.d", Status.SKIP), row("host.x", Status.FAIL)])
+    zh, en = summary([*good, row("hca.d", RowStatus.SKIP), row("host.x", RowStatus.FAIL)])
     assert "4 列中通過 3 列" in zh and "另有 1 列" in zh
     assert en.startswith("3 of 4 rows passed") and "1 more row needs" in en
 
 
 async def test_the_file_for_the_help_desk_holds_everything_and_nobody(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc", interaction=ScriptedInteraction(pins=[PIN])) as world:
-        bench = bench_of(world)
-        rows = await rows_of(bench, plan())
-        bench.machine.paths.log.write_text(f"{bench.machine.home}/x was said\n")
-        bench.machine.paths.profiles.mkdir(parents=True)
-        (bench.machine.paths.profiles / "odd.toml").write_text("odd = 1\n")
-        packed = bundle.pack(rows, bench.machine, simulated=True, time=NOW)
+        context = context_of(world)
+        rows = await rows_of(context, plan())
+        context.computer.paths.log.write_text(f"{context.computer.home}/x was said\n")
+        context.computer.paths.profiles.mkdir(parents=True)
+        (context.computer.paths.profiles / "odd.toml").write_text("odd = 1\n")
+        packed = support_bundle.pack(rows, context.computer, simulated=True, time=NOW)
     with zipfile.ZipFile(io.BytesIO(packed)) as file:
         contents = {name: file.read(name).decode() for name in file.namelist()}
     assert set(contents) == {
@@ -174,7 +176,7 @@ async def test_the_file_for_the_help_desk_holds_everything_and_nobody(tmp_path: 
     assert '"sign"' in contents["audit.jsonl"]
     everything = _without_numbers_of_our_own("".join(contents.values()))
     assert [secret for secret in SECRETS if secret in everything] == []
-    assert str(bench.machine.home) not in everything
+    assert str(context.computer.home) not in everything
 
 
 async def test_a_home_folder_in_the_configuration_is_masked(tmp_path: Path) -> None:
@@ -183,5 +185,5 @@ async def test_a_home_folder_in_the_configuration_is_masked(tmp_path: Path) -> N
     async with selftest_world(tmp_path, "", interaction=Headless()) as world:
         home = tmp_path / "home" / "wang.daming"
         config = Config(certificates=CertificateSettings(roots=(home / "root.pem",)))
-        told = bundle.configuration(bench_of(world, config=config, home=home).machine)
+        told = support_bundle.configuration(context_of(world, config=config, home=home).computer)
     assert told["certificates"]["roots"] == [f"~{os.sep}root.pem"]

@@ -10,14 +10,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from agent import http_client
+from agent.certificate_status import Registry, load_roots
 from agent.config import CertificateSettings
 from agent.config import load as load_config
 from agent.errors import AgentError
+from agent.http_client import Fetcher, is_public
 from agent.paths import Paths
-from agent.selftest import fetching
-from agent.selftest.fetching import Fetcher, is_public
-from agent.selftest.revocation import Registry, load_roots
-from agent.selftest.standing import finding
+from agent.selftest.probes.certificates import status_finding
 from signing.errors import StatusAnswerError
 from signing.revocation import Source, State
 from tests.support.platforms import WINDOWS
@@ -223,9 +223,9 @@ def test_the_administrators_roots_are_read_from_pem_and_der(tmp_path: Path) -> N
 
 
 def test_the_limit_of_one_address_leaves_time_for_another() -> None:
-    from agent.selftest import revocation
+    from agent import certificate_status
 
-    assert 2 * fetching.SECONDS <= revocation.SECONDS
+    assert 2 * http_client.SECONDS <= certificate_status.SECONDS
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ async def test_the_row_says_what_came_of_it(
     for name, value in change.items():
         setattr(world.authority, name, value)
     holder = world.authority.holder(world.base, crl=False)
-    found = await finding(world.registry(crl=()), der(holder), world.issuer)
+    found = await status_finding(world.registry(crl=()), der(holder), world.issuer)
     assert found.status == status
     assert (found.trouble.id if found.trouble else None) == error_id
     if error_id == "certificate.revoked":

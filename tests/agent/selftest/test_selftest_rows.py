@@ -10,12 +10,12 @@ import pytest
 from agent.config import Config
 from agent.interaction import PinRequest
 from agent.interaction.scripted import GivenPin, Headless, ScriptedInteraction
-from agent.selftest.card_rows import HCA_ROWS, NHI_ROWS, PIN_ROW
+from agent.selftest.probes.card import HCA_ROWS, NHI_ROWS, PIN_ROW
 from agent.selftest.schema import ok
 from hca_card.pin import Pin
 from tests.support.cards import simulated
 from tests.support.operations import World
-from tests.support.selftest import bench_of, not_passed, row_of, rows_of, selftest_world, short
+from tests.support.selftest import context_of, not_passed, row_of, rows_of, selftest_world, short
 
 HCA_TITLES = [
     "安全模組環境", "初始化", "開啟SESSION", "卡片版本", "卡片類別", "卡片基本資料", "卡片序號", "卡片資訊",
@@ -60,7 +60,7 @@ async def test_exactly_the_right_rows_do_not_pass(
     tmp_path: Path, kind: str, expected: dict[int, str]
 ) -> None:
     async with selftest_world(tmp_path, kind) as world:
-        rows = await rows_of(bench_of(world))
+        rows = await rows_of(context_of(world))
     assert not_passed(rows) == expected
     assert [row.title.zh for row in rows] == HCA_TITLES
     assert ok(rows) is (not expected)
@@ -68,7 +68,7 @@ async def test_exactly_the_right_rows_do_not_pass(
 
 async def test_a_torn_card_fails_where_its_answers_are_long_and_nowhere_else(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc-torn") as world:
-        told = not_passed(await rows_of(bench_of(world)))
+        told = not_passed(await rows_of(context_of(world)))
     # Where the cut falls decides whether what is left looks like a status word or like nothing at all.
     cut = ("fail card.malformed", "fail card.status")
     assert all(told.pop(row) in cut for row in (6, 9, 11))
@@ -78,13 +78,13 @@ async def test_a_torn_card_fails_where_its_answers_are_long_and_nowhere_else(tmp
 @pytest.mark.slow
 async def test_a_slow_card_passes(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc-slow") as world:
-        assert not_passed(await rows_of(bench_of(world))) == {}
+        assert not_passed(await rows_of(context_of(world))) == {}
 
 
 @pytest.mark.parametrize("kind", ["hpc", "hop", "hop-secondary", "hpc-revoked"])
 async def test_the_thirteen_rows_of_the_nhi_reader_pass(tmp_path: Path, kind: str) -> None:
     async with selftest_world(tmp_path, kind) as world:
-        rows = await rows_of(bench_of(world), NHI_ROWS)
+        rows = await rows_of(context_of(world), NHI_ROWS)
     assert not_passed(rows) == {} and len(rows) == 13 and ok(rows)
 
 
@@ -100,12 +100,12 @@ async def test_the_nhi_reader_rows_fail_where_they_must(
     tmp_path: Path, kind: str, expected: dict[int, str]
 ) -> None:
     async with selftest_world(tmp_path, kind) as world:
-        assert not_passed(await rows_of(bench_of(world), NHI_ROWS)) == expected
+        assert not_passed(await rows_of(context_of(world), NHI_ROWS)) == expected
 
 
 async def test_the_words_of_success_are_those_of_the_hca_page(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc") as world:
-        said = {row.number: row.detail.zh for row in await rows_of(bench_of(world))}
+        said = {row.number: row.detail.zh for row in await rows_of(context_of(world))}
     assert said[2] == "初始化成功"
     assert said[3] == "開啟成功"
     assert said[4] == "卡片版本為:2"
@@ -125,7 +125,7 @@ async def test_the_words_of_success_are_those_of_the_hca_page(tmp_path: Path) ->
 
 async def test_an_institution_shows_its_eight_fields_in_order(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hop") as world:
-        rows = await rows_of(bench_of(world))
+        rows = await rows_of(context_of(world))
     assert rows[4].detail.zh == "醫事機構卡"
     assert [field.split("：")[0] for field in rows[5].detail.zh.split("；")] == [
         "醫事機構代碼", "醫事機構名稱", "卡次", "醫事機構種類", "醫事機構類型", "醫事機構地址",
@@ -135,7 +135,7 @@ async def test_an_institution_shows_its_eight_fields_in_order(tmp_path: Path) ->
 
 async def test_a_wrong_pin_costs_exactly_one_try_and_the_rest_still_runs(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc", interaction=ScriptedInteraction(pins=["999999"])) as world:
-        rows = await rows_of(bench_of(world))
+        rows = await rows_of(context_of(world))
         assert world.tries == 2
     assert not_passed(rows) == {3: "fail pin.wrong", **NO_SESSION}
     assert rows[2].error is not None and "還可以再試 2 次" in rows[2].error.text.zh
@@ -143,11 +143,11 @@ async def test_a_wrong_pin_costs_exactly_one_try_and_the_rest_still_runs(tmp_pat
 
 async def test_the_tries_left_are_shown_before_the_pin_is_asked(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc-last-try") as world:
-        bench = bench_of(world)
-        row = await row_of(bench, "card.pin", [PIN_ROW])
+        context = context_of(world)
+        row = await row_of(context, "card.pin", [PIN_ROW])
         assert world.pins_asked() == []
         assert short(row) == "warn pin.tries_used" and "1 次" in row.detail.zh
-        await rows_of(bench)
+        await rows_of(context)
         (asked,) = world.pins_asked()
         assert asked.status.tries_left == 1
 
@@ -168,14 +168,14 @@ async def test_the_last_try_is_never_spent_without_an_extra_yes(
     tmp_path: Path, person: Callable[[], Headless], expected: str
 ) -> None:
     async with selftest_world(tmp_path, "hpc-last-try", interaction=person()) as world:
-        rows = await rows_of(bench_of(world))
+        rows = await rows_of(context_of(world))
         assert world.tries == 1
     assert not_passed(rows) == {3: expected, **NO_SESSION}
 
 
 async def test_without_anybody_to_ask_the_rows_that_need_no_pin_still_run(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc", interaction=Headless()) as world:
-        rows = await rows_of(bench_of(world))
+        rows = await rows_of(context_of(world))
         assert world.tries == 3
     assert not_passed(rows) == {3: "skip pin.unavailable", **NO_SESSION}
     assert rows[2].detail.zh == "沒有輸入 PIN 碼"
@@ -183,19 +183,19 @@ async def test_without_anybody_to_ask_the_rows_that_need_no_pin_still_run(tmp_pa
 
 async def test_a_chosen_run_without_pin_asks_nobody(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc") as world:
-        bench = bench_of(world)
-        bench.with_pin = False
-        rows = await rows_of(bench)
+        context = context_of(world)
+        context.with_pin = False
+        rows = await rows_of(context)
         assert world.pins_asked() == []
     assert not_passed(rows) == {3: "skip", **NO_SESSION}
 
 
 async def test_the_pin_is_asked_once_and_forgotten_at_the_end(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc") as world:
-        bench = bench_of(world)
-        await rows_of(bench)
+        context = context_of(world)
+        await rows_of(context)
         assert len(world.pins_asked()) == 1
-        assert bench.kept is not None and bench.kept.wiped
+        assert context.kept is not None and context.kept.wiped
 
 
 class _Pulled:
@@ -238,7 +238,7 @@ async def test_a_card_pulled_half_way_fails_its_row_and_no_later_one_is_tried(
     async with selftest_world(tmp_path, "hpc") as world:
         world.reader.remove()
         world.reader.insert(_Pulled(world, head))
-        rows = await rows_of(bench_of(world))
+        rows = await rows_of(context_of(world))
     expected = {row: "fail card.removed", **dict.fromkeys(skipped, f"because {row}")}
     if row <= 9:
         expected[10] = f"because {row}" if row == 9 else "because 6"
@@ -258,22 +258,22 @@ async def test_another_card_put_in_half_way_is_not_taken_for_the_first(tmp_path:
 
         world.reader.remove()
         world.reader.insert(Swapped(world, SIGN))
-        rows = await rows_of(bench_of(world))
+        rows = await rows_of(context_of(world))
     assert short(rows[8]) == "fail card.removed"
     assert all(short(row) in ("pass", "because 9") for row in rows[9:])
 
 
 async def test_a_reader_that_is_named_is_the_one_that_is_tested(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc", "hop") as world:
-        bench = bench_of(world)
-        bench.reader = world.readers[1].name
-        rows = await rows_of(bench)
+        context = context_of(world)
+        context.reader = world.readers[1].name
+        rows = await rows_of(context)
     assert rows[4].detail.zh == "醫事機構卡"
 
 
 async def test_two_cards_and_nobody_to_choose_is_told_in_row_two(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc", "hop", interaction=Headless()) as world:
-        assert not_passed(await rows_of(bench_of(world))) == {2: "fail card.ambiguous", **ALL_BUT_THE_FIRST}
+        assert not_passed(await rows_of(context_of(world))) == {2: "fail card.ambiguous", **ALL_BUT_THE_FIRST}
 
 
 async def test_a_pin_pad_is_typed_on_for_each_row_that_needs_the_pin(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ async def test_a_pin_pad_is_typed_on_for_each_row_that_needs_the_pin(tmp_path: P
         return b"123456"
 
     async with selftest_world(tmp_path, "hpc", keypad=keypad, config=Config()) as world:
-        bench = bench_of(world)
-        assert not_passed(await rows_of(bench)) == {}
-        assert bench.kept is None
+        context = context_of(world)
+        assert not_passed(await rows_of(context)) == {}
+        assert context.kept is None
     assert len(typed) == 3

@@ -11,15 +11,15 @@ from typing import Any, cast
 import pytest
 
 from agent.errors import AgentError, ErrorId
-from agent.selftest.bench import Bench
-from agent.selftest.model import Finding, Group, Probe, Row, Status, Text, passed, warned
+from agent.selftest.context import ProbeContext
+from agent.selftest.model import Bilingual, Finding, Group, Probe, ResultRow, RowStatus, passed, warned
 from agent.selftest.runner import run
 from pcsc.errors import CardRemovedError
 from tests.support.selftest import short
 
 
 class Nothing:
-    """A bench for probes that need none."""
+    """A context for probes that need none."""
 
     closed = False
 
@@ -27,27 +27,27 @@ class Nothing:
         self.closed = True
 
 
-def probe(name: str, run: Callable[[Bench], Awaitable[Finding]], **more: Any) -> Probe:
-    return Probe(f"host.{name}", Text(name, name.upper()), run, **more)
+def probe(name: str, run: Callable[[ProbeContext], Awaitable[Finding]], **more: Any) -> Probe:
+    return Probe(f"host.{name}", Bilingual(name, name.upper()), run, **more)
 
 
-async def good(_: Bench) -> Finding:
+async def good(_: ProbeContext) -> Finding:
     return passed("好", "good")
 
 
-async def warning(_: Bench) -> Finding:
+async def warning(_: ProbeContext) -> Finding:
     return warned("autostart.off", "關", "off")
 
 
-def raising(error: Exception) -> Callable[[Bench], Awaitable[Finding]]:
-    async def fail(_: Bench) -> Finding:
+def raising(error: Exception) -> Callable[[ProbeContext], Awaitable[Finding]]:
+    async def fail(_: ProbeContext) -> Finding:
         raise error
 
     return fail
 
 
-async def rows(*probes: Probe, bench: Nothing | None = None) -> list[Row]:
-    async with aclosing(run(probes, cast("Bench", bench or Nothing()))) as finished:
+async def rows(*probes: Probe, context: Nothing | None = None) -> list[ResultRow]:
+    async with aclosing(run(probes, cast("ProbeContext", context or Nothing()))) as finished:
         return [row async for row in finished]
 
 
@@ -97,7 +97,7 @@ async def test_after_the_card_is_lost_only_rows_without_card_are_run() -> None:
 
 
 async def test_a_probe_that_hangs_is_given_up() -> None:
-    async def hang(_: Bench) -> Finding:
+    async def hang(_: ProbeContext) -> Finding:
         await asyncio.sleep(60)
         raise AssertionError
 
@@ -111,28 +111,28 @@ async def test_a_probe_that_hangs_is_given_up() -> None:
 async def test_each_row_comes_as_soon_as_it_is_finished() -> None:
     gate = asyncio.Event()
 
-    async def wait(_: Bench) -> Finding:
+    async def wait(_: ProbeContext) -> Finding:
         await gate.wait()
         return passed("好")
 
-    bench = Nothing()
-    async with aclosing(run([probe("a", good), probe("b", wait)], cast("Bench", bench))) as finished:
+    context = Nothing()
+    async with aclosing(run([probe("a", good), probe("b", wait)], cast("ProbeContext", context))) as finished:
         assert (await anext(finished)).id == "host.a"
         gate.set()
         assert (await anext(finished)).id == "host.b"
 
 
 async def test_the_bench_is_closed_when_the_run_is_given_up() -> None:
-    bench = Nothing()
-    async with aclosing(run([probe("a", good), probe("b", good)], cast("Bench", bench))) as finished:
+    context = Nothing()
+    async with aclosing(run([probe("a", good), probe("b", good)], cast("ProbeContext", context))) as finished:
         await anext(finished)
-        assert not bench.closed
-    assert bench.closed
+        assert not context.closed
+    assert context.closed
 
 
 async def test_what_a_probe_found_cannot_steer_a_terminal() -> None:
-    async def hostile(_: Bench) -> Finding:
-        return Finding(Status.PASS, Text("\x1b[2J\u202e"), Text("\x07"))
+    async def hostile(_: ProbeContext) -> Finding:
+        return Finding(RowStatus.PASS, Bilingual("\x1b[2J\u202e"), Bilingual("\x07"))
 
     (row,) = await rows(probe("a", hostile))
     assert row.detail.zh == "�[2J�" and row.mask().detail.zh == "�"

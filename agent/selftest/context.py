@@ -27,7 +27,7 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Computer:
     """This computer, as far as the host rows look at it; tests put faults in here.
 
     Attributes:
@@ -60,13 +60,13 @@ class Machine:
 
 
 @dataclass(slots=True)
-class Bench:
-    """What probes are given. One bench is for one run.
+class ProbeContext:
+    """What probes are given. One context is for one run.
 
     Attributes:
         operations: all card work goes through these.
         caller: who asks; the rows show what this caller may see.
-        machine: this computer.
+        computer: this computer.
         reader: the reader named; None takes the one that is meant, asking where there are several.
         card: the card found.
         kept: the PIN of the session; None also where it is typed on the reader's keypad each time.
@@ -80,7 +80,7 @@ class Bench:
 
     operations: Operations
     caller: Caller
-    machine: Machine
+    computer: Computer
     reader: str | None = None
     card: Examined[None] | None = None
     kept: KeptPin | None = None

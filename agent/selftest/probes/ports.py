@@ -8,77 +8,77 @@ from typing import Final
 
 from agent import tls
 from agent.errors import ErrorId
-from agent.selftest.bench import Bench
-from agent.selftest.model import Finding, Probe, Text, failed, passed, skipped, warned
-from agent.selftest.ports import Answer, Listening, look
+from agent.selftest.context import ProbeContext
+from agent.selftest.listeners import Listener, ListenerKind, look
+from agent.selftest.model import Bilingual, Finding, Probe, failed, passed, skipped, warned
 from agent.selftest.system import Program
 
 _VENDOR: Final = "servisign"
 
 
-async def environment(bench: Bench) -> Finding:
+async def environment(context: ProbeContext) -> Finding:
     """Row 環境檢測 of the HCA page: whether the program behind the portals is there."""
-    port = bench.machine.config.ports.native
+    port = context.computer.config.ports.native
     found = await asyncio.to_thread(look, port, tls=False)
-    if found.answer is Answer.OURS:
+    if found.answer is ListenerKind.OURS:
         return passed("HCA元件安裝成功", "the program is installed and runs")
-    if found.answer is Answer.CLOSED:
+    if found.answer is ListenerKind.CLOSED:
         return failed(ErrorId.AGENT_NOT_RUNNING)
     return failed(ErrorId.PORT_TAKEN, _holder(found), _holder(found))
 
 
-async def portals(bench: Bench) -> Finding:
+async def portals(context: ProbeContext) -> Finding:
     """Whom portals' pages reach: the first port in their order on which anybody answers."""
-    passed_over: list[Listening] = []
-    for found in await _look_at(bench):
+    passed_over: list[Listener] = []
+    for found in await _look_at(context):
         match found.answer:
-            case Answer.CLOSED:
+            case ListenerKind.CLOSED:
                 continue
-            case Answer.OURS if passed_over:
+            case ListenerKind.OURS if passed_over:
                 others = "、".join(map(_holder, passed_over))
                 return warned(
                     ErrorId.PORT_TAKEN, f"{others}；本程式改用 {found.port}", f"this one uses {found.port}"
                 )
-            case Answer.OURS:
+            case ListenerKind.OURS:
                 return passed(f"{found.port}：本程式", f"{found.port}: this program")
-            case Answer.VENDOR:
+            case ListenerKind.VENDOR:
                 return failed(ErrorId.PORT_VENDOR, _holder(found))
-            case Answer.SILENT:
+            case ListenerKind.SILENT:
                 return failed(ErrorId.PORT_SILENT, _holder(found))
-            case Answer.OTHER:
+            case ListenerKind.OTHER:
                 passed_over.append(found)
     if passed_over:
         return failed(ErrorId.PORT_TAKEN, "、".join(map(_holder, passed_over)))
     return passed("沒有程式占用", "held by nobody")
 
 
-async def _look_at(bench: Bench) -> list[Listening]:
-    ports = [port for port in bench.machine.config.servisign.ports if port]
+async def _look_at(context: ProbeContext) -> list[Listener]:
+    ports = [port for port in context.computer.config.servisign.ports if port]
     return await asyncio.gather(*(asyncio.to_thread(look, port) for port in ports))
 
 
-def _holder(found: Listening) -> str:
+def _holder(found: Listener) -> str:
     return f"{found.port}：{found.holder or '不明的程式 unknown program'}"
 
 
-async def hipki(bench: Bench) -> Finding:
+async def hipki(context: ProbeContext) -> Finding:
     """Who serves the pages of citizen and business cards."""
-    port = bench.machine.config.hipki.port
+    port = context.computer.config.hipki.port
     return await _other_port(port, "自然人憑證與工商憑證的網頁", "pages of citizen and business cards")
 
 
 async def _other_port(port: int, zh: str, en: str) -> Finding:
     found = await asyncio.to_thread(look, port, tls=False)
-    if found.answer is Answer.CLOSED:
+    if found.answer is ListenerKind.CLOSED:
         return passed(f"{port}：沒有程式在聽", f"{port}: nobody listens")
-    if found.answer is Answer.OURS:
+    if found.answer is ListenerKind.OURS:
         return passed(f"{port}：本程式", f"{port}: this program")
     return passed(f"{_holder(found)} 在服務{zh}", f"it serves the {en}")
 
 
-async def vendor(bench: Bench) -> Finding:
+async def vendor(context: ProbeContext) -> Finding:
     """Whether the vendor's program still runs."""
-    programs = await asyncio.to_thread(bench.machine.programs)
+    programs = await asyncio.to_thread(context.computer.programs)
     running = [each for each in programs if _VENDOR in each.name.casefold()]
     if running:
         return warned(ErrorId.VENDOR_RUNNING, "、".join(map(_program, running)))
@@ -89,12 +89,12 @@ def _program(program: Program) -> str:
     return f"{program.name} ({program.pid})"
 
 
-async def inspection(bench: Bench) -> Finding:
+async def inspection(context: ProbeContext) -> Finding:
     """Whether the certificate seen on the way to this program is its own."""
-    ours = [found for found in await _look_at(bench) if found.answer is Answer.OURS]
+    ours = [found for found in await _look_at(context) if found.answer is ListenerKind.OURS]
     if not ours:
         return skipped("本程式沒有在執行，無法檢查", "this program is not running")
-    paths = bench.machine.paths
+    paths = context.computer.paths
     folder = await asyncio.to_thread(tls.in_use, paths.tls, paths.machine_tls)
     text = await asyncio.to_thread((folder / tls.LEAF).read_text, "ascii")
     if ours[0].certificate != ssl.PEM_cert_to_DER_cert(text):
@@ -102,11 +102,13 @@ async def inspection(bench: Bench) -> Finding:
     return passed("看到的是本程式自己的憑證", "the certificate seen is this program's own")
 
 
-ENVIRONMENT: Final = Probe("basic.environment", Text("環境檢測", "The program"), environment)
+ENVIRONMENT: Final = Probe("basic.environment", Bilingual("環境檢測", "The program"), environment)
 
 PROBES: Final = (
-    Probe("host.portals", Text("入口網站連到的程式（56445 等）", "Whom portals reach (56445 …)"), portals),
-    Probe("host.hipki", Text("連接埠 61161（HiPKI）", "Port 61161 (HiPKI)"), hipki),
-    Probe("host.vendor", Text("原廠的 HCAServiSign", "The vendor's HCAServiSign"), vendor),
-    Probe("host.inspection", Text("加密連線攔截", "TLS interception"), inspection),
+    Probe(
+        "host.portals", Bilingual("入口網站連到的程式（56445 等）", "Whom portals reach (56445 …)"), portals
+    ),
+    Probe("host.hipki", Bilingual("連接埠 61161（HiPKI）", "Port 61161 (HiPKI)"), hipki),
+    Probe("host.vendor", Bilingual("原廠的 HCAServiSign", "The vendor's HCAServiSign"), vendor),
+    Probe("host.inspection", Bilingual("加密連線攔截", "TLS interception"), inspection),
 )

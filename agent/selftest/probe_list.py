@@ -6,17 +6,8 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from agent.selftest import (
-    card_rows,
-    certificate_rows,
-    certificate_status,
-    host_modules,
-    host_nhi,
-    host_ports,
-    host_readers,
-    host_system,
-)
 from agent.selftest.model import Probe
+from agent.selftest.probes import card, certificates, modules, nhi_component, ports, readers, system
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -39,22 +30,22 @@ def plan(variant: Variant = Variant.ORDINARY, config: Config | None = None) -> t
         config: which dialects are served; None is what holds without any file.
     """
     ordinary = variant is Variant.ORDINARY
-    rows = card_rows.HCA_ROWS if ordinary else card_rows.NHI_ROWS
+    rows = card.HCA_ROWS if ordinary else card.NHI_ROWS
     found = "hca.init" if ordinary else "nhi.port"
-    certificates = (
+    certificate_rows = (
         replace(probe, needs=(found, *probe.needs))
-        for probe in (*certificate_rows.PROBES, *certificate_status.PROBES)
+        for probe in (*certificates.VALIDITY, *certificates.AUTHORITY)
     )
     return (
-        *host_system.BASICS,
-        host_ports.ENVIRONMENT,
-        *host_readers.PROBES,
-        *(host_modules.PROBES if config is not None and config.pkcs11.modules else ()),
-        *host_ports.PROBES,
-        host_nhi.PORT,
-        *host_system.PROBES,
-        *(host_nhi.PROBES if config is not None and config.nhi_component.enabled else ()),
-        card_rows.PIN_ROW,
+        *system.BASICS,
+        ports.ENVIRONMENT,
+        *readers.PROBES,
+        *(modules.PROBES if config is not None and config.pkcs11.modules else ()),
+        *ports.PROBES,
+        nhi_component.PORT,
+        *system.PROBES,
+        *(nhi_component.PROBES if config is not None and config.nhi_component.enabled else ()),
+        card.PIN_ROW,
         *rows,
-        *certificates,
+        *certificate_rows,
     )

@@ -13,8 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.errors import ErrorId
-from agent.selftest.bench import Bench
-from agent.selftest.model import Finding, Probe, Status, Text, Trouble, failed, passed, skipped, warned
+from agent.selftest.context import ProbeContext
+from agent.selftest.model import (
+    Bilingual,
+    Finding,
+    Probe,
+    RowStatus,
+    Trouble,
+    failed,
+    passed,
+    skipped,
+    warned,
+)
 from agent.tls import LOOPBACK, Scope, in_use
 
 if TYPE_CHECKING:
@@ -26,7 +36,7 @@ _SANDBOXES: Final = ("/snap/", "/.var/app/")
 _LOOPBACK: Final = ("localhost", "127.0.0.1")
 
 
-async def operating_system(_bench: Bench) -> Finding:
+async def operating_system(_context: ProbeContext) -> Finding:
     """Row 作業系統."""
     return passed(await asyncio.to_thread(_system_name))
 
@@ -41,22 +51,22 @@ def _system_name() -> str:
     return platform.platform()
 
 
-async def java(_bench: Bench) -> Finding:
+async def java(_context: ProbeContext) -> Finding:
     """Row Java可使用狀態: shown because help-desk notes ask for it."""
     return passed("不支援（不需要 Java）", "not supported (nothing needs Java)")
 
 
-async def configuration(bench: Bench) -> Finding:
+async def configuration(context: ProbeContext) -> Finding:
     """Whether the configuration's files can be used."""
-    if bench.machine.config_error is not None:
-        raise bench.machine.config_error
+    if context.computer.config_error is not None:
+        raise context.computer.config_error
     return passed("沒有錯誤", "no error")
 
 
-async def clock(bench: Bench) -> Finding:
+async def clock(context: ProbeContext) -> Finding:
     """The date against what must be older: this program's own files, and the last that it did."""
-    now = bench.machine.clock()
-    made, last = await asyncio.to_thread(_traces, bench)
+    now = context.computer.clock()
+    made, last = await asyncio.to_thread(_traces, context)
     shown = f"{now.astimezone():%Y-%m-%d %H:%M}"
     if now < made - _SLACK:
         return failed(
@@ -67,22 +77,22 @@ async def clock(bench: Bench) -> Finding:
     return passed(shown)
 
 
-def _traces(bench: Bench) -> tuple[datetime, datetime]:
+def _traces(context: ProbeContext) -> tuple[datetime, datetime]:
     """When this program was installed, and when it last did anything."""
     from agent.audit import AuditLog
 
     file = Path(sys.executable if getattr(sys, "frozen", False) else __file__)
     made = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-    rows = AuditLog(bench.machine.paths.audit, bench.machine.config.audit).read(1)
+    rows = AuditLog(context.computer.paths.audit, context.computer.config.audit).read(1)
     return made, rows[-1].time if rows else made
 
 
-async def trust(bench: Bench) -> Finding:
+async def trust(context: ProbeContext) -> Finding:
     """Which browsers accept our certificate: every store by its name."""
-    return judged(bench, await asyncio.to_thread(trust_rows, bench))
+    return judged(context, await asyncio.to_thread(trust_rows, context))
 
 
-def judged(bench: Bench, rows: Sequence[StoreReport] | None) -> Finding:
+def judged(context: ProbeContext, rows: Sequence[StoreReport] | None) -> Finding:
     """What the stores' rows mean for the person; None where there is no certificate yet."""
     if rows is None:
         return skipped(
@@ -90,58 +100,58 @@ def judged(bench: Bench, rows: Sequence[StoreReport] | None) -> Finding:
         )
     if not any(row.store.browsers for row in rows):
         return skipped("找不到瀏覽器", "no browser was found")
-    zh, en = _stores(bench, rows)
+    zh, en = _stores(context, rows)
     missing = [row for row in rows if row.store.browsers and not row.accepted]
     if not missing:
         return passed(zh, en)
     # A store that could not be looked into has its own next step; one that merely lacks it, the usual one.
     errors = [row.error for row in missing if row.error is not None]
     if len(errors) == len(missing):
-        return Finding(Status.FAIL, Text(zh, en), trouble=Trouble.of(errors[0]))
+        return Finding(RowStatus.FAIL, Bilingual(zh, en), trouble=Trouble.of(errors[0]))
     return failed(ErrorId.TRUST_MISSING, zh, en)
 
 
-def trust_rows(bench: Bench, scope: Scope = LOOPBACK) -> Sequence[StoreReport] | None:
+def trust_rows(context: ProbeContext, scope: Scope = LOOPBACK) -> Sequence[StoreReport] | None:
     """The stores and what they think of our certificate for `scope`; None where there is none yet."""
     from agent.trust import Machine, own_authorities, status, stores_of
 
-    machine = bench.machine
-    ours = own_authorities(in_use(machine.paths.tls, machine.paths.machine_tls, scope), scope)
+    computer = context.computer
+    ours = own_authorities(in_use(computer.paths.tls, computer.paths.machine_tls, scope), scope)
     if ours.current is None:
         return None
     asked = replace(
         Machine.this(),
-        platform=machine.platform,
-        home=machine.home,
-        environment=machine.environment,
-        find=machine.find,
+        platform=computer.platform,
+        home=computer.home,
+        environment=computer.environment,
+        find=computer.find,
     )
     return status(stores_of(asked), ours)
 
 
-def _stores(bench: Bench, rows: Sequence[StoreReport]) -> tuple[str, str]:
+def _stores(context: ProbeContext, rows: Sequence[StoreReport]) -> tuple[str, str]:
     zh, en = [], []
     for row in rows:
-        place = row.store.location.replace(str(bench.machine.home), "~", 1)
+        place = row.store.location.replace(str(context.computer.home), "~", 1)
         name = f"{row.store.name} ({place})"
         zh.append(f"{name}：{'接受' if row.accepted else '不接受'}")
         en.append(f"{name}: {'accepted' if row.accepted else 'not accepted'}")
     return "；".join(zh), "; ".join(en)
 
 
-async def nss_tools(bench: Bench) -> Finding:
+async def nss_tools(context: ProbeContext) -> Finding:
     """Whether browsers' certificates can be looked at; only Linux needs a tool for it."""
-    if bench.machine.platform != "linux":
+    if context.computer.platform != "linux":
         return skipped("這個作業系統不需要", "not needed on this system")
-    found = bench.machine.find("certutil")
+    found = context.computer.find("certutil")
     if found is None:
         return failed(ErrorId.TRUST_TOOL_MISSING, "certutil")
     return passed("已安裝 certutil", "certutil is installed")
 
 
-async def confined(bench: Bench) -> Finding:
+async def confined(context: ProbeContext) -> Finding:
     """Browsers in a sandbox, which have certificates of their own."""
-    rows = await asyncio.to_thread(trust_rows, bench)
+    rows = await asyncio.to_thread(trust_rows, context)
     boxed = [row for row in rows or () if any(box in row.store.location for box in _SANDBOXES)]
     if not boxed:
         return passed("沒有", "none")
@@ -151,12 +161,12 @@ async def confined(bench: Bench) -> Finding:
     return warned(ErrorId.BROWSER_CONFINED, names)
 
 
-async def autostart(bench: Bench) -> Finding:
+async def autostart(context: ProbeContext) -> Finding:
     """Whether this program starts with the person's login."""
     from agent import autostart as ways
 
-    machine = bench.machine
-    way = await asyncio.to_thread(ways.autostart, machine.platform, machine.environment, machine.home)
+    computer = context.computer
+    way = await asyncio.to_thread(ways.autostart, computer.platform, computer.environment, computer.home)
     stands = await asyncio.to_thread(way.status)
     if stands is ways.Status.ON:
         return passed("登入時會自動啟動", "starts with your login")
@@ -165,28 +175,28 @@ async def autostart(bench: Bench) -> Finding:
     return warned(ErrorId.AUTOSTART_OFF, "關閉", "off")
 
 
-async def proxy(bench: Bench) -> Finding:
+async def proxy(context: ProbeContext) -> Finding:
     """Proxy settings that do not leave out this computer."""
-    own_authorities = {name.casefold(): value for name, value in bench.machine.environment.items()}
-    names = [name for name in ("http_proxy", "https_proxy", "all_proxy") if own_authorities.get(name)]
+    known = {name.casefold(): value for name, value in context.computer.environment.items()}
+    names = [name for name in ("http_proxy", "https_proxy", "all_proxy") if known.get(name)]
     if not names:
-        system = _system_proxies(bench)
+        system = _system_proxies(context)
         return passed(*system) if system else passed("沒有代理伺服器", "no proxy")
-    left_out = {each.strip().casefold() for each in own_authorities.get("no_proxy", "").split(",")}
+    left_out = {each.strip().casefold() for each in known.get("no_proxy", "").split(",")}
     if "*" in left_out or all(each in left_out for each in _LOOPBACK):
         return passed("有代理伺服器，已排除本機", "a proxy that leaves out this computer")
     return warned(ErrorId.PROXY_LOOPBACK, "、".join(names))
 
 
-async def update(bench: Bench) -> Finding:
+async def update(context: ProbeContext) -> Finding:
     """What the last update check told; nothing is asked here."""
     from agent import __version__
     from agent.update import Release, is_newer
     from agent.update.state import read
 
-    if not bench.machine.config.update.enabled:
+    if not context.computer.config.update.enabled:
         return skipped("沒有開啟", "off")
-    last = await asyncio.to_thread(read, bench.machine.paths.update)
+    last = await asyncio.to_thread(read, context.computer.paths.update)
     if last is None:
         return skipped("還沒有查過", "not asked yet")
     when = f"{last.checked.astimezone():%Y-%m-%d %H:%M}"
@@ -197,9 +207,9 @@ async def update(bench: Bench) -> Finding:
     return passed(f"已是最新（{when}）", "nothing newer")
 
 
-def _system_proxies(bench: Bench) -> tuple[str, str] | None:
+def _system_proxies(context: ProbeContext) -> tuple[str, str] | None:
     """What Windows and macOS are set to; browsers there leave out this computer by themselves."""
-    if bench.machine.platform not in ("win32", "darwin"):
+    if context.computer.platform not in ("win32", "darwin"):
         return None
     if not any(name in urllib.request.getproxies() for name in ("http", "https")):
         return None
@@ -207,21 +217,27 @@ def _system_proxies(bench: Bench) -> tuple[str, str] | None:
 
 
 BASICS: Final = (
-    Probe("basic.os", Text("作業系統", "Operating system"), operating_system),
-    Probe("basic.java", Text("Java可使用狀態", "Java"), java),
+    Probe("basic.os", Bilingual("作業系統", "Operating system"), operating_system),
+    Probe("basic.java", Bilingual("Java可使用狀態", "Java"), java),
 )
 
 PROBES: Final = (
-    Probe("host.config", Text("設定檔", "Configuration"), configuration),
-    Probe("host.clock", Text("電腦的日期", "This computer's date"), clock),
-    Probe("host.nss", Text("NSS 工具", "NSS tools"), nss_tools),
+    Probe("host.config", Bilingual("設定檔", "Configuration"), configuration),
+    Probe("host.clock", Bilingual("電腦的日期", "This computer's date"), clock),
+    Probe("host.nss", Bilingual("NSS 工具", "NSS tools"), nss_tools),
     Probe(
-        "host.trust", Text("瀏覽器信任本程式的憑證", "Browsers trust our certificate"), trust, ("host.nss",)
+        "host.trust",
+        Bilingual("瀏覽器信任本程式的憑證", "Browsers trust our certificate"),
+        trust,
+        ("host.nss",),
     ),
     Probe(
-        "host.confined", Text("snap、flatpak 瀏覽器", "Snap and flatpak browsers"), confined, ("host.nss",)
+        "host.confined",
+        Bilingual("snap、flatpak 瀏覽器", "Snap and flatpak browsers"),
+        confined,
+        ("host.nss",),
     ),
-    Probe("host.autostart", Text("自動啟動", "Start at login"), autostart),
-    Probe("host.proxy", Text("代理伺服器", "Proxy"), proxy),
-    Probe("host.update", Text("更新檢查", "Update check"), update),
+    Probe("host.autostart", Bilingual("自動啟動", "Start at login"), autostart),
+    Probe("host.proxy", Bilingual("代理伺服器", "Proxy"), proxy),
+    Probe("host.update", Bilingual("更新檢查", "Update check"), update),
 )

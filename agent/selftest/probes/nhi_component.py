@@ -9,42 +9,42 @@ from typing import Final
 
 from agent import tls
 from agent.errors import ErrorId
-from agent.selftest.bench import Bench
-from agent.selftest.host_system import judged, trust_rows
-from agent.selftest.model import Finding, Probe, Text, failed, passed, warned
-from agent.selftest.ports import Answer, Listening, look
+from agent.selftest.context import ProbeContext
+from agent.selftest.listeners import Listener, ListenerKind, look
+from agent.selftest.model import Bilingual, Finding, Probe, failed, passed, warned
+from agent.selftest.probes.system import judged, trust_rows
 
 _STANDARD: Final = 7777
 
 
-async def port(bench: Bench) -> Finding:
+async def port(context: ProbeContext) -> Finding:
     """Whom pages of NHI cards reach."""
-    settings = bench.machine.config.nhi_component
+    settings = context.computer.config.nhi_component
     if not settings.enabled:
         return _other(await asyncio.to_thread(look, _STANDARD))
     looks = (asyncio.to_thread(look, each) for each in settings.ports if each)
     found = await asyncio.gather(*looks)
-    held = [each for each in found if each.answer not in (Answer.OURS, Answer.CLOSED)]
+    held = [each for each in found if each.answer not in (ListenerKind.OURS, ListenerKind.CLOSED)]
     if held:
         return failed(ErrorId.NHI_PORT_HELD, "、".join(map(_holder, held)))
     ports = "、".join(str(each.port) for each in found)
-    if any(each.answer is Answer.CLOSED for each in found):
+    if any(each.answer is ListenerKind.CLOSED for each in found):
         return failed(ErrorId.AGENT_NOT_RUNNING, f"{ports}：沒有程式在聽", f"{ports}: nobody listens")
     return passed(f"{ports}：本程式", f"{ports}: this program")
 
 
-def _other(found: Listening) -> Finding:
+def _other(found: Listener) -> Finding:
     """The dialect is off: whoever answers there is none of our business."""
-    if found.answer is Answer.CLOSED:
+    if found.answer is ListenerKind.CLOSED:
         return passed(f"{found.port}：沒有程式在聽", f"{found.port}: nobody listens")
     return passed(f"{_holder(found)} 在服務健保卡的網頁", "it serves the pages of NHI cards")
 
 
-def _holder(found: Listening) -> str:
+def _holder(found: Listener) -> str:
     return f"{found.port}：{found.holder or '不明的程式 unknown program'}"
 
 
-async def name(_bench: Bench) -> Finding:
+async def name(_context: ProbeContext) -> Finding:
     """Whether the component's name leads to this computer, as the hosts file should say."""
     host = tls.NHI_COMPONENT.host
     addresses = await asyncio.to_thread(_addresses, host)
@@ -63,18 +63,18 @@ def _addresses(host: str) -> list[str]:
     return sorted({str(address[0]).partition("%")[0] for *_, address in found})
 
 
-async def trust(bench: Bench) -> Finding:
+async def trust(context: ProbeContext) -> Finding:
     """Which browsers accept the certificate for the component's name."""
-    return judged(bench, await asyncio.to_thread(trust_rows, bench, tls.NHI_COMPONENT))
+    return judged(context, await asyncio.to_thread(trust_rows, context, tls.NHI_COMPONENT))
 
 
-PORT: Final = Probe("host.nhi", Text("連接埠 7777（健保卡元件）", "Port 7777 (NHI component)"), port)
+PORT: Final = Probe("host.nhi", Bilingual("連接埠 7777（健保卡元件）", "Port 7777 (NHI component)"), port)
 
 PROBES: Final = (
-    Probe("host.nhi_name", Text("iccert.nhi.gov.tw 指向本機", "iccert.nhi.gov.tw leads here"), name),
+    Probe("host.nhi_name", Bilingual("iccert.nhi.gov.tw 指向本機", "iccert.nhi.gov.tw leads here"), name),
     Probe(
         "host.nhi_trust",
-        Text("瀏覽器信任健保卡元件的憑證", "Browsers trust the NHI component's certificate"),
+        Bilingual("瀏覽器信任健保卡元件的憑證", "Browsers trust the NHI component's certificate"),
         trust,
         ("host.nss",),
     ),

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from agent import __version__
-from agent.selftest.model import GROUP_TITLES, Row, Status, Text
+from agent.selftest.model import GROUP_TITLES, Bilingual, ResultRow, RowStatus
 from agent.selftest.schema import ok
-from agent.selftest.screen import MARKS, summary
+from agent.selftest.terminal_report import MARKS, summary
 
 STATES: Final = {
-    Status.PASS: ("通過", "pass"),
-    Status.WARN: ("注意", "warning"),
-    Status.FAIL: ("失敗", "failed"),
-    Status.SKIP: ("未執行", "not run"),
+    RowStatus.PASS: ("通過", "pass"),
+    RowStatus.WARN: ("注意", "warning"),
+    RowStatus.FAIL: ("失敗", "failed"),
+    RowStatus.SKIP: ("未執行", "not run"),
 }
 
 _STYLE: Final = Path(__file__).with_name("page.css")
@@ -37,7 +37,7 @@ _HEAD: Final = """<!doctype html>
 """
 
 
-def page(rows: Sequence[Row], *, simulated: bool, time: datetime, unmasked: bool = False) -> str:
+def page(rows: Sequence[ResultRow], *, simulated: bool, time: datetime, unmasked: bool = False) -> str:
     """The whole file.
 
     Args:
@@ -50,7 +50,7 @@ def page(rows: Sequence[Row], *, simulated: bool, time: datetime, unmasked: bool
     return "".join(_parts(shown, simulated=simulated, time=time, unmasked=unmasked))
 
 
-def _parts(rows: Sequence[Row], *, simulated: bool, time: datetime, unmasked: bool) -> Iterator[str]:
+def _parts(rows: Sequence[ResultRow], *, simulated: bool, time: datetime, unmasked: bool) -> Iterator[str]:
     yield _HEAD.format(style=_STYLE.read_text("utf-8"))
     yield f'<h1>環境檢測 <span lang="en">Self-test</span></h1>\n<p>HCA Card Agent {escape(__version__)}'
     yield f'　<time datetime="{time.isoformat()}">{time.astimezone():%Y-%m-%d %H:%M:%S %z}</time></p>\n'
@@ -62,7 +62,7 @@ def _parts(rows: Sequence[Row], *, simulated: bool, time: datetime, unmasked: bo
     if unmasked:
         yield _note("這份報告含有個人資料。", "This report holds personal data.")
     for group, members in groupby(rows, key=lambda row: row.group):
-        title = Text(*GROUP_TITLES[group])
+        title = Bilingual(*GROUP_TITLES[group])
         yield f'<h2 id="{group}">{_both(title)}</h2>\n<table aria-labelledby="{group}">\n'
         yield "<thead><tr><th scope=col>項目 Item<th scope=col>結果 Result<th scope=col>說明 Detail"
         yield "<th scope=col>毫秒 ms</tr></thead>\n<tbody>\n"
@@ -79,9 +79,9 @@ def _note(zh: str, en: str) -> str:
     return f'<p class="note">{zh} <span lang="en">{en}</span></p>\n'
 
 
-def _row(row: Row) -> str:
+def _row(row: ResultRow) -> str:
     mark, _ = MARKS[row.status]
-    state = _both(Text(*STATES[row.status]))
+    state = _both(Bilingual(*STATES[row.status]))
     number = f"{row.number}. " if row.number is not None else ""
     return (
         f'<tr id="{row.id}"><th scope=row>{number}{_both(row.title)}</th>'
@@ -90,7 +90,7 @@ def _row(row: Row) -> str:
     )
 
 
-def _trouble(row: Row) -> str:
+def _trouble(row: ResultRow) -> str:
     if row.error is None:
         return ""
     told = row.error
@@ -100,7 +100,7 @@ def _trouble(row: Row) -> str:
     )
 
 
-def _both(text: Text) -> str:
+def _both(text: Bilingual) -> str:
     if not text.en or text.en == text.zh:
         return escape(text.zh)
     return f'{escape(text.zh)} <span class="en" lang="en">{escape(text.en)}</span>'

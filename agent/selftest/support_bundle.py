@@ -17,34 +17,34 @@ import msgspec
 
 from agent import __version__, profiles
 from agent.audit import AuditLog
-from agent.selftest import html, schema
-from agent.selftest.bench import Machine
-from agent.selftest.model import Row
+from agent.selftest import html_report, schema
+from agent.selftest.context import Computer
+from agent.selftest.model import ResultRow
 
 AUDIT_ROWS: Final = 500
 LOG_LINES: Final = 1000
 _LIBRARIES: Final = ("pyscard", "cryptography", "asn1crypto", "aiohttp", "msgspec", "pyhanko-certvalidator")
 
 
-def pack(rows: Sequence[Row], machine: Machine, *, simulated: bool, time: datetime) -> bytes:
+def pack(rows: Sequence[ResultRow], computer: Computer, *, simulated: bool, time: datetime) -> bytes:
     """The ZIP file; everything in it is masked.
 
     Args:
         rows: the self-test.
-        machine: this computer.
+        computer: this computer.
         simulated: whether the card was a simulated one.
         time: when the self-test ended, aware.
     """
     told = schema.report(rows, simulated=simulated, time=time)
-    audit = AuditLog(machine.paths.audit, machine.config.audit).read(AUDIT_ROWS)
+    audit = AuditLog(computer.paths.audit, computer.config.audit).read(AUDIT_ROWS)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
-        bundle.writestr("selftest.html", html.page(rows, simulated=simulated, time=time))
+        bundle.writestr("selftest.html", html_report.page(rows, simulated=simulated, time=time))
         bundle.writestr("selftest.json", msgspec.json.format(msgspec.json.encode(told)))
         bundle.writestr("versions.json", _text(versions()))
-        bundle.writestr("configuration.json", _text(configuration(machine)))
-        bundle.writestr("profiles.json", _text({"profiles": card_profiles(machine)}))
-        bundle.writestr("hca-agent.log", recent_log(machine))
+        bundle.writestr("configuration.json", _text(configuration(computer)))
+        bundle.writestr("profiles.json", _text({"profiles": card_profiles(computer)}))
+        bundle.writestr("hca-agent.log", recent_log(computer))
         bundle.writestr("audit.jsonl", b"".join(msgspec.json.encode(row) + b"\n" for row in audit))
     return packed.getvalue()
 
@@ -60,36 +60,36 @@ def versions() -> dict[str, str]:
     return told
 
 
-def configuration(machine: Machine) -> dict[str, Any]:
+def configuration(computer: Computer) -> dict[str, Any]:
     """The configuration in force, with the person's home folder as `~`; it holds no secret."""
-    masked: dict[str, Any] = json.loads(_without_home(json.dumps(_plain(machine.config)), machine))
+    masked: dict[str, Any] = json.loads(_without_home(json.dumps(_plain(computer.config)), computer))
     return masked
 
 
-def card_profiles(machine: Machine) -> list[dict[str, object]]:
+def card_profiles(computer: Computer) -> list[dict[str, object]]:
     """The card profiles beside the one that ships: file, whether it is used, and why not."""
     return [
         {
-            "file": _without_home(str(one.file), machine),
+            "file": _without_home(str(one.file), computer),
             "used": one.profile is not None and not one.profile.draft,
-            "trouble": _without_home(one.trouble, machine),
+            "trouble": _without_home(one.trouble, computer),
         }
-        for one in profiles.look(machine.paths)
+        for one in profiles.look(computer.paths)
     ]
 
 
-def recent_log(machine: Machine) -> str:
+def recent_log(computer: Computer) -> str:
     """The last lines of what this program said of itself; empty where it has not run yet."""
     try:
-        lines = machine.paths.log.read_text("utf-8", "replace").splitlines(keepends=True)
+        lines = computer.paths.log.read_text("utf-8", "replace").splitlines(keepends=True)
     except OSError:
         return ""
-    return _without_home("".join(lines[-LOG_LINES:]), machine)
+    return _without_home("".join(lines[-LOG_LINES:]), computer)
 
 
-def _without_home(text: str, machine: Machine) -> str:
+def _without_home(text: str, computer: Computer) -> str:
     """The person's home folder as `~`, as it is and as JSON writes it."""
-    home = str(machine.home)
+    home = str(computer.home)
     return text.replace(json.dumps(home)[1:-1], "~").replace(home, "~")
 
 

@@ -20,7 +20,7 @@ _BODY_MAX: Final = 64 * 1024
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 
 
-class Answer(StrEnum):
+class ListenerKind(StrEnum):
     """Who answers on a port."""
 
     CLOSED = "closed"
@@ -33,7 +33,7 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class Listener:
     """What was found on one port.
 
     Attributes:
@@ -42,12 +42,12 @@ class Listening:
     """
 
     port: int
-    answer: Answer
+    answer: ListenerKind
     holder: str = ""
     certificate: bytes = b""
 
 
-def look(port: int, *, tls: bool = True) -> Listening:
+def look(port: int, *, tls: bool = True) -> Listener:
     """Ask whoever listens on `port` who it is; blocking, a few seconds at most.
 
     Args:
@@ -56,19 +56,19 @@ def look(port: int, *, tls: bool = True) -> Listening:
     """
     address = next((each for each in _LOOPBACK if _is_open(each, port)), None)
     if address is None:
-        return Listening(port, Answer.CLOSED)
+        return Listener(port, ListenerKind.CLOSED)
     certificate = b""
     try:
         status, certificate = _ask((address, port), tls, "/status")
         if _is_ours(status):
-            return Listening(port, Answer.OURS, listening(port), certificate)
+            return Listener(port, ListenerKind.OURS, listening(port), certificate)
         echo = _ask((address, port), tls, "/", _echo())[0] if tls else None
-        answer = Answer.VENDOR if _is_vendors(echo) else Answer.OTHER
+        answer = ListenerKind.VENDOR if _is_vendors(echo) else ListenerKind.OTHER
     except TimeoutError:
-        answer = Answer.SILENT
+        answer = ListenerKind.SILENT
     except (OSError, http.client.HTTPException):
-        answer = Answer.OTHER
-    return Listening(port, answer, listening(port), certificate)
+        answer = ListenerKind.OTHER
+    return Listener(port, answer, listening(port), certificate)
 
 
 def _is_open(address: str, port: int) -> bool:

@@ -8,8 +8,8 @@ from typing import Final
 from agent.errors import ErrorId
 from agent.operations import ReaderCondition, ReaderView
 from agent.operations.readers import is_built_in, is_virtual
-from agent.selftest.bench import Bench
-from agent.selftest.model import Finding, Probe, Status, Text, Trouble, failed, passed, warned
+from agent.selftest.context import ProbeContext
+from agent.selftest.model import Bilingual, Finding, Probe, RowStatus, Trouble, failed, passed, warned
 from pcsc.errors import PcscError
 
 _CONDITIONS: Final = {
@@ -21,44 +21,44 @@ _CONDITIONS: Final = {
 }
 
 
-async def service(bench: Bench) -> Finding:
+async def service(context: ProbeContext) -> Finding:
     """Whether the smart card service runs."""
     try:
-        await asyncio.to_thread(_open_and_close, bench)
+        await asyncio.to_thread(_open_and_close, context)
     except PcscError as error:
-        return Finding(Status.FAIL, _why_no_service(bench), trouble=Trouble.of(error))
+        return Finding(RowStatus.FAIL, _why_no_service(context), trouble=Trouble.of(error))
     return passed("執行中", "running")
 
 
-def _open_and_close(bench: Bench) -> None:
-    bench.machine.service.context().close()
+def _open_and_close(context: ProbeContext) -> None:
+    context.computer.service.context().close()
 
 
-def _why_no_service(bench: Bench) -> Text:
-    if bench.machine.platform == "linux" and bench.machine.find("pcscd") is None:
-        return Text("沒有安裝 pcscd", "pcscd is not installed")
-    return Text("沒有回應", "no answer")
+def _why_no_service(context: ProbeContext) -> Bilingual:
+    if context.computer.platform == "linux" and context.computer.find("pcscd") is None:
+        return Bilingual("沒有安裝 pcscd", "pcscd is not installed")
+    return Bilingual("沒有回應", "no answer")
 
 
-async def readers(bench: Bench) -> Finding:
+async def readers(context: ProbeContext) -> Finding:
     """Every reader that could be meant, with its driver, its card and the card's ATR."""
-    found = [view for view in await bench.operations.readers(bench.caller) if not is_built_in(view.name)]
+    found = [view for view in await context.operations.readers(context.caller) if not is_built_in(view.name)]
     if not found:
         return failed(ErrorId.READER_NONE)
-    words = [_words(bench, view) for view in found]
+    words = [_words(context, view) for view in found]
     zh, en = "；".join(zh for zh, _ in words), "; ".join(en for _, en in words)
     cards = [view for view in found if view.condition is ReaderCondition.CARD]
     real = [view for view in cards if not view.virtual] or cards
-    if len(real) > 1 and bench.reader is None:
+    if len(real) > 1 and context.reader is None:
         return warned(ErrorId.CARD_AMBIGUOUS, zh, en)
     if not any(view.condition is not ReaderCondition.EMPTY for view in found):
         return warned(ErrorId.CARD_NONE, zh, en)
     return passed(zh, en)
 
 
-def _words(bench: Bench, view: ReaderView) -> tuple[str, str]:
+def _words(context: ProbeContext, view: ReaderView) -> tuple[str, str]:
     zh, en = _CONDITIONS[view.condition]
-    driver = bench.machine.driver(view.name)
+    driver = context.computer.driver(view.name)
     told = f"{view.name} [{driver}]" if driver else view.name
     atr = f" ATR {view.atr.hex(' ').upper()}" if view.atr else ""
     if view.module:
@@ -66,11 +66,11 @@ def _words(bench: Bench, view: ReaderView) -> tuple[str, str]:
     return f"{told}：{zh}{atr}", f"{told}: {en}{atr}"
 
 
-async def exclusive(bench: Bench) -> Finding:
+async def exclusive(context: ProbeContext) -> Finding:
     """Whether another program keeps a card for itself."""
     held = [
         view.name
-        for view in await bench.operations.readers(bench.caller)
+        for view in await context.operations.readers(context.caller)
         if view.condition is ReaderCondition.BUSY
     ]
     if held:
@@ -78,9 +78,9 @@ async def exclusive(bench: Bench) -> Finding:
     return passed("沒有程式獨占卡片", "no program holds a card exclusively")
 
 
-async def set_aside(bench: Bench) -> Finding:
+async def set_aside(context: ProbeContext) -> Finding:
     """Readers that are no device: Windows' own are never meant, others only where there is no real one."""
-    views = await bench.operations.readers(bench.caller)
+    views = await context.operations.readers(context.caller)
     built_in = [view.name for view in views if is_built_in(view.name)]
     virtual = [view.name for view in views if is_virtual(view.name) and view.name not in built_in]
     zh = [f"已略過 {name}" for name in built_in] + [f"{name} 只在沒有真的讀卡機時使用" for name in virtual]
@@ -89,9 +89,9 @@ async def set_aside(bench: Bench) -> Finding:
     return passed("；".join(zh), "; ".join(en)) if zh else passed("沒有虛擬讀卡機", "no virtual reader")
 
 
-async def remote(bench: Bench) -> Finding:
+async def remote(context: ProbeContext) -> Finding:
     """Whether the person sits at another computer, whose reader must be brought along."""
-    known = bench.machine.environment
+    known = context.computer.environment
     # Windows names the session of a remote desktop RDP-Tcp#n; xrdp sets a variable of its own.
     if known.get("SESSIONNAME", "").upper().startswith("RDP-") or "XRDP_SESSION" in known:
         return warned(ErrorId.SESSION_REMOTE, "遠端桌面", "remote desktop")
@@ -101,9 +101,9 @@ async def remote(bench: Bench) -> Finding:
 
 
 PROBES: Final = (
-    Probe("host.service", Text("智慧卡服務", "Smart card service"), service),
-    Probe("host.readers", Text("讀卡機", "Card readers"), readers, ("host.service",)),
-    Probe("host.exclusive", Text("其他程式獨占卡片", "Exclusive use"), exclusive, ("host.service",)),
-    Probe("host.virtual", Text("虛擬讀卡機", "Virtual readers"), set_aside, ("host.service",)),
-    Probe("host.remote", Text("遠端桌面", "Remote session"), remote),
+    Probe("host.service", Bilingual("智慧卡服務", "Smart card service"), service),
+    Probe("host.readers", Bilingual("讀卡機", "Card readers"), readers, ("host.service",)),
+    Probe("host.exclusive", Bilingual("其他程式獨占卡片", "Exclusive use"), exclusive, ("host.service",)),
+    Probe("host.virtual", Bilingual("虛擬讀卡機", "Virtual readers"), set_aside, ("host.service",)),
+    Probe("host.remote", Bilingual("遠端桌面", "Remote session"), remote),
 )

@@ -10,20 +10,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text as Words
 
-from agent.selftest.model import GROUP_TITLES, Group, Probe, Row, Status, Text
+from agent.selftest.model import GROUP_TITLES, Bilingual, Group, Probe, ResultRow, RowStatus
 from agent.selftest.schema import ok
 
 MARKS: Final = {
-    Status.PASS: ("✔", "green"),
-    Status.WARN: ("！", "yellow"),
-    Status.FAIL: ("✘", "red"),
-    Status.SKIP: ("－", "dim"),
+    RowStatus.PASS: ("✔", "green"),
+    RowStatus.WARN: ("！", "yellow"),
+    RowStatus.FAIL: ("✘", "red"),
+    RowStatus.SKIP: ("－", "dim"),
 }
 
 _BRIEF: Final = 60
 
 
-class Screen:
+class TerminalReport:
     """Shows rows; a context manager.
 
     Args:
@@ -47,14 +47,14 @@ class Screen:
         )
         self._task = self._bar.add_task("", total=len(self._probes))
 
-    def __enter__(self) -> Screen:
+    def __enter__(self) -> TerminalReport:
         self._announce()
         return self
 
     def __exit__(self, *_details: object) -> None:
         self._hide()
 
-    def show(self, row: Row) -> None:
+    def show(self, row: ResultRow) -> None:
         """One row that has just finished."""
         self._done += 1
         self._bar.update(self._task, completed=self._done)
@@ -65,7 +65,7 @@ class Screen:
         self._print(Words("\n").join(lines(row.mask() if self._masked else row)))
         self._announce()
 
-    def end(self, rows: Sequence[Row], *, simulated: bool) -> None:
+    def end(self, rows: Sequence[ResultRow], *, simulated: bool) -> None:
         """The last words: whether all passed, and what to do if not."""
         self._hide()
         zh, en = summary(rows)
@@ -92,7 +92,7 @@ class Screen:
         self._console.print(words, soft_wrap=True)
 
 
-def lines(row: Row) -> list[Words]:
+def lines(row: ResultRow) -> list[Words]:
     """A row in words: mark, number, title, value and time; below it what is wrong and what to do."""
     mark, style = MARKS[row.status]
     number = f"{row.number:>2} " if row.number is not None else ""
@@ -105,23 +105,23 @@ def lines(row: Row) -> list[Words]:
     shown = [title]
     if not brief:
         shown += [Words(f"     {each}", "" if each == row.detail.zh else "dim") for each in _each(row.detail)]
-    if row.error is not None and row.status is not Status.PASS:
+    if row.error is not None and row.status is not RowStatus.PASS:
         told = row.error
         shown.append(Words(f"     {told.text.zh}\n     {told.text.en}", style))
         shown.append(Words(f"   → {told.next.zh}\n     {told.next.en}  ({told.id})"))
     return shown
 
 
-def _each(text: Text) -> list[str]:
+def _each(text: Bilingual) -> list[str]:
     return [text.zh, text.en] if text.en and text.en != text.zh else [text.zh]
 
 
-def summary(rows: Sequence[Row]) -> tuple[str, str]:
+def summary(rows: Sequence[ResultRow]) -> tuple[str, str]:
     """One sentence on the whole, in both languages."""
     asked = [row for row in rows if row.group in (Group.HCA, Group.NHI)]
-    good = sum(row.status is Status.PASS for row in asked)
+    good = sum(row.status is RowStatus.PASS for row in asked)
     elsewhere = [row for row in rows if row not in asked]
-    failing = sum(row.status is Status.FAIL for row in elsewhere)
+    failing = sum(row.status is RowStatus.FAIL for row in elsewhere)
     if ok(rows):
         zh, en = f"檢測結果 {good} 列全部通過。", f"All {good} rows of the results passed."
     else:

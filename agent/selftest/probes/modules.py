@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from agent.modules import ModuleView
-from agent.selftest.bench import Bench
-from agent.selftest.model import Finding, Probe, Status, Text, Trouble, passed
+from agent.selftest.context import ProbeContext
+from agent.selftest.model import Bilingual, Finding, Probe, RowStatus, Trouble, passed
 
 
-async def modules(bench: Bench) -> Finding:
+async def modules(context: ProbeContext) -> Finding:
     """Whether the modules can be loaded, and which readers each serves."""
-    await bench.operations.readers(bench.caller)
-    words = [_words(view) for view in bench.operations.modules]
+    await context.operations.readers(context.caller)
+    words = [_words(view) for view in context.operations.modules]
     zh, en = "；".join(one for one, _ in words), "; ".join(one for _, one in words)
-    broken = next((view.error for view in bench.operations.modules if view.error is not None), None)
+    broken = next((view.error for view in context.operations.modules if view.error is not None), None)
     if broken is not None:
-        return Finding(Status.FAIL, Text(zh, en), trouble=Trouble.of(broken))
+        return Finding(RowStatus.FAIL, Bilingual(zh, en), trouble=Trouble.of(broken))
     return passed(zh, en)
 
 
@@ -28,4 +28,4 @@ def _words(view: ModuleView) -> tuple[str, str]:
     return f"{view.path}：{'、'.join(view.readers)}", f"{view.path}: {', '.join(view.readers)}"
 
 
-PROBES: Final = (Probe("host.modules", Text("PKCS#11 模組", "PKCS#11 modules"), modules),)
+PROBES: Final = (Probe("host.modules", Bilingual("PKCS#11 模組", "PKCS#11 modules"), modules),)

@@ -19,8 +19,8 @@ from typing import Final, Protocol
 
 from agent.config import CertificateSettings
 from agent.errors import AgentError, ErrorId
+from agent.http_client import Fetcher
 from agent.private import write_private
-from agent.selftest.fetching import Fetcher
 from signing import revocation
 from signing.errors import (
     CertificateMalformedError,

@@ -1,0 +1,181 @@
+"""Certificate rows: how long the card's certificates hold, who issued them, and whether one is revoked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from agent.certificate_status import Registry, load_roots
+from agent.errors import AgentError, ErrorId, error_id
+from agent.selftest.context import ProbeContext
+from agent.selftest.model import (
+    Bilingual,
+    Finding,
+    Probe,
+    RowStatus,
+    Trouble,
+    failed,
+    passed,
+    skipped,
+    warned,
+)
+from agent.selftest.probes.card import read
+from hca_card.certificate import describe
+from hca_card.errors import CardError, ObjectMissingError, UnsupportedError
+from hca_card.model import Card, KeyUse
+from signing.certificate import is_issued_by
+from signing.errors import StatusAnswerError, StatusAnswerForgedError
+from signing.pkcs1 import CERTIFICATE_INDEX
+from signing.revocation import Standing, State
+from signing.trust import validate_chain
+
+SOON: Final = timedelta(days=60)
+"""How long before its end a certificate can be renewed on line."""
+
+_SIGNATURE: Final = CERTIFICATE_INDEX[KeyUse.SIGNATURE]
+_NONE: Final = ("這張卡片沒有這個憑證", "this card has no such certificate")
+_REASONS: Final = {
+    "keyCompromise": ("金鑰外洩", "key compromise"),
+    "cACompromise": ("簽發機構的金鑰外洩", "the authority's key was compromised"),
+    "affiliationChanged": ("所屬單位異動", "affiliation changed"),
+    "superseded": ("已換發新憑證", "superseded"),
+    "cessationOfOperation": ("停止使用", "cessation of operation"),
+    "certificateHold": ("暫時停用", "on hold"),
+    "privilegeWithdrawn": ("資格已取消", "privilege withdrawn"),
+}
+"""CRLReason (RFC 5280 §5.3.1) in the words of the authority's forms."""
+
+
+async def signature(context: ProbeContext) -> Finding:
+    """Check the validity of the signature certificate."""
+    return await _validity(context, KeyUse.SIGNATURE)
+
+
+async def encryption(context: ProbeContext) -> Finding:
+    """Check the validity of the encryption certificate."""
+    return await _validity(context, KeyUse.ENCRYPTION)
+
+
+async def _validity(context: ProbeContext, use: KeyUse) -> Finding:
+    index = CERTIFICATE_INDEX[use]
+    try:
+        facts = describe(await read(context, lambda card: card.certificate(index).der))
+    except (ObjectMissingError, UnsupportedError) as error:
+        return skipped(*_NONE, error_id(error))
+    except CardError:
+        return failed(ErrorId.CERTIFICATE_MALFORMED)
+    # Only the issuer can tell for sure; until here the name of the reader had to do.
+    context.simulated = context.computer.simulated or facts.simulated
+    return judge_validity(facts.not_before, facts.not_after, context.computer.clock())
+
+
+def judge_validity(begins: datetime, ends: datetime, now: datetime) -> Finding:
+    """Judge a validity at a moment; all aware."""
+    period = f"{begins.astimezone():%Y-%m-%d} – {ends.astimezone():%Y-%m-%d}"
+    today = f"{now.astimezone():%Y-%m-%d}"
+    if now > ends:
+        return failed(ErrorId.CERTIFICATE_EXPIRED, f"{period}；今天 {today}", f"today {today}")
+    if now < begins:
+        return failed(
+            ErrorId.CERTIFICATE_NOT_YET_VALID, f"{period}；電腦的日期 {today}", f"this computer: {today}"
+        )
+    days = (ends - now).days
+    zh, en = f"{period}，還有 {days} 天", f"{days} days left"
+    return warned(ErrorId.CERTIFICATE_ENDS_SOON, zh, en) if ends - now <= SOON else passed(zh, en)
+
+
+async def chain(context: ProbeContext) -> Finding:
+    """Check that the signature certificate leads to a root: the administrator's, else one on the card."""
+    try:
+        der, others = await read(context, _certificates)
+    except (ObjectMissingError, UnsupportedError) as error:
+        return skipped(*_NONE, error_id(error))
+    facts, roots = describe(der), await asyncio.to_thread(_roots, context)
+    if not roots and facts.simulated:
+        return skipped("模擬卡：沒有人信任它的簽發者", "simulated: nobody trusts its issuer")
+    listed, roots = bool(roots), roots or tuple(each for each in others if is_issued_by(each, each))
+    if not roots:
+        return skipped("卡片上沒有根憑證，管理者也沒有設定", "no root on the card, and none configured")
+    # Another row tells of a validity that has ended; who issued the certificate stays the same.
+    moment = min(max(context.computer.clock(), facts.not_before), facts.not_after)
+    path = await asyncio.to_thread(validate_chain, der, roots, others, moment)
+    # The last part of `C=TW, O=行政院, OU=醫事憑證管理中心` is what people call it.
+    names = " → ".join(describe(each).subject.rpartition("=")[2] for each in reversed(path[:-1]))
+    if listed:
+        return passed(f"{names}（管理者信任的根憑證）", f"{names} (trusted by the administrator)")
+    return passed(f"{names}（根憑證來自卡片）", f"{names} (the root is the card's own)")
+
+
+async def status(context: ProbeContext) -> Finding:
+    """Ask the authority whether the signature certificate has been revoked."""
+    try:
+        der, others = await read(context, _certificates)
+    except (ObjectMissingError, UnsupportedError) as error:
+        return skipped(*_NONE, error_id(error))
+    roots = await asyncio.to_thread(_roots, context)
+    issuer = next((each for each in (*others, *roots) if is_issued_by(der, each)), None)
+    if issuer is None:
+        return skipped("沒有簽發者的憑證，無法查詢", "without its issuer's certificate nobody can be asked")
+    computer = context.computer
+    registry = Registry(computer.paths.standing, computer.config.certificates, clock=computer.clock)
+    return await status_finding(registry, der, issuer)
+
+
+async def status_finding(registry: Registry, der: bytes, issuer: bytes) -> Finding:
+    """Word what the authority says of a certificate; being off line is no fault of the card.
+
+    Raises:
+        CertificateMalformedError: the certificate or its issuer's cannot be read.
+    """
+    try:
+        return _worded(await registry.standing(der, issuer))
+    except StatusAnswerForgedError as error:
+        return Finding(RowStatus.FAIL, Bilingual(""), trouble=Trouble.of(error))
+    except StatusAnswerError as error:
+        return Finding(RowStatus.WARN, Bilingual(""), trouble=Trouble.of(error))
+    except AgentError as error:
+        return skipped("無法查詢", "it could not be asked", error.error_id)
+
+
+def _worded(said: Standing) -> Finding:
+    day = f"{said.said.astimezone():%Y-%m-%d %H:%M}"
+    if said.state is State.GOOD:
+        return passed(f"未被廢止（{said.source.value}，{day}）", f"not revoked ({said.source.value}, {day})")
+    if said.state is State.UNKNOWN:
+        return warned(ErrorId.CERTIFICATE_STATUS_UNKNOWN, "")
+    since = f"{said.revoked.astimezone():%Y-%m-%d}" if said.revoked else "-"
+    zh, en = _REASONS.get(said.reason, ("未註明", "not given"))
+    return failed(
+        ErrorId.CERTIFICATE_REVOKED, f"廢止日期 {since}，原因：{zh}", f"revoked on {since}, reason: {en}"
+    )
+
+
+def _certificates(card: Card) -> tuple[bytes, Sequence[bytes]]:
+    """Read the signature certificate, and all others."""
+    certificates = card.certificates()
+    own = next((each.der for each in certificates if each.index == _SIGNATURE), None)
+    der = own or card.certificate(_SIGNATURE).der
+    return der, [each.der for each in certificates if each.index != _SIGNATURE]
+
+
+def _roots(context: ProbeContext) -> tuple[bytes, ...]:
+    return load_roots(context.computer.config.certificates.roots)
+
+
+VALIDITY: Final = (
+    Probe(
+        "certificate.signature", Bilingual("簽章憑證效期", "Signature certificate"), signature, on_card=True
+    ),
+    Probe(
+        "certificate.encryption",
+        Bilingual("加密憑證效期", "Encryption certificate"),
+        encryption,
+        on_card=True,
+    ),
+)
+AUTHORITY: Final = (
+    Probe("certificate.chain", Bilingual("憑證簽發者", "Who issued it"), chain, on_card=True),
+    Probe("certificate.status", Bilingual("憑證是否被廢止", "Whether it is revoked"), status, on_card=True),
+)
