@@ -9,6 +9,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from hca_card.errors import UnsupportedError
 from hca_card.pin import Pin
 from pcsc.apdu import Command, Response
@@ -92,8 +94,7 @@ class CardCertificate:
     der: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PinStatus:
+class PinStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a PIN stands, read without spending a try.
 
     Attributes:

@@ -15,7 +15,7 @@ from agent.access.answers import Answers
 from agent.access.policy import ConsentAnswer, Decision, authorise, may_sign_digest
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
-from agent.interaction import ConsentRequest, DocumentShown, Interaction, Verb
+from agent.interaction import ConsentQuestion, DocumentShown, Interaction, Verb
 from agent.origins.portals import named
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class Consents:
             return
         if not self._interaction.available:
             raise AgentError(ErrorId.INTERACTION_UNAVAILABLE)
-        _require_yes(await self._interaction.ask_consent(ConsentRequest(origin, verb, once=True)))
+        _require_yes(await self._interaction.ask(ConsentQuestion(origin, verb, once=True)))
 
     async def tell_refused(self, origin: str) -> None:
         """Tell the person, once for each origin, that a site was turned away."""
@@ -183,7 +183,7 @@ class Consents:
                 return True
             verb = wanted if wanted in missing else missing[0]
             also = tuple(each for each in missing if each is not verb)
-            allowed = await self._interaction.ask_consent(ConsentRequest(origin, verb, document, also))
+            allowed = await self._interaction.ask(ConsentQuestion(origin, verb, document, also))
             if allowed is not None:
                 self._remember(origin, missing, allowed=allowed)
             return allowed

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from agent.interaction import (
-    CardShown,
-    ConsentRequest,
-    Interaction,
-    NewPinRequest,
-    PinRequest,
-    UnblockRequest,
-)
+from typing import cast
+
+from agent.interaction import AnswerT, Interaction, NewPinQuestion, PinQuestion, Question, UnblockQuestion
 from hca_card.pin import Pin
 
 
@@ -33,35 +28,17 @@ class AskedOnce:
         """Whether the PIN is here already, or else as `inner` says."""
         return self._pin is not None or self._inner.available
 
-    async def ask_consent(self, request: ConsentRequest) -> bool | None:
-        """As `inner` says."""
-        return await self._inner.ask_consent(request)
-
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
-        """The PIN given before for this very card, else what `inner` says."""
-        card = (request.card.reader, request.card.serial, request.status.tries_left)
-        if self._pin is None or self._card != card:
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
+        """Return the PIN given before for this very card, else what `inner` answers."""
+        if isinstance(question, PinQuestion):
+            card = (question.card.reader, question.card.serial, question.status.tries_left)
+            if self._pin is None or self._card != card:
+                self.wipe()
+                self._pin, self._card = await self._inner.ask(question), card
+            return None if self._pin is None else cast(AnswerT, self._pin.copy())
+        if isinstance(question, NewPinQuestion | UnblockQuestion):
             self.wipe()
-            self._pin, self._card = await self._inner.ask_pin(request), card
-        return None if self._pin is None else self._pin.copy()
-
-    async def show_keypad(self, request: PinRequest) -> None:
-        """As `inner` does."""
-        await self._inner.show_keypad(request)
-
-    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
-        """As `inner` says; a PIN that is being replaced is asked for."""
-        self.wipe()
-        return await self._inner.ask_new_pin(request)
-
-    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
-        """As `inner` says."""
-        self.wipe()
-        return await self._inner.ask_unblock(request)
-
-    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
-        """As `inner` says."""
-        return await self._inner.choose_card(origin, cards)
+        return await self._inner.ask(question)
 
     async def notify(self, zh: str, en: str) -> None:
         """As `inner` does."""

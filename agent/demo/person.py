@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any, cast
 
-from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest
+from agent.interaction import AnswerT, CardChoiceQuestion, ConsentQuestion, PinQuestion, Question
 from hca_card.model import CardKind
 from hca_card.pin import Pin
 
@@ -29,7 +30,7 @@ class Person:
         self.pins: deque[str] = deque()
         self.chooses: CardKind | None = None
         self.while_asked: Callable[[], None] | None = None
-        self.asked: list[PinRequest] = []
+        self.asked: list[PinQuestion] = []
         self.refused: list[str] = []
 
     @property
@@ -37,35 +38,25 @@ class Person:
         """Always there."""
         return True
 
-    async def ask_consent(self, request: ConsentRequest) -> bool | None:
-        """Yes to the portal, no to everybody else."""
-        if request.origin == self.trusts:
-            return True
-        self.refused.append(request.origin)
-        return False
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
+        """Return yes to the portal and no to everybody else, the next PIN, or the card of the kind chosen."""
+        return cast("AnswerT | None", self._answer(question))
 
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
-        """The next PIN of the script."""
-        self.asked.append(request)
-        act, self.while_asked = self.while_asked, None
-        if act is not None:
-            act()
-        return Pin(self.pins.popleft() if self.pins else PIN)
-
-    async def show_keypad(self, request: PinRequest) -> None:
-        """The demo's readers have no keypad."""
-
-    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
-        """The demo changes no PIN."""
-        return None
-
-    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
-        """The demo locks no card."""
-        return None
-
-    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
-        """The card of the kind that is meant."""
-        return next((card for card in cards if card.kind is self.chooses), None)
+    def _answer(self, question: Question[Any]) -> object:
+        match question:
+            case ConsentQuestion(origin=origin):
+                if origin != self.trusts:
+                    self.refused.append(origin)
+                return origin == self.trusts
+            case PinQuestion():
+                self.asked.append(question)
+                act, self.while_asked = self.while_asked, None
+                if act is not None:
+                    act()
+                return Pin(self.pins.popleft() if self.pins else PIN)
+            case CardChoiceQuestion(cards=cards):
+                return next((card for card in cards if card.kind is self.chooses), None)
+        return None  # the demo's readers have no keypad, and it changes and unblocks no PIN
 
     async def notify(self, zh: str, en: str) -> None:
         """Nothing in the drive waits for this."""

@@ -1,13 +1,17 @@
-"""How the agent speaks with the person: an interface, implemented by the terminal, by windows, by scripts."""
+"""How the agent speaks with the person: questions, and what terminal, windows and scripts do with them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Annotated, Final, Generic, Never, Protocol, TypeVar
+
+import msgspec
 
 from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
+
+AnswerT = TypeVar("AnswerT")
+AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 
 
 class Verb(StrEnum):
@@ -43,8 +47,7 @@ KIND_WORDS: Final[dict[CardKind, tuple[str, str]]] = {
 """What each kind of card is called in front of a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class CardShown:
+class CardShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The card as a window names it; nothing in it needs masking on the person's own screen."""
 
     reader: str
@@ -54,8 +57,7 @@ class CardShown:
     simulated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentShown:
+class DocumentShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is about to be signed, as far as it can be named.
 
     Attributes:
@@ -64,13 +66,21 @@ class DocumentShown:
         digest: its value, big-endian as the hash gives it.
     """
 
-    size: int | None
+    size: Annotated[int, msgspec.Meta(ge=0)] | None
     hash: str
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentRequest:
+class Question(msgspec.Struct, Generic[AnswerT_co], frozen=True, forbid_unknown_fields=True):
+    """A question to the person, for `origin` (None: their own command), and the type of its answer.
+
+    A window process is sent the question as it is.
+    """
+
+    origin: str | None
+
+
+class ConsentQuestion(Question[bool], frozen=True, tag="consent"):
     """May `origin` do all of `verbs`, first of all with `document`? One answer holds for each of them.
 
     Attributes:
@@ -91,84 +101,59 @@ class ConsentRequest:
         return tuple(verb for verb in Verb if verb is self.verb or verb in self.also)
 
 
-@dataclass(frozen=True, slots=True)
-class PinRequest:
-    """The PIN of `card`, asked because `origin` (None: this person's own command) wants `verb`."""
+class CardQuestion(Question[AnswerT_co], Generic[AnswerT_co], frozen=True):
+    """A question about `card`, whose PIN stands as `status` says."""
 
-    origin: str | None
-    verb: Verb
     card: CardShown
     status: PinStatus
+
+
+class PinQuestion(CardQuestion[Pin], frozen=True, tag="pin"):
+    """The PIN for `verb`. With `status.last_try`, the PIN given after the warning is the extra yes."""
+
+    verb: Verb
     document: DocumentShown | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NewPinRequest:
-    """The PIN of `card` and the one to replace it, because `origin` (None: this person) wants that."""
+class KeypadQuestion(CardQuestion[Never], frozen=True, tag="keypad"):
+    """The PIN for `verb`, to be typed on the reader's keypad, which gives the answer.
 
-    origin: str | None
-    card: CardShown
-    status: PinStatus
-
-
-@dataclass(frozen=True, slots=True)
-class UnblockRequest:
-    """The PUK of `card` and a new PIN, because `origin` (None: this person) wants that.
-
-    Attributes:
-        status: of the PIN; its lengths are those of the new one.
-        puk: of the PUK.
+    The caller asks this beside the card's work, and cancels it when the keypad has answered.
     """
 
-    origin: str | None
-    card: CardShown
-    status: PinStatus
+    verb: Verb
+    document: DocumentShown | None = None
+
+
+class NewPinQuestion(CardQuestion[tuple[Pin, Pin]], frozen=True, tag="change-pin"):
+    """The PIN and the one to replace it, with the extra yes of `PinQuestion`."""
+
+
+class UnblockQuestion(CardQuestion[tuple[Pin, Pin]], frozen=True, tag="unblock"):
+    """The PUK, which stands as `puk` says, and a new PIN; `puk.last_try` asks for the extra yes first."""
+
     puk: PinStatus
 
 
+class CardChoiceQuestion(Question[CardShown], frozen=True, tag="choose"):
+    """Which of `cards` to use."""
+
+    cards: Annotated[tuple[CardShown, ...], msgspec.Meta(min_length=1)]
+
+
 class Interaction(Protocol):
-    """Questions to the person. Each is awaited on the event loop, never inside a PC/SC transaction."""
+    """Ask and tell the person; awaited on the event loop, never inside a PC/SC transaction."""
 
     @property
     def available(self) -> bool:
         """Whether anybody can be asked at all; headless says no, and unknown then means no."""
         ...
 
-    async def ask_consent(self, request: ConsentRequest) -> bool | None:
-        """Yes, no, or None when nobody answered in time."""
-        ...
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
+        """Return the answer; None if the person cancelled, has none, or did not answer in time.
 
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
-        """The PIN, or None when the person cancelled. The caller wipes it.
-
-        With `request.status.last_try` the person is told that a wrong PIN locks the card, and giving the PIN
-        after that is the extra yes.
+        The caller wipes PINs. A consent that is cancelled is a no.
         """
-        ...
-
-    async def show_keypad(self, request: PinRequest) -> None:
-        """Point the person to the reader's keypad; returns when they have been told, or runs until cancelled.
-
-        The caller runs it beside the card's work and cancels it when the keypad has answered.
-        """
-        ...
-
-    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
-        """The PIN and the new one, typed twice alike, or None when the person cancelled.
-
-        The caller wipes both. With `request.status.last_try` the extra yes is asked as in `ask_pin`.
-        """
-        ...
-
-    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
-        """The PUK and a new PIN, typed twice alike, or None when the person has no PUK or cancelled.
-
-        The caller wipes both. With `request.puk.last_try` the extra yes is asked first.
-        """
-        ...
-
-    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
-        """Which card to use, or None when the person cancelled."""
         ...
 
     async def notify(self, zh: str, en: str) -> None:

@@ -9,24 +9,14 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Final
 
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
-from agent.interaction import (
-    CardShown,
-    ConsentRequest,
-    Interaction,
-    NewPinRequest,
-    PinRequest,
-    UnblockRequest,
-)
+from agent.interaction import AnswerT, ConsentQuestion, Interaction, KeypadQuestion, Question
 from agent.origins.rate_limits import Buckets
-from hca_card.pin import Pin
-
-T = TypeVar("T")
 
 # More questions than a person would answer; a site that opens windows by the dozen gets "busy".
 _WAITING_MAX: Final = 8
@@ -63,68 +53,37 @@ class Asking:
         """As `inner` says."""
         return self._inner.available
 
-    async def ask_consent(self, request: ConsentRequest) -> bool | None:
-        """Yes, no, or None when nobody answered in time.
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
+        """Return what `inner` answers in time.
 
         Raises:
             AgentError: request.rate, busy.
         """
-        _require(self._consents.take(_EVERYBODY))
-        answer = await self._ask(request.origin, lambda: self._inner.ask_consent(request), bool)
-        if answer:
-            self._consents.give_back(_EVERYBODY)
-        return answer
-
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
-        """The PIN, or None when the person cancelled or did not answer in time.
-
-        Raises:
-            AgentError: request.rate, busy.
-        """
-        return await self._ask(request.origin, lambda: self._inner.ask_pin(request))
-
-    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
-        """As `ask_pin`, for the PIN and the new one."""
-        return await self._ask(request.origin, lambda: self._inner.ask_new_pin(request))
-
-    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
-        """As `ask_pin`, for the PUK and the new PIN."""
-        return await self._ask(request.origin, lambda: self._inner.ask_unblock(request))
-
-    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
-        """As `ask_pin`, for one of several cards."""
-        return await self._ask(origin, lambda: self._inner.choose_card(origin, cards))
-
-    async def show_keypad(self, request: PinRequest) -> None:
-        """As `inner` does, until the caller ends it; the keypad itself lets nobody ask in quick succession.
-
-        Raises:
-            AgentError: busy.
-        """
-        async with self._in_turn():
-            await self._inner.show_keypad(request)
-
-    async def notify(self, zh: str, en: str) -> None:
-        """As `inner` does."""
-        await self._inner.notify(zh, en)
-
-    async def _ask(
-        self,
-        origin: str | None,
-        put: Callable[[], Awaitable[T | None]],
-        counts_as_answered: Callable[[T | None], bool] = lambda answer: answer is not None,
-    ) -> T | None:
+        if isinstance(question, KeypadQuestion):
+            # Until the caller ends it; the keypad itself lets nobody ask in quick succession.
+            async with self._in_turn():
+                return await self._inner.ask(question)
+        consent, origin = isinstance(question, ConsentQuestion), question.origin
+        if consent:
+            _require(self._consents.take(_EVERYBODY))
         if origin is not None:
             _require(self._questions.take(origin))
         async with self._in_turn():
             try:
                 async with asyncio.timeout(self._seconds):
-                    answer = await put()
+                    answer = await self._inner.ask(question)
             except TimeoutError:
                 answer = None
-        if origin is not None and counts_as_answered(answer):
-            self._questions.give_back(origin)
+        if answer if consent else answer is not None:
+            if origin is not None:
+                self._questions.give_back(origin)
+            if consent:
+                self._consents.give_back(_EVERYBODY)
         return answer
+
+    async def notify(self, zh: str, en: str) -> None:
+        """As `inner` does."""
+        await self._inner.notify(zh, en)
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:

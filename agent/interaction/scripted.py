@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from agent.errors import AgentError, ErrorId
-from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest, Verb
+from agent.interaction import (
+    AnswerT,
+    CardChoiceQuestion,
+    CardShown,
+    ConsentQuestion,
+    KeypadQuestion,
+    NewPinQuestion,
+    PinQuestion,
+    Question,
+    UnblockQuestion,
+    Verb,
+)
 from hca_card.errors import PinLastTryError
 from hca_card.pin import Pin
 
 _PIN_LINE_MAX: Final = 64
-
-Question = ConsentRequest | PinRequest | NewPinRequest | UnblockRequest | tuple[CardShown, ...]
 
 
 class Headless:
@@ -23,26 +32,7 @@ class Headless:
         """Never."""
         return False
 
-    async def ask_consent(self, request: ConsentRequest) -> bool | None:
-        """Nobody answers."""
-        return None
-
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
-        """Nobody answers."""
-        return None
-
-    async def show_keypad(self, request: PinRequest) -> None:
-        """Nobody looks."""
-
-    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
-        """Nobody answers."""
-        return None
-
-    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
-        """Nobody answers."""
-        return None
-
-    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
         """Nobody answers."""
         return None
 
@@ -76,26 +66,21 @@ class GivenPin(Headless):
         """Until the PIN has been used."""
         return not self._pin.wiped
 
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
-        """The PIN, the first time and for the person's own command.
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
+        """Return the PIN, the first time and for the person's own command.
 
         Raises:
             PinLastTryError: only one try is left.
+            AgentError: card.ambiguous: nobody chooses.
         """
-        if request.origin is not None or self._pin.wiped:
+        if isinstance(question, CardChoiceQuestion):
+            raise AgentError(ErrorId.CARD_AMBIGUOUS)
+        if not isinstance(question, PinQuestion) or question.origin is not None or self._pin.wiped:
             return None
         with self._pin as pin:
-            if request.status.last_try:
+            if question.status.last_try:
                 raise PinLastTryError(tries_left=1)
-            return pin.copy()
-
-    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
-        """Nobody chooses.
-
-        Raises:
-            AgentError: card.ambiguous.
-        """
-        raise AgentError(ErrorId.CARD_AMBIGUOUS)
+            return cast(AnswerT, pin.copy())
 
     def close(self) -> None:
         """Forget the PIN."""
@@ -149,8 +134,8 @@ class ScriptedInteraction:
         self._consents = dict.fromkeys(Verb, True) if consents is None else consents
         self._chosen = chosen
         self._available = available
-        self.questions: list[Question] = []
-        self.keypads: list[PinRequest] = []
+        self.questions: list[Question[Any]] = []
+        self.keypads: list[KeypadQuestion] = []
         self.notices: list[tuple[str, str]] = []
 
     @property
@@ -158,39 +143,28 @@ class ScriptedInteraction:
         """As the script says."""
         return self._available
 
-    async def ask_consent(self, request: ConsentRequest) -> bool | None:
-        """The script's answer: yes if it says so of every verb."""
-        self.questions.append(request)
-        answers = [self._consents.get(verb, False) for verb in request.verbs]
-        return None if None in answers else all(answers)
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
+        """Return the script's next answer to such a question."""
+        if isinstance(question, KeypadQuestion):
+            self.keypads.append(question)
+            return None
+        self.questions.append(question)
+        return cast("AnswerT | None", self._answer(question))
 
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
-        """The script's next PIN."""
-        self.questions.append(request)
-        characters = next(self._pins, None)
-        return None if characters is None else Pin(characters)
-
-    async def show_keypad(self, request: PinRequest) -> None:
-        """Seen, and kept in `keypads`."""
-        self.keypads.append(request)
-
-    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
-        """The script's next pair."""
-        return self._pair(request)
-
-    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
-        """The script's next pair."""
-        return self._pair(request)
-
-    def _pair(self, request: NewPinRequest | UnblockRequest) -> tuple[Pin, Pin] | None:
-        self.questions.append(request)
-        pair = next(self._pairs, None)
-        return None if pair is None else (Pin(pair[0]), Pin(pair[1]))
-
-    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
-        """The script's choice."""
-        self.questions.append(cards)
-        return self._chosen(cards)
+    def _answer(self, question: Question[Any]) -> object:
+        match question:
+            case ConsentQuestion():
+                answers = [self._consents.get(verb, False) for verb in question.verbs]
+                return None if None in answers else all(answers)
+            case PinQuestion():
+                characters = next(self._pins, None)
+                return None if characters is None else Pin(characters)
+            case NewPinQuestion() | UnblockQuestion():
+                pair = next(self._pairs, None)
+                return None if pair is None else (Pin(pair[0]), Pin(pair[1]))
+            case CardChoiceQuestion():
+                return self._chosen(question.cards)
+        raise TypeError(question)
 
     async def notify(self, zh: str, en: str) -> None:
         """Kept in `notices`."""

@@ -7,16 +7,20 @@ import hmac
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final, cast
 
 from agent.interaction import (
     VERB_WORDS,
+    AnswerT,
+    CardChoiceQuestion,
     CardShown,
-    ConsentRequest,
+    ConsentQuestion,
     DocumentShown,
-    NewPinRequest,
-    PinRequest,
-    UnblockRequest,
+    KeypadQuestion,
+    NewPinQuestion,
+    PinQuestion,
+    Question,
+    UnblockQuestion,
 )
 from agent.interaction.console import Console, open_console
 from agent.origins.portals import named
@@ -25,6 +29,11 @@ from hca_card.pin import Pin
 
 _SECONDS: Final = 120.0
 _ATTEMPTS: Final = 3
+_NO_PUK: Final = (
+    "沒有 PUK 碼請按 Enter 離開，到 https://hca.nat.gov.tw 以用戶代碼解鎖，或撥 0800-364-422。\n"
+    "No PUK: unblock at https://hca.nat.gov.tw with your user code, or call 0800-364-422;"
+    " press Enter to leave.\n"
+)
 
 
 def _printable(text: str) -> str:
@@ -32,25 +41,54 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
-def _asker(origin: str | None, zh: str, en: str) -> str:
-    if origin is None:
-        return f"{zh}。 You want to {en}.\n"
-    site_zh, site_en = named(_printable(origin))
-    return f"網站 {site_zh} 要{zh}。\nThe site {site_en} wants to {en}.\n"
+def _site(origin: str) -> tuple[str, str]:
+    return named(_printable(origin))
 
 
-def _tries(status: PinStatus) -> str:
+def _consent_words(question: ConsentQuestion) -> str:
+    zh = "、".join(VERB_WORDS[verb][0] for verb in question.verbs)
+    en = ", ".join(VERB_WORDS[verb][1] for verb in question.verbs)
+    site_zh, site_en = _site(question.origin)
+    once = "它上次送來的 PIN 碼是錯的。 The last PIN it sent was wrong.\n" if question.once else ""
+    return (
+        f"\n網站 {site_zh} 想要{zh}，是否允許？\nMay the site {site_en} {en}?\n"
+        f"{once}{_document_words(question.document)}[y/N] "
+    )
+
+
+def _pin_words(question: PinQuestion | KeypadQuestion) -> str:
+    zh, en = VERB_WORDS[question.verb]
+    who_zh, who_en = "您", "you"
+    if question.origin is not None:
+        site_zh, site_en = _site(question.origin)
+        who_zh, who_en = f"網站 {site_zh} ", f"the site {site_en}"
+    return (
+        f"\n{_card_words(question.card)}\n"
+        f"{who_zh}要{zh}，請輸入 PIN 碼。\nTo let {who_en} {en}, enter the PIN.\n"
+        f"{_document_words(question.document)}{_tries_words(question.status)}"
+    )
+
+
+def _change_words(question: NewPinQuestion | UnblockQuestion, zh: str, en: str, status: PinStatus) -> str:
+    if question.origin is None:
+        who = f"{zh}。 You want to {en}.\n"
+    else:
+        site_zh, site_en = _site(question.origin)
+        who = f"網站 {site_zh} 要{zh}。\nThe site {site_en} wants to {en}.\n"
+    return f"\n{_card_words(question.card)}\n{who}{_tries_words(status)}"
+
+
+def _card_words(card: CardShown) -> str:
+    simulated = "【模擬卡 SIMULATED】" if card.simulated else ""
+    return _printable(f"{simulated}{card.holder}  {card.serial}  ({card.reader})")
+
+
+def _tries_words(status: PinStatus) -> str:
     left = status.tries_left
     return "" if left is None else f"還可以試 {left} 次。 Tries left: {left}.\n"
 
 
-def _once(request: ConsentRequest) -> str:
-    if not request.once:
-        return ""
-    return "它上次送來的 PIN 碼是錯的。 The last PIN it sent was wrong.\n"
-
-
-def _document(document: DocumentShown | None) -> str:
+def _document_words(document: DocumentShown | None) -> str:
     if document is None:
         return ""
     size = "" if document.size is None else f"{document.size:,} bytes, "
@@ -82,76 +120,46 @@ class TerminalInteraction:
         """Always: there is a terminal."""
         return True
 
-    async def ask_consent(self, request: ConsentRequest) -> bool | None:
-        """Yes, no, or None when nobody answered in time."""
-        zh = "、".join(VERB_WORDS[verb][0] for verb in request.verbs)
-        en = ", ".join(VERB_WORDS[verb][1] for verb in request.verbs)
-        site_zh, site_en = named(_printable(request.origin))
-        question = (
-            f"\n網站 {site_zh} 想要{zh}，是否允許？\nMay the site {site_en} {en}?\n"
-            f"{_once(request)}{_document(request.document)}[y/N] "
-        )
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
+        """Put the question; a last try also takes the word "yes", after the warning that a mistake locks."""
         async with self._turn:
-            answer = await self._line(question)
-        if answer is None:
-            return None
-        return answer.strip().lower() in ("y", "yes", "是", "好")
+            return cast("AnswerT | None", await self._ask(question))
 
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
-        """The PIN; None when the person gave none. On the last try the card is named to be locked first."""
+    async def notify(self, zh: str, en: str) -> None:
+        """Write both sentences on lines of their own."""
         async with self._turn:
-            self._console.write(self._pin_words(request))
-            if request.status.last_try and not await self._confirm_last_try():
+            self._console.write(f"{_printable(zh)}\n{_printable(en)}\n")
+
+    async def _ask(self, question: Question[Any]) -> object:
+        match question:
+            case ConsentQuestion():
+                answer = await self._line(_consent_words(question))
+                return None if answer is None else answer.strip().lower() in ("y", "yes", "是", "好")
+            case PinQuestion():
+                return await self._secret(_pin_words(question), "PIN 碼 PIN: ", question.status)
+            case KeypadQuestion():
+                self._console.write(
+                    _pin_words(question)
+                    + "請在讀卡機的鍵盤輸入 PIN 碼。\nType the PIN on the reader's keypad.\n"
+                )
                 return None
-            return await self._fitting("PIN 碼 PIN: ", request.status)
+            case NewPinQuestion(status=status):
+                words = _change_words(question, "變更 PIN 碼", "change the PIN", status)
+                return await self._pair(words, "目前的 PIN 碼 Present PIN: ", status, status)
+            case UnblockQuestion(status=status, puk=puk):
+                words = _change_words(question, "解鎖 PIN 碼", "unblock the PIN", puk) + _NO_PUK
+                return await self._pair(words, "PUK: ", puk, status)
+            case CardChoiceQuestion(cards=cards):
+                return await self._choice(cards)
+        raise TypeError(question)
 
-    async def show_keypad(self, request: PinRequest) -> None:
-        """Which card and for whom, and that the keypad is where to type."""
-        async with self._turn:
-            self._console.write(
-                self._pin_words(request)
-                + "請在讀卡機的鍵盤輸入 PIN 碼。\nType the PIN on the reader's keypad.\n"
-            )
-
-    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
-        """The PIN and a new one, typed twice; None when the person gave none, or never twice the same."""
-        async with self._turn:
-            self._console.write(
-                f"\n{self._card_words(request.card)}\n"
-                f"{_asker(request.origin, '變更 PIN 碼', 'change the PIN')}{_tries(request.status)}"
-            )
-            if request.status.last_try and not await self._confirm_last_try():
-                return None
-            return await self._two("目前的 PIN 碼 Present PIN: ", request.status, request.status)
-
-    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
-        """The PUK and a new PIN, typed twice; None when the person gave none."""
-        async with self._turn:
-            self._console.write(
-                f"\n{self._card_words(request.card)}\n"
-                f"{_asker(request.origin, '解鎖 PIN 碼', 'unblock the PIN')}{_tries(request.puk)}"
-                "沒有 PUK 碼請按 Enter 離開，到 https://hca.nat.gov.tw 以用戶代碼解鎖，或撥 0800-364-422。\n"
-                "No PUK: unblock at https://hca.nat.gov.tw with your user code, or call 0800-364-422;"
-                " press Enter to leave.\n"
-            )
-            if request.puk.last_try and not await self._confirm_last_try():
-                return None
-            return await self._two("PUK: ", request.puk, request.status)
-
-    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
-        """The card with the number typed; None for anything else."""
-        rows = "".join(f"  {number}. {self._card_words(card)}\n" for number, card in enumerate(cards, 1))
-        async with self._turn:
-            answer = await self._line(f"\n要用哪一張卡片？ Which card?\n{rows}[1-{len(cards)}] ")
+    async def _choice(self, cards: tuple[CardShown, ...]) -> CardShown | None:
+        rows = "".join(f"  {number}. {_card_words(card)}\n" for number, card in enumerate(cards, 1))
+        answer = await self._line(f"\n要用哪一張卡片？ Which card?\n{rows}[1-{len(cards)}] ")
         if answer is None or not (answer.isascii() and answer.isdigit()) or len(answer) > 3:
             return None
         number = int(answer)
         return cards[number - 1] if 1 <= number <= len(cards) else None
-
-    async def notify(self, zh: str, en: str) -> None:
-        """Both sentences on lines of their own."""
-        async with self._turn:
-            self._console.write(f"{_printable(zh)}\n{_printable(en)}\n")
 
     async def _confirm_last_try(self) -> bool:
         answer = await self._line(
@@ -160,24 +168,16 @@ class TerminalInteraction:
         )
         return answer is not None and answer.strip().lower() == "yes"
 
-    def _pin_words(self, request: PinRequest) -> str:
-        zh, en = VERB_WORDS[request.verb]
-        who_zh, who_en = "您", "you"
-        if request.origin is not None:
-            site_zh, site_en = named(_printable(request.origin))
-            who_zh, who_en = f"網站 {site_zh} ", f"the site {site_en}"
-        return (
-            f"\n{self._card_words(request.card)}\n"
-            f"{who_zh}要{zh}，請輸入 PIN 碼。\nTo let {who_en} {en}, enter the PIN.\n"
-            f"{_document(request.document)}{_tries(request.status)}"
-        )
+    async def _secret(self, words: str, prompt: str, status: PinStatus) -> Pin | None:
+        self._console.write(words)
+        if status.last_try and not await self._confirm_last_try():
+            return None
+        return await self._fitting(prompt, status)
 
-    def _card_words(self, card: CardShown) -> str:
-        simulated = "【模擬卡 SIMULATED】" if card.simulated else ""
-        return _printable(f"{simulated}{card.holder}  {card.serial}  ({card.reader})")
-
-    async def _two(self, prompt: str, status: PinStatus, new: PinStatus) -> tuple[Pin, Pin] | None:
-        first = await self._fitting(prompt, status)
+    async def _pair(
+        self, words: str, prompt: str, status: PinStatus, new: PinStatus
+    ) -> tuple[Pin, Pin] | None:
+        first = await self._secret(words, prompt, status)
         if first is None:
             return None
         second = await self._new_pin(new)

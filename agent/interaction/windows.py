@@ -17,17 +17,38 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from io import FileIO
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 
 from agent import __version__
 from agent.config import ConsentSettings
 from agent.desktop import converse, has_screen, own_command
-from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest
+from agent.interaction import (
+    AnswerT,
+    CardChoiceQuestion,
+    CardQuestion,
+    ConsentQuestion,
+    KeypadQuestion,
+    NewPinQuestion,
+    PinQuestion,
+    Question,
+    UnblockQuestion,
+)
 from agent.interaction import window_messages as messages
-from agent.interaction.window_messages import Answer, Card, Document, Message, Tries
-from hca_card.pin import Pin
+from agent.interaction.window_messages import (
+    Closed,
+    Content,
+    Decided,
+    Expired,
+    Forget,
+    Opening,
+    Picked,
+    SiteShown,
+    Typed,
+    WindowAnswer,
+    take_pin,
+)
 
 log = logging.getLogger(__name__)
 
@@ -79,75 +100,11 @@ class Windows:
         """Always: there is a screen."""
         return True
 
-    async def ask_consent(self, request: ConsentRequest) -> bool | None:
-        """Yes, no, or None when nobody answered in time."""
-        answer = await self._ask(
-            messages.AskConsent(
-                origin=request.origin,
-                verb=request.verb,
-                also=tuple(verb for verb in request.verbs if verb is not request.verb),
-                days=self._settings.days,
-                once=request.once,
-                document=Document.of(request.document),
-                simulated=self._simulated,
-                seconds=self._settings.seconds,
-            )
-        )
-        if isinstance(answer, messages.Expired):
-            return None
-        return isinstance(answer, messages.Decided) and answer.allowed
-
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
-        """The PIN, or None when the person cancelled or did not answer."""
-        answer = await self._ask(self._pin_message(request))
-        return messages.take(answer.pin) if isinstance(answer, messages.Typed) else None
-
-    async def show_keypad(self, request: PinRequest) -> None:
-        """A window that points to the reader's keypad, until this is cancelled or the person closes it."""
-        await self._ask(self._pin_message(request, keypad=True))
-
-    async def ask_new_pin(self, request: NewPinRequest) -> tuple[Pin, Pin] | None:
-        """The PIN and the new one, or None when the person cancelled or did not answer."""
-        return _pair(
-            await self._ask(
-                messages.AskNewPin(
-                    origin=request.origin,
-                    card=Card.of(request.card),
-                    tries=Tries.of(request.status),
-                    simulated=self._simulated or request.card.simulated,
-                    seconds=self._settings.seconds,
-                )
-            )
-        )
-
-    async def ask_unblock(self, request: UnblockRequest) -> tuple[Pin, Pin] | None:
-        """The PUK and a new PIN, or None when the person has no PUK, cancelled or did not answer."""
-        return _pair(
-            await self._ask(
-                messages.AskUnblock(
-                    origin=request.origin,
-                    card=Card.of(request.card),
-                    tries=Tries.of(request.status),
-                    puk=Tries.of(request.puk),
-                    simulated=self._simulated or request.card.simulated,
-                    seconds=self._settings.seconds,
-                )
-            )
-        )
-
-    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
-        """The card picked, or None when the person cancelled or did not answer."""
-        answer = await self._ask(
-            messages.AskCard(
-                origin=origin,
-                cards=tuple(Card.of(card) for card in cards),
-                simulated=self._simulated,
-                seconds=self._settings.seconds,
-            )
-        )
-        if isinstance(answer, messages.Picked) and answer.index < len(cards):
-            return cards[answer.index]
-        return None
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
+        """Show the question's window until it is answered, or this is cancelled."""
+        seconds = None if isinstance(question, KeypadQuestion) else self._settings.seconds
+        answer = await self._answer(self._opening(cast(Content, question), seconds))
+        return cast("AnswerT | None", _result(question, answer))
 
     async def notify(self, zh: str, en: str) -> None:
         """A notice in the corner of the screen, for some seconds; this does not wait for it."""
@@ -160,24 +117,26 @@ class Windows:
 
     async def show_about(self) -> None:
         """The window with the version, until the person closes it."""
-        await self._ask(
-            messages.TellAbout(version=__version__, compatible=COMPATIBLE, simulated=self._simulated)
-        )
+        await self._answer(self._opening(messages.About(version=__version__, compatible=COMPATIBLE)))
 
     async def show_origins(
-        self, sites: Callable[[], tuple[messages.Site, ...]], forget: Callable[[str], object]
+        self, sites: Callable[[], tuple[SiteShown, ...]], forget: Callable[[str], object]
     ) -> None:
-        """The window of allowed sites, until the person closes it.
+        """Show the window of allowed sites until the person closes it.
 
         Args:
-            sites: the list as it is now.
+            sites: gives the list as it is now.
             forget: forgets every answer for an origin.
         """
-        window = self._open(messages.TellOrigins(sites=sites(), simulated=self._simulated))
+
+        def opening() -> Opening:
+            return self._opening(messages.SiteList(sites=sites()))
+
+        window = _Window(self._command, opening())
         try:
-            while isinstance(answer := await window.answer(), messages.Forget):
+            while isinstance(answer := await window.answer(), Forget):
                 forget(answer.origin)
-                await window.tell(messages.TellOrigins(sites=sites(), simulated=self._simulated))
+                await window.tell(opening())
         finally:
             window.end()
 
@@ -187,74 +146,71 @@ class Windows:
             task.cancel()
         await asyncio.gather(*self._told, return_exceptions=True)
 
-    def _pin_message(self, request: PinRequest, *, keypad: bool = False) -> messages.AskPin:
-        return messages.AskPin(
-            origin=request.origin,
-            verb=request.verb,
-            card=Card.of(request.card),
-            tries=Tries.of(request.status),
-            document=Document.of(request.document),
-            keypad=keypad,
-            simulated=self._simulated or request.card.simulated,
-            seconds=None if keypad else self._settings.seconds,
-        )
-
     async def _notice(self, zh: str, en: str) -> None:
         async with self._notice_turn:
-            await self._ask(
-                messages.TellNotice(zh=zh, en=en, simulated=self._simulated, seconds=_NOTICE_SECONDS)
-            )
+            await self._answer(self._opening(messages.Notice(zh=zh, en=en), _NOTICE_SECONDS))
 
-    async def _ask(self, message: Message) -> Answer | None:
-        """What the window answers; None when it ended without an answer or could not be started."""
+    def _opening(self, content: Content, seconds: float | None = None) -> Opening:
+        simulated = self._simulated or (isinstance(content, CardQuestion) and content.card.simulated)
+        return Opening(content=content, simulated=simulated, seconds=seconds, days=self._settings.days)
+
+    async def _answer(self, opening: Opening) -> WindowAnswer:
+        """Return what the window answers; one that ends without an answer, or cannot start, is closed."""
         try:
-            window = self._open(message)
+            window = _Window(self._command, opening)
         except OSError as error:
             log.error("a window cannot be started: %s", error)  # noqa: TRY400  (the error says it all)
-            return None
+            return Closed()
         try:
-            return await window.answer()
+            return await window.answer() or Closed()
         finally:
             window.end()
 
-    def _open(self, message: Message) -> _Window:
-        return _Window(self._command(messages.kind_of(message)), message)
 
-
-def _pair(answer: Answer | None) -> tuple[Pin, Pin] | None:
-    if not isinstance(answer, messages.Typed) or answer.new is None:
-        return None
-    return messages.take(answer.pin), messages.take(answer.new)
+def _result(question: Question[Any], answer: WindowAnswer) -> object:
+    """What a window's answer says to `question`; an answer to another kind of question is a no."""
+    match answer:
+        case Typed(pin=pin) if isinstance(question, PinQuestion):
+            return take_pin(pin)
+        case Typed(pin=pin, new=list(new)) if isinstance(question, NewPinQuestion | UnblockQuestion):
+            return take_pin(pin), take_pin(new)
+        case Picked(index=index) if isinstance(question, CardChoiceQuestion) and index < len(question.cards):
+            return question.cards[index]
+        case Decided(allowed=allowed) if isinstance(question, ConsentQuestion):
+            return allowed
+        case Expired():
+            return None
+    return False if isinstance(question, ConsentQuestion) else None
 
 
 class _Window:
     """One window process. A thread of its own reads it, into memory that can be wiped.
 
     Args:
-        command: the words that start it.
-        message: what it is told first.
+        command: gives the words that start the window of a kind.
+        opening: what it shows first.
 
     Raises:
         OSError: it cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], message: Message) -> None:
+    def __init__(self, command: Callable[[str], Sequence[str]], opening: Opening) -> None:
         self._loop = asyncio.get_running_loop()
-        self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
+        self._answers: asyncio.Queue[WindowAnswer | None] = asyncio.Queue()
         self._ended = False
-        self._process = converse(command)
+        self._kind = opening.kind
+        self._process = converse(command(self._kind))
         self._input = cast(FileIO, self._process.stdin)
         self._output = cast(FileIO, self._process.stdout)
-        self._kind = messages.kind_of(message)
         threading.Thread(
-            target=self._converse, args=(message,), name=f"window {self._kind}", daemon=True
+            target=self._converse, args=(opening,), name=f"window {self._kind}", daemon=True
         ).start()
 
-    async def tell(self, message: Message) -> None:
+    async def tell(self, opening: Opening) -> None:
         """Tell it one more thing; nothing happens when it is gone."""
-        await asyncio.to_thread(self._write, message)
+        await asyncio.to_thread(self._write, opening)
 
-    async def answer(self) -> Answer | None:
+    async def answer(self) -> WindowAnswer | None:
         """Its next answer; None when it has ended."""
         return await self._answers.get()
 
@@ -264,8 +220,8 @@ class _Window:
         with suppress(ProcessLookupError):
             self._process.kill()
 
-    def _converse(self, message: Message) -> None:
-        self._write(message)
+    def _converse(self, opening: Opening) -> None:
+        self._write(opening)
         buffer = bytearray(messages.ANSWER_MAX)
         filled = 0
         try:
@@ -285,7 +241,7 @@ class _Window:
 
     def _hear(self, text: bytearray) -> None:
         try:
-            answer = messages.answered(text)
+            answer = messages.read_answer(text)
         except msgspec.MsgspecError as error:
             log.error("the %s window spoke nonsense and is ended: %s", self._kind, error)  # noqa: TRY400
             self.end()
@@ -307,12 +263,12 @@ class _Window:
             log.warning("the %s window ended with %d", self._kind, code)
         self._give(None)
 
-    def _give(self, answer: Answer | None) -> None:
+    def _give(self, answer: WindowAnswer | None) -> None:
         with suppress(RuntimeError):  # the event loop has ended, and nobody waits
             self._loop.call_soon_threadsafe(self._answers.put_nowait, answer)
 
-    def _write(self, message: Message) -> None:
+    def _write(self, opening: Opening) -> None:
         with suppress(OSError, ValueError):  # it is gone already; the reading notices
-            rest = memoryview(messages.line(message))
+            rest = memoryview(messages.line(opening))
             while rest:
                 rest = rest[os.write(self._input.fileno(), rest) :]

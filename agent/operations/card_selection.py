@@ -12,7 +12,7 @@ from typing import Final, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from agent.errors import AgentError, ErrorId
-from agent.interaction import KIND_WORDS, Interaction
+from agent.interaction import KIND_WORDS, CardChoiceQuestion, Interaction
 from agent.operations import transaction_jobs
 from agent.operations.certificate_facts import facts_about
 from agent.operations.messages import Caller, ReaderView
@@ -303,7 +303,7 @@ class CardSelection:
         if not self._interaction.available:
             raise AgentError(ErrorId.CARD_AMBIGUOUS)
         cards = [(await facts_about(seen)).shown(seen) for seen in fit]
-        chosen = await self._interaction.choose_card(caller.origin, tuple(cards))
+        chosen = await self._interaction.ask(CardChoiceQuestion(caller.origin, tuple(cards)))
         for seen, shown in zip(fit, cards, strict=True):
             if shown == chosen:
                 return seen

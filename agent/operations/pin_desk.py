@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
-from agent.interaction import NewPinRequest, UnblockRequest, Verb
+from agent.interaction import NewPinQuestion, UnblockQuestion, Verb
 from agent.operations import pin_visits, transaction_jobs
 from agent.operations.audit_trail import AuditEntry
 from agent.operations.card_selection import CardRequirement
@@ -173,8 +173,8 @@ class PinDesk:
         seen, puk_status = await workflow.run(caller, name, wanted.need.checked(pin_visits.look_for_puk))
         facts = await workflow.note(entry, seen)
         workflow.require_person(None)
-        request = UnblockRequest(caller.origin, facts.shown(seen), _pin_of(seen), puk_status)
-        puk, new = _typed(await workflow.interaction.ask_unblock(request))
+        request = UnblockQuestion(caller.origin, facts.shown(seen), _pin_of(seen), puk_status)
+        puk, new = _typed(await workflow.interaction.ask(request))
         with puk, new, self._guess(caller, self._wrong_puks):
             job = partial(pin_visits.unblock, seen=seen, puk=puk, new=new)
             await workflow.run(caller, name, job, self._ends(lambda _: seen.serial))
@@ -199,8 +199,8 @@ class PinDesk:
         await self._workflow.note(entry, seen)
 
     async def _change_typed(self, wanted: Replacing, seen: CardSnapshot, facts: CertificateFacts) -> None:
-        request = NewPinRequest(wanted.caller.origin, facts.shown(seen), _pin_of(seen))
-        old, new = _typed(await self._workflow.interaction.ask_new_pin(request))
+        request = NewPinQuestion(wanted.caller.origin, facts.shown(seen), _pin_of(seen))
+        old, new = _typed(await self._workflow.interaction.ask(request))
         with old, new:
             job = partial(pin_visits.change, seen=seen, old=old, new=new)
             await self._run_changing(wanted, seen, job, new)

@@ -16,7 +16,7 @@ from agent.access.consents import Consents
 from agent.audit import AuditLog
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
-from agent.interaction import DocumentShown, Interaction, PinRequest, Verb
+from agent.interaction import DocumentShown, Interaction, KeypadQuestion, PinQuestion, Verb
 from agent.modules import Modules
 from agent.operations import transaction_jobs
 from agent.operations.activity import Activity
@@ -44,6 +44,7 @@ from pcsc.context import ReaderState
 from pcsc.service import Service
 
 T = TypeVar("T")
+Q = TypeVar("Q", PinQuestion, KeypadQuestion)
 
 _UNDER_WAY_MAX: Final = 16
 
@@ -262,7 +263,7 @@ class Workflow:
         self, wish: Wish, seen: CardSnapshot, facts: CertificateFacts
     ) -> AsyncIterator[None]:
         """The person is pointed to the reader's keypad as long as the body runs."""
-        showing = asyncio.create_task(self.interaction.show_keypad(_pin_request(wish, seen, facts)))
+        showing = asyncio.create_task(self.interaction.ask(_question(KeypadQuestion, wish, seen, facts)))
         try:
             yield
         finally:
@@ -275,7 +276,7 @@ class Workflow:
         Raises:
             AgentError: pin.cancelled, request.rate, busy.
         """
-        pin = await self.interaction.ask_pin(_pin_request(wish, seen, facts))
+        pin = await self.interaction.ask(_question(PinQuestion, wish, seen, facts))
         if pin is None:
             raise AgentError(ErrorId.PIN_CANCELLED)
         return pin
@@ -318,7 +319,7 @@ class Workflow:
         self.forget_pins(lost)
 
 
-def _pin_request(wish: Wish, seen: CardSnapshot, facts: CertificateFacts) -> PinRequest:
+def _question(kind: type[Q], wish: Wish, seen: CardSnapshot, facts: CertificateFacts) -> Q:
     if seen.pin is None:
         raise UnsupportedError
-    return PinRequest(wish.caller.origin, wish.verb, facts.shown(seen), seen.pin, wish.document)
+    return kind(wish.caller.origin, facts.shown(seen), seen.pin, wish.verb, wish.document)

@@ -14,7 +14,7 @@ from agent import __version__, desktop
 from agent.access.answers import Answers
 from agent.audit import AuditLog
 from agent.errors import AgentError, describe
-from agent.interaction.window_messages import Site
+from agent.interaction.window_messages import SiteShown
 from agent.masking import mask_card
 from agent.operations.messages import Caller
 from agent.tray.link import TrayLink
@@ -227,7 +227,7 @@ class TrayHost:
         finally:
             self._open.discard(choice)
 
-    def _sites(self) -> tuple[Site, ...]:
+    def _sites(self) -> tuple[SiteShown, ...]:
         return tuple(sites(self._around.config, self._around.answers))
 
     async def _ask_tries(self, reader: str | None) -> None:
@@ -250,18 +250,18 @@ class TrayHost:
             )
 
 
-def sites(config: Config, answers: Answers) -> Iterator[Site]:
+def sites(config: Config, answers: Answers) -> Iterator[SiteShown]:
     """The sites that the configuration settles, then those that the person answered for."""
     for origin in sorted(config.origins.deny):
-        yield Site(origin=origin, allowed=False)
+        yield SiteShown(origin=origin, allowed=False)
     for origin in sorted(config.origins.allow - config.origins.deny):
-        yield Site(origin=origin, allowed=True)
+        yield SiteShown(origin=origin, allowed=True)
     for origin, kept in answers.all().items():
         for allowed in (True, False):
             of_one_kind = {verb: item for verb, item in kept.items() if item.allowed is allowed}
             if of_one_kind:
                 until = min(item.until for item in of_one_kind.values())
-                yield Site(origin=origin, allowed=allowed, verbs=tuple(of_one_kind), until=until)
+                yield SiteShown(origin=origin, allowed=allowed, verbs=tuple(of_one_kind), until=until)
 
 
 @asynccontextmanager

@@ -2,12 +2,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from agent.config import Config, ConsentSettings, LimitSettings
 from agent.errors import AgentError
-from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, UnblockRequest, Verb
+from agent.interaction import (
+    CardChoiceQuestion,
+    CardShown,
+    ConsentQuestion,
+    NewPinQuestion,
+    PinQuestion,
+    Question,
+    UnblockQuestion,
+    Verb,
+)
 from agent.interaction.asking import Asking
 from agent.interaction.scripted import ScriptedInteraction
 from hca_card.model import CardKind, PinStatus
@@ -33,23 +43,25 @@ class Slow(ScriptedInteraction):
         self.open = self.most = 0
         self.answer = asyncio.Event()
 
-    async def ask_consent(self, request: ConsentRequest) -> bool | None:
+    async def ask(self, question: Question[Any]) -> Any:
+        if not isinstance(question, ConsentQuestion):
+            return await super().ask(question)
         self.open += 1
         self.most = max(self.most, self.open)
         try:
             await self.answer.wait()
-            return await super().ask_consent(request)
+            return await super().ask(question)
         finally:
             self.open -= 1
 
 
-def pin_request(origin: str | None) -> PinRequest:
-    return PinRequest(origin, Verb.SIGN, CARD, STATUS)
+def pin_request(origin: str | None) -> PinQuestion:
+    return PinQuestion(origin, CARD, STATUS, Verb.SIGN)
 
 
-async def rate_of(asking: Asking, request: PinRequest) -> object:
+async def rate_of(asking: Asking, request: PinQuestion) -> object:
     with pytest.raises(AgentError) as caught:
-        await asking.ask_pin(request)
+        await asking.ask(request)
     assert caught.value.error_id == "request.rate"
     return caught.value.facts["retry_after"]
 
@@ -58,7 +70,7 @@ async def test_questions_of_all_sites_come_one_at_a_time() -> None:
     person = Slow()
     asking = Asking(person, Config())
     asks = [
-        asyncio.create_task(asking.ask_consent(ConsentRequest(f"https://s{number}.example", Verb.READ)))
+        asyncio.create_task(asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ)))
         for number in range(5)
     ]
     await asyncio.sleep(0.02)
@@ -72,7 +84,7 @@ async def test_a_question_waits_its_time_from_when_it_is_shown() -> None:
     person = Slow()
     asking = Asking(person, Config(consent=replace(ConsentSettings(), seconds=0.1)))  # type: ignore[arg-type]
     asks = [
-        asyncio.create_task(asking.ask_consent(ConsentRequest(f"https://s{number}.example", Verb.READ)))
+        asyncio.create_task(asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ)))
         for number in range(3)
     ]
     await asyncio.sleep(0.15)
@@ -84,57 +96,57 @@ async def test_cancelled_pin_windows_run_out_and_come_back_with_time() -> None:
     clock = Clock()
     asking = Asking(ScriptedInteraction(), FEW, clock)
     for _ in range(2):
-        assert await asking.ask_pin(pin_request(PORTAL)) is None
+        assert await asking.ask(pin_request(PORTAL)) is None
     assert await rate_of(asking, pin_request(PORTAL)) == 30
     with pytest.raises(AgentError):
-        await asking.ask_new_pin(NewPinRequest(PORTAL, CARD, STATUS))
+        await asking.ask(NewPinQuestion(PORTAL, CARD, STATUS))
     with pytest.raises(AgentError):
-        await asking.ask_unblock(UnblockRequest(PORTAL, CARD, STATUS, STATUS))
+        await asking.ask(UnblockQuestion(PORTAL, CARD, STATUS, STATUS))
     with pytest.raises(AgentError):
-        await asking.choose_card(PORTAL, (CARD,))
-    assert await asking.ask_pin(pin_request("https://other.example.tw")) is None
+        await asking.ask(CardChoiceQuestion(PORTAL, (CARD,)))
+    assert await asking.ask(pin_request("https://other.example.tw")) is None
     clock.now += 30
-    assert await asking.ask_pin(pin_request(PORTAL)) is None
+    assert await asking.ask(pin_request(PORTAL)) is None
 
 
 async def test_a_person_who_answers_is_asked_as_often_as_they_like() -> None:
     asking = Asking(ScriptedInteraction(pins=["123456"] * 20), FEW, Clock())
     for _ in range(20):
-        pin = await asking.ask_pin(pin_request(PORTAL))
+        pin = await asking.ask(pin_request(PORTAL))
         assert pin is not None
 
 
 async def test_the_persons_own_commands_are_never_held_up() -> None:
     asking = Asking(ScriptedInteraction(), FEW, Clock())
     for _ in range(20):
-        assert await asking.ask_pin(pin_request(None)) is None
+        assert await asking.ask(pin_request(None)) is None
 
 
 async def test_sites_together_may_open_only_so_many_consent_windows() -> None:
     clock = Clock()
     asking = Asking(ScriptedInteraction(consents={}), FEW, clock)
     for number in range(3):
-        assert not await asking.ask_consent(ConsentRequest(f"https://s{number}.example", Verb.READ))
+        assert not await asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ))
     with pytest.raises(AgentError) as caught:
-        await asking.ask_consent(ConsentRequest("https://s9.example", Verb.READ))
+        await asking.ask(ConsentQuestion("https://s9.example", Verb.READ))
     assert (caught.value.error_id, caught.value.facts["retry_after"]) == ("request.rate", 20)
-    assert await asking.ask_pin(pin_request(PORTAL)) is None
+    assert await asking.ask(pin_request(PORTAL)) is None
 
 
 async def test_who_gives_up_waiting_makes_room() -> None:
     person = Slow()
     asking = Asking(person, Config())
     asks = [
-        asyncio.create_task(asking.ask_consent(ConsentRequest(f"https://s{number}.example", Verb.READ)))
+        asyncio.create_task(asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ)))
         for number in range(8)
     ]
     await asyncio.sleep(0.02)
     with pytest.raises(AgentError) as caught:
-        await asking.ask_consent(ConsentRequest("https://s9.example", Verb.READ))
+        await asking.ask(ConsentQuestion("https://s9.example", Verb.READ))
     assert caught.value.error_id == "busy"
     for ask in asks:
         ask.cancel()
     await asyncio.gather(*asks, return_exceptions=True)
     assert person.open == 0
     person.answer.set()
-    assert await asking.ask_consent(ConsentRequest("https://s9.example", Verb.READ))
+    assert await asking.ask(ConsentQuestion("https://s9.example", Verb.READ))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from agent.access.consents import Consents
 from agent.access.policy import ConsentAnswer
 from agent.config import Config, OriginSettings
 from agent.errors import AgentError
-from agent.interaction import ConsentRequest, Verb
+from agent.interaction import ConsentQuestion, Question, Verb
 from agent.interaction.asking import Asking
 from agent.interaction.scripted import Headless, ScriptedInteraction
 
@@ -28,8 +29,10 @@ class SlowPerson(ScriptedInteraction):
         self.answer: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
         self.closed = False
 
-    async def ask_consent(self, request: ConsentRequest) -> bool | None:
-        self.questions.append(request)
+    async def ask(self, question: Question[Any]) -> Any:
+        if not isinstance(question, ConsentQuestion):
+            return await super().ask(question)
+        self.questions.append(question)
         try:
             return await asyncio.shield(self.answer)
         except asyncio.CancelledError:
@@ -81,7 +84,7 @@ async def test_what_belongs_together_is_one_question_with_one_answer(tmp_path: P
     world = World(tmp_path, person)
     await world.consents.require(PORTAL, Verb.LOGIN, Verb.READ)
     [asked] = person.questions
-    assert isinstance(asked, ConsentRequest)
+    assert isinstance(asked, ConsentQuestion)
     assert (asked.verb, asked.verbs) == (Verb.LOGIN, (Verb.READ, Verb.LOGIN))
     assert set(world.answers.of(PORTAL)) == {Verb.READ, Verb.LOGIN}
     await world.consents.require(PORTAL, Verb.READ)
@@ -93,7 +96,7 @@ async def test_only_what_was_not_answered_before_is_asked_about(tmp_path: Path) 
     world = World(tmp_path, person)
     await world.consents.require(PORTAL, Verb.READ)
     await world.consents.require(PORTAL, Verb.PAGE_PIN, Verb.READ, Verb.SIGN)
-    assert [question.verbs for question in person.questions if isinstance(question, ConsentRequest)] == [
+    assert [question.verbs for question in person.questions if isinstance(question, ConsentQuestion)] == [
         (Verb.READ,),
         (Verb.SIGN, Verb.PAGE_PIN),
     ]
@@ -121,7 +124,7 @@ async def test_a_wider_question_of_the_same_site_waits_for_the_narrower_and_asks
     assert len(person.questions) == 1
     person.answer.set_result(True)
     await asyncio.gather(narrow, wide)
-    assert [question.verbs for question in person.questions if isinstance(question, ConsentRequest)] == [
+    assert [question.verbs for question in person.questions if isinstance(question, ConsentQuestion)] == [
         (Verb.READ,),
         (Verb.LOGIN,),
     ]
@@ -146,7 +149,7 @@ async def test_each_verb_has_a_question_of_its_own(tmp_path: Path) -> None:
     world = World(tmp_path, person)
     for verb in Verb:
         await world.consents.require(PORTAL, verb)
-    assert [question.verb for question in person.questions if isinstance(question, ConsentRequest)] == list(
+    assert [question.verb for question in person.questions if isinstance(question, ConsentQuestion)] == list(
         Verb
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.config import Config, OriginSettings
 from agent.errors import AgentError, error_id
-from agent.interaction import ConsentRequest, NewPinRequest, UnblockRequest, Verb
+from agent.interaction import ConsentQuestion, NewPinQuestion, UnblockQuestion, Verb
 from agent.interaction.scripted import Headless, ScriptedInteraction
 from hca_card.errors import (
     CardChangedError,
@@ -49,8 +49,8 @@ async def test_the_person_changes_the_pin_in_a_window_that_names_the_site(tmp_pa
     async with agent(tmp_path, "hpc", interaction=person) as world:
         await world.operations.change_pin(PORTAL)
         consent, asked = person.questions
-        assert isinstance(consent, ConsentRequest) and consent.verbs == (Verb.CHANGE_PIN,)
-        assert isinstance(asked, NewPinRequest)
+        assert isinstance(consent, ConsentQuestion) and consent.verbs == (Verb.CHANGE_PIN,)
+        assert isinstance(asked, NewPinQuestion)
         assert (asked.origin, asked.card.simulated, asked.status.tries_left) == (PORTAL.origin, True, 3)
         assert await takes(world, NEW)
         row = world.audit()[-2]
@@ -115,7 +115,7 @@ async def test_pins_from_a_page_need_their_own_consent_in_the_same_window(tmp_pa
         await world.operations.change_pin(PORTAL, old=Pin(PIN), new=Pin(NEW))
         assert world.person is not None
         [asked] = world.person.questions
-        assert isinstance(asked, ConsentRequest)
+        assert isinstance(asked, ConsentQuestion)
         assert asked.verbs == (Verb.PAGE_PIN, Verb.CHANGE_PIN)
         assert await takes(world, NEW)
 
@@ -134,7 +134,7 @@ async def test_a_locked_pin_is_not_asked_for_but_can_be_unblocked(tmp_path: Path
             await world.operations.change_pin(OWN)
         await world.operations.unblock_pin(PORTAL)
         asked = person.questions[-1]
-        assert isinstance(asked, UnblockRequest)
+        assert isinstance(asked, UnblockQuestion)
         assert asked.status.locked
         assert (asked.puk.min_length, asked.puk.max_length) == (8, 8)
         assert world.tries == 3

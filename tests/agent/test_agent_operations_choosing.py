@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import AgentError
-from agent.interaction import CardShown
+from agent.interaction import CardChoiceQuestion, CardShown
 from agent.interaction.scripted import Headless, ScriptedInteraction
 from agent.operations import ReaderCondition, ReaderView
 from agent.operations.readers import candidates, is_virtual, named
@@ -94,7 +94,7 @@ async def test_of_several_cards_the_person_chooses_once_until_that_card_moves(tm
     async with agent(tmp_path, "hpc", "hop", "", interaction=person) as world:
 
         def choices() -> list[object]:
-            return [question for question in person.questions if isinstance(question, tuple)]
+            return [question for question in person.questions if isinstance(question, CardChoiceQuestion)]
 
         for _ in range(2):
             await world.operations.sign(PORTAL, Hash.SHA_256, document=b"a")

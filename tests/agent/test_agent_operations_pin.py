@@ -4,12 +4,13 @@ import asyncio
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.config import Config, ConsentSettings
 from agent.errors import AgentError, facts
-from agent.interaction import PinRequest, Verb
+from agent.interaction import PinQuestion, Question, Verb
 from agent.interaction.scripted import GivenPin, ScriptedInteraction
 from hca_card.errors import (
     CardChangedError,
@@ -43,9 +44,11 @@ class Meanwhile(ScriptedInteraction):
         super().__init__(pins=[pin] * 20)
         self.happens: Callable[[], None] = lambda: None
 
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
+    async def ask(self, question: Question[Any]) -> Any:
+        if not isinstance(question, PinQuestion):
+            return await super().ask(question)
         await asyncio.to_thread(self.happens)
-        return await super().ask_pin(request)
+        return await super().ask(question)
 
 
 def sign(world: World, caller=PORTAL, **more):  # type: ignore[no-untyped-def]
@@ -153,7 +156,9 @@ async def test_a_person_who_cancels_spends_no_try(tmp_path: Path) -> None:
 
 async def test_a_person_who_never_answers_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     class Asleep(ScriptedInteraction):
-        async def ask_pin(self, request: PinRequest) -> Pin | None:
+        async def ask(self, question: Question[Any]) -> Any:
+            if not isinstance(question, PinQuestion):
+                return await super().ask(question)
             await asyncio.sleep(3600)
             return None
 
@@ -304,12 +309,14 @@ async def test_two_pages_at_once_are_asked_one_after_the_other_and_both_served(t
     class OneAtATime(ScriptedInteraction):
         open = 0
 
-        async def ask_pin(self, request: PinRequest) -> Pin | None:
+        async def ask(self, question: Question[Any]) -> Any:
+            if not isinstance(question, PinQuestion):
+                return await super().ask(question)
             type(self).open += 1
             assert type(self).open == 1
             await asyncio.sleep(0.02)
             type(self).open -= 1
-            return await super().ask_pin(request)
+            return await super().ask(question)
 
     async with agent(tmp_path, "hpc", interaction=OneAtATime(pins=[PIN] * 4)) as world:
         results = await asyncio.gather(*(sign(world, caller) for caller in (PORTAL, OTHER, PORTAL, OTHER)))
@@ -327,7 +334,9 @@ async def test_of_two_pages_at_once_the_second_is_shown_the_tries_the_first_left
 
 async def test_one_page_cannot_pile_up_questions(tmp_path: Path) -> None:
     class Asleep(ScriptedInteraction):
-        async def ask_pin(self, request: PinRequest) -> Pin | None:
+        async def ask(self, question: Question[Any]) -> Any:
+            if not isinstance(question, PinQuestion):
+                return await super().ask(question)
             await asyncio.sleep(3600)
             return None
 

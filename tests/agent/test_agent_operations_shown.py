@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.config import Config, OriginSettings
-from agent.interaction import ConsentRequest, DocumentShown, PinRequest
+from agent.interaction import ConsentQuestion, DocumentShown, PinQuestion
 from signing.hashes import Hash
 from tests.support.operations import PORTAL, agent
 
@@ -19,8 +19,8 @@ async def test_both_questions_name_the_document_that_is_signed(tmp_path: Path):
         await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
         expected = DocumentShown(len(DOCUMENT), "SHA-256", hashlib.sha256(DOCUMENT).digest())
         consent, pin = world.person.questions if world.person else ()
-        assert isinstance(consent, ConsentRequest)
-        assert isinstance(pin, PinRequest)
+        assert isinstance(consent, ConsentQuestion)
+        assert isinstance(pin, PinQuestion)
         assert consent.document == pin.document == expected
 
 

@@ -10,12 +10,14 @@ from io import BytesIO
 import pytest
 
 from agent.interaction import (
+    CardChoiceQuestion,
     CardShown,
-    ConsentRequest,
+    ConsentQuestion,
     DocumentShown,
-    NewPinRequest,
-    PinRequest,
-    UnblockRequest,
+    KeypadQuestion,
+    NewPinQuestion,
+    PinQuestion,
+    UnblockQuestion,
     Verb,
 )
 from agent.interaction.scripted import GivenPin
@@ -36,8 +38,8 @@ OTHER_CARD = CardShown("Alcor 01 00", CardKind.INSTITUTION, "000000335401", "測
 PORTAL = "https://portal.example.tw"
 
 
-def pin_request(tries: int | None = 3) -> PinRequest:
-    return PinRequest(PORTAL, Verb.SIGN, CARD, PinStatus(tries, 6, 8))
+def pin_request(tries: int | None = 3) -> PinQuestion:
+    return PinQuestion(PORTAL, CARD, PinStatus(tries, 6, 8), Verb.SIGN)
 
 
 class Terminal:
@@ -85,7 +87,7 @@ async def settled(terminal: Terminal, prompt: str) -> None:
 
 
 async def test_a_pin_is_asked_in_both_languages_and_never_shown(terminal: Terminal) -> None:
-    asked = asyncio.create_task(person(terminal).ask_pin(pin_request()))
+    asked = asyncio.create_task(person(terminal).ask(pin_request()))
     await settled(terminal, "PIN: ")
     terminal.type("123456\n")
     pin = await asked
@@ -107,7 +109,7 @@ async def test_a_pin_is_asked_in_both_languages_and_never_shown(terminal: Termin
 
 async def test_echo_is_back_after_the_pin_and_after_giving_up(terminal: Terminal) -> None:
     interaction = person(terminal)
-    asked = asyncio.create_task(interaction.ask_pin(pin_request()))
+    asked = asyncio.create_task(interaction.ask(pin_request()))
     await settled(terminal, "PIN: ")
     assert not termios.tcgetattr(terminal.line)[3] & termios.ECHO
     asked.cancel()
@@ -117,7 +119,7 @@ async def test_echo_is_back_after_the_pin_and_after_giving_up(terminal: Terminal
 
 
 async def test_the_event_loop_runs_on_while_the_person_thinks(terminal: Terminal) -> None:
-    asked = asyncio.create_task(person(terminal).ask_pin(pin_request()))
+    asked = asyncio.create_task(person(terminal).ask(pin_request()))
     await settled(terminal, "PIN: ")
     await asyncio.sleep(0)  # would never come back if the question held the loop: nobody has typed yet
     assert not asked.done()
@@ -126,7 +128,7 @@ async def test_the_event_loop_runs_on_while_the_person_thinks(terminal: Terminal
 
 
 async def test_a_pin_of_the_wrong_length_is_asked_again_without_the_card(terminal: Terminal) -> None:
-    asked = asyncio.create_task(person(terminal).ask_pin(pin_request()))
+    asked = asyncio.create_task(person(terminal).ask(pin_request()))
     await settled(terminal, "PIN: ")
     terminal.type("123\n")
     await settled(terminal, "nothing was sent")
@@ -143,7 +145,7 @@ async def test_a_pin_of_the_wrong_length_is_asked_again_without_the_card(termina
     ("answer", "given"), [("yes", True), ("YES", True), ("y", False), ("", False), ("是", False)]
 )
 async def test_the_last_try_needs_a_yes_typed_in_full(terminal: Terminal, answer: str, given: bool) -> None:
-    asked = asyncio.create_task(person(terminal).ask_pin(pin_request(tries=1)))
+    asked = asyncio.create_task(person(terminal).ask(pin_request(tries=1)))
     await settled(terminal, "> ")
     terminal.type(answer + "\n")
     if given:
@@ -158,9 +160,9 @@ async def test_nobody_answering_in_time_is_no_answer_and_the_next_question_gets_
     terminal: Terminal,
 ) -> None:
     interaction = person(terminal, seconds=0.3)
-    assert await interaction.ask_consent(ConsentRequest(PORTAL, Verb.READ)) is None
+    assert await interaction.ask(ConsentQuestion(PORTAL, Verb.READ)) is None
     terminal.type("y\n")
-    asked = asyncio.create_task(interaction.ask_consent(ConsentRequest(PORTAL, Verb.LOGIN)))
+    asked = asyncio.create_task(interaction.ask(ConsentQuestion(PORTAL, Verb.LOGIN)))
     await settled(terminal, "log in with the card")
     terminal.type("n\n")
     assert await asked is False
@@ -171,7 +173,7 @@ async def test_nobody_answering_in_time_is_no_answer_and_the_next_question_gets_
     [("y", True), ("yes", True), ("是", True), ("", False), ("n", False), ("yep", False)],
 )
 async def test_only_a_yes_is_a_yes(terminal: Terminal, answer: str, allowed: bool) -> None:
-    asked = asyncio.create_task(person(terminal).ask_consent(ConsentRequest(PORTAL, Verb.READ)))
+    asked = asyncio.create_task(person(terminal).ask(ConsentQuestion(PORTAL, Verb.READ)))
     await settled(terminal, "[y/N]")
     terminal.type(answer + "\n")
     assert await asked is allowed
@@ -179,8 +181,8 @@ async def test_only_a_yes_is_a_yes(terminal: Terminal, answer: str, allowed: boo
 
 async def test_two_questions_at_once_are_asked_one_after_the_other(terminal: Terminal) -> None:
     interaction = person(terminal)
-    first = asyncio.create_task(interaction.ask_consent(ConsentRequest("https://a.example", Verb.READ)))
-    second = asyncio.create_task(interaction.ask_consent(ConsentRequest("https://b.example", Verb.READ)))
+    first = asyncio.create_task(interaction.ask(ConsentQuestion("https://a.example", Verb.READ)))
+    second = asyncio.create_task(interaction.ask(ConsentQuestion("https://b.example", Verb.READ)))
     await settled(terminal, "https://a.example")
     assert "https://b.example" not in await terminal.screen("[y/N]")
     terminal.type("y\n")
@@ -196,7 +198,7 @@ async def test_two_questions_at_once_are_asked_one_after_the_other(terminal: Ter
 async def test_a_card_is_chosen_by_its_number(
     terminal: Terminal, answer: str, chosen: CardShown | None
 ) -> None:
-    asked = asyncio.create_task(person(terminal).choose_card(PORTAL, (CARD, OTHER_CARD)))
+    asked = asyncio.create_task(person(terminal).ask(CardChoiceQuestion(PORTAL, (CARD, OTHER_CARD))))
     await settled(terminal, "[1-2]")
     terminal.type(answer + "\n")
     assert await asked == chosen
@@ -205,7 +207,7 @@ async def test_a_card_is_chosen_by_its_number(
 async def test_a_hostile_name_on_a_card_cannot_speak_to_the_terminal(terminal: Terminal) -> None:
     evil = CardShown("R", CardKind.PERSONNEL, "1", "\x1b]0;owned\x07\x1b[2J\r王", False)
     asked = asyncio.create_task(
-        person(terminal).ask_pin(PinRequest(PORTAL, Verb.SIGN, evil, PinStatus(3, 6, 8)))
+        person(terminal).ask(PinQuestion(PORTAL, evil, PinStatus(3, 6, 8), Verb.SIGN))
     )
     await settled(terminal, "PIN: ")
     terminal.type("\n")
@@ -220,8 +222,8 @@ async def test_a_pipe_that_ends_is_nobody() -> None:
     os.close(target)
     out = os.open(os.devnull, os.O_WRONLY)
     interaction = TerminalInteraction(PosixConsole(source, out))
-    assert await interaction.ask_pin(pin_request()) is None
-    assert await interaction.ask_consent(ConsentRequest(PORTAL, Verb.READ)) is None
+    assert await interaction.ask(pin_request()) is None
+    assert await interaction.ask(ConsentQuestion(PORTAL, Verb.READ)) is None
     interaction.close()
     os.close(source)
     os.close(out)
@@ -232,7 +234,7 @@ async def test_a_line_without_end_is_given_up(terminal: Terminal) -> None:
     os.write(target, b"1" * 1000)
     out = os.open(os.devnull, os.O_WRONLY)
     interaction = TerminalInteraction(PosixConsole(source, out))
-    assert await interaction.ask_pin(pin_request()) is None
+    assert await interaction.ask(pin_request()) is None
     interaction.close()
     for descriptor in (source, target, out):
         os.close(descriptor)
@@ -240,12 +242,12 @@ async def test_a_line_without_end_is_given_up(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize("line", [b"123456\n", b"123456\r\n", b"123456"])
 async def test_a_pin_from_standard_input_is_its_first_line(line: bytes) -> None:
-    own = PinRequest(None, Verb.SIGN, CARD, PinStatus(3, 6, 8))
+    own = PinQuestion(None, CARD, PinStatus(3, 6, 8), Verb.SIGN)
     given = GivenPin.read(BytesIO(line + (b"more\n" if line.endswith(b"\n") else b"")))
-    pin = await given.ask_pin(own)
+    pin = await given.ask(own)
     assert pin is not None
     assert pin.octets == b"123456"
-    assert await given.ask_pin(own) is None
+    assert await given.ask(own) is None
 
 
 @pytest.mark.parametrize("line", [b"", b"\n", b"1" * 100, "密碼\n".encode()])
@@ -256,7 +258,7 @@ def test_what_is_no_pin_on_standard_input_is_an_error_without_it(line: bytes) ->
 
 async def test_a_pin_from_standard_input_is_never_for_a_page() -> None:
     given = GivenPin(Pin("123456"))
-    assert await given.ask_pin(pin_request()) is None
+    assert await given.ask(pin_request()) is None
     assert given.available
 
 
@@ -269,7 +271,7 @@ async def answer_in_turn(terminal: Terminal, *turns: tuple[str, str]) -> None:
 
 
 async def test_a_new_pin_is_taken_when_typed_twice_alike(terminal: Terminal) -> None:
-    asked = asyncio.create_task(person(terminal).ask_new_pin(NewPinRequest(PORTAL, CARD, PinStatus(3, 6, 8))))
+    asked = asyncio.create_task(person(terminal).ask(NewPinQuestion(PORTAL, CARD, PinStatus(3, 6, 8))))
     assert PORTAL in await terminal.screen("change the PIN")
     await answer_in_turn(
         terminal,
@@ -294,16 +296,16 @@ async def test_a_new_pin_is_taken_when_typed_twice_alike(terminal: Terminal) -> 
     ],
 )
 async def test_an_empty_line_leaves_the_unblocking(terminal: Terminal, turns: list[tuple[str, str]]) -> None:
-    request = UnblockRequest(None, CARD, PinStatus(0, 6, 8), PinStatus(10, 8, 8))
-    asked = asyncio.create_task(person(terminal).ask_unblock(request))
+    request = UnblockQuestion(None, CARD, PinStatus(0, 6, 8), PinStatus(10, 8, 8))
+    asked = asyncio.create_task(person(terminal).ask(request))
     assert "0800-364-422" in await terminal.screen("PUK: ")
     await answer_in_turn(terminal, *turns)
     assert await asked is None
 
 
 async def test_a_puk_and_a_new_pin_are_asked_and_its_last_try_needs_a_yes(terminal: Terminal) -> None:
-    request = UnblockRequest(None, CARD, PinStatus(0, 6, 8), PinStatus(1, 8, 8))
-    asked = asyncio.create_task(person(terminal).ask_unblock(request))
+    request = UnblockQuestion(None, CARD, PinStatus(0, 6, 8), PinStatus(1, 8, 8))
+    asked = asyncio.create_task(person(terminal).ask(request))
     await answer_in_turn(
         terminal,
         ("> ", "yes"),
@@ -317,8 +319,8 @@ async def test_a_puk_and_a_new_pin_are_asked_and_its_last_try_needs_a_yes(termin
 
 
 async def test_all_that_a_yes_allows_and_the_document_are_named(terminal: Terminal) -> None:
-    request = ConsentRequest(PORTAL, Verb.SIGN, DocumentShown(1234, "SHA-256", b"\xab" * 32), (Verb.READ,))
-    asked = asyncio.create_task(person(terminal).ask_consent(request))
+    request = ConsentQuestion(PORTAL, Verb.SIGN, DocumentShown(1234, "SHA-256", b"\xab" * 32), (Verb.READ,))
+    asked = asyncio.create_task(person(terminal).ask(request))
     screen = await terminal.screen("[y/N]")
     for words in ("read the card, sign with the card", "1,234 bytes", "SHA-256", "ab" * 32):
         assert words in screen
@@ -328,5 +330,5 @@ async def test_all_that_a_yes_allows_and_the_document_are_named(terminal: Termin
 
 
 async def test_the_keypad_is_pointed_to_and_nothing_is_asked(terminal: Terminal) -> None:
-    await person(terminal).show_keypad(pin_request())
+    await person(terminal).ask(KeypadQuestion(PORTAL, CARD, PinStatus(3, 6, 8), Verb.SIGN))
     assert "keypad" in await terminal.screen("keypad")

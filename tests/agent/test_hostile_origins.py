@@ -18,7 +18,7 @@ import pytest
 from agent.audit import AuditLog, AuditRow
 from agent.config import Config, LimitSettings
 from agent.dialects.servisign import refusal
-from agent.interaction import ConsentRequest, Verb
+from agent.interaction import ConsentQuestion, Verb
 from agent.interaction.scripted import ScriptedInteraction
 from agent.server import http, serving
 from hca_card.simulator import SimulatedCard
@@ -318,7 +318,7 @@ async def test_a_site_that_only_looks_like_another_is_shown_in_full_and_gets_not
                 assert set(errors) == {"consent.refused"}, (origin, errors)
             answers = [await post(world, origin, body) for body in FORMS]
             assert [reply["result"] for reply in answers[1:]] != ["0"] * 3
-        asked = [each for each in world.agent.interaction.questions if isinstance(each, ConsentRequest)]
+        asked = [each for each in world.agent.interaction.questions if isinstance(each, ConsentQuestion)]
         assert {each.origin for each in asked} == set(LOOKALIKES)
         assert len(asked) == len(world.agent.interaction.questions)
         assert not world.apdus

@@ -10,7 +10,7 @@ import pytest
 
 from agent.config import CardSettings, Config, LimitSettings, OriginSettings
 from agent.errors import AgentError, describe
-from agent.interaction import CardShown
+from agent.interaction import CardChoiceQuestion, CardShown
 from agent.interaction.scripted import Headless, ScriptedInteraction
 from agent.operations import Caller
 from hca_card.hints import only_kinds
@@ -64,7 +64,7 @@ def chooses(kind: str) -> Callable[[tuple[CardShown, ...]], CardShown]:
 
 def choices(world: World) -> int:
     assert world.person is not None
-    return sum(isinstance(question, tuple) for question in world.person.questions)
+    return sum(isinstance(question, CardChoiceQuestion) for question in world.person.questions)
 
 
 @pytest.mark.parametrize("kind", ["hpc", "hop", "nhi"])

@@ -18,9 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from playwright.async_api import BrowserContext, Page
 
 from agent.config import OriginSettings
-from agent.interaction import ConsentRequest, PinRequest, Verb
+from agent.interaction import ConsentQuestion, PinQuestion, Question, Verb
 from agent.interaction.scripted import ScriptedInteraction
-from hca_card.pin import Pin
 from tests.support import axe
 from tests.support.agent import ANY_PORT, RunningAgent, running_agent
 from tests.support.chromium import chromium, make_home
@@ -42,10 +41,12 @@ class Thoughtful(ScriptedInteraction):
         super().__init__(pins=[PIN] * 8)
         self.asked, self.thought = asyncio.Event(), asyncio.Event()
 
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
+    async def ask(self, question: Question[Any]) -> Any:
+        if not isinstance(question, PinQuestion):
+            return await super().ask(question)
         self.asked.set()
         await self.thought.wait()
-        return await super().ask_pin(request)
+        return await super().ask(question)
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ async def test_a_portal_that_knows_only_hipki_reads_signs_and_decrypts(
         cipher = key_of(encryption).encrypt(TEXT.encode(), padding.PKCS1v15())
         asked = {"func": "decrypt", "cipher": base64.b64encode(cipher).decode(), "pin": PIN}
         assert base64.b64decode((await desk.ask(page, asked))["plaintext"]) == TEXT.encode()
-        consents = [each for each in desk.agent.interaction.questions if isinstance(each, ConsentRequest)]
+        consents = [each for each in desk.agent.interaction.questions if isinstance(each, ConsentQuestion)]
         assert {each.origin for each in consents} == {desk.portal}
         verbs = {Verb.READ, Verb.SIGN, Verb.PAGE_PIN, Verb.DECRYPT}
         assert {verb for each in consents for verb in each.verbs} == verbs

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from agent.config import OriginSettings
 from agent.demo.theatre import ANY_PORT
-from agent.interaction import PinRequest
-from hca_card.pin import Pin
+from agent.interaction import PinQuestion, Question
 from tests.support.desk import SetDesk, filled
 
 
@@ -250,13 +250,14 @@ async def test_while_the_agent_asks_the_page_says_where_to_look(
     set_desk: SetDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with set_desk("hpc") as desk:
-        answer, thought = desk.person.ask_pin, asyncio.Event()
+        answer, thought = desk.person.ask, asyncio.Event()
 
-        async def think(request: PinRequest) -> Pin | None:
-            await thought.wait()
-            return await answer(request)
+        async def think(question: Question[Any]) -> Any:
+            if isinstance(question, PinQuestion):
+                await thought.wait()
+            return await answer(question)
 
-        monkeypatch.setattr(desk.person, "ask_pin", think)
+        monkeypatch.setattr(desk.person, "ask", think)
         await desk.open()
         await desk.submit()
         await desk.page.wait_for_selector(".message.calm")

@@ -21,9 +21,8 @@ from agent.demo.person import PIN, Person
 from agent.demo.register import PASSWORD
 from agent.demo.stage import Place, Stage, raised
 from agent.demo.theatre import ANY_PORT
-from agent.interaction import PinRequest
+from agent.interaction import PinQuestion, Question
 from hca_card.model import CardKind
-from hca_card.pin import Pin
 from tests.support import axe
 from tests.support.chromium import chromium, make_home
 from tests.support.desk import HOST
@@ -355,12 +354,16 @@ async def test_a_popup_that_the_person_closes_ends_the_log_in(
 ) -> None:
     asked, answered = asyncio.Event(), asyncio.Event()
 
-    async def think(request: PinRequest) -> Pin | None:
+    answer = counter.person.ask
+
+    async def think(question: Question[Any]) -> Any:
+        if not isinstance(question, PinQuestion):
+            return await answer(question)
         asked.set()
         await answered.wait()
         return None
 
-    monkeypatch.setattr(counter.person, "ask_pin", think)
+    monkeypatch.setattr(counter.person, "ask", think)
     counter.insert("citizen")
     await counter.open("/vpn")
     await counter.page.check('input[name="role"][value="natural-person"]')

@@ -15,7 +15,7 @@ import pytest
 from playwright.async_api import BrowserContext
 from playwright.async_api import Page as Window
 
-from agent.interaction import ConsentRequest, Verb
+from agent.interaction import ConsentQuestion, PinQuestion, Question, Verb
 from agent.interaction.scripted import ScriptedInteraction
 from agent.selftest.schema import ReportPart
 from tests.browser.conftest import Authorities
@@ -270,14 +270,14 @@ async def test_the_report_is_masked_unless_the_person_says_so_in_the_agents_wind
             assert "browser.version" in text and "hca.sign" in text
         report = msgspec.json.decode(await saved(page, "#save-json"), type=ReportPart)
         assert report.ok and report.masked
-        assert not any(isinstance(each, ConsentRequest) for each in person.questions)
+        assert not any(isinstance(each, ConsentQuestion) for each in person.questions)
 
         await page.check("#unmasked")
         await page.wait_for_function("document.body.textContent.includes('測試人員卡')")
         for button in ("#save-json", "#save-html"):
             text = await saved(page, button)
             assert all(secret in text for secret in SECRETS) and "123456" not in text
-        assert len([each for each in person.questions if isinstance(each, ConsentRequest)]) == 1
+        assert len([each for each in person.questions if isinstance(each, ConsentQuestion)]) == 1
 
         await page.uncheck("#unmasked")
         await page.wait_for_function("!document.body.textContent.includes('測試人員卡')")
@@ -336,11 +336,13 @@ async def test_a_run_can_be_stopped_and_begun_again(authorities: Authorities, tm
     asked = asyncio.Event()
 
     class Hesitant(ScriptedInteraction):
-        async def ask_pin(self, request: Any) -> Any:
+        async def ask(self, question: Question[Any]) -> Any:
+            if not isinstance(question, PinQuestion):
+                return await super().ask(question)
             if not asked.is_set():
                 asked.set()
                 await asyncio.Event().wait()
-            return await super().ask_pin(request)
+            return await super().ask(question)
 
     person = Hesitant(pins=["123456"])
     async with (

@@ -21,9 +21,8 @@ from playwright.async_api import BrowserContext, Page
 
 from agent import tls
 from agent.config import Config, HipkiSettings, OriginSettings, PortSettings, ServiSignSettings
-from agent.interaction import PinRequest
+from agent.interaction import PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
-from hca_card.pin import Pin
 from hca_card.simulator.faults import Wrapper
 from pcsc.winscard import VirtualCard
 from tests.support.agent import RunningAgent, running_agent
@@ -52,14 +51,16 @@ class Thoughtful(ScriptedInteraction):
         super().__init__(pins=[PIN] * 8)
         self.asked, self.thought, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
+    async def ask(self, question: Question[Any]) -> Any:
+        if not isinstance(question, PinQuestion):
+            return await super().ask(question)
         self.asked.set()
         try:
             await self.thought.wait()
         except asyncio.CancelledError:
             self.left.set()
             raise
-        return await super().ask_pin(request)
+        return await super().ask(question)
 
 
 class SlowCard(Wrapper):
@@ -377,7 +378,7 @@ async def test_a_page_of_the_newer_template_beats_while_the_person_is_asked(
         session, code, beats = await asyncio.wait_for(logging_in, 20)
         assert (session, code) == ("2", "0")
         assert beats >= 2
-        assert len([question for question in person.questions if isinstance(question, PinRequest)]) == 1
+        assert len([question for question in person.questions if isinstance(question, PinQuestion)]) == 1
 
 
 async def test_a_value_is_read_by_the_sites_that_its_writer_lists_and_by_no_other(set_desk: SetDesk) -> None:

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from agent.interaction import CardShown
+from agent.interaction import CardChoiceQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Caller
 from tests.support import hipki
@@ -44,11 +44,13 @@ class Person(ScriptedInteraction):
         super().__init__(pins=["123456"] * 1000)
         self.choices: list[str | None] = []
 
-    async def choose_card(self, origin: str | None, cards: tuple[CardShown, ...]) -> CardShown | None:
-        self.choices.append(origin)
+    async def ask(self, question: Question[Any]) -> Any:
+        if not isinstance(question, CardChoiceQuestion):
+            return await super().ask(question)
+        self.choices.append(question.origin)
         await asyncio.sleep(0.02)  # others ask meanwhile
-        wanted = PREFERRED[str(origin)]
-        return next(card for card in cards if card.kind.value == wanted)
+        wanted = PREFERRED[str(question.origin)]
+        return next(card for card in question.cards if card.kind.value == wanted)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent.audit import AuditLog, AuditRow
 from agent.config import Config
-from agent.interaction import ConsentRequest, Interaction, PinRequest, Verb
+from agent.interaction import ConsentQuestion, Interaction, PinQuestion, Verb
 from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Caller, Operations, open_operations
 from agent.paths import Paths
@@ -55,13 +55,13 @@ class World:
     def audit(self) -> list[AuditRow]:
         return AuditLog(self.paths.audit, Config().audit).read(1000)
 
-    def pins_asked(self) -> list[PinRequest]:
+    def pins_asked(self) -> list[PinQuestion]:
         assert self.person is not None
-        return [question for question in self.person.questions if isinstance(question, PinRequest)]
+        return [question for question in self.person.questions if isinstance(question, PinQuestion)]
 
     def consents_asked(self) -> list[Verb]:
         assert self.person is not None
-        return [question.verb for question in self.person.questions if isinstance(question, ConsentRequest)]
+        return [question.verb for question in self.person.questions if isinstance(question, ConsentQuestion)]
 
     @contextmanager
     def other_program(self, reader: str | None = None) -> Iterator[Connection]:

@@ -10,72 +10,68 @@ from pathlib import Path
 from typing import Final
 
 from agent.desktop import own_command
-from agent.interaction import Verb
-from agent.interaction import window_messages as messages
+from agent.interaction import (
+    CardChoiceQuestion,
+    CardShown,
+    ConsentQuestion,
+    DocumentShown,
+    KeypadQuestion,
+    NewPinQuestion,
+    PinQuestion,
+    UnblockQuestion,
+    Verb,
+)
+from agent.interaction.window_messages import About, Notice, Opening, SiteList, SiteShown, line
 from agent.interaction.windows import COMPATIBLE
-from hca_card.model import CardKind
+from hca_card.model import CardKind, PinStatus
 from tests.support.screen import Screen, private_screen
 
 _KNOWN: Final = "https://euservice.mohw.gov.tw"
 _OTHER: Final = "https://portal.example.tw"
 _UNTIL: Final = datetime(2030, 12, 22, 9, 30, tzinfo=UTC)
-_THREE: Final = messages.Tries(left=3, low=6, high=8)
-_ONE: Final = messages.Tries(left=1, low=6, high=8)
-_CARD: Final = messages.Card(
-    reader="ACS ACR39U ICC Reader 00 00",
-    kind=CardKind.PERSONNEL,
-    serial="000000123456",
-    holder="王小明",
-    simulated=False,
+_THREE: Final = PinStatus(3, 6, 8)
+_ONE: Final = PinStatus(1, 6, 8)
+_CARD: Final = CardShown(
+    "ACS ACR39U ICC Reader 00 00", CardKind.PERSONNEL, "000000123456", "王小明", simulated=False
 )
-_SIMULATED: Final = messages.Card(
-    reader="HCA-AGENT Simulator hop 00",
-    kind=CardKind.INSTITUTION,
-    serial="000000654321",
-    holder="測試綜合醫院",
-    simulated=True,
+_SIMULATED: Final = CardShown(
+    "HCA-AGENT Simulator hop 00", CardKind.INSTITUTION, "000000654321", "測試綜合醫院", simulated=True
 )
-_DOCUMENT: Final = messages.Document(size=18_234, hash="SHA-256", digest=bytes(range(32)))
+_DOCUMENT: Final = DocumentShown(18_234, "SHA-256", bytes(range(32)))
 _SECONDS: Final = 120.0
 
-WINDOWS: Final[dict[str, messages.Message]] = {
-    "consent": messages.AskConsent(
-        origin=_KNOWN, verb=Verb.LOGIN, also=(Verb.READ,), days=30, seconds=_SECONDS
+WINDOWS: Final = {
+    "consent": Opening(
+        content=ConsentQuestion(_KNOWN, Verb.LOGIN, also=(Verb.READ,)), days=30, seconds=_SECONDS
     ),
-    "pin": messages.AskPin(origin=_KNOWN, verb=Verb.LOGIN, card=_CARD, tries=_THREE, seconds=_SECONDS),
-    "last-try": messages.AskPin(
-        origin=_OTHER,
-        verb=Verb.SIGN,
-        card=_SIMULATED,
-        tries=_ONE,
-        document=_DOCUMENT,
-        simulated=True,
+    "pin": Opening(content=PinQuestion(_KNOWN, _CARD, _THREE, Verb.LOGIN), seconds=_SECONDS),
+    "last-try": Opening(
+        content=PinQuestion(_OTHER, _SIMULATED, _ONE, Verb.SIGN, _DOCUMENT), simulated=True, seconds=_SECONDS
+    ),
+    "keypad": Opening(content=KeypadQuestion(_KNOWN, _CARD, _THREE, Verb.LOGIN)),
+    "choose": Opening(content=CardChoiceQuestion(_KNOWN, (_CARD, _SIMULATED)), seconds=_SECONDS),
+    "change-pin": Opening(content=NewPinQuestion(None, _CARD, _THREE), seconds=_SECONDS),
+    "unblock": Opening(
+        content=UnblockQuestion(None, _CARD, PinStatus(0, 6, 8), PinStatus(10, 8, 8)), seconds=_SECONDS
+    ),
+    "about": Opening(content=About(version="0.1.0", compatible=COMPATIBLE)),
+    "notice": Opening(
+        content=Notice(
+            zh="已拒絕網站 https://stranger.example 使用卡片。若您信任它，請管理者把它加入允許清單。",
+            en="The site https://stranger.example was refused the use of your card. If you trust it, ask your"
+            " administrator to allow it.",
+        ),
         seconds=_SECONDS,
     ),
-    "keypad": messages.AskPin(origin=_KNOWN, verb=Verb.LOGIN, card=_CARD, tries=_THREE, keypad=True),
-    "choose": messages.AskCard(origin=_KNOWN, cards=(_CARD, _SIMULATED), seconds=_SECONDS),
-    "change-pin": messages.AskNewPin(origin=None, card=_CARD, tries=_THREE, seconds=_SECONDS),
-    "unblock": messages.AskUnblock(
-        origin=None,
-        card=_CARD,
-        tries=messages.Tries(left=0, low=6, high=8),
-        puk=messages.Tries(left=10, low=8, high=8),
-        seconds=_SECONDS,
-    ),
-    "about": messages.TellAbout(version="0.1.0", compatible=COMPATIBLE),
-    "notice": messages.TellNotice(
-        zh="已拒絕網站 https://stranger.example 使用卡片。若您信任它，請管理者把它加入允許清單。",
-        en="The site https://stranger.example was refused the use of your card. If you trust it, ask your"
-        " administrator to allow it.",
-        seconds=_SECONDS,
-    ),
-    "origins": messages.TellOrigins(
-        sites=(
-            messages.Site(origin=_OTHER, allowed=True),
-            messages.Site(
-                origin=_KNOWN, allowed=True, verbs=(Verb.READ, Verb.LOGIN, Verb.SIGN), until=_UNTIL
-            ),
-            messages.Site(origin="https://stranger.example", allowed=False, verbs=(Verb.READ,), until=_UNTIL),
+    "origins": Opening(
+        content=SiteList(
+            sites=(
+                SiteShown(origin=_OTHER, allowed=True),
+                SiteShown(
+                    origin=_KNOWN, allowed=True, verbs=(Verb.READ, Verb.LOGIN, Verb.SIGN), until=_UNTIL
+                ),
+                SiteShown(origin="https://stranger.example", allowed=False, verbs=(Verb.READ,), until=_UNTIL),
+            )
         )
     ),
 }
@@ -84,15 +80,15 @@ _TYPED: Final = {"pin": "12345", "change-pin": "123456"}
 
 def take(screen: Screen, name: str, target: Path) -> None:
     """One picture."""
-    message = WINDOWS[name]
+    opening = WINDOWS[name]
     with subprocess.Popen(
-        own_command("window", messages.kind_of(message)),
+        own_command("window", opening.kind),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         env=screen.environment,
     ) as process:
         assert process.stdin is not None
-        process.stdin.write(messages.line(message))
+        process.stdin.write(line(opening))
         process.stdin.flush()
         screen.await_window("HCA Card Agent")
         screen.type(_TYPED.get(name, ""))

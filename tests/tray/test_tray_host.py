@@ -19,7 +19,7 @@ from agent.access.policy import ConsentAnswer
 from agent.audit import AuditLog
 from agent.config import Config, OriginSettings
 from agent.interaction import Verb
-from agent.interaction.window_messages import Site
+from agent.interaction.window_messages import SiteShown
 from agent.operations.messages import ReaderCondition
 from agent.server.ports import PortConflict
 from agent.tray.host import Surroundings, TrayHost, sites
@@ -38,7 +38,7 @@ class FakeWindows:
     """Windows that stay open until they are let go."""
 
     shown: list[str] = field(default_factory=list)
-    sites: tuple[Site, ...] = ()
+    sites: tuple[SiteShown, ...] = ()
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def show_about(self) -> None:
@@ -46,7 +46,7 @@ class FakeWindows:
         await self.closing.wait()
 
     async def show_origins(
-        self, sites: Callable[[], tuple[Site, ...]], forget: Callable[[str], object]
+        self, sites: Callable[[], tuple[SiteShown, ...]], forget: Callable[[str], object]
     ) -> None:
         self.shown.append("origins")
         forget("https://answered.example.tw")

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from agent.interaction.window_messages import TellAbout
+from agent.interaction.window_messages import About
 from tray.windows.frame import Window
-from tray.windows.look import Look
-from tray.windows.process import Pipe
 
 
-class AboutWindow(Window):
-    """The window for `TellAbout`."""
+class AboutWindow(Window[About]):
+    """The version, and what this is compatible with."""
 
-    def __init__(self, look: Look, pipe: Pipe, message: TellAbout) -> None:
-        super().__init__(
-            look,
-            pipe,
-            message,
-            f"HCA Card Agent {message.version}",
+    def headline(self) -> tuple[str, str]:
+        """Return the version and what the program is."""
+        return (
+            f"HCA Card Agent {self.content.version}",
             "健康照護網站與您卡片之間的開放程式 · The open program between health portals and your card",
         )
+
+    def fill(self) -> None:
+        """Show compatibility, help and licence."""
+        compatible = self.content.compatible
         panel, width = self.panel(), self.panel_width
-        self.label(panel, f"相容 {message.compatible}", "Panel.Strong.TLabel", width=width)
+        self.label(panel, f"相容 {compatible}", "Panel.Strong.TLabel", width=width)
         self.label(
             panel,
             "代替 HCA 跨平台網頁元件；網站可以照舊使用。\n"
-            f"Compatible with {message.compatible}: portals work as before.",
+            f"Compatible with {compatible}: portals work as before.",
             "Panel.Muted.TLabel",
             above=4,
             width=width,

@@ -5,23 +5,27 @@ from __future__ import annotations
 import tkinter
 from tkinter import ttk
 
-from agent.interaction.window_messages import AskCard, Picked
+from agent.interaction import CardChoiceQuestion
+from agent.interaction.window_messages import Picked
 from tray.windows.frame import Window
-from tray.windows.look import Look
 from tray.windows.parts import card_words, show_site
-from tray.windows.process import Pipe
 
 
-class ChooseWindow(Window):
-    """The window for `AskCard`: arrows move, Enter takes the marked card."""
+class ChooseWindow(Window[CardChoiceQuestion]):
+    """The cards; arrows move, Enter takes the marked one."""
 
-    def __init__(self, look: Look, pipe: Pipe, message: AskCard) -> None:
-        super().__init__(look, pipe, message, "要用哪一張卡片？", "Which card?")
-        show_site(self, message.origin, ("使用卡片", "use a card"))
+    def headline(self) -> tuple[str, str]:
+        """Return the question."""
+        return "要用哪一張卡片？", "Which card?"
+
+    def fill(self) -> None:
+        """Show who asks, and a button for each card."""
+        look = self.look
+        show_site(self, self.content.origin, ("使用卡片", "use a card"))
         look.make_radio_button()
         self._picked = tkinter.IntVar(self.root, 0)
         self._rows: list[ttk.Radiobutton] = []
-        for number, card in enumerate(message.cards):
+        for number, card in enumerate(self.content.cards):
             holder, place = card_words(card)
             row = ttk.Radiobutton(self.body, text=holder, value=number, variable=self._picked)
             row.pack(anchor="w", fill="x", pady=(look.px(14), 0))

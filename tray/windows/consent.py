@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent.interaction import VERB_WORDS, Verb
-from agent.interaction.window_messages import AskConsent, Decided
+from agent.interaction import VERB_WORDS, ConsentQuestion, Verb
+from agent.interaction.window_messages import Decided
 from tray.windows.frame import Window
-from tray.windows.look import Look
 from tray.windows.parts import show_document, show_site
-from tray.windows.process import Pipe
 
 _MEANS: Final[dict[Verb, tuple[str, str]]] = {
     Verb.READ: (
@@ -39,33 +37,39 @@ _MEANS_ONCE: Final = (
 )
 
 
-class ConsentWindow(Window):
-    """The window for `AskConsent`."""
+class ConsentWindow(Window[ConsentQuestion]):
+    """Who asks, for what, with which document, and how long a yes holds."""
 
-    def __init__(self, look: Look, pipe: Pipe, message: AskConsent) -> None:
-        zh, en = VERB_WORDS[message.verb]
-        super().__init__(look, pipe, message, f"允許這個網站{zh}嗎？", f"May this site {en}?")
-        show_site(self, message.origin)
-        for verb in (message.verb, *message.also):
+    def headline(self) -> tuple[str, str]:
+        """Return the question."""
+        zh, en = VERB_WORDS[self.content.verb]
+        return f"允許這個網站{zh}嗎？", f"May this site {en}?"
+
+    def fill(self) -> None:
+        """Show what a yes means; the headline says the first verb, each further one has its own words."""
+        question = self.content
+        show_site(self, question.origin)
+        for verb in (question.verb, *(verb for verb in question.verbs if verb is not question.verb)):
             also_zh, also_en = VERB_WORDS[verb]
-            means_zh, means_en = _MEANS_ONCE if message.once else _MEANS[verb]
-            # The headline says the first; each thing more that a yes allows has its own words.
+            means_zh, means_en = _MEANS_ONCE if question.once else _MEANS[verb]
             before_zh, before_en = (
-                ("", "") if verb is message.verb else (f"也{also_zh}：", f"Also {also_en}. ")
+                ("", "") if verb is question.verb else (f"也{also_zh}：", f"Also {also_en}. ")
             )
             self.label(self.body, before_zh + means_zh, above=12)
             self.label(self.body, before_en + means_en, "Muted.TLabel", above=2)
-        show_document(self, message.document)
-        self.label(self.body, _holds(message), "Muted.TLabel", above=10)
+        show_document(self, question.document)
+        self.label(self.body, self._holds(), "Muted.TLabel", above=10)
         self.button("允許 Allow", "y", lambda: self.finish(Decided(allowed=True)), main=True)
         self.first = self.button("不允許 No", "n", self.close)
 
     def close(self) -> None:
-        """No."""
+        """Answer no."""
         self.finish(Decided(allowed=False))
 
-
-def _holds(message: AskConsent) -> str:
-    if message.once:
-        return "它上次送來的 PIN 碼是錯的；只允許這一次 · The last PIN it sent was wrong; for this once only"
-    return f"允許後 {message.days} 天內不再詢問 · Not asked again for {message.days} days"
+    def _holds(self) -> str:
+        if self.content.once:
+            return (
+                "它上次送來的 PIN 碼是錯的；只允許這一次 · The last PIN it sent was wrong; for this once only"
+            )
+        days = self.opening.days
+        return f"允許後 {days} 天內不再詢問 · Not asked again for {days} days"

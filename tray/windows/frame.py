@@ -7,12 +7,14 @@ import tkinter
 from collections.abc import Callable, Iterator
 from queue import Empty
 from tkinter import ttk
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Generic, TypeVar, cast
 
-from agent.interaction.window_messages import Answer, Closed, Expired, Message
+from agent.interaction.window_messages import Closed, Expired, Opening, WindowAnswer
 from tray.windows.drawing import Layer, box
 from tray.windows.look import Colour, Look
 from tray.windows.process import Pipe, see_every_dot
+
+ContentT = TypeVar("ContentT")
 
 NAME: Final = "HCA Card Agent"
 SIMULATED: Final = "模擬卡 SIMULATED"
@@ -48,19 +50,17 @@ def open_screen(zoom: float = 1.0) -> Look:
     return Look(root, zoom)
 
 
-class Window:
-    """A window that gives one answer.
-
-    Subclasses fill `body` and `buttons` in their own `__init__`.
+class Window(Generic[ContentT]):
+    """A window that gives one answer to its content.
 
     Args:
         look: of a root window that is not shown yet.
         pipe: the agent.
-        message: what to show; its class is the subclass's own.
-        zh: the question or headline; the window's title too, which screen readers say first.
-        en: the same in English.
+        opening: what to show; its content is of the subclass's own kind.
 
     Attributes:
+        opening: what is shown.
+        content: the question or notice in it.
         root: the toolkit's window.
         look: colours, type and measures.
         body: where the subclass puts what it shows.
@@ -70,15 +70,17 @@ class Window:
 
     shows_time: ClassVar[bool] = True
 
-    def __init__(self, look: Look, pipe: Pipe, message: Message, zh: str, en: str) -> None:
+    def __init__(self, look: Look, pipe: Pipe, opening: Opening) -> None:
         self.pipe = pipe
+        self.opening = opening
+        self.content = cast(ContentT, opening.content)
         self.look = look
         self.root = look.root
         self.first: tkinter.Misc | None = None
-        self._answer: Answer = Closed()
-        self._open_until = None if message.seconds is None else time.monotonic() + message.seconds
-        self._seconds = message.seconds
+        self._answer: WindowAnswer = Closed()
+        self._open_until = None if opening.seconds is None else time.monotonic() + opening.seconds
         self._quiet_until = float("inf")
+        zh, en = self.headline()
         self.root.title(f"{zh} · {en} · {NAME}")
         self.root.resizable(False, False)
         self._band = tkinter.Canvas(
@@ -90,7 +92,7 @@ class Window:
             self.root, padding=(self.look.px(28), self.look.px(18), self.look.px(28), self.look.px(22))
         )
         page.pack(fill="both", expand=True)
-        self._heading(page, message.simulated, zh, en)
+        self._heading(page, zh, en)
         ttk.Frame(page, width=self.look.width).pack()
         self.body = ttk.Frame(page)
         self.body.pack(fill="both", expand=True)
@@ -102,9 +104,18 @@ class Window:
         self.buttons.pack(side="right")
         self.root.protocol("WM_DELETE_WINDOW", self.close)
         self.root.bind("<Escape>", lambda _event: self.close())
+        self.fill()
 
-    def run(self) -> Answer:
-        """Show the window until it has its answer."""
+    def headline(self) -> tuple[str, str]:
+        """Return the question in both languages; the window's title too, which screen readers say first."""
+        raise NotImplementedError
+
+    def fill(self) -> None:
+        """Fill `body` and `buttons`."""
+        raise NotImplementedError
+
+    def run(self) -> WindowAnswer:
+        """Show the window until it has its answer, and return that."""
         self._guard()
         self._tick()
         self.root.update_idletasks()
@@ -124,20 +135,20 @@ class Window:
         self.root.update_idletasks()
         return self.root.winfo_reqheight() <= self.root.winfo_screenheight() * _ROOM
 
-    def finish(self, answer: Answer) -> None:
+    def finish(self, answer: WindowAnswer) -> None:
         """Give the answer and close."""
         self._answer = answer
         self.root.quit()
 
     def close(self) -> None:
-        """The person wants nothing of this: no."""
+        """Answer no: the person wants nothing of this."""
         self.finish(Closed())
 
     def forget(self) -> None:
         """Wipe what was typed; called when the window closes, however it does."""
 
     def heard(self, text: bytes) -> None:
-        """The agent said one more thing; most windows expect none."""
+        """Take one more line of the agent; most windows expect none, and close."""
         self.close()
 
     def label(
@@ -177,14 +188,14 @@ class Window:
             self.root.bind(f"<Alt-{letter}>", lambda _event: made.invoke())
         return made
 
-    def _heading(self, page: ttk.Frame, simulated: bool, zh: str, en: str) -> None:
+    def _heading(self, page: ttk.Frame, zh: str, en: str) -> None:
         look = self.look
         row = ttk.Frame(page)
         row.pack(fill="x")
         mark = look.image(look.px(20), look.px(20), Colour.PAPER, chip(look.px(20)), alike=False)
         ttk.Label(row, image=mark).pack(side="left", padx=(0, look.px(8)))
         ttk.Label(row, text=NAME, style="Muted.TLabel").pack(side="left")
-        if simulated:
+        if self.opening.simulated:
             badge = ttk.Label(row, text=SIMULATED, style="Badge.TLabel", padding=(look.px(10), look.px(3)))
             badge.pack(side="right")
         self.root.iconphoto(True, look.image(32, 32, Colour.PAPER, chip(32), alike=False))
@@ -209,7 +220,7 @@ class Window:
 
         As long as somebody types on, it is that which they type: the pause starts anew with each key.
         """
-        for widget in _all(self.root):
+        for widget in _with_children(self.root):
             widget.bindtags(("Guard", *widget.bindtags()))
             if isinstance(widget, ttk.Button):
                 for key in ("<Return>", "<KP_Enter>"):
@@ -232,12 +243,12 @@ class Window:
 
     def _tick(self) -> None:
         self._listen()
-        if self._open_until is not None and self._seconds is not None:
+        if self._open_until is not None and self.opening.seconds is not None:
             left = self._open_until - time.monotonic()
             if left <= 0:
                 self.finish(Expired())
                 return
-            self._show_time(left, left / self._seconds)
+            self._show_time(left, left / self.opening.seconds)
         else:
             self._show_time(None, 1.0)
         self.root.after(_TICK_MS, self._tick)
@@ -271,7 +282,7 @@ def chip(size: int) -> list[Layer]:
     return [(card, Colour.TEAL), (contact, "#fcd34d")]
 
 
-def _all(widget: tkinter.Misc) -> Iterator[tkinter.Misc]:
+def _with_children(widget: tkinter.Misc) -> Iterator[tkinter.Misc]:
     yield widget
     for child in widget.winfo_children():
-        yield from _all(child)
+        yield from _with_children(child)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from agent.interaction import window_messages as messages
+from agent.interaction.window_messages import Opening, read_opening
 from tray.windows.frame import Window
-from tray.windows.look import Look
 from tray.windows.process import Pipe, harden
 
 DONE: Final = 0
@@ -32,14 +30,14 @@ def run(kind: str) -> int:
     if text is None:
         return MISUSED
     try:
-        message = messages.told(kind, text)
+        opening = read_opening(kind, text)
     except msgspec.MsgspecError as error:
         print(f"hca-agent window {kind}: {error}", file=sys.stderr)  # noqa: T201  (a program's word to its log)
         return MISUSED
     import tkinter
 
     try:
-        window = make(pipe, message)
+        window = make(pipe, opening)
     except tkinter.TclError as error:
         print(f"hca-agent window {kind}: {error}", file=sys.stderr)  # noqa: T201
         return NO_SCREEN
@@ -47,26 +45,26 @@ def run(kind: str) -> int:
     return DONE
 
 
-def make(pipe: Pipe, message: messages.Message) -> Window:
-    """The window that shows `message`, smaller where the screen has not enough room.
+def make(pipe: Pipe, opening: Opening) -> Window[Any]:
+    """Return the window that shows `opening`, smaller where the screen has not enough room.
 
     Raises:
         tkinter.TclError: there is no screen.
     """
     from tray.windows.frame import open_screen
 
-    show = _window_for(message)
+    show = _window_for(opening.kind)
     for zoom in _ZOOMS:
-        window = show(open_screen(zoom), pipe, message)
+        window = show(open_screen(zoom), pipe, opening)
         if window.fits:
             break
         window.root.destroy()
     else:
-        window = show(open_screen(_ZOOMS[-1]), pipe, message)
+        window = show(open_screen(_ZOOMS[-1]), pipe, opening)
     return window
 
 
-def _window_for(message: messages.Message) -> Callable[[Look, Pipe, Any], Window]:
+def _window_for(kind: str) -> type[Window[Any]]:
     from tray.windows.about import AboutWindow
     from tray.windows.choose import ChooseWindow
     from tray.windows.consent import ConsentWindow
@@ -75,16 +73,15 @@ def _window_for(message: messages.Message) -> Callable[[Look, Pipe, Any], Window
     from tray.windows.origins import OriginsWindow
     from tray.windows.pin import KeypadWindow, PinWindow
 
-    if isinstance(message, messages.AskPin) and message.keypad:
-        return KeypadWindow
-    windows: Mapping[type[messages.Message], Callable[[Look, Pipe, Any], Window]] = {
-        messages.AskConsent: ConsentWindow,
-        messages.AskPin: PinWindow,
-        messages.AskNewPin: NewPinWindow,
-        messages.AskUnblock: UnblockWindow,
-        messages.AskCard: ChooseWindow,
-        messages.TellAbout: AboutWindow,
-        messages.TellNotice: NoticeWindow,
-        messages.TellOrigins: OriginsWindow,
+    windows: dict[str, type[Window[Any]]] = {
+        "consent": ConsentWindow,
+        "pin": PinWindow,
+        "keypad": KeypadWindow,
+        "change-pin": NewPinWindow,
+        "unblock": UnblockWindow,
+        "choose": ChooseWindow,
+        "about": AboutWindow,
+        "notice": NoticeWindow,
+        "origins": OriginsWindow,
     }
-    return windows[type(message)]
+    return windows[kind]

@@ -1,25 +1,27 @@
-"""A word that needs no answer, in the corner of the screen; it takes no key from anybody."""
+"""A notice that needs no answer, in the corner of the screen; it takes no key from anybody."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from tkinter import TclError
 
-from agent.interaction.window_messages import TellNotice
+from agent.interaction.window_messages import Notice
 from tray.windows.frame import Window, printable
-from tray.windows.look import Look
-from tray.windows.process import Pipe
 
 
-class NoticeWindow(Window):
-    """The window for `TellNotice`."""
+class NoticeWindow(Window[Notice]):
+    """A sentence in both languages."""
 
     shows_time = False
 
-    def __init__(self, look: Look, pipe: Pipe, message: TellNotice) -> None:
-        super().__init__(look, pipe, message, "通知", "Notice")
-        self.label(self.body, printable(message.zh), above=10)
-        self.label(self.body, printable(message.en), "Muted.TLabel", above=6)
+    def headline(self) -> tuple[str, str]:
+        """Return what it is."""
+        return "通知", "Notice"
+
+    def fill(self) -> None:
+        """Show the sentences."""
+        self.label(self.body, printable(self.content.zh), above=10)
+        self.label(self.body, printable(self.content.en), "Muted.TLabel", above=6)
         self.button("知道了 OK", "o", self.close)
 
     def _place(self) -> None:

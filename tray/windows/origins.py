@@ -9,20 +9,24 @@ from typing import Final
 import msgspec
 
 from agent.interaction import VERB_WORDS
-from agent.interaction.window_messages import Forget, Site, TellOrigins, told
+from agent.interaction.window_messages import Forget, SiteList, SiteShown, read_opening
 from agent.origins.portals import KNOWN
 from tray.windows.frame import Window, printable
-from tray.windows.look import Colour, Look
-from tray.windows.process import Pipe
+from tray.windows.look import Colour
 
 _HEIGHT: Final = 400
 
 
-class OriginsWindow(Window):
-    """The window for `TellOrigins`; the agent forgets, and tells the list anew."""
+class OriginsWindow(Window[SiteList]):
+    """The sites; the agent forgets one, and sends the list anew."""
 
-    def __init__(self, look: Look, pipe: Pipe, message: TellOrigins) -> None:
-        super().__init__(look, pipe, message, "允許的網站", "Sites that may use the card")
+    def headline(self) -> tuple[str, str]:
+        """Return what is listed."""
+        return "允許的網站", "Sites that may use the card"
+
+    def fill(self) -> None:
+        """Show the list."""
+        look = self.look
         look.make_scrollbar()
         holder = ttk.Frame(self.body)
         holder.pack(fill="both", expand=True, pady=(look.px(12), 0))
@@ -39,19 +43,19 @@ class OriginsWindow(Window):
             self.root.bind(event, lambda _event, by=step: self._scroll(by))  # type: ignore[misc]
         self.root.bind("<MouseWheel>", lambda event: self._scroll(-1 if event.delta > 0 else 1))
         self.first = self.button("關閉 Close", "c", self.close, main=True)
-        self._fill(message.sites)
+        self._list(self.content.sites)
 
     def heard(self, text: bytes) -> None:
-        """The list as it is now."""
+        """Show the list as it is now."""
         try:
-            message = told("origins", text)
+            content = read_opening("origins", text).content
         except msgspec.MsgspecError:
             self.close()
             return
-        if isinstance(message, TellOrigins):
-            self._fill(message.sites)
+        if isinstance(content, SiteList):
+            self._list(content.sites)
 
-    def _fill(self, sites: tuple[Site, ...]) -> None:
+    def _list(self, sites: tuple[SiteShown, ...]) -> None:
         for child in self._rows.winfo_children():
             child.destroy()
         if not sites:
@@ -64,7 +68,7 @@ class OriginsWindow(Window):
         if self.first is not None:
             self.first.focus_set()
 
-    def _row(self, site: Site) -> None:
+    def _row(self, site: SiteShown) -> None:
         look = self.look
         row = ttk.Frame(self._rows)
         row.pack(fill="x", pady=(0, look.px(2)))
@@ -112,7 +116,7 @@ class OriginsWindow(Window):
             self._canvas.yview_moveto((bottom - shown) / whole)
 
 
-def _what(site: Site) -> str:
+def _what(site: SiteShown) -> str:
     zh, en = ("允許", "allowed") if site.allowed else ("拒絕", "refused")
     if not site.verbs or site.until is None:
         return f"設定檔{zh}，請改設定檔\n{en.capitalize()} by the configuration file; change it there"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from agent.interaction import KIND_WORDS, VERB_WORDS, Verb
-from agent.interaction.window_messages import Card, Document, Tries
+from typing import Any
+
+from agent.interaction import KIND_WORDS, CardShown, DocumentShown
 from agent.origins.portals import KNOWN
 from tray.windows.frame import SIMULATED, Window, printable
 
 _DIGEST_GROUP = 32
 
 
-def show_site(window: Window, origin: str | None, wish: tuple[str, str] | None = None) -> None:
+def show_site(window: Window[Any], origin: str | None, wish: tuple[str, str] | None = None) -> None:
     """Who asks: the proper name where it is known, and always the whole origin, wrapped and never cut.
 
     Args:
@@ -45,7 +46,7 @@ def show_site(window: Window, origin: str | None, wish: tuple[str, str] | None =
         )
 
 
-def show_card(window: Window, card: Card) -> None:
+def show_card(window: Window[Any], card: CardShown) -> None:
     """Which card, in which reader."""
     panel, width = window.panel(above=10), window.panel_width
     holder, place = card_words(card)
@@ -53,7 +54,7 @@ def show_card(window: Window, card: Card) -> None:
     window.label(panel, place, "Panel.Muted.TLabel", above=3, width=width)
 
 
-def card_words(card: Card) -> tuple[str, str]:
+def card_words(card: CardShown) -> tuple[str, str]:
     """A card as two paragraphs: whose and of which kind, then number and reader."""
     zh, en = KIND_WORDS[card.kind]
     mark = f"【{SIMULATED}】 " if card.simulated else ""
@@ -61,7 +62,7 @@ def card_words(card: Card) -> tuple[str, str]:
     return f"{mark}{holder}", f"{zh} {en} · {printable(card.serial)}\n讀卡機 Reader: {printable(card.reader)}"
 
 
-def show_document(window: Window, document: Document | None) -> None:
+def show_document(window: Window[Any], document: DocumentShown | None) -> None:
     """What is going to be signed, as far as it can be named."""
     if document is None:
         return
@@ -72,13 +73,6 @@ def show_document(window: Window, document: Document | None) -> None:
     window.label(window.body, groups, "Muted.TLabel", above=1)
 
 
-def wish_of(verb: Verb) -> tuple[str, str]:
-    """What the verb is called."""
-    return VERB_WORDS[verb]
-
-
-def tries_words(tries: Tries) -> str:
-    """How many tries are left; empty where the card does not say."""
-    if tries.left is None:
-        return ""
-    return f"還可以試 {tries.left} 次 · {tries.left} {'try' if tries.left == 1 else 'tries'} left"
+def tries_words(left: int | None) -> str:
+    """Return how many tries are left; empty where the card does not say."""
+    return "" if left is None else f"還可以試 {left} 次 · {left} {'try' if left == 1 else 'tries'} left"

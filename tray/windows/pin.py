@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tkinter
+from collections.abc import Callable
 from tkinter import ttk
+from typing import Any
 
-from agent.interaction.window_messages import AskPin, Typed
-from tray.windows.frame import Window
-from tray.windows.look import Look
-from tray.windows.parts import show_card, show_document, show_site, tries_words, wish_of
+from agent.interaction import VERB_WORDS, KeypadQuestion, PinQuestion
+from agent.interaction.window_messages import Typed
+from hca_card.model import PinStatus
+from tray.windows.frame import ContentT, Window
+from tray.windows.parts import show_card, show_document, show_site, tries_words
 from tray.windows.pin_field import PinField
-from tray.windows.process import Pipe
 
 
 class LastTry:
@@ -22,7 +24,7 @@ class LastTry:
         changed: called when the yes is given or taken back.
     """
 
-    def __init__(self, window: Window, secret: str, changed: object) -> None:
+    def __init__(self, window: Window[Any], secret: str, changed: Callable[[], None]) -> None:
         window.look.make_check_box()
         panel, width = window.panel("Red"), window.panel_width
         window.label(
@@ -42,7 +44,7 @@ class LastTry:
             text=text,
             underline=len(text) - 2,
             variable=self._yes,
-            command=changed,  # type: ignore[arg-type]
+            command=changed,
             style="Red.TCheckbutton",
         )
         self.box.pack(anchor="w", pady=(window.look.px(8), 0))
@@ -55,65 +57,91 @@ class LastTry:
         return self._yes.get()
 
 
-class PinWindow(Window):
-    """The window for `AskPin`, with a field."""
+class SecretWindow(Window[ContentT]):
+    """Fields of which the card checks the first, and OK when all are filled in.
 
-    def __init__(self, look: Look, pipe: Pipe, message: AskPin) -> None:
-        zh, en = wish_of(message.verb)
-        super().__init__(look, pipe, message, f"{zh}：請輸入 PIN 碼", f"Enter the PIN to {en}")
-        show_site(self, message.origin)
-        show_card(self, message.card)
-        show_document(self, message.document)
-        self._last = LastTry(self, "PIN", self._agree) if message.tries.last else None
-        self._field = PinField(
-            self, "PIN 碼", "", message.tries, changed=self._changed, submit=self._submit, shows_tries=True
-        )
+    Attributes:
+        fields: in the order of the keyboard.
+    """
+
+    fields: tuple[PinField, ...]
+
+    def show_checked(self, secret: str, zh: str, en: str, status: PinStatus) -> None:
+        """Show the field of the secret that the card checks, below the warning before a last try.
+
+        Args:
+            secret: "PIN" or "PUK".
+            zh: what is to be typed.
+            en: the same in English.
+            status: of the secret.
+        """
+        self._last_try = LastTry(self, secret, self._agree) if status.last_try else None
+        field = PinField(self, zh, en, status, changed=self._changed, submit=self._submit, shows_tries=True)
+        self.fields = (field,)
+
+    def show_buttons(self) -> None:
+        """Show OK and Cancel, below the fields."""
         self._ok = self.button("確定 OK", "o", self._submit, main=True)
         self.button("取消 Cancel", "c", self.close)
-        self.first = self._field.entry
-        if self._last is not None:
-            self._field.enable(False)
-            self.first = self._last.box
+        self.first = self.fields[0].entry
+        if self._last_try is not None:
+            self.fields[0].enable(False)
+            self.first = self._last_try.box
         self._changed()
 
     def forget(self) -> None:
-        """Wipe the field."""
-        self._field.wipe()
+        """Wipe the fields."""
+        for field in self.fields:
+            field.wipe()
 
     def _agree(self) -> None:
-        agreed = self._last is not None and self._last.said_yes
-        self._field.enable(agreed)
+        agreed = self._last_try is not None and self._last_try.said_yes
+        self.fields[0].enable(agreed)
         if agreed:
-            self._field.focus()
+            self.fields[0].focus()
         self._changed()
 
     def _ready(self) -> bool:
-        return self._field.fits and (self._last is None or self._last.said_yes)
+        agreed = self._last_try is None or self._last_try.said_yes
+        return agreed and all(field.fits for field in self.fields)
 
     def _changed(self) -> None:
         self._ok.state(["!disabled"] if self._ready() else ["disabled"])
 
     def _submit(self) -> None:
         if self._ready():
-            self.finish(Typed(pin=self._field.octets()))
+            pin, *new = (field.octets() for field in self.fields[:2])
+            self.finish(Typed(pin=pin, new=new[0] if new else None))
 
 
-class KeypadWindow(Window):
-    """The window for `AskPin` with a keypad: nothing to type here, and nothing to answer."""
+class PinWindow(SecretWindow[PinQuestion]):
+    """Who asks, for what, which card, and a field."""
 
-    def __init__(self, look: Look, pipe: Pipe, message: AskPin) -> None:
-        zh, en = wish_of(message.verb)
-        super().__init__(look, pipe, message, f"{zh}：請看讀卡機", f"To {en}, look at the reader")
-        show_site(self, message.origin)
-        show_card(self, message.card)
-        show_document(self, message.document)
+    def headline(self) -> tuple[str, str]:
+        """Return what to do, and for what."""
+        zh, en = VERB_WORDS[self.content.verb]
+        return f"{zh}：請輸入 PIN 碼", f"Enter the PIN to {en}"
+
+    def fill(self) -> None:
+        """Show who asks, and the field."""
+        _show_request(self, self.content)
+        self.show_checked("PIN", "PIN 碼", "", self.content.status)
+        self.show_buttons()
+
+
+class KeypadWindow(Window[KeypadQuestion]):
+    """Where to type on a reader with a keypad: nothing to type here, and nothing to answer."""
+
+    def headline(self) -> tuple[str, str]:
+        """Return where to look, and for what."""
+        zh, en = VERB_WORDS[self.content.verb]
+        return f"{zh}：請看讀卡機", f"To {en}, look at the reader"
+
+    def fill(self) -> None:
+        """Show who asks, and where to type."""
+        _show_request(self, self.content)
         panel, width = self.panel("Amber"), self.panel_width
-        self.label(
-            panel,
-            "請在讀卡機的鍵盤輸入 PIN 碼。",
-            "Amber.Strong.TLabel",
-            width=width,
-        )
+        self.label(panel, "請在讀卡機的鍵盤輸入 PIN 碼。", "Amber.Strong.TLabel", width=width)
         self.label(
             panel,
             "Type the PIN on the reader's keypad.\n"
@@ -122,7 +150,13 @@ class KeypadWindow(Window):
             above=2,
             width=width,
         )
-        words = tries_words(message.tries)
+        words = tries_words(self.content.status.tries_left)
         if words:
             self.label(self.body, words, "Muted.TLabel", above=10)
         self.first = self.button("隱藏 Hide", "h", self.close)
+
+
+def _show_request(window: Window[Any], question: PinQuestion | KeypadQuestion) -> None:
+    show_site(window, question.origin)
+    show_card(window, question.card)
+    show_document(window, question.document)

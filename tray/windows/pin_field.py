@@ -6,9 +6,9 @@ import sys
 import tkinter
 from collections.abc import Callable
 from tkinter import ttk
-from typing import Final
+from typing import Any, Final
 
-from agent.interaction.window_messages import Tries
+from hca_card.model import PinStatus
 from tray.windows.frame import Window
 from tray.windows.parts import tries_words
 
@@ -26,7 +26,7 @@ class PinField:
         window: where; the field goes below what is in its body.
         zh: what is to be typed.
         en: the same in English; empty where it is the same word.
-        tries: how long it may be.
+        status: how long it may be, and how many tries are left.
         changed: called after each change.
         submit: called at Enter.
         shows_tries: say how many tries are left.
@@ -35,17 +35,17 @@ class PinField:
 
     def __init__(
         self,
-        window: Window,
+        window: Window[Any],
         zh: str,
         en: str,
-        tries: Tries,
+        status: PinStatus,
         *,
         changed: Callable[[], None],
         submit: Callable[[], None],
         shows_tries: bool = False,
         column: tuple[ttk.Frame, int] | None = None,
     ) -> None:
-        self._tries = tries
+        self._status = status
         self._changed = changed
         self._look = look = window.look
         self._width = look.width
@@ -61,9 +61,9 @@ class PinField:
         head = ttk.Frame(place)
         head.pack(fill="x")
         ttk.Label(head, text=f"{zh} {en}".strip()).pack(side="left")
-        words = tries_words(tries) if shows_tries else ""
+        words = tries_words(status.tries_left) if shows_tries else ""
         if words:
-            few = tries.left is not None and tries.left <= _FEW
+            few = status.tries_left is not None and status.tries_left <= _FEW
             style = "Hint.TLabel" if few else "Muted.TLabel"
             ttk.Label(head, text=words, style=style).pack(side="right")
         check = window.root.register(self._accept)
@@ -89,7 +89,7 @@ class PinField:
     @property
     def fits(self) -> bool:
         """Whether it is as long as the card takes it."""
-        return self._tries.low <= len(self.entry.get()) <= self._tries.high
+        return self._status.min_length <= len(self.entry.get()) <= self._status.max_length
 
     def same_as(self, other: PinField) -> bool:
         """Whether the same was typed in both."""
@@ -119,7 +119,7 @@ class PinField:
         self._hint.configure(text=words, style=style)
 
     def _length_words(self) -> str:
-        low, high = self._tries.low, self._tries.high
+        low, high = self._status.min_length, self._status.max_length
         length = f"{low}" if low == high else f"{low}–{high}"
         return f"{length} 個英數字 · {length} characters"
 
@@ -127,7 +127,7 @@ class PinField:
         if not all(0x20 <= ord(character) < 0x7F for character in proposed):
             self.say(_NOT_ASCII)
             return False
-        if len(proposed) > self._tries.high:
+        if len(proposed) > self._status.max_length:
             return False
         self.say("")
         self.entry.after_idle(self._changed)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Final
 
-from agent.interaction.window_messages import TOLD_MAX, Answer, line
+from agent.interaction.window_messages import OPENING_MAX, WindowAnswer, line
 
 _PR_SET_DUMPABLE: Final = 4  # prctl(2)
 _PIECE: Final = 65536
@@ -78,7 +78,7 @@ class Pipe:
         """
         return self._lines.get_nowait()
 
-    def say(self, answer: Answer) -> None:
+    def say(self, answer: WindowAnswer) -> None:
         """Write one answer; nothing happens when the agent is gone."""
         buffer = line(answer)
         try:
@@ -92,7 +92,7 @@ class Pipe:
     def _listen(self) -> None:
         buffer = b""
         with suppress(OSError):
-            while len(buffer) <= TOLD_MAX and (piece := os.read(self._source, _PIECE)):
+            while len(buffer) <= OPENING_MAX and (piece := os.read(self._source, _PIECE)):
                 *lines, buffer = (buffer + piece).split(b"\n")
                 for text in lines:
                     self._lines.put(text)

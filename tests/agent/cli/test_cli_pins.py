@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from agent.cli.pins import AskedOnce
-from agent.interaction import CardShown, PinRequest, Verb
+from agent.interaction import CardShown, PinQuestion, Verb
 from agent.interaction.scripted import ScriptedInteraction
 from hca_card.model import CardKind, PinStatus
 
 CARD = CardShown("Reader", CardKind.PERSONNEL, "000000335361", "測試人員卡", simulated=True)
-REQUEST = PinRequest(None, Verb.SIGN, CARD, PinStatus(3, 6, 8))
+REQUEST = PinQuestion(None, CARD, PinStatus(3, 6, 8), Verb.SIGN)
 
 
-async def _octets(interaction: AskedOnce, request: PinRequest) -> bytes | None:
-    pin = await interaction.ask_pin(request)
+async def _octets(interaction: AskedOnce, request: PinQuestion) -> bytes | None:
+    pin = await interaction.ask(request)
     if pin is None:
         return None
     with pin:
@@ -39,7 +38,7 @@ async def test_the_same_card_gets_the_same_pin_without_a_question():
     ],
     ids=["another card", "another reader", "a try was spent"],
 )
-async def test_another_card_or_a_try_spent_is_a_question_again(other: PinRequest):
+async def test_another_card_or_a_try_spent_is_a_question_again(other: PinQuestion):
     person = ScriptedInteraction(["123456", "654321"])
     with AskedOnce(person) as asked:
         assert await _octets(asked, REQUEST) == b"123456"

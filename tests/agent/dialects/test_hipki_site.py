@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.config import Config, HipkiSettings, LimitSettings
-from agent.interaction import PinRequest
+from agent.interaction import PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from agent.selftest.listeners import ListenerKind, look
 from agent.server.http import BODY_BYTES_MAX
-from hca_card.pin import Pin
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, RunningAgent, running_agent
 from tests.support.hipki import FORM, Popup, ask, package
 from tests.support.raw_http import Headers, request, send
@@ -182,7 +182,9 @@ class Waiting(ScriptedInteraction):
         super().__init__()
         self.asked, self.left = asyncio.Event(), asyncio.Event()
 
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
+    async def ask(self, question: Question[Any]) -> Any:
+        if not isinstance(question, PinQuestion):
+            return await super().ask(question)
         self.asked.set()
         try:
             await asyncio.sleep(60)

@@ -9,6 +9,7 @@ import socket
 import ssl
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -23,7 +24,7 @@ from agent.dialects.nhi_component.vendor import answers_as_component
 from agent.errors import table
 from agent.errors.numbers.nhi_component import number_of
 from agent.errors.numbers.words import number_words
-from agent.interaction import ConsentRequest, Verb
+from agent.interaction import ConsentQuestion, Question, Verb
 from agent.interaction.scripted import ScriptedInteraction
 from agent.paths import Paths
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, running_agent
@@ -155,7 +156,7 @@ async def test_a_stranger_is_asked_about_once_and_reads_nothing_after_a_no(tmp_p
     async with component_agent(tmp_path, interaction=person) as agent, page(agent, STRANGER) as it:
         assert await ask(it, "GetVersion", "GetBasic", "GetBasic") == ["GetVersion:0001", "9876", "9876"]
     [asked] = person.questions
-    assert isinstance(asked, ConsentRequest) and (asked.origin, asked.verb) == (STRANGER, Verb.READ)
+    assert isinstance(asked, ConsentQuestion) and (asked.origin, asked.verb) == (STRANGER, Verb.READ)
 
 
 @pytest.mark.slow
@@ -268,7 +269,9 @@ async def test_a_page_that_goes_away_takes_its_question_along(tmp_path: Path) ->
     asked, closed = asyncio.Event(), asyncio.Event()
 
     class Slow(ScriptedInteraction):
-        async def ask_consent(self, request: ConsentRequest) -> bool | None:
+        async def ask(self, question: Question[Any]) -> Any:
+            if not isinstance(question, ConsentQuestion):
+                return await super().ask(question)
             asked.set()
             try:
                 await asyncio.sleep(60)

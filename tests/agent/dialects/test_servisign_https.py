@@ -4,10 +4,12 @@ import asyncio
 import http.client
 import ssl
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from agent.config import Config, HipkiSettings, LimitSettings, PortSettings, ServiSignSettings
+from agent.interaction import ConsentQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from agent.server.http import DOCUMENT_BODY_BYTES_MAX
 from tests.support.agent import running_agent
@@ -108,10 +110,12 @@ async def test_both_recorded_pages_work_on_one_connection(tmp_path, host, genera
 
 async def test_a_release_gets_through_while_a_call_waits_for_the_person(tmp_path):
     class Slow(ScriptedInteraction):
-        async def ask_consent(self, request):
+        async def ask(self, question: Question[Any]) -> Any:
+            if not isinstance(question, ConsentQuestion):
+                return await super().ask(question)
             asked.set()
             await answered.wait()
-            return await super().ask_consent(request)
+            return await super().ask(question)
 
     asked, answered = asyncio.Event(), asyncio.Event()
     async with running_agent(tmp_path, ("hpc",), config=CONFIG, interaction=Slow()) as agent:

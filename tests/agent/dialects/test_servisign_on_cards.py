@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from agent.config import Config, OriginSettings
-from agent.interaction import PinRequest, Verb
+from agent.interaction import PinQuestion, Verb
 from agent.interaction.scripted import ScriptedInteraction
 from signing.trust import validate_chain
 from tests.support.cards import simulated, simulator_ca
@@ -214,7 +214,7 @@ async def test_without_a_pin_from_the_page_the_persons_own_window_asks_once_and_
             check_signature(
                 certificate, await page.good("ATL_MakeSignature", **sign), MESSAGE, hashes.SHA256()
             )
-    assert len([question for question in person.questions if isinstance(question, PinRequest)]) == 1
+    assert len([question for question in person.questions if isinstance(question, PinQuestion)]) == 1
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ async def test_several_signatures_in_one_session_verify_each_on_its_own(tmp_path
                 ulPvKeyObject=key,
             )
             check_signature(certificate, signature, message, hashes.SHA256())
-    assert not any(isinstance(question, PinRequest) for question in person.questions)
+    assert not any(isinstance(question, PinQuestion) for question in person.questions)
 
 
 async def test_what_looks_like_a_login_is_not_signed_as_a_document(tmp_path):

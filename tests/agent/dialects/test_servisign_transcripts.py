@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from agent.interaction import PinRequest
+from agent.interaction import PinQuestion
 from tests.support.servisign_page import NHI_PATH_ID, Page
 from tests.support.servisign_traces import (
     MESSAGE,
@@ -87,7 +87,7 @@ def page(place: Place, browser: Browser, kind: str, generation: int) -> Page:
 
 
 def no_window_asked_for_a_pin(place: Place) -> bool:
-    return not any(isinstance(question, PinRequest) for question in place.person.questions)
+    return not any(isinstance(question, PinQuestion) for question in place.person.questions)
 
 
 def as_c_writes(moment: datetime) -> str:

@@ -7,12 +7,13 @@ import base64
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from agent.config import Config, ConsentSettings, PortSettings, ServiSignSettings
-from agent.interaction import PinRequest, Verb
+from agent.interaction import PinQuestion, Question, Verb
 from agent.interaction.scripted import ScriptedInteraction
 from agent.native import api, session
 from agent.native.messages import API
@@ -282,7 +283,9 @@ class SlowPerson(ScriptedInteraction):
         self.ready = asyncio.Event()
         self.withdrawn = asyncio.Event()
 
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
+    async def ask(self, question: Question[Any]) -> Any:
+        if not isinstance(question, PinQuestion):
+            return await super().ask(question)
         self.asked.set()
         try:
             await self.ready.wait()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.interaction import PinRequest
+from agent.interaction import PinQuestion
 from agent.native.messages import CardParams
 from agent.native.methods import METHODS
 from tests.support.agent import RunningAgent, running_agent
@@ -41,7 +41,7 @@ async def test_another_kind_is_refused_with_a_sentence_before_any_pin(
     assert error["data"]["id"] == "card.wrong_kind"
     assert "醫事機構卡、醫事機構卡附卡" in error["data"]["zh"]
     assert "HCA institution card or HCA institution secondary card" in error["data"]["en"]
-    assert not any(isinstance(question, PinRequest) for question in agent.interaction.questions)
+    assert not any(isinstance(question, PinQuestion) for question in agent.interaction.questions)
 
 
 @pytest.mark.parametrize("kind", ["hpc", "citizen"])

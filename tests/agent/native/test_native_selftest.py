@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.interaction import ConsentRequest, Verb
+from agent.interaction import ConsentQuestion, Verb
 from agent.interaction.scripted import ScriptedInteraction
 from tests.support.agent import PORTAL, Page, RunningAgent, running_agent
 
@@ -94,7 +94,7 @@ async def test_our_page_gets_personal_data_only_after_the_persons_own_yes(tmp_pa
             own_page(agent) as page,
         ):
             await run(page)
-            assert not any(isinstance(each, ConsentRequest) for each in person.questions)
+            assert not any(isinstance(each, ConsentQuestion) for each in person.questions)
             if answer:
                 files = await page.call("selftest.report", unmasked=True)
                 assert files["report"]["masked"] is False
@@ -152,7 +152,7 @@ async def test_a_site_that_was_not_allowed_is_asked_about_once_for_everything(tm
     async with running_agent(tmp_path, interaction=person) as agent, agent.page(STRANGER) as page:
         _, _, report = await run(page)
     assert report["ok"] is True
-    [question] = [each for each in person.questions if isinstance(each, ConsentRequest)]
+    [question] = [each for each in person.questions if isinstance(each, ConsentQuestion)]
     assert set(question.verbs) == {Verb.READ, Verb.SIGN, Verb.DECRYPT}
 
 

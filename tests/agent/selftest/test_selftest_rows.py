@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.config import Config
-from agent.interaction import PinRequest
+from agent.interaction import PinQuestion, Question
 from agent.interaction.scripted import GivenPin, Headless, ScriptedInteraction
 from agent.selftest.probes.card import HCA_ROWS, NHI_ROWS, PIN_ROW
 from agent.selftest.schema import ok
@@ -155,8 +156,10 @@ async def test_the_tries_left_are_shown_before_the_pin_is_asked(tmp_path: Path) 
 class _SaysNo(ScriptedInteraction):
     """A person who is told that this is the last try, and does not say yes."""
 
-    async def ask_pin(self, request: PinRequest) -> Pin | None:
-        assert request.status.last_try
+    async def ask(self, question: Question[Any]) -> Any:
+        if not isinstance(question, PinQuestion):
+            return await super().ask(question)
+        assert question.status.last_try
         return None
 
 

@@ -10,8 +10,15 @@ import pytest
 
 from agent.cli.setup import at_screen
 from agent.config import Config, ConsentSettings
-from agent.interaction import CardShown, ConsentRequest, NewPinRequest, PinRequest, Verb
-from agent.interaction.window_messages import Site
+from agent.interaction import (
+    CardChoiceQuestion,
+    CardShown,
+    ConsentQuestion,
+    NewPinQuestion,
+    PinQuestion,
+    Verb,
+)
+from agent.interaction.window_messages import SiteShown
 from agent.interaction.windows import Windows, can_open
 from hca_card.model import CardKind, PinStatus
 from tests.support.platforms import not_on_windows
@@ -20,8 +27,8 @@ from tests.support.screen import window_processes
 PORTAL = "https://portal.example.tw"
 CARD = CardShown("Reader 0", CardKind.PERSONNEL, "000000123456", "王小明", True)
 OTHER = CardShown("Reader 1", CardKind.INSTITUTION, "000000654321", "測試醫院", True)
-CONSENT = ConsentRequest(PORTAL, Verb.READ)
-PIN = PinRequest(PORTAL, Verb.SIGN, CARD, PinStatus(3, 6, 8))
+CONSENT = ConsentQuestion(PORTAL, Verb.READ)
+PIN = PinQuestion(PORTAL, CARD, PinStatus(3, 6, 8), Verb.SIGN)
 
 BAD = {
     "ends at once": "",
@@ -44,15 +51,15 @@ def windows(program: str, seconds: int = 20) -> Windows:
 @pytest.mark.parametrize("program", BAD.values(), ids=BAD)
 async def test_a_window_that_does_not_answer_properly_is_a_no(program: str):
     person = windows(program)
-    assert await person.ask_consent(CONSENT) is False
-    assert await person.ask_pin(PIN) is None
-    assert await person.choose_card(PORTAL, (CARD, OTHER)) is None
+    assert await person.ask(CONSENT) is False
+    assert await person.ask(PIN) is None
+    assert await person.ask(CardChoiceQuestion(PORTAL, (CARD, OTHER))) is None
 
 
 async def test_a_window_that_cannot_be_started_is_a_no():
     person = Windows(ConsentSettings(), command=lambda _kind: ("/nonexistent/program",))
-    assert await person.ask_consent(CONSENT) is False
-    assert await person.ask_pin(PIN) is None
+    assert await person.ask(CONSENT) is False
+    assert await person.ask(PIN) is None
 
 
 async def test_the_first_answer_counts_and_ends_the_window():
@@ -62,7 +69,7 @@ async def test_the_first_answer_counts_and_ends_the_window():
         'print(\'{"type":"decided","allowed":false}\', flush=True)\n'
         "time.sleep(60)"
     )
-    assert await person.ask_consent(CONSENT) is True
+    assert await person.ask(CONSENT) is True
     async with asyncio.timeout(5):
         while window_processes():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -70,7 +77,7 @@ async def test_the_first_answer_counts_and_ends_the_window():
 
 async def test_a_new_pin_without_its_second_half_is_none():
     person = windows('print(\'{"type":"typed","pin":[49,49,49,49,49,49]}\')')
-    assert await person.ask_new_pin(NewPinRequest(None, CARD, PinStatus(3, 6, 8))) is None
+    assert await person.ask(NewPinQuestion(None, CARD, PinStatus(3, 6, 8))) is None
 
 
 async def test_what_a_window_is_told_is_not_in_its_words(tmp_path: Path):
@@ -80,7 +87,7 @@ async def test_what_a_window_is_told_is_not_in_its_words(tmp_path: Path):
         f"pathlib.Path({str(words)!r}).write_text(repr(sys.argv)); "
         'print(\'{"type":"typed","pin":[49,50,51,52,53,54]}\')'
     )
-    pin = await person.ask_pin(PIN)
+    pin = await person.ask(PIN)
     assert pin is not None
     with pin:
         assert pin.octets == b"123456"
@@ -131,13 +138,13 @@ async def test_a_list_of_a_thousand_sites_reaches_its_window():
     person = windows(
         "import sys, json\n"
         "line = sys.stdin.readline()\n"
-        "last = json.loads(line)['sites'][-1]['origin']\n"
+        "last = json.loads(line)['content']['sites'][-1]['origin']\n"
         "print(json.dumps({'type': 'forget', 'origin': last}), flush=True)\n"
         "sys.stdin.readline()\n"
     )
     origins = [f"https://site-{number}.example.tw" for number in range(1000)]
     forgotten: list[str] = []
     await person.show_origins(
-        lambda: tuple(Site(origin=origin, allowed=True) for origin in origins), forgotten.append
+        lambda: tuple(SiteShown(origin=origin, allowed=True) for origin in origins), forgotten.append
     )
     assert forgotten == [origins[-1]]

@@ -23,15 +23,17 @@ from agent.config import (
     ServiSignSettings,
 )
 from agent.interaction import (
+    CardChoiceQuestion,
     CardShown,
-    ConsentRequest,
+    ConsentQuestion,
     DocumentShown,
-    NewPinRequest,
-    PinRequest,
-    UnblockRequest,
+    KeypadQuestion,
+    NewPinQuestion,
+    PinQuestion,
+    UnblockQuestion,
     Verb,
 )
-from agent.interaction.window_messages import Site
+from agent.interaction.window_messages import SiteShown
 from agent.interaction.windows import Windows
 from hca_card.model import CardKind, PinStatus
 from tests.support.agent import running_agent
@@ -86,8 +88,8 @@ def outside_of(number: int) -> bytes:
     return seen
 
 
-def pin_request(tries: int = 3, document: DocumentShown | None = None) -> PinRequest:
-    return PinRequest(PORTAL, Verb.LOGIN, CARD, PinStatus(tries, 6, 8), document)
+def pin_request(tries: int = 3, document: DocumentShown | None = None) -> PinQuestion:
+    return PinQuestion(PORTAL, CARD, PinStatus(tries, 6, 8), Verb.LOGIN, document)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,7 @@ def pin_request(tries: int = 3, document: DocumentShown | None = None) -> PinReq
 async def test_only_pressing_the_button_that_allows_is_a_yes(
     person: Windows, screen: Screen, keys: tuple[str, ...], allowed: bool
 ):
-    asked = asyncio.create_task(person.ask_consent(ConsentRequest(PORTAL, Verb.LOGIN, also=(Verb.READ,))))
+    asked = asyncio.create_task(person.ask(ConsentQuestion(PORTAL, Verb.LOGIN, also=(Verb.READ,))))
     title = await to_thread(screen.await_window, "登入")
     assert "log in with the card" in title
     await to_thread(screen.key, *keys)
@@ -117,8 +119,8 @@ async def test_what_was_being_typed_when_the_window_came_neither_allows_nor_fill
     person: Windows, screen: Screen
 ):
     for ask, expected in (
-        (person.ask_consent(ConsentRequest(PORTAL, Verb.SIGN)), True),
-        (person.ask_pin(pin_request()), b"123456"),
+        (person.ask(ConsentQuestion(PORTAL, Verb.SIGN)), True),
+        (person.ask(pin_request()), b"123456"),
     ):
         asked = asyncio.create_task(ask)  # type: ignore[var-annotated,arg-type]
         seen = None
@@ -140,12 +142,12 @@ async def test_what_was_being_typed_when_the_window_came_neither_allows_nor_fill
 
 async def test_nobody_answering_is_neither_yes_nor_no(screen: Screen):
     windows = Windows(ConsentSettings(seconds=2))
-    assert await windows.ask_consent(ConsentRequest(PORTAL, Verb.READ)) is None
-    assert await windows.ask_pin(pin_request()) is None
+    assert await windows.ask(ConsentQuestion(PORTAL, Verb.READ)) is None
+    assert await windows.ask(pin_request()) is None
 
 
 async def test_whoever_stops_waiting_closes_the_window(person: Windows, screen: Screen):
-    asked = asyncio.create_task(person.ask_pin(pin_request()))
+    asked = asyncio.create_task(person.ask(pin_request()))
     await to_thread(screen.await_window, "PIN")
     assert len(window_processes()) == 1
     asked.cancel()
@@ -154,7 +156,7 @@ async def test_whoever_stops_waiting_closes_the_window(person: Windows, screen: 
 
 
 async def test_a_window_that_is_killed_is_a_no(person: Windows, screen: Screen):
-    asked = asyncio.create_task(person.ask_consent(ConsentRequest(PORTAL, Verb.READ)))
+    asked = asyncio.create_task(person.ask(ConsentQuestion(PORTAL, Verb.READ)))
     await to_thread(screen.await_window, "讀取")
     (number,) = window_processes()
     os.kill(number, 9)
@@ -165,7 +167,7 @@ async def test_a_pin_is_typed_and_seen_nowhere_but_in_the_answer(
     person: Windows, screen: Screen, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ):
     caplog.set_level(logging.DEBUG)
-    asked = asyncio.create_task(person.ask_pin(pin_request(document=DocumentShown(12, "SHA-256", bytes(32)))))
+    asked = asyncio.create_task(person.ask(pin_request(document=DocumentShown(12, "SHA-256", bytes(32)))))
     await to_thread(screen.await_window, "PIN")
     (number,) = window_processes()
     await to_thread(screen.type, PIN)
@@ -184,7 +186,7 @@ async def test_a_pin_is_typed_and_seen_nowhere_but_in_the_answer(
 
 
 async def test_enter_on_a_pin_that_is_too_short_sends_nothing(person: Windows, screen: Screen):
-    asked = asyncio.create_task(person.ask_pin(pin_request()))
+    asked = asyncio.create_task(person.ask(pin_request()))
     await to_thread(screen.await_window, "PIN")
     await to_thread(screen.type, "12345")
     await to_thread(screen.key, "Return", "alt+o")
@@ -198,7 +200,7 @@ async def test_enter_on_a_pin_that_is_too_short_sends_nothing(person: Windows, s
 
 
 async def test_characters_that_no_pin_has_are_not_taken(person: Windows, screen: Screen):
-    asked = asyncio.create_task(person.ask_pin(pin_request()))
+    asked = asyncio.create_task(person.ask(pin_request()))
     await to_thread(screen.await_window, "PIN")
     await to_thread(screen.type, "１２é密a1")
     await to_thread(screen.key, "Caps_Lock")
@@ -210,7 +212,7 @@ async def test_characters_that_no_pin_has_are_not_taken(person: Windows, screen:
 
 
 async def test_the_last_try_needs_a_yes_of_its_own(person: Windows, screen: Screen):
-    asked = asyncio.create_task(person.ask_pin(pin_request(tries=1)))
+    asked = asyncio.create_task(person.ask(pin_request(tries=1)))
     await to_thread(screen.await_window, "PIN")
     await to_thread(screen.type, "123456")
     await to_thread(screen.key, "Return", "alt+o")
@@ -225,7 +227,7 @@ async def test_the_last_try_needs_a_yes_of_its_own(person: Windows, screen: Scre
 
 
 async def test_a_new_pin_is_typed_twice_alike(person: Windows, screen: Screen):
-    asked = asyncio.create_task(person.ask_new_pin(NewPinRequest(None, CARD, PinStatus(3, 6, 8))))
+    asked = asyncio.create_task(person.ask(NewPinQuestion(None, CARD, PinStatus(3, 6, 8))))
     await to_thread(screen.await_window, "變更 PIN")
     for text, key in (("123456", "Return"), ("abcdef", "Tab"), ("abcdeg", "Return")):
         await to_thread(screen.type, text)
@@ -241,8 +243,8 @@ async def test_a_new_pin_is_typed_twice_alike(person: Windows, screen: Screen):
 
 
 async def test_a_puk_and_a_new_pin_unblock(person: Windows, screen: Screen):
-    request = UnblockRequest(None, CARD, PinStatus(0, 6, 8), PinStatus(10, 8, 8))
-    asked = asyncio.create_task(person.ask_unblock(request))
+    request = UnblockQuestion(None, CARD, PinStatus(0, 6, 8), PinStatus(10, 8, 8))
+    asked = asyncio.create_task(person.ask(request))
     await to_thread(screen.await_window, "解鎖")
     for text in ("12345678", "654321", "654321"):
         await to_thread(screen.type, text)
@@ -259,14 +261,14 @@ async def test_a_puk_and_a_new_pin_unblock(person: Windows, screen: Screen):
 async def test_a_card_is_chosen_with_the_arrows(
     person: Windows, screen: Screen, keys: tuple[str, ...], chosen: CardShown | None
 ):
-    asked = asyncio.create_task(person.choose_card(PORTAL, (CARD, OTHER)))
+    asked = asyncio.create_task(person.ask(CardChoiceQuestion(PORTAL, (CARD, OTHER))))
     await to_thread(screen.await_window, "哪一張")
     await to_thread(screen.key, *keys)
     assert await asked == chosen
 
 
 async def test_the_keypad_window_stays_until_the_keypad_has_answered(person: Windows, screen: Screen):
-    shown = asyncio.create_task(person.show_keypad(pin_request()))
+    shown = asyncio.create_task(person.ask(KeypadQuestion(PORTAL, CARD, PinStatus(3, 6, 8), Verb.LOGIN)))
     await to_thread(screen.await_window, "請看讀卡機")
     await to_thread(screen.type, "123456")
     assert not shown.done()
@@ -277,7 +279,7 @@ async def test_the_keypad_window_stays_until_the_keypad_has_answered(person: Win
 async def test_a_site_is_removed_from_the_list_by_keyboard(person: Windows, screen: Screen):
     new_year = datetime(2030, 1, 1, tzinfo=UTC)
     kept = {
-        origin: Site(origin=origin, allowed=True, verbs=(Verb.READ,), until=new_year)
+        origin: SiteShown(origin=origin, allowed=True, verbs=(Verb.READ,), until=new_year)
         for origin in (PORTAL, "https://b.example")
     }
     shown = asyncio.create_task(person.show_origins(lambda: tuple(kept.values()), kept.pop))
