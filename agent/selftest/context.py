@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.selftest.system import Program, driver_of, find, running
+from agent.programs import Program, running
+from agent.selftest.system import driver_of, find
 
 if TYPE_CHECKING:
     from agent.config import Config

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import quote
 
-from agent.selftest.system import listening
+from agent.programs import holder_of
 
 _SECONDS: Final = 2.0
 _BODY_MAX: Final = 64 * 1024
@@ -61,14 +61,14 @@ def look(port: int, *, tls: bool = True) -> Listener:
     try:
         status, certificate = _ask((address, port), tls, "/status")
         if _is_ours(status):
-            return Listener(port, ListenerKind.OURS, listening(port), certificate)
+            return Listener(port, ListenerKind.OURS, holder_of(port), certificate)
         echo = _ask((address, port), tls, "/", _echo())[0] if tls else None
         answer = ListenerKind.VENDOR if _is_vendors(echo) else ListenerKind.OTHER
     except TimeoutError:
         answer = ListenerKind.SILENT
     except (OSError, http.client.HTTPException):
         answer = ListenerKind.OTHER
-    return Listener(port, answer, listening(port), certificate)
+    return Listener(port, answer, holder_of(port), certificate)
 
 
 def _is_open(address: str, port: int) -> bool:

@@ -11,13 +11,12 @@ import asyncio
 import logging
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import Final
 
-from agent.server import peer_linux, peer_windows
-from agent.server.addresses import Address
+from agent.programs import Address, connected, user_of
+from agent.server import peer_linux
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +26,6 @@ Lookup = Callable[[Address, Address], bool]
 Raises:
     OSError: the system knows no such socket, or does not tell.
 """
-
-_LSOF: Final = "/usr/sbin/lsof"
-_LSOF_SECONDS: Final = 5.0
 
 
 class Peers:
@@ -72,21 +68,18 @@ def _knows_ourselves(lookup: Lookup) -> bool:
             return lookup(client.getsockname(), here)
 
 
-def by_lsof(peer: Address, here: Address) -> bool:
-    """macOS: lsof, which shows a user their own processes' sockets and nobody else's."""
-    local, remote = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in (peer, here))
-    told = subprocess.run(  # noqa: S603  (nothing here comes from anybody else)
-        [_LSOF, "-a", "-n", "-P", "-u", str(os.getuid()), "-iTCP@" + local, "-Fn"],
-        capture_output=True,
-        timeout=_LSOF_SECONDS,
-        check=False,
-        text=True,
-    )
-    return f"n{local}->{remote}" in told.stdout.splitlines()
+def by_process(peer: Address, here: Address) -> bool:
+    """Find the process that holds the socket, and compare its user with ours."""
+    pid = connected(peer, here)
+    if sys.platform == "win32":
+        from agent.win32.users import sid_of
+
+        return sid_of(pid) == sid_of()
+    return user_of(pid) == os.getuid()
 
 
 _LOOKUPS: Final[dict[str, tuple[Lookup, ...]]] = {
     "linux": (peer_linux.by_sock_diag, peer_linux.by_table),
-    "darwin": (by_lsof,),
-    "win32": (peer_windows.is_mine,),
+    "darwin": (by_process,),
+    "win32": (by_process,),
 }

@@ -11,7 +11,6 @@ from agent.errors import ErrorId
 from agent.selftest.context import ProbeContext
 from agent.selftest.listeners import Listener, ListenerKind, look
 from agent.selftest.model import Bilingual, Finding, Probe, failed, passed, skipped, warned
-from agent.selftest.system import Program
 
 _VENDOR: Final = "servisign"
 
@@ -81,12 +80,8 @@ async def vendor(context: ProbeContext) -> Finding:
     programs = await asyncio.to_thread(context.computer.programs)
     running = [each for each in programs if _VENDOR in each.name.casefold()]
     if running:
-        return warned(ErrorId.VENDOR_RUNNING, "、".join(map(_program, running)))
+        return warned(ErrorId.VENDOR_RUNNING, "、".join(map(str, running)))
     return passed("沒有在執行", "not running")
-
-
-def _program(program: Program) -> str:
-    return f"{program.name} ({program.pid})"
 
 
 async def inspection(context: ProbeContext) -> Finding:

@@ -24,12 +24,12 @@ from agent import tls
 from agent import trust as trust_work
 from agent.config import Config, PortSettings, ServiSignSettings
 from agent.paths import Paths
+from agent.programs import Program, running
 from agent.selftest.context import ProbeContext
 from agent.selftest.listeners import ListenerKind, look
 from agent.selftest.model import ResultRow, RowStatus
 from agent.selftest.probes import ports, readers, system
 from agent.selftest.probes.certificates import judge_validity
-from agent.selftest.system import Program, running
 from agent.trust.machine import Machine as TrustMachine
 from tests.support.agent import running_agent
 from tests.support.operations import World

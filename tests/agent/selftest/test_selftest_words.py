@@ -10,7 +10,6 @@ import pytest
 from agent.cli.program import program
 from agent.errors import table
 from agent.selftest.model import Trouble
-from agent.selftest.system import Program, listener_in_netstat, listeners_in_lsof
 
 COMMAND = re.compile(r"hca-agent((?: [a-z]+)+)")
 
@@ -32,20 +31,3 @@ def test_nobody_who_just_ran_the_self_test_is_told_to_run_it_as_the_help(error_i
     told = Trouble.named(error_id)
     assert "hca-agent selftest" not in str(told.next)
     assert told.next.zh.endswith("。") and told.next.en.rstrip("”").endswith(".")
-
-
-def test_a_listener_is_found_in_what_windows_prints() -> None:
-    text = """
-  協定   本機位址               外部位址               狀態            PID
-  TCP    0.0.0.0:135            0.0.0.0:0              LISTENING       1032
-  TCP    127.0.0.1:564          127.0.0.1:56445        ESTABLISHED     77
-  TCP    127.0.0.1:56445        127.0.0.1:50001        ESTABLISHED     78
-  TCP    127.0.0.1:56445        0.0.0.0:0              接聽            4312
-"""
-    assert listener_in_netstat(text, 56445) == 4312
-    assert listener_in_netstat(text, 56545) is None
-
-
-def test_a_listener_is_found_in_what_lsof_prints() -> None:
-    assert listeners_in_lsof("p4312\ncHCAServiSign\nf5\n") == [Program(4312, "HCAServiSign")]
-    assert listeners_in_lsof("") == []

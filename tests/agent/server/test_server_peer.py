@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import socket
-import struct
 import sys
 
 import pytest
 
-from agent.server import peer, peer_linux, peer_windows
-from agent.server.addresses import Address
+from agent.programs import Address
+from agent.server import peer, peer_linux
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux is asked in this way")
-LOOKUPS = [peer_linux.by_sock_diag, peer_linux.by_table]
+OF_SOCKETS = [peer_linux.by_sock_diag, peer_linux.by_table]
+LOOKUPS = [*OF_SOCKETS, peer.by_process]
 HERE, THERE = ("127.0.0.1", 56445), ("127.0.0.1", 50001)
 
 
@@ -45,7 +46,7 @@ def test_a_listening_socket_is_no_connection(lookup: peer.Lookup) -> None:
 
 @linux
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="becoming another user takes root")
-@pytest.mark.parametrize("lookup", LOOKUPS)
+@pytest.mark.parametrize("lookup", OF_SOCKETS)
 def test_a_connection_of_another_user_is_theirs(lookup: peer.Lookup) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         os.seteuid(65534)
@@ -83,26 +84,19 @@ async def test_this_system_knows_itself() -> None:
     assert not await peer.system().ours(THERE, HERE)
 
 
-def port_field(port: int) -> int:
-    return socket.htons(port)
+@linux
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="becoming another user takes root")
+def test_a_process_of_another_user_is_theirs() -> None:
+    def connect(address: Address) -> None:
+        os.setuid(65534)
+        with socket.create_connection(address) as client:
+            client.recv(1)
 
-
-def test_windows_table_of_ipv4_is_read_by_both_ends() -> None:
-    row = struct.Struct("<I4sI4sII")
-    address = socket.inet_aton("127.0.0.1")
-    rows = (
-        row.pack(5, address, port_field(56445), address, port_field(50001), 4242),
-        row.pack(5, address, port_field(50001), address, port_field(56445), 1717),
-    )
-    table = struct.pack("<I", len(rows)) + b"".join(rows) + bytes(40)
-    assert peer_windows.holder(table, THERE, HERE, ipv6=False) == 1717
-    with pytest.raises(OSError, match="no such"):
-        peer_windows.holder(table, ("127.0.0.1", 50002), HERE, ipv6=False)
-
-
-def test_windows_table_of_ipv6_is_read_by_both_ends() -> None:
-    row = struct.Struct("<16sII16sIIII")
-    address = socket.inet_pton(socket.AF_INET6, "::1")
-    rows = (row.pack(address, 0, port_field(50001), address, 0, port_field(56445), 5, 1717),)
-    table = struct.pack("<I", len(rows)) + b"".join(rows)
-    assert peer_windows.holder(table, ("::1", 50001), ("::1", 56445), ipv6=True) == 1717
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        other = multiprocessing.get_context("fork").Process(target=connect, args=(listener.getsockname(),))
+        other.start()
+        connection, address = listener.accept()
+        with connection:
+            assert not peer.by_process(address, listener.getsockname())
+        other.join(10)
+        assert other.exitcode == 0

@@ -1,0 +1,103 @@
+"""The programs that run on this machine, and which of them holds a port or a connection (by psutil)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Address = tuple[str, int]
+"""Host and port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A running program."""
+
+    pid: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.pid})"
+
+
+def running() -> tuple[Program, ...]:
+    """Return the programs that run now, as far as this user may know."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # it ended
+            found.append(Program(process.pid, process.name()))
+    return tuple(found)
+
+
+def holder_of(port: int) -> str:
+    """Return who listens on TCP `port`, as `name (pid)`, on Linux as `user name` where it is another user's.
+
+    Empty where this system does not tell this user.
+    """
+    import psutil
+
+    with suppress(psutil.Error, OSError):
+        for pid, each in _connections():
+            if each.status == psutil.CONN_LISTEN and each.laddr.port == port and pid:
+                return str(Program(pid, psutil.Process(pid).name()))
+    return _user_listening_on(port) if sys.platform == "linux" else ""
+
+
+def connected(local: Address, remote: Address) -> int:
+    """Return the number of the process whose socket is bound to `local` and connected to `remote`.
+
+    Raises:
+        OSError: if there is none, or this system does not tell this user.
+    """
+    import psutil
+
+    with suppress(psutil.Error):
+        for pid, each in _connections():
+            if (each.laddr, each.raddr) == (local, remote) and pid:
+                return pid
+    raise OSError("no such connection")
+
+
+def user_of(pid: int) -> int:
+    """Return the user of process `pid`, by number; not on Windows.
+
+    Raises:
+        OSError: if it ended, or this system does not tell this user.
+    """
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).uids().effective)
+    except psutil.Error as error:
+        raise OSError(str(error)) from error
+
+
+def _connections(platform: str = sys.platform) -> Iterator[tuple[int | None, Any]]:
+    import psutil
+
+    if platform != "darwin":
+        yield from ((each.pid, each) for each in psutil.net_connections("tcp"))
+        return
+    for process in psutil.process_iter():  # macOS shows all of them at once to root alone
+        with suppress(psutil.Error):
+            yield from ((process.pid, each) for each in process.net_connections("tcp"))
+
+
+def _user_listening_on(port: int) -> str:
+    """Look into the tables of sockets, which psutil gives without their users (proc(5), /proc/net/tcp)."""
+    import pwd
+
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for fields in map(str.split, Path("/proc/net", table).read_text().splitlines()[1:]):
+                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:  # TCP_LISTEN
+                    with suppress(KeyError):
+                        return f"user {pwd.getpwuid(int(fields[7])).pw_name}"
+                    return f"user {fields[7]}"
+    return ""
