@@ -33,10 +33,10 @@ def nothing_inserted() -> Service:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
-    ports: list[int] = []
+    taken: list[int] = []
 
     def ready(daemon: Daemon) -> None:
-        ports.extend((daemon.native_port, daemon.tls_port))
+        taken.extend((daemon.native_port, daemon.tls_port))
         os.kill(os.getpid(), number)
 
     before, handler = threading.active_count(), signal.getsignal(number)
@@ -45,7 +45,7 @@ async def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) 
             ANY_PORT, nothing_inserted(), ScriptedInteraction(), Paths(tmp_path, tmp_path), ready=ready
         )
     assert signal.getsignal(number) is handler
-    for port in ports:
+    for port in taken:
         ports.listen([port]).close()
     left = [thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio")]
     assert len(left) <= before, left
@@ -94,12 +94,12 @@ async def test_a_new_certificate_is_announced_once(tmp_path: Path) -> None:
 
 async def test_a_stopped_agent_can_be_started_again_on_the_same_ports(tmp_path: Path) -> None:
     async with running_agent(tmp_path) as agent:
-        ports = agent.daemon.native_port, agent.daemon.tls_port
+        taken = agent.daemon.native_port, agent.daemon.tls_port
         async with agent.page() as page:
             await page.call("card.read")
-    config = Config(ports=PortSettings(ports[0]), servisign=ServiSignSettings(ports=(ports[1],)))
+    config = Config(ports=PortSettings(taken[0]), servisign=ServiSignSettings(ports=(taken[1],)))
     async with running_agent(tmp_path, config=config) as agent:
-        assert (agent.daemon.native_port, agent.daemon.tls_port) == ports
+        assert (agent.daemon.native_port, agent.daemon.tls_port) == taken
 
 
 async def test_it_runs_without_a_smart_card_service_and_serves_when_there_is_one(tmp_path: Path) -> None:
