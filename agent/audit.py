@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from agent.config import AuditSettings
-from agent.interaction import Verb
+from agent.vocabulary import Verb
 
 log = logging.getLogger(__name__)
 # For shipping (agent.logs): each row as it stands in the file, heard by nobody unless that is configured.

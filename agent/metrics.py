@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 from agent import __version__
 from agent.audit import OK
 from agent.errors import ErrorId
-from agent.interaction import Verb
 from agent.operations.messages import Caller
+from agent.vocabulary import Verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable

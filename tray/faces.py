@@ -8,9 +8,9 @@ from enum import Enum
 from typing import Final
 
 from agent.errors import ErrorId, table
-from agent.interaction import KIND_WORDS, VERB_WORDS
 from agent.operations.messages import ReaderCondition
 from agent.tray.messages import Activity, Card, Choice, Chosen, Problem, ProblemKind, Reader, State
+from agent.vocabulary import KIND_WORDS, VERB_WORDS
 from tray.menus import Item, Menu, separator
 
 TITLE: Final = "HCA Card Agent"

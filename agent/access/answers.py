@@ -14,9 +14,9 @@ from typing import Final
 import msgspec
 
 from agent.access.policy import ConsentAnswer
-from agent.interaction import Verb
 from agent.origins.spelling import is_origin
 from agent.private import write_private
+from agent.vocabulary import Verb
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,9 @@ from agent.access.answers import Answers
 from agent.access.policy import ConsentAnswer, Decision, authorise, may_sign_digest
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
-from agent.interaction import ConsentQuestion, DocumentShown, Interaction, Verb
+from agent.interaction import ConsentQuestion, DocumentShown, Interaction
 from agent.origins.portals import named
+from agent.vocabulary import Verb
 
 log = logging.getLogger(__name__)
 

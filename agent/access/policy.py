@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import Final
 
 from agent.config import OriginSettings
-from agent.interaction import Verb
 from agent.origins.spelling import is_loopback_host, is_origin, is_plain_http, loopback_origins
+from agent.vocabulary import Verb
 
 _METHODS: Final = frozenset(("GET", "POST", "OPTIONS"))
 

@@ -38,8 +38,8 @@ def allow(context: click.Context, origin: str) -> None:
     from datetime import UTC, datetime, timedelta
 
     from agent.access.policy import ConsentAnswer
-    from agent.interaction import Verb
     from agent.origins.spelling import is_plain_http
+    from agent.vocabulary import Verb
 
     config, answers = _open()
     check_origin(origin)

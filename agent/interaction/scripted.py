@@ -16,8 +16,8 @@ from agent.interaction import (
     PinQuestion,
     Question,
     UnblockQuestion,
-    Verb,
 )
+from agent.vocabulary import Verb
 from hca_card.errors import PinLastTryError
 from hca_card.pin import Pin
 

@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import Any, Final, cast
 
 from agent.interaction import (
-    VERB_WORDS,
     AnswerT,
     CardChoiceQuestion,
     CardShown,
@@ -24,6 +23,7 @@ from agent.interaction import (
 )
 from agent.interaction.console import Console, open_console
 from agent.origins.portals import named
+from agent.vocabulary import VERB_WORDS
 from hca_card.model import PinStatus
 from hca_card.pin import Pin
 

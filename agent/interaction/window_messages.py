@@ -19,8 +19,8 @@ from agent.interaction import (
     NewPinQuestion,
     PinQuestion,
     UnblockQuestion,
-    Verb,
 )
+from agent.vocabulary import Verb
 from hca_card.pin import Pin
 
 ANSWER_MAX: Final = 65536

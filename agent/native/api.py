@@ -6,12 +6,12 @@ from typing import Final
 
 from aiohttp import web
 
-from agent.interaction import Verb
 from agent.native import conversion, jsonrpc, messages
 from agent.native.context import NativeServices
 from agent.native.session import NativeSession, RequestLoad
 from agent.operations import Caller, ReaderView
 from agent.origins.rate_limits import Buckets
+from agent.vocabulary import Verb
 from agent.websocket import WebSocketSessions, turn_away
 
 SESSIONS_MAX: Final = 64

@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import TypeVar
 
 from agent.native import messages
-from agent.operations import KIND_WORDS, CardView, ReaderView
+from agent.operations import CardView, ReaderView
+from agent.vocabulary import KIND_WORDS
 from hca_card.model import (
     CardCertificate,
     CardInfo,

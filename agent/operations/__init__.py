@@ -7,7 +7,6 @@ works, and drops the PIN state.
 
 from __future__ import annotations
 
-from agent.interaction import KIND_WORDS
 from agent.operations.api import Operations, open_operations
 from agent.operations.messages import (
     Caller,
@@ -21,7 +20,6 @@ from agent.operations.messages import (
 from agent.pins.kept import KeptPin
 
 __all__ = [
-    "KIND_WORDS",
     "Caller",
     "CardView",
     "KeptPin",

@@ -13,7 +13,7 @@ from agent.access.consents import Consents
 from agent.audit import AuditLog
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
-from agent.interaction import DocumentShown, Interaction, Verb
+from agent.interaction import DocumentShown, Interaction
 from agent.interaction.asking import Asking
 from agent.modules import ModuleView
 from agent.operations import transaction_jobs
@@ -27,6 +27,7 @@ from agent.pins.kept import KeptPin
 from agent.pins.unattended import Grant
 from agent.profiles import loaded
 from agent.slots import Visit
+from agent.vocabulary import Verb
 from hca_card.errors import UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin

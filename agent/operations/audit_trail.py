@@ -9,10 +9,10 @@ from typing import Final
 
 from agent.audit import OK, AuditLog, AuditRow, Repeats, now
 from agent.errors import ErrorId, error_id
-from agent.interaction import Verb
 from agent.masking import mask_card
 from agent.operations.certificate_facts import CertificateFacts
 from agent.operations.transaction_jobs import CardSnapshot
+from agent.vocabulary import Verb
 
 _REPEAT_SECONDS: Final = 600.0
 _NEW_ROWS_MAX: Final = 64

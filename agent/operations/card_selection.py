@@ -12,13 +12,14 @@ from typing import Final, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from agent.errors import AgentError, ErrorId
-from agent.interaction import KIND_WORDS, CardChoiceQuestion, Interaction
+from agent.interaction import CardChoiceQuestion, Interaction
 from agent.operations import transaction_jobs
 from agent.operations.certificate_facts import facts_about
 from agent.operations.messages import Caller, ReaderView
 from agent.operations.readers import Readers, candidates, named
 from agent.operations.transaction_jobs import CardSnapshot
 from agent.slots import Visit
+from agent.vocabulary import KIND_WORDS
 from agent.workers import Job, Workers
 from hca_card.errors import CardChangedError, CardError
 from hca_card.hints import only_kinds

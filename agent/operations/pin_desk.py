@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
-from agent.interaction import NewPinQuestion, UnblockQuestion, Verb
+from agent.interaction import NewPinQuestion, UnblockQuestion
 from agent.operations import pin_visits, transaction_jobs
 from agent.operations.audit_trail import AuditEntry
 from agent.operations.card_selection import CardRequirement
@@ -23,6 +23,7 @@ from agent.operations.workflow import Wish, Workflow
 from agent.pins.kept import KeptPin, WrongPins
 from agent.pins.unattended import Grant
 from agent.slots import Visit
+from agent.vocabulary import Verb
 from agent.workers import Job
 from hca_card.errors import PinWrongError, PukWrongError, UnsupportedError
 from hca_card.model import Card, CardKind, KeyUse, PinStatus

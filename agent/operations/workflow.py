@@ -16,7 +16,7 @@ from agent.access.consents import Consents
 from agent.audit import AuditLog
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
-from agent.interaction import DocumentShown, Interaction, KeypadQuestion, PinQuestion, Verb
+from agent.interaction import DocumentShown, Interaction, KeypadQuestion, PinQuestion
 from agent.modules import Modules
 from agent.operations import transaction_jobs
 from agent.operations.activity import Activity
@@ -36,6 +36,7 @@ from agent.pins.kept import KeptPin
 from agent.pins.unattended import Unattended
 from agent.profiles import Profiles
 from agent.slots.module import slot_of
+from agent.vocabulary import Verb
 from agent.workers import Job, Workers
 from hca_card.errors import PinLockedError, UnsupportedError
 from hca_card.model import CardKind, KeyUse, PinStatus

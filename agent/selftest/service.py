@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.errors import AgentError, ErrorId
-from agent.interaction import Verb
 from agent.selftest.model import Bilingual, Group, ResultRow
 from agent.selftest.probe_list import Variant, plan
 from agent.selftest.runner import run
+from agent.vocabulary import Verb
 
 if TYPE_CHECKING:
     from agent.access.consents import Consents

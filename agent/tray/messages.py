@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from agent.interaction import Verb
 from agent.operations.messages import ReaderCondition
+from agent.vocabulary import Verb
 from hca_card.model import CardKind
 
 LINE_MAX: Final = 65536

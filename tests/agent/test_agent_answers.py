@@ -11,7 +11,7 @@ import pytest
 
 from agent.access.answers import Answers
 from agent.access.policy import ConsentAnswer
-from agent.interaction import Verb
+from agent.vocabulary import Verb
 
 PORTAL = "https://portal.example.tw"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -16,10 +16,10 @@ from agent.interaction import (
     PinQuestion,
     Question,
     UnblockQuestion,
-    Verb,
 )
 from agent.interaction.asking import Asking
 from agent.interaction.scripted import ScriptedInteraction
+from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 
 PORTAL = "https://portal.example.tw"

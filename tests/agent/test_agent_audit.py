@@ -10,8 +10,8 @@ import pytest
 
 from agent.audit import AuditLog, AuditRow, Repeats, now
 from agent.config import AuditSettings
-from agent.interaction import Verb
 from agent.masking import mask_card, mask_id, mask_name
+from agent.vocabulary import Verb
 from tests.support.platforms import not_under_wine
 
 

@@ -12,9 +12,10 @@ from agent.access.consents import Consents
 from agent.access.policy import ConsentAnswer
 from agent.config import Config, OriginSettings
 from agent.errors import AgentError
-from agent.interaction import ConsentQuestion, Question, Verb
+from agent.interaction import ConsentQuestion, Question
 from agent.interaction.asking import Asking
 from agent.interaction.scripted import Headless, ScriptedInteraction
+from agent.vocabulary import Verb
 
 PORTAL = "https://portal.example.tw"
 EVIL = "https://evil.example.tw"

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from agent.config import MetricsSettings
-from agent.interaction import Verb
 from agent.interaction.scripted import ScriptedInteraction
 from agent.metrics import CONTENT_TYPE, Counters, MetricsSnapshot, exposition
 from agent.operations.messages import ReaderCondition, ReaderView
 from agent.update.state import State
+from agent.vocabulary import Verb
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, RunningAgent, running_agent
 from tests.support.servisign_page import Page, Text
 

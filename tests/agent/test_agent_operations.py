@@ -7,9 +7,9 @@ import pytest
 
 from agent.config import Config, OriginSettings
 from agent.errors import AgentError, error_id
-from agent.interaction import Verb
 from agent.interaction.scripted import Headless, ScriptedInteraction
 from agent.operations import ReaderCondition, ReaderView
+from agent.vocabulary import Verb
 from hca_card.errors import ObjectMissingError, UnsupportedError
 from hca_card.model import CardKind, Insured, KeyUse, Personnel
 from pcsc.errors import ReaderBusyError, ReaderUnavailableError, ServiceUnavailableError

@@ -9,8 +9,9 @@ import pytest
 
 from agent.config import Config, OriginSettings
 from agent.errors import AgentError, error_id
-from agent.interaction import ConsentQuestion, NewPinQuestion, UnblockQuestion, Verb
+from agent.interaction import ConsentQuestion, NewPinQuestion, UnblockQuestion
 from agent.interaction.scripted import Headless, ScriptedInteraction
+from agent.vocabulary import Verb
 from hca_card.errors import (
     CardChangedError,
     PinCancelledError,

@@ -6,8 +6,8 @@ import pytest
 
 from agent.config import CardSettings, Config
 from agent.errors import AgentError, error_id
-from agent.interaction import Verb
 from agent.interaction.scripted import Headless
+from agent.vocabulary import Verb
 from hca_card.errors import PinCancelledError, PinWrongError
 from hca_card.pin import Pin
 from pcsc.apdu import Command

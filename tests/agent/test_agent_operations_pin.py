@@ -10,8 +10,9 @@ import pytest
 
 from agent.config import Config, ConsentSettings
 from agent.errors import AgentError, facts
-from agent.interaction import PinQuestion, Question, Verb
+from agent.interaction import PinQuestion, Question
 from agent.interaction.scripted import GivenPin, ScriptedInteraction
+from agent.vocabulary import Verb
 from hca_card.errors import (
     CardChangedError,
     NotActivatedError,

@@ -15,7 +15,7 @@ from agent.access.policy import (
     may_sign_digest,
 )
 from agent.config import OriginSettings
-from agent.interaction import Verb
+from agent.vocabulary import Verb
 
 TLS = Listener(
     56445, tls=True, public=frozenset(("/", "/popupForm", "/agent.js")), own_ports=frozenset({(56440, False)})

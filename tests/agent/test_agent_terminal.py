@@ -18,9 +18,9 @@ from agent.interaction import (
     NewPinQuestion,
     PinQuestion,
     UnblockQuestion,
-    Verb,
 )
 from agent.interaction.scripted import GivenPin
+from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
 

@@ -10,9 +10,9 @@ import pytest
 
 from agent.config import Config, OriginSettings, UnattendedSettings
 from agent.errors import AgentError
-from agent.interaction import Verb
 from agent.interaction.scripted import Headless, ScriptedInteraction
 from agent.pins.unattended import SERVICE, Grant, Unattended, system_keyring
+from agent.vocabulary import Verb
 from hca_card.errors import PinLastTryError
 from hca_card.pin import Pin
 from hca_card.recognise import recognise

@@ -18,9 +18,10 @@ import pytest
 from agent.audit import AuditLog, AuditRow
 from agent.config import Config, LimitSettings
 from agent.dialects.servisign import refusal
-from agent.interaction import ConsentQuestion, Verb
+from agent.interaction import ConsentQuestion
 from agent.interaction.scripted import ScriptedInteraction
 from agent.server import http, serving
+from agent.vocabulary import Verb
 from hca_card.simulator import SimulatedCard
 from tests.support import raw_http
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, RunningAgent, running_agent

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from playwright.async_api import BrowserContext, Page
 
 from agent.config import OriginSettings
-from agent.interaction import ConsentQuestion, PinQuestion, Question, Verb
+from agent.interaction import ConsentQuestion, PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
+from agent.vocabulary import Verb
 from tests.support import axe
 from tests.support.agent import ANY_PORT, RunningAgent, running_agent
 from tests.support.chromium import chromium, make_home

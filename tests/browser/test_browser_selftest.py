@@ -15,9 +15,10 @@ import pytest
 from playwright.async_api import BrowserContext
 from playwright.async_api import Page as Window
 
-from agent.interaction import ConsentQuestion, PinQuestion, Question, Verb
+from agent.interaction import ConsentQuestion, PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from agent.selftest.schema import ReportPart
+from agent.vocabulary import Verb
 from tests.browser.conftest import Authorities
 from tests.support import axe, firefox
 from tests.support.agent import RunningAgent, running_agent

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from agent.audit import AuditLog, AuditRow
 from agent.config import Config
-from agent.interaction import ConsentQuestion, Interaction, PinQuestion, Verb
+from agent.interaction import ConsentQuestion, Interaction, PinQuestion
 from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Caller, Operations, open_operations
 from agent.paths import Paths
+from agent.vocabulary import Verb
 from hca_card.simulator import SimulatedCard
 from pcsc.connection import Connection
 from pcsc.service import Service

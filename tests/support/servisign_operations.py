@@ -7,7 +7,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from agent.errors import AgentError, ErrorId
-from agent.interaction import Verb
 from agent.operations import (
     Caller,
     CardView,
@@ -18,6 +17,7 @@ from agent.operations import (
     Selected,
     SignResult,
 )
+from agent.vocabulary import Verb
 from hca_card.errors import ObjectMissingError, PinLengthError, PinLockedError, PinWrongError
 from hca_card.model import (
     CardInfo,

@@ -19,10 +19,10 @@ from agent.interaction import (
     NewPinQuestion,
     PinQuestion,
     UnblockQuestion,
-    Verb,
 )
 from agent.interaction.window_messages import About, Notice, Opening, SiteList, SiteShown, line
 from agent.interaction.windows import COMPATIBLE
+from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.screen import Screen, private_screen
 

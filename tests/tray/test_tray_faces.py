@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agent.interaction import VERB_WORDS, Verb
 from agent.operations.messages import ReaderCondition
 from agent.tray.messages import Activity, Card, Choice, Problem, ProblemKind, Reader, State
+from agent.vocabulary import VERB_WORDS, Verb
 from hca_card.model import CardKind
 from tray import faces
 from tray.drawing import SIZES, argb, pixels

@@ -18,12 +18,12 @@ from agent.access.answers import Answers
 from agent.access.policy import ConsentAnswer
 from agent.audit import AuditLog
 from agent.config import Config, OriginSettings
-from agent.interaction import Verb
 from agent.interaction.window_messages import SiteShown
 from agent.operations.messages import ReaderCondition
 from agent.server.ports import PortConflict
 from agent.tray.host import Surroundings, TrayHost, sites
 from agent.tray.messages import Choice, Chosen, Problem, ProblemKind, State
+from agent.vocabulary import Verb
 from hca_card.errors import PinWrongError
 from hca_card.model import CardKind
 from signing.hashes import Hash

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from agent.interaction import Verb
 from agent.operations.messages import ReaderCondition
 from agent.tray.messages import (
     LINE_MAX,
@@ -25,6 +24,7 @@ from agent.tray.messages import (
     line,
     told,
 )
+from agent.vocabulary import Verb
 from hca_card.model import CardKind
 
 NOW = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent.interaction import VERB_WORDS, ConsentQuestion, Verb
+from agent.interaction import ConsentQuestion
 from agent.interaction.window_messages import Decided
+from agent.vocabulary import VERB_WORDS, Verb
 from tray.windows.frame import Window
 from tray.windows.parts import show_document, show_site
 

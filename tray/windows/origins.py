@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from agent.interaction import VERB_WORDS
 from agent.interaction.window_messages import Forget, SiteList, SiteShown, read_opening
 from agent.origins.portals import KNOWN
+from agent.vocabulary import VERB_WORDS
 from tray.windows.frame import Window, printable
 from tray.windows.look import Colour
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.interaction import KIND_WORDS, CardShown, DocumentShown
+from agent.interaction import CardShown, DocumentShown
 from agent.origins.portals import KNOWN
+from agent.vocabulary import KIND_WORDS
 from tray.windows.frame import SIMULATED, Window, printable
 
 _DIGEST_GROUP = 32

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from tkinter import ttk
 from typing import Any
 
-from agent.interaction import VERB_WORDS, KeypadQuestion, PinQuestion
+from agent.interaction import KeypadQuestion, PinQuestion
 from agent.interaction.window_messages import Typed
+from agent.vocabulary import VERB_WORDS
 from hca_card.model import PinStatus
 from tray.windows.frame import ContentT, Window
 from tray.windows.parts import show_card, show_document, show_site, tries_words

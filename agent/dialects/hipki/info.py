@@ -11,7 +11,8 @@ from msgspec import UNSET
 
 from agent.dialects.hipki.messages import HipkiCertificate, HipkiKey, HipkiSlot, HipkiToken
 from agent.errors import ErrorId, error_id
-from agent.operations import KIND_WORDS, Caller, Operations, ReaderCondition, ReaderView
+from agent.operations import Caller, Operations, ReaderCondition, ReaderView
+from agent.vocabulary import KIND_WORDS
 from hca_card.certificate import CertificateFacts, describe
 from hca_card.errors import CardDataError
 from hca_card.model import CardCertificate, CardKind, CertificateUse

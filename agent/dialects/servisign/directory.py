@@ -13,7 +13,7 @@ from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
 from agent.dialects.servisign.outside import SECONDS, Place
 from agent.errors import AgentError, ErrorId
-from agent.interaction import Verb
+from agent.vocabulary import Verb
 
 CERTIFICATES_MAX: Final = 64
 _VALUE_MAX: Final = 1000

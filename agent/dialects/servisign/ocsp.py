@@ -10,7 +10,7 @@ from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
 from agent.dialects.servisign.signatures import named_hash
-from agent.interaction import Verb
+from agent.vocabulary import Verb
 from signing import ocsp
 from signing.ocsp import Answer, CertificateStatus
 

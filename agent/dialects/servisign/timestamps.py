@@ -11,7 +11,7 @@ from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
 from agent.dialects.servisign.outside import Place
-from agent.interaction import Verb
+from agent.vocabulary import Verb
 from signing import timestamp
 from signing.timestamp import Stamp
 

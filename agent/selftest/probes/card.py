@@ -8,12 +8,12 @@ from typing import Final, TypeVar
 from agent import __version__
 from agent.errors import AgentError, ErrorId, error_id
 from agent.masking import mask_card
-from agent.operations import KIND_WORDS
 from agent.operations.readers import is_virtual
 from agent.operations.transaction_jobs import Examined
 from agent.selftest.card_values import holder_values, info_text, texts
 from agent.selftest.context import ProbeContext
 from agent.selftest.model import Bilingual, Finding, Probe, RowStatus, Run, Trouble, passed, skipped
+from agent.vocabulary import KIND_WORDS
 from hca_card.errors import CardChangedError, NotActivatedError, TerminatedError
 from hca_card.hca import HcaCard
 from hca_card.model import Card, CardInfo, CardKind, Holder, KeyUse

@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from agent.cli.pins import AskedOnce
-from agent.interaction import CardShown, PinQuestion, Verb
+from agent.interaction import CardShown, PinQuestion
 from agent.interaction.scripted import ScriptedInteraction
+from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 
 CARD = CardShown("Reader", CardKind.PERSONNEL, "000000335361", "測試人員卡", simulated=True)

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from agent.config import Config, OriginSettings
 from agent.dialects.hipki import HipkiDialect
 from agent.dialects.hipki.messages import PagePackage, read
-from agent.interaction import Interaction, Verb
+from agent.interaction import Interaction
 from agent.interaction.scripted import Headless, ScriptedInteraction
+from agent.vocabulary import Verb
 from signing.hashes import Hash
 from tests.support.hipki import check_cms, openssl, package
 from tests.support.operations import OTHER, PIN, PORTAL, World, agent

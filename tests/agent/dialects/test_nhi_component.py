@@ -24,9 +24,10 @@ from agent.dialects.nhi_component.vendor import answers_as_component
 from agent.errors import table
 from agent.errors.numbers.nhi_component import number_of
 from agent.errors.numbers.words import number_words
-from agent.interaction import ConsentQuestion, Question, Verb
+from agent.interaction import ConsentQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from agent.paths import Paths
+from agent.vocabulary import Verb
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, running_agent
 from tests.support.nhi_component import BASIC, NAME, TURNED_ON, ask, component_agent, names_shown, page
 

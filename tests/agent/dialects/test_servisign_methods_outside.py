@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.x509 import ocsp
 
-from agent.interaction import Verb
+from agent.vocabulary import Verb
 from tests.support.ldap_server import Entry
 from tests.support.openssl import openssl_program
 from tests.support.outside_world import openssl

@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from agent.config import Config, OriginSettings
-from agent.interaction import PinQuestion, Verb
+from agent.interaction import PinQuestion
 from agent.interaction.scripted import ScriptedInteraction
+from agent.vocabulary import Verb
 from signing.trust import validate_chain
 from tests.support.cards import simulated, simulator_ca
 from tests.support.servisign_page import NHI_PATH_ID, Page, Text

@@ -23,11 +23,11 @@ import pytest
 from agent.audit import AuditLog, AuditRow, now
 from agent.config import AuditSettings, LogSettings
 from agent.errors import AgentError, ErrorId
-from agent.interaction import Verb
 from agent.interaction.scripted import ScriptedInteraction
 from agent.logs import logged, shipping
 from agent.logs.event_log import EVENT_ID, SOURCE, EventLog
 from agent.paths import Paths
+from agent.vocabulary import Verb
 from tests.support.agent import ANY_PORT, running_agent
 from tests.support.platforms import not_on_windows
 

@@ -13,11 +13,12 @@ import aiohttp
 import pytest
 
 from agent.config import Config, ConsentSettings, PortSettings, ServiSignSettings
-from agent.interaction import PinQuestion, Question, Verb
+from agent.interaction import PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from agent.native import api, session
 from agent.native.messages import API
 from agent.native.methods import METHODS
+from agent.vocabulary import Verb
 from hca_card.pin import Pin
 from signing.login import validate_token
 from tests.support.agent import DENIED, ORIGINS, PORTAL, RunningAgent, running_agent

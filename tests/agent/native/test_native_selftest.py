@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from agent.interaction import ConsentQuestion, Verb
+from agent.interaction import ConsentQuestion
 from agent.interaction.scripted import ScriptedInteraction
+from agent.vocabulary import Verb
 from tests.support.agent import PORTAL, Page, RunningAgent, running_agent
 
 STRANGER = "https://stranger.example.tw"

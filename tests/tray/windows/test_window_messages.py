@@ -13,10 +13,10 @@ from agent.interaction import (
     NewPinQuestion,
     PinQuestion,
     UnblockQuestion,
-    Verb,
 )
 from agent.interaction import window_messages as messages
 from agent.interaction.window_messages import Opening
+from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 
 CARD = CardShown("Reader", CardKind.PERSONNEL, "000000123456", "王小明", False)

@@ -10,16 +10,10 @@ import pytest
 
 from agent.cli.setup import at_screen
 from agent.config import Config, ConsentSettings
-from agent.interaction import (
-    CardChoiceQuestion,
-    CardShown,
-    ConsentQuestion,
-    NewPinQuestion,
-    PinQuestion,
-    Verb,
-)
+from agent.interaction import CardChoiceQuestion, CardShown, ConsentQuestion, NewPinQuestion, PinQuestion
 from agent.interaction.window_messages import SiteShown
 from agent.interaction.windows import Windows, can_open
+from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.platforms import not_on_windows
 from tests.support.screen import window_processes

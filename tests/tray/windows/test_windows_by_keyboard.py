@@ -31,10 +31,10 @@ from agent.interaction import (
     NewPinQuestion,
     PinQuestion,
     UnblockQuestion,
-    Verb,
 )
 from agent.interaction.window_messages import SiteShown
 from agent.interaction.windows import Windows
+from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.agent import running_agent
 from tests.support.screen import Screen, private_screen, window_processes
