@@ -1,18 +1,20 @@
 """What a certificate says, as HCA and the citizen authorities issue them; the certificate is hostile input.
 
-Nothing here decides trust: `signing.trust` does.
+`parse` is the one loader: it takes a certificate apart and judges none of its texts, so that a name which a
+stricter parser refuses (OpenSSL and browsers take them) never hides the public key. Nothing here decides
+trust: `signing.trust` does.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
-
-from asn1crypto import core, x509
+from typing import Final, TypeVar
 
 from hca_card import tlv
 from hca_card.big5 import printable
@@ -31,6 +33,27 @@ SUBJECT_TYPES: Final = {
     "2.16.886.1.100.3.2.2.1.1": "company",
 }
 
+SUBJECT_DIRECTORY_ATTRIBUTES: Final = "2.5.29.9"
+SUBJECT_KEY_IDENTIFIER: Final = "2.5.29.14"
+KEY_USAGE: Final = "2.5.29.15"
+BASIC_CONSTRAINTS: Final = "2.5.29.19"
+POLICIES: Final = "2.5.29.32"
+AUTHORITY_KEY_IDENTIFIER: Final = "2.5.29.35"
+EXTENDED_KEY_USAGE: Final = "2.5.29.37"
+
+KEY_USAGES: Final = (
+    "digital_signature",
+    "non_repudiation",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+"""RFC 5280 §4.2.1.3, in the order of the bits."""
+
 _ATTRIBUTES: Final = "2.16.886.1.100.2."
 _NAMES: Final = {
     "2.5.4.3": "CN",
@@ -41,16 +64,88 @@ _NAMES: Final = {
     "2.5.4.10": "O",
     "2.5.4.11": "OU",
 }
-# INTEGER, and the string types of ITU-T X.680 §41: UTF8, Numeric, Printable, Teletex, IA5, Visible, General,
-# Universal and BMP.
-_TEXTS: Final = frozenset((0x02, 0x0C, 0x12, 0x13, 0x14, 0x16, 0x1A, 0x1B, 0x1C, 0x1E))
 _HASHES: Final = {f"sha{size}": f"SHA-{size}" for size in (1, 224, 256, 384, 512)}
+_TIME: Final = re.compile(r"(\d{2}|\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:[.,]\d+)?(?:Z|([+-]\d\d)(\d\d))")
+
+_OID_OCTETS_MAX: Final = 64
+_INTEGER, _BIT_STRING, _OID, _SEQUENCE, _SET = 0x02, 0x03, 0x06, 0x30, 0x31
+_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+# ITU-T X.680 §41: UTF8, Universal and BMP; Numeric, Printable, Teletex, IA5, Visible and GeneralString.
+_CODECS: Final = {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
+_OCTET_TEXTS: Final = frozenset((0x12, 0x13, 0x14, 0x16, 0x1A, 0x1B))
 
 _Fact = TypeVar("_Fact")
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateFacts:
+class ParsedCertificate:
+    """One certificate taken apart (RFC 5280 §4.1), everything DER and unjudged unless said otherwise.
+
+    Attributes:
+        der: the whole.
+        signed_part: tbsCertificate, which the issuer signed.
+        serial_number: contents octets of the INTEGER.
+        issuer: the Name.
+        subject: the Name.
+        validity: Validity, its two times.
+        public_key: SubjectPublicKeyInfo.
+        extensions: the contents of extnValue by OID; of one that is there twice the first.
+        repeated: whether an extension is there twice, which no authority may do (§4.2).
+        algorithm: AlgorithmIdentifier of the issuer's signature.
+        signature: the issuer's signature, its octets.
+    """
+
+    der: bytes
+    signed_part: bytes
+    serial_number: bytes
+    issuer: bytes
+    subject: bytes
+    validity: bytes
+    public_key: bytes
+    extensions: Mapping[str, bytes]
+    repeated: bool
+    algorithm: bytes
+    signature: bytes
+
+    @property
+    def period(self) -> tuple[datetime, datetime]:
+        """First and last moment of validity, aware UTC. Raise `CardDataError` if they cannot be read."""
+        begins, ends = _children(self.validity, 2)
+        return moment(begins), moment(ends)
+
+    @property
+    def key_usage(self) -> frozenset[str] | None:
+        """The names of `KEY_USAGES` whose bits are set; None without the extension or for a damaged one."""
+        return _optional(lambda: _key_usage(self.extensions[KEY_USAGE]))
+
+    @property
+    def authority(self) -> bool | None:
+        """Whether keyUsage, or else basicConstraints, makes it an authority's; None where it has neither."""
+        if self.key_usage is not None:
+            return "key_cert_sign" in self.key_usage
+        constraints = self.extensions.get(BASIC_CONSTRAINTS)
+        if constraints is None:
+            return None
+        return bool(_optional(lambda: _children(constraints)[0].value != b"\x00"))
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """OIDs of the certificate policies. Raise `CardDataError` if they cannot be read."""
+        return tuple(oid(policy.children[0]) for policy in self._listed(POLICIES))
+
+    @property
+    def extended_key_usage(self) -> tuple[str, ...] | None:
+        """OIDs of extendedKeyUsage, None without it. Raise `CardDataError` if they cannot be read."""
+        if EXTENDED_KEY_USAGE not in self.extensions:
+            return None
+        return tuple(oid(purpose) for purpose in self._listed(EXTENDED_KEY_USAGE))
+
+    def _listed(self, extension: str) -> tuple[tlv.Tlv, ...]:
+        return _children(self.extensions[extension]) if extension in self.extensions else ()
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateDescription:
     """One certificate in words. Texts are cleaned of control characters; None is "does not say".
 
     Attributes:
@@ -100,45 +195,79 @@ class CertificateFacts:
     simulated: bool
 
 
-# A card in use is described at each visit, and a certificate never changes.
+# A card in use is looked at in each visit, and a certificate never changes.
 @lru_cache(maxsize=64)
-def describe(der: bytes) -> CertificateFacts:
-    """What the X.509 certificate says (RFC 5280 §4; subjectDirectoryAttributes §4.2.1.8).
+def parse(der: bytes) -> ParsedCertificate:
+    """Return the parts of the X.509 certificate.
 
     Raises:
-        CardDataError: it is no certificate, or its names, number or validity cannot be read.
+        CardDataError: it is not one certificate of version 1 to 3 with nothing after it.
     """
-    # The recursive reader below is only let loose on what is known to be finite and shallow. It reads lazily,
-    # and answers garbage with whatever exception the place happens to raise, UnboundLocalError among them.
     tlv.check(der)
     try:
-        certificate = x509.Certificate.load(der, strict=True)
-        body = certificate["tbs_certificate"]
-        subject, issuer = _name(body["subject"].dump()), _name(body["issuer"].dump())
-        serial = body["serial_number"].native
-        not_before = _moment(body["validity"]["not_before"].native)
-        not_after = _moment(body["validity"]["not_after"].native)
-        extensions = _extensions(body)
-    except Exception as error:
+        signed_part, algorithm, signature = _split(der)
+        fields = _split(signed_part)
+        version = tlv.find(fields.pop(0), 0xA0, _INTEGER) if fields[0][0] == 0xA0 else b"\x00"
+        serial, signed_with, issuer, validity, subject, key, *rest = fields
+        octets = tlv.read(serial)[0].value
+        bits = tlv.read(signature)[0].value
+        listed = [tlv.read(part)[0].children[0].children for part in rest if part[0] == 0xA3]
+        extensions = [(oid(each.children[0]), each.children[-1].value) for part in listed for each in part]
+    except (ValueError, IndexError) as error:
         raise CardDataError("this is no certificate that can be read") from error
-    attributes = _optional(lambda: _directory_attributes(extensions["2.5.29.9"])) or {}
+    structures = (der, signed_part, algorithm, signed_with, issuer, validity, subject, key)
+    if (
+        any(part[0] != _SEQUENCE for part in structures)
+        or (serial[0], signature[0]) != (_INTEGER, _BIT_STRING)
+        or not octets
+        or version not in (b"\x00", b"\x01", b"\x02")
+    ):
+        raise CardDataError("this is no certificate that can be read")
+    return ParsedCertificate(
+        der=der,
+        signed_part=signed_part,
+        serial_number=octets,
+        issuer=issuer,
+        subject=subject,
+        validity=validity,
+        public_key=key,
+        extensions=MappingProxyType(dict(reversed(extensions))),
+        repeated=len({kind for kind, _ in extensions}) < len(extensions),
+        algorithm=algorithm,
+        signature=bits[1:],
+    )
+
+
+@lru_cache(maxsize=64)
+def describe(der: bytes) -> CertificateDescription:
+    """Return what the X.509 certificate says (RFC 5280 §4; subjectDirectoryAttributes §4.2.1.8).
+
+    Raises:
+        CardDataError: it is no certificate, or its names or validity cannot be taken apart.
+    """
+    certificate = parse(der)
+    subject, issuer = name_attributes(certificate.subject), name_attributes(certificate.issuer)
+    not_before, not_after = certificate.period
+    attributes = (
+        _optional(lambda: _directory_attributes(certificate.extensions[SUBJECT_DIRECTORY_ATTRIBUTES])) or {}
+    )
     types = attributes.get(_ATTRIBUTES + "1", ())
 
     def attribute(arc: int) -> str | None:
         return next(iter(attributes.get(f"{_ATTRIBUTES}{arc}", ())), None)
 
-    return CertificateFacts(
+    return CertificateDescription(
         subject=_written(subject),
         common_name=_first(subject, "2.5.4.3"),
         serial_number=_first(subject, "2.5.4.5"),
         issuer=_written(issuer),
-        serial_hex=f"{serial:X}",
+        serial_hex=f"{int.from_bytes(certificate.serial_number, 'big', signed=True):X}",
         not_before=not_before,
         not_after=not_after,
-        key_usage=_optional(lambda: _key_usage(extensions["2.5.29.15"])),
-        key_bits=_optional(lambda: int(body["subject_public_key_info"].bit_size)),
-        signature_hash=_optional(lambda: _HASHES[certificate["signature_algorithm"].hash_algo]),
-        policies=_optional(lambda: _policies(extensions["2.5.29.32"])) or (),
+        key_usage=certificate.key_usage,
+        key_bits=_optional(lambda: _key_bits(certificate.public_key)),
+        signature_hash=_optional(lambda: signature_hash(certificate)),
+        policies=_optional(lambda: certificate.policies) or (),
         directory_attributes=MappingProxyType(attributes),
         subject_type=next((SUBJECT_TYPES[value] for value in types if value in SUBJECT_TYPES), None),
         card_rank=attribute(2),
@@ -152,82 +281,167 @@ def describe(der: bytes) -> CertificateFacts:
     )
 
 
+def name_attributes(name: bytes) -> list[tuple[str, str]]:
+    """Return the attributes of a Name as (OID, text) in their order; what cannot be decoded is U+FFFD.
+
+    Raises:
+        CardDataError: the Name cannot be taken apart.
+    """
+    pairs = []
+    for relative in _children(name):
+        for item in relative.children:
+            if len(item.children) != 2:
+                raise CardDataError("a name cannot be read")
+            kind, value = item.children
+            pairs.append((oid(kind), _optional(lambda value=value: text(value, "replace")) or "\ufffd"))  # type: ignore[misc]
+    return pairs
+
+
+def oid(item: tlv.Tlv) -> str:
+    """Return an OBJECT IDENTIFIER with dots (ITU-T X.690 §8.19). Raise `CardDataError` if it is none."""
+    octets = item.value
+    if item.tag != _OID or not 1 <= len(octets) <= _OID_OCTETS_MAX or octets[-1] & 0x80:
+        raise CardDataError("an object identifier cannot be read")
+    arcs, number = [], 0
+    for octet in octets:
+        number = number << 7 | octet & 0x7F
+        if not octet & 0x80:
+            arcs.append(number)
+            number = 0
+    root = min(arcs[0] // 40, 2)
+    return ".".join(map(str, (root, arcs[0] - 40 * root, *arcs[1:])))
+
+
+def text(item: tlv.Tlv, errors: str = "strict") -> str:
+    """Return an OID, a number or a string of any type as printable text.
+
+    Args:
+        item: the value.
+        errors: `replace` puts U+FFFD for octets that are no text.
+
+    Raises:
+        CardDataError: it is too long or of another type.
+        UnicodeDecodeError: octets are no text, with `strict`.
+    """
+    if len(item.value) > TEXT_LIMIT:
+        raise CardDataError("a text is too long")
+    if item.tag == _OID:
+        return oid(item)
+    if item.tag == _INTEGER and item.value:
+        return str(int.from_bytes(item.value, "big", signed=True))
+    if item.tag in _CODECS:
+        return printable(item.value.decode(_CODECS[item.tag], errors))
+    if item.tag in _OCTET_TEXTS:
+        return printable(_octet_text(item.value))
+    raise CardDataError("a text is of a type that is none")
+
+
+def moment(item: tlv.Tlv) -> datetime:
+    """Return a UTCTime or GeneralizedTime, aware UTC; seconds may be left out, an offset may be there.
+
+    Raises:
+        CardDataError: it is no date.
+    """
+    match = _TIME.fullmatch(item.value.decode("latin-1"))
+    digits = {_UTC_TIME: 2, _GENERALIZED_TIME: 4}.get(item.tag)
+    if match is None or len(match[1]) != digits:
+        raise CardDataError("a time cannot be read")
+    year, hours = int(match[1]), match[7]
+    if digits == 2:
+        year += 2000 if year < 50 else 1900  # RFC 5280 §4.1.2.5.1
+    try:
+        zone = UTC
+        if hours:
+            minutes = int(match[8]) * (-1 if hours[0] == "-" else 1)
+            zone = timezone(timedelta(hours=int(hours), minutes=minutes))
+        month, day, hour, minute, second = (int(part or 0) for part in match.groups()[1:6])
+        return datetime(year, month, day, hour, minute, second, tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise CardDataError("a time is no date") from error
+
+
+def signature_hash(certificate: ParsedCertificate) -> str:
+    """Return the hash under the issuer's signature, `SHA-256`. Raise `KeyError` or `ValueError` if none."""
+    from asn1crypto.algos import SignedDigestAlgorithm
+
+    return _HASHES[SignedDigestAlgorithm.load(certificate.algorithm).hash_algo]
+
+
+def _octet_text(octets: bytes) -> str:
+    """Return a string of a type with one octet for a character, whatever its writer took for its alphabet."""
+    with suppress(UnicodeDecodeError):
+        return octets.decode("utf-8")
+    # Latin-1 gives every octet a character. The frequent characters of Big5 begin with A4 to BF, which are
+    # signs in Latin-1 that no name has.
+    with suppress(UnicodeDecodeError):
+        found = octets.decode("cp950")
+        if any("\u4e00" <= each <= "\u9fff" and 0xA4 <= each.encode("cp950")[0] <= 0xBF for each in found):
+            return found
+    return octets.decode("latin-1")
+
+
 def _optional(fact: Callable[[], _Fact]) -> _Fact | None:
-    """The fact, or None where the certificate lacks it or holds nonsense in its place."""
+    """Return the fact, or None where the certificate lacks it or holds nonsense in its place."""
     try:
         return fact()
     except Exception:
         return None
 
 
-def _moment(value: Any) -> datetime:
-    if not isinstance(value, datetime):
-        raise CardDataError("the validity is no date")
-    return value.astimezone(UTC)
+def _split(der: bytes) -> list[bytes]:
+    """Return the encodings in a constructed object, as they stand there."""
+    content, parts, offset = tlv.read(der)[0].value, [], 0
+    while offset < len(content):
+        _, end = tlv.read(content, offset)
+        parts.append(content[offset:end])
+        offset = end
+    return parts
 
 
-def _extensions(body: Any) -> dict[str, bytes]:
-    """Extension values by OID, unparsed: one that cannot be read must not hide the others."""
-    found: dict[str, bytes] = {}
-    for extension in body["extensions"] or ():
-        found.setdefault(extension["extn_id"].dotted, extension["extn_value"].contents)
-    return found
-
-
-def _name(der: bytes) -> list[tuple[str, str]]:
-    """The attributes of a Name as (OID, text) in their order, values of any string type."""
-    pairs = []
-    for relative in tlv.read(der)[0].children:
-        for item in relative.children:
-            kind, value = item.children
-            pairs.append((_oid(kind), _optional(lambda value=value: _text(value)) or "\ufffd"))  # type: ignore[misc]
-    return pairs
+def _children(der: bytes, count: int | None = None) -> tuple[tlv.Tlv, ...]:
+    """Return the objects in a constructed one. Raise `CardDataError` if they are not `count`."""
+    item, end = tlv.read(der)
+    children = item.children
+    if end != len(der) or count not in (None, len(children)):
+        raise CardDataError("a structure of the certificate cannot be read")
+    return children
 
 
 def _written(name: list[tuple[str, str]]) -> str:
-    """The name as one line; a comma inside a value is escaped, so that no value can pose as an attribute."""
+    """Return the name as one line; a comma inside a value is escaped: no value can pose as an attribute."""
     return ", ".join(
-        f"{_NAMES.get(oid, oid)}={text.replace(chr(92), chr(92) * 2).replace(',', chr(92) + ',')}"
-        for oid, text in name
+        f"{_NAMES.get(kind, kind)}={value.replace(chr(92), chr(92) * 2).replace(',', chr(92) + ',')}"
+        for kind, value in name
     )
 
 
-def _first(name: list[tuple[str, str]], oid: str) -> str | None:
-    return next((text for kind, text in name if kind == oid), None)
+def _first(name: list[tuple[str, str]], wanted: str) -> str | None:
+    return next((value for kind, value in name if kind == wanted), None)
 
 
 def _key_usage(der: bytes) -> frozenset[str]:
     tlv.check(der)
-    return frozenset(x509.KeyUsage.load(der, strict=True).native)
+    bits = tlv.read(der)[0]
+    if bits.tag != _BIT_STRING or not 1 <= len(bits.value) <= 3:
+        raise CardDataError("keyUsage cannot be read")
+    octets = bits.value[1:]
+    return frozenset(
+        name
+        for bit, name in enumerate(KEY_USAGES)
+        if bit // 8 < len(octets) and octets[bit // 8] & 0x80 >> bit % 8
+    )
 
 
-def _policies(der: bytes) -> tuple[str, ...]:
-    tlv.check(der)
-    return tuple(_oid(policy.children[0]) for policy in tlv.read(der)[0].children)
+def _key_bits(der: bytes) -> int:
+    from asn1crypto.keys import PublicKeyInfo
+
+    return int(PublicKeyInfo.load(der).bit_size)
 
 
 def _directory_attributes(der: bytes) -> dict[str, tuple[str, ...]]:
-    tlv.check(der)
     found: dict[str, tuple[str, ...]] = {}
-    for attribute in tlv.read(der)[0].children:
+    for attribute in _children(der):
         kind, values = attribute.children
-        texts = (_optional(lambda value=value: _text(value)) for value in values.children)  # type: ignore[misc]
-        found[_oid(kind)] = tuple(text for text in texts if text is not None)
+        texts = (_optional(lambda value=value: text(value)) for value in values.children)  # type: ignore[misc]
+        found[oid(kind)] = tuple(each for each in texts if each is not None)
     return found
-
-
-def _oid(item: tlv.Tlv) -> str:
-    if item.tag != 0x06 or not 1 <= len(item.value) <= 64:
-        raise CardDataError("an object identifier cannot be read")
-    return str(core.ObjectIdentifier.load(item.encode(), strict=True).dotted)
-
-
-def _text(item: tlv.Tlv) -> str:
-    """An OID, a number or a string of any type as text."""
-    if len(item.value) > TEXT_LIMIT:
-        raise CardDataError("a text is too long")
-    if item.tag == 0x06:
-        return _oid(item)
-    if item.tag not in _TEXTS:
-        raise CardDataError("a text is of a type that is none")
-    return printable(str(core.load(item.encode(), strict=True).native))

@@ -158,16 +158,6 @@ class HcaCard(Card):
                 return CardCertificate(index, entry.use, self._certificate(entry.file, index))
         raise ObjectMissingError(f"this card has no certificate {index}")
 
-    def certificates(self) -> tuple[CardCertificate, ...]:
-        """All certificates that are there; a place left empty is no error here."""
-        found = []
-        for index in self.certificate_indexes():
-            try:
-                found.append(self.certificate(index))
-            except ObjectMissingError:
-                continue
-        return tuple(found)
-
     def pin_status(self) -> PinStatus:  # noqa: D102
         self._require_in_use()
         return self._pin.status()

@@ -12,14 +12,13 @@ from typing import Final, NoReturn, Protocol, Self
 from hca_card import iso7816, tlv
 from hca_card import pkcs15_directory as contents
 from hca_card.big5 import printable
-from hca_card.certificate import CertificateFacts, describe
-from hca_card.errors import CardDataError, HicosModuleError, ObjectMissingError
+from hca_card.certificate import CertificateDescription, describe
+from hca_card.errors import CardDataError, HicosModuleError, ObjectMissingError, UnsupportedError
 from hca_card.hicos_select import Generation, select
 from hca_card.model import (
     Card,
     CardCertificate,
     CardKind,
-    CertificateUse,
     Channel,
     Citizen,
     Keypad,
@@ -28,8 +27,8 @@ from hca_card.model import (
     PinStatus,
 )
 from hca_card.pin import Pin
-from hca_card.pkcs15_directory import CertificateObject, DirectoryKind, PrivateKey
-from hca_card.pkcs15_roles import OWN, numbered
+from hca_card.pkcs15_directory import DirectoryKind, PrivateKey
+from hca_card.pkcs15_roles import ListedCertificates
 from pcsc.apdu import Command
 from pcsc.status import StatusError, StatusWord
 
@@ -45,8 +44,6 @@ ODF: Final = b"\x50\x31"
 PRIVATE_KEYS: Final = b"\x41\x00"
 CERTIFICATES: Final = b"\x41\x04"
 CERTIFICATE_FILE: Final = b"\x08\xf2"
-
-_USAGES: Final = {KeyUse.SIGNATURE: "digital_signature", KeyUse.ENCRYPTION: "key_encipherment"}
 
 
 class _Files(Protocol):
@@ -106,13 +103,10 @@ class HicosCard(Card):
             return ""
 
     def certificate_indexes(self) -> tuple[int, ...]:  # noqa: D102
-        return tuple(sorted(self._numbered))
+        return self._certificates.numbers()
 
     def certificate(self, index: int) -> CardCertificate:  # noqa: D102
-        if index not in self._numbered:
-            raise ObjectMissingError(f"this card has no certificate {index}")
-        use, entry = self._numbered[index]
-        return CardCertificate(index, use, self._read(entry))
+        return self._certificates.get(index)
 
     def pin_status(self) -> PinStatus:
         """Raise `HicosModuleError`; nothing is sent, as it could cost a try."""
@@ -155,24 +149,20 @@ class HicosCard(Card):
         _refuse()
 
     @cached_property
-    def _facts(self) -> CertificateFacts | None:
+    def _facts(self) -> CertificateDescription | None:
         """What the signature certificate says; None where there is none that can be read."""
         try:
             return describe(self.certificate(1).der)
-        except (CardDataError, ObjectMissingError, StatusError):
+        except (CardDataError, ObjectMissingError, UnsupportedError, StatusError):
             return None
 
     @cached_property
-    def _numbered(self) -> dict[int, tuple[CertificateUse, CertificateObject]]:
+    def _certificates(self) -> ListedCertificates:
         try:
             listed = contents.certificates(self._files.certificates())
         except StatusError:
-            return {}
-        found = numbered(self._keys(), listed)
-        if not {1, 2} & found.keys():
-            # Identifiers that lead nowhere: each certificate says itself what it is for.
-            found |= self._by_key_usage(listed)
-        return found
+            listed = ()
+        return ListedCertificates(listed, self._keys(), self._files.certificate)
 
     def _keys(self) -> tuple[PrivateKey, ...]:
         """Only to number the certificates, so that a list that cannot be read hides none of them."""
@@ -180,49 +170,6 @@ class HicosCard(Card):
             return contents.private_keys(self._files.private_keys())
         except (StatusError, CardDataError):
             return ()
-
-    def _by_key_usage(
-        self, listed: tuple[CertificateObject, ...]
-    ) -> dict[int, tuple[CertificateUse, CertificateObject]]:
-        found: dict[int, tuple[CertificateUse, CertificateObject]] = {}
-        for entry in listed:
-            if entry.authority:
-                continue
-            try:
-                usage = describe(self._read(entry)).key_usage or frozenset()
-            except (CardDataError, ObjectMissingError, StatusError):
-                continue
-            for index, use in OWN:
-                if index not in found and _USAGES[use] in usage:
-                    found[index] = CertificateUse(use), entry
-        return found
-
-    def _read(self, entry: CertificateObject) -> bytes:
-        if entry in self._held:
-            return self._held[entry]
-        der = entry.der
-        if not der:
-            if entry.place is None:
-                raise ObjectMissingError("the card's directory does not say where this certificate is")
-            try:
-                der = self._files.certificate(entry.place)
-            except StatusError as error:
-                if iso7816.missing(error):
-                    raise ObjectMissingError(
-                        "the card's directory names a certificate that is not there"
-                    ) from error
-                raise
-        if not der:
-            raise ObjectMissingError("the place of a certificate is empty")
-        if der[0] != 0x30:
-            raise CardDataError("a certificate is none")
-        self._held[entry] = der
-        return der
-
-    @cached_property
-    def _held(self) -> dict[CertificateObject, bytes]:
-        """Certificates read in this transaction: finding out the kind of card reads one."""
-        return {}
 
 
 class _FirstGeneration:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -11,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from hca_card.errors import UnsupportedError
+from hca_card.errors import CardDataError, ObjectMissingError, UnsupportedError
 from hca_card.pin import Pin
 from pcsc.apdu import Command, Response
 
@@ -228,8 +229,12 @@ class Card(ABC):
         raise UnsupportedError
 
     def certificates(self) -> tuple[CardCertificate, ...]:
-        """All certificates, in the order of their numbers."""
-        return tuple(self.certificate(index) for index in self.certificate_indexes())
+        """Return all certificates in the order of their numbers; one that cannot be read hides no other."""
+        found = []
+        for index in self.certificate_indexes():
+            with suppress(ObjectMissingError, CardDataError, UnsupportedError):
+                found.append(self.certificate(index))
+        return tuple(found)
 
     def pin_status(self) -> PinStatus:
         """Tries left and lengths, without spending a try."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final, Self, TypeVar
 
 from hca_card import iso7816
@@ -16,7 +16,6 @@ from hca_card.model import (
     Card,
     CardCertificate,
     CardKind,
-    CertificateUse,
     Channel,
     Citizen,
     Keypad,
@@ -28,7 +27,7 @@ from hca_card.pin import Pin
 from hca_card.pin_block import PinFormat
 from hca_card.pin_use import PinUse
 from hca_card.pkcs15_directory import DirectoryKind
-from hca_card.pkcs15_roles import key_for, numbered
+from hca_card.pkcs15_roles import ListedCertificates, key_for
 from pcsc.status import StatusError
 
 EF_DIR: Final = b"\x3f\x00\x2f\x00"
@@ -91,28 +90,15 @@ class Pkcs15Card(Card):
             pins=self._pins,
             private_keys=self._private_keys,
             public_keys=self._listed(contents.public_keys, DirectoryKind.PUBLIC_KEYS),
-            certificates=self._certificates,
+            certificates=self._listed_certificates,
             data=self._listed(contents.data_objects, DirectoryKind.DATA),
         )
 
     def certificate_indexes(self) -> tuple[int, ...]:  # noqa: D102
-        return tuple(sorted(self._numbered))
+        return self._certificates.numbers()
 
-    def certificate(self, index: int) -> CardCertificate:
-        """One certificate by HCA's number.
-
-        1 and 2 are the certificates with the identifier of the signature and of the encryption key; 0, 3 and
-        4 the first three authorities' in the directory's order; others are not given.
-        """
-        if index not in self._numbered:
-            raise ObjectMissingError(f"this card has no certificate {index}")
-        use, entry = self._numbered[index]
-        der = entry.der or self._read_certificate(entry)
-        if not der:
-            raise ObjectMissingError(f"the place of certificate {index} is empty")
-        if der[0] != 0x30:
-            raise CardDataError(f"certificate {index} is no certificate")
-        return CardCertificate(index, use, der)
+    def certificate(self, index: int) -> CardCertificate:  # noqa: D102
+        return self._certificates.get(index)
 
     def pin_status(self) -> PinStatus:  # noqa: D102
         return self._pin.status()
@@ -166,7 +152,7 @@ class Pkcs15Card(Card):
         return self._listed(contents.private_keys, DirectoryKind.PRIVATE_KEYS)
 
     @cached_property
-    def _certificates(self) -> tuple[contents.CertificateObject, ...]:
+    def _listed_certificates(self) -> tuple[contents.CertificateObject, ...]:
         return self._listed(
             contents.certificates,
             DirectoryKind.CERTIFICATES,
@@ -175,8 +161,9 @@ class Pkcs15Card(Card):
         )
 
     @cached_property
-    def _numbered(self) -> dict[int, tuple[CertificateUse, contents.CertificateObject]]:
-        return numbered(self._private_keys, self._certificates)
+    def _certificates(self) -> ListedCertificates:
+        read = partial(self._place, der=True)
+        return ListedCertificates(self._listed_certificates, self._private_keys, read)
 
     @property
     def _puk_format(self) -> PinFormat:
@@ -235,25 +222,11 @@ class Pkcs15Card(Card):
         return next(iter(own or listed.values()), None)
 
     def _holder(self) -> Citizen | None:
-        if 1 not in self._numbered:
-            return None
         try:
             name = describe(self.certificate(1).der).common_name
-        except (CardDataError, ObjectMissingError):
+        except (CardDataError, ObjectMissingError, UnsupportedError):
             return None
         return None if name is None else Citizen(name)
-
-    def _read_certificate(self, entry: contents.CertificateObject) -> bytes:
-        if entry.place is None:
-            raise UnsupportedError("the card's directory only says where in the network this certificate is")
-        try:
-            return self._place(entry.place, der=True)
-        except StatusError as error:
-            if iso7816.missing(error):
-                raise ObjectMissingError(
-                    "the card's directory names a certificate that is not there"
-                ) from error
-            raise
 
     def _place(self, place: contents.ObjectPath, *, der: bool = False) -> bytes:
         if not place.index and place.length is None:

@@ -2,45 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
-from hca_card.model import CertificateUse, KeyUse
-from hca_card.pkcs15_directory import CertificateObject, PrivateKey
-
-AUTHORITIES: Final = (
-    (0, CertificateUse.CA),
-    (3, CertificateUse.INTERMEDIATE),
-    (4, CertificateUse.ROOT),
-)
-"""The numbers that authority certificates get, in the directory's order."""
-
-OWN: Final = ((1, KeyUse.SIGNATURE), (2, KeyUse.ENCRYPTION))
+from hca_card import iso7816
+from hca_card.certificate_numbers import OWN_NUMBERS, USES, numbered
+from hca_card.errors import CardDataError, ObjectMissingError, UnsupportedError
+from hca_card.model import CardCertificate, KeyUse
+from hca_card.pkcs15_directory import CertificateObject, ObjectPath, PrivateKey
+from pcsc.status import StatusError
 
 
 def key_for(keys: Sequence[PrivateKey], use: KeyUse) -> PrivateKey | None:
-    """The private key for that use, None where there is none."""
+    """Return the private key for that use, None where there is none."""
     signing = next((key for key in keys if key.signs), None)
     if use is KeyUse.SIGNATURE:
         return signing
     deciphering = [key for key in keys if key.deciphers]
-    # A card may mark its signature key for both; one that is not the signature key is meant first.
+    # A card may mark its signature key for both; another key comes first.
     others = [key for key in deciphering if key is not signing]
     return next(iter(others or deciphering), None)
 
 
-def numbered(
-    keys: Sequence[PrivateKey], certificates: Sequence[CertificateObject]
-) -> dict[int, tuple[CertificateUse, CertificateObject]]:
-    """The certificates by number: 1 and 2 by the identifier of their key, authorities in their order."""
-    found: dict[int, tuple[CertificateUse, CertificateObject]] = {}
-    for index, use in OWN:
-        key = key_for(keys, use)
-        for entry in certificates:
-            if key is not None and entry.id == key.id and not entry.authority:
-                found[index] = CertificateUse(use), entry
-                break
-    authorities = [entry for entry in certificates if entry.authority]
-    for (index, role), entry in zip(AUTHORITIES, authorities, strict=False):
-        found[index] = role, entry
-    return found
+class ListedCertificates:
+    """The certificates of a directory by HCA's number; each is read once, when first needed.
+
+    Args:
+        entries: what the directory lists.
+        keys: the private keys, whose identifiers tell the holder's own certificates without reading others.
+        read: reads the certificate at a place on the card.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[CertificateObject],
+        keys: Sequence[PrivateKey],
+        read: Callable[[ObjectPath], bytes],
+    ) -> None:
+        self._entries = entries
+        self._read_place = read
+        self._contents: dict[CertificateObject, bytes] = {}
+        self._joined = {
+            use: [at for at, entry in enumerate(entries) if entry.id == key.id and not entry.authority]
+            for use in KeyUse
+            if (key := key_for(keys, use)) is not None
+        }
+
+    def numbers(self) -> tuple[int, ...]:
+        """Return the numbers that are there; reads all certificates, and skips what cannot be read."""
+        return tuple(sorted(self._numbered))
+
+    def get(self, number: int) -> CardCertificate:
+        """Return the certificate of that number; the holder's own are found without reading another.
+
+        Raises:
+            ObjectMissingError: there is none, or its place is empty.
+            CardDataError: it is no certificate.
+            UnsupportedError: the directory only says where in the network it is.
+        """
+        if number not in USES:
+            raise ObjectMissingError(f"this card has no certificate {number}")
+        trouble: Exception | None = None
+        for use, positions in self._joined.items():
+            if OWN_NUMBERS[use] == number and len(positions) == 1:
+                try:
+                    return CardCertificate(number, USES[number], self._read(self._entries[positions[0]]))
+                except (CardDataError, ObjectMissingError, UnsupportedError) as error:
+                    trouble = error
+        if number not in self._numbered:
+            raise trouble or ObjectMissingError(f"this card has no certificate {number}")
+        return CardCertificate(number, USES[number], self._read(self._entries[self._numbered[number]]))
+
+    @cached_property
+    def _numbered(self) -> dict[int, int]:
+        return numbered([self._read_or_nothing(entry) for entry in self._entries], self._joined)
+
+    def _read_or_nothing(self, entry: CertificateObject) -> bytes:
+        try:
+            return self._read(entry)
+        except (CardDataError, ObjectMissingError, UnsupportedError, StatusError):
+            return b""
+
+    def _read(self, entry: CertificateObject) -> bytes:
+        if entry not in self._contents:
+            self._contents[entry] = entry.der or self._read_from_card(entry)
+        der = self._contents[entry]
+        if not der:
+            raise ObjectMissingError("the place of a certificate is empty")
+        if der[0] != 0x30:
+            raise CardDataError("the place of a certificate holds something else")
+        return der
+
+    def _read_from_card(self, entry: CertificateObject) -> bytes:
+        if entry.place is None:
+            raise UnsupportedError("the card's directory only says where in the network this certificate is")
+        try:
+            return self._read_place(entry.place)
+        except StatusError as error:
+            if iso7816.missing(error):
+                raise ObjectMissingError("the directory names a certificate that is not there") from error
+            raise

@@ -12,6 +12,8 @@ from typing import Final
 from hca_card.errors import CardDataError
 
 MAX_LENGTH: Final = 0xFFFF
+"""The most bytes that a file on a card is taken to announce."""
+
 MAX_DEPTH: Final = 24
 MAX_OBJECTS: Final = 4096
 MAX_TAG_OCTETS: Final = 3
@@ -63,7 +65,7 @@ def read(data: bytes, offset: int = 0) -> tuple[Tlv, int]:
     """The data object at `offset`, and the offset after it.
 
     Raises:
-        CardDataError: it does not end inside `data`, or has an indefinite or oversized length.
+        CardDataError: it does not end inside `data`, or has an indefinite length.
     """
     tag, length, start = _header(data, offset)
     if length > len(data) - start:
@@ -77,7 +79,9 @@ def announced_length(data: bytes) -> int:
     Raises:
         CardDataError: there is no whole header, or the length is indefinite or oversized.
     """
-    _, length, start = _header(data, 0)
+    tag, length, start = _header(data, 0)
+    if length > MAX_LENGTH:
+        raise CardDataError(f"the data object {tag:X} claims {length} bytes")
     return start + length
 
 
@@ -158,8 +162,6 @@ def _header(data: bytes, offset: int) -> tuple[int, int, int]:
             raise CardDataError("a data object has a length that cannot be read")
         length = int.from_bytes(data[position : position + octets], "big")
         position += octets
-    if length > MAX_LENGTH:
-        raise CardDataError(f"a data object claims {length} bytes")
     return tag, length, position
 
 

@@ -14,7 +14,7 @@ from agent.demo.errors import PortalError, wrong_card
 from agent.demo.register import Account, Insured, Role, Site, duty_of, needs_nhi_card
 
 if TYPE_CHECKING:
-    from hca_card.certificate import CertificateFacts
+    from hca_card.certificate import CertificateDescription
 
 MOST_PROOF_CHARACTERS = 16 * 1024
 
@@ -233,7 +233,7 @@ def _known(site: Site, way: Way, role: Role, certificate: bytes, account: Accoun
 
 
 def _duty(
-    site: Site, role: Role, facts: CertificateFacts, card_number: str, account: Account | None
+    site: Site, role: Role, facts: CertificateDescription, card_number: str, account: Account | None
 ) -> tuple[str, str]:
     if site is Site.HCD:
         if account is None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Final
 
-from hca_card.certificate import CertificateFacts, describe
+from hca_card.certificate import CertificateDescription, describe, parse
+from hca_card.certificate_numbers import OWN_NUMBERS, USES, numbered
 from hca_card.errors import CardDataError, ObjectMissingError, PinLengthError, UnsupportedError
 from hca_card.model import (
     Card,
     CardCertificate,
     CardKind,
-    CertificateUse,
     Citizen,
     Keypad,
     KeyUse,
@@ -22,17 +21,6 @@ from hca_card.pin import Pin
 from hca_card.pkcs11 import messages
 from hca_card.pkcs11.session import TokenSession, pin_status, puk_status
 from pcsc.status import StatusError, StatusWord
-
-_INDEXES: Final = {
-    CertificateUse.CA: 0,
-    CertificateUse.SIGNATURE: 1,
-    CertificateUse.ENCRYPTION: 2,
-    CertificateUse.INTERMEDIATE: 3,
-    CertificateUse.ROOT: 4,
-}
-_OWN: Final = {KeyUse.SIGNATURE: CertificateUse.SIGNATURE, KeyUse.ENCRYPTION: CertificateUse.ENCRYPTION}
-_SIGNING: Final = frozenset(("digital_signature", "non_repudiation", "content_commitment"))
-_DECIPHERING: Final = frozenset(("key_encipherment", "data_encipherment"))
 
 
 class ModuleCard(Card):
@@ -45,24 +33,23 @@ class ModuleCard(Card):
 
     def __init__(self, session: TokenSession) -> None:
         self._session = session
-        facts = self._facts(CertificateUse.SIGNATURE) or self._facts(CertificateUse.ENCRYPTION)
+        facts = self._description(KeyUse.SIGNATURE) or self._description(KeyUse.ENCRYPTION)
         token = session.token
         self.kind = CardKind.PKCS15 if facts is None else _kind(facts)
         self.serial = (facts.card_number if facts else None) or token.serial or token.label
 
     def metadata(self) -> Metadata:  # noqa: D102
-        facts = self._facts(CertificateUse.SIGNATURE)
+        facts = self._description(KeyUse.SIGNATURE)
         name = facts.common_name if facts else None
         return Metadata(self.kind, version="", serial=self.serial, holder=Citizen(name) if name else None)
 
     def certificate_indexes(self) -> tuple[int, ...]:  # noqa: D102
-        return tuple(sorted(_INDEXES[use] for use in self._certificates))
+        return tuple(self._certificates)
 
     def certificate(self, index: int) -> CardCertificate:  # noqa: D102
-        for use, found in self._certificates.items():
-            if _INDEXES[use] == index:
-                return CardCertificate(index, use, found.der)
-        raise ObjectMissingError(f"this card has no certificate {index}")
+        if index not in self._certificates:
+            raise ObjectMissingError(f"this card has no certificate {index}")
+        return CardCertificate(index, USES[index], self._certificates[index].der)
 
     def pin_status(self) -> PinStatus:  # noqa: D102
         return pin_status(self._session.look())
@@ -111,7 +98,7 @@ class ModuleCard(Card):
         self._session.unblock(puk, new)
 
     def has_key(self, use: KeyUse) -> bool:  # noqa: D102
-        return _OWN[use] in self._certificates
+        return OWN_NUMBERS[use] in self._certificates
 
     def sign(self, use: KeyUse, digest_info: bytes) -> bytes:  # noqa: D102
         return self._session.sign(self._key(use), digest_info)
@@ -120,18 +107,23 @@ class ModuleCard(Card):
         return self._session.decrypt(self._key(use), cipher)
 
     @cached_property
-    def _certificates(self) -> dict[CertificateUse, messages.Certificate]:
-        return arranged(self._session.certificates())
+    def _certificates(self) -> dict[int, messages.Certificate]:
+        listed = self._session.certificates()
+        return {number: listed[at] for number, at in numbered([one.der for one in listed]).items()}
 
-    def _facts(self, use: CertificateUse) -> CertificateFacts | None:
-        found = self._certificates.get(use)
-        return None if found is None else describe(found.der)
+    def _description(self, use: KeyUse) -> CertificateDescription | None:
+        """Return what that certificate says, None where there is none whose text can be taken apart."""
+        found = self._certificates.get(OWN_NUMBERS[use])
+        try:
+            return None if found is None else describe(found.der)
+        except CardDataError:
+            return None
 
     def _key(self, use: KeyUse) -> int:
         """The handle of the key that belongs to the certificate: by CKA_ID, else by its modulus."""
         if not self._session.logged_in:
             raise StatusError(StatusWord.SECURITY_STATUS)
-        certificate = self._certificates.get(_OWN[use])
+        certificate = self._certificates.get(OWN_NUMBERS[use])
         if certificate is None:
             raise ObjectMissingError(f"this card has no {use} key")
         keys = self._session.keys()
@@ -150,54 +142,7 @@ class ModuleCard(Card):
             raise UnsupportedError("this token does not take its PIN from a keypad")
 
 
-def arranged(
-    certificates: tuple[messages.Certificate, ...],
-) -> dict[CertificateUse, messages.Certificate]:
-    """Which certificate is which, told by its key usage; for each place the first in the module's order.
-
-    An authority's certificate is the root where it is its own issuer, the CA where it issued the holder's,
-    else an intermediate. What cannot be read as a certificate has no place.
-    """
-    found: dict[CertificateUse, messages.Certificate] = {}
-    known = [(one, facts) for one in certificates if (facts := _described(one.der)) is not None]
-    own = [(one, facts) for one, facts in known if not _authority(facts)]
-    signing = [item for item in own if _may(item[1], _SIGNING)]
-    if signing:
-        found[CertificateUse.SIGNATURE] = signing[0][0]
-    deciphering = [item for item in own if _may(item[1], _DECIPHERING)]
-    # One certificate may serve for both; another than the one for signatures is meant first.
-    for item in [item for item in deciphering if item not in signing[:1]] or deciphering:
-        found.setdefault(CertificateUse.ENCRYPTION, item[0])
-    issuers = {facts.issuer for _, facts in own}
-    for one, facts in known:
-        if _authority(facts):
-            use = (
-                CertificateUse.ROOT
-                if facts.subject == facts.issuer
-                else CertificateUse.CA
-                if facts.subject in issuers
-                else CertificateUse.INTERMEDIATE
-            )
-            found.setdefault(use, one)
-    return found
-
-
-def _described(der: bytes) -> CertificateFacts | None:
-    try:
-        return describe(der)
-    except CardDataError:
-        return None
-
-
-def _authority(facts: CertificateFacts) -> bool:
-    return facts.key_usage is not None and "key_cert_sign" in facts.key_usage
-
-
-def _may(facts: CertificateFacts, usages: frozenset[str]) -> bool:
-    return facts.key_usage is None or bool(facts.key_usage & usages)
-
-
-def _kind(facts: CertificateFacts) -> CardKind:
+def _kind(facts: CertificateDescription) -> CardKind:
     match facts.subject_type:
         case "personnel":
             return CardKind.PERSONNEL
@@ -210,13 +155,12 @@ def _kind(facts: CertificateFacts) -> CardKind:
 
 
 def _modulus(der: bytes) -> bytes:
-    """The modulus of the certificate's RSA key, big-endian; empty for other keys."""
-    from asn1crypto import x509
+    """Return the modulus of the certificate's RSA key, big-endian; empty for other keys."""
+    from asn1crypto.keys import PublicKeyInfo
 
     try:
-        key = x509.Certificate.load(der)["tbs_certificate"]["subject_public_key_info"]
-        number = int(key["public_key"].parsed["modulus"].native)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        number = int(PublicKeyInfo.load(parse(der).public_key)["public_key"].parsed["modulus"].native)
+    except (CardDataError, ValueError, KeyError, TypeError, AttributeError):
         return b""
     return number.to_bytes((number.bit_length() + 7) // 8, "big")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hca_card import profile
+from hca_card.certificate_numbers import USES
 from hca_card.errors import CardError
 from hca_card.hca import HcaCard
 from hca_card.model import Channel, KeyUse
@@ -24,7 +25,6 @@ GUESSED: Final = "# 推測 guessed"
 FILL_IN: Final = "# 待填 FILL IN"
 
 _PLACEHOLDER_AID: Final = bytes.fromhex("F000000000")
-_USES: Final = {0: "ca", 1: "signature", 2: "encryption", 3: "intermediate", 4: "root"}
 _MISSING_ON: Final = {
     2: '["personnel-1"]',
     3: '["personnel-1", "institution-1"]',
@@ -165,7 +165,7 @@ def _certificates(parts: Guess) -> Iterator[str]:
     found = parts.certificates
     for index in sorted({1, *found}):
         place = found.get(index)
-        yield from ("", "[[certificates]]", f"index = {index}", f'use = "{_USES[index]}"')
+        yield from ("", "[[certificates]]", f"index = {index}", f'use = "{USES[index]}"')
         yield f"file = {place.toml if place else '{ sfi = 11 }'}  {KNOWN_MARK if place else FILL_IN}"
         if index in _MISSING_ON:
             yield f"missing_on = {_MISSING_ON[index]}  {GUESSED}"

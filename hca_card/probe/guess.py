@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from hca_card import profile, tlv
-from hca_card.certificate import CertificateFacts, describe
+from hca_card.certificate import CertificateDescription, describe
+from hca_card.certificate_numbers import numbered
 from hca_card.errors import CardDataError
 from hca_card.model import KeyUse, roc_date
 from hca_card.pkcs15_directory import PinObject
@@ -69,8 +71,8 @@ class Guess:
 
 def guess(found: Findings) -> Guess:
     """The parts of a profile for the application that looks most like one of an HCA card."""
-    facts = {index: describe(place.content) for index, place in _certificates(found, None).items()}
-    own = facts.get(1) or facts.get(2)
+    anywhere = _certificates(found, None)
+    own = _description(anywhere.get(1)) or _description(anywhere.get(2))
     serials = _serials(found, own)
     best: Guess | None = None
     for application in sorted(found.applications, key=lambda one: one.aid in KNOWN):
@@ -92,7 +94,14 @@ def guess(found: Findings) -> Guess:
     return best or Guess(None, None, None, None, {}, None, None, ())
 
 
-def _serials(found: Findings, own: CertificateFacts | None) -> list[str]:
+def _description(place: Place | None) -> CertificateDescription | None:
+    try:
+        return None if place is None else describe(place.content)
+    except CardDataError:
+        return None
+
+
+def _serials(found: Findings, own: CertificateDescription | None) -> list[str]:
     """What may be the card's number, as digits."""
     serials = [found.directory.token.serial] if found.directory else []
     if own is not None:
@@ -101,7 +110,7 @@ def _serials(found: Findings, own: CertificateFacts | None) -> list[str]:
 
 
 def _identity(
-    application: FoundApplication, serials: list[str], own: CertificateFacts | None
+    application: FoundApplication, serials: list[str], own: CertificateDescription | None
 ) -> ProfileIdentity | None:
     for tag, sfi, text in _texts(application):
         for serial in serials:
@@ -126,7 +135,9 @@ def _texts(application: FoundApplication) -> Iterator[tuple[int, int, str]]:
             yield 0, file.sfi, file.content.decode("ascii")
 
 
-def _identity_of(text: str, end: int, own: CertificateFacts | None, *, tag: int, sfi: int) -> ProfileIdentity:
+def _identity_of(
+    text: str, end: int, own: CertificateDescription | None, *, tag: int, sfi: int
+) -> ProfileIdentity:
     usual = profile.reference().identity
     personnel, institution = usual.personnel, usual.institution
     secondary = usual.secondary
@@ -205,28 +216,14 @@ def _is_info(content: bytes, layout: RecordLayout) -> bool:
 
 
 def _certificates(found: Findings, application: FoundApplication | None) -> dict[int, Place]:
-    """HCA's numbers by what each certificate says of itself."""
-    described: list[tuple[Place, CertificateFacts]] = []
+    """Return the places of the certificates by HCA's numbers."""
+    places = []
     for place in _places(found, application):
-        if place.content[:1] != b"\x30":
-            continue
-        try:
-            der = place.content[: tlv.announced_length(place.content)]
-            described.append((Place(place.sfi, place.path, der), describe(der)))
-        except CardDataError:
-            continue
-    numbered: dict[int, Place] = {}
-    own = [(place, facts) for place, facts in described if "key_cert_sign" not in (facts.key_usage or ())]
-    for index, usage in ((1, "digital_signature"), (2, "key_encipherment")):
-        for place, facts in own:
-            if index not in numbered and usage in (facts.key_usage or ()):
-                numbered[index] = place
-    issuer = describe(numbered[1].content).issuer if 1 in numbered else None
-    for place, facts in described:
-        if "key_cert_sign" in (facts.key_usage or ()):
-            index = 0 if facts.subject == issuer else 4 if facts.subject == facts.issuer else 3
-            numbered.setdefault(index, place)
-    return dict(sorted(numbered.items()))
+        if place.content[:1] == b"\x30":
+            with suppress(CardDataError):
+                der = place.content[: tlv.announced_length(place.content)]
+                places.append(Place(place.sfi, place.path, der))
+    return {number: places[at] for number, at in numbered([place.content for place in places]).items()}
 
 
 def _pin(found: Findings, pins: tuple[PinObject, ...]) -> PinObject | None:

@@ -13,7 +13,7 @@ from agent.dialects.hipki.messages import HipkiCertificate, HipkiKey, HipkiSlot,
 from agent.errors import ErrorId, error_id
 from agent.operations import Caller, Operations, ReaderCondition, ReaderView
 from agent.vocabulary import KIND_WORDS
-from hca_card.certificate import CertificateFacts, describe
+from hca_card.certificate import CertificateDescription, describe
 from hca_card.errors import CardDataError
 from hca_card.model import CardCertificate, CardKind, CertificateUse
 from signing.certificate import public_key
@@ -81,7 +81,7 @@ async def _token(
     )
 
 
-def _facts(held: CardCertificate) -> CertificateFacts | None:
+def _facts(held: CardCertificate) -> CertificateDescription | None:
     """What a certificate says; None for one that cannot be read or whose key cannot be used."""
     try:
         public_key(held.der)
@@ -90,7 +90,7 @@ def _facts(held: CardCertificate) -> CertificateFacts | None:
         return None
 
 
-def _certificate(held: CardCertificate, facts: CertificateFacts) -> HipkiCertificate:
+def _certificate(held: CardCertificate, facts: CertificateDescription) -> HipkiCertificate:
     return HipkiCertificate(
         label=f"cert{held.index}",
         id=_id(held),

@@ -1,17 +1,11 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
-from hca_card.model import CertificateUse
 from hca_card.pkcs11 import messages
-from hca_card.pkcs11.card import arranged
-from hca_card.simulator import templates
-from hca_card.simulator.persons import current_validity
-from tests.support.cards import simulator_ca
 
 PIN = b"123456"
 
@@ -104,32 +98,3 @@ def test_a_text_that_no_module_can_have_given_is_refused(
     content = msgspec.msgpack.encode(raw)
     with pytest.raises(msgspec.ValidationError):
         messages.read_answer(one_byte_at_a_time(len(content).to_bytes(4, "big") + content))
-
-
-def certificate(der: bytes, number: int = 1) -> messages.Certificate:
-    return messages.Certificate(bytes([number]), der)
-
-
-def test_certificates_find_their_places_in_whatever_order_they_come() -> None:
-    validity = current_validity(datetime.now(UTC).date())
-    pair = simulator_ca().identities(templates.personnel("000000335361", validity))
-    signature, encryption = (certificate(one.certificate) for one in pair)
-    issuing, root = (certificate(der) for der in (*simulator_ca().intermediates, *simulator_ca().roots))
-    sibling = certificate(simulator_ca().identity(templates.SIBLING).certificate)
-    broken = certificate(b"\x30\x03\x02\x01\x00")
-    listed = (root, broken, sibling, encryption, issuing, signature, certificate(b""))
-    for given in (listed, listed[::-1]):
-        assert arranged(given) == {
-            CertificateUse.CA: issuing,
-            CertificateUse.SIGNATURE: signature,
-            CertificateUse.ENCRYPTION: encryption,
-            CertificateUse.INTERMEDIATE: sibling,
-            CertificateUse.ROOT: root,
-        }
-
-
-def test_a_signature_certificate_alone_is_none_for_encryption() -> None:
-    validity = current_validity(datetime.now(UTC).date())
-    [one, _] = simulator_ca().identities(templates.personnel("000000335361", validity))
-    assert set(arranged((certificate(one.certificate),))) == {CertificateUse.SIGNATURE}
-    assert arranged(()) == {}
