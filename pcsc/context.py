@@ -78,6 +78,11 @@ class ReaderState:
         )
 
 
+def holds(name: str, part: str) -> bool:
+    """Return whether a reader's name is `part`, or holds it, in whichever case."""
+    return part.casefold() in name.casefold()
+
+
 class Context:
     """One program's dealings with the service. Made by `Service.context`; a context manager.
 
@@ -92,9 +97,10 @@ class Context:
         ServiceUnavailableError: from any method; this context is then of no more use, make a new one.
     """
 
-    def __init__(self, winscard: Winscard, observe: Observe | None = None) -> None:
+    def __init__(self, winscard: Winscard, observe: Observe | None = None, only: str | None = None) -> None:
         self.winscard: Final = winscard
         self.observe: Final = observe
+        self._only = only
         scope = SCOPE_USER if sys.platform == "win32" else SCOPE_SYSTEM
         code, handle = winscard.SCardEstablishContext(scope)
         check(code)
@@ -125,7 +131,7 @@ class Context:
         if unsigned(code) == ReturnCode.NO_READERS_AVAILABLE:
             return []
         check(code)
-        return list(names)
+        return [name for name in names if self._only is None or holds(name, self._only)]
 
     def states(self, names: Sequence[str]) -> list[ReaderState]:
         """The readers' states at this moment, in the order asked; one that is gone is `unavailable`."""

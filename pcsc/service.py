@@ -16,11 +16,15 @@ class Service:
     Args:
         winscard: the functions to use; None for the system's own.
         observe: told of every exchange in a transaction, in the thread it is made in.
+        only: what a reader's name must hold for its contexts to see it; None for all readers.
     """
 
-    def __init__(self, winscard: Winscard | None, observe: Observe | None = None) -> None:
+    def __init__(
+        self, winscard: Winscard | None, observe: Observe | None = None, only: str | None = None
+    ) -> None:
         self._winscard = winscard
         self._observe = observe
+        self._only = only
 
     @property
     def virtual(self) -> bool:
@@ -43,4 +47,4 @@ class Service:
                 self._winscard = system()
             except (ImportError, OSError) as trouble:
                 raise ServiceUnavailableError(detail=f"PC/SC cannot be loaded: {trouble}") from trouble
-        return Context(self._winscard, self._observe)
+        return Context(self._winscard, self._observe, self._only)

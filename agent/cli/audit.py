@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli import output
-from agent.cli.options import Preferences, json_option
+from agent.cli.options import Invocation, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 )
 @json_option
 @click.pass_obj
-def audit(preferences: Preferences, count: int) -> None:
+def audit(call: Invocation, count: int) -> None:
     """稽核紀錄 · What was done with cards, when and for whom."""
     from agent.audit import AuditLog
     from agent.cli.setup import folder
 
     paths, config = folder()
     rows = AuditLog(paths.audit, config.audit).read(count)
-    if preferences.as_json:
+    if call.as_json:
         output.as_json({"rows": rows})
     elif not rows:
         output.say("還沒有紀錄", "nothing has been recorded yet")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from agent.cli import output
-from agent.cli.options import Preferences, json_option
+from agent.cli.options import Invocation, json_option
 
 if TYPE_CHECKING:
-    from agent.autostart import Autostart
+    from agent.autostart import Autostart, Status
 
 _WORDS: Final = {
     "on": ("✔ 登入時會自動啟動", "starts with your login"),
@@ -30,43 +30,42 @@ def autostart() -> None:
 @autostart.command()
 @json_option
 @click.pass_obj
-def on(preferences: Preferences) -> None:
+def on(call: Invocation) -> None:
     """登入時自動啟動 · Start with your login."""
     from agent import autostart as ways
 
     way = ways.autostart()
     way.on()
-    _tell(preferences, way)
+    _show(call, way)
 
 
 @autostart.command()
 @json_option
 @click.pass_obj
-def off(preferences: Preferences) -> None:
+def off(call: Invocation) -> None:
     """不要自動啟動 · Do not start with your login."""
     from agent import autostart as ways
 
     way = ways.autostart()
     way.off()
-    _tell(preferences, way)
+    _show(call, way)
 
 
 @autostart.command()
 @json_option
-@click.pass_context
-def status(context: click.Context) -> None:
+@click.pass_obj
+def status(call: Invocation) -> int:
     """現在的設定；會自動啟動時結束代碼是 0 · How it stands; exit code 0 when it starts."""
     from agent import autostart as ways
 
-    way = ways.autostart()
-    _tell(context.find_object(Preferences) or Preferences(), way)
-    context.exit(0 if way.status() is ways.Status.ON else 1)
+    return 0 if _show(call, ways.autostart()) is ways.Status.ON else 1
 
 
-def _tell(preferences: Preferences, way: Autostart) -> None:
-    stands = way.status()
-    if preferences.as_json:
-        output.as_json({"autostart": stands.value, "place": way.place})
+def _show(call: Invocation, way: Autostart) -> Status:
+    status = way.status()
+    if call.as_json:
+        output.as_json({"autostart": status.value, "place": way.place})
     else:
-        zh, en = _WORDS[stands.value]
+        zh, en = _WORDS[status.value]
         output.say(zh, f"{en} ({way.place})")
+    return status

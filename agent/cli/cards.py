@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from agent.cli import output
-from agent.cli.options import Preferences, card_options, json_option
+from agent.cli.options import Invocation, card_options, json_option
 from agent.cli.probe import probe
 from agent.cli.profiles import profiles
 from agent.cli.setup import run
@@ -64,7 +64,7 @@ class _ShowUnlessNamed(click.Group):
 @card_options
 @json_option
 @click.pass_obj
-def readers(preferences: Preferences, simulate: tuple[str, ...], reader: str | None) -> None:
+def readers(call: Invocation) -> None:
     """讀卡機清單 · List the readers."""
     from agent.native import conversion, messages
 
@@ -72,8 +72,8 @@ def readers(preferences: Preferences, simulate: tuple[str, ...], reader: str | N
         views = await work.operations.readers(work.caller)
         return [conversion.reader(view) for view in views if work.reader in (None, view.name)]
 
-    found = run(task, simulate, reader)
-    if preferences.as_json:
+    found = run(call, task)
+    if call.as_json:
         output.as_json(messages.ReaderList(tuple(found)))
     elif not found:
         output.say("沒有讀卡機", "there is no reader")
@@ -91,15 +91,15 @@ def card() -> None:
 @card_options
 @json_option
 @click.pass_obj
-def show(preferences: Preferences, simulate: tuple[str, ...], reader: str | None) -> None:
+def show(call: Invocation) -> None:
     """持卡人與卡片資訊 · The holder and the card itself."""
     from agent.native import conversion
 
     async def task(work: Work) -> messages.CardDescription:
         return conversion.card(await work.operations.card(work.caller, work.reader))
 
-    found = run(task, simulate, reader)
-    if preferences.as_json:
+    found = run(call, task)
+    if call.as_json:
         output.as_json(found)
         return
     if found.simulated:
@@ -116,7 +116,7 @@ card.add_command(trace)
 @card_options
 @json_option
 @click.pass_obj
-def certs(preferences: Preferences, simulate: tuple[str, ...], reader: str | None) -> None:
+def certs(call: Invocation) -> None:
     """卡片上的憑證 · The certificates on the card."""
     from agent.native import conversion, messages
 
@@ -124,8 +124,8 @@ def certs(preferences: Preferences, simulate: tuple[str, ...], reader: str | Non
         held = await work.operations.certificates(work.caller, work.reader)
         return messages.CertificateList(tuple(conversion.certificate(one) for one in held))
 
-    found = run(task, simulate, reader)
-    if preferences.as_json:
+    found = run(call, task)
+    if call.as_json:
         output.as_json(found)
         return
     for one in found.certificates:
@@ -158,7 +158,7 @@ def _card_rows(found: messages.CardDescription) -> Iterator[tuple[str, str]]:
 
 
 def pin_rows(found: messages.PinState) -> Iterator[tuple[str, str]]:
-    """How a PIN stands, as rows."""
+    """Yield the state of a PIN as rows."""
     left = "卡片未告知 not told" if found.tries_left is None else str(found.tries_left)
     yield "PIN 碼可試次數 tries left", left
     yield "PIN 碼已鎖住 locked", _yes(found.locked)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from agent.cli import files, output
-from agent.cli.options import card_options, force_option, pin_option
+from agent.cli.options import Invocation, card_options, force_option, pin_option
 from agent.cli.setup import run
 
 if TYPE_CHECKING:
@@ -31,14 +31,9 @@ SUFFIX: Final = ".enc"
 )
 @force_option
 @card_options
+@click.pass_obj
 def encrypt(
-    *,
-    file: Path,
-    target: Path | None,
-    certificate_file: Path | None,
-    force: bool,
-    simulate: tuple[str, ...],
-    reader: str | None,
+    call: Invocation, *, file: Path, target: Path | None, certificate_file: Path | None, force: bool
 ) -> None:
     """以憑證加密 · Encrypt up to 245 bytes to a certificate.
 
@@ -56,7 +51,7 @@ def encrypt(
         async def task(work: Work) -> bytes:
             return await work.operations.encrypt(work.caller, data, reader=work.reader)
 
-        cipher = run(task, simulate, reader)
+        cipher = run(call, task)
     files.write(target, cipher, force=force)
     output.say(f"✔ {file} → {target}")
 
@@ -74,15 +69,8 @@ def encrypt(
 @force_option
 @pin_option
 @card_options
-def decrypt(
-    *,
-    file: Path,
-    target: Path | None,
-    force: bool,
-    pin_stdin: bool,
-    simulate: tuple[str, ...],
-    reader: str | None,
-) -> None:
+@click.pass_obj
+def decrypt(call: Invocation, *, file: Path, target: Path | None, force: bool) -> None:
     """以卡片解密 · Decrypt with the card.
 
     結果只有您自己能讀。 The result is readable by you alone.
@@ -94,6 +82,6 @@ def decrypt(
     async def task(work: Work) -> bytes:
         return await work.operations.decrypt(work.caller, cipher, reader=work.reader)
 
-    plain = run(task, simulate, reader, pin_stdin=pin_stdin)
+    plain = run(call, task)
     files.write(target, plain, force=force, private=True)
     output.say(f"✔ {file} → {target}")

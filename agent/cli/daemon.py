@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli import output
-from agent.cli.options import card_options
+from agent.cli.options import Invocation, card_options
 
 if TYPE_CHECKING:
     from agent.daemon import Daemon
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     help="沒有人可以詢問：沒允許過的網站一律拒絕 · Nobody to ask: what was not allowed before is refused.",
 )
 @card_options
-def run(headless: bool, simulate: tuple[str, ...], reader: str | None) -> None:
+@click.pass_obj
+def run(call: Invocation, headless: bool) -> None:
     """在前景執行，直到 Ctrl-C · The daemon in the foreground, until Ctrl-C."""
     from agent.cli.setup import at_screen, folder, nobody, open_service
     from agent.cli.tray import Tray
@@ -37,12 +38,12 @@ def run(headless: bool, simulate: tuple[str, ...], reader: str | None) -> None:
     paths, config = folder()
     _log_to_terminal()
     tray: Tray | None = None
-    simulated = bool(simulate)
+    simulated = bool(call.simulate)
     with (
         logged(config.log, paths),
         nobody() if headless else at_screen(config, simulated) as interaction,
     ):
-        service = open_service(simulate, paths, only=reader)
+        service = open_service(call.simulate, paths, only=call.reader)
         if has_screen() and not headless:
             tray = Tray(paths, config, interaction, simulated)
         beside = tray.beside if tray is not None else None
@@ -54,7 +55,7 @@ def run(headless: bool, simulate: tuple[str, ...], reader: str | None) -> None:
             )
         except AgentError as error:
             if tray is not None:
-                asyncio.run(_tell(interaction, error))
+                asyncio.run(_notify(interaction, error))
             raise
     output.say("已停止", "stopped")
     if tray is not None and tray.again:
@@ -67,8 +68,7 @@ def run(headless: bool, simulate: tuple[str, ...], reader: str | None) -> None:
     is_flag=True,
     help="保持示範網站並開啟瀏覽器 · Keep portal and agent up, and open the browser.",
 )
-@click.pass_context
-def demo(context: click.Context, serve: bool) -> None:
+def demo(serve: bool) -> int:
     """用模擬卡示範 · Log in, sign and verify on simulated cards."""
     from rich.console import Console
 
@@ -78,9 +78,7 @@ def demo(context: click.Context, serve: bool) -> None:
     from agent.errors import AgentError, ErrorId
 
     if not serve:
-        if not asyncio.run(run_demo(Console())):
-            context.exit(1)
-        return
+        return 0 if asyncio.run(run_demo(Console())) else 1
     paths, config = folder()
     identity = tls.in_use(paths.tls, paths.machine_tls)
     try:
@@ -90,10 +88,11 @@ def demo(context: click.Context, serve: bool) -> None:
         if error.errno != errno.EADDRINUSE:
             raise
         raise AgentError(ErrorId.PORT_TAKEN, detail=str(SERVE_PORT)) from error
+    return 0
 
 
-async def _tell(interaction: Interaction, error: AgentError) -> None:
-    """On the screen too: what starts with the login has no terminal that anybody sees."""
+async def _notify(interaction: Interaction, error: AgentError) -> None:
+    """Show the error on the screen too: what starts with the login has no terminal that anybody sees."""
     from agent.errors import describe
 
     text, known = describe(error), output.detail(error)
@@ -104,8 +103,8 @@ async def _tell(interaction: Interaction, error: AgentError) -> None:
 def _announce(daemon: Daemon) -> None:
     more = [] if daemon.hipki_port is None else [f"HiPKI {daemon.hipki_port}"]
     more += [f"健保元件 NHI {port}" for port in daemon.nhi_ports]
-    doors = (f"http://127.0.0.1:{daemon.native_port}", f"https://localhost:{daemon.tls_port}", *more)
-    output.say(f"✔ {'  '.join(doors)}", "Ctrl-C 結束 ends it")
+    listeners = (f"http://127.0.0.1:{daemon.native_port}", f"https://localhost:{daemon.tls_port}", *more)
+    output.say(f"✔ {'  '.join(listeners)}", "Ctrl-C 結束 ends it")
 
 
 def _log_to_terminal() -> None:

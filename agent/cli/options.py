@@ -1,44 +1,54 @@
-"""Options that several commands share, each worded once."""
+"""Options that several commands share, each worded once; most are kept in the command's `Invocation`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+Command = Callable[..., Any]
+Option = Callable[[Command], Command]
 
 HASHES: Final = ("SHA-224", "SHA-256", "SHA-384", "SHA-512")
 
 
 @dataclass(slots=True)
-class Preferences:
-    """What the words on the command line say about the whole run.
+class Invocation:
+    """What the command line says with shared options: the object of every command's context.
 
     Attributes:
-        as_json: results, and errors too, are told as JSON on standard output.
+        as_json: results, and errors too, are printed as JSON on standard output.
+        simulate: kinds of simulated cards; none for the machine's own readers.
+        reader: a reader's name, or a part of it that no other has; None for any.
+        pin_stdin: another program writes the PIN to standard input.
     """
 
     as_json: bool = False
+    simulate: tuple[str, ...] = ()
+    reader: str | None = None
+    pin_stdin: bool = False
 
 
-def _prefer_json(context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
-    if value:
-        context.ensure_object(Preferences).as_json = True
-    return value
+def _kept(name: str, flag: str, read: Callable[[Any], Any] = lambda value: value, **settings: Any) -> Option:
+    """Return an option whose value, as `read` gives it, becomes the member `name` of the `Invocation`."""
+
+    def keep(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+        setattr(context.ensure_object(Invocation), name, read(value))
+
+    return click.option(flag, name, expose_value=False, callback=keep, **settings)
 
 
-def _kinds(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+def _kinds(values: tuple[str, ...]) -> tuple[str, ...]:
     return check_kinds(tuple(kind for value in values if value for kind in value.split(",")))
 
 
 def check_kinds(kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """The kinds, if the simulator knows every one of them.
+    """Return the kinds if the simulator knows every one of them.
 
     Raises:
-        click.BadParameter: it does not.
+        click.BadParameter: if it does not.
     """
     from hca_card.simulator import KINDS
 
@@ -48,50 +58,50 @@ def check_kinds(kinds: tuple[str, ...]) -> tuple[str, ...]:
     return kinds
 
 
-def json_option(command: F) -> F:
-    """`--json`: stable keys, those of the native API."""
-    return click.option(
-        "--json",
-        "as_json",
-        is_flag=True,
-        callback=_prefer_json,
-        expose_value=False,
-        help="以 JSON 輸出 · As JSON, with the keys of the native API.",
-    )(command)
+json_option: Final = _kept(
+    "as_json", "--json", is_flag=True, help="以 JSON 輸出 · As JSON, with the keys of the native API."
+)
+_simulate_option: Final = _kept(
+    "simulate",
+    "--simulate",
+    _kinds,
+    metavar="KIND[,KIND...]",
+    multiple=True,
+    help="使用模擬卡，不需要讀卡機 · Use simulated cards; no reader is needed.",
+)
+_reader_option: Final = _kept(
+    "reader",
+    "--reader",
+    metavar="NAME",
+    help="讀卡機名稱，或其中獨特的一段 · The reader's name, or a part of it that no other has.",
+)
+pin_option: Final = _kept(
+    "pin_stdin",
+    "--pin-stdin",
+    is_flag=True,
+    help="從標準輸入讀一行 PIN 碼 · Read the PIN as one line from standard input.",
+)
+force_option: Final = click.option(
+    "--force", is_flag=True, help="覆寫已有的檔案 · Overwrite a file that exists."
+)
 
 
-def simulate_option(command: F) -> F:
-    """`--simulate KIND[,KIND...]`."""
-    return click.option(
-        "--simulate",
-        metavar="KIND[,KIND...]",
-        multiple=True,
-        callback=_kinds,
-        help="使用模擬卡，不需要讀卡機 · Use simulated cards; no reader is needed.",
-    )(command)
-
-
-def card_options(command: F) -> F:
-    """`--simulate` and `--reader`, which every command that needs a card takes."""
-    reader = click.option(
-        "--reader",
-        metavar="NAME",
-        help="讀卡機名稱，或其中獨特的一段 · The reader's name, or a part of it that no other has.",
-    )
-    return simulate_option(reader(command))
-
-
-def pin_option(command: F) -> F:
-    """`--pin-stdin`: the only way for a PIN to come from another program."""
+def two_pins_option(first: str) -> Option:
+    """Return `--pin-stdin` for a command that needs two PINs, of which `first` names the first."""
     return click.option(
         "--pin-stdin",
         is_flag=True,
-        help="從標準輸入讀一行 PIN 碼 · Read the PIN as one line from standard input.",
-    )(command)
+        help=f"從標準輸入讀兩行：{first}、新的 PIN 碼 · Two lines on standard input: {first}, new PIN.",
+    )
 
 
-def hash_option(*more: str) -> Callable[[F], F]:
-    """`--hash`, with hashes in `more` that only this command takes."""
+def card_options(command: Command) -> Command:
+    """Add `--simulate` and `--reader`, which every command that needs a card takes."""
+    return _simulate_option(_reader_option(command))
+
+
+def hash_option(*more: str) -> Option:
+    """Return `--hash`, with hashes in `more` that only this command takes."""
     return click.option(
         "--hash",
         "hash_name",
@@ -99,11 +109,4 @@ def hash_option(*more: str) -> Callable[[F], F]:
         default="SHA-256",
         show_default=True,
         help="雜湊演算法 · The hash.",
-    )
-
-
-def force_option(command: F) -> F:
-    """`--force`."""
-    return click.option("--force", is_flag=True, help="覆寫已有的檔案 · Overwrite a file that exists.")(
-        command
     )

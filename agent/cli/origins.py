@@ -32,8 +32,7 @@ def list_() -> None:
 
 @origins.command()
 @click.argument("origin")
-@click.pass_context
-def allow(context: click.Context, origin: str) -> None:
+def allow(origin: str) -> int:
     """不再詢問，直到期限 · Allow everything for a site until the answer expires."""
     from datetime import UTC, datetime, timedelta
 
@@ -48,25 +47,25 @@ def allow(context: click.Context, origin: str) -> None:
             f"✘ {origin}: 沒有 https 的網站只能寫在 config.toml 的 [origins] allow，再重新啟動本程式",
             "without https a site is admitted only if [origins] allow in config.toml lists it; then restart",
         )
-        context.exit(1)
+        return 1
     until = datetime.now(UTC) + timedelta(days=config.consent.days)
     answers.remember(origin, tuple(Verb), ConsentAnswer(True, until))
     output.say(f"✔ {origin}: 允許到 {until:%Y-%m-%d}", f"allowed until {until:%Y-%m-%d}")
     if origin in config.origins.deny:
         output.warn("設定檔拒絕這個網站，以設定檔為準", "the configuration denies this site, and it wins")
+    return 0
 
 
 @origins.command()
 @click.argument("origin")
-@click.pass_context
-def forget(context: click.Context, origin: str) -> None:
+def forget(origin: str) -> int:
     """忘記對一個網站的回答 · Forget every answer for a site."""
     _, answers = _open()
     if answers.forget(origin):
         output.say(f"✔ {origin}: 已忘記", "forgotten")
-        return
+        return 0
     output.warn(f"✘ {origin}: 沒有記住任何回答", "there was no answer to forget")
-    context.exit(1)
+    return 1
 
 
 def _open() -> tuple[Config, Answers]:
@@ -78,10 +77,10 @@ def _open() -> tuple[Config, Answers]:
 
 
 def check_origin(origin: str) -> None:
-    """Refuse what no browser writes as an origin.
+    """Return if a browser writes `origin` so.
 
     Raises:
-        click.UsageError: it is none.
+        click.UsageError: if none does.
     """
     from agent.origins.spelling import is_origin
 

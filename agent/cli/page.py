@@ -20,7 +20,7 @@ _LOOK_SECONDS: Final = 0.2
 
 
 def _await(agent: Popen[bytes], port: int) -> Listener:
-    """Who answers once the agent does, has ended, or took too long."""
+    """Return who answers at `port` once the agent does, has ended, or took too long."""
     from agent.selftest.listeners import ListenerKind, look
 
     deadline = time.monotonic() + _START_SECONDS
@@ -32,8 +32,7 @@ def _await(agent: Popen[bytes], port: int) -> Listener:
 
 
 @click.command("open")
-@click.pass_context
-def open_(context: click.Context) -> None:
+def open_() -> int:
     """在瀏覽器開啟自我檢測，沒有執行就先啟動 · The self-test page; starts the agent where it does not run."""
     from agent import desktop
     from agent.cli.setup import folder
@@ -50,4 +49,5 @@ def open_(context: click.Context) -> None:
     url = f"http://localhost:{port}/"
     if not asyncio.run(desktop.open_page(url)):
         output.warn(f"瀏覽器無法開啟。請自行開啟 {url}", f"no browser could be opened; open {url} yourself")
-        context.exit(1)
+        return 1
+    return 0

@@ -12,7 +12,7 @@ import click
 
 from agent import __version__
 from agent.cli import output
-from agent.cli.options import Preferences, card_options, force_option, json_option
+from agent.cli.options import Invocation, card_options, force_option, json_option
 
 if TYPE_CHECKING:
     from hca_card.probe import Draft, Findings
@@ -40,9 +40,7 @@ TRACE: Final = "trace.jsonl"
 @force_option
 @json_option
 @click.pass_obj
-def probe(
-    preferences: Preferences, simulate: tuple[str, ...], reader: str | None, target: Path, force: bool
-) -> None:
+def probe(call: Invocation, target: Path, force: bool) -> None:
     """探測不認得的卡片 · Look at a card that nobody knows.
 
     只讀取：絕不送出 PIN 碼或寫入。 It only reads: no PIN is sent, nothing is written to the card.
@@ -65,18 +63,18 @@ def probe(
     paths, _ = setup.folder()
     recorder = Recorder("hca-agent card probe", __version__)
     begun = time.monotonic()
-    service = setup.open_service(simulate, paths)
+    service = setup.open_service(call.simulate, paths)
     known = load(paths)
     with _progress(recorder) as progress:
-        name, found, drafted = _probe(service, reader, recorder, progress, known)
+        name, found, drafted = _probe(service, call.reader, recorder, progress, known)
     tell(recorder, found)
     target.mkdir(exist_ok=True)
     write(results[PROFILE], drafted.text.encode(), force=force, private=True)
     write(results[TRACE], recorder.text().encode(), force=force, private=True)
     seconds = time.monotonic() - begun
-    if preferences.as_json and found.ended is None:
+    if call.as_json and found.ended is None:
         output.as_json(_members(name, found, drafted, results, seconds))
-    elif not preferences.as_json:
+    elif not call.as_json:
         _show(name, found, drafted, results, seconds)
     if found.ended is not None:
         raise found.ended
@@ -103,8 +101,8 @@ def _probe(
 
 
 def _pick(context: Context, wanted: str | None) -> str:
-    """The reader named, else the only one with a card."""
-    from agent.cli.setup import holds
+    """Return the reader named, else the only one with a card."""
+    from agent.cli.setup import reader_named
     from agent.errors import AgentError, ErrorId
     from pcsc.errors import NoCardError, NoReaderError
 
@@ -112,10 +110,7 @@ def _pick(context: Context, wanted: str | None) -> str:
     if not names:
         raise NoReaderError
     if wanted is not None:
-        fit = [name for name in names if name == wanted] or [name for name in names if holds(name, wanted)]
-        if len(fit) != 1:
-            raise AgentError(ErrorId.READER_UNAVAILABLE, detail=f"{wanted}: {', '.join(fit or names)}")
-        return fit[0]
+        return reader_named(wanted, names)
     present = [state.name for state in context.states(names) if state.present]
     if not present:
         raise NoCardError
@@ -126,7 +121,7 @@ def _pick(context: Context, wanted: str | None) -> str:
 
 @contextmanager
 def _progress(recorder: Recorder) -> Iterator[Progress]:
-    """Each step is shown on standard error: a bar where that is a terminal, lines elsewhere."""
+    """Show each step on standard error while the body runs: a bar on a terminal, lines elsewhere."""
     from rich.console import Console
     from rich.progress import Progress as Bar
 

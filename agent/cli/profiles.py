@@ -9,7 +9,7 @@ import click
 
 from agent.cli import output
 from agent.cli.files import INPUT
-from agent.cli.options import Preferences, json_option
+from agent.cli.options import Invocation, json_option
 
 if TYPE_CHECKING:
     from agent.profiles import ProfileFile
@@ -19,18 +19,13 @@ if TYPE_CHECKING:
 @click.argument("file", type=INPUT, required=False)
 @json_option
 @click.pass_obj
-def profiles(preferences: Preferences, file: Path | None) -> int:
+def profiles(call: Invocation, file: Path | None) -> int:
     """卡片設定檔 · The card profiles, or whether FILE would be one."""
     from agent.cli import setup
     from agent.profiles import check, look
 
-    found: tuple[ProfileFile, ...]
-    if file is not None:
-        found = (check(file),)
-    else:
-        paths, _ = setup.folder()
-        found = look(paths)
-    if preferences.as_json:
+    found = (check(file),) if file is not None else look(setup.folder()[0])
+    if call.as_json:
         output.as_json({"profiles": [_members(one) for one in found]})
     else:
         for one in found:

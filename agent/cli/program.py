@@ -32,8 +32,9 @@ from agent.cli import (
     update,
     window,
 )
-from agent.cli.options import Preferences
+from agent.cli.options import Invocation
 from agent.cli.windows.commands import windows_setup
+from hca_card.big5 import printable
 
 NAME: Final = "hca-agent"
 FAILED: Final = 1
@@ -45,7 +46,7 @@ class Program(click.Group):
     """The top of the command line: the one place where exceptions become sentences and exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order they were added: what people do most comes first."""
+        """Return the names in the order they were added: what people do most comes first."""
         return list(self.commands)
 
     def main(  # type: ignore[override]
@@ -53,8 +54,8 @@ class Program(click.Group):
     ) -> NoReturn:
         """Run one command and exit."""
         _speak_unicode()
-        preferences = Preferences()
-        extra = {**extra, "standalone_mode": False, "obj": preferences}
+        call = Invocation()
+        extra = {**extra, "standalone_mode": False, "obj": call}
         try:
             code = super().main(args, prog_name or NAME, **extra)
         except click.Abort:
@@ -67,13 +68,13 @@ class Program(click.Group):
             sys.stdout = None
             sys.exit(FAILED)
         except Exception as error:
-            _failed(error, preferences)
+            _failed(error, call)
             sys.exit(FAILED)
         sys.exit(code if isinstance(code, int) else 0)
 
 
 def _speak_unicode() -> None:
-    """Windows writes into pipes and files in the country's old code page, which lacks some of our words."""
+    """Write UTF-8 on Windows, whose pipes and files get the country's old code page, which lacks words."""
     if sys.platform == "win32":
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
@@ -83,19 +84,19 @@ def _speak_unicode() -> None:
 def _wrongly_called(error: click.UsageError) -> None:
     if error.ctx is not None:
         click.echo(error.ctx.get_usage(), err=True)
-    click.echo(output.clean(f"✘ 用法有誤 · {error.format_message()}"), err=True)
+    click.echo(printable(f"✘ 用法有誤 · {error.format_message()}"), err=True)
     if error.ctx is not None:
         click.echo(f"→ {error.ctx.command_path} --help", err=True)
 
 
-def _failed(error: Exception, preferences: Preferences) -> None:
-    if isinstance(error, OSError) and not preferences.as_json:
+def _failed(error: Exception, call: Invocation) -> None:
+    if isinstance(error, OSError) and not call.as_json:
         output.file_trouble(error)
         return
     output.log_unforeseen(error)
-    if preferences.as_json:
-        told = output.detail(error)
-        output.as_json({"error": output.error_members(error) | ({"detail": told} if told else {})})
+    if call.as_json:
+        detail = output.detail(error)
+        output.as_json({"error": output.error_members(error) | ({"detail": detail} if detail else {})})
     else:
         output.error(error)
 

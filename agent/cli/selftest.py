@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli import output
 from agent.cli.files import OUTPUT, check_free, write
-from agent.cli.options import Preferences, card_options, force_option, json_option, pin_option
+from agent.cli.options import Invocation, card_options, force_option, json_option, pin_option
 
 if TYPE_CHECKING:
-    from agent.interaction import Interaction
     from agent.selftest.context import Computer, ProbeContext
     from agent.selftest.model import Probe, ResultRow
     from agent.selftest.terminal_report import TerminalReport
 
-_FAILED: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What the words on the command line ask for."""
-
-    simulate: tuple[str, ...]
-    reader: str | None
-    variant: str = "ordinary"
-    pin_stdin: bool = False
-    no_pin: bool = False
-
 
 @dataclass(slots=True)
-class _Done:
-    """A self-test that has been run."""
+class _Finished:
+    """A self-test that has run."""
 
     computer: Computer
     time: datetime
@@ -75,43 +61,30 @@ class _Done:
 @card_options
 @force_option
 @json_option
-@click.pass_context
+@click.pass_obj
 def selftest(
-    context: click.Context,
-    *,
-    simulate: tuple[str, ...],
-    reader: str | None,
-    variant: str,
-    pin_stdin: bool,
-    no_pin: bool,
-    page: Path | None,
-    unmasked: bool,
-    force: bool,
-) -> None:
+    call: Invocation, *, variant: str, no_pin: bool, page: Path | None, unmasked: bool, force: bool
+) -> int:
     """環境檢測 · Is everything ready, and if not, what to do.
 
     檢測結果全部通過時結束代碼是 0。 Exit code 0 only if every row of the results passed.
     """
-    import msgspec
-
     from agent.selftest import html_report, schema
 
-    if no_pin and pin_stdin:
+    if no_pin and call.pin_stdin:
         raise click.UsageError("--no-pin 與 --pin-stdin 不能同時使用 · not both --no-pin and --pin-stdin")
     if page is not None:
         check_free([page], force=force)
-    wanted = _Wanted(simulate, reader, variant, pin_stdin, no_pin)
-    as_json = context.ensure_object(Preferences).as_json
-    done = asyncio.run(_run(wanted, shown=not as_json, unmasked=unmasked))
-    if as_json:
+    done = asyncio.run(_run(call, variant, with_pin=not no_pin, shown=not call.as_json, unmasked=unmasked))
+    if call.as_json:
         told = schema.report(done.rows, simulated=done.simulated, time=done.time, unmasked=unmasked)
-        click.echo(msgspec.json.encode(told).decode())
+        output.as_json(told)
     if page is not None:
         text = html_report.page(done.rows, simulated=done.simulated, time=done.time, unmasked=unmasked)
         write(page, text.encode(), force=force, private=True)
-        if not as_json:
+        if not call.as_json:
             _hand_over(page)
-    context.exit(0 if schema.ok(done.rows) else _FAILED)
+    return 0 if schema.ok(done.rows) else 1
 
 
 @click.command()
@@ -126,9 +99,8 @@ def selftest(
 @pin_option
 @card_options
 @force_option
-def report(
-    *, file: Path | None, simulate: tuple[str, ...], reader: str | None, pin_stdin: bool, force: bool
-) -> None:
+@click.pass_obj
+def report(call: Invocation, *, file: Path | None, force: bool) -> None:
     """給服務人員的一個檔案 · One file for the help desk.
 
     內含環境檢測、版本、設定與最近的紀錄；個人資料已遮蔽，沒有 PIN 碼。 The self-test, versions, configuration
@@ -139,8 +111,7 @@ def report(
     target = file or Path(f"hca-agent-report-{datetime.now().astimezone():%Y%m%d-%H%M%S}.zip")
     check_free([target], force=force)
     # Nobody writes to a help desk in order to type a PIN: it is used only where it was given.
-    wanted = _Wanted(simulate, reader, pin_stdin=pin_stdin, no_pin=not pin_stdin)
-    done = asyncio.run(_run(wanted, shown=True, unmasked=False))
+    done = asyncio.run(_run(call, "ordinary", with_pin=call.pin_stdin, shown=True, unmasked=False))
     packed = support_bundle.pack(done.rows, done.computer, simulated=done.simulated, time=done.time)
     write(target, packed, force=force, private=True)
     _hand_over(target)
@@ -150,13 +121,13 @@ def _hand_over(file: Path) -> None:
     output.say(f"✔ {file}：請把這個檔案交給服務人員", "give this file to your help desk")
 
 
-async def _run(wanted: _Wanted, *, shown: bool, unmasked: bool) -> _Done:
+async def _run(call: Invocation, variant: str, *, with_pin: bool, shown: bool, unmasked: bool) -> _Finished:
     from agent.selftest.probe_list import Variant, plan
     from agent.selftest.runner import run
 
     rows: list[ResultRow] = []
-    async with _probe_context(wanted) as probe_context:
-        probes = plan(Variant(wanted.variant), probe_context.computer.config)
+    async with _probe_context(call, with_pin=with_pin) as probe_context:
+        probes = plan(Variant(variant), probe_context.computer.config)
         with ExitStack() as stack:
             screen = stack.enter_context(_screen(probes, unmasked=unmasked)) if shown else None
             async with aclosing(run(probes, probe_context)) as finished:
@@ -166,7 +137,9 @@ async def _run(wanted: _Wanted, *, shown: bool, unmasked: bool) -> _Done:
                         screen.show(row)
             if screen is not None:
                 screen.end(rows, simulated=probe_context.simulated)
-        return _Done(probe_context.computer, probe_context.computer.clock(), probe_context.simulated, rows)
+        return _Finished(
+            probe_context.computer, probe_context.computer.clock(), probe_context.simulated, rows
+        )
 
 
 def _screen(probes: Sequence[Probe], *, unmasked: bool) -> TerminalReport:
@@ -180,9 +153,17 @@ def _screen(probes: Sequence[Probe], *, unmasked: bool) -> TerminalReport:
 
 
 @asynccontextmanager
-async def _probe_context(wanted: _Wanted) -> AsyncIterator[ProbeContext]:
-    """What the probes work with; whatever is wrong with readers is for their rows to say."""
-    from agent.cli.setup import SESSION, full_name, given_pin, nobody, open_person, open_service
+async def _probe_context(call: Invocation, *, with_pin: bool) -> AsyncIterator[ProbeContext]:
+    """Run the body with what the probes need; whatever is wrong with readers is for their rows to say."""
+    from agent.cli.setup import (
+        SESSION,
+        full_name,
+        given_pin,
+        nobody,
+        open_person,
+        open_service,
+        without_keypad,
+    )
     from agent.config import Config, load
     from agent.errors import AgentError
     from agent.operations import Caller, open_operations
@@ -196,17 +177,14 @@ async def _probe_context(wanted: _Wanted) -> AsyncIterator[ProbeContext]:
     except AgentError as error:
         # The very thing that a help desk is to be told.
         config, fault = Config(), error
-    if wanted.pin_stdin:
-        # The PIN is there already: nobody is to be called to the reader's keypad.
-        config = replace(config, card=replace(config.card, keypad=False))
-    person: Callable[[], AbstractContextManager[Interaction]] = open_person
-    if wanted.pin_stdin or wanted.no_pin:
-        person = given_pin if wanted.pin_stdin else nobody
-    caller, reader = Caller(None, SESSION), wanted.reader
+    if call.pin_stdin:
+        config = without_keypad(config)
+    person = given_pin if call.pin_stdin else open_person if with_pin else nobody
+    caller, reader = Caller(None, SESSION), call.reader
     with person() as interaction:
-        service = open_service(wanted.simulate, paths)
-        computer = Computer(service, config, paths, simulated=bool(wanted.simulate), config_error=fault)
+        service = open_service(call.simulate, paths)
+        computer = Computer(service, config, paths, simulated=bool(call.simulate), config_error=fault)
         async with open_operations(service, interaction, config, paths) as operations:
             with suppress(AgentError, PcscError):
                 reader = await full_name(operations, caller, reader)
-            yield ProbeContext(operations, caller, computer, reader=reader, with_pin=not wanted.no_pin)
+            yield ProbeContext(operations, caller, computer, reader=reader, with_pin=with_pin)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, closing, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from agent.cli.options import Invocation
     from agent.config import Config
     from agent.interaction import Interaction
     from agent.operations import Caller, Operations
@@ -41,11 +42,11 @@ class Work:
 
 
 def folder() -> tuple[Paths, Config]:
-    """The agent's folder, made if missing, and the configuration.
+    """Return the agent's folder, made if missing, and the configuration.
 
     Raises:
         AgentError: config.invalid.
-        OSError: the folder cannot be made.
+        OSError: if the folder cannot be made.
     """
     from agent.config import load
     from agent.paths import Paths
@@ -57,32 +58,17 @@ def folder() -> tuple[Paths, Config]:
 def open_service(
     simulate: tuple[str, ...], paths: Paths, *, only: str | None = None, observe: Observe | None = None
 ) -> Service:
-    """The machine's smart card service, or one with a simulated card of each kind in a reader of its own.
+    """Return the machine's smart card service, or one with a simulated card of each kind in its own reader.
 
     Args:
         simulate: kinds of simulated cards; none for the machine's service.
         paths: where the simulator keeps its authority.
         only: what a reader's name must hold to be seen at all; None for all readers.
-        observe: told of every exchange with a card.
-
-    Raises:
-        ServiceUnavailableError: `only` is given and this system has no PC/SC.
+        observe: called with every exchange with a card.
     """
-    from pcsc.errors import ServiceUnavailableError
     from pcsc.service import Service
-    from pcsc.winscard import system
 
-    winscard: Winscard
-    if simulate:
-        winscard = _simulated(simulate, paths)
-    elif only is None:
-        return Service(None, observe)
-    else:
-        try:
-            winscard = system()
-        except (ImportError, OSError) as error:
-            raise ServiceUnavailableError(detail=f"PC/SC cannot be loaded: {error}") from error
-    return Service(winscard if only is None else cast("Winscard", _Narrowed(winscard, only)), observe)
+    return Service(_simulated(simulate, paths) if simulate else None, observe, only)
 
 
 def _simulated(kinds: tuple[str, ...], paths: Paths) -> Winscard:
@@ -96,136 +82,95 @@ def _simulated(kinds: tuple[str, ...], paths: Paths) -> Winscard:
     return winscard
 
 
-class _Narrowed:
-    """A smart card service in which only some readers can be seen; all else is the inner service's."""
-
-    def __init__(self, inner: Winscard, wanted: str) -> None:
-        self._inner = inner
-        self._wanted = wanted
-
-    def SCardListReaders(self, context: object, groups: list[str]) -> tuple[int, list[str]]:  # noqa: N802
-        code, names = self._inner.SCardListReaders(context, groups)
-        return code, [name for name in names if holds(name, self._wanted)]
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._inner, name)
-
-
-def holds(name: str, wanted: str) -> bool:
-    """Whether a reader's name is the one wanted, or holds it, in whichever case."""
-    return wanted.casefold() in name.casefold()
-
-
-@contextmanager
-def nobody() -> Iterator[Interaction]:
-    """Nobody is asked."""
+def nobody() -> AbstractContextManager[Interaction]:
+    """Return an interaction that asks nobody."""
     from agent.interaction.scripted import Headless
 
-    yield Headless()
+    return nullcontext(Headless())
 
 
-@contextmanager
-def open_person() -> Iterator[Interaction]:
-    """The person at the terminal, or nobody where there is none."""
+def open_person() -> AbstractContextManager[Interaction]:
+    """Return the person at the terminal, or nobody where there is none."""
     from agent.interaction.terminal import TerminalInteraction
 
     person = TerminalInteraction.open()
-    if person is None:
-        with nobody() as absent:
-            yield absent
-        return
-    try:
-        yield person
-    finally:
-        person.close()
+    return nobody() if person is None else closing(person)
 
 
-@contextmanager
-def at_screen(config: Config, simulated: bool) -> Iterator[Interaction]:
-    """The person at the screen, by windows; where there is none, as `open_person`."""
+def at_screen(config: Config, simulated: bool) -> AbstractContextManager[Interaction]:
+    """Return the person at the screen, asked in windows; where there is no screen, as `open_person`."""
     from agent.interaction.windows import Windows, can_open
 
-    if can_open():
-        yield Windows(config.consent, simulated=simulated)
-        return
-    with open_person() as person:
-        yield person
+    return nullcontext(Windows(config.consent, simulated=simulated)) if can_open() else open_person()
 
 
-@contextmanager
-def given_pin() -> Iterator[Interaction]:
-    """The PIN that another program writes to standard input, and nobody to ask more.
+def given_pin() -> AbstractContextManager[Interaction]:
+    """Return the PIN that another program writes to standard input, and nobody to ask more.
 
     Raises:
-        click.UsageError: standard input holds none.
+        click.UsageError: if standard input holds none.
     """
     from agent.interaction.scripted import GivenPin
 
     try:
-        given = GivenPin.read(sys.stdin.buffer)
+        return closing(GivenPin.read(sys.stdin.buffer))
     except ValueError:
         raise click.UsageError("標準輸入沒有 PIN 碼 · standard input holds no PIN") from None
-    try:
-        yield given
-    finally:
-        given.close()
+
+
+def without_keypad(config: Config) -> Config:
+    """Return the configuration for a PIN that was given: nobody is to be called to the reader's keypad."""
+    return replace(config, card=replace(config.card, keypad=False))
 
 
 @asynccontextmanager
-async def work(
-    simulate: tuple[str, ...],
-    reader: str | None,
-    *,
-    pin_stdin: bool = False,
-    observe: Observe | None = None,
-) -> AsyncIterator[Work]:
-    """Operations for one command, closed and forgotten when it ends."""
+async def work(call: Invocation, observe: Observe | None = None) -> AsyncIterator[Work]:
+    """Run the body with operations for one command, closed and forgotten when it ends."""
     from agent.cli.pins import AskedOnce
     from agent.operations import Caller, open_operations
 
     paths, config = folder()
-    if pin_stdin:
-        # The PIN is there already: nobody is to be called to the reader's keypad.
-        config = replace(config, card=replace(config.card, keypad=False))
+    if call.pin_stdin:
+        config = without_keypad(config)
     caller = Caller(None, SESSION)
-    with given_pin() if pin_stdin else open_person() as person, AskedOnce(person) as interaction:
-        service = open_service(simulate, paths, observe=observe)
+    with given_pin() if call.pin_stdin else open_person() as person, AskedOnce(person) as interaction:
+        service = open_service(call.simulate, paths, observe=observe)
         async with open_operations(service, interaction, config, paths) as operations:
-            yield Work(operations, caller, await full_name(operations, caller, reader))
+            yield Work(operations, caller, await full_name(operations, caller, call.reader))
 
 
-def run(
-    task: Callable[[Work], Awaitable[T]],
-    simulate: tuple[str, ...],
-    reader: str | None,
-    *,
-    pin_stdin: bool = False,
-    observe: Observe | None = None,
-) -> T:
-    """What `task` gives, run on an event loop of its own; `observe` is told of every exchange with a card."""
+def run(call: Invocation, task: Callable[[Work], Awaitable[T]], observe: Observe | None = None) -> T:
+    """Return what `task` does, run on an event loop of its own; `observe` is called with every exchange."""
 
     async def inside() -> T:
-        async with work(simulate, reader, pin_stdin=pin_stdin, observe=observe) as ready:
+        async with work(call, observe) as ready:
             return await task(ready)
 
     return asyncio.run(inside())
 
 
 async def full_name(operations: Operations, caller: Caller, wanted: str | None) -> str | None:
-    """The one reader of that name, or the only one whose name holds it.
+    """Return the name of the reader wanted, as `reader_named` does; None where none is.
 
     Raises:
-        AgentError: reader.unavailable: there is none, or several.
-        PcscError: the readers cannot be listed.
+        AgentError: reader.unavailable, if there is none of that name, or several.
+        PcscError: if the readers cannot be listed.
     """
-    from agent.errors import AgentError, ErrorId
-
     if wanted is None:
         return None
-    names = [view.name for view in await operations.readers(caller)]
-    if wanted in names:
-        return wanted
-    holding = [name for name in names if holds(name, wanted)]
-    if len(holding) != 1:
-        raise AgentError(ErrorId.READER_UNAVAILABLE, detail=f"{wanted}: {', '.join(holding or names) or '-'}")
-    return holding[0]
+    return reader_named(wanted, [view.name for view in await operations.readers(caller)])
+
+
+def reader_named(wanted: str, names: Sequence[str]) -> str:
+    """Return the reader of that name, or the only one whose name holds it, in whichever case.
+
+    Raises:
+        AgentError: reader.unavailable, if there is none, or several.
+    """
+    from agent.errors import AgentError, ErrorId
+    from pcsc.context import holds
+
+    fit = [name for name in names if name == wanted] or [name for name in names if holds(name, wanted)]
+    if len(fit) != 1:
+        raise AgentError(ErrorId.READER_UNAVAILABLE, detail=f"{wanted}: {', '.join(fit or names) or '-'}")
+    return fit[0]

@@ -9,7 +9,7 @@ import click
 
 from agent.cli import files, output
 from agent.cli.options import (
-    Preferences,
+    Invocation,
     card_options,
     force_option,
     hash_option,
@@ -20,7 +20,6 @@ from agent.cli.setup import run
 
 if TYPE_CHECKING:
     from agent.cli.setup import Work
-    from agent.operations import SignResult
     from signing.cms import CmsForm
     from signing.hashes import Hash
 
@@ -58,9 +57,9 @@ _CMS, _CMS_DETACHED = ".p7m", ".p7s"  # RFC 8551 §3.2.1
 @force_option
 @pin_option
 @card_options
-@click.pass_context
+@click.pass_obj
 def sign(
-    context: click.Context,
+    call: Invocation,
     *,
     documents: tuple[Path, ...],
     kind: str,
@@ -68,10 +67,7 @@ def sign(
     target: Path | None,
     hash_name: str,
     force: bool,
-    pin_stdin: bool,
-    simulate: tuple[str, ...],
-    reader: str | None,
-) -> None:
+) -> int:
     """簽署檔案 · Sign files.
 
     多個檔案只問一次 PIN 碼。 The PIN is asked once for all of them.
@@ -88,8 +84,7 @@ def sign(
     async def task(work: Work) -> bool:
         return await _sign_all(work, pairs, Hash(hash_name), cms, force=force)
 
-    if not run(task, simulate, reader, pin_stdin=pin_stdin):
-        context.exit(1)
+    return 0 if run(call, task) else 1
 
 
 @click.command()
@@ -111,17 +106,15 @@ def sign(
 @hash_option("SHA-1")
 @json_option
 @card_options
-@click.pass_context
+@click.pass_obj
 def verify(
-    context: click.Context,
+    call: Invocation,
     *,
     document: Path,
     signature_file: Path | None,
     certificate_file: Path | None,
     hash_name: str,
-    simulate: tuple[str, ...],
-    reader: str | None,
-) -> None:
+) -> int:
     """驗證簽章 · Check a signature.
 
     無效時結束碼為 1。 The exit code is 1 when it is not valid.
@@ -141,20 +134,20 @@ def verify(
     if certificate_file is not None:
         certificate = files.read_certificate(certificate_file)
     else:
-        certificate = run(_signature_certificate, simulate, reader)
-    as_json = context.ensure_object(Preferences).as_json
+        certificate = run(call, _signature_certificate)
     try:
         verify_signature(certificate, document.read_bytes(), signature, Hash(hash_name))
     except SignatureInvalidError as error:
-        if as_json:
+        if call.as_json:
             output.as_json({"valid": False, "error": output.error_members(error)})
         else:
             output.error(error, subject=str(document))
-        context.exit(1)
-    if as_json:
+        return 1
+    if call.as_json:
         output.as_json({"valid": True})
     else:
         output.say(f"✔ {document}: 簽章有效", f"the signature is valid ({_signer(certificate)})")
+    return 0
 
 
 def _targets(documents: tuple[Path, ...], target: Path | None, suffix: str) -> list[Path]:
@@ -172,7 +165,7 @@ def _targets(documents: tuple[Path, ...], target: Path | None, suffix: str) -> l
 async def _sign_all(
     work: Work, pairs: list[tuple[Path, Path]], algorithm: Hash, cms: CmsForm | None, *, force: bool
 ) -> bool:
-    """Sign one after the other; whether all were signed.
+    """Sign one after the other; return whether all were signed.
 
     A document that is refused or cannot be read says nothing about the next. Anything else does: a PIN that
     failed once would fail again and lock the card, so that the rest is left alone.
@@ -202,16 +195,13 @@ async def _sign_all(
                 output.warn(f"✘ {left}: 未簽署", "not signed")
             raise
         else:
-            _tell(document, target, result)
+            signer = _signer(result.certificate)
+            output.say(f"✔ {document} → {target}  ({result.hash.value}, {signer})")
     return good
 
 
-def _tell(document: Path, target: Path, result: SignResult) -> None:
-    output.say(f"✔ {document} → {target}  ({result.hash.value}, {_signer(result.certificate)})")
-
-
 def _signer(certificate: bytes) -> str:
-    """Who the certificate says signed, and whether that is only a simulation."""
+    """Return who the certificate says signed, and whether that is only a simulation."""
     from hca_card.certificate import describe
     from hca_card.errors import CardDataError
 

@@ -9,7 +9,7 @@ import click
 
 from agent import __version__
 from agent.cli import output
-from agent.cli.options import card_options, force_option, pin_option
+from agent.cli.options import Invocation, card_options, force_option, pin_option
 
 if TYPE_CHECKING:
     from agent.cli.setup import Work
@@ -34,9 +34,8 @@ DOCUMENT: Final = b"HCA Card Agent: card trace\n"
     help="記錄的檔案 · The file for the trace.",
 )
 @force_option
-def trace(
-    *, simulate: tuple[str, ...], reader: str | None, sign: bool, pin_stdin: bool, target: Path, force: bool
-) -> None:
+@click.pass_obj
+def trace(call: Invocation, *, sign: bool, target: Path, force: bool) -> None:
     """記錄與卡片往來的指令 · Record what is exchanged with the card.
 
     讀取卡片與憑證，加 --sign 也簽章一次。檔案裡沒有 PIN 碼，個人資料也已遮蔽。
@@ -50,7 +49,7 @@ def trace(
     from hca_card.probe.trace import Recorder
     from signing.hashes import Hash
 
-    if pin_stdin and not sign:
+    if call.pin_stdin and not sign:
         raise click.UsageError("--pin-stdin 要和 --sign 一起用 · --pin-stdin goes with --sign")
     check_free([target], force=force)
     recorder = Recorder("hca-agent card trace", __version__)
@@ -65,7 +64,7 @@ def trace(
             await work.operations.sign(work.caller, Hash.SHA_256, document=DOCUMENT, reader=work.reader)
 
     try:
-        run(task, simulate, reader, pin_stdin=pin_stdin, observe=recorder.observe)
+        run(call, task, recorder.observe)
     except Exception as error:
         recorder.note({"ended": error_id(error)})
         raise

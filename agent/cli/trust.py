@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli import component_trust, output
-from agent.cli.options import Preferences, json_option
-from agent.cli.trust_words import tell, tell_removal
+from agent.cli import output
+from agent.cli.options import Invocation, json_option
+from agent.cli.trust_report import CertificateReport, show
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from agent.paths import Paths
-    from agent.trust import SystemPrompt, TrustStore
+    from agent.tls import Scope
+    from agent.trust import OwnAuthorities, StoreReport, SystemPrompt, TrustStore
 
 
 @click.group()
@@ -37,89 +36,106 @@ machine_option = click.option(
 @trust.command()
 @machine_option
 @json_option
-@click.pass_context
-def install(context: click.Context, machine: bool) -> None:
+@click.pass_obj
+def install(call: Invocation, machine: bool) -> int:
     """讓您的每個瀏覽器接受 · Have every browser of yours accept it."""
     if machine:
-        _for_all_users(context, install=True)
-    from agent import tls
-    from agent import trust as work
-
-    paths = _paths()
-    tls.shown(paths.tls, paths.machine_tls)  # makes this user's own where the machine has none
-    known = work.own_authorities(_in_use(paths))
-    rows = work.install(_stores(), known, _announce)
-    component = component_trust.install(_stores, _announce)
-    tell(known, rows, component, as_json=_as_json(context))
-    if any(row.changed for row in (*rows, *component.rows)) and not _as_json(context):
+        return _for_all_users(call, install=True)
+    paths, scopes = _folder()
+    reports = [_install(paths, scope, wanted=wanted) for scope, wanted in scopes]
+    show(reports, as_json=call.as_json)
+    if any(report.changed for report in reports) and not call.as_json:
         output.say("已開啟的瀏覽器請關閉再開", "close and reopen the browsers that are open")
-    good = [row.accepted for row in rows if row.store.browsers]
-    context.exit(_exit_code((*good, component.good)))
+    return _exit_code(report.good for report in reports)
 
 
 @trust.command()
 @machine_option
 @json_option
-@click.pass_context
-def remove(context: click.Context, machine: bool) -> None:
+@click.pass_obj
+def remove(call: Invocation, machine: bool) -> int:
     """從每個瀏覽器移除 · Take it out of every browser of yours."""
     if machine:
-        _for_all_users(context, install=False)
-    from agent import trust as work
-
-    known = work.own_authorities(_in_use(_paths()))
-    # What a policy names is not this user's to take out.
-    rows = work.remove(_stores(governed=False), known, _announce)
-    component = component_trust.remove(_stores, _announce)
-    if _as_json(context):
-        tell(known, rows, component, as_json=True)
-    else:
-        tell_removal(rows, component)
-    context.exit(_exit_code(row.clean for row in (*rows, *component.rows)))
+        return _for_all_users(call, install=False)
+    paths, scopes = _folder()
+    reports = []
+    for scope, wanted in scopes:
+        known = _own(paths, scope)
+        reports.append(CertificateReport(known, _remove(known), wanted))
+    show(reports, as_json=call.as_json, removed=True)
+    return _exit_code(report.clean for report in reports)
 
 
-def _for_all_users(context: click.Context, *, install: bool) -> NoReturn:
-    """Root's part, which ends the program."""
+@trust.command()
+@json_option
+@click.pass_obj
+def status(call: Invocation) -> int:
+    """哪些瀏覽器接受，哪些不接受、為什麼 · Which browsers accept it, and why others do not."""
+    from agent import trust
+
+    paths, scopes = _folder()
+    reports = []
+    for scope, wanted in scopes:
+        known = _own(paths, scope)
+        rows = trust.status(_stores(), known) if wanted or known.current is not None else ()
+        reports.append(CertificateReport(known, rows, wanted))
+    show(reports, as_json=call.as_json)
+    good = all(report.good for report in reports)
+    if not good and not call.as_json:
+        output.say("→ 請執行 hca-agent trust install", "run hca-agent trust install")
+    return 0 if good else 1
+
+
+def _for_all_users(call: Invocation, *, install: bool) -> int:
+    """Do root's part."""
     from agent.paths import Paths
     from agent.trust import Machine, all_users, stores_of_all_users
 
     this, folder = Machine.this(), Paths.of().machine / "tls"
     if not stores_of_all_users(this):
-        raise click.UsageError("這個系統由安裝程式處理 · on this system the installer sees to it", context)
-    work = all_users.set_up if install else all_users.take_down
-    known, rows = work(folder, this)
-    if install or _as_json(context):
-        tell(known, rows, None, as_json=_as_json(context))
+        raise click.UsageError(
+            "這個系統由安裝程式處理 · on this system the installer sees to it", click.get_current_context()
+        )
+    known, rows = all_users.set_up(folder, this) if install else all_users.take_down(folder, this)
+    show([CertificateReport(known, rows)], as_json=call.as_json, removed=not install)
+    return _exit_code(row.accepted if install else row.clean for row in rows)
+
+
+def _install(paths: Paths, scope: Scope, *, wanted: bool) -> CertificateReport:
+    """Have a certificate trusted where it is wanted; else take it out where there is one."""
+    from agent import tls, trust
+
+    if wanted:
+        tls.shown(paths.tls, paths.machine_tls, scope)  # makes this user's own where the machine has none
+    known = _own(paths, scope)
+    if wanted:
+        rows = trust.install(_stores(), known, _announce)
     else:
-        tell_removal(rows)
-    context.exit(_exit_code(row.accepted if install else row.clean for row in rows))
+        rows = _remove(known) if known.current is not None else ()
+    return CertificateReport(known, rows, wanted)
 
 
-@trust.command()
-@json_option
-@click.pass_context
-def status(context: click.Context) -> None:
-    """哪些瀏覽器接受，哪些不接受、為什麼 · Which browsers accept it, and why others do not."""
-    from agent import trust as work
+def _remove(known: OwnAuthorities) -> tuple[StoreReport, ...]:
+    """Take a certificate out, also where nothing is known of it any more."""
+    from agent import trust
 
-    known = work.own_authorities(_in_use(_paths()))
-    rows = work.status(_stores(), known)
-    component = component_trust.status(_stores)
-    tell(known, rows, component, as_json=_as_json(context))
-    accepted = [*(row.accepted for row in rows if row.store.browsers), component.good]
-    if not all(accepted) and not _as_json(context):
-        output.say("→ 請執行 hca-agent trust install", "run hca-agent trust install")
-    context.exit(_exit_code(accepted))
+    # What a policy names is not this user's to take out.
+    return trust.remove(_stores(governed=False), known, _announce)
 
 
-def _in_use(paths: Paths) -> Path:
+def _own(paths: Paths, scope: Scope) -> OwnAuthorities:
+    from agent import tls, trust
+
+    return trust.own_authorities(tls.in_use(paths.tls, paths.machine_tls, scope), scope)
+
+
+def _folder() -> tuple[Paths, tuple[tuple[Scope, bool], ...]]:
+    """Return where this agent's certificates lie, and for each scope whether its certificate is wanted.
+
+    Raises:
+        AgentError: trust.not_yours, if this user is at home in somebody else's place.
+    """
     from agent import tls
-
-    return tls.in_use(paths.tls, paths.machine_tls)
-
-
-def _paths() -> Paths:
-    """Where this agent's certificates lie; refused to whoever is at home in somebody else's place."""
     from agent.cli.setup import folder
     from agent.errors import AgentError, ErrorId
     from agent.trust import Machine
@@ -127,7 +143,8 @@ def _paths() -> Paths:
     machine = Machine.this()
     if not machine.owns(machine.home):  # sudo may keep the home folder of whoever called it
         raise AgentError(ErrorId.TRUST_NOT_YOURS, detail=str(machine.home))
-    return folder()[0]
+    paths, config = folder()
+    return paths, ((tls.LOOPBACK, True), (tls.NHI_COMPONENT, config.nhi_component.enabled))
 
 
 def _stores(*, governed: bool = True) -> Sequence[TrustStore]:
@@ -137,13 +154,9 @@ def _stores(*, governed: bool = True) -> Sequence[TrustStore]:
 
 
 def _announce(prompt: SystemPrompt) -> None:
-    """On standard error, so that JSON stays JSON, and before the window is there."""
+    """Print on standard error, so that JSON stays JSON, and before the window is there."""
     output.warn(prompt.zh, prompt.en)
 
 
 def _exit_code(good: Iterable[bool]) -> int:
     return 0 if all(good) else 1
-
-
-def _as_json(context: click.Context) -> bool:
-    return context.ensure_object(Preferences).as_json

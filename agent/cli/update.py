@@ -9,11 +9,9 @@ import click
 
 from agent import __version__
 from agent.cli import output
-from agent.cli.options import Preferences, json_option
+from agent.cli.options import Invocation, json_option
 
 if TYPE_CHECKING:
-    from agent.config import Config
-    from agent.paths import Paths
     from agent.update import Release, Repository
 
 
@@ -28,10 +26,9 @@ def update() -> None:
 @update.command()
 @json_option
 @click.pass_obj
-def check(preferences: Preferences) -> None:
+def check(call: Invocation) -> None:
     """查詢一次 · Ask once."""
-    _, _, _, release = _look()
-    _tell(preferences, release)
+    _show(call, _look()[1])
 
 
 @update.command()
@@ -43,57 +40,50 @@ def check(preferences: Preferences) -> None:
 )
 @json_option
 @click.pass_obj
-def download(preferences: Preferences, folder: Path | None) -> None:
+def download(call: Invocation, folder: Path | None) -> None:
     """下載新版並驗簽章，不安裝 · Fetch the newer package, checked; nothing is installed."""
     from agent.update import is_newer, package_of
 
-    _, _, repository, release = _look()
+    repository, release = _look()
     file = None
     if is_newer(release, __version__):
         file = repository.download(package_of(release), folder)
-    _tell(preferences, release, file)
+    _show(call, release, file)
 
 
 @update.command()
 @json_option
 @click.pass_obj
-def install(preferences: Preferences) -> None:
+def install(call: Invocation) -> None:
     """以 policy.toml 的指令安裝，限管理者 · Install it by policy.toml's command, as the administrator."""
+    from agent.cli.setup import folder
     from agent.update import is_newer, package_of
     from agent.update.install import check_may_install, private_folder, run_installer
 
-    paths, config = _folder()
+    paths, config = folder()
     check_may_install(config.update, paths)
-    _, _, repository, release = _look()
+    repository, release = _look()
     if not is_newer(release, __version__):
-        _tell(preferences, release)
+        _show(call, release)
         return
     with private_folder() as private:
         run_installer(config.update, repository.download(package_of(release), private))
-    _tell(preferences, release, installed=True)
+    _show(call, release, installed=True)
 
 
-def _folder() -> tuple[Paths, Config]:
+def _look() -> tuple[Repository, Release]:
     from agent.cli.setup import folder
-
-    return folder()
-
-
-def _look() -> tuple[Paths, Config, Repository, Release]:
     from agent.update.check import look
 
-    paths, config = _folder()
-    repository, release = look(config.update, paths)
-    return paths, config, repository, release
+    paths, config = folder()
+    return look(config.update, paths)
 
 
-def _tell(
-    preferences: Preferences, release: Release, file: Path | None = None, *, installed: bool = False
-) -> None:
+def _show(call: Invocation, release: Release, file: Path | None = None, *, installed: bool = False) -> None:
     from agent.update import is_newer
 
     newer = is_newer(release, __version__)
-    if preferences.as_json:
+    if call.as_json:
         members: dict[str, object] = {"running": __version__, "offered": release.version, "newer": newer}
         if file is not None:
             members["file"] = str(file)

@@ -6,6 +6,7 @@ an `AgentError`. Dialects ask `row_for` for their number and sentence and never 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,7 @@ __all__ = [
     "facts",
     "row_for",
     "table",
+    "where",
 ]
 
 # What an exception knows and a page may know too. Anything else (file names, readers) stays on this machine.
@@ -87,6 +89,16 @@ def facts(error: BaseException) -> dict[str, object]:
     if left is not None:
         known["tries_left"] = left
     return {name: known[name] for name in PUBLIC_FACTS if known.get(name) is not None}
+
+
+def where(error: BaseException) -> str:
+    """Return the type of `error` and the places it came through, the innermost first.
+
+    Its own words stay out: those of an unforeseen exception could be anything that was being handled.
+    """
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    places = (f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
+    return f"{type(error).__name__} at {' < '.join(places)}"
 
 
 def describe(error: BaseException) -> ErrorText:

@@ -1,14 +1,14 @@
-"""What `trust` says: which stores accept the certificate, in a table for people and as JSON."""
+"""What `trust` prints: which stores accept the certificate, in a table for people and as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from agent.cli import output
 
 if TYPE_CHECKING:
-    from agent.cli.component_trust import Part
     from agent.trust import OwnAuthorities, StoreReport
 
 _STATES: Final = {
@@ -20,33 +20,64 @@ _STATES: Final = {
 }
 
 
-def tell(
-    known: OwnAuthorities, rows: Sequence[StoreReport], component: Part | None, *, as_json: bool
-) -> None:
-    """Who accepts the certificate; that of the NHI component too where there is anything to tell of it."""
-    told = component is not None and component.told
+@dataclass(frozen=True, slots=True)
+class CertificateReport:
+    """How one of this program's certificates stands in trust stores.
+
+    Attributes:
+        rows: one for each store; none where the certificate was never made.
+        wanted: whether browsers are to accept it.
+    """
+
+    known: OwnAuthorities
+    rows: Sequence[StoreReport]
+    wanted: bool = True
+
+    @property
+    def clean(self) -> bool:
+        """Whether no store has it."""
+        return all(row.clean for row in self.rows)
+
+    @property
+    def changed(self) -> bool:
+        """Whether it came into a store or went out of one."""
+        return any(row.changed for row in self.rows)
+
+    @property
+    def good(self) -> bool:
+        """Whether every browser accepts it while it is wanted, and no store has it otherwise."""
+        if not self.wanted:
+            return self.clean
+        return all(row.accepted for row in self.rows if row.store.browsers)
+
+
+def show(reports: Sequence[CertificateReport], *, as_json: bool, removed: bool = False) -> None:
+    """Print who accepts the certificates, as a table or as JSON; people see after `removed` who had them.
+
+    Args:
+        reports: the agent's own certificate first, then that of the NHI component, which is left out where
+            nobody needs it and no store has it.
+        as_json: print JSON.
+        removed: whether the certificates were taken out.
+    """
+    own, *others = [each for each in reports if each.wanted or each.changed or not each.clean]
     if as_json:
-        members = _report(known, rows)
-        if told and component is not None:
-            members["nhiComponent"] = _report(component.known, component.rows)
+        members = _report_members(own)
+        for component in others:
+            members["nhiComponent"] = _report_members(component)
         output.as_json(members)
         return
-    _show(known, rows)
-    if told and component is not None:
-        _title_of(component)
-        _show(component.known, component.rows)
+    for report in (own, *others):
+        if report is not own:
+            _show_title(report)
+        if removed:
+            _show_removal(report.rows)
+        else:
+            _show(report.known, report.rows)
 
 
-def tell_removal(rows: Sequence[StoreReport], component: Part | None = None) -> None:
-    """Who has it no more, for people."""
-    _show_removal(rows)
-    if component is not None and component.told:
-        _title_of(component)
-        _show_removal(component.rows)
-
-
-def _title_of(component: Part) -> None:
-    """What the second certificate is for, and what happens to it."""
+def _show_title(component: CertificateReport) -> None:
+    """Print what the second certificate is for, and what happens to it."""
     if component.wanted:
         output.say("健保卡元件的憑證", "the certificate of the NHI component dialect")
     else:
@@ -56,8 +87,8 @@ def _title_of(component: Part) -> None:
         )
 
 
-def _report(known: OwnAuthorities, rows: Sequence[StoreReport]) -> dict[str, object]:
-    return {"certificate": _certificate(known), "stores": [_members(row) for row in rows]}
+def _report_members(report: CertificateReport) -> dict[str, object]:
+    return {"certificate": _certificate(report.known), "stores": [_members(row) for row in report.rows]}
 
 
 def _show(known: OwnAuthorities, rows: Sequence[StoreReport]) -> None:
@@ -72,13 +103,13 @@ def _show(known: OwnAuthorities, rows: Sequence[StoreReport]) -> None:
     if rows:
         titles = ("誰用它 who looks there", "位置 where", "接受嗎 accepted")
         output.table(titles, [(_who(row), row.store.location, _verdict(row)) for row in rows])
-    _tell_errors(rows)
+    _show_errors(rows)
 
 
 def _show_removal(rows: Sequence[StoreReport]) -> None:
     shown = [(_who(row), row.store.location, _removal_verdict(row)) for row in rows]
     output.table(("誰用它 who looks there", "位置 where", "結果 result"), shown)
-    _tell_errors(rows)
+    _show_errors(rows)
 
 
 def _who(row: StoreReport) -> str:
@@ -103,16 +134,16 @@ def _verdict(row: StoreReport) -> str:
     return verdict
 
 
-def _tell_errors(rows: Sequence[StoreReport]) -> None:
-    """Each kind of trouble once, with the places it happened at; what only root can do is no trouble."""
+def _show_errors(rows: Sequence[StoreReport]) -> None:
+    """Print each kind of error once, with the stores it happened at; what only root can do is none."""
     from agent.errors import ErrorId, error_id
 
-    places: dict[str, tuple[Exception, list[str]]] = {}
+    stores: dict[str, tuple[Exception, list[str]]] = {}
     for row in rows:
         if row.error is not None:
-            places.setdefault(str(row.error), (row.error, []))[1].append(row.store.name)
-    for error, names in places.values():
-        if error_id(error) == ErrorId.TRUST_NEEDS_ROOT:
+            stores.setdefault(str(row.error), (row.error, []))[1].append(row.store.name)
+    for error, names in stores.values():
+        if error_id(error) is ErrorId.TRUST_NEEDS_ROOT:
             output.say(f"{'、'.join(names)}：需要時請執行", "where it is needed, type:")
             output.say(f"    {output.detail(error)}")
             continue
