@@ -74,7 +74,7 @@ def demo(serve: bool) -> int:
 
     from agent import tls
     from agent.cli.setup import at_screen, folder
-    from agent.demo.runner import SERVE_PORT, run_demo
+    from agent.demo.runner import SERVE_PORT, run_demo, serve_demo
     from agent.errors import AgentError, ErrorId
 
     if not serve:
@@ -83,7 +83,7 @@ def demo(serve: bool) -> int:
     identity = tls.in_use(paths.tls, paths.machine_tls)
     try:
         with at_screen(config, simulated=True) as person:
-            asyncio.run(run_demo(Console(), serve=True, config=config, interaction=person, identity=identity))
+            asyncio.run(serve_demo(Console(), config=config, interaction=person, identity=identity))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise

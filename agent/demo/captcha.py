@@ -6,7 +6,6 @@ It shows what such a log-in asks of a person. It is no protection: a demo has no
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
 from typing import Final
 
 DIGITS: Final = 5
@@ -29,28 +28,20 @@ _STROKES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Captcha:
-    """One question: what answers it, and until when (monotonic seconds)."""
-
-    answer: str = field(repr=False)
-    expires: float
-
-
 def digits() -> str:
-    """What a picture will show."""
+    """Return the digits that a picture will show."""
     return "".join(str(secrets.randbelow(10)) for _ in range(DIGITS))
 
 
 def picture(answer: str) -> str:
-    """The digits as an SVG of strokes, each turned and moved a little."""
+    """Return the digits as an SVG of strokes, each turned and moved a little."""
     among = secrets.SystemRandom().uniform
     width = _STEP * len(answer) + 12
     shapes = [
         f'<path d="{_STROKES[int(digit)]}" transform="'
-        f"translate({8 + place * _STEP + among(0, 5):.1f} {among(3, 10):.1f})"
+        f"translate({8 + index * _STEP + among(0, 5):.1f} {among(3, 10):.1f})"
         f' rotate({among(-16, 16):.1f} 5 8) scale({among(1.5, 1.75):.2f})"/>'
-        for place, digit in enumerate(answer)
+        for index, digit in enumerate(answer)
     ]
     noise = [
         f'<path d="M0 {among(4, _HEIGHT - 4):.0f}C{width / 3:.0f} {among(0, _HEIGHT):.0f}'
@@ -66,7 +57,7 @@ def picture(answer: str) -> str:
 
 
 def in_words() -> tuple[str, str, str]:
-    """A sum for people who do not see pictures: Traditional Chinese, English, and its answer."""
+    """Return a sum for people who do not see pictures: Traditional Chinese, English, and its answer."""
     one, other = secrets.randbelow(9) + 1, secrets.randbelow(9) + 1
     zh = f"{_NUMBERS[one]}加{_NUMBERS[other]}等於多少？請用數字回答。"
     en = f"What is {NUMBERS_EN[one]} plus {NUMBERS_EN[other]}? Answer in digits."

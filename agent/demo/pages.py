@@ -13,7 +13,7 @@ _WEB: Final = Path(__file__).parents[1] / "web"
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class SitePage:
     """One page: `name`.html is what stands in its frame, `name`.js what runs in it.
 
     Attributes:
@@ -40,16 +40,16 @@ _EUSERVICE: Final = (
 _HCD: Final = ("勞工健檢申報系統", "Labour health examination reporting (imitated)")
 _VPN: Final = ("健保資訊網", "NHI information network, VPN (imitated)")
 
-PAGES: Final[Mapping[str, Page]] = {
-    "/": Page("start", "示範網站一覽", _DEMO),
-    "/euservice": Page("login", "登入", _EUSERVICE, log_in=True),
-    "/euservice/servisign": Page("servisign-login", "醫事憑證登入（ServiSign）", _EUSERVICE, log_in=True),
-    "/euservice/nhi": Page("nhi-login", "健保卡登入", _EUSERVICE, log_in=True),
-    "/hcd": Page("hcd", "登入", _HCD, log_in=True, popups=True),
-    "/vpn": Page("vpn", "服務登入", _VPN, log_in=True, popups=True),
-    "/welcome": Page("welcome", "登入成功", _DEMO, member=True),
-    "/apply": Page("apply", "報備支援", _EUSERVICE, member=True),
-    "/result": Page("result", "完成", _EUSERVICE, member=True),
+PAGES: Final[Mapping[str, SitePage]] = {
+    "/": SitePage("start", "示範網站一覽", _DEMO),
+    "/euservice": SitePage("login", "登入", _EUSERVICE, log_in=True),
+    "/euservice/servisign": SitePage("servisign-login", "醫事憑證登入（ServiSign）", _EUSERVICE, log_in=True),
+    "/euservice/nhi": SitePage("nhi-login", "健保卡登入", _EUSERVICE, log_in=True),
+    "/hcd": SitePage("hcd", "登入", _HCD, log_in=True, popups=True),
+    "/vpn": SitePage("vpn", "服務登入", _VPN, log_in=True, popups=True),
+    "/welcome": SitePage("welcome", "登入成功", _DEMO, member=True),
+    "/apply": SitePage("apply", "報備支援", _EUSERVICE, member=True),
+    "/result": SitePage("result", "完成", _EUSERVICE, member=True),
 }
 
 _SHARED: Final = ("common", "components", "servisign", "hipki", "nhi-component", "tray")
@@ -64,8 +64,8 @@ ASSETS: Final[Mapping[str, tuple[Path, str]]] = {
 }
 
 
-def render(page: Page) -> str:
-    """The whole page: its part in the frame that says on each that this is a demo."""
+def render(page: SitePage) -> str:
+    """Return the whole page: its part in the frame that says on each that this is a demo."""
     text = (SITE / "frame.html").read_text("utf-8")
     zh, en = page.site
     for mark, words in {

@@ -6,24 +6,27 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from agent.demo import captcha
-from agent.demo.application import prepare, verify_signature
-from agent.demo.doors import Doors
+from agent.demo.application_form import prepare, verify_signature
 from agent.demo.errors import PortalError
-from agent.demo.login import SignedIn, Trust
-from agent.demo.pages import ASSETS, PAGES, Page, render
-from agent.demo.sessions import Session, Sessions, same_secret
+from agent.demo.login_forms import LoginForms, TrustedIssuers
+from agent.demo.pages import ASSETS, PAGES, render
+from agent.demo.people import SignedIn
+from agent.demo.sessions import PortalSession, PortalSessions, same_secret
 
 if TYPE_CHECKING:
-    from agent.demo.cards import CardTray
+    from agent.demo.simulated_cards import CardTray
 
-MOST_BYTES = 32 * 1024
+BODY_BYTES_MAX: Final = 32 * 1024
 
+Body = Mapping[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Answering = Callable[[PortalSession, Body], Mapping[str, object] | SignedIn]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class AgentAddress:
     nhi_port: int = 0
 
     def to_json(self) -> dict[str, object]:
-        """What the pages are told."""
+        """Return what the pages are given."""
         return {
             "plainPort": self.plain_port,
             "tlsPorts": list(self.tls_ports),
@@ -52,35 +55,37 @@ class AgentAddress:
         }
 
     def sources(self) -> str:
-        """The agent's addresses as sources of a Content-Security-Policy `connect-src`."""
-        hosts = ("localhost", "127.0.0.1")
-        plain = [f"{scheme}://{host}:{self.plain_port}" for scheme in ("http", "ws") for host in hosts]
-        tls = [
-            f"{scheme}://{host}:{port}"
-            for scheme in ("https", "wss")
-            for port in self.tls_ports
-            for host in hosts
+        """Return the agent's addresses as sources of a Content-Security-Policy `connect-src`."""
+        found = [
+            f"{scheme}{'s' * secure}://{host}:{port}"
+            for port, secure in [(self.plain_port, False), *((port, True) for port in self.tls_ports)]
+            for scheme in ("http", "ws")
+            for host in ("localhost", "127.0.0.1")
         ]
-        nhi = [f"wss://localhost:{self.nhi_port}"] if self.nhi_port else []
-        return " ".join(plain + tls + nhi)
+        return " ".join([*found, *([f"wss://localhost:{self.nhi_port}"] if self.nhi_port else [])])
 
 
-class Portal:
+class DemoPortal:
     """One demo portal.
 
     Args:
         origin: its own origin as browsers report it, `https://host[:port]` or `http://localhost:port`.
-        trust: whose certificates log in.
+        trusted: whose certificates log in.
         agent: where its pages find the agent.
-        tray: the cards that its pages may change, on a stage of simulated readers.
+        tray: the simulated cards that its pages may change.
     """
 
     def __init__(
-        self, origin: str, trust: Trust, *, agent: AgentAddress | None = None, tray: CardTray | None = None
+        self,
+        origin: str,
+        trusted: TrustedIssuers,
+        *,
+        agent: AgentAddress | None = None,
+        tray: CardTray | None = None,
     ) -> None:
         self.origin = origin
-        self.sessions = Sessions()
-        self._doors = Doors(origin, trust, self.sessions)
+        self.sessions = PortalSessions()
+        self._forms = LoginForms(origin, trusted, self.sessions)
         self._agent = agent or AgentAddress()
         self._tray = tray
         self._changing = asyncio.Lock()
@@ -89,34 +94,32 @@ class Portal:
         self._cookie = "__Host-demo" if self._secure else "demo"
 
     def application(self) -> web.Application:
-        """The aiohttp application."""
-        app = web.Application(client_max_size=MOST_BYTES, middlewares=[self._fence])
+        """Return the aiohttp application."""
+        app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[self._fence])
         app.router.add_get("/static/{name}", _asset)
         for path in PAGES:
             app.router.add_get(path, self._page)
-        for path, answer in {
-            "/api/session": self._session,
-            "/api/result": self._result,
-            "/api/captcha.svg": self._captcha,
-            "/api/words/{number}": _words,
-        }.items():
-            app.router.add_get(path, answer)
-        for path, answer in {
-            "/api/nonce": self._nonce,
-            "/api/challenge": self._challenge,
+        app.router.add_get("/api/session", self._session)
+        app.router.add_get("/api/result", self._result)
+        app.router.add_get("/api/captcha.svg", self._captcha)
+        app.router.add_get("/api/words/{number}", _number_words)
+        answers: Mapping[str, Answering] = {
+            "/api/nonce": lambda session, _: {"nonce": self.sessions.issue_nonce(session)},
+            "/api/challenge": lambda session, _: self._forms.challenge(session),
             "/api/captcha": self._captcha_in_words,
-            "/api/login": self._login,
-            "/api/login/signed": self._login_signed,
-            "/api/login/account": self._account,
-            "/api/login/card": self._card_read,
-            "/api/login/password": self._password,
+            "/api/login": self._forms.native,
+            "/api/login/signed": self._forms.signed,
+            "/api/login/account": self._forms.account,
+            "/api/login/card": self._forms.card_read,
+            "/api/login/password": self._forms.password,
             "/api/prepare": self._prepare,
             "/api/sign": self._sign,
-            "/api/logout": self._logout,
-        }.items():
-            app.router.add_post(path, answer)
+        }
+        for path, answer in answers.items():
+            app.router.add_post(path, partial(self._answer, answer))
+        app.router.add_post("/api/logout", self._logout)
         if self._tray is not None:
-            app.router.add_post("/api/tray", self._change_card)
+            app.router.add_post("/api/tray", partial(self._change_card, self._tray))
         return app
 
     # Pages
@@ -131,7 +134,7 @@ class Portal:
         return web.Response(text=render(page), content_type="text/html")
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
-        """The secret for this page's requests, who is logged in, and where the agent is."""
+        """Answer the secret for this page's requests, who is logged in, and where the agent is."""
         session = self._find(request) or self.sessions.open()
         who = session.signed_in
         answer = {
@@ -140,26 +143,18 @@ class Portal:
             "agent": self._agent.to_json(),
             "tray": self._tray.to_json() if self._tray else None,
         }
-        return self._with_cookie(web.json_response(answer), session)
+        return self._with_cookie(answer, session)
 
     async def _result(self, request: web.Request) -> web.StreamResponse:
-        session, _ = self._member(request)
+        session = self._find(request)
+        if session is None or session.signed_in is None:
+            raise PortalError("session.expired")
         if session.receipt is None:
             raise PortalError("result.unknown")
         return web.json_response(session.receipt.to_json())
 
-    # What pages send
-
-    async def _nonce(self, request: web.Request) -> web.StreamResponse:
-        session, _ = await self._sent(request)
-        return web.json_response({"nonce": self.sessions.issue_nonce(session)})
-
-    async def _challenge(self, request: web.Request) -> web.StreamResponse:
-        session, _ = await self._sent(request)
-        return web.json_response(self._doors.challenge(session))
-
     async def _captcha(self, request: web.Request) -> web.StreamResponse:
-        """A new picture; each answers one log-in."""
+        """Answer a new picture; each is good for one log-in."""
         session = self._find(request)
         if session is None:
             raise PortalError("session.expired")
@@ -167,43 +162,36 @@ class Portal:
         self.sessions.ask_captcha(session, answer)
         return web.Response(text=captcha.picture(answer), content_type="image/svg+xml")
 
-    async def _captcha_in_words(self, request: web.Request) -> web.StreamResponse:
-        session, _ = await self._sent(request)
+    # What pages post
+
+    async def _answer(self, answer: Answering, request: web.Request) -> web.StreamResponse:
+        session, body = await self._posted(request)
+        result = answer(session, body)
+        if not isinstance(result, SignedIn):
+            return web.json_response(result)
+        fresh = self.sessions.sign_in(session, result)
+        return self._with_cookie({"csrf": fresh.csrf, "signedIn": result.to_json()}, fresh)
+
+    def _captcha_in_words(self, session: PortalSession, _body: Body) -> dict[str, object]:
         zh, en, answer = captcha.in_words()
         self.sessions.ask_captcha(session, answer)
-        return web.json_response({"zh": zh, "en": en})
+        return {"zh": zh, "en": en}
 
-    async def _login(self, request: web.Request) -> web.StreamResponse:
-        session, body = await self._sent(request)
-        return self._signed_in(session, self._doors.native(session, body))
+    def _prepare(self, session: PortalSession, body: Body) -> dict[str, object]:
+        session.pending = prepare(body, _signer(session), origin=self.origin)
+        return {"number": session.pending.number, "document": session.pending.document.decode()}
 
-    async def _login_signed(self, request: web.Request) -> web.StreamResponse:
-        session, body = await self._sent(request)
-        return self._signed_in(session, self._doors.signed(session, body))
+    def _sign(self, session: PortalSession, body: Body) -> dict[str, object]:
+        who = _signer(session)
+        if session.pending is None:
+            raise PortalError("form.unknown")
+        session.receipt = verify_signature(session.pending, body.get("signature"), who)
+        session.pending = None
+        return session.receipt.to_json()
 
-    async def _account(self, request: web.Request) -> web.StreamResponse:
-        session, body = await self._sent(request)
-        self._doors.account(session, body)
-        return web.json_response({})
-
-    async def _card_read(self, request: web.Request) -> web.StreamResponse:
-        session, body = await self._sent(request)
-        return web.json_response(self._doors.card_read(session, body))
-
-    async def _password(self, request: web.Request) -> web.StreamResponse:
-        session, body = await self._sent(request)
-        return self._signed_in(session, self._doors.password(session, body))
-
-    def _signed_in(self, session: Session, who: SignedIn) -> web.StreamResponse:
-        fresh = self.sessions.sign_in(session, who)
-        return self._with_cookie(web.json_response({"csrf": fresh.csrf, "signedIn": who.to_json()}), fresh)
-
-    async def _change_card(self, request: web.Request) -> web.StreamResponse:
+    async def _change_card(self, tray: CardTray, request: web.Request) -> web.StreamResponse:
         """Put another simulated card into a reader, or all of them as they were at first."""
-        _, body = await self._sent(request)
-        tray = self._tray
-        if tray is None:
-            raise web.HTTPNotFound
+        _, body = await self._posted(request)
         async with self._changing:
             if body.get("renew") is True:
                 await asyncio.to_thread(tray.renew)
@@ -211,25 +199,8 @@ class Portal:
                 await asyncio.to_thread(tray.put, body.get("reader"), body.get("kind"))
         return web.json_response(tray.to_json())
 
-    async def _prepare(self, request: web.Request) -> web.StreamResponse:
-        _, body = await self._sent(request)
-        session, who = self._signer(request)
-        session.pending = prepare(body, who, origin=self.origin)
-        return web.json_response(
-            {"number": session.pending.number, "document": session.pending.document.decode()}
-        )
-
-    async def _sign(self, request: web.Request) -> web.StreamResponse:
-        _, body = await self._sent(request)
-        session, who = self._signer(request)
-        if session.pending is None:
-            raise PortalError("form.unknown")
-        session.receipt = verify_signature(session.pending, body.get("signature"), who)
-        session.pending = None
-        return web.json_response(session.receipt.to_json())
-
     async def _logout(self, request: web.Request) -> web.StreamResponse:
-        session, _ = await self._sent(request)
+        session, _ = await self._posted(request)
         self.sessions.close(session)
         response = web.json_response({})
         response.del_cookie(self._cookie, path="/", secure=self._secure, httponly=True, samesite="Strict")
@@ -237,24 +208,11 @@ class Portal:
 
     # Whose request it is
 
-    def _find(self, request: web.Request) -> Session | None:
+    def _find(self, request: web.Request) -> PortalSession | None:
         return self.sessions.find(request.cookies.get(self._cookie, ""))
 
-    def _signer(self, request: web.Request) -> tuple[Session, SignedIn]:
-        """Who is logged in, with a card that can sign."""
-        session, who = self._member(request)
-        if not who.certificate:
-            raise PortalError("session.expired")
-        return session, who
-
-    def _member(self, request: web.Request) -> tuple[Session, SignedIn]:
-        session = self._find(request)
-        if session is None or session.signed_in is None:
-            raise PortalError("session.expired")
-        return session, session.signed_in
-
-    async def _sent(self, request: web.Request) -> tuple[Session, Mapping[str, Any]]:
-        """The session and the JSON object of a request that our own page sent."""
+    async def _posted(self, request: web.Request) -> tuple[PortalSession, Body]:
+        """Return the session and the JSON object of a request that our own page sent."""
         if request.headers.get("Origin") != self.origin or request.content_type != "application/json":
             raise PortalError("csrf.refused")
         session = self._find(request)
@@ -270,7 +228,8 @@ class Portal:
             raise PortalError("request.malformed")
         return session, body
 
-    def _with_cookie(self, response: web.Response, session: Session) -> web.Response:
+    def _with_cookie(self, answer: Mapping[str, object], session: PortalSession) -> web.Response:
+        response = web.json_response(answer)
         response.set_cookie(
             self._cookie, session.key, path="/", secure=self._secure, httponly=True, samesite="Strict"
         )
@@ -285,7 +244,7 @@ class Portal:
         try:
             response = await handler(request)
         except PortalError as error:
-            response = web.json_response(error.to_json(), status=error.status)
+            response = web.json_response(error.to_json(), status=error.refusal.status)
         except web.HTTPException as answer:
             answer.headers.update(self._headers(request))
             raise
@@ -293,26 +252,32 @@ class Portal:
         return response
 
     def _headers(self, request: web.Request) -> dict[str, str]:
-        page: Page | None = PAGES.get(request.path)
-        policy = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-            f"connect-src 'self' {self._agent.sources()}; "
-            "form-action 'none'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'"
-        )
+        page = PAGES.get(request.path)
+        # The popup of the local program must be able to answer the page that opened it.
+        opener = "same-origin-allow-popups" if page and page.popups else "same-origin"
         return {
-            "Content-Security-Policy": policy,
+            "Content-Security-Policy": (
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+                f"connect-src 'self' {self._agent.sources()}; form-action 'none'; "
+                "frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'"
+            ),
             "Cache-Control": "no-store",
-            # The popup of the local program must be able to answer the page that opened it.
-            "Cross-Origin-Opener-Policy": "same-origin-allow-popups"
-            if page and page.popups
-            else "same-origin",
+            "Cross-Origin-Opener-Policy": opener,
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
         }
 
 
+def _signer(session: PortalSession) -> SignedIn:
+    """Return who is logged in, with a card that can sign."""
+    who = session.signed_in
+    if who is None or not who.certificate:
+        raise PortalError("session.expired")
+    return who
+
+
 async def _asset(request: web.Request) -> web.StreamResponse:
-    """One of the files of `ASSETS`; nothing of the request becomes a path."""
+    """Answer one of the files of `ASSETS`; nothing of the request becomes a path."""
     asset = ASSETS.get(request.match_info["name"])
     if asset is None:
         raise web.HTTPNotFound
@@ -320,8 +285,8 @@ async def _asset(request: web.Request) -> web.StreamResponse:
     return web.Response(text=path.read_text("utf-8"), content_type=content_type, charset="utf-8")
 
 
-async def _words(request: web.Request) -> web.StreamResponse:
-    """What a number that the ServiSign component gave means, for the person at the page."""
+async def _number_words(request: web.Request) -> web.StreamResponse:
+    """Answer what a number of the ServiSign component means, for the person at the page."""
     from agent.errors.numbers.words import number_words
 
     number = request.match_info["number"]
@@ -330,5 +295,4 @@ async def _words(request: web.Request) -> web.StreamResponse:
         row = number_words("servisign").get(int(number))
     if row is None:
         raise web.HTTPNotFound
-    words = {"zh": row.zh, "en": row.en, "nextZh": row.next_zh, "nextEn": row.next_en}
-    return web.json_response(words)
+    return web.json_response({"zh": row.zh, "en": row.en, "nextZh": row.next_zh, "nextEn": row.next_en})

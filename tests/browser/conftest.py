@@ -12,9 +12,9 @@ import pytest
 
 from agent import tls
 from agent.config import Config
-from agent.demo.person import Person
-from agent.demo.stage import Place, raised
-from agent.demo.theatre import ANY_PORT
+from agent.demo.environment import PortalAddress, demo_environment
+from agent.demo.scripted_person import ScriptedPerson
+from agent.demo.steps import ANY_PORT
 from tests.support.chromium import chromium, make_home, why_not
 from tests.support.desk import HOST, OTHER_READER, READER, Desk, SetDesk
 from tests.support.portal_tls import PortalTls
@@ -66,11 +66,11 @@ def set_desk(tmp_path: Path, authorities: Authorities) -> SetDesk:
         if trusts_agent:
             trusted.append(authorities.agent / "ca.pem")
         browser_home = make_home(tmp_path / "browser", trusted)
-        person = Person()
-        place = Place(HOST, portal_port, tls=authorities.portal.context())
+        person = ScriptedPerson()
+        place = PortalAddress(HOST, portal_port, tls=authorities.portal.context())
         cards = dict(zip((READER, OTHER_READER), kinds, strict=False))
         async with (
-            raised(person, config, agent_home, place, cards) as stage,
+            demo_environment(person, config, agent_home, place, cards) as stage,
             chromium(browser_home, sites=[stage.origin], **options) as window,
         ):
             person.trusts = stage.origin if trusts_site else ""

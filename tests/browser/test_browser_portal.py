@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent.config import OriginSettings
-from agent.demo.theatre import ANY_PORT
+from agent.demo.steps import ANY_PORT
 from agent.interaction import PinQuestion, Question
 from tests.support.desk import SetDesk, filled
 

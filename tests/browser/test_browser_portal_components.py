@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from agent.config import OriginSettings
-from agent.demo.person import PIN
-from agent.demo.theatre import ANY_PORT
+from agent.demo.scripted_person import PIN
+from agent.demo.steps import ANY_PORT
 from tests.support.desk import Desk, SetDesk
 
 pytestmark = pytest.mark.slow

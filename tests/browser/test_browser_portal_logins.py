@@ -15,12 +15,12 @@ from playwright.async_api import Page, Request, expect
 
 from agent.config import LimitSettings
 from agent.demo.captcha import NUMBERS_EN
-from agent.demo.cards import create
+from agent.demo.environment import DemoEnvironment, PortalAddress, demo_environment
 from agent.demo.pages import PAGES
-from agent.demo.person import PIN, Person
-from agent.demo.register import PASSWORD
-from agent.demo.stage import Place, Stage, raised
-from agent.demo.theatre import ANY_PORT
+from agent.demo.people import PASSWORD
+from agent.demo.scripted_person import PIN, ScriptedPerson
+from agent.demo.simulated_cards import create
+from agent.demo.steps import ANY_PORT
 from agent.interaction import PinQuestion, Question
 from hca_card.model import CardKind
 from tests.support import axe
@@ -196,8 +196,8 @@ SCENES: Final = {
 class Counter:
     """The portal, its reader, and a window before it."""
 
-    stage: Stage
-    person: Person
+    stage: DemoEnvironment
+    person: ScriptedPerson
     page: Page
 
     def insert(self, kind: str) -> None:
@@ -227,15 +227,17 @@ async def counter(tmp_path_factory: pytest.TempPathFactory, authorities: Any) ->
     folder = tmp_path_factory.mktemp("logins")
     shutil.copytree(authorities.agent, folder / "agent" / "tls")
     home = make_home(folder / "browser", [authorities.portal.authority, authorities.agent / "ca.pem"])
-    person = Person()
+    person = ScriptedPerson()
     config = replace(
         ANY_PORT, limits=LimitSettings(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000)
     )
-    place = Place(HOST, tls=authorities.portal.context())
+    place = PortalAddress(HOST, tls=authorities.portal.context())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("agent.demo.captcha.digits", lambda: "24680")
         async with (
-            raised(person, config, folder / "agent", place, {READER: "hpc", OTHER_READER: ""}) as stage,
+            demo_environment(
+                person, config, folder / "agent", place, {READER: "hpc", OTHER_READER: ""}
+            ) as stage,
             chromium(home, sites=[stage.origin]) as window,
         ):
             person.trusts = stage.origin

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from agent import tls
-from agent.demo.login import Trust
+from agent.demo.environment import PortalAddress, serve_portal
+from agent.demo.login_forms import TrustedIssuers
 from agent.demo.portal import AgentAddress
-from agent.demo.stage import Place, portal
 from hca_card.simulator import SimulatorCa
 from tests.support.chromium import chromium, make_home
 from tests.support.desk import HOST, filled
@@ -54,12 +54,12 @@ async def _story(folder: Path) -> dict[str, Any]:
     site = PortalTls(folder / "portal", HOST)
     browser_home = make_home(folder / "browser", [site.authority, identity.ca])
     authority = SimulatorCa(home / "simulator")
-    trust = Trust(authority.roots, authority.intermediates)
+    trust = TrustedIssuers(authority.roots, authority.intermediates)
     environment = os.environ | {"HCA_AGENT_HOME": str(home)}
     with _card(environment) as card, _terminal(environment) as terminal:
         await terminal.expect("https://localhost:56445")
         async with (
-            portal(Place(HOST, tls=site.context()), trust, AgentAddress()) as origin,
+            serve_portal(PortalAddress(HOST, tls=site.context()), trust, AgentAddress()) as origin,
             chromium(browser_home, sites=[origin]) as window,
         ):
             await window.grant_permissions(["local-network-access"], origin=origin)

@@ -9,8 +9,8 @@ from typing import Final
 
 from playwright.async_api import Page
 
-from agent.demo.person import Person
-from agent.demo.stage import Stage
+from agent.demo.environment import DemoEnvironment
+from agent.demo.scripted_person import ScriptedPerson
 
 HOST: Final = "portal.example.test"
 READER: Final = "Virtual Reader A"
@@ -21,8 +21,8 @@ OTHER_READER: Final = "Virtual Reader B"
 class Desk:
     """What stands on it, and what is done there."""
 
-    stage: Stage
-    person: Person
+    stage: DemoEnvironment
+    person: ScriptedPerson
     page: Page
 
     async def open(self, path: str = "/euservice") -> None:

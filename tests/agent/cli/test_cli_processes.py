@@ -225,10 +225,10 @@ def test_the_demo_passes_in_a_process_of_its_own(home: Path):
 
 
 def test_a_demo_whose_port_is_taken_says_so(invoke, monkeypatch: pytest.MonkeyPatch):
-    async def taken(*_: object, **__: object) -> bool:
+    async def taken(*_: object, **__: object) -> None:
         raise OSError(errno.EADDRINUSE, "Address already in use")
 
-    monkeypatch.setattr("agent.demo.runner.run_demo", taken)
+    monkeypatch.setattr("agent.demo.runner.serve_demo", taken)
     result = invoke("demo", "--serve")
     assert result.exit_code == 1
     assert "(port.taken" in result.stderr
@@ -237,11 +237,10 @@ def test_a_demo_whose_port_is_taken_says_so(invoke, monkeypatch: pytest.MonkeyPa
 def test_a_demo_where_there_is_a_screen_asks_in_windows(invoke, monkeypatch: pytest.MonkeyPatch):
     asked: list[object] = []
 
-    async def served(*_: object, interaction: object, **__: object) -> bool:
+    async def served(*_: object, interaction: object, **__: object) -> None:
         asked.append(interaction)
-        return True
 
-    monkeypatch.setattr("agent.demo.runner.run_demo", served)
+    monkeypatch.setattr("agent.demo.runner.serve_demo", served)
     monkeypatch.setattr("agent.interaction.windows.can_open", lambda: True)
     assert invoke("demo", "--serve").exit_code == 0
     assert [type(each) for each in asked] == [Windows]

@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from agent.demo.application import canonical_text, prepare
+from agent.demo.application_form import canonical_text, prepare
 from agent.demo.errors import PortalError
-from agent.demo.login import SignedIn, Way
-from agent.demo.register import Role, Site
+from agent.demo.people import ImitatedSite, LoginRole, LoginWay, SignedIn
 
 ORIGIN = "https://portal.example.test:8443"
 FIELDS = {
@@ -22,7 +21,12 @@ FIELDS = {
 @pytest.fixture
 def who() -> SignedIn:
     return SignedIn(
-        Site.EUSERVICE, Way.NATIVE, Role.PERSONNEL, "測試人員卡", ("醫師", "Physician"), "000000335361"
+        ImitatedSite.EUSERVICE,
+        LoginWay.NATIVE,
+        LoginRole.PERSONNEL,
+        "測試人員卡",
+        ("醫師", "Physician"),
+        "000000335361",
     )
 
 

@@ -11,9 +11,9 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
-from agent.demo.login import Trust
+from agent.demo.login_forms import TrustedIssuers
 from agent.demo.pages import ASSETS, PAGES, SITE, render
-from agent.demo.portal import AgentAddress, Portal
+from agent.demo.portal import AgentAddress, DemoPortal
 from tests.support.portal_holder import INSTITUTION, Holder
 from tests.support.software_card import root, rsa_key
 
@@ -30,7 +30,7 @@ FORM = {
 class Browser:
     """One browser at the portal's pages: a cookie jar, and the CSRF secret its page was given."""
 
-    def __init__(self, portal: Portal) -> None:
+    def __init__(self, portal: DemoPortal) -> None:
         self.client = TestClient(TestServer(portal.application()))
         self.csrf = ""
 
@@ -61,7 +61,7 @@ async def error_of(answer: ClientResponse) -> tuple[int, str]:
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    opened = await Browser(Portal(ORIGIN, Trust((root(),)))).open()
+    opened = await Browser(DemoPortal(ORIGIN, TrustedIssuers((root(),)))).open()
     yield opened
     await opened.client.close()
 
@@ -211,7 +211,7 @@ async def test_logging_in_changes_the_session_and_logging_out_ends_it(browser: B
 
 
 async def test_the_session_cookie_cannot_be_read_by_scripts_or_sent_by_other_sites() -> None:
-    browser = Browser(Portal("https://portal.example.test", Trust(())))
+    browser = Browser(DemoPortal("https://portal.example.test", TrustedIssuers(())))
     await browser.client.start_server()
     answer = await browser.client.get("/api/session")
     cookie = answer.headers["Set-Cookie"]
@@ -267,9 +267,9 @@ def test_every_file_of_the_site_is_served_as_one_of_its_pages_or_assets() -> Non
 
 
 def test_errors_say_both_languages() -> None:
-    from agent.demo.errors import SENTENCES, PortalError
+    from agent.demo.errors import REFUSALS, PortalError
 
-    for error_id in SENTENCES:
+    for error_id in REFUSALS:
         error = json.loads(json.dumps(PortalError(error_id).to_json()))["error"]
         assert error["id"] == error_id
         assert (re.search(r"[\u4e00-\u9fff]", error["zh"]) and error["en"].isascii()) or "“" in error["en"]

@@ -12,11 +12,11 @@ from rich.console import Console
 
 from agent import tls
 from agent.config import Config, HipkiSettings, NhiComponentSettings, PortSettings, ServiSignSettings
-from agent.demo import person
-from agent.demo.page import Addresses, OriginRefusedError, Page
-from agent.demo.person import Person
-from agent.demo.report import Report, StepFailedError
-from agent.demo.runner import run_demo
+from agent.demo import scripted_person
+from agent.demo.page_client import OriginRefusedError, PageClient
+from agent.demo.runner import run_demo, serve_demo
+from agent.demo.scripted_person import ScriptedPerson
+from agent.demo.step_report import StepFailedError, StepReport
 from hca_card.simulator import SimulatedCard
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ def test_the_demo_passes_and_tells_each_step_with_a_tick_and_its_milliseconds(
 
 def test_the_demo_never_shows_a_pin(played: tuple[bool, str, Path]) -> None:
     assert "123456" not in played[1]
-    assert person.WRONG_PIN not in played[1]
+    assert scripted_person.WRONG_PIN not in played[1]
 
 
 def test_the_demo_leaves_this_users_agent_alone(played: tuple[bool, str, Path]) -> None:
@@ -81,24 +81,26 @@ async def test_a_demo_whose_portal_takes_a_token_twice_fails(
 ) -> None:
     from agent.demo import sessions
 
-    def kept(_: sessions.Sessions, session: sessions.Session) -> str:
-        assert session.challenge is not None
-        return session.challenge.nonce
+    def kept(_: sessions.PortalSessions, session: sessions.PortalSession) -> str:
+        assert session.nonce is not None
+        return session.nonce.value
 
-    def same_session(kept_sessions: sessions.Sessions, session: sessions.Session, who: object) -> object:
+    def same_session(
+        kept_sessions: sessions.PortalSessions, session: sessions.PortalSession, who: object
+    ) -> object:
         session.signed_in = who  # type: ignore[assignment]
         return session
 
-    monkeypatch.setattr(sessions.Sessions, "take_nonce", kept)
-    monkeypatch.setattr(sessions.Sessions, "sign_in", same_session)
+    monkeypatch.setattr(sessions.PortalSessions, "take_nonce", kept)
+    monkeypatch.setattr(sessions.PortalSessions, "sign_in", same_session)
     assert not await run_demo(screen)
     assert re.search(r"^✗ .* 同一份登入資料重送", words(screen), re.MULTILINE)
 
 
 def test_a_failed_step_is_told_with_what_was_seen(screen: Console) -> None:
-    report = Report(screen, clock=iter((1.0, 1.25)).__next__)
+    report = StepReport(screen, clock=iter((1.0, 1.25)).__next__)
     with pytest.raises(StepFailedError), report.step("步驟", "Step") as step:
-        step.note("[a note, not markup]")
+        step.append("[a note, not markup]")
         raise StepFailedError("it was [green]not[/green] so")
     assert "✗  250 ms  步驟  Step" in words(screen)
     assert "[a note, not markup]" in words(screen)
@@ -120,9 +122,8 @@ async def test_serving_keeps_portal_and_agent_up_until_it_is_cancelled(
     opened: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     serving = asyncio.create_task(
-        run_demo(
+        serve_demo(
             screen,
-            serve=True,
             port=portal,
             config=Config(
                 ports=PortSettings(native=plain),
@@ -131,7 +132,7 @@ async def test_serving_keeps_portal_and_agent_up_until_it_is_cancelled(
                 nhi_component=NhiComponentSettings(ports=(unused_tcp_port,)),
             ),
             identity=tmp_path,
-            interaction=Person(),
+            interaction=ScriptedPerson(),
             open_browser=lambda address: loop.call_soon_threadsafe(opened.put_nowait, address),
         )
     )
@@ -139,8 +140,8 @@ async def test_serving_keeps_portal_and_agent_up_until_it_is_cancelled(
         origin = await asyncio.wait_for(opened.get(), 30)
         assert origin == f"http://localhost:{portal}"
         assert origin in words(screen) and "123456" in words(screen)
-        addresses = Addresses(origin, f"http://127.0.0.1:{plain}")
-        async with Page(addresses, "") as page:
+        addresses = (origin, f"http://127.0.0.1:{plain}")
+        async with PageClient(*addresses, "") as page:
             await page.open()
             await page.connect()
             readers = (await page.call("readers.list"))["readers"]
@@ -150,7 +151,7 @@ async def test_serving_keeps_portal_and_agent_up_until_it_is_cancelled(
         for port in (secure, unused_tcp_port):
             shown = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
             assert shown.split() == mine.leaf.read_text().split()
-        async with Page(addresses, "", origin="http://localhost:1") as stranger:
+        async with PageClient(*addresses, "", origin="http://localhost:1") as stranger:
             with pytest.raises(OriginRefusedError):
                 await stranger.connect()
     finally:

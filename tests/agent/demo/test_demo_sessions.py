@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from agent.demo.errors import PortalError
-from agent.demo.sessions import NONCE_SECONDS, SESSION_SECONDS, Sessions, same_secret
+from agent.demo.sessions import NONCE_SECONDS, SESSION_SECONDS, PortalSessions, same_secret
 
 
 class Clock:
@@ -22,18 +22,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def sessions(clock: Clock) -> Sessions:
-    return Sessions(most=3, clock=clock)
+def sessions(clock: Clock) -> PortalSessions:
+    return PortalSessions(most=3, clock=clock)
 
 
-def test_a_nonce_is_base64_of_256_bits_and_never_the_same(sessions: Sessions) -> None:
+def test_a_nonce_is_base64_of_256_bits_and_never_the_same(sessions: PortalSessions) -> None:
     session = sessions.open()
     nonces = {sessions.issue_nonce(session) for _ in range(50)}
     assert len(nonces) == 50
     assert all(len(nonce) == 44 and len(base64.b64decode(nonce, validate=True)) == 32 for nonce in nonces)
 
 
-def test_a_nonce_is_good_once(sessions: Sessions) -> None:
+def test_a_nonce_is_good_once(sessions: PortalSessions) -> None:
     session = sessions.open()
     nonce = sessions.issue_nonce(session)
     assert sessions.take_nonce(session) == nonce
@@ -41,7 +41,7 @@ def test_a_nonce_is_good_once(sessions: Sessions) -> None:
         sessions.take_nonce(session)
 
 
-def test_a_nonce_is_good_for_a_few_minutes_only(sessions: Sessions, clock: Clock) -> None:
+def test_a_nonce_is_good_for_a_few_minutes_only(sessions: PortalSessions, clock: Clock) -> None:
     session = sessions.open()
     sessions.issue_nonce(session)
     clock.now += NONCE_SECONDS
@@ -49,14 +49,14 @@ def test_a_nonce_is_good_for_a_few_minutes_only(sessions: Sessions, clock: Clock
         sessions.take_nonce(session)
 
 
-def test_a_nonce_belongs_to_the_session_that_asked_for_it(sessions: Sessions) -> None:
+def test_a_nonce_belongs_to_the_session_that_asked_for_it(sessions: PortalSessions) -> None:
     one, other = sessions.open(), sessions.open()
     sessions.issue_nonce(one)
     with pytest.raises(PortalError, match=r"nonce\.unknown"):
         sessions.take_nonce(other)
 
 
-def test_there_are_never_more_sessions_than_allowed_and_the_least_used_goes(sessions: Sessions) -> None:
+def test_there_are_never_more_sessions_than_allowed_and_the_least_used_goes(sessions: PortalSessions) -> None:
     first, second, third = (sessions.open() for _ in range(3))
     assert sessions.find(first.key) is first
     fourth = sessions.open()
@@ -65,7 +65,7 @@ def test_there_are_never_more_sessions_than_allowed_and_the_least_used_goes(sess
     assert [sessions.find(kept.key) for kept in (first, third, fourth)] == [first, third, fourth]
 
 
-def test_a_session_that_nobody_uses_ends(sessions: Sessions, clock: Clock) -> None:
+def test_a_session_that_nobody_uses_ends(sessions: PortalSessions, clock: Clock) -> None:
     session = sessions.open()
     clock.now += SESSION_SECONDS - 1
     assert sessions.find(session.key) is session
@@ -74,7 +74,7 @@ def test_a_session_that_nobody_uses_ends(sessions: Sessions, clock: Clock) -> No
     assert len(sessions) == 0
 
 
-def test_the_secrets_of_a_session_do_not_print_its_nonce(sessions: Sessions) -> None:
+def test_the_secrets_of_a_session_do_not_print_its_nonce(sessions: PortalSessions) -> None:
     session = sessions.open()
     nonce = sessions.issue_nonce(session)
     assert nonce not in repr(session)

@@ -11,10 +11,10 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.demo import captcha
-from agent.demo.cards import CHOICES, CardTray, create
 from agent.demo.errors import PortalError
-from agent.demo.login import Trust
-from agent.demo.portal import Portal
+from agent.demo.login_forms import TrustedIssuers
+from agent.demo.portal import DemoPortal
+from agent.demo.simulated_cards import CHOICES, CardTray, create
 from hca_card.simulator import KINDS, SimulatedCard
 from pcsc.virtual import VirtualWinscard
 from tests.support.cards import simulator_ca
@@ -90,7 +90,7 @@ def test_the_choices_are_cards_that_there_are() -> None:
 
 @pytest.fixture
 async def visitor(desk: Desk) -> AsyncIterator[TestClient[Any, Any]]:
-    client = TestClient(TestServer(Portal(ORIGIN, Trust(()), tray=desk.tray).application()))
+    client = TestClient(TestServer(DemoPortal(ORIGIN, TrustedIssuers(()), tray=desk.tray).application()))
     await client.start_server()
     yield client
     await client.close()
@@ -117,7 +117,9 @@ async def test_the_portals_own_page_changes_a_card_and_no_other(
 
 
 async def test_without_simulated_readers_there_is_no_tray() -> None:
-    client: TestClient[Any, Any] = TestClient(TestServer(Portal(ORIGIN, Trust(())).application()))
+    client: TestClient[Any, Any] = TestClient(
+        TestServer(DemoPortal(ORIGIN, TrustedIssuers(())).application())
+    )
     await client.start_server()
     assert (await (await client.get("/api/session")).json())["tray"] is None
     assert await change(client, {"renew": True}) == 404

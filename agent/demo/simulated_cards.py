@@ -1,8 +1,8 @@
-"""The cards at the demo's desk: the simulator's, and those of two invented people who make a difference."""
+"""The cards of the demo: the simulator's own, and those of two invented people."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Final
 
 from agent.demo.errors import PortalError
@@ -37,51 +37,29 @@ NEWCOMER_CARD: Final = "000000335391"
 
 
 def create(kind: str, authority: SimulatorCa) -> SimulatedCard:
-    """A new card of that kind of `CHOICES`, or of the simulator's own."""
+    """Return a new card of that kind of `CHOICES`, or of the simulator's own."""
     from hca_card import simulator
-
-    make = _OWN.get(kind)
-    return make(kind, authority) if make else simulator.create(kind, ca=authority)
-
-
-def _personnel(kind: str, authority: SimulatorCa) -> SimulatedCard:
-    from hca_card.model import Personnel
-    from hca_card.simulator import SimulatedCard
+    from hca_card.model import Insured, Personnel
     from hca_card.simulator.cards import HcaBlueprint
-
-    number, holder = {
-        "hpc-nurse": (
-            NURSE_CARD,
-            Personnel("測試民眾", "TEST NURSE", "F", "0800229", NURSE, "F", "護理師"),
-        ),
-        "hpc-newcomer": (
-            NEWCOMER_CARD,
-            Personnel("測試新人", "TEST NEWCOMER", "F", "0850606", NEWCOMER, "A", "西醫師"),
-        ),
-    }[kind]
-    chip = HcaBlueprint(number, holder).build(authority)
-    return SimulatedCard(kind, chip, chip)
-
-
-def _insured(kind: str, _: SimulatorCa) -> SimulatedCard:
-    from hca_card.model import Insured
-    from hca_card.simulator import SimulatedCard
     from hca_card.simulator.nhi_card import ATR, SimulatedNhiCard
 
-    newcomer = Insured(name="測試新人", id_number=NEWCOMER, birth="0850606", sex="F")
-    chip = SimulatedNhiCard(ATR, "000000000009", "1100101", newcomer, selectable=True)
-    return SimulatedCard(kind, chip, chip)
-
-
-_OWN: Final[Mapping[str, Callable[[str, SimulatorCa], SimulatedCard]]] = {
-    "hpc-nurse": _personnel,
-    "hpc-newcomer": _personnel,
-    "nhi-newcomer": _insured,
-}
+    if kind == "nhi-newcomer":
+        newcomer = Insured(name="測試新人", id_number=NEWCOMER, birth="0850606", sex="F")
+        nhi = SimulatedNhiCard(ATR, "000000000009", "1100101", newcomer, selectable=True)
+        return simulator.SimulatedCard(kind, nhi, nhi)
+    if kind == "hpc-nurse":
+        holder = Personnel("測試民眾", "TEST NURSE", "F", "0800229", NURSE, "F", "護理師")
+        chip = HcaBlueprint(NURSE_CARD, holder).build(authority)
+    elif kind == "hpc-newcomer":
+        holder = Personnel("測試新人", "TEST NEWCOMER", "F", "0850606", NEWCOMER, "A", "西醫師")
+        chip = HcaBlueprint(NEWCOMER_CARD, holder).build(authority)
+    else:
+        return simulator.create(kind, ca=authority)
+    return simulator.SimulatedCard(kind, chip, chip)
 
 
 class CardTray:
-    """Changing the cards in the demo's readers, from its pages; there is one card of each kind.
+    """The cards that the demo's pages put into its readers; there is one card of each kind.
 
     Args:
         readers: the virtual readers, by name.
@@ -102,13 +80,11 @@ class CardTray:
         self._cards = {card.kind: card for card in cards.values()}
 
     def to_json(self) -> dict[str, object]:
-        """What the pages show: the choices, and which card is where."""
-        held = self._in_readers
+        """Return what the pages show: the choices, and which card is where."""
+        kinds = {name: card.kind for name, card in self._in_readers.items()}
         return {
             "choices": [{"kind": kind, "zh": zh, "en": en} for kind, (zh, en) in CHOICES.items()],
-            "readers": [
-                {"name": name, "kind": held[name].kind if name in held else ""} for name in self._readers
-            ],
+            "readers": [{"name": name, "kind": kinds.get(name, "")} for name in self._readers],
         }
 
     def put(self, reader: object, kind: object) -> None:
@@ -117,7 +93,7 @@ class CardTray:
         It takes a while where the card is new: for a thread that may be kept busy.
 
         Raises:
-            PortalError: `request.malformed`: no such reader or kind.
+            PortalError: `request.malformed` if there is no such reader or kind.
         """
         if not isinstance(reader, str) or reader not in self._readers:
             raise PortalError("request.malformed")
@@ -133,7 +109,7 @@ class CardTray:
             self._in_readers[reader] = self._cards[kind]
 
     def renew(self) -> None:
-        """Every reader as it was at first, with new cards whose PIN tries nobody has used up."""
+        """Put every reader back as it was at first, with new cards that have all PIN tries."""
         for reader in self._readers:
             self._take_out(reader)
         self._cards.clear()

@@ -1,4 +1,4 @@
-"""The demo's stage: simulated cards in virtual readers, a running agent, and the portal on its own origin."""
+"""What the demo runs on: simulated cards in virtual readers, an agent, and the portal on its own origin."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from agent.config import Config
-from agent.demo.cards import CardTray, create
-from agent.demo.login import Trust
-from agent.demo.portal import AgentAddress, Portal
+from agent.demo.login_forms import TrustedIssuers
+from agent.demo.portal import AgentAddress, DemoPortal
+from agent.demo.simulated_cards import CardTray, create
 from agent.interaction import Interaction
 from agent.paths import Paths
 
@@ -23,21 +23,20 @@ if TYPE_CHECKING:
     from hca_card.simulator import SimulatedCard, SimulatorCa
     from pcsc.virtual import VirtualReader
 
-HPC = "Virtual Demo Reader 1"
-HOP = "Virtual Demo Reader 2"
-NHI = "Virtual Demo Reader 3"
-CITIZEN = "Virtual Demo Reader 4"
-CARDS = {HPC: "hpc", HOP: "hop", NHI: "nhi", CITIZEN: "citizen"}
+HPC: Final = "Virtual Demo Reader 1"
+HOP: Final = "Virtual Demo Reader 2"
+NHI: Final = "Virtual Demo Reader 3"
+CITIZEN: Final = "Virtual Demo Reader 4"
+CARDS: Final = {HPC: "hpc", HOP: "hop", NHI: "nhi", CITIZEN: "citizen"}
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """What is up.
+class DemoEnvironment:
+    """What is running.
 
     Attributes:
         readers: the virtual readers, by name.
-        cards: the simulated cards, by the name of the reader they are in, as far as the portal's pages put
-            them there.
+        cards: the simulated cards, by the name of the reader that the portal's pages put them into.
         daemon: the agent.
         origin: the portal's origin.
         authority: whose certificates the portal believes.
@@ -53,8 +52,8 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the portal is put.
+class PortalAddress:
+    """Where the portal listens.
 
     Attributes:
         host: the host name in its origin; it listens on 127.0.0.1 whatever the name.
@@ -68,25 +67,25 @@ class Place:
 
 
 @asynccontextmanager
-async def raised(
+async def demo_environment(
     interaction: Interaction,
     config: Config,
     home: Path,
-    place: Place,
+    address: PortalAddress,
     cards: Mapping[str, str] = CARDS,
-) -> AsyncIterator[Stage]:
-    """Put everything up, and take it down again.
+) -> AsyncIterator[DemoEnvironment]:
+    """Run the body with everything started, and stop it again.
 
     Args:
         interaction: how the agent asks the person.
         config: the agent's configuration; port 0 is any free port.
         home: the agent's folder, and the simulator's beside it.
-        place: where the portal is put.
+        address: where the portal listens.
         cards: kinds of simulated cards by the name of the reader they are in; "" for an empty reader.
 
     Raises:
-        AgentError: `port.taken`: one of the agent's ports is held by another program.
-        OSError: the portal's port is held by another program.
+        AgentError: `port.taken` if another program holds one of the agent's ports.
+        OSError: if another program holds the portal's port.
     """
     from agent import tls
     from agent.daemon import Daemon
@@ -98,8 +97,8 @@ async def raised(
     authority = SimulatorCa(paths.simulator)
     winscard = VirtualWinscard()
     readers = {name: winscard.add_reader(name) for name in cards}
-    held = {name: create(kind, authority) for name, kind in cards.items() if kind}
-    for name, card in held.items():
+    in_readers = {name: create(kind, authority) for name, kind in cards.items() if kind}
+    for name, card in in_readers.items():
         readers[name].insert(card)
     # Made before the agent looks, so that nobody is told to trust an authority that ends with the demo.
     for scope in tls.SCOPES:
@@ -110,30 +109,30 @@ async def raised(
         agent = AgentAddress(
             daemon.native_port, (daemon.tls_port,), daemon.hipki_port or 0, next(iter(daemon.nhi_ports), 0)
         )
-        trust = Trust(authority.roots, authority.intermediates, (authority.crl(),))
-        tray = CardTray(readers, held, authority)
-        origin = await stack.enter_async_context(portal(place, trust, agent, tray))
-        yield Stage(readers, held, daemon, origin, authority, tray)
+        trusted = TrustedIssuers(authority.roots, authority.intermediates, (authority.crl(),))
+        tray = CardTray(readers, in_readers, authority)
+        origin = await stack.enter_async_context(serve_portal(address, trusted, agent, tray))
+        yield DemoEnvironment(readers, in_readers, daemon, origin, authority, tray)
 
 
 @asynccontextmanager
-async def portal(
-    place: Place, trust: Trust, agent: AgentAddress, tray: CardTray | None = None
+async def serve_portal(
+    address: PortalAddress, trusted: TrustedIssuers, agent: AgentAddress, tray: CardTray | None = None
 ) -> AsyncIterator[str]:
-    """The portal alone, listening; its origin. With a tray, its pages can change the simulated cards.
+    """Run the body with the portal alone listening, given its origin.
 
     Raises:
-        OSError: its port is held by another program.
+        OSError: if another program holds its port.
     """
     from aiohttp import web
 
-    listener = socket.create_server(("127.0.0.1", place.port))
-    port = listener.getsockname()[1]
-    origin = f"{'https' if place.tls else 'http'}://{place.host}:{port}"
-    runner = web.AppRunner(Portal(origin, trust, agent=agent, tray=tray).application(), access_log=None)
+    listener = socket.create_server(("127.0.0.1", address.port))
+    origin = f"{'https' if address.tls else 'http'}://{address.host}:{listener.getsockname()[1]}"
+    application = DemoPortal(origin, trusted, agent=agent, tray=tray).application()
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        await web.SockSite(runner, listener, ssl_context=place.tls).start()
+        await web.SockSite(runner, listener, ssl_context=address.tls).start()
         yield origin
     finally:
         await runner.cleanup()

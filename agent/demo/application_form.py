@@ -10,19 +10,16 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING
 
 from agent.demo.errors import PortalError
+from agent.demo.people import SignedIn
 
-if TYPE_CHECKING:
-    from agent.demo.login import SignedIn
-
-MOST_CHARACTERS = 60
-MOST_DAYS = 92
+TEXT_CHARACTERS_MAX = 60
+DAYS_MAX = 92
 
 
 @dataclass(frozen=True, slots=True)
-class Application:
+class SupportApplication:
     """One application as the person will sign it.
 
     Attributes:
@@ -31,19 +28,14 @@ class Application:
     """
 
     number: str
-    place: str
-    first_day: date
-    last_day: date
-    begins: time
-    ends: time
     document: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class SignedApplication:
     """An application whose signature was verified; `certificate_serial` is hexadecimal."""
 
-    application: Application
+    application: SupportApplication
     signature: bytes
     received: datetime
     holder: str
@@ -51,7 +43,7 @@ class Receipt:
     issuer: str
 
     def to_json(self) -> dict[str, object]:
-        """What the result page shows."""
+        """Return what the result page shows."""
         return {
             "number": self.application.number,
             "document": self.application.document.decode(),
@@ -63,11 +55,11 @@ class Receipt:
         }
 
 
-def prepare(fields: Mapping[str, object], who: SignedIn, *, origin: str) -> Application:
-    """The application that `fields` (all text: place, firstDay, lastDay, begins, ends) describe.
+def prepare(fields: Mapping[str, object], who: SignedIn, *, origin: str) -> SupportApplication:
+    """Return the application that `fields` (all text: place, firstDay, lastDay, begins, ends) describe.
 
     Raises:
-        PortalError: `form.incomplete`: something is missing, too long, or ends before it begins.
+        PortalError: `form.incomplete` if something is missing, too long, or ends before it begins.
     """
     place = _line(fields.get("place"))
     try:
@@ -75,7 +67,7 @@ def prepare(fields: Mapping[str, object], who: SignedIn, *, origin: str) -> Appl
         begins, ends = (time.fromisoformat(_line(fields.get(key))) for key in ("begins", "ends"))
     except ValueError:
         raise PortalError("form.incomplete") from None
-    if begins.tzinfo or ends.tzinfo or begins >= ends or not 0 <= (last_day - first_day).days <= MOST_DAYS:
+    if begins.tzinfo or ends.tzinfo or begins >= ends or not 0 <= (last_day - first_day).days <= DAYS_MAX:
         raise PortalError("form.incomplete")
     number = f"DEMO-{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4).upper()}"
     document = canonical_text(
@@ -89,10 +81,12 @@ def prepare(fields: Mapping[str, object], who: SignedIn, *, origin: str) -> Appl
             "受理網站": origin,
         }
     )
-    return Application(number, place, first_day, last_day, begins, ends, document)
+    return SupportApplication(number, document)
 
 
-def verify_signature(application: Application, signature_text: object, who: SignedIn) -> Receipt:
+def verify_signature(
+    application: SupportApplication, signature_text: object, who: SignedIn
+) -> SignedApplication:
     """Check the signature of the application with the key that logged in, and with no other.
 
     Args:
@@ -117,25 +111,19 @@ def verify_signature(application: Application, signature_text: object, who: Sign
         verify(who.certificate, application.document, signature, Hash.SHA_256)
     except SignatureInvalidError:
         raise PortalError("signature.refused") from None
-    return Receipt(
-        application,
-        signature,
-        datetime.now(UTC),
-        who.name,
-        who.certificate_serial,
-        who.issuer,
-    )
+    now = datetime.now(UTC)
+    return SignedApplication(application, signature, now, who.name, who.certificate_serial, who.issuer)
 
 
 def canonical_text(members: Mapping[str, str]) -> bytes:
-    """JSON (RFC 8259) in one form: members sorted, no spaces, NFC, UTF-8; the same facts, the same bytes."""
+    """Return JSON (RFC 8259) in one form: members sorted, no spaces, NFC, UTF-8."""
     text = json.dumps(dict(members), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return unicodedata.normalize("NFC", text).encode("utf-8")
 
 
 def _line(value: object) -> str:
-    """A short line of text without control characters, which must not be empty."""
+    """Return a short line of text without control characters, which must not be empty."""
     text = value.strip() if isinstance(value, str) else ""
-    if not 0 < len(text) <= MOST_CHARACTERS or not text.isprintable():
+    if not 0 < len(text) <= TEXT_CHARACTERS_MAX or not text.isprintable():
         raise PortalError("form.incomplete")
     return text

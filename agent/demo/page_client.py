@@ -1,7 +1,7 @@
 """A page of the demo portal without a browser: the same requests, the same Origin header, the same trust.
 
-It stands in for login.js and apply.js where the main job is shown step by step. What the browser would do for
-a page is done here: sending `Origin`, keeping cookies, refusing a server that it has no reason to trust.
+It stands in for login.js and apply.js in the demo's steps, and does what the browser would do for a page:
+sends `Origin`, keeps cookies, refuses a server that it has no reason to trust.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ import base64
 import json
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import aiohttp
 
-SECONDS = 30.0
+SECONDS: Final = 30.0
 
 
 class RefusedError(Exception):
-    """The agent or the portal said no, in words for the person.
+    """The agent or the portal refused, in sentences for the person.
 
     Attributes:
         id: the stable id of the error.
@@ -40,34 +39,32 @@ class OriginRefusedError(Exception):
     """The agent did not let this origin in: HTTP status 403 in place of a WebSocket."""
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the portal and the agent are, as origins (`https://localhost:PORT`)."""
-
-    portal: str
-    agent: str
-
-
-class Page:
+class PageClient:
     """One open page; an async context manager.
 
     Args:
-        addresses: where it was loaded from, and where its agent is.
+        portal: the origin of the portal.
+        agent: the origin of the agent.
         trusted: PEM certificates of the agent's and the portal's authorities.
-        origin: what the browser would send as Origin; the portal's unless a stranger is played.
+        origin: what the browser would send as Origin; the portal's unless it is a stranger's page.
+
+    Attributes:
+        http: sends requests as the browser does.
     """
 
-    def __init__(self, addresses: Addresses, trusted: str, *, origin: str = "") -> None:
-        self.origin = origin or addresses.portal
-        self._addresses = addresses
+    http: aiohttp.ClientSession
+
+    def __init__(self, portal: str, agent: str, trusted: str, *, origin: str = "") -> None:
+        self.origin = origin or portal
+        self._portal = portal
+        self._agent = agent
         self._tls = ssl.create_default_context(cadata=trusted)
         self._next_id = 0
         self._csrf = ""
-        self._http: aiohttp.ClientSession
-        self._agent: aiohttp.ClientWebSocketResponse | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(
+        self.http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self._tls),
             timeout=aiohttp.ClientTimeout(total=SECONDS),
             headers={"Origin": self.origin},
@@ -75,28 +72,23 @@ class Page:
         return self
 
     async def __aexit__(self, *details: object) -> None:
-        if self._agent is not None:
-            await self._agent.close()
-        await self._http.close()
-
-    @property
-    def http(self) -> aiohttp.ClientSession:
-        """What it sends requests with, as its browser does."""
-        return self._http
+        if self._socket is not None:
+            await self._socket.close()
+        await self.http.close()
 
     async def agent_status(self) -> int:
-        """The HTTP status of `GET /status`, by which a page tells *refused* from *not running*."""
-        async with self._http.get(f"{self._addresses.agent}/status") as answer:
+        """Return the HTTP status of `GET /status`, by which a page tells *refused* from *not running*."""
+        async with self.http.get(f"{self._agent}/status") as answer:
             return answer.status
 
     async def connect(self) -> Mapping[str, Any]:
-        """Open the WebSocket and say hello; the agent's own description.
+        """Open the WebSocket and return the agent's answer to hello.
 
         Raises:
-            OriginRefusedError: the agent refused this origin.
+            OriginRefusedError: if the agent refused this origin.
         """
         try:
-            self._agent = await self._http.ws_connect(f"{self._addresses.agent}/v1")
+            self._socket = await self.http.ws_connect(f"{self._agent}/v1")
         except aiohttp.WSServerHandshakeError as error:
             if error.status == 403:
                 raise OriginRefusedError from None
@@ -104,56 +96,54 @@ class Page:
         return await self.call("agent.hello")
 
     async def call(self, method: str, **params: object) -> Mapping[str, Any]:
-        """One request of the native API (JSON-RPC 2.0).
+        """Return the result of one request of the native API (JSON-RPC 2.0).
 
         Raises:
-            RefusedError: the agent answered with an error.
+            RefusedError: if the agent answered with an error.
         """
-        if self._agent is None:
+        if self._socket is None:
             raise RuntimeError("connect first")
         self._next_id += 1
-        await self._agent.send_json(
-            {"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": params}
-        )
-        while True:
-            answer = await self._agent.receive_json(timeout=SECONDS)
-            if answer.get("id") == self._next_id:
-                break
+        request = {"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": params}
+        await self._socket.send_json(request)
+        answer: dict[str, Any] = {}
+        while answer.get("id") != self._next_id:
+            answer = await self._socket.receive_json(timeout=SECONDS)
         if "error" in answer:
             raise RefusedError(answer["error"]["data"])
         result: Mapping[str, Any] = answer["result"]
         return result
 
     async def open(self) -> None:
-        """Load the portal's first page: its cookie, and the secret that goes with the page."""
+        """Load the portal's first page: its cookie, and the secret that comes with it."""
         self._csrf = (await self._answer("GET", "/api/session"))["csrf"]
 
     async def post(self, path: str, **body: object) -> Mapping[str, Any]:
-        """Send something to the portal's server.
+        """Send something to the portal's server and return its answer.
 
         Raises:
-            RefusedError: the server refused.
+            RefusedError: if the server refused.
         """
         return await self._answer("POST", path, body)
 
     async def token(self, reader: str) -> Mapping[str, Any]:
-        """A login token from the card in `reader`, over a fresh nonce of the portal."""
+        """Return a login token from the card in `reader`, over a fresh nonce of the portal."""
         nonce = (await self.post("/api/nonce"))["nonce"]
         return await self.call("authenticate", nonce=nonce, reader=reader)
 
     async def log_in(self, role: str, token: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Hand the token to the portal; who logged in, as the portal's server verified it."""
+        """Send a token to the portal and return who logged in, as its server verified it."""
         return await self.enter("/api/login", role=role, token=token)
 
     async def enter(self, path: str, **body: object) -> Mapping[str, Any]:
-        """Hand what proves somebody to the portal; who logged in, as its server verified it."""
+        """Send a proof to the portal and return who logged in, as its server verified it."""
         answer = await self.post(path, **body)
         self._csrf = answer["csrf"]
         signed_in: Mapping[str, Any] = answer["signedIn"]
         return signed_in
 
     async def sign(self, document: str, reader: str) -> str:
-        """The card's signature of a text, base64."""
+        """Return the card's signature of a text, base64."""
         encoded = base64.b64encode(document.encode()).decode("ascii")
         signed = await self.call(
             "sign", document=encoded, hash="SHA-256", format="pkcs1", key="signature", reader=reader
@@ -161,10 +151,9 @@ class Page:
         return str(signed["signature"])
 
     async def _answer(self, method: str, path: str, body: object = None) -> Mapping[str, Any]:
-        url = self._addresses.portal + path
         headers = {"X-CSRF-Token": self._csrf, "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body)
-        async with self._http.request(method, url, data=data, headers=headers) as response:
+        async with self.http.request(method, self._portal + path, data=data, headers=headers) as response:
             answer: Mapping[str, Any] = await response.json()
             if response.status != 200:
                 raise RefusedError(answer["error"])

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from agent.demo.page import SECONDS, Page
+from agent.demo.page_client import SECONDS, PageClient
 
 PCSC: Final = ("6BD4EA2493354E298DD0B09B72A5EA59", "ATL_GetErrorCode")
 NHI_READER: Final = ("18463EED6A6E496BB4381EA090DA5882", "GetErrorCode")
@@ -28,7 +28,7 @@ class ComponentError(Exception):
         self.number = number
 
 
-class ServiSign:
+class ServiSignClient:
     """A page's session with ServiSign (docs/servisign.md).
 
     Args:
@@ -37,17 +37,17 @@ class ServiSign:
         library: which of the two libraries, and what its last error is called.
     """
 
-    def __init__(self, page: Page, base: str, library: tuple[str, str]) -> None:
+    def __init__(self, page: PageClient, base: str, library: tuple[str, str]) -> None:
         self._page = page
         self._base = base
         self._path_id, self._error = library
         self._session = ""
 
     async def sign(self, pin: str, text: str) -> Mapping[str, str]:
-        """The card's signature of `text`, and its certificate; base64 as the component gives it.
+        """Return the card's signature of `text`, and its certificate; base64 as the component gives it.
 
         Raises:
-            ComponentError: with the component's number.
+            ComponentError: if the component refuses, with its number.
         """
         self._session = _text((await self._send("Echo", {}))["SessionID"])
         return await (self._sign_pcsc if self._error == PCSC[1] else self._sign_nhi)(pin, text)
@@ -99,8 +99,10 @@ class ServiSign:
             return answer
 
 
-async def sign_through_hipki(page: Page, base: str, pin: str, text: str, reader: str) -> Mapping[str, Any]:
-    """What the popup of HiPKI hands to its page: a PKCS#7 signature of `text` (docs/hipki.md).
+async def sign_through_hipki(
+    page: PageClient, base: str, pin: str, text: str, reader: str
+) -> Mapping[str, Any]:
+    """Return what the popup of HiPKI hands to its page: a PKCS#7 signature of `text` (docs/hipki.md).
 
     Args:
         page: the page that opens the popup.
@@ -138,21 +140,23 @@ async def sign_through_hipki(page: Page, base: str, pin: str, text: str, reader:
     return answer
 
 
-async def read_nhi_card(page: Page, address: str) -> tuple[Mapping[str, str], str]:
-    """The card's basic data, and what H_Sign was answered, in the order of NHI's pages."""
+async def read_nhi_card(page: PageClient, address: str) -> tuple[Mapping[str, str], str]:
+    """Return the card's basic data, and the answer to H_Sign, asked in the order of NHI's pages."""
     async with page.http.ws_connect(address) as socket:
 
         async def ask(command: str) -> str:
             await socket.send_str(command)
             return str(await socket.receive_str(timeout=SECONDS))
 
-        basic = (await ask("GetBasic")).removeprefix("GetBasic:").split(",")
-        version = (await ask("GetVersion")).removeprefix("GetVersion:")
-        random = (await ask("GetRandom")).removeprefix("GetRandom:")
-        answered = await ask(f"H_Sign?Random={version}{random}")
-    if len(basic) < 3:
-        raise ComponentError(int(basic[0]))
-    return {"number": basic[0], "idNumber": basic[1], "name": basic[2]}, answered
+        basic, version, random = [
+            (await ask(command)).removeprefix(f"{command}:")
+            for command in ("GetBasic", "GetVersion", "GetRandom")
+        ]
+        signature = await ask(f"H_Sign?Random={version}{random}")
+    number, *fields = basic.split(",")
+    if len(fields) < 2:
+        raise ComponentError(int(number))
+    return {"number": number, "idNumber": fields[0], "name": fields[1]}, signature
 
 
 def _base64(text: str) -> str:

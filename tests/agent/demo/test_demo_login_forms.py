@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from agent.demo.doors import Doors
 from agent.demo.errors import PortalError
-from agent.demo.login import SignedIn, Trust, challenge_text
+from agent.demo.login_forms import LoginForms, TrustedIssuers, challenge_text
+from agent.demo.people import PASSWORD, SignedIn
 from agent.demo.pkcs7 import verified_signer
-from agent.demo.register import PASSWORD
-from agent.demo.sessions import Session, Sessions
+from agent.demo.sessions import PortalSession, PortalSessions
 from signing.cms import signed_attributes, signed_data
 from signing.errors import SignatureInvalidError
 from signing.hashes import Hash
@@ -30,25 +29,25 @@ class Visitor:
     """Somebody at the portal, with a session of their own."""
 
     def __init__(self) -> None:
-        self.sessions = Sessions()
-        self.session: Session = self.sessions.open()
-        self.doors = Doors(ORIGIN, Trust((root(),)), self.sessions)
+        self.sessions = PortalSessions()
+        self.session: PortalSession = self.sessions.open()
+        self.forms = LoginForms(ORIGIN, TrustedIssuers((root(),)), self.sessions)
 
     def challenge(self) -> str:
-        return self.doors.challenge(self.session)["challenge"]
+        return self.forms.challenge(self.session)["challenge"]
 
     def signed(self, proof: object, **changed: object) -> SignedIn:
         body: dict[str, Any] = {"site": "euservice", "way": "servisign", "role": "personnel", "proof": proof}
-        return self.doors.signed(self.session, body | changed)
+        return self.forms.signed(self.session, body | changed)
 
     def account(self, captcha: object = "12345", **changed: object) -> None:
         self.sessions.ask_captcha(self.session, "12345")
         body = {"account": "demo-reporter", "password": PASSWORD, "role": "personnel", "captcha": captcha}
-        self.doors.account(self.session, body | changed)
+        self.forms.account(self.session, body | changed)
 
     def read(self, **changed: object) -> dict[str, str]:
         body = {"site": "euservice", "way": "nhi-component", "card": CARD, "idNumber": "A100000001"}
-        return self.doors.card_read(self.session, body | changed)
+        return self.forms.card_read(self.session, body | changed)
 
 
 @pytest.fixture
@@ -130,8 +129,8 @@ def test_the_wrong_card_is_refused_by_its_certificate(
 def test_the_refusal_of_a_wrong_card_names_both_cards_in_both_languages(visitor: Visitor) -> None:
     with pytest.raises(PortalError) as refused:
         visitor.signed(proof_of(Holder(), visitor.challenge()), role="institution")
-    assert "這張是醫事人員卡，請改插醫事機構卡" in refused.value.sentence.zh
-    assert "personnel card. Insert an institution card" in refused.value.sentence.en
+    assert "這張是醫事人員卡，請改插醫事機構卡" in refused.value.refusal.zh
+    assert "personnel card. Insert an institution card" in refused.value.refusal.en
 
 
 @pytest.mark.parametrize(
@@ -256,13 +255,13 @@ def test_a_captcha_is_good_once_even_when_it_was_right(visitor: Visitor) -> None
 
 def test_a_health_card_needs_its_registered_password(visitor: Visitor) -> None:
     with pytest.raises(PortalError) as early:
-        visitor.doors.password(visitor.session, {"password": NHI_PASSWORD})
+        visitor.forms.password(visitor.session, {"password": NHI_PASSWORD})
     assert refusal(early) == "session.expired"
     assert visitor.read() == {"name": "測試民眾"}
     with pytest.raises(PortalError) as wrong:
-        visitor.doors.password(visitor.session, {"password": "wrong"})
+        visitor.forms.password(visitor.session, {"password": "wrong"})
     assert refusal(wrong) == "password.wrong"
-    who = visitor.doors.password(visitor.session, {"password": NHI_PASSWORD})
+    who = visitor.forms.password(visitor.session, {"password": NHI_PASSWORD})
     assert (who.name, who.certificate, who.home) == ("測試民眾", b"", "/welcome")
 
 
@@ -298,5 +297,5 @@ def test_a_role_of_the_native_log_in_is_one_that_signs(visitor: Visitor) -> None
     nonce = visitor.sessions.issue_nonce(visitor.session)
     token = Holder(PERSONNEL).token(ORIGIN, nonce)
     with pytest.raises(PortalError) as refused:
-        visitor.doors.native(visitor.session, {"token": token, "role": "insured"})
+        visitor.forms.native(visitor.session, {"token": token, "role": "insured"})
     assert refusal(refused) == "request.malformed"

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from agent.interaction import AnswerT, CardChoiceQuestion, ConsentQuestion, PinQuestion, Question
 from hca_card.model import CardKind
 from hca_card.pin import Pin
 
-PIN, WRONG_PIN = "123456", "987654"
+PIN: Final = "123456"
+WRONG_PIN: Final = "987654"
 
 
-class Person:
-    """An `Interaction` for the drive.
+class ScriptedPerson:
+    """An `Interaction` for the demo's steps.
 
     Attributes:
         trusts: the one origin that this person allows.
         pins: what is typed next; `PIN` when there is nothing.
-        chooses: which kind of card is meant where the agent asks; None says nothing.
-        while_asked: done once, while the PIN is being asked; pulling the card, for example.
+        chooses: the kind of card to choose where the agent asks; None chooses none.
+        while_asked: called once, while the PIN is being asked; pulling the card, for example.
         asked: the PIN questions so far.
         refused: the origins this person said no to.
     """
@@ -35,7 +36,7 @@ class Person:
 
     @property
     def available(self) -> bool:
-        """Always there."""
+        """Always true."""
         return True
 
     async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
@@ -59,4 +60,4 @@ class Person:
         return None  # the demo's readers have no keypad, and it changes and unblocks no PIN
 
     async def notify(self, zh: str, en: str) -> None:
-        """Nothing in the drive waits for this."""
+        """Ignore what needs no answer."""
