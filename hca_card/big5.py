@@ -27,7 +27,9 @@ def decode(field: bytes) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with control characters, direction marks and line separators as U+FFFD."""
+    """Return `text` with control characters, direction marks and line separators as U+FFFD."""
+    if text.isprintable():
+        return text
     return "".join(
         REPLACEMENT if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") else letter
         for letter in text

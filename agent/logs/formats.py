@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
-import traceback
-import unicodedata
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final
+
+from agent.errors import where
+from hca_card.big5 import printable
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 _LENGTH_MAX: Final = 8000
@@ -25,16 +26,11 @@ class LogMessage(logging.Formatter):
         text = record.getMessage()
         if record.exc_info and record.exc_info[0] is not None:
             text += f": {self.formatException(record.exc_info)}"
-        return one_line(text)[:_LENGTH_MAX]
+        return printable(text)[:_LENGTH_MAX]
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802
         """The type and the places, the innermost first."""
-        if ei[0] is None:
-            return ""
-        places = (
-            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(traceback.extract_tb(ei[2]))
-        )
-        return f"{ei[0].__name__} at {' < '.join(places)}"
+        return where(ei[1]) if ei[1] is not None else ""
 
 
 class TextLine(logging.Formatter):
@@ -60,18 +56,6 @@ class Shipped(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """A record whose message is final."""
         return f"{record.name}: {record.getMessage()}"
-
-
-def one_line(text: str) -> str:
-    """`text` with every control, direction mark and other invisible character shown as one that is not."""
-    if text.isprintable():
-        return text
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        else character
-        for character in text
-    )
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent.errors import ErrorId, describe, table
 from agent.selftest.next_steps import next_step
+from hca_card.big5 import printable
 
 if TYPE_CHECKING:
     from agent.selftest.context import ProbeContext
@@ -62,7 +62,7 @@ class Bilingual:
 
     def cleaned(self) -> Bilingual:
         """Without what a terminal or a page would obey: controls, direction marks, invisible characters."""
-        return Bilingual(_clean(self.zh), _clean(self.en))
+        return Bilingual(printable(self.zh[:TEXT_MAX]), printable(self.en[:TEXT_MAX]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +198,3 @@ def row(probe: Probe, found: Finding, ms: int) -> ResultRow:
     detail = found.detail.cleaned()
     masked = detail if found.masked is None else found.masked.cleaned()
     return ResultRow(probe.id, probe.title, found.status, detail, masked, ms, found.trouble, probe.number)
-
-
-def _clean(text: str) -> str:
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") else each
-        for each in text[:TEXT_MAX]
-    )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from agent.errors import AgentError, ErrorId, error_id
+from agent.errors import AgentError, ErrorId, error_id, where
 from agent.selftest.model import Bilingual, Finding, Probe, ResultRow, RowStatus, Trouble, row
 
 if TYPE_CHECKING:
@@ -90,10 +89,7 @@ async def _one(probe: Probe, context: ProbeContext) -> ResultRow:
         )
     except Exception as error:
         if error_id(error) == ErrorId.INTERNAL:
-            # Where, not what: the words of an unforeseen exception could hold what was handled.
-            frames = traceback.extract_tb(error.__traceback__)
-            place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
-            log.warning("the probe %s failed: %s at %s", probe.id, type(error).__name__, place)
+            log.warning("the probe %s failed: %s", probe.id, where(error))
         found = _failure(error, context)
     return row(probe, found, round((time.perf_counter() - began) * 1000))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +13,7 @@ import msgspec
 
 from agent.dialects.hipki import info, messages
 from agent.dialects.hipki.messages import DecryptAnswer, HipkiAnswer, InfoAnswer, PagePackage, SignAnswer
-from agent.errors import AgentError, ErrorId, describe, error_id, facts, row_for
+from agent.errors import AgentError, ErrorId, describe, error_id, facts, row_for, where
 from agent.errors.numbers.hipki import RetCode, hipki_numbers
 from agent.operations import Caller, Operations
 from signing.cms import CmsForm
@@ -194,9 +193,7 @@ class HipkiDialect:
 
     def _failure(self, work: HipkiVerb, error: Exception) -> bytes:
         if error_id(error) == ErrorId.INTERNAL:
-            # Only where it happened: the message of an unforeseen exception could hold anything.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            _log.error("%s failed: %s\n%s", work, type(error).__name__, where)
+            _log.error("%s failed: %s", work, where(error))
         told, left = describe(error), facts(error).get("tries_left")
         numbers = hipki_numbers(row_for(error), left if isinstance(left, int) else None)
         words = {

@@ -8,7 +8,6 @@ import inspect
 import logging
 import secrets
 import time
-import traceback
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -28,7 +27,7 @@ from agent.dialects.servisign.functions import FunctionCall, LibraryFunction, er
 from agent.dialects.servisign.outside import Outside
 from agent.dialects.servisign.sessions import PageSession, PageSessions, SessionLimits
 from agent.dialects.servisign.shared_values import SharedValues
-from agent.errors import ErrorId, error_id, row_for
+from agent.errors import ErrorId, error_id, row_for, where
 from agent.operations import Caller
 
 if TYPE_CHECKING:
@@ -219,9 +218,7 @@ def _number(error: Exception, function: LibraryFunction) -> int:
     else:
         number = row_for(error).servisign
         if error_id(error) == ErrorId.INTERNAL:
-            # Only where it happened: the message of an unforeseen exception could hold anything.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            _log.error("%s failed: %s\n%s", function.name, type(error).__name__, where)
+            _log.error("%s failed: %s", function.name, where(error))
     if number == _NO_CARD and function.name in nhi_reader_functions.FUNCTIONS:
         return _NO_CARD_NHI
     return number
