@@ -9,22 +9,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import Annotated, Any, Final
 
-from dbus_fast import PropertyAccess, Variant
+from dbus_fast import Variant
 from dbus_fast.annotations import DBusBool, DBusInt32, DBusSignature, DBusStr, DBusUInt32, DBusVariant
-from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
+from dbus_fast.service import ServiceInterface, dbus_method, dbus_signal
 
+from tray.dbus_members import Nothing, constant
 from tray.menus import Item, Menu
 
 PATH: Final = "/MenuBar"
-
-Nothing = Annotated[None, DBusSignature("")]
-"""What a method without a result returns: dbus-fast cannot read a bare None that is not evaluated."""
 
 Properties = dict[str, Variant]
 Layout = list[Any]  # (ia{sv}av): number, properties, children as variants
 
 _ROOT: Final = 0
-_READ: Final = PropertyAccess.READ
 _NUMBERS_MAX: Final = 2**31 - 1
 
 
@@ -51,7 +48,7 @@ class DbusMenu(ServiceInterface):
         if menu == self._menu:
             return
         self._menu = menu
-        items = {item.key: item for item in _all(menu)}
+        items = {item.key: item for item in _every_item(menu)}
         self._numbers = {key: self._numbers.get(key) or self._next_number() for key in items}
         self._items = {self._numbers[key]: item for key, item in items.items()}
         self._revision += 1
@@ -60,6 +57,9 @@ class DbusMenu(ServiceInterface):
     def _next_number(self) -> int:
         self._last_number = self._last_number % _NUMBERS_MAX + 1
         return self._last_number
+
+    def _has(self, number: int) -> bool:
+        return number == _ROOT or number in self._items
 
     def _layout(self, number: int, depth: int, names: Collection[str]) -> Layout:
         children: list[Variant] = []
@@ -70,12 +70,12 @@ class DbusMenu(ServiceInterface):
         return [number, self._properties(number, names), children]
 
     def _properties(self, number: int, names: Collection[str]) -> Properties:
-        """Those asked for, all where none are named; defaults are left out, as the interface allows."""
+        """Return those asked for, all where none are named, without defaults, as the interface allows."""
         if number == _ROOT:
-            told = {"children-display": Variant("s", "submenu")}
+            all_of_them = {"children-display": Variant("s", "submenu")}
         else:
-            told = _properties(self._items[number])
-        return {name: value for name, value in told.items() if not names or name in names}
+            all_of_them = _properties(self._items[number])
+        return {name: value for name, value in all_of_them.items() if not names or name in names}
 
     def _event(self, number: int, event: str) -> None:
         item = self._items.get(number)
@@ -89,8 +89,8 @@ class DbusMenu(ServiceInterface):
         depth: DBusInt32,
         names: Annotated[list[str], DBusSignature("as")],
     ) -> Annotated[tuple[int, Layout], DBusSignature("u(ia{sv}av)")]:
-        """Part of the menu; a depth of -1 is all of it."""
-        if parent != _ROOT and parent not in self._items:
+        """Return part of the menu; a depth of -1 is all of it."""
+        if not self._has(parent):
             return self._revision, [parent, {}, []]
         return self._revision, self._layout(parent, depth, names)
 
@@ -100,46 +100,42 @@ class DbusMenu(ServiceInterface):
         numbers: Annotated[list[int], DBusSignature("ai")],
         names: Annotated[list[str], DBusSignature("as")],
     ) -> Annotated[list[list[Any]], DBusSignature("a(ia{sv})")]:
-        """Properties of several items; no number is all of them."""
+        """Return properties of several items; no number is all of them."""
         wanted = numbers or [_ROOT, *self._items]
-        return [
-            [number, self._properties(number, names)]
-            for number in wanted
-            if number == _ROOT or number in self._items
-        ]
+        return [[number, self._properties(number, names)] for number in wanted if self._has(number)]
 
     @dbus_method(name="GetProperty")
     def get_property(self, number: DBusInt32, name: DBusStr) -> DBusVariant:
-        """One property; empty text where there is none."""
-        known = number == _ROOT or number in self._items
-        told = self._properties(number, (name,)) if known else {}
-        return told.get(name, Variant("s", ""))
+        """Return one property; empty text where there is none."""
+        known = self._has(number)
+        properties = self._properties(number, (name,)) if known else {}
+        return properties.get(name, Variant("s", ""))
 
     @dbus_method(name="Event")
     def event(self, number: DBusInt32, event: DBusStr, _data: DBusVariant, _time: DBusUInt32) -> Nothing:
-        """The person did something with an item."""
+        """Take what the person did with an item."""
         self._event(number, event)
 
     @dbus_method(name="EventGroup")
     def event_group(
         self, events: Annotated[list[list[Any]], DBusSignature("a(isvu)")]
     ) -> Annotated[list[int], DBusSignature("ai")]:
-        """The same for several; what is returned are the numbers that are not in the menu."""
+        """Take several events; return the numbers that are not in the menu."""
         for number, event, *_ in events:
             self._event(number, event)
-        return [number for number, *_ in events if number != _ROOT and number not in self._items]
+        return [number for number, *_ in events if not self._has(number)]
 
     @dbus_method(name="AboutToShow")
     async def about_to_show(self, number: DBusInt32) -> DBusBool:
-        """Before a menu is shown; true when what was read of it before is out of date."""
+        """Return whether what was read of a menu that is about to be shown is out of date."""
         return await self._refreshed(number)
 
     @dbus_method(name="AboutToShowGroup")
     async def about_to_show_group(
         self, numbers: Annotated[list[int], DBusSignature("ai")]
     ) -> Annotated[tuple[list[int], list[int]], DBusSignature("aiai")]:
-        """The same for several: which are out of date, and which are not in the menu."""
-        known = [number for number in numbers if number == _ROOT or number in self._items]
+        """Return which of several are out of date, and which are not in the menu."""
+        known = [number for number in numbers if self._has(number)]
         stale = [number for number in known if await self._refreshed(number)]
         return stale, [number for number in numbers if number not in known]
 
@@ -150,55 +146,40 @@ class DbusMenu(ServiceInterface):
         await self._opening()
         return self._revision != before
 
-    @dbus_property(name="Version", access=_READ)
-    def version(self) -> DBusUInt32:
-        """Of the interface."""
-        return 3
-
-    @dbus_property(name="TextDirection", access=_READ)
-    def text_direction(self) -> DBusStr:
-        """Left to right."""
-        return "ltr"
-
-    @dbus_property(name="Status", access=_READ)
-    def status(self) -> DBusStr:
-        """Nothing that calls for notice."""
-        return "normal"
-
-    @dbus_property(name="IconThemePath", access=_READ)
-    def icon_theme_path(self) -> Annotated[list[str], DBusSignature("as")]:
-        """Items have no icons."""
-        return []
+    version = constant("Version", "u", 3)
+    text_direction = constant("TextDirection", "s", "ltr")
+    status = constant("Status", "s", "normal")
+    icon_theme_path = constant("IconThemePath", "as", [])
 
     @dbus_signal(name="LayoutUpdated")
     def layout_updated(self, revision: int, parent: int) -> Annotated[list[int], DBusSignature("ui")]:
-        """The menu below `parent` is another one."""
+        """Tell hosts that the menu below `parent` is another one."""
         return [revision, parent]
 
     @dbus_signal(name="ItemsPropertiesUpdated")
     def items_properties_updated(self) -> Annotated[list[Any], DBusSignature("a(ia{sv})a(ias)")]:
-        """Part of the interface; every change is told as a new layout."""
+        """Send nothing: every change is a new layout."""
         return [[], []]
 
     @dbus_signal(name="ItemActivationRequested")
     def item_activation_requested(self) -> Annotated[list[int], DBusSignature("iu")]:
-        """Part of the interface; nothing opens the menu but the person."""
+        """Send nothing: only the person opens the menu."""
         return [0, 0]
 
 
-def _all(menu: Menu) -> Iterator[Item]:
+def _every_item(menu: Menu) -> Iterator[Item]:
     for item in menu:
         yield item
-        yield from _all(item.items)
+        yield from _every_item(item.items)
 
 
 def _properties(item: Item) -> Properties:
     if item.is_separator:
         return {"type": Variant("s", "separator")}
     # An underscore marks the key of an item; two are one that is shown.
-    told = {"label": Variant("s", item.label.replace("_", "__"))}
+    properties = {"label": Variant("s", item.label.replace("_", "__"))}
     if not item.enabled:
-        told["enabled"] = Variant("b", False)
+        properties["enabled"] = Variant("b", False)
     if item.items:
-        told["children-display"] = Variant("s", "submenu")
-    return told
+        properties["children-display"] = Variant("s", "submenu")
+    return properties

@@ -9,7 +9,16 @@ from typing import Final
 
 from agent.errors import ErrorId, table
 from agent.operations.messages import ReaderCondition
-from agent.tray.messages import Activity, Card, Choice, Chosen, Problem, ProblemKind, Reader, State
+from agent.tray.messages import (
+    Choice,
+    Chosen,
+    ProblemKind,
+    TrayActivity,
+    TrayCard,
+    TrayProblem,
+    TrayReader,
+    TrayState,
+)
 from agent.vocabulary import KIND_WORDS, VERB_WORDS
 from tray.menus import Item, Menu, separator
 
@@ -73,7 +82,7 @@ def starting() -> Face:
     return Face(Picture.NO_READER, False, ("啟動中 · Starting",), (*_ending_items(),))
 
 
-def face(state: State) -> Face:
+def face(state: TrayState) -> Face:
     """The face for a state."""
     shown = picture(state)
     problems = tuple(_problem_words(problem) for problem in state.problems)
@@ -82,7 +91,7 @@ def face(state: State) -> Face:
     return Face(shown, troubled, (summary, *problems), _menu(state, problems))
 
 
-def picture(state: State) -> Picture:
+def picture(state: TrayState) -> Picture:
     """Work shows before cards, cards before readers; one reader with a card is enough."""
     conditions = {reader.condition for reader in state.readers}
     if state.working:
@@ -105,7 +114,7 @@ def clean(text: str, most: int = _TEXT_MAX) -> str:
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
-def _summary(state: State, shown: Picture) -> str:
+def _summary(state: TrayState, shown: Picture) -> str:
     words = _PICTURE_WORDS[shown]
     mute = any(reader.condition is ReaderCondition.MUTE for reader in state.readers)
     if mute and shown is Picture.READER:
@@ -114,16 +123,16 @@ def _summary(state: State, shown: Picture) -> str:
     return f"{SIMULATED}{words}" if has_card and _any_simulated(state) else words
 
 
-def _any_simulated(state: State) -> bool:
+def _any_simulated(state: TrayState) -> bool:
     return state.simulated or any(card.simulated for card in state.cards)
 
 
-def _problem_words(problem: Problem) -> str:
+def _problem_words(problem: TrayProblem) -> str:
     detail = f"（{clean(problem.detail)}）" if problem.detail else ""
     return f"{_PROBLEM_WORDS[problem.kind]}{detail}"
 
 
-def _menu(state: State, problems: tuple[str, ...]) -> Menu:
+def _menu(state: TrayState, problems: tuple[str, ...]) -> Menu:
     about = Item(
         "about", f"關於 {TITLE} {clean(state.version)} · About", Chosen(choice=Choice.ABOUT), default=True
     )
@@ -153,7 +162,7 @@ def _ending_items() -> tuple[Item, ...]:
     )
 
 
-def _reader_items(state: State) -> tuple[Item, ...]:
+def _reader_items(state: TrayState) -> tuple[Item, ...]:
     if not state.readers:
         return (Item("no reader", _PICTURE_WORDS[Picture.NO_READER]),)
     known = {card.reader: card for card in state.cards}
@@ -164,7 +173,7 @@ def _reader_items(state: State) -> tuple[Item, ...]:
     )
 
 
-def _one_reader(reader: Reader, card: Card | None, simulated: bool) -> tuple[Item, ...]:
+def _one_reader(reader: TrayReader, card: TrayCard | None, simulated: bool) -> tuple[Item, ...]:
     virtual = "（虛擬 virtual）" if reader.virtual else ""
     title = Item(f"reader {reader.name}", f"讀卡機 Reader: {clean(reader.name)}{virtual}")
     has_card = reader.condition is ReaderCondition.CARD
@@ -177,7 +186,7 @@ def _one_reader(reader: Reader, card: Card | None, simulated: bool) -> tuple[Ite
     return (title, condition, *((_tries(reader, card),) if has_card else ()))
 
 
-def _tries(reader: Reader, card: Card | None) -> Item:
+def _tries(reader: TrayReader, card: TrayCard | None) -> Item:
     """The tries as last told, and a way to ask: a menu that opens is no reason to disturb a card."""
     label = "　　查詢 PIN 碼剩餘次數 · Ask the card how many PIN tries are left"
     if card is not None and card.tries_left is not None and card.asked is not None:
@@ -190,13 +199,13 @@ def _tries(reader: Reader, card: Card | None) -> Item:
     return Item(f"tries {reader.name}", label, Chosen(choice=Choice.TRIES, reader=reader.name))
 
 
-def _activity_items(state: State) -> tuple[Item, ...]:
+def _activity_items(state: TrayState) -> tuple[Item, ...]:
     if not state.activity:
         return (Item("nothing", "還沒有紀錄 · Nothing has been recorded yet"),)
     return tuple(Item(f"activity {number}", activity(row)) for number, row in enumerate(state.activity))
 
 
-def activity(row: Activity) -> str:
+def activity(row: TrayActivity) -> str:
     """One row of the audit log in words, the time first."""
     zh, en = VERB_WORDS[row.verb]
     who = "本機 this computer" if row.origin is None else clean(row.origin)

@@ -12,7 +12,7 @@ from typing import BinaryIO, Self
 
 import msgspec
 
-from agent.tray.messages import LINE_MAX, Chosen, Opened, State, line, told
+from agent.tray.messages import LINE_MAX, Chosen, Opened, TrayState, line, read_state
 from tray.faces import Face, face
 
 log = logging.getLogger(__name__)
@@ -46,24 +46,24 @@ class Link:
         """Tell that the menu opens."""
         self._send(Opened(number=number))
 
-    def faces(self) -> Iterator[tuple[State, Face]]:
+    def faces(self) -> Iterator[tuple[TrayState, Face]]:
         """Each state and its face as they are told; blocks between them, and ends with the daemon.
 
         Raises:
             msgspec.MsgspecError: the daemon said what no daemon of this version says.
         """
         while text := self._incoming.readline(LINE_MAX):
-            state = told(text)
+            state = read_state(text)
             yield state, face(state)
 
-    async def states(self) -> AsyncIterator[tuple[State, Face]]:
+    async def states(self) -> AsyncIterator[tuple[TrayState, Face]]:
         """The same on an event loop.
 
         Raises:
             msgspec.MsgspecError: as `faces`.
         """
         loop = asyncio.get_running_loop()
-        arrived: asyncio.Queue[tuple[State, Face] | Exception | None] = asyncio.Queue()
+        arrived: asyncio.Queue[tuple[TrayState, Face] | Exception | None] = asyncio.Queue()
 
         def read() -> None:
             last: Exception | None = None

@@ -17,13 +17,13 @@ from typing import Annotated, Any, Final
 
 from dbus_fast import BusType, Message, MessageType, PropertyAccess
 from dbus_fast.aio import MessageBus
-from dbus_fast.annotations import DBusBool, DBusInt32, DBusObjectPath, DBusSignature, DBusStr
+from dbus_fast.annotations import DBusInt32, DBusSignature, DBusStr
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 
 from agent.tray.messages import NO_TRAY
 from tray import dbusmenu
-from tray.dbusmenu import Nothing
+from tray.dbus_members import Nothing, constant, ignored, signal
 from tray.drawing import SIZES, argb, pixels
 from tray.faces import TITLE, Face, starting
 from tray.link import Link
@@ -37,12 +37,9 @@ WATCHER_PATH: Final = "/StatusNotifierWatcher"
 
 _BUS: Final = "org.freedesktop.DBus"
 _BUS_PATH: Final = "/org/freedesktop/DBus"
-_READ: Final = PropertyAccess.READ
 _OPENING_SECONDS: Final = 0.5
 _RECONNECT_SECONDS: Final = 1.0
 _NO_BUS: Final = (OSError, EOFError, ValueError, InvalidAddressError, AuthError, DBusError)
-
-Pixmaps = Annotated[list[list[Any]], DBusSignature("a(iiay)")]
 
 
 class StatusNotifierItem(ServiceInterface):
@@ -68,132 +65,60 @@ class StatusNotifierItem(ServiceInterface):
         if before.tooltip != face.tooltip:
             self.new_tool_tip()
 
-    def _pixmaps(self) -> list[list[Any]]:
-        return [[size, size, argb(pixels(self._face.picture, self._face.problem, size))] for size in SIZES]
-
     def _status(self) -> str:
         return "NeedsAttention" if self._face.problem else "Active"
 
     @dbus_method(name="Activate")
     def activate(self, _x: DBusInt32, _y: DBusInt32) -> Nothing:
-        """The click that is not for the menu."""
+        """Do what the menu's default item does."""
         self._activate()
 
-    @dbus_method(name="SecondaryActivate")
-    def secondary_activate(self, _x: DBusInt32, _y: DBusInt32) -> Nothing:
-        """The middle button does nothing."""
-
-    @dbus_method(name="ContextMenu")
-    def context_menu(self, _x: DBusInt32, _y: DBusInt32) -> Nothing:
-        """Hosts show the menu themselves, by `Menu`."""
+    secondary_activate = ignored("SecondaryActivate")
+    context_menu = ignored("ContextMenu")  # hosts show the menu themselves, by `Menu`
 
     @dbus_method(name="Scroll")
     def scroll(self, _delta: DBusInt32, _orientation: DBusStr) -> Nothing:
-        """The wheel does nothing."""
+        """Do nothing."""
 
-    @dbus_property(name="Category", access=_READ)
-    def category(self) -> DBusStr:
-        """Of the specification's four."""
-        return "Hardware"
+    category = constant("Category", "s", "Hardware")
+    id = constant("Id", "s", "hca-agent")  # the same in every session: panels remember where to show it
+    title = constant("Title", "s", TITLE)
+    window_id = constant("WindowId", "i", 0)
+    icon_name = constant("IconName", "s", "")  # from no theme: the pixmap is the icon
+    icon_theme_path = constant("IconThemePath", "s", "")
+    overlay_icon_name = constant("OverlayIconName", "s", "")
+    # The badge is drawn into the icon: few hosts draw overlays, and the icon serves for attention too.
+    overlay_icon_pixmap = constant("OverlayIconPixmap", "a(iiay)", [])
+    attention_icon_name = constant("AttentionIconName", "s", "")
+    attention_icon_pixmap = constant("AttentionIconPixmap", "a(iiay)", [])
+    attention_movie_name = constant("AttentionMovieName", "s", "")
+    item_is_menu = constant("ItemIsMenu", "b", False)
+    menu = constant("Menu", "o", dbusmenu.PATH)
 
-    @dbus_property(name="Id", access=_READ)
-    def id(self) -> DBusStr:
-        """The same in every session: panels remember where and whether to show it."""
-        return "hca-agent"
-
-    @dbus_property(name="Title", access=_READ)
-    def title(self) -> DBusStr:
-        """The program's name."""
-        return TITLE
-
-    @dbus_property(name="Status", access=_READ)
+    @dbus_property(name="Status", access=PropertyAccess.READ)
     def status(self) -> DBusStr:
-        """Calls for attention while there is a problem."""
+        """Call for attention while there is a problem."""
         return self._status()
 
-    @dbus_property(name="WindowId", access=_READ)
-    def window_id(self) -> DBusInt32:
-        """It has no window."""
-        return 0
+    @dbus_property(name="IconPixmap", access=PropertyAccess.READ)
+    def icon_pixmap(self) -> Annotated[list[list[Any]], DBusSignature("a(iiay)")]:
+        """Return the icon in all sizes."""
+        return [[size, size, argb(pixels(self._face.picture, self._face.problem, size))] for size in SIZES]
 
-    @dbus_property(name="IconName", access=_READ)
-    def icon_name(self) -> DBusStr:
-        """From no theme: the pixmap is the icon."""
-        return ""
-
-    @dbus_property(name="IconThemePath", access=_READ)
-    def icon_theme_path(self) -> DBusStr:
-        """None."""
-        return ""
-
-    @dbus_property(name="IconPixmap", access=_READ)
-    def icon_pixmap(self) -> Pixmaps:
-        """The icon in all sizes."""
-        return self._pixmaps()
-
-    @dbus_property(name="OverlayIconName", access=_READ)
-    def overlay_icon_name(self) -> DBusStr:
-        """None."""
-        return ""
-
-    @dbus_property(name="OverlayIconPixmap", access=_READ)
-    def overlay_icon_pixmap(self) -> Pixmaps:
-        """None: the badge is drawn into the icon, since few hosts draw overlays."""
-        return []
-
-    @dbus_property(name="AttentionIconName", access=_READ)
-    def attention_icon_name(self) -> DBusStr:
-        """From no theme."""
-        return ""
-
-    @dbus_property(name="AttentionIconPixmap", access=_READ)
-    def attention_icon_pixmap(self) -> Pixmaps:
-        """None: hosts show the icon then, whose badge is drawn into it."""
-        return []
-
-    @dbus_property(name="AttentionMovieName", access=_READ)
-    def attention_movie_name(self) -> DBusStr:
-        """None."""
-        return ""
-
-    @dbus_property(name="ToolTip", access=_READ)
+    @dbus_property(name="ToolTip", access=PropertyAccess.READ)
     def tool_tip(self) -> Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]:
-        """Title and words."""
+        """Return title and words."""
         return ["", [], TITLE, "\n".join(self._face.tooltip)]
 
-    @dbus_property(name="ItemIsMenu", access=_READ)
-    def item_is_menu(self) -> DBusBool:
-        """It can be activated too."""
-        return False
-
-    @dbus_property(name="Menu", access=_READ)
-    def menu(self) -> DBusObjectPath:
-        """Where the menu is."""
-        return dbusmenu.PATH
-
-    @dbus_signal(name="NewTitle")
-    def new_title(self) -> Nothing:
-        """Part of the interface."""
-
-    @dbus_signal(name="NewIcon")
-    def new_icon(self) -> Nothing:
-        """The icon is another one."""
-
-    @dbus_signal(name="NewAttentionIcon")
-    def new_attention_icon(self) -> Nothing:
-        """Part of the interface."""
-
-    @dbus_signal(name="NewOverlayIcon")
-    def new_overlay_icon(self) -> Nothing:
-        """Part of the interface."""
-
-    @dbus_signal(name="NewToolTip")
-    def new_tool_tip(self) -> Nothing:
-        """The words are others."""
+    new_title = signal("NewTitle")
+    new_icon = signal("NewIcon")
+    new_attention_icon = signal("NewAttentionIcon")
+    new_overlay_icon = signal("NewOverlayIcon")
+    new_tool_tip = signal("NewToolTip")
 
     @dbus_signal(name="NewStatus")
     def new_status(self, status: str) -> DBusStr:
-        """Whether it calls for attention."""
+        """Send whether it calls for attention."""
         return status
 
 

@@ -47,17 +47,20 @@ class Tray:
 
     @asynccontextmanager
     async def beside(self, daemon: Daemon, end: Callable[[], None]) -> AsyncIterator[None]:
-        """A tray process for as long as the body runs."""
+        """Run the body with a tray process beside it."""
         from agent.access.answers import Answers
         from agent.audit import AuditLog
+        from agent.desktop import own_command
         from agent.interaction.windows import Windows
-        from agent.tray.host import Surroundings, tray_beside
+        from agent.tray.host import TrayHost
+        from agent.tray.link import TrayLink
 
         def ended(again: bool) -> None:
             self.again = again
             end()
 
-        around = Surroundings(
+        host = TrayHost(
+            daemon=daemon,
             interaction=self.interaction,
             windows=Windows(self.config.consent, simulated=self.simulated),
             config=self.config,
@@ -68,7 +71,10 @@ class Tray:
             trusted=self._trusted,
             simulated=self.simulated,
         )
-        async with tray_beside(daemon, around):
+        async with (
+            TrayLink(own_command("tray"), host.state, host.choose) as link,
+            host.follow(link.changed),
+        ):
             yield
 
     def _trusted(self) -> bool | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from agent import __version__, desktop
 from agent.access.answers import Answers
 from agent.audit import AuditLog
@@ -17,17 +19,16 @@ from agent.errors import AgentError, describe
 from agent.interaction.window_messages import SiteShown
 from agent.masking import mask_card
 from agent.operations.messages import Caller
-from agent.tray.link import TrayLink
 from agent.tray.messages import (
     ACTIVITY_ROWS,
-    Activity,
-    Card,
     Choice,
     Chosen,
-    Problem,
     ProblemKind,
-    Reader,
-    State,
+    TrayActivity,
+    TrayCard,
+    TrayProblem,
+    TrayReader,
+    TrayState,
 )
 from hca_card.errors import CardError
 from pcsc.errors import PcscError
@@ -48,11 +49,12 @@ _READERS_MAX: Final = 16
 _TRUST_SECONDS: Final = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a tray needs of its daemon's surroundings.
+@dataclass(kw_only=True)
+class TrayHost:
+    """A running daemon as its tray shows it, and what the tray's menu does to it.
 
     Attributes:
+        daemon: started.
         interaction: tells the person what came of a choice.
         windows: shows *about* and the allowed sites.
         config: the configuration.
@@ -64,6 +66,7 @@ class Surroundings:
         simulated: every card is a simulated one.
     """
 
+    daemon: Daemon
     interaction: Interaction
     windows: Windows
     config: Config
@@ -74,18 +77,7 @@ class Surroundings:
     trusted: Callable[[], bool | None]
     simulated: bool
 
-
-class TrayHost:
-    """A running daemon as its tray knows it.
-
-    Args:
-        daemon: started.
-        around: its surroundings.
-    """
-
-    def __init__(self, daemon: Daemon, around: Surroundings) -> None:
-        self._daemon = daemon
-        self._around = around
+    def __post_init__(self) -> None:
         self._views: tuple[ReaderView, ...] | None = None
         self._answered = 0
         self._trust: bool | None = None
@@ -96,14 +88,14 @@ class TrayHost:
 
     @asynccontextmanager
     async def follow(self, changed: Callable[[], None]) -> AsyncIterator[None]:
-        """Within the body, `changed` is called whenever what the tray shows may be different."""
+        """Run the body with `changed` called whenever what the tray shows may be different."""
         self._changed = changed
 
         def readers_changed(views: tuple[ReaderView, ...]) -> None:
             self._views = views
             changed()
 
-        operations = self._daemon.operations
+        operations = self.daemon.operations
         endings = (operations.on_change(readers_changed), operations.activity.listen(changed))
         try:
             yield
@@ -113,28 +105,28 @@ class TrayHost:
             if self._looking is not None:
                 self._looking.cancel()
 
-    async def state(self, answers: int) -> State:
-        """What the tray is to show now; sends no command to any card."""
-        activity = self._daemon.operations.activity
+    async def state(self, answers: int) -> TrayState:
+        """Return what the tray shows now, without any command to a card."""
+        activity = self.daemon.operations.activity
         if self._views is None:
             await self._look_once()
         if answers != self._answered or self._looking is None:
             self._answered = answers
             self._look_at_trust()
-        return State(
+        return TrayState(
             version=__version__,
-            simulated=self._around.simulated,
+            simulated=self.simulated,
             working=activity.working,
             readers=tuple(
-                Reader(name=view.name[:_NAME_MAX], condition=view.condition, virtual=view.virtual)
+                TrayReader(name=view.name[:_NAME_MAX], condition=view.condition, virtual=view.virtual)
                 for view in (self._views or ())[:_READERS_MAX]
             ),
             cards=tuple(
-                Card(
+                TrayCard(
                     reader=card.reader[:_NAME_MAX],
                     kind=card.kind,
                     number=mask_card(card.serial)[:_NAME_MAX],
-                    simulated=card.simulated or self._around.simulated,
+                    simulated=card.simulated or self.simulated,
                     tries_left=card.tries_left,
                     asked=card.asked,
                 )
@@ -153,28 +145,28 @@ class TrayHost:
             case Choice.TRIES:
                 await self._ask_tries(message.reader)
             case Choice.SELF_TEST:
-                url = f"http://localhost:{self._daemon.native_port}/"
+                url = f"http://localhost:{self.daemon.native_port}/"
                 if not await desktop.open_page(url):
                     await self._tell(
                         f"瀏覽器無法開啟。請自行開啟 {url}",
                         f"No browser could be opened. Open {url} yourself.",
                     )
             case Choice.LOG_FOLDER:
-                folder = self._around.folder
+                folder = self.folder
                 if not await desktop.open_folder(folder):
                     await self._tell(
                         f"資料夾無法開啟，它在 {folder}", f"The folder could not be opened; it is {folder}"
                     )
             case Choice.RESTART | Choice.QUIT:
-                self._around.end(message.choice is Choice.RESTART)
+                self.end(message.choice is Choice.RESTART)
 
     async def _tell(self, zh: str, en: str) -> None:
-        await self._around.interaction.notify(zh, en)
+        await self.interaction.notify(zh, en)
 
     async def _look_once(self) -> None:
-        """The readers, before the watcher has told of any change."""
+        """Read the readers, before the watcher has seen any change."""
         try:
-            views = await self._daemon.operations.readers(_PERSON)
+            views = await self.daemon.operations.readers(_PERSON)
         except Exception as error:
             log.info("the readers cannot be shown yet: %s", error)
             views = ()
@@ -191,49 +183,47 @@ class TrayHost:
     async def _see_trust(self) -> None:
         before = self._trust
         try:
-            self._trust = await asyncio.to_thread(self._around.trusted)
+            self._trust = await asyncio.to_thread(self.trusted)
         except Exception:
             log.exception("whether the certificate is trusted cannot be told")
         if self._trust is not before:
             self._changed()
 
-    def _problems(self) -> Iterator[Problem]:
-        for conflict in self._daemon.conflicts[:_READERS_MAX]:
+    def _problems(self) -> Iterator[TrayProblem]:
+        for conflict in self.daemon.conflicts[:_READERS_MAX]:
             detail = f"{conflict.port} {conflict.holder}".strip()[:_NAME_MAX]
-            yield Problem(kind=ProblemKind.PORT, detail=detail)
-        if self._daemon.operations.activity.service_running is False:
-            yield Problem(kind=ProblemKind.SERVICE)
+            yield TrayProblem(kind=ProblemKind.PORT, detail=detail)
+        if self.daemon.operations.activity.service_running is False:
+            yield TrayProblem(kind=ProblemKind.SERVICE)
         if self._trust is False:
-            yield Problem(kind=ProblemKind.TRUST)
+            yield TrayProblem(kind=ProblemKind.TRUST)
 
-    def _activity(self) -> tuple[Activity, ...]:
+    def _activity(self) -> tuple[TrayActivity, ...]:
         return tuple(
-            Activity(
-                time=row.time, origin=row.origin, verb=row.verb, result=row.result, simulated=row.simulated
-            )
-            for row in reversed(self._around.audit.read(ACTIVITY_ROWS))
+            msgspec.convert(row, TrayActivity, from_attributes=True)
+            for row in reversed(self.audit.read(ACTIVITY_ROWS))
         )
 
     async def _show_window(self, choice: Choice) -> None:
-        """One window of each kind: a double click is two clicks on some desktops."""
+        """Show the window unless it is open: a double click is two clicks on some desktops."""
         if choice in self._open:
             return
         self._open.add(choice)
         try:
             if choice is Choice.ABOUT:
-                await self._around.windows.show_about()
+                await self.windows.show_about()
             else:
-                await self._around.windows.show_origins(self._sites, self._around.answers.forget)
+                await self.windows.show_origins(self._sites, self.answers.forget)
         finally:
             self._open.discard(choice)
 
     def _sites(self) -> tuple[SiteShown, ...]:
-        return tuple(sites(self._around.config, self._around.answers))
+        return tuple(sites(self.config, self.answers))
 
     async def _ask_tries(self, reader: str | None) -> None:
         """Read the card because the person wants to know; the menu then shows what it said."""
         try:
-            card = await self._daemon.operations.card(_PERSON, reader)
+            card = await self.daemon.operations.card(_PERSON, reader)
         except (AgentError, PcscError, CardError, StatusError) as error:
             text = describe(error)
             await self._tell(f"{text.zh}{text.next_zh}", f"{text.en} {text.next_en}")
@@ -251,7 +241,7 @@ class TrayHost:
 
 
 def sites(config: Config, answers: Answers) -> Iterator[SiteShown]:
-    """The sites that the configuration settles, then those that the person answered for."""
+    """Yield the sites that the configuration settles, then those that the person answered for."""
     for origin in sorted(config.origins.deny):
         yield SiteShown(origin=origin, allowed=False)
     for origin in sorted(config.origins.allow - config.origins.deny):
@@ -262,14 +252,3 @@ def sites(config: Config, answers: Answers) -> Iterator[SiteShown]:
             if of_one_kind:
                 until = min(item.until for item in of_one_kind.values())
                 yield SiteShown(origin=origin, allowed=allowed, verbs=tuple(of_one_kind), until=until)
-
-
-@asynccontextmanager
-async def tray_beside(daemon: Daemon, around: Surroundings) -> AsyncIterator[TrayLink]:
-    """A tray process for as long as the body runs."""
-    host = TrayHost(daemon, around)
-    async with (
-        TrayLink(desktop.own_command("tray"), host.state, host.choose) as link,
-        host.follow(link.changed),
-    ):
-        yield link

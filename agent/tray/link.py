@@ -1,4 +1,4 @@
-"""The daemon's side of the tray: its process is started, told of changes, listened to, and started again.
+"""The daemon's side of the tray: start its process, write it the state, read its choices, start it again.
 
 The tray is a convenience: whatever becomes of it, the daemon goes on.
 """
@@ -16,7 +16,7 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 
-from agent.tray.messages import LINE_MAX, NO_TRAY, Chosen, Opened, State, chosen, line
+from agent.tray.messages import LINE_MAX, NO_TRAY, Chosen, Opened, TrayState, line, read_from_tray
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class TrayLink:
     def __init__(
         self,
         command: Sequence[str],
-        state: Callable[[int], Awaitable[State]],
+        state: Callable[[int], Awaitable[TrayState]],
         choose: Callable[[Chosen], Awaitable[None]],
         patience: Patience | None = None,
     ) -> None:
@@ -76,7 +76,7 @@ class TrayLink:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def changed(self) -> None:
-        """What the tray shows may be different now."""
+        """Note that what the tray shows may be different now."""
         self._news.set()
 
     async def _keep_running(self) -> None:
@@ -102,7 +102,7 @@ class TrayLink:
             await asyncio.sleep(pause)
 
     async def _run_once(self) -> int:
-        """One life of the tray; its exit code."""
+        """Run the tray until it ends; return its exit code."""
         process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=PIPE,
@@ -124,9 +124,9 @@ class TrayLink:
         return await process.wait()
 
     async def _tell(self, process: Process) -> None:
-        """Write the state whenever it is another one; changes that come close together are told once."""
+        """Write the state whenever it is another one; changes that come close together are written once."""
         stdin = _piped(process.stdin)
-        last: State | None = None
+        last: TrayState | None = None
         # The tray may be gone already; its exit is noticed where it is listened to.
         with suppress(ConnectionError):
             while True:
@@ -139,7 +139,7 @@ class TrayLink:
                 await stdin.drain()
                 last = state
 
-    async def _state_or_none(self) -> State | None:
+    async def _state_or_none(self) -> TrayState | None:
         try:
             return await self._state(self._opened)
         except Exception:
@@ -147,14 +147,14 @@ class TrayLink:
             return None
 
     async def _listen(self, process: Process) -> None:
-        """Do what the tray says until it ends or says what no tray says."""
+        """Do what the tray writes until it ends or writes what no tray does."""
         stdout = _piped(process.stdout)
         while True:
             try:
                 text = await stdout.readline()
                 if not text:
                     return
-                message = chosen(text)
+                message = read_from_tray(text)
             except (ValueError, msgspec.MsgspecError) as error:
                 # `readline` raises ValueError for a line longer than the limit.
                 log.error("the tray spoke nonsense and is ended: %s", error)  # noqa: TRY400  (no traceback helps)

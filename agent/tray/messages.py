@@ -1,6 +1,6 @@
-"""What the daemon and its tray say to each other over the tray's standard streams: one JSON object a line.
+"""What the daemon and its tray write to each other over the tray's standard streams: one JSON object a line.
 
-The daemon tells the whole state each time; the tray tells what the person chose, and does nothing by itself.
+The daemon writes the whole state each time; the tray writes what the person chose and does nothing itself.
 Unknown members, missing ones and wrong types are refused on both sides.
 """
 
@@ -30,7 +30,7 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     pass
 
 
-class Reader(_Part, frozen=True):
+class TrayReader(_Part, frozen=True):
     """One reader, as it stands without any command sent to its card."""
 
     name: str
@@ -38,8 +38,8 @@ class Reader(_Part, frozen=True):
     virtual: bool
 
 
-class Card(_Part, frozen=True):
-    """What earlier work of this agent told about the card that is still in that reader.
+class TrayCard(_Part, frozen=True):
+    """What earlier work of this agent read of the card that is still in that reader.
 
     Attributes:
         reader: its reader's name.
@@ -64,14 +64,14 @@ class ProblemKind(StrEnum):
     TRUST = "trust"
 
 
-class Problem(_Part, frozen=True):
+class TrayProblem(_Part, frozen=True):
     """One problem; `detail` is the port and the program on it, for people."""
 
     kind: ProblemKind
     detail: str = ""
 
 
-class Activity(_Part, frozen=True):
+class TrayActivity(_Part, frozen=True):
     """One row of the audit log: `origin` is None for the person's own command, `result` is an error id."""
 
     time: datetime
@@ -81,7 +81,7 @@ class Activity(_Part, frozen=True):
     simulated: bool
 
 
-class State(_Part, frozen=True, tag="state"):
+class TrayState(_Part, frozen=True, tag="state"):
     """All that the icon and its menu show.
 
     Attributes:
@@ -94,10 +94,10 @@ class State(_Part, frozen=True, tag="state"):
     version: str
     simulated: bool
     working: bool
-    readers: tuple[Reader, ...]
-    cards: tuple[Card, ...]
-    problems: tuple[Problem, ...]
-    activity: tuple[Activity, ...]
+    readers: tuple[TrayReader, ...]
+    cards: tuple[TrayCard, ...]
+    problems: tuple[TrayProblem, ...]
+    activity: tuple[TrayActivity, ...]
     answers: int = 0
 
 
@@ -114,7 +114,7 @@ class Choice(StrEnum):
 
 
 class Chosen(_Part, frozen=True, tag="chosen"):
-    """The person chose something; `reader` says whose card is meant by `Choice.TRIES`."""
+    """The person chose something; `Choice.TRIES` is about the card in `reader`."""
 
     choice: Choice
     reader: str | None = None
@@ -126,29 +126,29 @@ class Opened(_Part, frozen=True, tag="opened"):
     number: int
 
 
-_TO_TRAY: Final = msgspec.json.Decoder(State)
+_TO_TRAY: Final = msgspec.json.Decoder(TrayState)
 _FROM_TRAY: Final[msgspec.json.Decoder[Chosen | Opened]] = msgspec.json.Decoder(Chosen | Opened)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def line(message: State | Chosen | Opened) -> bytes:
-    """One message as it is written."""
+def line(message: TrayState | Chosen | Opened) -> bytes:
+    """Return one message as it is written."""
     return _ENCODER.encode(message) + b"\n"
 
 
-def told(text: bytes) -> State:
-    """A line from the daemon.
+def read_state(text: bytes) -> TrayState:
+    """Return the daemon's line.
 
     Raises:
-        msgspec.MsgspecError: it is not what the daemon says.
+        msgspec.MsgspecError: it is not what the daemon writes.
     """
     return _TO_TRAY.decode(text)
 
 
-def chosen(text: bytes) -> Chosen | Opened:
-    """A line from the tray.
+def read_from_tray(text: bytes) -> Chosen | Opened:
+    """Return the tray's line.
 
     Raises:
-        msgspec.MsgspecError: it is not what a tray says.
+        msgspec.MsgspecError: it is not what a tray writes.
     """
     return _FROM_TRAY.decode(text)

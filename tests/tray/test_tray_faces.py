@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.operations.messages import ReaderCondition
-from agent.tray.messages import Activity, Card, Choice, Problem, ProblemKind, Reader, State
+from agent.tray.messages import (
+    Choice,
+    ProblemKind,
+    TrayActivity,
+    TrayCard,
+    TrayProblem,
+    TrayReader,
+    TrayState,
+)
 from agent.vocabulary import VERB_WORDS, Verb
 from hca_card.model import CardKind
 from tray import faces
@@ -19,12 +27,12 @@ READER = "ACS ACR39U 00 00"
 NOON = datetime(2026, 3, 4, 4, 0, tzinfo=UTC)
 
 
-def reader(condition: ReaderCondition, name: str = READER, *, virtual: bool = False) -> Reader:
-    return Reader(name=name, condition=condition, virtual=virtual)
+def reader(condition: ReaderCondition, name: str = READER, *, virtual: bool = False) -> TrayReader:
+    return TrayReader(name=name, condition=condition, virtual=virtual)
 
 
-def card(*, simulated: bool = False, tries_left: int | None = None) -> Card:
-    return Card(
+def card(*, simulated: bool = False, tries_left: int | None = None) -> TrayCard:
+    return TrayCard(
         reader=READER,
         kind=CardKind.PERSONNEL,
         number="********5361",
@@ -37,12 +45,12 @@ def card(*, simulated: bool = False, tries_left: int | None = None) -> Card:
 def state(
     *conditions: ReaderCondition,
     working: bool = False,
-    problems: tuple[Problem, ...] = (),
-    cards: tuple[Card, ...] = (),
-    activity: tuple[Activity, ...] = (),
+    problems: tuple[TrayProblem, ...] = (),
+    cards: tuple[TrayCard, ...] = (),
+    activity: tuple[TrayActivity, ...] = (),
     simulated: bool = False,
-) -> State:
-    return State(
+) -> TrayState:
+    return TrayState(
         version="0.1.0",
         simulated=simulated,
         working=working,
@@ -66,9 +74,9 @@ def find(shown: Face, key: str) -> Item:
 
 EMPTY, CARD = ReaderCondition.EMPTY, ReaderCondition.CARD
 MUTE, BUSY, GONE = ReaderCondition.MUTE, ReaderCondition.BUSY, ReaderCondition.UNAVAILABLE
-PORT = Problem(kind=ProblemKind.PORT, detail="56445 HCAServiSign (4242)")
-SERVICE = Problem(kind=ProblemKind.SERVICE)
-TRUST = Problem(kind=ProblemKind.TRUST)
+PORT = TrayProblem(kind=ProblemKind.PORT, detail="56445 HCAServiSign (4242)")
+SERVICE = TrayProblem(kind=ProblemKind.SERVICE)
+TRUST = TrayProblem(kind=ProblemKind.TRUST)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +113,7 @@ TRUST = Problem(kind=ProblemKind.TRUST)
     ],
 )
 def test_each_state_has_its_picture_and_its_words(
-    given: State, picture: Picture, problem: bool, words: str
+    given: TrayState, picture: Picture, problem: bool, words: str
 ) -> None:
     shown = face(given)
     assert (shown.picture, shown.problem) == (picture, problem)
@@ -172,7 +180,7 @@ def test_a_simulated_card_is_marked_in_menu_and_tooltip() -> None:
 
 def test_a_virtual_reader_is_called_so_before_anything_was_read() -> None:
     shown = face(
-        State(
+        TrayState(
             version="1",
             simulated=False,
             working=False,
@@ -187,8 +195,8 @@ def test_a_virtual_reader_is_called_so_before_anything_was_read() -> None:
 
 def row(
     origin: str | None, result: str = "ok", verb: Verb = Verb.SIGN, *, simulated: bool = False
-) -> Activity:
-    return Activity(time=NOON, origin=origin, verb=verb, result=result, simulated=simulated)
+) -> TrayActivity:
+    return TrayActivity(time=NOON, origin=origin, verb=verb, result=result, simulated=simulated)
 
 
 def test_recent_activity_is_told_in_words() -> None:
@@ -230,13 +238,13 @@ def test_text_from_devices_and_pages_cannot_break_the_menu() -> None:
     assert faces.clean(hostile)[:12] == "Reader��evil�"[:12]
     assert len(faces.clean(hostile)) <= 90
     named = face(
-        State(
+        TrayState(
             version="1",
             simulated=False,
             working=False,
             readers=(reader(CARD, hostile),),
             cards=(),
-            problems=(Problem(kind=ProblemKind.PORT, detail=hostile),),
+            problems=(TrayProblem(kind=ProblemKind.PORT, detail=hostile),),
             activity=(row(hostile),),
         )
     )

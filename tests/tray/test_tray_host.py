@@ -21,8 +21,8 @@ from agent.config import Config, OriginSettings
 from agent.interaction.window_messages import SiteShown
 from agent.operations.messages import ReaderCondition
 from agent.server.ports import PortConflict
-from agent.tray.host import Surroundings, TrayHost, sites
-from agent.tray.messages import Choice, Chosen, Problem, ProblemKind, State
+from agent.tray.host import TrayHost, sites
+from agent.tray.messages import Choice, Chosen, ProblemKind, TrayProblem, TrayState
 from agent.vocabulary import Verb
 from hca_card.errors import PinWrongError
 from hca_card.model import CardKind
@@ -60,12 +60,12 @@ class Tray:
     world: World
     host: TrayHost
     windows: FakeWindows
-    changes: list[State]
+    changes: list[TrayState]
     ended: list[bool]
     daemon: Any
     trusted: list[bool | None]
 
-    async def state(self, answers: int = 0) -> State:
+    async def state(self, answers: int = 0) -> TrayState:
         return await self.host.state(answers)
 
     @property
@@ -80,7 +80,8 @@ async def tray(folder: Path, *kinds: str, config: Config | None = None, **more: 
         assert world.person is not None
         daemon = SimpleNamespace(operations=world.operations, conflicts=(), native_port=56440)
         windows, ended, trusted = FakeWindows(), [], [True]
-        around = Surroundings(
+        host = TrayHost(
+            daemon=daemon,
             interaction=world.person,
             windows=windows,  # type: ignore[arg-type]
             config=config or Config(),
@@ -91,7 +92,6 @@ async def tray(folder: Path, *kinds: str, config: Config | None = None, **more: 
             trusted=lambda: trusted[0],
             simulated=False,
         )
-        host = TrayHost(daemon, around)
         one = Tray(world, host, windows, [], ended, daemon, trusted)
         news = asyncio.Event()
 
@@ -177,7 +177,7 @@ async def test_a_port_conflict_is_a_problem_with_its_holder(tmp_path: Path) -> N
         assert (await one.state()).problems == ()
         one.daemon.conflicts = (PortConflict(56445, "HCAServiSign (4242)"),)
         assert (await one.state()).problems == (
-            Problem(kind=ProblemKind.PORT, detail="56445 HCAServiSign (4242)"),
+            TrayProblem(kind=ProblemKind.PORT, detail="56445 HCAServiSign (4242)"),
         )
 
 
@@ -187,7 +187,7 @@ async def test_a_service_that_goes_is_a_problem_until_it_comes_back_even_without
     async with tray(tmp_path) as one:
         await until(lambda: one.world.operations.activity.service_running is True)
         one.world.winscard.stop_service()
-        service = (Problem(kind=ProblemKind.SERVICE),)
+        service = (TrayProblem(kind=ProblemKind.SERVICE),)
         await until(lambda: bool(one.changes) and one.changes[-1].problems == service)
         one.world.winscard.start_service()
         await until(lambda: one.changes[-1].problems == ())
@@ -201,7 +201,7 @@ async def test_a_certificate_that_no_browser_trusts_is_a_problem_until_one_does(
         one.trusted[0] = False
         await one.state()
         await until(
-            lambda: bool(one.changes) and one.changes[-1].problems == (Problem(kind=ProblemKind.TRUST),)
+            lambda: bool(one.changes) and one.changes[-1].problems == (TrayProblem(kind=ProblemKind.TRUST),)
         )
         one.trusted[0] = True
         await one.state(answers=1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.tray.link import Patience, TrayLink
-from agent.tray.messages import NO_TRAY, Choice, Chosen, State
+from agent.tray.messages import NO_TRAY, Choice, Chosen, TrayState
 from tests.support.operations import until
 from tests.support.platforms import not_on_windows
 
@@ -34,11 +34,11 @@ class Host:
         self.asked: list[int] = []
         self.trouble: Exception | None = None
 
-    async def state(self, answers: int) -> State:
+    async def state(self, answers: int) -> TrayState:
         self.asked.append(answers)
         if self.trouble is not None:
             raise self.trouble
-        return State(
+        return TrayState(
             version=self.version,
             simulated=False,
             working=False,

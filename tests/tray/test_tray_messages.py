@@ -11,37 +11,37 @@ import pytest
 from agent.operations.messages import ReaderCondition
 from agent.tray.messages import (
     LINE_MAX,
-    Activity,
-    Card,
     Choice,
     Chosen,
     Opened,
-    Problem,
     ProblemKind,
-    Reader,
-    State,
-    chosen,
+    TrayActivity,
+    TrayCard,
+    TrayProblem,
+    TrayReader,
+    TrayState,
     line,
-    told,
+    read_from_tray,
+    read_state,
 )
 from agent.vocabulary import Verb
 from hca_card.model import CardKind
 
 NOW = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
-STATE = State(
+STATE = TrayState(
     version="0.1.0",
     simulated=True,
     working=False,
-    readers=(Reader(name="R", condition=ReaderCondition.CARD, virtual=True),),
-    cards=(Card(reader="R", kind=CardKind.NHI, number="***", simulated=True, tries_left=3, asked=NOW),),
-    problems=(Problem(kind=ProblemKind.TRUST),),
-    activity=(Activity(time=NOW, origin=None, verb=Verb.READ, result="ok", simulated=True),),
+    readers=(TrayReader(name="R", condition=ReaderCondition.CARD, virtual=True),),
+    cards=(TrayCard(reader="R", kind=CardKind.NHI, number="***", simulated=True, tries_left=3, asked=NOW),),
+    problems=(TrayProblem(kind=ProblemKind.TRUST),),
+    activity=(TrayActivity(time=NOW, origin=None, verb=Verb.READ, result="ok", simulated=True),),
     answers=7,
 )
 
 
 def test_a_state_arrives_as_it_was_told() -> None:
-    assert told(line(STATE)) == STATE
+    assert read_state(line(STATE)) == STATE
     assert line(STATE).count(b"\n") == 1
 
 
@@ -49,23 +49,25 @@ def test_a_state_arrives_as_it_was_told() -> None:
     "message", [Chosen(choice=Choice.TRIES, reader="R"), Chosen(choice=Choice.QUIT), Opened(number=3)]
 )
 def test_a_choice_arrives_as_it_was_told(message: Chosen | Opened) -> None:
-    assert chosen(line(message)) == message
+    assert read_from_tray(line(message)) == message
 
 
 def test_the_largest_state_fits_a_line() -> None:
     wide = "讀" * 128
-    largest = State(
+    largest = TrayState(
         version=wide,
         simulated=True,
         working=True,
-        readers=tuple(Reader(name=wide, condition=ReaderCondition.CARD, virtual=True) for _ in range(16)),
+        readers=tuple(TrayReader(name=wide, condition=ReaderCondition.CARD, virtual=True) for _ in range(16)),
         cards=tuple(
-            Card(reader=wide, kind=CardKind.NHI, number=wide, simulated=True, tries_left=3, asked=NOW)
+            TrayCard(reader=wide, kind=CardKind.NHI, number=wide, simulated=True, tries_left=3, asked=NOW)
             for _ in range(16)
         ),
-        problems=tuple(Problem(kind=ProblemKind.PORT, detail=wide) for _ in range(18)),
+        problems=tuple(TrayProblem(kind=ProblemKind.PORT, detail=wide) for _ in range(18)),
         activity=tuple(
-            Activity(time=NOW, origin="https://" + "a" * 1900, verb=Verb.READ, result="ok", simulated=True)
+            TrayActivity(
+                time=NOW, origin="https://" + "a" * 1900, verb=Verb.READ, result="ok", simulated=True
+            )
             for _ in range(10)
         ),
     )
@@ -98,7 +100,7 @@ def _without(name: str) -> bytes:
 )
 def test_the_tray_takes_nothing_but_states(text: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
-        told(text)
+        read_state(text)
 
 
 @pytest.mark.parametrize(
@@ -118,4 +120,4 @@ def test_the_tray_takes_nothing_but_states(text: bytes) -> None:
 )
 def test_the_daemon_takes_nothing_but_choices(text: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
-        chosen(text)
+        read_from_tray(text)

@@ -23,7 +23,7 @@ from dbus_fast.annotations import DBusSignature, DBusStr
 from dbus_fast.service import ServiceInterface, dbus_method
 
 from agent.operations.messages import ReaderCondition
-from agent.tray.messages import NO_TRAY, Choice, Chosen, Problem, ProblemKind, Reader, State
+from agent.tray.messages import NO_TRAY, Choice, Chosen, ProblemKind, TrayProblem, TrayReader, TrayState
 from tests.support.desktop import session_bus
 from tests.support.operations import until
 from tray.faces import Face, face
@@ -35,14 +35,14 @@ ITEM, MENU = "org.kde.StatusNotifierItem", "com.canonical.dbusmenu"
 ITEM_PATH, MENU_PATH = "/StatusNotifierItem", "/MenuBar"
 
 
-def state(*names: str, answers: int = 0, problem: bool = False) -> State:
-    return State(
+def state(*names: str, answers: int = 0, problem: bool = False) -> TrayState:
+    return TrayState(
         version="1",
         simulated=False,
         working=False,
-        readers=tuple(Reader(name=name, condition=ReaderCondition.CARD, virtual=False) for name in names),
+        readers=tuple(TrayReader(name=name, condition=ReaderCondition.CARD, virtual=False) for name in names),
         cards=(),
-        problems=(Problem(kind=ProblemKind.TRUST),) if problem else (),
+        problems=(TrayProblem(kind=ProblemKind.TRUST),) if problem else (),
         activity=(),
         answers=answers,
     )
@@ -52,10 +52,10 @@ class ScriptedLink:
     """A daemon by script."""
 
     def __init__(self) -> None:
-        self.told: asyncio.Queue[State | None] = asyncio.Queue()
+        self.told: asyncio.Queue[TrayState | None] = asyncio.Queue()
         self.choices: list[Chosen] = []
         self.openings: list[int] = []
-        self.answer: State | None = None
+        self.answer: TrayState | None = None
 
     def choose(self, message: Chosen) -> None:
         self.choices.append(message)
@@ -66,7 +66,7 @@ class ScriptedLink:
             readers = tuple(reader.name for reader in self.answer.readers)
             self.told.put_nowait(state(*readers, answers=number))
 
-    async def states(self) -> AsyncIterator[tuple[State, Face]]:
+    async def states(self) -> AsyncIterator[tuple[TrayState, Face]]:
         while (one := await self.told.get()) is not None:
             yield one, face(one)
 

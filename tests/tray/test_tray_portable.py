@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from agent.operations.messages import ReaderCondition
-from agent.tray.messages import Choice, Chosen, Reader, State, chosen, line
+from agent.tray.messages import Choice, Chosen, TrayReader, TrayState, line, read_from_tray
 from tray.link import Link
 from tray.portable import Portable
 
@@ -65,12 +65,12 @@ def toolkit(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return pystray
 
 
-def state(name: str = "R&D Reader") -> State:
-    return State(
+def state(name: str = "R&D Reader") -> TrayState:
+    return TrayState(
         version="1",
         simulated=False,
         working=False,
-        readers=(Reader(name=name, condition=ReaderCondition.CARD, virtual=False),),
+        readers=(TrayReader(name=name, condition=ReaderCondition.CARD, virtual=False),),
         cards=(),
         problems=(),
         activity=(),
@@ -118,7 +118,7 @@ def test_what_is_chosen_reaches_the_daemon() -> None:
             item for item in shown(portable).menu.items if isinstance(item, FakeItem) and "結束" in item.text
         ]
         item.action(shown(portable), item)
-        assert chosen(daemon.readline()) == Chosen(choice=Choice.QUIT)
+        assert read_from_tray(daemon.readline()) == Chosen(choice=Choice.QUIT)
 
 
 @pytest.mark.usefixtures("toolkit")

@@ -1,54 +1,21 @@
-"""Small smooth shapes, computed: Tk draws no round corner and no smooth edge by itself.
-
-Shapes are signed distances in pixels (negative inside); a pixel takes colour by how far the edge is.
-"""
+"""Pictures of small smooth shapes: Tk draws no round corner and no smooth edge by itself."""
 
 from __future__ import annotations
 
-import math
 import tkinter
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 
-Distance = Callable[[float, float], float]
+from tray.shapes import Distance
+
 Layer = tuple[Distance, str]
 
 _Rgb = tuple[float, float, float]
 
 
-def box(left: float, top: float, right: float, bottom: float, radius: float) -> Distance:
-    """A rectangle with round corners."""
-    middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
-    half_x, half_y = (right - left) / 2 - radius, (bottom - top) / 2 - radius
-
-    def distance(x: float, y: float) -> float:
-        off_x, off_y = abs(x - middle_x) - half_x, abs(y - middle_y) - half_y
-        outside = math.hypot(max(off_x, 0.0), max(off_y, 0.0))
-        return outside + min(max(off_x, off_y), 0.0) - radius
-
-    return distance
-
-
-def stroke(points: Sequence[tuple[float, float]], width: float) -> Distance:
-    """A line through points, with round ends."""
-
-    def distance(x: float, y: float) -> float:
-        return min(_to_segment(x, y, a, b) for a, b in pairwise(points)) - width / 2
-
-    return distance
-
-
-def _to_segment(x: float, y: float, a: tuple[float, float], b: tuple[float, float]) -> float:
-    along_x, along_y = b[0] - a[0], b[1] - a[1]
-    share = ((x - a[0]) * along_x + (y - a[1]) * along_y) / (along_x**2 + along_y**2)
-    share = min(1.0, max(0.0, share))
-    return math.hypot(x - a[0] - share * along_x, y - a[1] - share * along_y)
-
-
 def picture(
     root: tkinter.Misc, width: int, height: int, ground: str, layers: Sequence[Layer], *, alike: bool = True
 ) -> tkinter.PhotoImage:
-    """Layers of shapes, the first one lowest, on a plain ground.
+    """Return layers of shapes, the first one lowest, on a plain ground.
 
     Args:
         root: the window it is for.

@@ -10,7 +10,8 @@ from tkinter import ttk
 from typing import ClassVar, Final, Generic, TypeVar, cast
 
 from agent.interaction.window_messages import Closed, Expired, Opening, WindowAnswer
-from tray.windows.drawing import Layer, box
+from tray.shapes import box
+from tray.windows.drawing import Layer
 from tray.windows.look import Colour, Look
 from tray.windows.process import Pipe, see_every_dot
 

@@ -8,7 +8,8 @@ from tkinter import font as tkfont
 from tkinter import ttk
 from typing import Final, Literal
 
-from tray.windows.drawing import Distance, Layer, box, picture, stroke
+from tray.shapes import Distance, box, stroke
+from tray.windows.drawing import Layer, picture
 from tray.windows.wrapping import wrap
 
 _FAMILIES: Final = (
