@@ -30,6 +30,15 @@ class Hash(StrEnum):
         except ValueError:
             raise HashUnsupportedError(f"no hash is called {name[:20]!r}") from None
 
+    @classmethod
+    def of_digest_info(cls, info: bytes) -> tuple[Hash, bytes] | None:
+        """Return the hash and the digest in a DER DigestInfo (RFC 8017 §9.2); None if it is none."""
+        for algorithm in cls:
+            digest = info[-algorithm.length :]
+            if info == _PREFIXES[algorithm] + digest and len(digest) == algorithm.length:
+                return algorithm, digest
+        return None
+
     @property
     def length(self) -> int:
         """Bytes in a digest."""

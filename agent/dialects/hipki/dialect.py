@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import msgspec
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.pins.kept import KeptPin
 
-A = TypeVar("A", bound=HipkiAnswer)
-
 _log = logging.getLogger(__name__)
 
 _SESSION: Final = "hipki"
@@ -40,7 +38,7 @@ _HASHES: Final = {
 
 
 class HipkiVerb(StrEnum):
-    """What a page can ask for, as its answers call it."""
+    """What a page can ask for, as its answers name it."""
 
     INFO = "pkcs11info"
     SIGN = "sign"
@@ -59,21 +57,11 @@ _UNREAD: Final[Mapping[int, ErrorId]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What is to be signed: a document, for PKCS7 in that form, or for RAW a digest."""
-
-    hash: Hash
-    document: bytes | None = None
-    digest: bytes | None = None
-    cms: CmsForm | None = None
-
-
 class HipkiDialect:
     """Answers pages of citizen and business cards; nothing is kept between two requests.
 
     Args:
-        operations: what does the work.
+        operations: do the work.
         config: its `hipki` section has the version that every answer tells.
     """
 
@@ -81,162 +69,120 @@ class HipkiDialect:
         self._operations = operations
         self._version = config.hipki.server_version
 
-    async def info(self, origin: str, body: bytes, *, certificates: bool) -> bytes:
-        """All readers with their cards.
+    async def answer(self, verb: HipkiVerb, origin: str, body: bytes, *, certificates: bool = False) -> bytes:
+        """Return the answer's JSON; whatever is wrong is said in it, never raised.
 
         Args:
+            verb: what the page asks for.
             origin: the portal's.
-            body: the form body; only `slotDescription` is of interest.
-            certificates: whether certificates and keys are wanted too.
+            body: the form body.
+            certificates: whether the answer to INFO has certificates and keys.
         """
-
-        async def work(package: PagePackage) -> InfoAnswer:
-            found = await info.slots(
-                self._operations, _caller(origin), certificates=certificates, reader=package.reader
-            )
-            return InfoAnswer(**self._good(HipkiVerb.INFO), slots=found)
-
-        return await self._answer(HipkiVerb.INFO, body, work)
-
-    async def sign(self, origin: str, body: bytes) -> bytes:
-        """A signature over `tbs`."""
-
-        async def work(package: PagePackage) -> SignAnswer:
-            wanted = _wanted(package)
-            return await self._with_pin(
-                origin, package, lambda kept: self._sign(origin, package, wanted, kept)
-            )
-
-        return await self._answer(HipkiVerb.SIGN, body, work)
-
-    async def decrypt(self, origin: str, body: bytes) -> bytes:
-        """The plain text of `cipher`."""
-
-        async def work(package: PagePackage) -> DecryptAnswer:
-            block = package.block
-            return await self._with_pin(
-                origin, package, lambda kept: self._decrypt(origin, package, block, kept)
-            )
-
-        return await self._answer(HipkiVerb.DECRYPT, body, work)
-
-    def refusal(self, work: HipkiVerb) -> bytes:
-        """The answer to a site that may not use this program."""
-        return self._failure(work, AgentError(ErrorId.ORIGIN_REFUSED))
-
-    def excuse(self, work: HipkiVerb, status: int) -> bytes:
-        """The answer to a request that is not even read."""
-        return self._failure(work, AgentError(_UNREAD.get(status, ErrorId.REQUEST_MALFORMED)))
-
-    async def _sign(
-        self, origin: str, package: PagePackage, wanted: _Wanted, kept: KeptPin | None
-    ) -> SignAnswer:
-        result = await self._operations.sign(
-            _caller(origin),
-            wanted.hash,
-            document=wanted.document,
-            digest=wanted.digest,
-            cms=wanted.cms,
-            reader=package.reader,
-            kept=kept,
-            allow_sha1=True,
-        )
-        return SignAnswer(
-            **self._good(HipkiVerb.SIGN),
-            signature=result.signature,
-            certb64=result.certificate,
-            card_sn=result.serial,
-        )
-
-    async def _decrypt(
-        self, origin: str, package: PagePackage, block: bytes, kept: KeptPin | None
-    ) -> DecryptAnswer:
-        plain = await self._operations.decrypt(_caller(origin), block, reader=package.reader, kept=kept)
-        return DecryptAnswer(**self._good(HipkiVerb.DECRYPT), plaintext=plain)
-
-    async def _with_pin(
-        self, origin: str, package: PagePackage, function: Callable[[KeptPin | None], Awaitable[A]]
-    ) -> A:
-        """Do `function` with the page's PIN, verified once and forgotten after it; None asks the person."""
-        if package.typed is None:
-            return await function(None)
-        kept = await self._operations.keep_pin(_caller(origin), package.typed, reader=package.reader)
-        try:
-            return await function(kept)
-        finally:
-            kept.wipe()
-
-    async def _answer(
-        self, work: HipkiVerb, body: bytes, function: Callable[[PagePackage], Awaitable[HipkiAnswer]]
-    ) -> bytes:
-        """The answer's JSON; whatever is wrong is said in it, never raised."""
         try:
             package = messages.read(body)
             try:
-                if package.func not in _FUNCTIONS.get(work, (package.func,)):
-                    raise AgentError(ErrorId.REQUEST_UNKNOWN_METHOD)
-                return msgspec.json.encode(await function(package))
+                caller = Caller(origin, _SESSION)
+                return msgspec.json.encode(await self._run(verb, caller, package, certificates))
             finally:
                 package.wipe()
         except Exception as error:
-            return self._failure(work, error)
+            return self._failure(verb, error)
 
-    def _good(self, work: HipkiVerb) -> dict[str, Any]:
-        """The members that every answer has, where all is well."""
+    def refusal(self, verb: HipkiVerb) -> bytes:
+        """Return the answer to a site that may not use this program."""
+        return self._failure(verb, AgentError(ErrorId.ORIGIN_REFUSED))
+
+    def excuse(self, verb: HipkiVerb, status: int) -> bytes:
+        """Return the answer to a request that is not even read."""
+        return self._failure(verb, AgentError(_UNREAD.get(status, ErrorId.REQUEST_MALFORMED)))
+
+    async def _run(
+        self, verb: HipkiVerb, caller: Caller, package: PagePackage, certificates: bool
+    ) -> HipkiAnswer:
+        good = self._good(verb)
+        if verb is HipkiVerb.INFO:
+            slots = await info.slots(
+                self._operations, caller, certificates=certificates, reader=package.reader
+            )
+            return InfoAnswer(**good, slots=slots)
+        if package.func not in _FUNCTIONS[verb]:
+            raise AgentError(ErrorId.REQUEST_UNKNOWN_METHOD)
+        # What is wrong with a request is found before a PIN is used.
+        if verb is HipkiVerb.DECRYPT:
+            block = package.block
+            async with self._kept_pin(caller, package) as kept:
+                plain = await self._operations.decrypt(caller, block, reader=package.reader, kept=kept)
+            return DecryptAnswer(**good, plaintext=plain)
+        arguments = _signature_arguments(package)
+        async with self._kept_pin(caller, package) as kept:
+            result = await self._operations.sign(
+                caller, **arguments, reader=package.reader, kept=kept, allow_sha1=True
+            )
+        return SignAnswer(
+            **good, signature=result.signature, certb64=result.certificate, card_sn=result.serial
+        )
+
+    @asynccontextmanager
+    async def _kept_pin(self, caller: Caller, package: PagePackage) -> AsyncIterator[KeptPin | None]:
+        """Run the body with the page's PIN, verified once and then forgotten; None has the person asked."""
+        if package.typed is None:
+            yield None
+            return
+        kept = await self._operations.keep_pin(caller, package.typed, reader=package.reader)
+        try:
+            yield kept
+        finally:
+            kept.wipe()
+
+    def _good(self, verb: HipkiVerb) -> dict[str, Any]:
+        """Return the members that every answer has, where all is well."""
         return {
-            "func": work.value,
+            "func": verb.value,
             "ret_code": RetCode.OK,
             "last_error": 0,
             "message": "",
             "server_version": self._version,
         }
 
-    def _failure(self, work: HipkiVerb, error: Exception) -> bytes:
+    def _failure(self, verb: HipkiVerb, error: Exception) -> bytes:
         if error_id(error) == ErrorId.INTERNAL:
-            _log.error("%s failed: %s", work, where(error))
-        told, left = describe(error), facts(error).get("tries_left")
+            _log.error("%s failed: %s", verb, where(error))
+        text, left = describe(error), facts(error).get("tries_left")
         numbers = hipki_numbers(row_for(error), left if isinstance(left, int) else None)
-        words = {
+        members = {
             "ret_code": numbers.ret_code,
             "last_error": numbers.last_error,
-            "message": f"{told.zh}{told.next_zh} {told.en} {told.next_en}",
+            "message": f"{text.zh}{text.next_zh} {text.en} {text.next_en}",
         }
-        return msgspec.json.encode(HipkiAnswer(**{**self._good(work), **words}))
+        return msgspec.json.encode(HipkiAnswer(**{**self._good(verb), **members}))
 
 
-def _caller(origin: str) -> Caller:
-    return Caller(origin, _SESSION)
+class _SignatureArguments(TypedDict):
+    hash: Hash
+    document: bytes | None
+    digest: bytes | None
+    cms: CmsForm | None
 
 
-def _wanted(package: PagePackage) -> _Wanted:
-    """What the page wants signed, refused now rather than after a PIN was used.
+def _signature_arguments(package: PagePackage) -> _SignatureArguments:
+    """Return what is to be signed: a document, for PKCS7 in that form, or for RAW the digest in a DigestInfo.
 
     Raises:
         AgentError: request.parameters.
-        signing.errors.HashUnsupportedError: no such hash.
+        signing.errors.HashUnsupportedError: if there is no such hash.
     """
     if package.signature_type == "RAW":
-        return _raw(messages.decoded(package.tbs))
-    algorithm = _HASHES.get(package.hash_algorithm)
-    if algorithm is None:
+        found = Hash.of_digest_info(messages.decoded(package.tbs))
+        if found is None:
+            raise AgentError(ErrorId.REQUEST_PARAMETERS)
+        algorithm, digest = found
+        return {"hash": algorithm, "document": None, "digest": digest, "cms": None}
+    named = _HASHES.get(package.hash_algorithm)
+    if named is None:
         raise HashUnsupportedError
-    match package.signature_type:
-        case "PKCS1":
-            return _Wanted(algorithm, document=package.document)
-        case "PKCS7":
-            form = CmsForm(card_number=package.wants_card_number, nonce=package.nonce_octets)
-            return _Wanted(algorithm, document=package.document, cms=form)
-    raise AgentError(ErrorId.REQUEST_PARAMETERS)
-
-
-def _raw(digest_info: bytes) -> _Wanted:
-    """The hash and digest in a DER DigestInfo (RFC 8017 §9.2).
-
-    Raises:
-        AgentError: request.parameters: it is none.
-    """
-    for algorithm in Hash:
-        digest = digest_info[-algorithm.length :]
-        if len(digest) == algorithm.length and digest_info == algorithm.digest_info(digest):
-            return _Wanted(algorithm, digest=digest)
-    raise AgentError(ErrorId.REQUEST_PARAMETERS)
+    if package.signature_type not in ("PKCS1", "PKCS7"):
+        raise AgentError(ErrorId.REQUEST_PARAMETERS)
+    document, cms = package.document, None
+    if package.signature_type == "PKCS7":
+        cms = CmsForm(card_number=package.wants_card_number, nonce=package.nonce_octets)
+    return {"hash": named, "document": document, "digest": None, "cms": cms}

@@ -34,16 +34,16 @@ _WITH_CARD: Final = frozenset((ReaderCondition.CARD, ReaderCondition.BUSY))
 async def slots(
     operations: Operations, caller: Caller, *, certificates: bool, reader: str | None
 ) -> tuple[HipkiSlot, ...]:
-    """All readers, or the one named; a card that cannot be read hides no other.
+    """Return all readers, or the one named; a card that cannot be read hides no other.
 
     Args:
-        operations: what does the work.
+        operations: do the work.
         caller: who asks.
         certificates: whether certificates and keys are wanted.
         reader: its name.
 
     Raises:
-        AgentError: the caller may not read, or the readers cannot be listed.
+        AgentError: if the caller may not read, or the readers cannot be listed.
     """
     views = await operations.readers(caller)
     numbered = [(number, view) for number, view in enumerate(views) if reader in (None, view.name)]
@@ -82,7 +82,7 @@ async def _token(
 
 
 def _facts(held: CardCertificate) -> CertificateDescription | None:
-    """What a certificate says; None for one that cannot be read or whose key cannot be used."""
+    """Describe a certificate; None for one that cannot be read or whose key cannot be used."""
     try:
         public_key(held.der)
         return describe(held.der)

@@ -79,7 +79,7 @@ class PagePackage(msgspec.Struct, frozen=True, rename="camel"):
         """What is to be signed.
 
         Raises:
-            AgentError: request.parameters: there is nothing, or it is not encoded as it says.
+            AgentError: request.parameters if there is nothing, or it is not encoded as it says.
         """
         match self.tbs_encoding.lower():
             case "none" | "":
@@ -97,7 +97,7 @@ class PagePackage(msgspec.Struct, frozen=True, rename="camel"):
         """The nonce, empty for none.
 
         Raises:
-            AgentError: request.parameters: it is too long.
+            AgentError: request.parameters if it is too long.
         """
         octets = encoded(self.nonce)
         if len(octets) > _NONCE_MAX:
@@ -109,7 +109,7 @@ class PagePackage(msgspec.Struct, frozen=True, rename="camel"):
         """What is to be decrypted.
 
         Raises:
-            AgentError: request.parameters: there is nothing, or too much.
+            AgentError: request.parameters if there is nothing, or too much.
         """
         block = decoded(self.cipher)
         if not 0 < len(block) <= _CIPHER_MAX:
@@ -231,10 +231,10 @@ class InfoAnswer(HipkiAnswer, frozen=True, kw_only=True):
 
 
 def read(body: bytes) -> PagePackage:
-    """The `tbsPackage` of a form body; an empty one where there is none.
+    """Return the `tbsPackage` of a form body; an empty one where there is none.
 
     Raises:
-        AgentError: request.not_json; request.parameters: a member is of the wrong type.
+        AgentError: request.not_json, or request.parameters if a member is of the wrong type.
     """
     for pair in body.split(b"&"):
         if pair.startswith(FIELD):
@@ -259,10 +259,10 @@ def _pin(_kind: type, value: Any) -> Pin:
 
 
 def encoded(text: str) -> bytes:
-    """UTF-8.
+    """Encode as UTF-8.
 
     Raises:
-        AgentError: request.parameters: half of a surrogate pair.
+        AgentError: request.parameters if there is half of a surrogate pair.
     """
     try:
         return text.encode("utf-8")
@@ -271,10 +271,10 @@ def encoded(text: str) -> bytes:
 
 
 def decoded(text: str) -> bytes:
-    """What base64 in one line or several stands for.
+    """Decode base64 in one line or several.
 
     Raises:
-        AgentError: request.parameters: it is not base64.
+        AgentError: request.parameters if it is not base64.
     """
     try:
         return base64.b64decode("".join(text.split()), validate=True)

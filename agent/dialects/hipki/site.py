@@ -45,7 +45,7 @@ _IMAGE: Final = "/p11Image.bmp"
 PUBLIC: Final = frozenset((POPUP, SELF_TEST, _IMAGE, *_FILES))
 """What anybody may GET."""
 
-_WORK: Final = MappingProxyType({f"/{work}": work for work in HipkiVerb})
+_VERBS: Final = MappingProxyType({f"/{verb}": verb for verb in HipkiVerb})
 _HTML: Final = "text/html; charset=utf-8"
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
@@ -83,13 +83,13 @@ class HipkiSite:
         self._tickets = PageTokens()
 
     def refusal(self, request: web.BaseRequest, listener: Listener) -> bytes | None:
-        """Nothing: no page of another site may read an answer."""
+        """Return None: no page of another site may read an answer."""
         return None
 
     def excuse(self, request: web.BaseRequest, listener: Listener, status: int) -> bytes | None:
-        """What the popup hands to its page where the request was not read."""
-        work = _WORK.get(request.rel_url.raw_path)
-        return None if work is None else self._dialect.excuse(work, status)
+        """Return what the popup hands to its page where the request was not read."""
+        verb = _VERBS.get(request.rel_url.raw_path)
+        return None if verb is None else self._dialect.excuse(verb, status)
 
     async def serve(
         self, request: web.BaseRequest, path: str, admission: Admission, listener: Listener
@@ -98,12 +98,12 @@ class HipkiSite:
         metrics.DIALECT.set("hipki")
         if request.method == hdrs.METH_GET:
             return self._page(request, path, admission)
-        if request.method == hdrs.METH_POST and path in _WORK:
-            return await self._work(request, _WORK[path], admission, listener)
+        if request.method == hdrs.METH_POST and path in _VERBS:
+            return await self._answer(request, _VERBS[path], admission, listener)
         return empty(404)
 
     def _page(self, request: web.BaseRequest, path: str, admission: Admission) -> web.Response:
-        if path in _WORK:
+        if path in _VERBS:
             # A page cannot name its origin in a request that any page can cause.
             return empty(403)
         if admission.kind is AdmissionKind.PUBLIC and path == "/status":
@@ -132,8 +132,8 @@ class HipkiSite:
         }
         return web.Response(text=body, headers=headers)
 
-    async def _work(
-        self, request: web.BaseRequest, work: HipkiVerb, admission: Admission, listener: Listener
+    async def _answer(
+        self, request: web.BaseRequest, verb: HipkiVerb, admission: Admission, listener: Listener
     ) -> web.Response:
         # Before anything of the body is read. Headers of their own no page can send here: browsers would ask
         # first, and are not answered.
@@ -145,21 +145,14 @@ class HipkiSite:
         if not self._admits(portal, request, listener):
             if is_origin(portal):
                 self._refused(portal)
-            return _json(self._dialect.refusal(work))
+            return _json(self._dialect.refusal(verb))
         if self._rate.take(portal):
             raise web.HTTPTooManyRequests
-        body = await form(request)
-        match work:
-            case HipkiVerb.INFO:
-                certificates = request.query.get("withcert") == "true"
-                return _json(await self._dialect.info(portal, body, certificates=certificates))
-            case HipkiVerb.SIGN:
-                return _json(await self._dialect.sign(portal, body))
-            case HipkiVerb.DECRYPT:
-                return _json(await self._dialect.decrypt(portal, body))
+        certificates = request.query.get("withcert") == "true"
+        return _json(await self._dialect.answer(verb, portal, await form(request), certificates=certificates))
 
     def _admits(self, portal: str, request: web.BaseRequest, listener: Listener) -> bool:
-        """Whether the portal would be admitted if it could ask here itself."""
+        """Return whether the portal would be admitted if it could ask here itself."""
         host = only(request, hdrs.HOST)
         asked = admit(portal, host, "POST", POPUP, listener=listener, origins=self._origins)
         return asked.kind is AdmissionKind.PAGE

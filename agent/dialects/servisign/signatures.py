@@ -57,11 +57,10 @@ def named_hash(signature: bytes, certificate: bytes) -> Hash:
         info = key.recover_data_from_signature(signature, PKCS1v15(), None)
     except (InvalidSignature, ValueError):
         raise LibraryError(LibraryCode.SIGNATURE_INVALID) from None
-    for algorithm in Hash:
-        digest = info[-algorithm.length :]
-        if len(digest) == algorithm.length and info == algorithm.digest_info(digest):
-            return algorithm
-    raise LibraryError(LibraryCode.SIGNATURE_INVALID)
+    found = Hash.of_digest_info(info)
+    if found is None:
+        raise LibraryError(LibraryCode.SIGNATURE_INVALID)
+    return found[0]
 
 
 def verify_certificate(call: FunctionCall) -> None:

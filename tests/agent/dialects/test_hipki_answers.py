@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from agent.config import Config, OriginSettings
 from agent.dialects.hipki import HipkiDialect
+from agent.dialects.hipki.dialect import HipkiVerb
 from agent.dialects.hipki.messages import PagePackage, read
 from agent.interaction import Interaction
 from agent.interaction.scripted import Headless, ScriptedInteraction
@@ -43,15 +44,17 @@ class Desk:
 
     async def sign(self, origin: str = str(PORTAL.origin), **members: object) -> dict[str, Any]:
         members = {"func": "MakeSignature", "tbs": TEXT, **members}
-        return dict(json.loads(await self.dialect.sign(origin, package(**members))))
+        return dict(json.loads(await self.dialect.answer(HipkiVerb.SIGN, origin, package(**members))))
 
     async def decrypt(self, **members: object) -> dict[str, Any]:
         body = package(func="decrypt", **members)
-        return dict(json.loads(await self.dialect.decrypt(str(PORTAL.origin), body)))
+        return dict(json.loads(await self.dialect.answer(HipkiVerb.DECRYPT, str(PORTAL.origin), body)))
 
     async def info(self, *, certificates: bool = True, **members: object) -> dict[str, Any]:
         body = package(func="GetUserCert", **members)
-        answer = await self.dialect.info(str(PORTAL.origin), body, certificates=certificates)
+        answer = await self.dialect.answer(
+            HipkiVerb.INFO, str(PORTAL.origin), body, certificates=certificates
+        )
         return dict(json.loads(answer))
 
 
@@ -338,7 +341,7 @@ async def test_a_request_that_is_wrong_costs_nothing(
 )
 async def test_what_is_not_json_is_said_to_be_none(desk: SetDesk, body: bytes) -> None:
     async with desk() as at:
-        answer = json.loads(await at.dialect.sign(str(PORTAL.origin), body))
+        answer = json.loads(await at.dialect.answer(HipkiVerb.SIGN, str(PORTAL.origin), body))
         assert answer["ret_code"] == 0x7600000B
 
 
