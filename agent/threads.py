@@ -1,4 +1,4 @@
-"""A thread that does one thing after another for the event loop, and whose silence ends a wait."""
+"""A thread that does one thing after another for the event loop, which waits only so long for each."""
 
 from __future__ import annotations
 
@@ -14,26 +14,23 @@ from typing import Any, TypeVar
 from agent.errors import AgentError, ErrorId
 
 T = TypeVar("T")
-Wanted = Callable[[], bool]
-"""Whether anybody still waits for what is being done."""
+GivenUp = Callable[[], bool]
+"""Whether nobody waits any more for what is being done."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Errand:
+class _Task:
     """Work on its way to the thread; its outcome belongs to the event loop, and is only looked at here."""
 
-    work: Callable[[Wanted], Any]
+    work: Callable[[GivenUp], Any]
     loop: asyncio.AbstractEventLoop
     outcome: asyncio.Future[Any]
     done: Callable[[Any], None] | None
 
-    def wanted(self) -> bool:
-        return not self.outcome.done()
-
     def do(self) -> None:
         result, failure = None, None
         try:
-            result = self.work(self.wanted)
+            result = self.work(self.outcome.done)
         except BaseException as error:
             _forget_variables(error)
             failure = error
@@ -42,7 +39,7 @@ class _Errand:
 
 
 class OneThread:
-    """Work for one thread, in its order. The thread begins with the first and keeps no program from ending.
+    """Work for one thread, in its order. The thread begins with the first and does not keep a program alive.
 
     Args:
         name: of the thread.
@@ -50,13 +47,13 @@ class OneThread:
     """
 
     def __init__(self, name: str, at_end: Callable[[], None]) -> None:
-        self._errands: queue.SimpleQueue[_Errand | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._at_end = at_end
         self._closed = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
     def begin(self) -> None:
-        """Have the thread before there is work for it.
+        """Start the thread before there is work for it.
 
         Raises:
             RuntimeError: the system has no more threads.
@@ -64,48 +61,46 @@ class OneThread:
         if self._thread.ident is None:
             self._thread.start()
 
-    async def run(
-        self, work: Callable[[Wanted], T], seconds: float, done: Callable[[T], None] | None = None
-    ) -> T:
-        """The result of `work`, which is called in the thread even if nobody waits for it any more.
+    def submit(
+        self, work: Callable[[GivenUp], T], seconds: float, done: Callable[[T], None] | None = None
+    ) -> asyncio.Future[T]:
+        """Return the result to come of `work`, which is called even if nobody waits for it any more.
+
+        The future raises what `work` raised, or AgentError card.timeout.
 
         Args:
-            work: blocking; is given what tells whether it is still wanted.
+            work: blocking; is given what tells whether it was given up.
             seconds: how long to wait for it.
             done: called on the loop with the result, also where nobody waits for it any more.
 
         Raises:
-            AgentError: card.timeout.
-            Exception: what `work` raised.
             RuntimeError: it has been closed, or cannot begin.
         """
         if self._closed:
             raise RuntimeError("this thread takes no more work")
-        self.begin()
+        if self._thread.ident is None:
+            self._thread.start()
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
         timer = loop.call_later(seconds, _settle, outcome, None, AgentError(ErrorId.CARD_TIMEOUT))
-        try:
-            # Last before the wait: a thread that is woken earlier only waits for this one to be done.
-            self._errands.put(_Errand(work, loop, outcome, done))
-            return await outcome
-        finally:
-            timer.cancel()
+        outcome.add_done_callback(lambda _outcome: timer.cancel())
+        self._tasks.put(_Task(work, loop, outcome, done))
+        return outcome
 
     def close(self) -> None:
         """Take no more work; what was taken is still done."""
         self._closed = True
-        self._errands.put(None)
+        self._tasks.put(None)
 
     def join(self, seconds: float) -> None:
-        """Wait until the thread has ended, so long at the most; after `close`."""
+        """Wait at most so long until the thread has ended; after `close`."""
         if self._thread.ident is not None:
             self._thread.join(seconds)
 
     def _work(self) -> None:
-        while (errand := self._errands.get()) is not None:
-            errand.do()
-            del errand  # it may hold what nobody should find here while the thread waits
+        while (task := self._tasks.get()) is not None:
+            task.do()
+            del task  # it may hold what nobody should find here while the thread waits
         self._at_end()
 
 
@@ -126,7 +121,7 @@ def _settle(
 
 
 def _forget_variables(error: BaseException) -> None:
-    """Its frames may hold the bytes of a PIN; a traceback printed with variables must not show them."""
+    """Clear its frames: they may hold the bytes of a PIN, and tracebacks can be printed with variables."""
     at: BaseException | None = error
     while at is not None:
         traceback.clear_frames(at.__traceback__)

@@ -1,11 +1,12 @@
 """One thread per reader, the only one that ever speaks to its card, so that nothing blocks the event loop.
 
-A job is a function of one visit to the card. It waits in its reader's queue; its thread begins the visit,
+A job is a function of one visit to the card. It waits in its reader's queue; the thread begins the visit,
 runs the job, and lets the card go for other programs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from agent.config import CardSettings
 from agent.errors import AgentError, ErrorId
 from agent.slots import CardSlot, Visit
-from agent.threads import OneThread, Wanted
+from agent.threads import GivenUp, OneThread
 from pcsc.errors import ReaderUnavailableError
 
 T = TypeVar("T")
@@ -44,13 +45,14 @@ class ReaderWorker:
         self._closed = False
         self._thread = OneThread(f"reader {reader}", at_end=slot.forget)
 
-    async def run(
+    def run(
         self, job: Job[T], *, origin: str | None = None, done: Callable[[T], None] | None = None
-    ) -> T:
-        """The result of `job`, run in one visit to the card in this reader.
+    ) -> asyncio.Future[T]:
+        """Return the result to come of `job`, run in one visit to the card in this reader.
 
         A cancelled wait takes the job out of the queue, even while another program is being waited for; a job
-        that has begun runs to its end, and what it returns is dropped.
+        that has begun runs to its end, and what it returns is dropped. The future raises what the job raised,
+        what was raised on the way to the card, or AgentError card.timeout: not done in the time allowed.
 
         Args:
             job: blocking; must not keep the visit.
@@ -58,21 +60,10 @@ class ReaderWorker:
             done: called on the event loop with what the job gave, also where the wait was given up.
 
         Raises:
-            AgentError: busy: too much is waiting; card.timeout: not done in the time allowed.
-            Exception: what the job raised, or what was raised on the way to the card.
+            AgentError: busy: too much is waiting.
         """
         # A thread that cannot begin takes no place in the queue that nobody would ever give back.
         self._thread.begin()
-        self._take_turn(origin)
-        return await self._thread.run(partial(self._serve, job, origin), self._limits.seconds, done)
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is being done or waited for."""
-        with self._lock:
-            return not self._waiting
-
-    def _take_turn(self, origin: str | None) -> None:
         with self._lock:
             if self._closed:
                 raise _NotBegunError(reader=self.reader)
@@ -82,6 +73,13 @@ class ReaderWorker:
             ):
                 raise AgentError(ErrorId.BUSY)
             self._waiting[origin] += 1
+        return self._thread.submit(partial(self._serve, job, origin), self._limits.seconds, done)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being done or waited for."""
+        with self._lock:
+            return not self._waiting
 
     def close(self) -> None:
         """Take no more work; what waits fails as `ReaderUnavailableError`; the present job goes on."""
@@ -90,13 +88,13 @@ class ReaderWorker:
                 self._closed = True
                 self._thread.close()
 
-    def _serve(self, job: Job[Any], origin: str | None, wanted: Wanted) -> Any:
+    def _serve(self, job: Job[Any], origin: str | None, given_up: GivenUp) -> Any:
         try:
-            if self._closed or not wanted():
+            if self._closed or given_up():
                 raise _NotBegunError(reader=self.reader)
             with self._slot.visit() as visit:
                 # Beginning may have waited long for another program.
-                if not wanted():
+                if given_up():
                     raise _NotBegunError(reader=self.reader)
                 return job(visit)
         finally:

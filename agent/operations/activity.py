@@ -1,19 +1,17 @@
-"""What is being done with cards, and what earlier work told about those still in their readers.
+"""What is being done with cards, and what earlier work found of those still in their readers.
 
-For whoever shows it, the tray: nothing here ever sends a command to a card.
+The tray shows it; nothing here ever sends a command to a card.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from agent.errors import facts as facts_of_error
-from agent.operations.certificate_facts import CertificateFacts
+from agent.errors import facts
 from agent.operations.transaction_jobs import CardSnapshot
 from hca_card.model import CardKind
 from pcsc.context import ReaderState
@@ -73,39 +71,41 @@ class Activity:
 
         return stop
 
-    @contextmanager
-    def work(self, reader: str) -> Iterator[None]:
-        """The body works with the card in `reader`; the tries known before hold no longer after it."""
+    def begin(self, reader: str) -> None:
+        """Count work with the card in `reader`."""
         self._under_way[reader] += 1
         self._tell()
-        left: object = None
-        try:
-            yield
-        except Exception as error:
-            left = facts_of_error(error).get("tries_left")
-            raise
-        finally:
-            self._under_way[reader] -= 1
-            self._set_tries(reader, left if isinstance(left, int) else None)
-            self._tell()
 
-    def saw(self, seen: CardSnapshot, facts: CertificateFacts) -> None:
-        """A card was read just now."""
-        left = seen.pin.tries_left if seen.pin else None
-        card = KnownCard(seen.reader, seen.event_counter, seen.kind, seen.serial, facts.simulated, None, None)
-        self._cards[seen.reader] = card
-        self._set_tries(seen.reader, left)
+    def end(self, reader: str, error: Exception | None = None) -> None:
+        """Count the end of such work; the tries known before it hold no longer, unless `error` says them."""
+        self._under_way[reader] -= 1
+        left = None if error is None else facts(error).get("tries_left")
+        self._set_tries(reader, left if isinstance(left, int) else None)
+        self._tell()
+
+    def card_read(self, snapshot: CardSnapshot, *, simulated: bool) -> None:
+        """Take down a card that was read just now."""
+        left = snapshot.pin.tries_left if snapshot.pin else None
+        self._cards[snapshot.reader] = KnownCard(
+            reader=snapshot.reader,
+            event_counter=snapshot.event_counter,
+            kind=snapshot.kind,
+            serial=snapshot.serial,
+            simulated=simulated,
+            tries_left=left,
+            asked=None if left is None else datetime.now(UTC),
+        )
         self._tell()
 
     def readers_changed(self, states: Sequence[ReaderState]) -> None:
-        """Cards came or went: those that are not the very same are forgotten."""
+        """Forget the cards that are not the very same after a change of readers and cards."""
         there = {state.name: state.event_counter for state in states if state.present}
         self._cards = {
             name: card for name, card in self._cards.items() if there.get(name) == card.event_counter
         }
 
     def service_changed(self, running: bool) -> None:
-        """The smart card service was found, or found missing."""
+        """Take down that the smart card service was found, or found missing."""
         if running is not self._service_running:
             self._service_running = running
             self._tell()

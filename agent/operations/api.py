@@ -16,17 +16,16 @@ from agent.errors import AgentError, ErrorId
 from agent.interaction import DocumentShown, Interaction
 from agent.interaction.asking import Asking
 from agent.modules import ModuleView
-from agent.operations import transaction_jobs
+from agent.operations import transaction_jobs as jobs
 from agent.operations.activity import Activity
-from agent.operations.card_selection import CardRequirement, need
+from agent.operations.card_selection import CardRequirement
 from agent.operations.messages import Caller, CardView, ReadCertificate, ReaderView, Selected, SignResult
-from agent.operations.pin_desk import PinDesk, Replacing
-from agent.operations.workflow import Wish, Workflow
+from agent.operations.pin_entry import PagePin, PinCommand, PinEntry, SessionPin
+from agent.operations.workflow import Workflow
 from agent.paths import Paths
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Grant
 from agent.profiles import loaded
-from agent.slots import Visit
 from agent.vocabulary import Verb
 from hca_card.errors import UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, PinStatus
@@ -50,7 +49,7 @@ _HASHED_AT_ONCE: Final = 64 * 1024
 
 
 def open_operations(service: Service, interaction: Interaction, config: Config, paths: Paths) -> Operations:
-    """Operations with the answers and the audit log of the agent's folder; use as `async with`.
+    """Return operations with the answers and the audit log of the agent's folder; use as `async with`.
 
     Raises:
         OSError: the folder cannot be made.
@@ -59,7 +58,7 @@ def open_operations(service: Service, interaction: Interaction, config: Config, 
     person = Asking(interaction, config)
     consents = Consents(person, Answers(paths.answers), config)
     audit = AuditLog(paths.audit, config.audit)
-    return Operations(Workflow(service, person, consents, audit, config, profiles=loaded(paths)), config)
+    return Operations(Workflow(service, person, consents, audit, config, profiles=loaded(paths)))
 
 
 class Operations:
@@ -67,130 +66,108 @@ class Operations:
 
     Every method is awaited on one event loop and may raise, besides what it names: AgentError (origin and
     consent ids, interaction.unavailable, busy, card.timeout, card.ambiguous, request.cancelled),
-    `pcsc.errors.PcscError`, `hca_card.errors.CardError`, `pcsc.status.StatusError`. Where `kinds` is taken
-    and not empty, the card is one of these, or AgentError card.wrong_kind is raised.
+    `pcsc.errors.PcscError`, `hca_card.errors.CardError`, `pcsc.status.StatusError`.
 
-    Args:
-        workflow: consent, cards, the person and the audit log.
-        config: how long a wrong PIN from a page is remembered.
+    Most methods take `caller`, who asks; `reader`, the reader's name, None to find the card; and `kinds` of
+    card: where these are not empty, the card is one of them, or AgentError card.wrong_kind is raised.
     """
 
-    def __init__(self, workflow: Workflow, config: Config) -> None:
+    def __init__(self, workflow: Workflow) -> None:
         self._workflow = workflow
-        self._pins = PinDesk(workflow, config)
-
-    async def start(self) -> None:
-        """Begin to watch the readers."""
-        self._workflow.readers.start()
-
-    async def close(self) -> None:
-        """Forget every PIN, stop watching, end the readers' threads."""
-        await self._workflow.close()
+        self.consents: Final[Consents] = workflow.consents
+        """Who may do what, for whoever else is asked."""
+        self.activity: Final[Activity] = workflow.activity
+        """What is being done with cards and what is known of them; sends no command."""
+        self.on_change: Final = workflow.readers.listen
+        """Calls a function on the event loop at each change of readers and cards; the result ends that."""
+        self.on_outcome: Final = workflow.audit.listen
+        """Calls a function with each kind of work that ended, and `ok` or the id of its error."""
+        self.forget_pins: Final[Callable[[], None]] = workflow.forget_pins
+        """Wipes every PIN that is kept: the person went away."""
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        self._workflow.readers.start()
         return self
 
     async def __aexit__(self, *_details: object) -> None:
-        await self.close()
-
-    def on_change(self, callback: Callable[[tuple[ReaderView, ...]], None]) -> Callable[[], None]:
-        """Call `callback` on the event loop at each change of readers and cards; the result ends that."""
-        return self._workflow.readers.listen(callback)
-
-    @property
-    def consents(self) -> Consents:
-        """Who may do what, for whoever else is asked."""
-        return self._workflow.consents
-
-    @property
-    def activity(self) -> Activity:
-        """What is being done with cards and what is known of them, for showing; sends no command."""
-        return self._workflow.activity
+        await self._workflow.close()
 
     @property
     def modules(self) -> tuple[ModuleView, ...]:
         """The PKCS#11 modules that are used here, as they were when somebody last asked for the readers."""
         return self._workflow.modules.views
 
-    def on_outcome(self, callback: Callable[[Verb, str], None]) -> None:
-        """Call `callback` with each kind of work that ended, and `ok` or the id of its error."""
-        self._workflow.audit.listen(callback)
-
     def allowed(self, caller: Caller, verb: Verb) -> bool:
-        """Whether `caller` may do `verb` now without anybody being asked: who is told of changes."""
-        return self._workflow.consents.allowed(caller.origin, verb)
+        """Return whether `caller` may do `verb` now without anybody being asked."""
+        return self.consents.allowed(caller.origin, verb)
 
     async def permit(self, caller: Caller, verb: Verb) -> None:
         """Return if `caller` may do `verb`, asking where nobody has answered yet; nothing else is done.
 
         For work of a dialect's own that needs no card and that not every page may cause.
         """
-        async with self._workflow.asked(caller, verb) as entry:
-            entry.quiet = True
+        async with self._workflow.allowed(caller, verb) as audit:
+            audit.quiet = True
 
     async def readers(self, caller: Caller) -> tuple[ReaderView, ...]:
-        """All readers; no command is sent to any card."""
-        async with self._workflow.asked(caller, Verb.READ) as entry:
-            entry.quiet = True
+        """Return all readers; no command is sent to any card."""
+        async with self._workflow.allowed(caller, Verb.READ) as audit:
+            audit.quiet = True
             return await self._workflow.readers.look()
 
     async def card(
         self, caller: Caller, reader: str | None = None, *, kinds: Collection[CardKind] = ()
     ) -> CardView:
-        """The card's own data; works for terminated and unopened cards too."""
-        async with self._workflow.asked(caller, Verb.READ) as entry:
-            read = await self._workflow.visit(caller, reader, transaction_jobs.read, need(kinds))
-            facts = await self._workflow.note(entry, read.seen)
-            return CardView(read.seen.reader, read.metadata, facts.simulated, read.seen.pin)
+        """Return the card's own data; works for terminated and unopened cards too."""
+        async with self._workflow.allowed(caller, Verb.READ) as audit:
+            required = CardRequirement(frozenset(kinds))
+            snapshot, metadata = await self._workflow.visit(caller, reader, jobs.read, required, audit)
+            facts = await self._workflow.note(audit, snapshot)
+            return CardView(snapshot.reader, metadata, facts.simulated, snapshot.pin)
 
     async def certificates(
         self, caller: Caller, reader: str | None = None, *, kinds: Collection[CardKind] = ()
     ) -> tuple[CardCertificate, ...]:
-        """All certificates on the card."""
-        async with self._workflow.asked(caller, Verb.READ) as entry:
-            wanted = CardRequirement(frozenset(kinds), certificate=True)
-            held = await self._workflow.visit(caller, reader, transaction_jobs.certificates, wanted)
-            await self._workflow.note_held(entry, held)
-            return held.certificates
+        """Return all certificates on the card."""
+        async with self._workflow.allowed(caller, Verb.READ) as audit:
+            required = CardRequirement(frozenset(kinds), certificate=True)
+            card = await self._workflow.visit(caller, reader, jobs.certificates, required, audit)
+            await self._workflow.note_certificates(audit, card)
+            return card.certificates
 
     async def certificate(
         self, caller: Caller, index: int, reader: str | None = None, *, kinds: Collection[CardKind] = ()
     ) -> ReadCertificate:
-        """One certificate, by its HCA number 0 to 4, and the number of the card it was read from."""
-        async with self._workflow.asked(caller, Verb.READ) as entry:
-            wanted = CardRequirement(frozenset(kinds), _KEY_OF.get(index), certificate=True)
-            job = partial(transaction_jobs.certificates, index=index)
-            held = await self._workflow.visit(caller, reader, job, wanted)
-            await self._workflow.note_held(entry, held)
-            [found] = held.certificates
-            return ReadCertificate(held.serial, found.index, found.use, found.der)
+        """Return one certificate, by its HCA number 0 to 4, and the number of the card it was read from."""
+        async with self._workflow.allowed(caller, Verb.READ) as audit:
+            required = CardRequirement(frozenset(kinds), _KEY_OF.get(index), certificate=True)
+            job = partial(jobs.certificates, index=index)
+            card = await self._workflow.visit(caller, reader, job, required, audit)
+            await self._workflow.note_certificates(audit, card)
+            [found] = card.certificates
+            return ReadCertificate(card.serial, found.index, found.use, found.der)
 
     async def pin_status(
         self, caller: Caller, reader: str | None = None, *, kinds: Collection[CardKind] = ()
     ) -> PinStatus:
-        """Tries left and lengths; no try is spent."""
-        async with self._workflow.asked(caller, Verb.READ) as entry:
-            seen = await self._workflow.visit(
-                caller, reader, transaction_jobs.look_for_pin, CardRequirement(frozenset(kinds), pin=True)
-            )
-            await self._workflow.note(entry, seen)
-            if seen.pin is None:
+        """Return tries left and lengths; no try is spent."""
+        async with self._workflow.allowed(caller, Verb.READ) as audit:
+            required = CardRequirement(frozenset(kinds), pin=True)
+            snapshot = await self._workflow.visit(caller, reader, jobs.look_for_pin, required, audit)
+            await self._workflow.note(audit, snapshot)
+            if snapshot.pin is None:
                 raise UnsupportedError
-            return seen.pin
+            return snapshot.pin
 
     async def choose(
         self, caller: Caller, kinds: Collection[CardKind] | None = None, reader: str | None = None
     ) -> Selected:
-        """The card that a session will work with, of one of `kinds` when given.
-
-        Raises:
-            AgentError: card.wrong_kind.
-        """
-        async with self._workflow.asked(caller, Verb.READ) as entry:
-            seen = await self._workflow.visit(caller, reader, transaction_jobs.look, need(kinds))
-            await self._workflow.note(entry, seen)
-            return Selected(seen.reader, seen.serial, seen.event_counter, seen.kind, seen.atr)
+        """Return the card that a session will work with, of one of `kinds` when given."""
+        async with self._workflow.allowed(caller, Verb.READ) as audit:
+            required = CardRequirement(frozenset(kinds or ()))
+            card = await self._workflow.visit(caller, reader, jobs.look, required, audit)
+            await self._workflow.note(audit, card)
+            return Selected(card.reader, card.serial, card.event_counter, card.kind, card.atr)
 
     async def examine(
         self,
@@ -199,22 +176,16 @@ class Operations:
         *,
         reader: str | None = None,
         kinds: Collection[CardKind] = (),
-    ) -> transaction_jobs.Examined[T]:
-        """One thing about the card that needs no PIN, read on its own.
+    ) -> jobs.Examined[T]:
+        """Return what `job` reads of the card without its PIN, and nothing else.
 
-        Args:
-            caller: who asks.
-            job: blocking, run in the reader's thread with the card recognised; must not keep the card.
-            reader: the reader's name.
-            kinds: the kinds of card wanted; empty for any.
+        It may block, is run in the reader's thread with the card recognised, and must not keep the card.
         """
-
-        def look(visit: Visit) -> transaction_jobs.Examined[T]:
-            return transaction_jobs.examine(visit, job)
-
-        async with self._workflow.asked(caller, Verb.READ) as entry:
-            found = await self._workflow.visit(caller, reader, look, need(kinds))
-            entry.serial = found.serial
+        async with self._workflow.allowed(caller, Verb.READ) as audit:
+            required = CardRequirement(frozenset(kinds))
+            examine = partial(jobs.examine, job=job)
+            found = await self._workflow.visit(caller, reader, examine, required, audit)
+            audit.serial = found.serial
             return found
 
     async def encrypt(
@@ -226,7 +197,7 @@ class Operations:
         reader: str | None = None,
         kinds: Collection[CardKind] = (),
     ) -> bytes:
-        """`data` encrypted to `certificate`, or to the card's own encryption certificate when None.
+        """Return `data` encrypted to `certificate`, or to the card's own encryption certificate when None.
 
         Raises:
             signing.errors.DataTooLongError: it does not fit one block.
@@ -253,27 +224,22 @@ class Operations:
         reader: str | None = None,
         kinds: Collection[CardKind] = (),
     ) -> LoginToken:
-        """A web-eid:1.0 token for `origin` and the portal's `nonce`.
+        """Return a web-eid:1.0 token for `nonce`, base64 of at least 32 bytes, 44 to 128 characters.
 
-        Args:
-            caller: who asks; a page can only log in to itself.
-            nonce: base64 of at least 32 bytes, 44 to 128 characters.
-            origin: where the login is to hold; for a page from its Origin header.
-            reader: the reader's name.
-            kinds: the kinds of card wanted; empty for any.
+        It holds at `origin`, which for a page comes from its Origin header: a page can only log in to itself.
         """
-        plain_http = self._workflow.consents.plain_http_allowed(origin)
+        plain_http = self.consents.plain_http_allowed(origin)
         with self._workflow.checked(caller, Verb.LOGIN):
             if caller.origin is not None and caller.origin != origin:
                 raise AgentError(ErrorId.ORIGIN_REFUSED)
             check_origin(origin, allow_loopback_http=plain_http)
             check_nonce(nonce)
 
-        def action(card: Card, certificate: bytes) -> LoginToken:
+        def work(card: Card, certificate: bytes) -> LoginToken:
             return create_token(card, certificate, origin, nonce, allow_loopback_http=plain_http)
 
-        wish = Wish(caller, Verb.LOGIN, KeyUse.SIGNATURE, reader, kinds=frozenset(kinds))
-        return (await self._workflow.with_pin(wish, action))[1]
+        required = CardRequirement(frozenset(kinds), KeyUse.SIGNATURE)
+        return (await self._workflow.use_pin(caller, Verb.LOGIN, work, required, reader=reader))[1]
 
     async def sign(
         self,
@@ -290,20 +256,12 @@ class Operations:
         cms: CmsForm | None = None,
         kinds: Collection[CardKind] = (),
     ) -> SignResult:
-        """A PKCS#1 v1.5 signature over a document, or over a bare digest where that is allowed; or CMS.
+        """Return a PKCS#1 v1.5 signature over a document, or a bare digest where that is allowed; or CMS.
 
-        Args:
-            caller: who asks.
-            hash: the hash of the signature.
-            document: what is signed; or else
-            digest: its digest, for origins that are listed for it and the person's own commands.
-            use: which key.
-            reader: the reader's name; with `kept` its reader is the one.
-            kept: the session's PIN; None asks the person.
-            allow_sha1: the caller speaks for an old portal that can verify nothing better.
-            folder: where this person's own document lies, resolved; a PIN may be kept for it in the keyring.
-            cms: make a CMS signature of this form over the document.
-            kinds: the kinds of card wanted; empty for any.
+        A digest is signed for origins that are listed for it and for the person's own commands. `kept` is the
+        session's PIN, whose reader is then the one; without it the person is asked, or the keyring where the
+        document lies in a `folder` (resolved) or comes from an origin that a PIN is kept for. `allow_sha1`
+        is for an old portal that can verify nothing better; with `cms` the signature is CMS of this form.
 
         Raises:
             AgentError: digest.refused; pin.*.
@@ -317,22 +275,30 @@ class Operations:
                 raise HashUnsupportedError
             settled = await self._digest(caller, hash, document, digest)
 
-        def action(card: Card, certificate: bytes) -> bytes:
+        def work(card: Card, certificate: bytes) -> bytes:
             if cms is None or document is None:
                 return sign_digest(card, settled, hash, use, certificate=certificate, allow_sha1=allow_sha1)
             return sign_cms(
                 card, document, hash, cms, use, certificate=certificate, digest=settled, allow_sha1=allow_sha1
             )
 
-        shown = DocumentShown(None if document is None else len(document), hash.value, settled)
-        wish = Wish(caller, Verb.SIGN, use, reader, kept, shown, folder, frozenset(kinds))
-        seen, signature = await self._workflow.with_pin(wish, action)
-        return SignResult(signature, seen.certificate, hash, seen.serial)
+        card, signature, _ = await self._workflow.use_pin(
+            caller,
+            Verb.SIGN,
+            work,
+            CardRequirement(frozenset(kinds), use),
+            given=None if kept is None else SessionPin(kept, use),
+            session=kept,
+            reader=reader,
+            document=DocumentShown(None if document is None else len(document), hash.value, settled),
+            folder=folder,
+        )
+        return SignResult(signature, card.certificate, hash, card.serial)
 
     async def _digest(
         self, caller: Caller, algorithm: Hash, document: bytes | None, digest: bytes | None
     ) -> bytes:
-        """What is to be signed, refused now rather than after the person was asked."""
+        """Return what is to be signed, or refuse it now rather than after the person was asked."""
         if document is not None and digest is None:
             check_document(document)
             if len(document) <= _HASHED_AT_ONCE:
@@ -340,7 +306,7 @@ class Operations:
             return await asyncio.to_thread(algorithm.digest, document)
         if document is not None or digest is None:
             raise ValueError("either a document or a digest is signed")
-        if not self._workflow.consents.digest_allowed(caller.origin):
+        if not self.consents.digest_allowed(caller.origin):
             raise AgentError(ErrorId.DIGEST_REFUSED)
         algorithm.digest_info(digest)
         return digest
@@ -354,17 +320,23 @@ class Operations:
         kept: KeptPin | None = None,
         kinds: Collection[CardKind] = (),
     ) -> bytes:
-        """The plain text of one RSA PKCS#1 v1.5 block.
+        """Return the plain text of one RSA PKCS#1 v1.5 block.
 
         Raises:
             signing.errors.CipherInvalidError: it was not made for this card.
         """
 
-        def action(card: Card, _certificate: bytes) -> bytes:
+        def work(card: Card, _certificate: bytes) -> bytes:
             return decrypt(card, cipher)
 
-        wish = Wish(caller, Verb.DECRYPT, KeyUse.ENCRYPTION, reader, kept, kinds=frozenset(kinds))
-        return (await self._workflow.with_pin(wish, action))[1]
+        key = KeyUse.ENCRYPTION
+        required = CardRequirement(frozenset(kinds), key)
+        given = None if kept is None else SessionPin(kept, key)
+        return (
+            await self._workflow.use_pin(
+                caller, Verb.DECRYPT, work, required, given=given, session=kept, reader=reader
+            )
+        )[1]
 
     @overload
     async def keep_pin(
@@ -379,26 +351,39 @@ class Operations:
     async def keep_pin(
         self, caller: Caller, pin: Pin | None, *, reader: str | None = None, kinds: Collection[CardKind] = ()
     ) -> KeptPin | None:
-        """Verify a PIN once and keep it for the caller's session.
+        """Verify a PIN once and keep it for the caller's session, which alone may use it.
 
-        Args:
-            caller: who asks, and who alone may use it.
-            pin: what a page collected, copied; the caller wipes its own. None asks the person.
-            reader: the reader's name.
-            kinds: the kinds of card wanted; empty for any. A card of another kind is not sent the PIN.
-
-        Returns:
-            None where it was typed on the reader's keypad, which keeps it from this program.
+        What a page collected is copied, and the caller wipes its own; None asks the person. Where
+        it was typed on the reader's keypad, which keeps it from this program, nothing is returned.
 
         Raises:
             AgentError: pin.*.
             PinLastTryError: only one try is left, and a page cannot give the extra yes; nothing was sent.
             hca_card.errors.PinError: one try spent at most; nothing is kept.
         """
-        wanted = CardRequirement(frozenset(kinds), pin=True)
-        if pin is None:
-            return await self._pins.open(caller, reader, wanted)
-        return await self._pins.keep(caller, pin, reader, wanted)
+        return await self._keep(caller, pin, reader, kinds, on_keypad=True)
+
+    async def _keep(
+        self,
+        caller: Caller,
+        pin: Pin | None,
+        reader: str | None,
+        kinds: Collection[CardKind] = (),
+        *,
+        on_keypad: bool,
+    ) -> KeptPin | None:
+        guesses = self._workflow.guesses
+        _, _, kept = await self._workflow.use_pin(
+            caller,
+            Verb.SIGN if pin is None else Verb.PAGE_PIN,
+            _nothing_more,
+            CardRequirement(frozenset(kinds), pin=True),
+            given=None if pin is None else PagePin(PinCommand.VERIFY, guesses, caller.origin, (pin,)),
+            reader=reader,
+            keep=True,
+            on_keypad=on_keypad,
+        )
+        return kept
 
     async def change_pin(
         self,
@@ -413,15 +398,10 @@ class Operations:
     ) -> None:
         """Replace the PIN.
 
-        Args:
-            caller: who asks.
-            old: the PIN, where a page collected it or a person's own command has it.
-            new: the new one, likewise; None has the person type both, here or on the reader's keypad.
-            reader: the reader's name; with `kept` its reader is the one.
-            kept: the session's PIN: stands for `old` where that is None, and is the new one afterwards. What
-                other sessions kept of this card is wiped.
-            kinds: the kinds of card wanted; empty for any.
-            serial: the number of the very card; empty for any.
+        Both are given where a page or the person's own command has them; without a new one the person types
+        both, here or on the reader's keypad. `kept` is the session's PIN: it stands for `old` where that is
+        None, its reader is the one, and it is the new PIN afterwards. What other sessions kept of this card
+        is wiped. With `serial` no other card will do.
 
         Raises:
             AgentError: pin.*.
@@ -429,8 +409,8 @@ class Operations:
                 most.
             ValueError: `old` without `new`, or `new` without anything to replace.
         """
-        wanted = Replacing(caller, _given(old, new, kept), kept, reader, frozenset(kinds), serial)
-        await self._pins.change(wanted)
+        required = CardRequirement(frozenset(kinds), pin=True, serial=serial)
+        await self._replace(caller, PinCommand.CHANGE, required, old=old, new=new, kept=kept, reader=reader)
 
     async def unblock_pin(
         self,
@@ -450,26 +430,63 @@ class Operations:
             UnsupportedError: the card takes no PUK.
             ValueError: one without the other.
         """
-        await self._pins.unblock(Replacing(caller, _given(puk, new), None, reader, frozenset(kinds), serial))
+        required = CardRequirement(frozenset(kinds), pin=True, serial=serial)
+        await self._replace(caller, PinCommand.UNBLOCK, required, old=puk, new=new, reader=reader)
+
+    async def _replace(
+        self,
+        caller: Caller,
+        command: PinCommand,
+        required: CardRequirement,
+        *,
+        old: Pin | None,
+        new: Pin | None,
+        kept: KeptPin | None = None,
+        reader: str | None,
+    ) -> None:
+        guesses = self._workflow.guesses
+        given: PinEntry | None = None
+        if new is None:
+            if old is not None:
+                raise ValueError("the new PIN is missing")
+        elif old is not None:
+            given = PagePin(command, guesses, caller.origin, (old, new), session=kept)
+        elif kept is not None:
+            given = SessionPin(kept, new=new, confirm=partial(guesses.confirm, caller.origin))
+        else:
+            raise ValueError("there is nothing to replace")
+        await self._workflow.use_pin(
+            caller,
+            Verb.CHANGE_PIN,
+            _nothing_more,
+            required,
+            command=command,
+            given=given,
+            session=kept,
+            reader=reader,
+        )
 
     async def remember_pin(
         self, caller: Caller, pin: Pin | None, grant: Grant, *, reader: str | None = None
     ) -> str:
-        """Verify a PIN once and keep it in the system's keyring for signatures that nobody attends.
+        """Verify a PIN once and keep it in the system's keyring for the sites and folders of `grant`.
 
-        Args:
-            caller: this person's own command; nobody else may.
-            pin: copied; None asks the person.
-            grant: for which sites and folders.
-            reader: the reader's name.
-
-        Returns:
-            The number of the card it is kept for.
+        For this person's own command alone. The PIN is copied; None asks the person, not on the keypad. The
+        result is the number of the card it is kept for.
 
         Raises:
             AgentError: unattended.disabled, keyring.unavailable, origin.refused; pin.*.
         """
-        return await self._pins.remember(caller, pin, grant, reader)
+        if caller.origin is not None:
+            raise AgentError(ErrorId.ORIGIN_REFUSED)
+        unattended = self._workflow.unattended
+        unattended.require_enabled()
+        kept = await self._keep(caller, pin, reader, on_keypad=False)
+        if kept is None:
+            raise AgentError(ErrorId.PIN_UNAVAILABLE)
+        with kept.take() as taken:
+            await asyncio.to_thread(unattended.remember, kept.serial, taken, grant)
+        return kept.serial
 
     async def forget_remembered_pin(self, serial: str) -> bool:
         """Delete what the keyring holds for the card of that number; False where that is nothing.
@@ -479,16 +496,6 @@ class Operations:
         """
         return await asyncio.to_thread(self._workflow.unattended.forget, serial)
 
-    def forget_pins(self) -> None:
-        """Wipe every PIN that is kept: the person went away."""
-        self._workflow.forget_pins()
 
-
-def _given(old: Pin | None, new: Pin | None, kept: KeptPin | None = None) -> tuple[Pin | None, Pin] | None:
-    if new is None:
-        if old is not None:
-            raise ValueError("the new PIN is missing")
-        return None
-    if old is None and kept is None:
-        raise ValueError("there is nothing to replace")
-    return old, new
+def _nothing_more(_card: Card, _certificate: bytes) -> None:
+    """Do nothing: that the PIN was right is all that is wanted."""

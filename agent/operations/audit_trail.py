@@ -11,6 +11,7 @@ from agent.audit import OK, AuditLog, AuditRow, Repeats, now
 from agent.errors import ErrorId, error_id
 from agent.masking import mask_card
 from agent.operations.certificate_facts import CertificateFacts
+from agent.operations.readers import is_virtual
 from agent.operations.transaction_jobs import CardSnapshot
 from agent.vocabulary import Verb
 
@@ -28,6 +29,7 @@ class AuditEntry:
         simulated: whether the card is a simulated one.
         unattended: whether the PIN came from the keyring.
         quiet: success is not worth a row.
+        noted: the card was looked at for its key or PIN, so each such request has its row.
     """
 
     serial: str = ""
@@ -35,10 +37,17 @@ class AuditEntry:
     simulated: bool = False
     unattended: bool = False
     quiet: bool = False
+    noted: bool = False
 
-    def note(self, seen: CardSnapshot, facts: CertificateFacts) -> None:
-        """Which card it turned out to be."""
-        self.serial, self.certificate, self.simulated = seen.serial, facts.certificate_serial, facts.simulated
+    def note(self, snapshot: CardSnapshot, facts: CertificateFacts) -> None:
+        """Take down which card it turned out to be."""
+        self.serial, self.certificate = snapshot.serial, facts.certificate_serial
+        self.simulated, self.noted = facts.simulated, True
+
+    def reached(self, serial: str, reader: str) -> None:
+        """Take down a card that was recognised and then failed; what is known already stands."""
+        if not self.serial:
+            self.serial, self.simulated = serial, is_virtual(reader)
 
 
 class AuditTrail:
@@ -59,7 +68,7 @@ class AuditTrail:
 
     @contextmanager
     def begin(self, origin: str | None, verb: Verb) -> Iterator[AuditEntry]:
-        """The body does the work; its success or error becomes a row."""
+        """Run the body and write its success or error as a row."""
         entry, result = AuditEntry(), OK
         try:
             yield entry
@@ -77,7 +86,7 @@ class AuditTrail:
 
     def _write(self, origin: str | None, verb: Verb, entry: AuditEntry, result: str) -> None:
         card = mask_card(entry.serial)
-        repeatable = verb is Verb.READ or not entry.serial
+        repeatable = verb is Verb.READ or not entry.noted
         if repeatable and self._repeats.is_repeat(origin, verb, card, result):
             return
         # On the event loop on purpose: a short append, and an operation cancelled here still leaves its row.

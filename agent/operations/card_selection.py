@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar, cast
+from typing import Final
 from weakref import WeakValueDictionary
 
 from agent.errors import AgentError, ErrorId
 from agent.interaction import CardChoiceQuestion, Interaction
-from agent.operations import transaction_jobs
 from agent.operations.certificate_facts import facts_about
 from agent.operations.messages import Caller, ReaderView
 from agent.operations.readers import Readers, candidates, named
-from agent.operations.transaction_jobs import CardSnapshot
+from agent.operations.transaction_jobs import CardSnapshot, look
 from agent.slots import Visit
 from agent.vocabulary import KIND_WORDS
-from agent.workers import Job, Workers
+from agent.workers import Workers
 from hca_card.errors import CardChangedError, CardError
 from hca_card.hints import only_kinds
 from hca_card.model import Card, CardKind, KeyUse
@@ -28,22 +27,20 @@ from pcsc.context import ReaderState
 from pcsc.errors import PcscError
 from pcsc.status import StatusError
 
-T = TypeVar("T")
-
 _NOTHING_BUT_DATA = frozenset((CardKind.NHI,))
 """Kinds without a key, certificate or PIN that an ordinary reader can use."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardRequirement:
-    """What a card must be and have; a need that says nothing takes any card that is known.
+    """What a card must be and have; one that says nothing takes any card that is known.
 
     Attributes:
         kinds: one of these; empty for any.
         key: a key of this use, with its certificate.
         certificate: any certificate.
         pin: a PIN that can be used.
-        serial: the number of the very card that is meant; empty for any.
+        serial: the number of the very card; empty for any.
     """
 
     kinds: frozenset[CardKind] = frozenset()
@@ -52,18 +49,18 @@ class CardRequirement:
     pin: bool = False
     serial: str = ""
 
-    def met_by(self, seen: CardSnapshot) -> bool:
-        """Whether a card will do."""
+    def met_by(self, card: CardSnapshot) -> bool:
+        """Return whether a card will do."""
         return (
-            self._names(seen.kind)
-            and self.serial in ("", seen.serial)
-            and (self.key is None or self.key in seen.keys)
-            and (not (self.certificate or self.key) or bool(seen.certificate))
-            and (not self.pin or seen.pin is not None)
+            (not self.kinds or card.kind in self.kinds)
+            and self.serial in ("", card.serial)
+            and (self.key is None or self.key in card.keys)
+            and (not (self.certificate or self.key) or bool(card.certificate))
+            and (not self.pin or card.pin is not None)
         )
 
-    def may_mean(self, atr: bytes) -> bool:
-        """Whether a card with this ATR can be meant at all; where not, no command needs to be sent to it."""
+    def may_fit(self, atr: bytes) -> bool:
+        """Return whether a card with this ATR can do at all; where not, no command needs to be sent to it."""
         only = only_kinds(atr)
         if only is None:
             return True
@@ -76,51 +73,18 @@ class CardRequirement:
 
         Raises:
             AgentError: card.wrong_kind, which names the kinds that are wanted.
-            CardChangedError: the card that is meant is no longer there.
+            CardChangedError: the card wanted is no longer there.
         """
-        if not self._names(card.kind):
+        if self.kinds and card.kind not in self.kinds:
             raise self.wrong_kind()
         if self.serial not in ("", card.serial):
             raise CardChangedError
 
     def wrong_kind(self) -> AgentError:
-        """The error for a card of another kind."""
+        """Return the error for a card of another kind."""
         words = [KIND_WORDS[kind] for kind in CardKind if kind in self.kinds]
         wanted = ("、".join(zh for zh, _ in words), " or ".join(en for _, en in words))
         return AgentError(ErrorId.CARD_WRONG_KIND, wanted=wanted)
-
-    def checked(self, job: Job[T]) -> Job[T]:
-        """`job`, which is given no card that is not meant, whatever was in the reader when it was chosen."""
-        if not self.kinds and not self.serial:
-            return job
-        return lambda visit: job(cast("Visit", _Meant(visit, self)))
-
-    def _names(self, kind: CardKind) -> bool:
-        return not self.kinds or kind in self.kinds
-
-
-ANY = CardRequirement()
-
-
-def need(kinds: Collection[CardKind] | None = None, key: KeyUse | None = None) -> CardRequirement:
-    """A need of one of `kinds`, if any are named, with `key`."""
-    return CardRequirement(frozenset(kinds or ()), key)
-
-
-class _Meant:
-    """A visit that hands out the card only if it is one that is needed."""
-
-    def __init__(self, visit: Visit, need: CardRequirement) -> None:
-        self._visit = visit
-        self._need = need
-
-    def card(self) -> Card:
-        card = self._visit.card()
-        self._need.require(card)
-        return card
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._visit, name)
 
 
 _Chooser = str | Caller
@@ -138,20 +102,20 @@ class _Known:
     Attributes:
         event_counter: of the reader, since when it has been there.
         atr: its answer to reset.
-        seen: None for a card that could not be made out.
+        card: None for a card that could not be made out.
         at: seconds of the monotonic clock.
     """
 
     event_counter: int
     atr: bytes
-    seen: CardSnapshot | None
+    card: CardSnapshot | None
     at: float
 
     def holds_for(self, view: ReaderView) -> bool:
-        """Whether it is still known; a card may be made out at a second try, though not at every request."""
+        """Return whether it still holds; an unknown card may be made out at a later try."""
         if (self.event_counter, self.atr) != (view.event_counter, view.atr):
             return False
-        return self.seen is not None or time.monotonic() - self.at < _UNKNOWN_SECONDS
+        return self.card is not None or time.monotonic() - self.at < _UNKNOWN_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +127,12 @@ class _VeryCard:
     event_counter: int
 
     @classmethod
-    def of(cls, seen: CardSnapshot) -> _VeryCard:
-        return cls(seen.reader, seen.serial, seen.event_counter)
+    def of(cls, card: CardSnapshot) -> _VeryCard:
+        return cls(card.reader, card.serial, card.event_counter)
 
 
 class CardSelection:
-    """The reader named, else the only one whose card will do, else the one chosen last, else a question.
+    """Picks the reader named, else the only one whose card will do, else the one chosen last, else asks.
 
     What is found out of a card here is kept for as long as it stays, so that the same cards are not asked
     again with each request; whoever works with a card recognises it anew all the same.
@@ -183,14 +147,14 @@ class CardSelection:
         self._chosen: OrderedDict[_Chooser, list[_VeryCard]] = OrderedDict()
         self._turns: WeakValueDictionary[_Chooser, asyncio.Lock] = WeakValueDictionary()
 
-    async def pick(self, caller: Caller, reader: str | None, need: CardRequirement) -> str:
-        """The name of a reader with a card. With one candidate no command is sent to it here.
+    async def pick(self, caller: Caller, reader: str | None, requirement: CardRequirement) -> str:
+        """Return the name of a reader with a card. With one candidate no command is sent to it here.
 
         Args:
             caller: what the person last chose for it holds until that very card is taken out, for all
                 pages of an origin, and for whatever that card will do.
             reader: the reader named in the request.
-            need: what the card must be and have.
+            requirement: what the card must be and have.
 
         Raises:
             AgentError: card.ambiguous: nobody can be asked; request.cancelled: the person would not say;
@@ -200,13 +164,13 @@ class CardSelection:
         if reader is not None:
             # Where it was visited before, the next visit will say whether it is still there.
             return reader if self._workers.known(reader) else named(await self._readers.look(), reader).name
-        settled = await self._settle(caller, need)
+        settled = await self._settle(caller, requirement)
         if isinstance(settled, str):
             return settled
         chooser = caller.origin or caller
         async with self._turns.setdefault(chooser, asyncio.Lock()):
             # The question before this one may have answered it, and cards may have moved meanwhile.
-            settled = await self._settle(caller, need)
+            settled = await self._settle(caller, requirement)
             if isinstance(settled, str):
                 return settled
             chosen = await self._ask(caller, settled)
@@ -229,40 +193,32 @@ class CardSelection:
             if not cards:
                 del self._chosen[chooser]
 
-    async def _settle(self, caller: Caller, need: CardRequirement) -> str | list[CardSnapshot]:
-        """The reader that is meant, or the several cards that could be."""
+    async def _settle(self, caller: Caller, requirement: CardRequirement) -> str | list[CardSnapshot]:
+        """Return the reader to use, or the several cards that could be meant."""
         there = candidates(await self._readers.look())
         if len(there) == 1:
             return there[0].name
-        meant = [view for view in there if need.may_mean(view.atr)]
-        if len(meant) == 1:
-            return meant[0].name
-        seen = await self._look_at(caller, meant)
-        fit = [each for each in seen if need.met_by(each)]
+        possible = [view for view in there if requirement.may_fit(view.atr)]
+        if len(possible) == 1:
+            return possible[0].name
+        # A card that cannot be made out is not the one that is wanted.
+        found = await asyncio.gather(*(self._look(caller, view) for view in possible))
+        cards = [card for card in found if card is not None]
+        fit = [card for card in cards if requirement.met_by(card)]
         if len(fit) == 1:
             return fit[0].reader
         if fit:
             return self._last(caller, fit) or fit
-        if need.kinds and not any(each.kind in need.kinds for each in seen):
-            raise need.wrong_kind()
+        of_kind = [card for card in cards if not requirement.kinds or card.kind in requirement.kinds]
+        if requirement.kinds and not of_kind:
+            raise requirement.wrong_kind()
         # The work itself will say what is wrong with this one better than a choice could.
-        return next(
-            (each.reader for each in seen if not need.kinds or each.kind in need.kinds), there[0].name
-        )
-
-    async def _look_at(self, caller: Caller, views: Sequence[ReaderView]) -> list[CardSnapshot]:
-        """What is in each reader, all at once; a card that cannot be made out is not the one that is meant.
-
-        Raises:
-            AgentError: busy, card.timeout: what is in one of them cannot be said now.
-        """
-        found = await asyncio.gather(*(self._look(caller, view) for view in views))
-        return [seen for seen in found if seen is not None]
+        return of_kind[0].reader if of_kind else there[0].name
 
     async def _look(self, caller: Caller, view: ReaderView) -> CardSnapshot | None:
         known = self._known.get(view.name)
         if known is not None and known.holds_for(view):
-            return known.seen
+            return known.card
         look = self._looks.get(view)
         if look is None:
             look = self._looks[view] = asyncio.create_task(self._find_out(caller, view))
@@ -271,16 +227,16 @@ class CardSelection:
         return await asyncio.shield(look)
 
     async def _find_out(self, caller: Caller, view: ReaderView) -> CardSnapshot | None:
-        seen: CardSnapshot | None = None
+        card: CardSnapshot | None = None
         try:
-            seen = await self._workers.run(view.name, transaction_jobs.look, origin=caller.origin)
+            card = await self._workers.run(view.name, _look, origin=caller.origin)
         except (CardError, StatusError):
             pass  # it would say the same again at once
         except PcscError:
             return None
-        if seen is None or seen.event_counter == view.event_counter:
-            self._known[view.name] = _Known(view.event_counter, view.atr, seen, time.monotonic())
-        return seen
+        if card is None or card.event_counter == view.event_counter:
+            self._known[view.name] = _Known(view.event_counter, view.atr, card, time.monotonic())
+        return card
 
     def _looked(self, view: ReaderView, look: asyncio.Task[CardSnapshot | None]) -> None:
         self._looks.pop(view, None)
@@ -288,14 +244,14 @@ class CardSelection:
             look.exception()  # whoever waited has it; nobody may be left
 
     def _last(self, caller: Caller, fit: Sequence[CardSnapshot]) -> str | None:
-        """The reader of the card chosen last, of those that will do."""
-        will_do = {_VeryCard.of(seen) for seen in fit}
+        """Return the reader of the card chosen last, of those that will do."""
+        will_do = {_VeryCard.of(card) for card in fit}
         chosen = self._chosen.get(caller.origin or caller, ())
         return next((card.reader for card in reversed(chosen) if card in will_do), None)
 
-    def _remember(self, chooser: _Chooser, seen: CardSnapshot) -> None:
+    def _remember(self, chooser: _Chooser, chosen: CardSnapshot) -> None:
         cards = self._chosen.pop(chooser, [])
-        card = _VeryCard.of(seen)
+        card = _VeryCard.of(chosen)
         self._chosen[chooser] = [*(each for each in cards if each != card), card][-_CARDS_MAX:]
         if len(self._chosen) > _REMEMBERED_MAX:
             self._chosen.popitem(last=False)
@@ -303,9 +259,13 @@ class CardSelection:
     async def _ask(self, caller: Caller, fit: Sequence[CardSnapshot]) -> CardSnapshot:
         if not self._interaction.available:
             raise AgentError(ErrorId.CARD_AMBIGUOUS)
-        cards = [(await facts_about(seen)).shown(seen) for seen in fit]
+        cards = [(await facts_about(card)).shown(card) for card in fit]
         chosen = await self._interaction.ask(CardChoiceQuestion(caller.origin, tuple(cards)))
-        for seen, shown in zip(fit, cards, strict=True):
+        for card, shown in zip(fit, cards, strict=True):
             if shown == chosen:
-                return seen
+                return card
         raise AgentError(ErrorId.REQUEST_CANCELLED)
+
+
+def _look(visit: Visit) -> CardSnapshot:
+    return look(visit, visit.card())

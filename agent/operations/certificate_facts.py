@@ -19,11 +19,13 @@ from agent.operations.transaction_jobs import CardSnapshot, CertificatesOnCard
 from hca_card.errors import CardDataError
 
 _KNOWN_MAX: Final = 64
-_LIBRARIES: Final = (
-    "hca_card.certificate",
-    "cryptography.x509",
-    "cryptography.hazmat.primitives.asymmetric.padding",
-    "asn1crypto.cms",
+_LIBRARIES: Final = frozenset(
+    (
+        "hca_card.certificate",
+        "cryptography.x509",
+        "cryptography.hazmat.primitives.asymmetric.padding",
+        "asn1crypto.cms",
+    )
 )
 
 
@@ -58,58 +60,61 @@ class CertificateFacts:
         if now < begins:
             raise AgentError(ErrorId.CERTIFICATE_NOT_YET_VALID)
 
-    def shown(self, seen: CardSnapshot) -> CardShown:
-        """The card as a window names it."""
-        return CardShown(seen.reader, seen.kind, seen.serial, self.holder, self.simulated)
+    def shown(self, snapshot: CardSnapshot) -> CardShown:
+        """Return the card as a window names it."""
+        return CardShown(snapshot.reader, snapshot.kind, snapshot.serial, self.holder, self.simulated)
 
 
 _known: Final[dict[bytes, CertificateFacts]] = {}
 
 
 async def load_libraries() -> None:
-    """Have what reads certificates and checks signatures.
+    """Import what reads certificates and checks signatures.
 
     It takes longer than both visits to a card: what is not there before the first one keeps the card waiting.
     """
-    if not all(name in sys.modules for name in _LIBRARIES):
-        await asyncio.to_thread(lambda: [import_module(name) for name in _LIBRARIES])
+    if not sys.modules.keys() >= _LIBRARIES:
+        await asyncio.to_thread(lambda: [import_module(name) for name in sorted(_LIBRARIES)])
 
 
-async def facts_about(seen: CardSnapshot) -> CertificateFacts:
-    """What the certificate of the card seen says."""
-    known = _known.get(seen.certificate)
+async def facts_about(snapshot: CardSnapshot) -> CertificateFacts:
+    """Return what the card's certificate says, reading it in a thread where it is new."""
+    known = _known.get(snapshot.certificate)
     # A thread's turn takes a hundred times longer than finding what is known.
-    return await asyncio.to_thread(facts_of, seen) if known is None else known
+    return await asyncio.to_thread(facts_of, snapshot) if known is None else known
 
 
-def facts_of(seen: CardSnapshot) -> CertificateFacts:
-    """The same; for a thread that may be kept busy."""
+def facts_of(snapshot: CardSnapshot) -> CertificateFacts:
+    """Return the same; for a thread that may be kept busy."""
     # A certificate that cannot be read is still worth showing as a card; only what needs it is refused.
-    return _facts_in(seen.certificate) or CertificateFacts("", "", is_virtual(seen.reader), None)
+    return (
+        _known.get(snapshot.certificate)
+        or _read(snapshot.certificate)
+        or CertificateFacts("", "", is_virtual(snapshot.reader), None)
+    )
 
 
-async def is_simulated(held: CertificatesOnCard) -> bool:
-    """Whether the simulator issued any of the certificates; without any, whether the reader is no device."""
-    for one in held.certificates:
-        facts = _known.get(one.der) or await asyncio.to_thread(_facts_in, one.der)
+async def is_simulated(card: CertificatesOnCard) -> bool:
+    """Return whether the simulator issued any of them; without any, whether the reader is no device."""
+    for certificate in card.certificates:
+        facts = _known.get(certificate.der) or await asyncio.to_thread(_read, certificate.der)
         if facts is not None:
             return facts.simulated
-    return is_virtual(held.reader)
+    return is_virtual(card.reader)
 
 
-def _facts_in(certificate: bytes) -> CertificateFacts | None:
-    """What a certificate says; None where it cannot be read."""
-    known = _known.get(certificate)
-    if known is not None or not certificate:
-        return known
+def _read(certificate: bytes) -> CertificateFacts | None:
+    """Return what a certificate says; None where it cannot be read."""
+    if not certificate:
+        return None
     from hca_card.certificate import describe
 
     try:
-        told = describe(certificate)
+        read = describe(certificate)
     except CardDataError:
         return None
     facts = CertificateFacts(
-        told.common_name or "", told.serial_hex, told.simulated, (told.not_before, told.not_after)
+        read.common_name or "", read.serial_hex, read.simulated, (read.not_before, read.not_after)
     )
     if len(_known) >= _KNOWN_MAX:
         _known.clear()

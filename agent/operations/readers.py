@@ -1,15 +1,16 @@
-"""The readers as they stand, and word of every change; none of our own commands to a card."""
+"""The readers as they stand, and news of every change; no command is sent to a card."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from agent.modules import Modules
 from agent.operations.messages import ReaderCondition, ReaderView
-from agent.threads import OneThread, Wanted
+from agent.threads import GivenUp, OneThread
 from pcsc.context import Context, ReaderState
 from pcsc.errors import (
     CardMuteError,
@@ -31,18 +32,27 @@ _LOOK_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 2.0
 
 # No card anybody holds in a hand: Windows shows these as readers with a card that never leaves.
-_BUILT_IN: Final = ("windows hello", "microsoft virtual smart card", "microsoft iris", "microsoft uicc")
-_VIRTUAL: Final = (*_BUILT_IN, "virtual", "vpcd", "simulat")
+_BUILT_IN: Final = re.compile(
+    "windows hello|microsoft virtual smart card|microsoft iris|microsoft uicc", re.IGNORECASE
+)
+_VIRTUAL: Final = re.compile(f"{_BUILT_IN.pattern}|virtual|vpcd|simulat", re.IGNORECASE)
+_WITHOUT_CARD: Final = {
+    ReaderCondition.BUSY: ReaderBusyError,
+    ReaderCondition.MUTE: CardMuteError,
+    ReaderCondition.EMPTY: NoCardError,
+    ReaderCondition.UNAVAILABLE: ReaderUnavailableError,
+}
+"""What keeps a reader from being used; what a person can do most about first."""
 
 
 def is_virtual(name: str) -> bool:
-    """Whether a reader's name says that it is no device: Windows Hello, vpcd, a simulator."""
-    return any(word in name.casefold() for word in _VIRTUAL)
+    """Return whether a reader's name says that it is no device: Windows Hello, vpcd, a simulator."""
+    return _VIRTUAL.search(name) is not None
 
 
 def is_built_in(name: str) -> bool:
-    """Whether a reader's name is one of Windows' own: no card anybody holds in a hand."""
-    return any(word in name.casefold() for word in _BUILT_IN)
+    """Return whether a reader's name is one of Windows' own: no card anybody holds in a hand."""
+    return _BUILT_IN.search(name) is not None
 
 
 class Readers:
@@ -52,8 +62,8 @@ class Readers:
         service: PC/SC.
         on_change: called on the event loop with the raw states at each change, before any listener.
         on_service: called on the event loop when the service is found, and when it is found missing.
-        modules: who is served by a PKCS#11 module; slots that are no readers of PC/SC are listed too. They
-            are looked for when somebody asks for the readers, not at changes.
+        modules: the PKCS#11 modules; their slots that are no readers of PC/SC are listed too. They are looked
+            for when somebody asks for the readers, not at changes.
     """
 
     def __init__(
@@ -61,7 +71,7 @@ class Readers:
         service: Service,
         on_change: Callable[[Sequence[ReaderState]], None],
         on_service: Callable[[bool], None],
-        modules: Modules | None = None,
+        modules: Modules,
     ) -> None:
         self._service = service
         self._on_change = on_change
@@ -87,8 +97,8 @@ class Readers:
 
         def service_changed(running: bool) -> None:
             nonlocal was_running
-            # What modules had open is gone with the service; where there never was one, they need none.
-            if was_running and not running and self._modules is not None:
+            # What modules had open ended with the service; where there never was one, they need none.
+            if was_running and not running:
                 self._modules.end()
             was_running = running
             if not loop.is_closed():
@@ -117,23 +127,23 @@ class Readers:
         return stop
 
     def note_pin_pad(self, reader: str) -> None:
-        """A card was reached through this reader, and the reader has a key pad."""
+        """Take down that this reader has a keypad, found when a card was reached through it."""
         self._pin_pads.add(reader)
 
     async def look(self) -> tuple[ReaderView, ...]:
-        """All readers now.
+        """Return all readers as they are now.
 
         Raises:
             ServiceUnavailableError: the smart card service is not running.
             AgentError: card.timeout: it does not answer.
         """
-        return self._views(await self._thread.run(self._look, _LOOK_SECONDS))
+        return self._views(await self._thread.submit(self._look, _LOOK_SECONDS))
 
-    def _look(self, wanted: Wanted) -> list[ReaderState]:
-        """In `_thread`: readers, and slots of modules."""
-        if not wanted():
+    def _look(self, given_up: GivenUp) -> list[ReaderState]:
+        """Return readers, and slots of modules; in `_thread`."""
+        if given_up():
             return []
-        if self._modules is None or not self._modules.any:
+        if not self._modules.any:
             return self._look_at_readers()
         try:
             states = self._look_at_readers()
@@ -146,19 +156,12 @@ class Readers:
         self._modules.look(states)
         return [*states, *self._slots()]
 
-    def _module_of(self, state: ReaderState) -> str:
-        if self._modules is None:
-            return ""
-        serving = self._modules.known_for(state.name, state)[1]
-        return "" if serving is None else serving.module.path.name
-
     def _slots(self) -> list[ReaderState]:
-        """The slots that are no readers of PC/SC, as last seen."""
-        extra = () if self._modules is None else self._modules.extra
-        return [ReaderState(serving.reader, present=True) for serving in extra]
+        """Return the slots that are no readers of PC/SC, as last seen."""
+        return [ReaderState(serving.reader, present=True) for serving in self._modules.extra]
 
     def _look_at_readers(self) -> list[ReaderState]:
-        """With a context that stays open: opening one costs the service more than a look."""
+        """Look with a context that stays open: opening one costs the service more than a look."""
         if self._context is not None:
             try:
                 return self._context.look()
@@ -191,20 +194,24 @@ class Readers:
                 log.exception("a listener failed on a change of the readers")
 
     def _views(self, states: Sequence[ReaderState]) -> tuple[ReaderView, ...]:
-        software = (
-            {one.reader for one in self._modules.extra if not one.slot.hardware} if self._modules else ()
-        )
-        return tuple(
-            ReaderView(
-                name=state.name,
-                condition=_condition(state),
-                pin_pad=state.name in self._pin_pads,
-                virtual=is_virtual(state.name) or state.name in software,
-                atr=state.atr,
-                event_counter=state.event_counter,
-                module=self._module_of(state),
+        return tuple([self._view(state) for state in states])
+
+    def _view(self, state: ReaderState) -> ReaderView:
+        virtual, module = is_virtual(state.name), ""
+        if self._modules.any:
+            serving = self._modules.known_for(state.name, state)[1]
+            module = "" if serving is None else serving.module.path.name
+            virtual = virtual or any(
+                one.reader == state.name and not one.slot.hardware for one in self._modules.extra
             )
-            for state in states
+        return ReaderView(
+            name=state.name,
+            condition=_condition(state),
+            pin_pad=state.name in self._pin_pads,
+            virtual=virtual,
+            atr=state.atr,
+            event_counter=state.event_counter,
+            module=module,
         )
 
 
@@ -219,48 +226,38 @@ def _condition(state: ReaderState) -> ReaderCondition:
 
 
 def named(views: Sequence[ReaderView], name: str) -> ReaderView:
-    """The reader of that name, with a card that can be asked.
+    """Return the reader of that name, with a card that can be asked.
 
     Raises:
         ReaderUnavailableError, NoCardError, CardMuteError, ReaderBusyError: it has none.
     """
     for view in views:
         if view.name == name:
-            _require_card(view)
+            if view.condition in _WITHOUT_CARD:
+                raise _WITHOUT_CARD[view.condition](reader=name)
             return view
     raise ReaderUnavailableError(reader=name)
 
 
 def candidates(views: Sequence[ReaderView]) -> tuple[ReaderView, ...]:
-    """The readers whose card may be meant when nobody named one: real before virtual, Windows' own never.
+    """Return the readers to choose from when none is named: real before virtual, Windows' own never.
 
     Raises:
         NoReaderError, NoCardError, CardMuteError, ReaderBusyError: there is none.
     """
-    considered = [view for view in views if not is_built_in(view.name)]
-    if not considered:
+    real: list[ReaderView] = []
+    virtual: list[ReaderView] = []
+    useless: list[ReaderView] = []
+    for view in views:
+        if view.virtual and is_built_in(view.name):
+            continue
+        if view.condition is not ReaderCondition.CARD:
+            useless.append(view)
+        else:
+            (virtual if view.virtual else real).append(view)
+    if real or virtual:
+        return tuple(real or virtual)
+    if not useless:
         raise NoReaderError
-    with_card = [view for view in considered if view.condition is ReaderCondition.CARD]
-    if not with_card:
-        order = (
-            ReaderCondition.BUSY,
-            ReaderCondition.MUTE,
-            ReaderCondition.EMPTY,
-            ReaderCondition.UNAVAILABLE,
-        )
-        _require_card(min(considered, key=lambda view: order.index(view.condition)))
-    return tuple([view for view in with_card if not view.virtual] or with_card)
-
-
-def _require_card(view: ReaderView) -> None:
-    match view.condition:
-        case ReaderCondition.CARD:
-            return
-        case ReaderCondition.MUTE:
-            raise CardMuteError(reader=view.name)
-        case ReaderCondition.BUSY:
-            raise ReaderBusyError(reader=view.name)
-        case ReaderCondition.EMPTY:
-            raise NoCardError(reader=view.name)
-        case ReaderCondition.UNAVAILABLE:
-            raise ReaderUnavailableError(reader=view.name)
+    view = min(useless, key=lambda view: list(_WITHOUT_CARD).index(view.condition))
+    raise _WITHOUT_CARD[view.condition](reader=view.name)

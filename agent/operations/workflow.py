@@ -1,4 +1,4 @@
-"""What every request passes: consent, its card, its PIN, and a row in the audit log."""
+"""The path of every request: consent, choice of a card, look, question, work, and a row in the audit log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import weakref
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -16,38 +15,59 @@ from agent.access.consents import Consents
 from agent.audit import AuditLog
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
-from agent.interaction import DocumentShown, Interaction, KeypadQuestion, PinQuestion
+from agent.interaction import (
+    DocumentShown,
+    Interaction,
+    KeypadQuestion,
+    NewPinQuestion,
+    PinQuestion,
+    UnblockQuestion,
+)
 from agent.modules import Modules
-from agent.operations import transaction_jobs
 from agent.operations.activity import Activity
 from agent.operations.audit_trail import AuditEntry, AuditTrail
-from agent.operations.card_selection import ANY, CardRequirement, CardSelection, need
+from agent.operations.card_selection import CardRequirement, CardSelection
 from agent.operations.certificate_facts import (
     CertificateFacts,
     facts_about,
-    facts_of,
     is_simulated,
     load_libraries,
 )
 from agent.operations.messages import Caller
+from agent.operations.pin_entry import (
+    AskedPin,
+    KeypadPin,
+    KeyringPin,
+    PageGuesses,
+    PinCommand,
+    PinEntry,
+    Work,
+)
 from agent.operations.readers import Readers
-from agent.operations.transaction_jobs import Action, CardSnapshot, CertificatesOnCard
+from agent.operations.transaction_jobs import (
+    CardJob,
+    CardSnapshot,
+    CertificatesOnCard,
+    look_for_key,
+    look_for_pin,
+)
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Unattended
 from agent.profiles import Profiles
+from agent.slots import Visit
 from agent.slots.module import slot_of
 from agent.vocabulary import Verb
-from agent.workers import Job, Workers
+from agent.workers import Workers
 from hca_card.errors import PinLockedError, UnsupportedError
-from hca_card.model import CardKind, KeyUse, PinStatus
+from hca_card.model import KeyUse, PinStatus
 from hca_card.pin import Pin
 from pcsc.context import ReaderState
 from pcsc.service import Service
 
 T = TypeVar("T")
-Q = TypeVar("Q", PinQuestion, KeypadQuestion)
 
 _UNDER_WAY_MAX: Final = 16
+_ANY: Final = CardRequirement()
 
 BRINGS: Final[dict[Verb, tuple[Verb, ...]]] = {
     Verb.LOGIN: (Verb.READ,),
@@ -56,30 +76,6 @@ BRINGS: Final[dict[Verb, tuple[Verb, ...]]] = {
 }
 """What a verb brings with it: a signature comes with the certificate, and a PIN that a page collects is for
 signing with. Asked together, so that a first visit is one question."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a caller wants done with a key.
-
-    Attributes:
-        verb: what the person is asked to allow.
-        use: the key.
-        reader: the reader named, if any.
-        kept: the session's PIN; None asks the person. Its reader is then the one.
-        document: what it is wanted for, to be shown.
-        folder: where it lies, for work that nobody attends.
-        kinds: the kinds of card wanted; empty for any.
-    """
-
-    caller: Caller
-    verb: Verb
-    use: KeyUse
-    reader: str | None = None
-    kept: KeptPin | None = None
-    document: DocumentShown | None = None
-    folder: Path | None = None
-    kinds: frozenset[CardKind] = frozenset()
 
 
 class Workflow:
@@ -109,11 +105,12 @@ class Workflow:
         self.readers = Readers(service, self._readers_changed, self.activity.service_changed, self.modules)
         self.consents = consents
         self.unattended = Unattended(enabled=config.unattended.enabled)
-        self.interaction = interaction
+        self.audit = AuditTrail(audit)
+        self.guesses = PageGuesses(consents, config.consent.page_pin_minutes * 60)
+        self._interaction = interaction
         self._keypad = config.card.keypad
         self._workers = Workers(partial(slot_of, self.modules, service, profiles), config.card)
-        self.selection = CardSelection(self.readers, self._workers, interaction)
-        self.audit = AuditTrail(audit)
+        self._selection = CardSelection(self.readers, self._workers, interaction)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._under_way: Counter[str | None] = Counter()
         self._kept: weakref.WeakSet[KeptPin] = weakref.WeakSet()
@@ -126,29 +123,38 @@ class Workflow:
         self.modules.close()
 
     @asynccontextmanager
-    async def asked(
+    async def allowed(
         self,
         caller: Caller,
         verb: Verb,
-        also: Sequence[Verb] | None = None,
+        also: tuple[Verb, ...] | None = None,
         document: DocumentShown | None = None,
     ) -> AsyncIterator[AuditEntry]:
-        """The body runs if `caller` may do `verb`; what became of it is written down.
+        """Run the body if `caller` may do `verb`, and write down what became of it.
 
         Args:
-            caller: who asks.
+            caller: who asks; may have only so much under way, questions included.
             verb: what is wanted.
             also: what it brings with it; None as `BRINGS` says.
             document: what it is wanted for, to be shown.
         """
-        also = BRINGS.get(verb, ()) if also is None else also
-        with self.audit.begin(caller.origin, verb) as entry, self._share(caller.origin):
-            await self.consents.require(caller.origin, verb, *also, document=document)
-            yield entry
+        origin = caller.origin
+        with self.audit.begin(origin, verb) as audit:
+            if self._under_way[origin] >= _UNDER_WAY_MAX:
+                raise AgentError(ErrorId.BUSY)
+            self._under_way[origin] += 1
+            try:
+                also = BRINGS.get(verb, ()) if also is None else also
+                await self.consents.require(origin, verb, *also, document=document)
+                yield audit
+            finally:
+                self._under_way[origin] -= 1
+                if not self._under_way[origin]:
+                    del self._under_way[origin]
 
     @contextmanager
     def checked(self, caller: Caller, verb: Verb) -> Iterator[None]:
-        """The body refuses what needs neither card nor person to be refused; that too is written down."""
+        """Run checks that need neither card nor person; what they refuse is written down too."""
         try:
             yield
         except BaseException:
@@ -156,60 +162,112 @@ class Workflow:
                 raise
 
     async def visit(
-        self, caller: Caller, reader: str | None, job: Job[T], wanted: CardRequirement = ANY
+        self,
+        caller: Caller,
+        reader: str | None,
+        job: CardJob[T],
+        requirement: CardRequirement,
+        audit: AuditEntry,
     ) -> T:
-        """The result of `job` with the card that is meant; see `CardSelection.pick`."""
-        return await self.run(caller, await self.selection.pick(caller, reader, wanted), wanted.checked(job))
+        """Return the result of `job` with the card picked; see `CardSelection.pick`."""
+        name = await self._selection.pick(caller, reader, requirement)
+        return await self._run(caller, name, job, requirement, audit)
 
-    async def note(self, entry: AuditEntry, seen: CardSnapshot) -> CertificateFacts:
-        """What the certificate of that card says; `entry` has it from here on."""
-        facts = await facts_about(seen)
-        entry.note(seen, facts)
-        self.activity.saw(seen, facts)
-        if seen.pin_pad:
-            self.readers.note_pin_pad(seen.reader)
+    async def note(self, audit: AuditEntry, snapshot: CardSnapshot) -> CertificateFacts:
+        """Take down the card that was looked at; return what its certificate says."""
+        facts = await facts_about(snapshot)
+        audit.note(snapshot, facts)
+        self.activity.card_read(snapshot, simulated=facts.simulated)
+        if snapshot.pin_pad:
+            self.readers.note_pin_pad(snapshot.reader)
         return facts
 
-    async def note_held(self, entry: AuditEntry, held: CertificatesOnCard) -> None:
-        """Which card the certificates are on; `entry` has it from here on."""
-        entry.serial = held.serial
-        entry.simulated = await is_simulated(held)
+    async def note_certificates(self, audit: AuditEntry, card: CertificatesOnCard) -> None:
+        """Take down which card the certificates are on."""
+        audit.serial = card.serial
+        audit.simulated = await is_simulated(card)
 
-    async def with_pin(self, wish: Wish, action: Action[T]) -> tuple[CardSnapshot, T]:
-        """Do `action` on the card with its PIN verified: the session's, or one the person is asked for."""
-        async with self.asked(wish.caller, wish.verb, document=wish.document) as entry:
-            if wish.kept is not None:
-                return await self._with_kept_pin(wish, wish.kept, entry, action)
+    async def use_pin(
+        self,
+        caller: Caller,
+        verb: Verb,
+        work: Work[T],
+        requirement: CardRequirement,
+        *,
+        command: PinCommand = PinCommand.VERIFY,
+        given: PinEntry | None = None,
+        session: KeptPin | None = None,
+        reader: str | None = None,
+        document: DocumentShown | None = None,
+        folder: Path | None = None,
+        keep: bool = False,
+        on_keypad: bool = True,
+    ) -> tuple[CardSnapshot, T, KeptPin | None]:
+        """Send a PIN to a card, and do `work` with it and the certificate in the same transaction.
+
+        With a PIN `given` there is one transaction. Else there are two, and the person is asked in between,
+        while none is open.
+
+        Args:
+            caller: who asks.
+            verb: what the person is asked to allow.
+            work: in the reader's thread.
+            requirement: what the card must be and have; with a key, its certificate is looked at.
+            command: what the PIN is for.
+            given: a PIN that nobody has to be asked for.
+            session: the caller's; its reader is then the one, and it keeps the new PIN of a change.
+            reader: the reader named, if any.
+            document: what the PIN is wanted for, to be shown.
+            folder: where that lies, for work that nobody attends.
+            keep: keep the PIN for the caller.
+            on_keypad: whether it may be typed on the reader's keypad.
+
+        Returns:
+            The card, what `work` gave, and the PIN kept, unless this program never had it.
+        """
+        also = (Verb.PAGE_PIN,) if verb is Verb.CHANGE_PIN and given is not None else None
+        async with self.allowed(caller, verb, also, document) as audit:
             await load_libraries()
-            wanted = need(wish.kinds, wish.use)
-            reader = await self.selection.pick(wish.caller, wish.reader, wanted)
-            async with self.turn(reader):
-                look = wanted.checked(partial(transaction_jobs.look_for_key, use=wish.use))
-                seen = await self.run(wish.caller, reader, look)
-                facts = await self.note(entry, seen)
-                if wish.use is KeyUse.SIGNATURE:
-                    facts.require_in_time()
-                with await self._unattended_pin(wish, seen) as known:
-                    if not known.wiped:
-                        entry.unattended = True
-                        forget = partial(self.unattended.forget, seen.serial)
-                        alone = partial(
-                            transaction_jobs.unattended, seen=seen, pin=known, forget=forget, action=action
+            if session is not None:
+                session.require_owner(caller)
+                name = session.reader
+            else:
+                name = await self._selection.pick(caller, reader, requirement)
+            async with self._turns[name]:
+                entry = given
+                if entry is None:
+                    snapshot = await self._run(
+                        caller, name, _look_for(requirement, command), requirement, audit
+                    )
+                    facts = await self.note(audit, snapshot)
+                    if requirement.key is KeyUse.SIGNATURE:
+                        facts.require_in_time()
+                    if requirement.key is not None and verb is Verb.SIGN:
+                        entry = await self._from_keyring(caller, snapshot, folder)
+                    if entry is None:
+                        entry = await self._from_person(
+                            PinQuestion(
+                                caller.origin, facts.shown(snapshot), _pin_of(snapshot), verb, document
+                            ),
+                            command,
+                            snapshot,
+                            session,
+                            on_keypad=on_keypad,
                         )
-                        return seen, await self.run(wish.caller, reader, alone)
-                self.require_person(seen.pin)
-                if self.use_keypad(seen):
-                    keyed = partial(transaction_jobs.with_keypad, seen=seen, action=action)
-                    async with self.keypad_shown(wish, seen, facts):
-                        return seen, await self.run(wish.caller, reader, keyed)
-                with await self.ask_pin(wish, seen, facts) as pin:
-                    job = partial(transaction_jobs.with_pin, seen=seen, pin=pin, action=action)
-                    return seen, await self.run(wish.caller, reader, job)
-
-    def remember(self, kept: KeptPin) -> KeptPin:
-        """`kept`, which is wiped from here on when its card goes or this ends."""
-        self._kept.add(kept)
-        return kept
+                audit.unattended = entry.unattended
+                async with entry:
+                    job = partial(entry.run, audit=audit, work=work)
+                    done = None if command is PinCommand.VERIFY else partial(self._pin_replaced, entry)
+                    required = requirement if given is not None else _ANY
+                    snapshot, result = await self._run(caller, name, job, required, audit, done=done)
+                    kept = entry.keep(caller, snapshot) if keep else None
+            if kept is not None:
+                self._kept.add(kept)
+            if command is PinCommand.UNBLOCK:
+                self.guesses.pins.clear(caller.origin)
+            if given is not None:
+                await self.note(audit, snapshot)
+            return snapshot, result, kept
 
     def forget_pins(self, holding: Callable[[KeptPin], bool] = lambda _kept: True) -> None:
         """Wipe the PINs that are kept, or those of which `holding` says so."""
@@ -217,99 +275,109 @@ class Workflow:
             if holding(kept):
                 kept.wipe()
 
-    async def _unattended_pin(self, wish: Wish, seen: CardSnapshot) -> Pin:
-        """The PIN from the keyring, for signatures it is kept for; wiped where there is none."""
-        if wish.verb is not Verb.SIGN or not self.unattended.enabled:
-            return Pin("")
-        found = await asyncio.to_thread(self.unattended.find, seen.serial, wish.caller.origin, wish.folder)
-        return found or Pin("")
+    async def _from_keyring(
+        self, caller: Caller, snapshot: CardSnapshot, folder: Path | None
+    ) -> KeyringPin | None:
+        """Return the PIN from the keyring, for signatures it is kept for."""
+        if not self.unattended.enabled:
+            return None
+        serial = snapshot.serial
+        pin = await asyncio.to_thread(self.unattended.find, serial, caller.origin, folder)
+        return None if pin is None else KeyringPin(snapshot, pin, partial(self.unattended.forget, serial))
 
-    async def _with_kept_pin(
-        self, wish: Wish, kept: KeptPin, entry: AuditEntry, action: Action[T]
-    ) -> tuple[CardSnapshot, T]:
-        kept.require_owner(wish.caller)
-
-        def check(seen: CardSnapshot) -> None:
-            facts = facts_of(seen)
-            entry.note(seen, facts)
-            if wish.use is KeyUse.SIGNATURE:
-                facts.require_in_time()
-
-        async with self.turn(kept.reader):
-            return await self.run(
-                wish.caller,
-                kept.reader,
-                lambda visit: transaction_jobs.with_kept_pin(visit, kept, wish.use, check, action),
-            )
-
-    def require_person(self, status: PinStatus | None) -> None:
-        """Refuse before anybody is asked what no PIN could achieve, or nobody could be asked for.
+    async def _from_person(
+        self,
+        question: PinQuestion,
+        command: PinCommand,
+        snapshot: CardSnapshot,
+        session: KeptPin | None,
+        *,
+        on_keypad: bool,
+    ) -> PinEntry:
+        """Return what the person types, or will type on the reader's keypad.
 
         Raises:
             PinLockedError: no try is left.
-            AgentError: pin.unavailable.
+            AgentError: pin.unavailable, pin.cancelled, request.rate, busy.
         """
-        if status is not None and status.locked:
+        origin, card, status = question.origin, question.card, question.status
+        if command is not PinCommand.UNBLOCK and status.locked:
             raise PinLockedError(tries_left=0)
-        if not self.interaction.available:
+        if not self._interaction.available:
             raise AgentError(ErrorId.PIN_UNAVAILABLE)
-
-    def use_keypad(self, seen: CardSnapshot) -> bool:
-        """Whether the PIN of the card is to be typed on its reader's keypad."""
+        takes_keypad = {
+            PinCommand.VERIFY: snapshot.takes_keypad,
+            PinCommand.CHANGE: snapshot.changes_on_keypad,
+            PinCommand.UNBLOCK: False,
+        }[command]
         # A keypad cannot say that this is the last try and take a yes: then the PIN is asked on the screen.
-        return self._keypad and seen.takes_keypad and seen.pin is not None and not seen.pin.last_try
-
-    @asynccontextmanager
-    async def keypad_shown(
-        self, wish: Wish, seen: CardSnapshot, facts: CertificateFacts
-    ) -> AsyncIterator[None]:
-        """The person is pointed to the reader's keypad as long as the body runs."""
-        showing = asyncio.create_task(self.interaction.ask(_question(KeypadQuestion, wish, seen, facts)))
-        try:
-            yield
-        finally:
-            showing.cancel()
-            await asyncio.gather(showing, return_exceptions=True)
-
-    async def ask_pin(self, wish: Wish, seen: CardSnapshot, facts: CertificateFacts) -> Pin:
-        """The PIN of the card, from the person; the caller wipes it.
-
-        Raises:
-            AgentError: pin.cancelled, request.rate, busy.
-        """
-        pin = await self.interaction.ask(_question(PinQuestion, wish, seen, facts))
-        if pin is None:
+        if on_keypad and self._keypad and takes_keypad and not status.last_try:
+            keypad = KeypadQuestion(origin, card, status, question.verb, question.document)
+            return KeypadPin(command, snapshot, partial(self._interaction.ask, keypad))
+        pins: tuple[Pin, ...] | None
+        if command is PinCommand.VERIFY:
+            pin = await self._interaction.ask(question)
+            pins = None if pin is None else (pin,)
+        elif command is PinCommand.CHANGE:
+            pins = await self._interaction.ask(NewPinQuestion(origin, card, status))
+        else:
+            if snapshot.puk is None:
+                raise UnsupportedError
+            pins = await self._interaction.ask(UnblockQuestion(origin, card, status, snapshot.puk))
+        if pins is None:
             raise AgentError(ErrorId.PIN_CANCELLED)
-        return pin
+        return AskedPin(command, snapshot, pins, session)
 
-    async def run(
-        self, caller: Caller, reader: str, job: Job[T], done: Callable[[T], None] | None = None
+    async def _run(
+        self,
+        caller: Caller,
+        reader: str,
+        job: CardJob[T],
+        requirement: CardRequirement,
+        audit: AuditEntry,
+        *,
+        done: Callable[[T], None] | None = None,
     ) -> T:
-        """The result of `job` with the card in `reader`; `done` hears of it even if nobody waits any more."""
-        with self.activity.work(reader):
-            return await self._workers.run(reader, job, origin=caller.origin, done=done)
+        """Return the result of `job`; it is given no card but one of the kinds that are required.
 
-    def turn(self, reader: str) -> asyncio.Lock:
-        """One question and its answer at a time for each card, so that the tries shown still hold."""
-        return self._turns[reader]
+        Args:
+            caller: whose work it is.
+            reader: the reader's name.
+            job: in the reader's thread.
+            requirement: what the card must be.
+            audit: has the card, if it is reached.
+            done: called with the result even if nobody waits any more.
+        """
 
-    @contextmanager
-    def _share(self, origin: str | None) -> Iterator[None]:
-        """One origin may have only so much under way, questions included."""
-        if self._under_way[origin] >= _UNDER_WAY_MAX:
-            raise AgentError(ErrorId.BUSY)
-        self._under_way[origin] += 1
+        def with_card(visit: Visit) -> T:
+            card = visit.card()
+            requirement.require(card)
+            try:
+                return job(visit, card)
+            except Exception:
+                audit.reached(card.serial, visit.reader)
+                raise
+
+        self.activity.begin(reader)
+        failure: Exception | None = None
         try:
-            yield
+            return await self._workers.run(reader, with_card, origin=caller.origin, done=done)
+        except Exception as error:
+            failure = error
+            raise
         finally:
-            self._under_way[origin] -= 1
-            if not self._under_way[origin]:
-                del self._under_way[origin]
+            self.activity.end(reader, failure)
+            del failure
+
+    def _pin_replaced(self, entry: PinEntry, outcome: tuple[CardSnapshot, object]) -> None:
+        """Wipe what other sessions kept of the old PIN."""
+        serial = outcome[0].serial
+        self.forget_pins(lambda kept: kept is not entry.session and kept.serial == serial)
 
     def _readers_changed(self, states: Sequence[ReaderState]) -> None:
-        """A reader or card came or went: what waits for one that is gone ends, and so does its kept PIN."""
+        """End what waits for a reader or card that is no longer there, and its kept PIN."""
         self._workers.keep_only([state.name for state in states])
-        self.selection.keep_only(states)
+        self._selection.keep_only(states)
         self.activity.readers_changed(states)
         there = {state.name: state for state in states}
 
@@ -320,7 +388,13 @@ class Workflow:
         self.forget_pins(lost)
 
 
-def _question(kind: type[Q], wish: Wish, seen: CardSnapshot, facts: CertificateFacts) -> Q:
-    if seen.pin is None:
+def _look_for(requirement: CardRequirement, command: PinCommand) -> CardJob[CardSnapshot]:
+    if requirement.key is not None:
+        return partial(look_for_key, use=requirement.key)
+    return partial(look_for_pin, puk=command is PinCommand.UNBLOCK)
+
+
+def _pin_of(snapshot: CardSnapshot) -> PinStatus:
+    if snapshot.pin is None:
         raise UnsupportedError
-    return kind(wish.caller.origin, facts.shown(seen), seen.pin, wish.verb, wish.document)
+    return snapshot.pin

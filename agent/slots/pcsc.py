@@ -35,7 +35,7 @@ class PcscVisit:
         return self.transaction.pin_pad
 
     def card(self) -> Card:
-        """The card, recognised anew."""
+        """Return the card, recognised anew."""
         profiles = None if self._profiles is None else self._profiles()
         return recognise(self.transaction, self.atr, profiles)
 
@@ -72,14 +72,11 @@ class PcscSlot:
             context.close()
 
     def _connect(self) -> Connection:
-        try:
-            return Connection(self._opened(), self._reader)
-        except ServiceUnavailableError:
-            # The service was restarted since our last visit, and nothing has been done yet: begin anew.
-            self.forget()
-            return Connection(self._opened(), self._reader)
-
-    def _opened(self) -> Context:
-        if self._context is None:
-            self._context = self._service.context()
-        return self._context
+        if self._context is not None:
+            try:
+                return Connection(self._context, self._reader)
+            except ServiceUnavailableError:
+                # The service was restarted since our last visit, and nothing has been done yet: begin anew.
+                self.forget()
+        self._context = self._service.context()
+        return Connection(self._context, self._reader)

@@ -9,7 +9,7 @@ import traceback
 import pytest
 
 from agent.errors import AgentError
-from agent.threads import OneThread, Wanted
+from agent.threads import GivenUp, OneThread
 
 
 class Ended:
@@ -22,14 +22,14 @@ class Ended:
         self.thread = threading.get_ident()
 
 
-def ident(_wanted: Wanted) -> int:
+def ident(_given_up: GivenUp) -> int:
     return threading.get_ident()
 
 
 async def test_its_end_comes_in_the_very_thread_that_did_the_work() -> None:
     ended = Ended()
     thread = OneThread("test", ended)
-    worked = await thread.run(ident, 5)
+    worked = await thread.submit(ident, 5)
     assert ended.thread is None
     thread.close()
     await asyncio.to_thread(thread.join, 5)
@@ -49,14 +49,14 @@ async def test_work_after_the_end_is_refused_at_once() -> None:
     thread = OneThread("test", Ended())
     thread.close()
     with pytest.raises(RuntimeError):
-        await thread.run(ident, 5)
+        await thread.submit(ident, 5)
 
 
 async def test_work_taken_before_the_end_is_still_done() -> None:
     thread = OneThread("test", Ended())
     let_on = threading.Event()
-    first = asyncio.create_task(thread.run(lambda _wanted: let_on.wait(5), 5))
-    second = asyncio.create_task(thread.run(ident, 5))
+    first = thread.submit(lambda _given_up: let_on.wait(5), 5)
+    second = thread.submit(ident, 5)
     await asyncio.sleep(0)
     thread.close()
     let_on.set()
@@ -68,32 +68,32 @@ async def test_silence_ends_the_wait_and_the_work_is_told() -> None:
     thread = OneThread("test", Ended())
     let_on, told = threading.Event(), []
 
-    def work(wanted: Wanted) -> None:
-        told.append(wanted())
+    def work(given_up: GivenUp) -> None:
+        told.append(given_up())
         let_on.wait(5)
-        told.append(wanted())
+        told.append(given_up())
 
     with pytest.raises(AgentError) as caught:
-        await thread.run(work, 0.05)
+        await thread.submit(work, 0.05)
     assert caught.value.error_id == "card.timeout"
     let_on.set()
-    assert await thread.run(ident, 5)
-    assert told == [True, False]
+    assert await thread.submit(ident, 5)
+    assert told == [False, True]
     thread.close()
 
 
 async def test_work_given_up_in_the_queue_is_told_before_it_begins() -> None:
     thread = OneThread("test", Ended())
     let_on, told = threading.Event(), []
-    first = asyncio.create_task(thread.run(lambda _wanted: let_on.wait(5), 5))
-    second = asyncio.create_task(thread.run(lambda wanted: told.append(wanted()), 5))
+    first = thread.submit(lambda _given_up: let_on.wait(5), 5)
+    second = thread.submit(lambda given_up: told.append(given_up()), 5)
     await asyncio.sleep(0)
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
     let_on.set()
     await first
-    await thread.run(ident, 5)
-    assert told == [False]
+    await thread.submit(ident, 5)
+    assert told == [True]
     thread.close()
 
 
@@ -101,22 +101,22 @@ async def test_what_was_done_is_heard_of_although_nobody_waits_and_what_failed_i
     thread = OneThread("test", Ended())
     begun, let_on, heard = threading.Event(), threading.Event(), []
 
-    def work(_wanted: Wanted) -> str:
+    def work(_given_up: GivenUp) -> str:
         begun.set()
         let_on.wait(5)
         return "done"
 
-    def fail(_wanted: Wanted) -> str:
+    def fail(_given_up: GivenUp) -> str:
         raise ZeroDivisionError
 
-    leaving = asyncio.create_task(thread.run(work, 5, heard.append))
+    leaving = thread.submit(work, 5, heard.append)
     assert await asyncio.to_thread(begun.wait, 5)
     leaving.cancel()
     await asyncio.gather(leaving, return_exceptions=True)
     assert heard == []
     let_on.set()
     with pytest.raises(ZeroDivisionError):
-        await thread.run(fail, 5, heard.append)
+        await thread.submit(fail, 5, heard.append)
     assert heard == ["done"]
     thread.close()
 
@@ -124,12 +124,12 @@ async def test_what_was_done_is_heard_of_although_nobody_waits_and_what_failed_i
 async def test_what_failing_work_had_in_its_variables_is_gone_before_anybody_sees_the_error() -> None:
     thread = OneThread("test", Ended())
 
-    def work(_wanted: Wanted) -> None:
+    def work(_given_up: GivenUp) -> None:
         octets = b"123456"
         raise ValueError(len(octets))
 
     with pytest.raises(ValueError, match="6") as caught:
-        await thread.run(work, 5)
+        await thread.submit(work, 5)
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert "123456" not in "".join(shown.format())
     thread.close()
@@ -140,11 +140,12 @@ def test_a_loop_that_has_ended_is_told_nothing() -> None:
     let_on = threading.Event()
 
     async def give_up() -> None:
-        task = asyncio.create_task(thread.run(lambda _wanted: let_on.wait(5), 5))
-        await asyncio.sleep(0.01)
-        task.cancel()
+        thread.submit(lambda _given_up: let_on.wait(5), 5).cancel()
+
+    async def work() -> int:
+        return await thread.submit(ident, 5)
 
     asyncio.run(give_up())
     let_on.set()
-    assert asyncio.run(thread.run(ident, 5))
+    assert asyncio.run(work())
     thread.close()

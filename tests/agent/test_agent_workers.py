@@ -66,9 +66,9 @@ async def one_at_work_and_one_waiting(
     run: Callable[[Callable[[PcscVisit], object]], Coroutine[Any, Any, object]],
 ) -> tuple[Gate, asyncio.Task[object], asyncio.Task[object]]:
     gate = Gate()
-    first = asyncio.create_task(run(gate))
+    first = asyncio.ensure_future(run(gate))
     await begun(gate)
-    second = asyncio.create_task(run(atr))
+    second = asyncio.ensure_future(run(atr))
     await asyncio.sleep(0)
     return gate, first, second
 
@@ -94,7 +94,7 @@ async def test_all_jobs_of_a_reader_run_in_one_thread_which_is_not_the_event_loo
 
 async def test_the_event_loop_runs_on_while_a_job_works(world: World) -> None:
     gate = Gate()
-    job = asyncio.create_task(world.worker.run(gate))
+    job = asyncio.ensure_future(world.worker.run(gate))
     await begun(gate)
     await asyncio.sleep(0)  # would never come back if the job held the loop: it waits for the gate
     assert not job.done()
@@ -104,9 +104,9 @@ async def test_the_event_loop_runs_on_while_a_job_works(world: World) -> None:
 
 async def test_a_job_given_up_in_the_queue_is_never_begun(world: World) -> None:
     gate, second = Gate(), Gate()
-    first = asyncio.create_task(world.worker.run(gate))
+    first = asyncio.ensure_future(world.worker.run(gate))
     await begun(gate)
-    waiting = asyncio.create_task(world.worker.run(second))
+    waiting = asyncio.ensure_future(world.worker.run(second))
     await asyncio.sleep(0.01)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
@@ -119,7 +119,7 @@ async def test_a_job_given_up_in_the_queue_is_never_begun(world: World) -> None:
 async def test_a_job_given_up_while_another_program_has_the_card_is_never_begun(world: World) -> None:
     gate = Gate()
     with world.service.context() as context, Connection(context, NAME) as other, other.transaction():
-        waiting = asyncio.create_task(world.worker.run(gate))
+        waiting = asyncio.ensure_future(world.worker.run(gate))
         await asyncio.sleep(0.05)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
@@ -129,7 +129,7 @@ async def test_a_job_given_up_while_another_program_has_the_card_is_never_begun(
 
 async def test_a_job_given_up_in_its_middle_runs_to_its_end_and_spoils_nothing(world: World) -> None:
     gate = Gate()
-    job = asyncio.create_task(world.worker.run(gate))
+    job = asyncio.ensure_future(world.worker.run(gate))
     await begun(gate)
     job.cancel()
     await asyncio.gather(job, return_exceptions=True)
@@ -151,15 +151,15 @@ async def test_waiting_for_another_program_ends_when_the_time_is_over() -> None:
 
 async def test_one_origin_cannot_fill_the_queue_and_all_of_them_not_for_ever(world: World) -> None:
     gate = Gate()
-    tasks = [asyncio.create_task(world.worker.run(gate, origin="https://a.example"))]
+    tasks = [asyncio.ensure_future(world.worker.run(gate, origin="https://a.example"))]
     await begun(gate)
-    tasks.append(asyncio.create_task(world.worker.run(atr, origin="https://a.example")))
+    tasks.append(asyncio.ensure_future(world.worker.run(atr, origin="https://a.example")))
     await asyncio.sleep(0)
     with pytest.raises(AgentError) as caught:
         await world.worker.run(atr, origin="https://a.example")
     assert caught.value.error_id == "busy"
     tasks += [
-        asyncio.create_task(world.worker.run(atr, origin=origin)) for origin in ("https://b.example", None)
+        asyncio.ensure_future(world.worker.run(atr, origin=origin)) for origin in ("https://b.example", None)
     ]
     await asyncio.sleep(0)
     with pytest.raises(AgentError):
@@ -253,7 +253,7 @@ async def test_a_reader_is_known_once_visited_and_as_long_as_it_neither_hangs_no
     await workers.of(NAME).run(atr)
     assert workers.known(NAME)
     gate = Gate()
-    hanging = asyncio.create_task(workers.of(NAME).run(gate))
+    hanging = asyncio.ensure_future(workers.of(NAME).run(gate))
     await begun(gate)
     assert not workers.known(NAME)
     gate.go.set()

@@ -1,0 +1,404 @@
+"""A PIN or PUK on its way to a card: one class for each source it can come from, all with one interface.
+
+| class | source | bound to | the last try | after a failure |
+|---|---|---|---|---|
+| `AskedPin` | a window, the terminal | the card looked at, its tries | with the person's yes | nothing |
+| `KeypadPin` | the reader's keypad | the same | is not typed there | nothing |
+| `KeyringPin` | the system's keyring | the same | is never spent | deleted there |
+| `PagePin` | a page, a command | the card in the reader | is never spent | the origin is remembered |
+| `SessionPin` | a session | the very card it was verified on | is never spent | wiped |
+
+A PUK counts its own tries, so nothing about the PIN's tries keeps it from being sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from enum import Enum, auto
+from types import TracebackType
+from typing import Any, ClassVar, Final, Self, TypeVar
+
+from agent.access.consents import Consents
+from agent.errors import AgentError, ErrorId
+from agent.operations.audit_trail import AuditEntry
+from agent.operations.certificate_facts import facts_of
+from agent.operations.messages import Caller
+from agent.operations.transaction_jobs import CardSnapshot, look_for_pin, snapshot_of
+from agent.pins.kept import KeptPin, WrongPins
+from agent.slots import Visit
+from agent.vocabulary import Verb
+from hca_card.errors import (
+    CardChangedError,
+    ObjectMissingError,
+    PinLastTryError,
+    PinLockedError,
+    PinWrongError,
+    PukWrongError,
+    UnsupportedError,
+)
+from hca_card.model import Card, KeyUse, PinStatus
+from hca_card.pin import Pin
+from signing.pkcs1 import CERTIFICATE_INDEX
+
+T = TypeVar("T")
+Work = Callable[[Card, bytes], T]
+"""What is done with a card whose PIN is verified, and with the certificate of its key."""
+
+
+class PinCommand(Enum):
+    """What a PIN is sent for."""
+
+    VERIFY = auto()
+    CHANGE = auto()
+    UNBLOCK = auto()
+
+
+class PinEntry(ABC):
+    """A PIN from one source, sent for one command, once at most.
+
+    The event loop enters it before the transaction and leaves it, which wipes what it holds, when the outcome
+    is known or nobody waits any more. `run` is called in between, in the reader's thread.
+
+    Args:
+        command: what it is sent for.
+        pins: the PIN; or the old PIN or the PUK, and the new PIN. Wiped at the end.
+        session: keeps the new PIN of a change from then on.
+
+    Attributes:
+        unattended: whether nobody is there.
+        by_itself: whether nobody has looked at the card, or was asked, before it is sent.
+    """
+
+    unattended: ClassVar[bool] = False
+    by_itself: ClassVar[bool] = False
+
+    def __init__(self, command: PinCommand, pins: tuple[Pin, ...], session: KeptPin | None = None) -> None:
+        self.command = command
+        self.session = session
+        self._pins = pins
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pin in self._pins:
+            pin.wipe()
+
+    def run(self, visit: Visit, card: Card, audit: AuditEntry, work: Work[T]) -> tuple[CardSnapshot, T]:
+        """Check the card, send the PIN, and do `work`.
+
+        Args:
+            visit: to the card.
+            card: the card.
+            audit: has the card before the PIN is sent, whatever becomes of that.
+            work: is given the card and the certificate.
+
+        Raises:
+            CardChangedError: another card is in the reader now; nothing was sent.
+            AgentError: pin.tries_changed, pin.not_kept: nothing was sent; pin.changed_elsewhere: the card
+                refused a PIN that was right before.
+            PinLockedError, PinLastTryError: nothing was sent.
+            hca_card.errors.PinError: as the command of `Card`; one try spent at most.
+        """
+        snapshot = self._check(visit, card, audit)
+        try:
+            if (self.by_itself or self.unattended) and self.command is not PinCommand.UNBLOCK:
+                _refuse_last_try(snapshot.pin)
+            self._send(visit, card)
+        except BaseException as error:
+            self._failed(error)
+            raise
+        return snapshot, work(card, snapshot.certificate)
+
+    def keep(self, owner: Caller, snapshot: CardSnapshot) -> KeptPin | None:
+        """Return a copy for the owner's session after VERIFY; None where this program never had the PIN."""
+        if not self._pins:
+            return None
+        kept = KeptPin(
+            self._pins[0],
+            owner=owner,
+            reader=snapshot.reader,
+            serial=snapshot.serial,
+            event_counter=snapshot.event_counter,
+        )
+        if snapshot.certificate:
+            kept.certificates[KeyUse.SIGNATURE] = snapshot.certificate
+        return kept
+
+    @abstractmethod
+    def _check(self, visit: Visit, card: Card, audit: AuditEntry) -> CardSnapshot:
+        """Return the card that the PIN is for, if it is this one and its tries allow it."""
+
+    def _send(self, visit: Visit, card: Card) -> None:
+        match self.command, self._pins:
+            case PinCommand.VERIFY, (pin,):
+                card.verify(pin)
+            case PinCommand.CHANGE, (old, new):
+                card.change_pin(old, new)
+                if self.session is not None:
+                    self.session.replace(new)
+            case PinCommand.UNBLOCK, (puk, new):
+                card.unblock_pin(puk, new)
+            case _:
+                raise UnsupportedError
+
+    def _failed(self, error: BaseException) -> None:
+        """Take the consequences of a failure that may have cost a try; raise in its place what it means."""
+        del error  # most have none
+
+
+class _LookedAt(PinEntry):
+    """A PIN for the card that an earlier transaction looked at."""
+
+    def __init__(
+        self,
+        command: PinCommand,
+        snapshot: CardSnapshot,
+        pins: tuple[Pin, ...],
+        session: KeptPin | None = None,
+    ) -> None:
+        super().__init__(command, pins, session)
+        self._snapshot = snapshot
+
+    def _check(self, visit: Visit, card: Card, audit: AuditEntry) -> CardSnapshot:
+        if (card.kind, card.serial) != (self._snapshot.kind, self._snapshot.serial):
+            raise CardChangedError
+        if self.command is not PinCommand.UNBLOCK:
+            self._status = card.pin_status()
+            _require_tries(self._status.tries_left, self._snapshot.pin)
+        return self._snapshot
+
+
+class AskedPin(_LookedAt):
+    """A PIN that the person typed in a window or the terminal, with a yes of its own to the last try."""
+
+
+class KeypadPin(_LookedAt):
+    """A PIN that the person types on the reader's keypad, which sends it to the card by itself.
+
+    This is the one transaction that waits for a person. The keypad gives up after half a minute.
+
+    Args:
+        command: VERIFY or CHANGE.
+        snapshot: the card.
+        show: points the person to the keypad until it is cancelled.
+    """
+
+    def __init__(
+        self, command: PinCommand, snapshot: CardSnapshot, show: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        super().__init__(command, snapshot, ())
+        self._show = show
+
+    async def __aenter__(self) -> Self:
+        self._showing = asyncio.create_task(self._show())
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        self._showing.cancel()
+        await asyncio.gather(self._showing, return_exceptions=True)
+
+    def _send(self, visit: Visit, card: Card) -> None:
+        keypad = visit.pin_pad
+        if keypad is None or self.command is PinCommand.UNBLOCK:
+            raise UnsupportedError
+        if self.command is PinCommand.VERIFY:
+            card.verify_on_keypad(keypad)
+        else:
+            card.change_pin_on_keypad(keypad)
+
+
+class KeyringPin(_LookedAt):
+    """A PIN from the system's keyring, for signatures that nobody attends.
+
+    Args:
+        snapshot: the card.
+        pin: wiped at the end.
+        forget: deletes it in the keyring.
+    """
+
+    unattended = True
+
+    def __init__(self, snapshot: CardSnapshot, pin: Pin, forget: Callable[[], object]) -> None:
+        super().__init__(PinCommand.VERIFY, snapshot, (pin,))
+        self._forget = forget
+
+    def _check(self, visit: Visit, card: Card, audit: AuditEntry) -> CardSnapshot:
+        return replace(super()._check(visit, card, audit), pin=self._status)
+
+    def _failed(self, error: BaseException) -> None:
+        self._forget()
+        _reword(error)
+
+
+class PageGuesses:
+    """What is remembered of wrong PINs and PUKs that pages gave.
+
+    A PIN that a page collected is a guess as far as the card is concerned. It never spends the last try, and
+    after one that was wrong the same origin's next one needs the person's yes, whatever was answered before:
+    a page that is allowed but not honest cannot lock the card by itself. No card says how many tries its PUK
+    has left, and nothing gives them back, so only a right PUK clears a wrong one.
+
+    Args:
+        consents: asks the person.
+        seconds: how long a wrong PIN is remembered.
+    """
+
+    def __init__(self, consents: Consents, seconds: float) -> None:
+        self._consents = consents
+        self.pins: Final = WrongPins(seconds)
+        self.puks: Final = WrongPins(math.inf)
+
+    async def confirm(self, origin: str | None) -> None:
+        """Ask the person where it is not the first guess; in the card's turn, or many at once all are.
+
+        Raises:
+            AgentError: as `Consents.confirm`.
+        """
+        if self.pins.recent(origin) or self.puks.recent(origin):
+            await self._consents.confirm(origin, Verb.PAGE_PIN)
+
+
+class PagePin(PinEntry):
+    """A PIN or PUK that a page collected, or that a person's own command was given.
+
+    Args:
+        command: what it is sent for.
+        guesses: what is remembered of the origin's wrong ones.
+        origin: the page's.
+        given: copied when it is entered; the giver wipes its own.
+        session: keeps the new PIN of a change from then on.
+    """
+
+    by_itself = True
+
+    def __init__(
+        self,
+        command: PinCommand,
+        guesses: PageGuesses,
+        origin: str | None,
+        given: tuple[Pin, ...],
+        session: KeptPin | None = None,
+    ) -> None:
+        super().__init__(command, (), session)
+        self._guesses = guesses
+        self._wrong = guesses.puks if command is PinCommand.UNBLOCK else guesses.pins
+        self._origin = origin
+        self._given = given
+
+    async def __aenter__(self) -> Self:
+        await self._guesses.confirm(self._origin)
+        self._wrong_before = self._wrong.recent(self._origin)
+        # Before it is sent: a page that hangs up in between never learns that it was wrong, but we must.
+        self._wrong.note(self._origin)
+        self._pins = tuple(pin.copy() for pin in self._given)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await super().__aexit__(kind, error, trace)
+        refused = isinstance(error, PinWrongError | PukWrongError)
+        if error is None or (isinstance(error, Exception) and not refused and not self._wrong_before):
+            self._wrong.clear(self._origin)
+
+    def _check(self, visit: Visit, card: Card, audit: AuditEntry) -> CardSnapshot:
+        snapshot = look_for_pin(visit, card)
+        audit.note(snapshot, facts_of(snapshot))
+        return snapshot
+
+
+class SessionPin(PinEntry):
+    """The PIN kept for a session, for a key of its card or to be replaced.
+
+    Args:
+        session: wiped when the card is another or its PIN no longer right.
+        key: the key that is wanted; VERIFY.
+        new: what a page wants in its place, copied; CHANGE, which needs
+        confirm: asks the person where the page guessed wrong before.
+    """
+
+    by_itself = True
+
+    def __init__(
+        self,
+        session: KeptPin,
+        key: KeyUse | None = None,
+        *,
+        new: Pin | None = None,
+        confirm: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
+        super().__init__(PinCommand.VERIFY if new is None else PinCommand.CHANGE, (), session)
+        self._kept = session
+        self._key = key
+        self._new = new
+        self._confirm = confirm
+
+    async def __aenter__(self) -> Self:
+        if self._confirm is not None:
+            await self._confirm()
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        """Leave the copies to `run`: whoever asked may go away in the middle, and the session goes on."""
+
+    def run(self, visit: Visit, card: Card, audit: AuditEntry, work: Work[T]) -> tuple[CardSnapshot, T]:
+        """Do the same with the session's PIN, if this is its very card."""
+        reader, serial, event_counter = visit.reader, card.serial, visit.event_counter
+        with self._kept.for_card(reader=reader, serial=serial, event_counter=event_counter) as pin:
+            if self._new is None:
+                self._pins = (pin,)
+                return super().run(visit, card, audit, work)
+            with self._new.copy() as new:
+                self._pins = (pin, new)
+                return super().run(visit, card, audit, work)
+
+    def _check(self, visit: Visit, card: Card, audit: AuditEntry) -> CardSnapshot:
+        certificates, key = self._kept.certificates, self._key
+        if key is not None and not card.has_key(key):
+            raise ObjectMissingError
+        status = card.pin_status()
+        if key is not None and key not in certificates:
+            certificates[key] = card.certificate(CERTIFICATE_INDEX[key]).der
+        snapshot = snapshot_of(visit, card, status, certificates.get(key or KeyUse.SIGNATURE, b""))
+        facts = facts_of(snapshot)
+        audit.note(snapshot, facts)
+        if key is KeyUse.SIGNATURE:
+            facts.require_in_time()
+        return snapshot
+
+    def _failed(self, error: BaseException) -> None:
+        self._kept.wipe()
+        _reword(error)
+
+
+def _reword(error: BaseException) -> None:
+    """Raise pin.changed_elsewhere in place of "wrong": the PIN was right before."""
+    if isinstance(error, PinWrongError):
+        raise AgentError(ErrorId.PIN_CHANGED_ELSEWHERE, tries_left=error.tries_left) from error
+
+
+def _require_tries(left: int | None, shown: PinStatus | None) -> None:
+    """Refuse a card with fewer tries than the person was shown."""
+    before = shown.tries_left if shown else None
+    if left == 0:
+        raise PinLockedError(tries_left=0)
+    # More than shown: a right PIN was entered elsewhere. Fewer: not what the person agreed to.
+    if (left is None) != (before is None) or (left is not None and before is not None and left < before):
+        raise AgentError(ErrorId.PIN_TRIES_CHANGED, tries_left=left)
+
+
+def _refuse_last_try(status: PinStatus | None) -> None:
+    """Refuse to spend the last try where nobody can say yes to it."""
+    if status is None:
+        raise UnsupportedError
+    if status.locked:
+        raise PinLockedError(tries_left=0)
+    if status.last_try:
+        raise PinLastTryError(tries_left=1)
