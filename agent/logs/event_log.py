@@ -6,10 +6,9 @@ description and shows the text below that.
 
 from __future__ import annotations
 
-import ctypes
 import logging
-from collections.abc import Callable
-from typing import Any, Final, Self
+from importlib import import_module
+from typing import Any, Final
 
 SOURCE: Final = "HCA Card Agent"
 EVENT_ID: Final = 1
@@ -22,63 +21,37 @@ class EventLog(logging.Handler):
     """Writes events.
 
     Args:
-        advapi: the functions of advapi32.
+        api: as the module `win32evtlog`, which is the default.
 
     Raises:
-        OSError: the log cannot be opened.
+        OSError: if this is no Windows, or the log cannot be opened.
     """
 
-    def __init__(self, advapi: Any) -> None:
+    def __init__(self, api: Any = None) -> None:
         super().__init__()
-        self._advapi = advapi
-        self._handle = advapi.RegisterEventSourceW(None, SOURCE)
-        if not self._handle:
-            raise OSError("the Event Log cannot be opened")
-
-    @classmethod
-    def system(cls, load: Callable[[str], Any] | None = None) -> Self:
-        """This machine's.
-
-        Args:
-            load: loads a library of Windows; the system's own way when None.
-
-        Raises:
-            OSError: this is no Windows, or the log cannot be opened.
-        """
-        load = load or getattr(ctypes, "WinDLL", None)
-        if load is None:
-            raise OSError("only Windows has one")
-        advapi = load("advapi32")
-        advapi.RegisterEventSourceW.restype = ctypes.c_void_p
-        advapi.RegisterEventSourceW.argtypes = (ctypes.c_wchar_p, ctypes.c_wchar_p)
-        advapi.ReportEventW.argtypes = (
-            ctypes.c_void_p,  # event log
-            ctypes.c_ushort,  # type
-            ctypes.c_ushort,  # category
-            ctypes.c_uint32,  # event
-            ctypes.c_void_p,  # user
-            ctypes.c_ushort,  # number of strings
-            ctypes.c_uint32,  # bytes of data
-            ctypes.POINTER(ctypes.c_wchar_p),
-            ctypes.c_void_p,  # data
-        )
-        advapi.DeregisterEventSource.argtypes = (ctypes.c_void_p,)
-        return cls(advapi)
+        if api is None:
+            try:
+                api = import_module("win32evtlog")
+            except ImportError:
+                raise OSError("only Windows has one") from None
+        self._api = api
+        try:
+            self._handle = api.RegisterEventSource(None, SOURCE)
+        except Exception as error:  # pywintypes.error, which other systems do not have
+            raise OSError("the Event Log cannot be opened") from error
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one event."""
         try:
-            texts = (ctypes.c_wchar_p * 1)(self.format(record)[:_TEXT_MAX])
-            self._advapi.ReportEventW(
-                self._handle, _kind(record.levelno), 0, EVENT_ID, None, 1, 0, texts, None
-            )
+            text = self.format(record)[:_TEXT_MAX]
+            self._api.ReportEvent(self._handle, _kind(record.levelno), 0, EVENT_ID, None, [text], None)
         except Exception:
             self.handleError(record)
 
     def close(self) -> None:
         """Close the log; safe to call twice."""
-        if self._handle:
-            self._advapi.DeregisterEventSource(self._handle)
+        if self._handle is not None:
+            self._api.DeregisterEventSource(self._handle)
             self._handle = None
         super().close()
 

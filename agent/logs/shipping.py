@@ -154,7 +154,7 @@ def _open_places(settings: LogSettings) -> tuple[list[logging.Handler], list[str
         from agent.logs.event_log import EventLog
 
         try:
-            handlers.append(EventLog.system())
+            handlers.append(EventLog())
         except OSError as error:
             troubles.append(f"Event Log: {error.strerror or error}")
     for handler in handlers:

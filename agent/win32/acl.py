@@ -6,8 +6,6 @@ the folder above says does not count, `(A;OICI;FA;;;SY)` all rights for the syst
 
 from __future__ import annotations
 
-import ctypes
-import os
 import re
 import stat
 import sys
@@ -76,74 +74,27 @@ def _more_than_reading(rights: str) -> bool:
 
 
 if sys.platform == "win32":
-    from ctypes import wintypes
+    import ctypes
+    import os
 
-    _OWNER: Final = 0x1
-    _LIST: Final = 0x4
-    _PROTECTED: Final = 0x80000000
-    _FILE_OBJECT: Final = 1
-    _REVISION: Final = 1
-    _TOKEN_QUERY: Final = 0x0008
-    _TOKEN_USER: Final = 1
+    import win32file
+    import win32security as security
 
-    _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-    _advapi32 = ctypes.WinDLL("advapi32", use_last_error=True)
-    _shell32 = ctypes.WinDLL("shell32")
-    _pointer = ctypes.POINTER(ctypes.c_void_p)
-    _kernel32.GetCurrentProcess.restype = wintypes.HANDLE
-    _kernel32.LocalFree.argtypes = (ctypes.c_void_p,)
-    _kernel32.CloseHandle.argtypes = (wintypes.HANDLE,)
-    _advapi32.OpenProcessToken.argtypes = (wintypes.HANDLE, wintypes.DWORD, ctypes.POINTER(wintypes.HANDLE))
-    _advapi32.GetTokenInformation.argtypes = (
-        wintypes.HANDLE,
-        ctypes.c_int,
-        ctypes.c_void_p,
-        wintypes.DWORD,
-        ctypes.POINTER(wintypes.DWORD),
-    )
-    _advapi32.ConvertSidToStringSidW.argtypes = (ctypes.c_void_p, ctypes.POINTER(wintypes.LPWSTR))
-    _advapi32.ConvertStringSecurityDescriptorToSecurityDescriptorW.argtypes = (
-        wintypes.LPCWSTR,
-        wintypes.DWORD,
-        _pointer,
-        ctypes.c_void_p,
-    )
-    _advapi32.ConvertSecurityDescriptorToStringSecurityDescriptorW.argtypes = (
-        ctypes.c_void_p,
-        wintypes.DWORD,
-        wintypes.DWORD,
-        ctypes.POINTER(wintypes.LPWSTR),
-        ctypes.c_void_p,
-    )
-    _advapi32.GetNamedSecurityInfoW.argtypes = (
-        wintypes.LPCWSTR,
-        ctypes.c_int,
-        wintypes.DWORD,
-        *(ctypes.c_void_p,) * 4,
-        _pointer,
-    )
-    _advapi32.SetFileSecurityW.argtypes = (wintypes.LPCWSTR, wintypes.DWORD, ctypes.c_void_p)
-
-    class _Attributes(ctypes.Structure):
-        _fields_ = (
-            ("length", wintypes.DWORD),
-            ("descriptor", ctypes.c_void_p),
-            ("inherit", wintypes.BOOL),
-        )
-
-    _kernel32.CreateDirectoryW.argtypes = (wintypes.LPCWSTR, ctypes.POINTER(_Attributes))
+    from agent.win32.errors import as_os_errors
+    from agent.win32.users import sid_of
 
     def is_administrator() -> bool:
-        """Whether this process runs with an administrator's rights."""
-        return bool(_shell32.IsUserAnAdmin())
+        """Return whether this process runs with an administrator's rights."""
+        return bool(ctypes.windll.shell32.IsUserAnAdmin())
 
+    @as_os_errors()
     def make_for_all_users(folder: Path) -> None:
-        """A new folder that administrators write and users read.
+        """Make a new folder that administrators write and users read.
 
         Everybody may make folders in ProgramData, so one that others may write is put aside.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: if it cannot be made.
         """
         if os.path.lexists(folder):
             if administrators_alone_write(folder):
@@ -153,112 +104,67 @@ if sys.platform == "win32":
                 if not aside.exists():
                     folder.rename(aside)
                     break
-        descriptor = _descriptor(FOR_ALL_USERS)
-        try:
-            attributes = _Attributes(ctypes.sizeof(_Attributes), descriptor, False)
-            if not _kernel32.CreateDirectoryW(str(folder), ctypes.byref(attributes)):
-                raise ctypes.WinError(ctypes.get_last_error())
-        finally:
-            _kernel32.LocalFree(descriptor)
+        attributes = security.SECURITY_ATTRIBUTES()
+        attributes.SECURITY_DESCRIPTOR = _descriptor(FOR_ALL_USERS)
+        win32file.CreateDirectory(str(folder), attributes)
 
+    @as_os_errors()
     def keep_private(folder: Path) -> None:
         """Close `folder` and what is in it to other users, unless it is closed already.
 
         Raises:
-            OSError: its list cannot be read or set.
+            OSError: if its list cannot be read or set.
         """
-        own = own_sid()
+        own = sid_of()
         if not strangers(list_of(folder), own):
             return
         descriptor = _descriptor(f"D:P(A;OICI;FA;;;{own})(A;OICI;FA;;;SY)")
-        try:
-            # What is in it has lists of its own, and who knows a file's whole path needs no right above it.
-            for path in (folder, *folder.rglob("*")):
-                _checked(_advapi32.SetFileSecurityW(str(path), _LIST | _PROTECTED, descriptor))
-        finally:
-            _kernel32.LocalFree(descriptor)
+        what = security.DACL_SECURITY_INFORMATION | security.PROTECTED_DACL_SECURITY_INFORMATION
+        # What is in it has lists of its own, and who knows a file's whole path needs no right above it.
+        for path in (folder, *folder.rglob("*")):
+            security.SetFileSecurity(str(path), what, descriptor)
 
     def administrators_alone_write(folder: Path) -> bool:
-        """Whether only an administrator can have put a file into this folder.
+        """Return whether only an administrator can have put a file into this folder.
 
         Raises:
-            OSError: Windows does not tell.
+            OSError: if Windows does not tell.
         """
         if leads_elsewhere(folder):
             return False  # what Windows tells is of the folder at its other end
         # Where Windows is set to name the person as owner, an administrator still knows what is their own.
-        own = {own_sid()} if is_administrator() else frozenset()
-        owner = _text_of(folder, _OWNER).removeprefix("O:")
+        own = {sid_of()} if is_administrator() else frozenset()
+        owner = _text_of(folder, security.OWNER_SECURITY_INFORMATION).removeprefix("O:")
         return owner in ADMINISTRATORS | own and not writers(list_of(folder)) - own
 
-    def _text_of(path: Path, what: int) -> str:
-        descriptor = ctypes.c_void_p()
-        code = _advapi32.GetNamedSecurityInfoW(
-            str(path), _FILE_OBJECT, what, None, None, None, None, ctypes.byref(descriptor)
-        )
-        if code:
-            raise ctypes.WinError(code)
-        text = wintypes.LPWSTR()
-        try:
-            _checked(
-                _advapi32.ConvertSecurityDescriptorToStringSecurityDescriptorW(
-                    descriptor, _REVISION, what, ctypes.byref(text), None
-                )
-            )
-            return text.value or ""
-        finally:
-            _kernel32.LocalFree(descriptor)
-            _kernel32.LocalFree(ctypes.cast(text, ctypes.c_void_p))
-
-    def _descriptor(text: str) -> ctypes.c_void_p:
-        descriptor = ctypes.c_void_p()
-        _checked(
-            _advapi32.ConvertStringSecurityDescriptorToSecurityDescriptorW(
-                text, _REVISION, ctypes.byref(descriptor), None
-            )
-        )
-        return descriptor
-
     def list_of(path: Path) -> str:
-        """The access control list of a file or folder, as SDDL.
+        """Return the access control list of a file or folder, as SDDL.
 
         Raises:
-            OSError: Windows does not tell.
+            OSError: if Windows does not tell.
         """
-        return _text_of(path, _LIST)
+        return _text_of(path, security.DACL_SECURITY_INFORMATION)
 
-    def own_sid() -> str:
-        """The security identifier of the user of this process."""
-        token = wintypes.HANDLE()
-        _checked(_advapi32.OpenProcessToken(_kernel32.GetCurrentProcess(), _TOKEN_QUERY, ctypes.byref(token)))
-        try:
-            length = wintypes.DWORD(0)
-            _advapi32.GetTokenInformation(token, _TOKEN_USER, None, 0, ctypes.byref(length))
-            user = ctypes.create_string_buffer(length.value)
-            _checked(_advapi32.GetTokenInformation(token, _TOKEN_USER, user, length, ctypes.byref(length)))
-        finally:
-            _kernel32.CloseHandle(token)
-        text = wintypes.LPWSTR()
-        # TOKEN_USER begins with a pointer to the identifier, which stands behind it in the same buffer.
-        _checked(_advapi32.ConvertSidToStringSidW(ctypes.c_void_p.from_buffer(user), ctypes.byref(text)))
-        try:
-            return text.value or ""
-        finally:
-            _kernel32.LocalFree(ctypes.cast(text, ctypes.c_void_p))
+    @as_os_errors()
+    def _text_of(path: Path, what: int) -> str:
+        descriptor = security.GetNamedSecurityInfo(str(path), security.SE_FILE_OBJECT, what)
+        return str(
+            security.ConvertSecurityDescriptorToStringSecurityDescriptor(
+                descriptor, security.SDDL_REVISION_1, what
+            )
+        )
 
-    def _checked(done: int) -> None:
-        if not done:
-            raise ctypes.WinError(ctypes.get_last_error())
-
+    def _descriptor(text: str) -> security.PySECURITY_DESCRIPTOR:
+        return security.ConvertStringSecurityDescriptorToSecurityDescriptor(text, security.SDDL_REVISION_1)
 
 else:
 
     def is_administrator() -> bool:
-        """Whether this process runs with an administrator's rights; asked on Windows alone."""
+        """Return whether this process runs with an administrator's rights; asked on Windows alone."""
         raise OSError(f"not on {sys.platform}")
 
     def make_for_all_users(folder: Path) -> None:
-        """A new folder that administrators write and users read; made on Windows alone."""
+        """Make a new folder that administrators write and users read; made on Windows alone."""
         raise OSError(f"not on {sys.platform}: {folder}")
 
     def keep_private(folder: Path) -> None:
@@ -266,5 +172,5 @@ else:
         raise OSError(f"not on {sys.platform}: {folder}")
 
     def administrators_alone_write(folder: Path) -> bool:
-        """Whether only an administrator can have put a file into this folder; asked on Windows alone."""
+        """Return whether only an administrator can have put a file into it; asked on Windows alone."""
         raise OSError(f"not on {sys.platform}: {folder}")

@@ -6,55 +6,31 @@ another just wrote, and it keeps others from renaming a file that is open.
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from pathlib import Path
-from typing import Final
 
 if sys.platform == "win32":
-    from ctypes import wintypes
+    import win32con
+    import win32file
 
-    _APPEND: Final = 0x0004 | 0x00100000  # FILE_APPEND_DATA without FILE_WRITE_DATA, SYNCHRONIZE
-    _SHARED: Final = 0x7  # to read, to write, to delete and rename
-    _OPEN_ALWAYS: Final = 4
-    _NORMAL: Final = 0x80
-    _INVALID: Final = ctypes.c_void_p(-1).value
+    from agent.win32.errors import as_os_errors
 
-    _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-    _kernel32.CreateFileW.restype = ctypes.c_void_p
-    _kernel32.CreateFileW.argtypes = (
-        wintypes.LPCWSTR,
-        wintypes.DWORD,
-        wintypes.DWORD,
-        ctypes.c_void_p,
-        wintypes.DWORD,
-        wintypes.DWORD,
-        ctypes.c_void_p,
-    )
-    _kernel32.WriteFile.argtypes = (
-        ctypes.c_void_p,
-        ctypes.c_char_p,
-        wintypes.DWORD,
-        ctypes.POINTER(wintypes.DWORD),
-        ctypes.c_void_p,
-    )
-    _kernel32.CloseHandle.argtypes = (ctypes.c_void_p,)
+    _APPEND = 0x0004 | win32con.SYNCHRONIZE  # FILE_APPEND_DATA without FILE_WRITE_DATA
+    _SHARED = win32con.FILE_SHARE_READ | win32con.FILE_SHARE_WRITE | win32con.FILE_SHARE_DELETE
 
+    @as_os_errors()
     def append(path: Path, content: bytes) -> None:
         """Add `content` at the end, in one piece; the file is made when there is none.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: if it cannot be written.
         """
-        handle = _kernel32.CreateFileW(str(path), _APPEND, _SHARED, None, _OPEN_ALWAYS, _NORMAL, None)
-        if handle == _INVALID:
-            raise ctypes.WinError(ctypes.get_last_error())
+        always, normal = win32con.OPEN_ALWAYS, win32con.FILE_ATTRIBUTE_NORMAL
+        handle = win32file.CreateFile(str(path), _APPEND, _SHARED, None, always, normal, None)
         try:
-            written = wintypes.DWORD()
-            if not _kernel32.WriteFile(handle, content, len(content), ctypes.byref(written), None):
-                raise ctypes.WinError(ctypes.get_last_error())
+            win32file.WriteFile(handle, content)
         finally:
-            _kernel32.CloseHandle(handle)
+            handle.Close()
 
 else:
 

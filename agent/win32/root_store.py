@@ -2,120 +2,76 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
-from typing import Final
 
 if sys.platform == "win32":
     import hashlib
     import winreg
     from collections.abc import Iterator
     from contextlib import contextmanager
-    from ctypes import wintypes
+    from typing import Any
 
-    # wincrypt.h
-    _SYSTEM_STORE: Final = 10
-    _LOCAL_MACHINE: Final = 0x00020000
-    _OPEN_EXISTING: Final = 0x00004000
-    _READ_ONLY: Final = 0x00008000
-    _X509: Final = 1
-    _REPLACE: Final = 3
-    _REGISTRY: Final = r"Software\Microsoft\SystemCertificates\Root\Certificates"
+    import win32crypt
+    import win32cryptcon as con
 
-    class _Certificate(ctypes.Structure):
-        _fields_ = (
-            ("encoding", wintypes.DWORD),
-            ("der", ctypes.POINTER(ctypes.c_char)),
-            ("length", wintypes.DWORD),
-            ("info", ctypes.c_void_p),
-            ("store", ctypes.c_void_p),
-        )
+    from agent.win32.errors import as_os_errors
 
-    _crypt32 = ctypes.WinDLL("crypt32", use_last_error=True)
-    _certificate = ctypes.POINTER(_Certificate)
-    _crypt32.CertOpenStore.restype = ctypes.c_void_p
-    _crypt32.CertOpenStore.argtypes = (
-        ctypes.c_void_p,
-        wintypes.DWORD,
-        ctypes.c_void_p,
-        wintypes.DWORD,
-        wintypes.LPCWSTR,
-    )
-    _crypt32.CertCloseStore.argtypes = (ctypes.c_void_p, wintypes.DWORD)
-    _crypt32.CertEnumCertificatesInStore.restype = _certificate
-    _crypt32.CertEnumCertificatesInStore.argtypes = (ctypes.c_void_p, _certificate)
-    _crypt32.CertDuplicateCertificateContext.restype = _certificate
-    _crypt32.CertDuplicateCertificateContext.argtypes = (_certificate,)
-    _crypt32.CertDeleteCertificateFromStore.argtypes = (_certificate,)
-    _crypt32.CertAddEncodedCertificateToStore.argtypes = (
-        ctypes.c_void_p,
-        wintypes.DWORD,
-        ctypes.c_char_p,
-        wintypes.DWORD,
-        wintypes.DWORD,
-        ctypes.c_void_p,
-    )
+    _REGISTRY = r"Software\Microsoft\SystemCertificates\Root\Certificates"
 
     def roots() -> tuple[bytes, ...]:
-        """Every certificate of the store, DER.
+        """Return every certificate of the store, DER.
 
         Raises:
-            OSError: it cannot be opened.
+            OSError: if it cannot be opened.
         """
-        with _store(_READ_ONLY) as store:
-            return tuple(der for _, der in _each(store))
+        with _store(con.CERT_STORE_READONLY_FLAG) as store:
+            return tuple(each.CertEncoded for each in _each(store))
 
     def add(der: bytes) -> None:
         """Add a certificate; one that is there stays.
 
         Raises:
-            OSError: this process has not the right.
+            OSError: if this process has not the right.
         """
-        with _store(0) as store:
-            done = _crypt32.CertAddEncodedCertificateToStore(store, _X509, der, len(der), _REPLACE, None)
-            if not done:
-                raise ctypes.WinError(ctypes.get_last_error())
+        with _store() as store:
+            how = con.CERT_STORE_ADD_REPLACE_EXISTING
+            store.CertAddEncodedCertificateToStore(con.X509_ASN_ENCODING, der, how)
 
     def delete(der: bytes) -> None:
         """Delete a certificate, if it is there.
 
         Raises:
-            OSError: this process has not the right.
+            OSError: if this process has not the right.
         """
-        with _store(0) as store:
-            wanted = [
-                _crypt32.CertDuplicateCertificateContext(each) for each, found in _each(store) if found == der
-            ]
-            for each in wanted:  # deleting frees it, whatever comes of it
-                if not _crypt32.CertDeleteCertificateFromStore(each):
-                    raise ctypes.WinError(ctypes.get_last_error())
+        with _store() as store:
+            for each in [each for each in _each(store) if each.CertEncoded == der]:
+                each.CertDeleteCertificateFromStore()
         if der in roots():
             # Wine forgets to write what was deleted.
             name = hashlib.sha1(der, usedforsecurity=False).hexdigest().upper()
             winreg.DeleteKey(winreg.HKEY_LOCAL_MACHINE, rf"{_REGISTRY}\{name}")
 
     @contextmanager
-    def _store(how: int) -> Iterator[int]:
-        store = _crypt32.CertOpenStore(_SYSTEM_STORE, 0, None, _LOCAL_MACHINE | _OPEN_EXISTING | how, "Root")
-        if not store:
-            raise ctypes.WinError(ctypes.get_last_error())
-        try:
-            yield store
-        finally:
-            _crypt32.CertCloseStore(store, 0)
+    def _store(how: int = 0) -> Iterator[Any]:
+        place = con.CERT_SYSTEM_STORE_LOCAL_MACHINE | con.CERT_STORE_OPEN_EXISTING_FLAG
+        with as_os_errors():
+            store = win32crypt.CertOpenStore(con.CERT_STORE_PROV_SYSTEM, 0, None, place | how, "Root")
+            try:
+                yield store
+            finally:
+                store.CertCloseStore(0)
 
-    def _each(store: int) -> Iterator[tuple[ctypes._Pointer[_Certificate], bytes]]:
-        each = _crypt32.CertEnumCertificatesInStore(store, None)
-        while each:
-            content = each.contents
-            if content.encoding & _X509:
-                yield each, ctypes.string_at(content.der, content.length)
-            each = _crypt32.CertEnumCertificatesInStore(store, each)
+    def _each(store: Any) -> Iterator[Any]:
+        return (
+            each
+            for each in store.CertEnumCertificatesInStore()
+            if each.CertEncodingType & con.X509_ASN_ENCODING
+        )
 
 else:
 
     def roots() -> tuple[bytes, ...]:
-        """Every certificate of the store, DER; read on Windows alone."""
+        """Return every certificate of the store, DER; on Windows alone."""
         raise OSError(f"not on {sys.platform}")
 
     def add(der: bytes) -> None:

@@ -31,7 +31,7 @@ def is_wine() -> bool:
 def is_private(file: Path) -> bool:
     """Whether other users cannot read it."""
     if sys.platform == "win32":
-        from agent.win32 import acl
+        from agent.win32 import acl, users
 
-        return not acl.strangers(acl.list_of(file), acl.own_sid())
+        return not acl.strangers(acl.list_of(file), users.sid_of())
     return file.stat().st_mode & 0o077 == 0

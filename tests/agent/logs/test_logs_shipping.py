@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import os
@@ -15,8 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from types import ModuleType
 
 import pytest
 
@@ -199,58 +197,49 @@ def test_a_writer_that_never_ends_keeps_nobody_from_ending(
     free.set()
 
 
-class FakeAdvapi:
-    """The three functions, as winbase.h has them."""
+class FakeEventLog(ModuleType):
+    """The three functions of win32evtlog, as pywin32 has them."""
 
-    def __init__(self, handle: int = 7) -> None:
-        self.handle = handle
+    def __init__(self, *, opens: bool = True) -> None:
+        super().__init__("win32evtlog")
+        self.opens = opens
         self.events: list[tuple[int, int, str]] = []
-        self.RegisterEventSourceW: Any = _Function(self._register)
-        self.ReportEventW: Any = _Function(self._report)
-        self.DeregisterEventSource: Any = _Function(self._deregister)
         self.closed = False
 
-    def _register(self, server: None, source: str) -> int:
+    def RegisterEventSource(self, server: None, source: str) -> int:
         assert (server, source) == (None, SOURCE)
-        return self.handle
+        if not self.opens:
+            raise RuntimeError(5, "RegisterEventSource", "Access is denied.")
+        return 7
 
-    def _report(self, handle: int, kind: int, category: int, event: int, user: None, *rest: Any) -> int:
-        count, size, texts, data = rest
-        assert (handle, category, user, count, size, data) == (self.handle, 0, None, 1, 0, None)
-        assert isinstance(texts, ctypes.Array)
+    def ReportEvent(
+        self, handle: int, kind: int, category: int, event: int, user: None, texts: list[str], data: None
+    ) -> None:
+        assert (handle, category, user, len(texts), data) == (7, 0, None, 1, None)
         self.events.append((kind, event, texts[0]))
-        return 1
 
-    def _deregister(self, handle: int) -> int:
+    def DeregisterEventSource(self, handle: int) -> None:
+        assert handle == 7
         self.closed = True
-        return 1
-
-
-class _Function(SimpleNamespace):
-    def __init__(self, body: Any) -> None:
-        super().__init__(body=body, argtypes=(), restype=None)
-
-    def __call__(self, *words: Any) -> Any:
-        return self.body(*words)
 
 
 def test_the_event_log_gets_kind_and_text(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    advapi = FakeAdvapi()
-    monkeypatch.setattr(ctypes, "WinDLL", lambda name: advapi, raising=False)
+    events = FakeEventLog()
+    monkeypatch.setitem(sys.modules, "win32evtlog", events)
     with logged(LogSettings(event_log=True), paths):
         log.error("bad")
         log.warning("doubtful")
         AuditLog(paths.audit, AuditSettings()).record(row())
-    kinds = [(kind, event) for kind, event, _ in advapi.events]
+    kinds = [(kind, event) for kind, event, _ in events.events]
     assert kinds == [(1, EVENT_ID), (2, EVENT_ID), (4, EVENT_ID)]
-    assert advapi.events[0][2] == "agent.something: bad"
-    assert "********5361" in advapi.events[2][2]
-    assert advapi.closed
+    assert events.events[0][2] == "agent.something: bad"
+    assert "********5361" in events.events[2][2]
+    assert events.closed
 
 
 def test_an_event_log_that_does_not_open_is_an_error() -> None:
     with pytest.raises(OSError, match="cannot be opened"):
-        EventLog.system(lambda name: FakeAdvapi(handle=0))
+        EventLog(FakeEventLog(opens=False))
 
 
 async def test_a_pin_is_in_no_log_at_any_level(tmp_path: Path, udp: socket.socket) -> None:
