@@ -206,7 +206,7 @@ class Daemon:
         self._warn()
 
     def _take_hipki(self) -> TakenPort | None:
-        """The port of the HiPKI dialect; None where another program holds it, which then serves its pages."""
+        """Take the port of the HiPKI dialect; None where another program holds it."""
         from agent.server import ports
 
         try:
@@ -232,7 +232,7 @@ class Daemon:
         return _ServedPort(taken, None, site, PUBLIC)
 
     async def _nhi_doors(self, paths: Paths, usual: ssl.SSLContext, rate: Buckets) -> list[_ServedPort]:
-        """The ports of the NHI component, as many as are free, and the certificate for its name."""
+        """Take the ports of the NHI component, as many as are free, and the certificate for its name."""
         from agent.dialects.nhi_component import NhiCommands, NhiSite, context_by_name, take_ports
 
         taken, conflicts = await asyncio.to_thread(take_ports, self._config.nhi_component.ports)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def real(path: Path) -> Path:
-    """The file itself, links followed.
+    """Return the file itself, links followed.
 
     Raises:
         OSError: there is none, or its links lead in a circle.
@@ -16,7 +16,7 @@ def real(path: Path) -> Path:
 
 
 def places_of(path: Path) -> dict[Path, bool]:
-    """The file, the folders above it, and those of every link on the way.
+    """Return the file, the folders above it, and those of every link on the way.
 
     Args:
         path: absolute, of a file that `real` finds.

@@ -53,7 +53,7 @@ class Counters:
         self.refused_origins = 0
 
     def answered(self, status: int) -> None:
-        """A request was answered with this HTTP status."""
+        """Count a request that was answered with this HTTP status."""
         self.answers[status] += 1
 
     def operated(self, verb: Verb, outcome: str) -> None:
@@ -61,7 +61,7 @@ class Counters:
         self.operations[DIALECT.get(), verb.value, outcome] += 1
 
     def refused(self) -> None:
-        """An origin was turned away."""
+        """Count an origin that was turned away."""
         self.refused_origins += 1
 
 
@@ -107,7 +107,7 @@ class Monitor:
         self._end()
 
     async def page(self, certificate_ends: datetime, conflicts: int) -> bytes:
-        """What is served; no card is sent a command for it."""
+        """Return what is served; no card is sent a command for it."""
         from agent.update.release import Release, is_newer
         from agent.update.state import read
 
@@ -125,7 +125,7 @@ class Monitor:
         return exposition(self.counters, now)
 
     async def _look_once(self) -> None:
-        """The readers, before the watcher has told of any change."""
+        """Look for the readers before the watcher has told of any change."""
         try:
             self._readers = await self._operations.readers(_MONITOR)
         except Exception as error:

@@ -27,7 +27,7 @@ class Paths:
 
     @classmethod
     def of(cls, environment: Mapping[str, str] | None = None) -> Paths:
-        """The folders of this user and machine.
+        """Return the folders of this user and machine.
 
         Args:
             environment: `os.environ` when None. With `HCA_AGENT_HOME` set, both folders are that one.

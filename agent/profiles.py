@@ -64,7 +64,7 @@ def look(paths: Paths) -> tuple[ProfileFile, ...]:
 
 
 def load(paths: Paths) -> Sequence[Profile]:
-    """The profiles to recognise cards by: the administrator's, the person's, then the one that ships.
+    """Return the profiles to recognise cards by: the administrator's, the person's, then the one that ships.
 
     What cannot be used is logged as a warning, drafts are left out.
     """

@@ -40,7 +40,7 @@ HANDED_OUT: Final = (".deb", ".rpm", ".msi", ".exe", ".pkg", ".json")
 
 
 def version() -> str:
-    """The one in agent/__init__.py, which is the only place that says it."""
+    """Return the one in agent/__init__.py, which is the only place that says it."""
     tree = ast.parse((ROOT / "agent" / "__init__.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__version__":
@@ -49,7 +49,7 @@ def version() -> str:
 
 
 def epoch() -> int:
-    """The time that everything built carries: SOURCE_DATE_EPOCH, else the commit's, else now."""
+    """Return the time that everything built carries: SOURCE_DATE_EPOCH, else the commit's, else now."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
     try:
@@ -62,7 +62,7 @@ def epoch() -> int:
 
 
 def frozen() -> None:
-    """The program in one folder, no larger than promised."""
+    """Make the program in one folder, no larger than promised."""
     command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level=WARN"]
     command += [f"--distpath={DIST}", f"--workpath={WORK}", str(ROOT / "installer" / "hca-agent.spec")]
     # The order of sets decides the order in which modules are packed.
@@ -97,7 +97,7 @@ def _forget_this_machine() -> None:
 
 
 def sbom() -> None:
-    """The components that were frozen, not everything that is installed here."""
+    """Return the components that were frozen, not everything that is installed here."""
     command = [sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible", "--of", "JSON"]
     command += ["--pyproject", str(ROOT / "pyproject.toml"), "-o", "-", sys.executable]
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(epoch())}
@@ -119,7 +119,7 @@ def sbom() -> None:
 
 
 def distributions() -> list[str]:
-    """The Python packages of which something was frozen."""
+    """Return the Python packages of which something was frozen."""
     owners = metadata.packages_distributions()
     names: set[str] = set()
     for toc in sorted((WORK / "hca-agent").glob("*-00.toc")):
@@ -148,7 +148,7 @@ def packages() -> None:
 
 
 def _entries(toc: object) -> Iterator[str]:
-    """The names in one of PyInstaller's tables of contents: (name, path, kind), however deep they lie."""
+    """Return the names in one of PyInstaller's tables of contents: (name, path, kind), at any depth."""
     if isinstance(toc, tuple) and len(toc) == 3 and all(isinstance(each, str) for each in toc):
         yield toc[0]
     elif isinstance(toc, (tuple, list)):

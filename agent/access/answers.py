@@ -50,7 +50,7 @@ class Answers:
         self._kept: dict[str, dict[Verb, ConsentAnswer]] = {}
 
     def of(self, origin: str) -> Mapping[Verb, ConsentAnswer]:
-        """The answers that still hold for `origin`."""
+        """Return the answers that still hold for `origin`."""
         with self._lock:
             self._refresh()
             now = self._now()
@@ -58,7 +58,7 @@ class Answers:
             return {verb: item for verb, item in kept.items() if now < item.until} if kept else _NONE
 
     def all(self) -> dict[str, dict[Verb, ConsentAnswer]]:
-        """Every answer that still holds, by origin."""
+        """Return every answer that still holds, by origin."""
         with self._lock:
             self._refresh()
             self._drop_expired()

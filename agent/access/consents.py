@@ -57,7 +57,7 @@ class Consents:
         self._told: set[str] = set()
 
     def allowed(self, origin: str | None, verb: Verb) -> bool:
-        """Whether `origin` may do `verb` now, without asking anybody (for what is pushed to pages)."""
+        """Return whether `origin` may do `verb` now, without asking anybody (for what is pushed to pages)."""
         decision = authorise(
             origin,
             verb,
@@ -69,15 +69,15 @@ class Consents:
         return decision is Decision.YES
 
     def hopeless(self, origin: str) -> bool:
-        """Whether `origin` may not even read a card, and nobody is there to be asked about it."""
+        """Return whether `origin` may not even read a card, and nobody is there to be asked about it."""
         return not self._interaction.available and not self.allowed(origin, Verb.READ)
 
     def digest_allowed(self, origin: str | None) -> bool:
-        """Whether `origin` may have a bare digest signed."""
+        """Return whether `origin` may have a bare digest signed."""
         return may_sign_digest(origin, self._origins)
 
     def plain_http_allowed(self, origin: str) -> bool:
-        """Whether a login may hold for `origin` although it may be plain http."""
+        """Return whether a login may hold for `origin` although it may be plain http."""
         return origin in self._origins.allow
 
     async def require(
@@ -129,7 +129,7 @@ class Consents:
         )
 
     def _answers_of(self, origin: str | None) -> Mapping[Verb, ConsentAnswer]:
-        """The answers kept; their file is not looked at for an origin that the configuration lists."""
+        """Return the answers kept; their file is not looked at for an origin that the configuration lists."""
         return {} if origin is None or origin in self._origins.allow else self._answers.of(origin)
 
     def _missing(self, origin: str, verbs: Iterable[Verb]) -> tuple[Verb, ...]:

@@ -75,7 +75,7 @@ _PUBLIC: Final = Admission(AdmissionKind.PUBLIC)
 
 
 def is_ours(host: str | None, listener: Listener) -> bool:
-    """Whether a Host header names this machine as this listener is reached (against DNS rebinding)."""
+    """Return whether a Host header names this machine as this listener is reached (against DNS rebinding)."""
     if host is None:
         return False
     name, _, number = host.rpartition(":")
@@ -125,7 +125,7 @@ def admit(
 
 @lru_cache(maxsize=32)
 def _own_origins(listener: Listener) -> frozenset[str]:
-    """The origins of our own pages."""
+    """Return the origins of our own pages."""
     own_ports = listener.own_ports | {(listener.port, listener.tls)}
     return frozenset().union(*(loopback_origins(port, tls=tls) for port, tls in own_ports))
 

@@ -30,7 +30,7 @@ class ConfigError(AgentError):
 
 
 def load(paths: Paths) -> Config:
-    """The configuration of this user on this machine.
+    """Return the configuration of this user on this machine.
 
     Raises:
         ConfigError: a file cannot be read or says something that is not known.
@@ -54,7 +54,7 @@ def _administrators(paths: Paths) -> Iterator[dict[str, dict[str, Any]]]:
 
 
 def settled(place: Path, document: Mapping[str, Any], *, administrator: bool) -> dict[str, dict[str, Any]]:
-    """The values of `document`, checked and as the dataclasses hold them.
+    """Return the values of `document`, checked and as the dataclasses hold them.
 
     Args:
         place: where it was read, for the error.

@@ -16,7 +16,7 @@ _HCA_HOSTS: Final = frozenset(("hcaocsp.nat.gov.tw", "hcaldap.nat.gov.tw", "203.
 
 
 def _key(reader: ValueReader, default: Any, *, administrator: bool = False) -> Any:
-    """A key; with `administrator` it stands in policy.toml or nowhere."""
+    """Return the field of a key; with `administrator` it stands in policy.toml or nowhere."""
     return field(default=default, metadata={"read": reader, "administrator": administrator})
 
 

@@ -13,7 +13,7 @@ ValueReader = Callable[[Any], Any]
 
 
 def whole(low: int, high: int) -> ValueReader:
-    """A whole number from `low` to `high`."""
+    """Return a reader of whole numbers from `low` to `high`."""
 
     def read(value: Any) -> int:
         if type(value) is not int or not low <= value <= high:
@@ -24,14 +24,14 @@ def whole(low: int, high: int) -> ValueReader:
 
 
 def boolean(value: Any) -> bool:
-    """True or false."""
+    """Read true or false."""
     if type(value) is not bool:
         raise ValueError("must be true or false")
     return value
 
 
 def version(value: Any) -> str:
-    """A version of four numbers."""
+    """Read a version of four numbers."""
     parts = value.split(".") if isinstance(value, str) else ()
     if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) <= 6 for part in parts):
         raise ValueError('must be a version of four numbers, such as "1.0.23.1227"')
@@ -56,14 +56,14 @@ def origins(value: Any) -> frozenset[str]:
 
 
 def text(value: Any) -> str:
-    """A text."""
+    """Read a text."""
     if not isinstance(value, str) or len(value) > 1000:
         raise ValueError("must be a text")
     return value
 
 
 def host(value: Any) -> str:
-    """A host, with or without a port."""
+    """Read a host, with or without a port."""
     found = _HOST.fullmatch(value) if isinstance(value, str) else None
     if found is None or not 0 < int(found[1] or 1) <= 65535:
         raise ValueError(
@@ -87,21 +87,21 @@ def ports(value: Any) -> tuple[int, ...]:
 
 
 def file(value: Any) -> str:
-    """The whole path of a file; it need not be there."""
+    """Read the whole path of a file; it need not be there."""
     if not isinstance(value, str) or not Path(value).is_absolute():
         raise ValueError(f"{value!r} must be the whole path of a file")
     return value
 
 
 def repository(value: Any) -> str:
-    """The address of a repository, which ends with a slash."""
+    """Read the address of a repository, which ends with a slash."""
     if not isinstance(value, str) or not value.isascii() or not _REPOSITORY.fullmatch(value):
         raise ValueError(f'{value!r} is not an address such as "https://updates.example.tw/hca-agent/"')
     return value if value.endswith("/") else value + "/"
 
 
 def command(value: Any) -> tuple[str, ...]:
-    """A command that is given a file, word by word."""
+    """Read a command that is given a file, word by word."""
     words = tuple(value) if isinstance(value, list) else ()
     if not words or not all(isinstance(word, str) and word for word in words):
         raise ValueError('must be a list of words, such as ["/usr/bin/apt-get", "install", "-y", "{file}"]')
@@ -118,14 +118,14 @@ def syslog(value: Any) -> str:
 
 
 def level(value: Any) -> str:
-    """How much is logged."""
+    """Return how much is logged."""
     if value not in ("error", "warning", "info", "debug"):
         raise ValueError("must be one of error, warning, info, debug")
     return str(value)
 
 
 def log_format(value: Any) -> str:
-    """How it is written."""
+    """Return how it is written."""
     if value not in ("text", "json"):
         raise ValueError("must be one of text, json")
     return str(value)

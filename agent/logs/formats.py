@@ -29,7 +29,7 @@ class LogMessage(logging.Formatter):
         return printable(text)[:_LENGTH_MAX]
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802
-        """The type and the places, the innermost first."""
+        """Name the type and the places, the innermost first."""
         return where(ei[1]) if ei[1] is not None else ""
 
 
@@ -37,7 +37,7 @@ class TextLine(logging.Formatter):
     """`2026-11-22T03:56:00.123Z INFO agent.daemon: …`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """A record whose message is final."""
+        """Format a record whose message is final."""
         return f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}"
 
 
@@ -45,7 +45,7 @@ class JsonLine(logging.Formatter):
     """`{"time": …, "level": …, "logger": …, "message": …}`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """A record whose message is final."""
+        """Format a record whose message is final."""
         members = {"time": _time(record), "level": record.levelname.lower(), "logger": record.name}
         return json.dumps(members | {"message": record.getMessage()}, ensure_ascii=False)
 
@@ -54,7 +54,7 @@ class Shipped(logging.Formatter):
     """For syslog and Event Log, which add time and level themselves."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """A record whose message is final."""
+        """Format a record whose message is final."""
         return f"{record.name}: {record.getMessage()}"
 
 

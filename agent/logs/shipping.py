@@ -83,7 +83,7 @@ class _Syslog(logging.handlers.SysLogHandler):
 
 @contextmanager
 def logged(settings: LogSettings, paths: Paths) -> Iterator[None]:
-    """The body's log records, and audit rows where that is wanted, go to all the places configured.
+    """Run the body; its log records, and audit rows where wanted, go to all places configured.
 
     Args:
         settings: which places, and from which level on.
@@ -142,7 +142,7 @@ def _file(settings: LogSettings, paths: Paths) -> logging.Handler:
 
 
 def _open_places(settings: LogSettings) -> tuple[list[logging.Handler], list[str]]:
-    """The places outside this program, and what is wrong with those that cannot be reached."""
+    """Open the places outside this program; return them, and what is wrong with the others."""
     handlers: list[logging.Handler] = []
     troubles: list[str] = []
     if settings.syslog:

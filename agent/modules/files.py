@@ -43,7 +43,7 @@ class ModuleFile:
 
 
 def known(profiles: Profiles | None = None, platform: str = sys.platform) -> tuple[ModuleFile, ...]:
-    """The modules found in their standard places: HCA's, HiCOS' and OpenSC's, one file of each at most.
+    """Return the modules in their standard places: HCA's, HiCOS' and OpenSC's, one file of each at most.
 
     Args:
         profiles: the HCA card types known; None is the one that ships alone.
@@ -97,7 +97,7 @@ def _windows() -> Path:
 
 
 def require_safe(path: Path) -> Path:
-    """The file itself, links followed, if nobody but root and this user can have changed it.
+    """Return the file itself, links followed, if nobody but root and this user can have changed it.
 
     The file, its folder and every folder above it are looked at, and those of every link on the way to it. On
     Windows the folders of programs are the system's to protect.

@@ -91,7 +91,7 @@ class Modules:
         )
 
     def look(self, states: Sequence[ReaderState]) -> Mapping[str, ServedReader]:
-        """Who is served by a module, by reader, with the cards as `states` has them.
+        """Return who is served by a module, by reader, with the cards as `states` has them.
 
         Modules are asked only when a card came or went, or their process ended, since the last time.
         """

@@ -59,7 +59,7 @@ def arranged(
 
 
 def _reader_of(slot: messages.Slot, readers: Sequence[str]) -> str | None:
-    """The PC/SC reader that a slot is: its description is the reader's name, or as much of it as fits."""
+    """Return the PC/SC reader that a slot is: described by the reader's name, or as much of it as fits."""
     if slot.description in readers:
         return slot.description
     shortened = [

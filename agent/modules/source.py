@@ -52,11 +52,11 @@ class ModuleSource:
         self._seconds = min(REQUEST_SECONDS, _LIST_SECONDS)
 
     def wanted(self, cards: Cards) -> bool:
-        """Whether the module is to be asked at all."""
+        """Return whether the module is to be asked at all."""
         return self.serves is None or any(self.serves(atr) for _, atr, _ in cards)
 
     def fresh(self, cards: Cards) -> bool:
-        """Whether what it said last was about these very cards, or it need not be asked again."""
+        """Return whether what it said last was about these very cards, or it need not be asked again."""
         if self._cards != cards:
             return False
         if self.trouble is not None:

@@ -44,7 +44,7 @@ KNOWN: Final[Mapping[str, Portal]] = MappingProxyType({portal.origin: portal for
 
 
 def named(origin: str) -> tuple[str, str]:
-    """How `origin` is shown, in Chinese and English: with its proper name where it is known."""
+    """Return how `origin` is shown, in Chinese and English: with its proper name where it is known."""
     portal = KNOWN.get(origin)
     if portal is None:
         return origin, origin

@@ -23,7 +23,7 @@ _LOOPBACK_HOSTS: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
 # The same few pages ask all day; what is kept is bounded, whatever headers are sent.
 @lru_cache(maxsize=256)
 def is_origin(text: str) -> bool:
-    """Whether `text` is the origin of a web page: https with a canonical host, or http on loopback.
+    """Return whether `text` is the origin of a web page: https with a canonical host, or http on loopback.
 
     No user information, path, trailing dot or slash, upper case, default port, wildcard or `null`; an
     internationalised name in its punycode form, as browsers send it.
@@ -38,19 +38,19 @@ def is_origin(text: str) -> bool:
 
 
 def is_plain_http(origin: str) -> bool:
-    """Whether the origin is not https (then it is on loopback, and must be listed to be admitted)."""
+    """Return whether the origin is not https (then it is on loopback, and must be listed to be admitted)."""
     return origin.startswith("http://")
 
 
 def loopback_origins(port: int, *, tls: bool) -> frozenset[str]:
-    """The origins of our own pages on one of our ports."""
+    """Return the origins of our own pages on one of our ports."""
     scheme = "https" if tls else "http"
     suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
     return frozenset(f"{scheme}://{host}{suffix}" for host in _LOOPBACK_HOSTS)
 
 
 def is_loopback_host(host: str, port: int) -> bool:
-    """Whether a Host header names loopback and the port that it arrived at (against DNS rebinding)."""
+    """Return whether a Host header names loopback and the port that it arrived at (against DNS rebinding)."""
     name, separator, number = host.rpartition(":")
     return separator == ":" and name in _LOOPBACK_HOSTS and number == str(port)
 

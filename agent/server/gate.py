@@ -45,11 +45,11 @@ class HttpSite(Protocol):
         ...
 
     def refusal(self, request: web.BaseRequest, listener: Listener) -> bytes | None:
-        """The body, JSON, of a refusal that this site's pages understand; None for no body."""
+        """Return the body, JSON, of a refusal that this site's pages understand; None for no body."""
         ...
 
     def excuse(self, request: web.BaseRequest, listener: Listener, status: int) -> bytes | None:
-        """The body, JSON, that its pages need where a request ends with `status` unread; None for none."""
+        """Return the body, JSON, that its pages need where a request ends with `status` unread, or None."""
         ...
 
 

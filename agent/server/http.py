@@ -30,7 +30,7 @@ SECURITY_HEADERS: Final = {
 
 
 def only(request: web.BaseRequest, name: str) -> str | None:
-    """A header; several of one name are joined, which is no valid origin or host."""
+    """Return a header; several of one name are joined, which is no valid origin or host."""
     values = request.headers.getall(name, ())
     return ", ".join(values) if values else None
 
@@ -51,7 +51,7 @@ def empty(status: int) -> web.Response:
 
 
 def preflight() -> web.Response:
-    """The answer to a CORS preflight, and to the older Private Network Access one."""
+    """Return the answer to a CORS preflight, and to the older Private Network Access one."""
     return web.Response(
         status=204,
         headers={
@@ -77,7 +77,7 @@ def for_anybody(body: bytes) -> web.Response:
 
 
 async def form(request: web.BaseRequest, most: int = BODY_BYTES_MAX) -> bytes:
-    """The body of a form of at most so many bytes, read within a limit of time.
+    """Read the body of a form of at most so many bytes, within a limit of time.
 
     Raises:
         web.HTTPException: 415 for another content type or an encoded body, 413, 408.

@@ -33,11 +33,11 @@ class Dialect(Protocol):
     """An old dialect: one POST, one answer."""
 
     async def handle(self, origin: str, body: bytes) -> bytes:
-        """The answer to a request of an admitted origin."""
+        """Answer a request of an admitted origin."""
         ...
 
     def excuse(self, origin: str, status: int) -> bytes:
-        """What a page of `origin` understands where its request ends with this HTTP status, unread."""
+        """Return what a page of `origin` understands where its request ends with this HTTP status, unread."""
         ...
 
 
@@ -71,11 +71,11 @@ class MainSite:
         self._page_tokens = PageTokens()
 
     def refusal(self, request: web.BaseRequest, listener: Listener) -> bytes | None:
-        """What tells a page of the old dialect that it is not wanted."""
+        """Return what tells a page of the old dialect that it is not wanted."""
         return self._refusal if self._of_dialect(request, listener) else None
 
     def excuse(self, request: web.BaseRequest, listener: Listener, status: int) -> bytes | None:
-        """What tells a page of the old dialect that its request was not read."""
+        """Return what tells a page of the old dialect that its request was not read."""
         origin = only(request, hdrs.ORIGIN)
         if self._dialect is None or origin is None or not self._of_dialect(request, listener):
             return None
@@ -136,7 +136,7 @@ async def _to_monitor(request: web.BaseRequest, admission: Admission, measured: 
 
 
 def _page_policy(ports: Mapping[bool, int]) -> str:
-    """The content security policy of our own page: nothing from elsewhere, nothing inline.
+    """Return the content security policy of our own page: nothing from elsewhere, nothing inline.
 
     Args:
         ports: our port by whether it speaks TLS; the page tries both.

@@ -26,7 +26,7 @@ class PageTokens:
         self._ends: dict[str, float] = {}
 
     def issue(self) -> str:
-        """A new token; whoever loads pages by the hundred makes the oldest worthless."""
+        """Return a new token; whoever loads pages by the hundred makes the oldest worthless."""
         self._drop()
         while len(self._ends) >= _OUTSTANDING_MAX:
             del self._ends[next(iter(self._ends))]
@@ -35,7 +35,7 @@ class PageTokens:
         return token
 
     def redeem(self, token: str) -> bool:
-        """Whether the token was given out lately and is shown for the first time."""
+        """Return whether the token was given out lately and is shown for the first time."""
         self._drop()
         # A dict finds by hash: how long it takes tells nothing of tokens that are nearly right.
         return self._ends.pop(token, None) is not None

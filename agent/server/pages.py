@@ -43,7 +43,7 @@ class StaticPage:
 
 @cache
 def static() -> Mapping[str, StaticPage]:
-    """Every static path; nothing of a request ever becomes a file's name."""
+    """Return every static path; nothing of a request ever becomes a file's name."""
     return MappingProxyType(
         {f"/{name}": StaticPage(kind, (WEB / name).read_bytes()) for name, kind in _FILES.items()}
         | {"/schema.json": StaticPage("application/json", schema.PATH.read_bytes())}
@@ -51,7 +51,7 @@ def static() -> Mapping[str, StaticPage]:
 
 
 def index(token: str, native_port: int, tls_port: int) -> StaticPage:
-    """The self-test page.
+    """Return the self-test page.
 
     Args:
         token: what the page shows, once, to be known as ours.

@@ -39,7 +39,7 @@ class Peers:
         self._lookup = lookup
 
     async def ours(self, peer: Address, here: Address) -> bool:
-        """Whether the process that connected from `peer` to `here` is this user's; unknown is no."""
+        """Return whether the process that connected from `peer` to `here` is this user's; unknown is no."""
         if self._lookup is None:
             return True
         try:
@@ -50,7 +50,7 @@ class Peers:
 
 
 def system() -> Peers:
-    """This system's way, tried on a connection of our own first; blocks for some milliseconds."""
+    """Return this system's way, tried on a connection of our own first; blocks for some milliseconds."""
     for lookup in _LOOKUPS.get(sys.platform, ()):
         try:
             if _knows_ourselves(lookup):

@@ -29,7 +29,7 @@ _NO_COOKIE: Final = 0xFFFFFFFF
 
 
 def by_sock_diag(peer: Address, here: Address) -> bool:
-    """The kernel finds the one socket by its addresses (sock_diag(7))."""
+    """Ask the kernel, which finds the one socket by its addresses (sock_diag(7))."""
     with socket.socket(_AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
         kernel.settimeout(2)
         kernel.send(_question(peer, here))

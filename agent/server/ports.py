@@ -30,7 +30,7 @@ class PortConflict:
     answers_as_vendor: bool = False
 
     def sentences(self) -> tuple[str, str]:
-        """What it means for a person, in Chinese and English."""
+        """Return what it means for a person, in Chinese and English."""
         zh, en = self.holder or "不明", self.holder or "unknown"
         if self.answers_as_vendor:
             return (
@@ -94,7 +94,7 @@ def listen(ports: Sequence[int], answers: Callable[[int], bool] = lambda _port: 
 
 
 def _pair(port: int) -> tuple[socket.socket, ...] | None:
-    """The listening sockets of `port`, None when either is held by somebody else."""
+    """Return the listening sockets of `port`, None when either is held by somebody else."""
     for _ in range(1 if port else _EPHEMERAL_ATTEMPTS):
         first = _bind(socket.AF_INET, "127.0.0.1", port)
         if first is None:
@@ -113,7 +113,7 @@ def _pair(port: int) -> tuple[socket.socket, ...] | None:
 
 
 def _bind(family: socket.AddressFamily, address: str, port: int) -> socket.socket | None:
-    """A listening socket; None when the port is taken.
+    """Return a listening socket; None when the port is taken.
 
     Raises:
         OSError: anything else; a family or address that this machine lacks is among `_NO_IPV6`.

@@ -72,13 +72,13 @@ class _Protocol(web.RequestHandler):
         return True
 
     def head_read(self) -> None:
-        """The head of the first request is here."""
+        """Stop the clock: the head of the first request is here."""
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
     async def is_ours(self, peers: Peers) -> bool:
-        """Whether the process at the other end is this user's; looked up once for each connection."""
+        """Return whether the process at the other end is this user's; looked up once for each connection."""
         if self.ours is None:
             transport = self.transport
             if transport is None:
@@ -94,7 +94,7 @@ class _Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """A bare status line; only our own faults are worth a log entry."""
+        """Answer with a bare status line; only our own faults are worth a log entry."""
         if status >= 500:
             log.error("a request failed", exc_info=exc)
         if request.writer.output_size > 0:

@@ -25,7 +25,7 @@ class UserToken:
         return "UserToken(…)"
 
     def admits(self, authorization: str | None) -> bool:
-        """Whether an Authorization header's value carries the token; compared in constant time."""
+        """Return whether an Authorization header's value carries the token; compared in constant time."""
         if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
             return False
         offered = authorization[len(_SCHEME) :].strip().encode("utf-8", "surrogateescape")
@@ -33,7 +33,7 @@ class UserToken:
 
 
 def create(path: Path) -> UserToken:
-    """A new token, written to `path` for this user alone; the one before it admits nobody any more.
+    """Write a new token to `path` for this user alone; the one before it admits nobody any more.
 
     Raises:
         AgentError: `token.unreadable`, it cannot be written.
@@ -47,7 +47,7 @@ def create(path: Path) -> UserToken:
 
 
 def read(path: Path) -> str:
-    """The running agent's token, for a client of the same user.
+    """Read the running agent's token, for a client of the same user.
 
     Raises:
         AgentError: `token.unreadable`, there is none or it is not this user's.

@@ -23,7 +23,7 @@ ORGANIZATION = "HCA Card Agent"
 def issue(
     scope: Scope, now: datetime
 ) -> tuple[x509.Certificate, x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """A new CA, its one leaf, and the leaf's key; the CA's key is gone when this returns."""
+    """Make a new CA, its one leaf and the leaf's key; the CA's key is kept nowhere."""
     from cryptography.hazmat.primitives.asymmetric import ec
 
     not_before = (now - CLOCK_SKEW).replace(microsecond=0)
@@ -35,12 +35,12 @@ def issue(
 
 
 def ca_common_name(serial: int, scope: Scope = LOOPBACK) -> str:
-    """A name of its own: stores that look an issuer up by name must never find its predecessor."""
+    """Return a name of its own: stores that look an issuer up by name must never find its predecessor."""
     return f"{ORGANIZATION} {scope.host} CA {serial & 0xFFFFFFFF:08X}"
 
 
 def ca_name(serial: int, scope: Scope = LOOPBACK) -> x509.Name:
-    """The subject and issuer of the CA with this serial number."""
+    """Return the subject and issuer of the CA with this serial number."""
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 
@@ -53,7 +53,7 @@ def ca_name(serial: int, scope: Scope = LOOPBACK) -> x509.Name:
 
 
 def ca(key: ec.EllipticCurvePrivateKey, period: tuple[datetime, datetime], scope: Scope) -> x509.Certificate:
-    """A CA of its own that can speak for `scope` alone."""
+    """Make a CA that can speak for `scope` alone."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
@@ -102,7 +102,7 @@ def _builder(
     serial: int,
     period: tuple[datetime, datetime],
 ) -> x509.CertificateBuilder:
-    """What CA and leaf have in common."""
+    """Return what CA and leaf have in common."""
     from cryptography import x509
 
     return (

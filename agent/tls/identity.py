@@ -44,7 +44,7 @@ class TlsIdentity:
     machines: bool = False
 
     def context(self) -> ssl.SSLContext:
-        """A server context with TLS 1.2 and 1.3, for HTTP/1.1."""
+        """Return a server context with TLS 1.2 and 1.3, for HTTP/1.1."""
         context = server_context()
         self.load_into(context)
         return context
@@ -63,7 +63,7 @@ def server_context() -> ssl.SSLContext:
 
 
 def ensure(folder: Path, scope: Scope = LOOPBACK, *, now: datetime | None = None) -> TlsIdentity:
-    """The identity kept in `folder`, made or renewed when there is none, it is damaged, or its end is near.
+    """Return the identity kept in `folder`, made or renewed when it is missing, damaged, or near its end.
 
     Args:
         folder: the agent's TLS folder; created when missing.
@@ -85,7 +85,7 @@ def ensure(folder: Path, scope: Scope = LOOPBACK, *, now: datetime | None = None
 
 
 def in_use(own: Path, machines: Path | None, scope: Scope = LOOPBACK, *, now: datetime | None = None) -> Path:
-    """The TLS folder whose identity is shown: the machine's while this user can use it, else the user's own.
+    """Return the TLS folder of the identity that is shown: the machine's while usable, else the user's.
 
     Args:
         own: this user's TLS folder.
@@ -99,7 +99,7 @@ def in_use(own: Path, machines: Path | None, scope: Scope = LOOPBACK, *, now: da
 def shown(
     own: Path, machines: Path | None, scope: Scope = LOOPBACK, *, now: datetime | None = None
 ) -> TlsIdentity:
-    """The identity that a user's agent shows: as `in_use`, and the user's own is seen to as by `ensure`.
+    """Return the identity that a user's agent shows: as `in_use`; the user's own is kept as by `ensure`.
 
     Raises:
         OSError: the user's folder has to be written and cannot be.

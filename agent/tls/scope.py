@@ -28,11 +28,11 @@ class Scope:
     subfolder: str = ""
 
     def within(self, folder: Path) -> Path:
-        """The folder of this identity in the agent's TLS folder."""
+        """Return the folder of this identity in the agent's TLS folder."""
         return folder / self.subfolder
 
     def constraints(self) -> x509.NameConstraints:
-        """These names and nothing else; without addresses every address is forbidden by name.
+        """Return these names and nothing else; without addresses every address is forbidden by name.
 
         A kind of name that constraints do not mention is not limited at all (RFC 5280 §4.2.1.10).
         """

@@ -77,7 +77,7 @@ class OwnAuthorities:
 
 
 def own_authorities(folder: Path, scope: tls.Scope = tls.LOOPBACK) -> OwnAuthorities:
-    """What lies in the agent's folder for TLS; nothing is made or changed."""
+    """Return what lies in the agent's folder for TLS; nothing is made or changed."""
     folder = scope.within(folder)
     current = _authorities(folder / tls.CA)
     former = _authorities(folder / tls.FORMER)
@@ -85,7 +85,7 @@ def own_authorities(folder: Path, scope: tls.Scope = tls.LOOPBACK) -> OwnAuthori
 
 
 def read(der: bytes) -> Authority | None:
-    """The authority in `der`; None for whatever is not a CA made by this program."""
+    """Return the authority in `der`; None for whatever is not a CA made by this program."""
     if tls.ORGANIZATION.encode("ascii") not in der:
         return None
     from cryptography import x509
@@ -103,7 +103,7 @@ def read(der: bytes) -> Authority | None:
 
 
 def certificates(pem: bytes) -> Iterator[bytes]:
-    """The DER of every certificate in PEM text; what is torn is left out."""
+    """Return the DER of every certificate in PEM text; what is torn is left out."""
     for block in _PEM.finditer(pem):
         with suppress(binascii.Error, ValueError):
             yield binascii.a2b_base64(block.group(1))

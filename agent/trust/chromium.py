@@ -65,7 +65,7 @@ BROWSERS: Final = (
 
 
 def databases(machine: Machine) -> Iterator[NssDatabase]:
-    """The databases that are there, and those that a browser of this user still lacks."""
+    """Return the databases that are there, and those that a browser of this user still lacks."""
     native = tuple(browser.name for browser in BROWSERS if _is_here(machine, browser))
     shared = machine.home.joinpath(*DATABASE)
     if native or shared.is_dir():

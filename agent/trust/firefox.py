@@ -32,7 +32,7 @@ _OFF: Final = re.compile(rb'^user_pref\("security\.enterprise_roots\.enabled",\s
 
 
 def databases(machine: Machine) -> Iterator[NssDatabase]:
-    """The databases of all profiles on Linux."""
+    """Return the databases of all profiles on Linux."""
     folders = [(machine.home / place, kind) for place, kind in _LINUX]
     if moved := machine.environment.get("XDG_CONFIG_HOME"):
         folders.append((Path(moved) / "mozilla" / "firefox", ""))
@@ -45,7 +45,7 @@ def databases(machine: Machine) -> Iterator[NssDatabase]:
 
 
 def followers(machine: Machine, system: TrustStore) -> Iterator[FollowingProfile]:
-    """The profiles on Windows and macOS, which take what `system` trusts."""
+    """Return the profiles on Windows and macOS, which take what `system` trusts."""
     if machine.platform == "win32":
         folder = Path(machine.environment.get("APPDATA", machine.home)) / "Mozilla" / "Firefox"
     else:
@@ -55,7 +55,7 @@ def followers(machine: Machine, system: TrustStore) -> Iterator[FollowingProfile
 
 
 def profiles(folder: Path) -> tuple[Path, ...]:
-    """The profile folders that exist: those in `profiles.ini`, and those that newer ones keep elsewhere."""
+    """Return the profile folders that exist: those in `profiles.ini`, and those kept elsewhere."""
     listed = configparser.ConfigParser(interpolation=None, strict=False)
     with suppress(OSError, configparser.Error, UnicodeDecodeError):
         listed.read(folder / "profiles.ini", "utf-8")
@@ -90,7 +90,7 @@ class FollowingProfile:
         self._system = system
 
     def find(self) -> tuple[FoundAuthority, ...]:
-        """What the system's store has."""
+        """Return what the system's store has."""
         self._check_that_it_follows()
         return self._system.find()
 
@@ -104,7 +104,7 @@ class FollowingProfile:
         raise AgentError(ErrorId.TRUST_SYSTEM_FIRST, detail=self._system.name)
 
     def remove(self, found: FoundAuthority) -> None:
-        """It goes with the system's."""
+        """Do nothing: it goes with the system's."""
 
     def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """Nothing is ever asked."""
@@ -118,5 +118,5 @@ class FollowingProfile:
 
 
 def _is_forgotten(profile: Path) -> bool:
-    """A profile that no Firefox since version 58 has opened; the next one takes its old database over."""
+    """Return whether no Firefox since version 58 has opened it; the next one takes its old database over."""
     return (profile / "cert8.db").exists() and not (profile / "cert9.db").exists()

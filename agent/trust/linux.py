@@ -70,7 +70,7 @@ LAYOUTS: Final = (
 
 
 def system_store(machine: Machine) -> FolderStore | AnchorStore | None:
-    """The system's store; None where this machine has none that is known."""
+    """Return the system's store; None where this machine has none that is known."""
     for layout in LAYOUTS:
         if (machine.root / layout.folder).is_dir() and machine.find(layout.added[0]) is not None:
             return FolderStore(machine, layout)
@@ -176,7 +176,7 @@ def demand_root(machine: Machine, *commands: Sequence[str]) -> None:
 
 
 def write_for_all(target: Path, content: bytes) -> None:
-    """A file that everybody can read, whole or not at all."""
+    """Write a file that everybody can read, whole or not at all."""
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -70,7 +70,7 @@ class Machine:
 
     @classmethod
     def this(cls) -> Machine:
-        """This machine, for the user who runs this program."""
+        """Return this machine, for the user who runs this program."""
         if sys.platform == "win32":
             from agent.win32.acl import is_administrator
 
@@ -80,7 +80,7 @@ class Machine:
         return cls(sys.platform, Path.home(), os.environ, user, _find, _run, _windows_roots)
 
     def tool(self, name: str) -> str:
-        """The full path of a program.
+        """Return the full path of a program.
 
         Raises:
             AgentError: `trust.tool_missing`.
@@ -91,7 +91,7 @@ class Machine:
         return found
 
     def call(self, command: Sequence[str], given: bytes = b"", seconds: float = SECONDS) -> bytes:
-        """What a program printed, which must succeed.
+        """Run a program, which must succeed; return what it printed.
 
         Raises:
             AgentError: `trust.tool_failed`; its detail is what the program complained of.
@@ -102,7 +102,7 @@ class Machine:
         return outcome.output
 
     def owns(self, folder: Path) -> bool:
-        """Whether `folder`, or the nearest folder above it that exists, is this user's."""
+        """Return whether `folder`, or the nearest folder above it that exists, is this user's."""
         if self.platform == "win32":
             return True  # Windows keeps other users' profiles closed
         for each in (folder, *folder.parents):

@@ -45,7 +45,7 @@ class NssDatabase:
         self._folder = folder
 
     def find(self) -> tuple[FoundAuthority, ...]:
-        """Every certificate of ours, under whatever nickname it was put there."""
+        """Return every certificate of ours, under whatever nickname it was put there."""
         if not (self._folder / _FILE).exists():
             return ()
         self._check_owner()

@@ -65,7 +65,7 @@ class ChromiumPolicy:
         self.location = str(self._file)
 
     def find(self) -> tuple[FoundAuthority, ...]:
-        """What our file names."""
+        """Return what our file names."""
         return tuple(FoundAuthority(authority, trusted=True) for authority in self._named())
 
     def add(self, authority: Authority, file: Path) -> None:
@@ -189,7 +189,7 @@ class Governed:
         self._obeyed = obeyed
 
     def find(self) -> tuple[FoundAuthority, ...]:
-        """What all of its policies name needs no looking into the store."""
+        """Return what all of its policies name, without looking into the store, else what the store has."""
         named = [policy.find() for policy in self._obeyed]
         common = tuple(
             found
@@ -213,7 +213,7 @@ class Governed:
 
 
 def governed(machine: Machine, store: TrustStore) -> TrustStore:
-    """The store with the policies that its programs obey, where they obey any."""
+    """Return the store with the policies that its programs obey, where they obey any."""
     if any(part in Path(store.location).parts for part in ("snap", ".var")):
         return store
     known = {policy.programs[0]: policy for policy in policies(machine)}
@@ -222,7 +222,7 @@ def governed(machine: Machine, store: TrustStore) -> TrustStore:
 
 
 def _strings(content: object, *keys: str) -> Iterator[str]:
-    """The texts of the list that lies under `keys`; nothing where it has another shape."""
+    """Return the texts of the list that lies under `keys`; nothing where it has another shape."""
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     if isinstance(content, list):

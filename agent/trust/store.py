@@ -51,7 +51,7 @@ class TrustStore(Protocol):
     shared: bool
 
     def find(self) -> tuple[FoundAuthority, ...]:
-        """Every certificate of ours; nothing is changed or made."""
+        """Return every certificate of ours; nothing is changed or made."""
         ...
 
     def add(self, authority: Authority, file: Path) -> None:
@@ -68,5 +68,5 @@ class TrustStore(Protocol):
         ...
 
     def prompt(self, *, adding: bool) -> SystemPrompt | None:
-        """What the system will ask at the next `add`, or `remove`; None when it asks nothing."""
+        """Return what the system will ask at the next `add`, or `remove`; None when it asks nothing."""
         ...

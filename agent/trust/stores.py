@@ -8,7 +8,7 @@ from agent.trust.store import TrustStore
 
 
 def stores_of(machine: Machine, *, governed: bool = True) -> tuple[TrustStore, ...]:
-    """Every place where trust is kept, the ones that browsers depend on first.
+    """Return every place where trust is kept, the ones that browsers depend on first.
 
     Args:
         machine: whose user.
@@ -27,7 +27,7 @@ def stores_of(machine: Machine, *, governed: bool = True) -> tuple[TrustStore, .
 
 
 def stores_of_all_users(machine: Machine) -> tuple[TrustStore, ...]:
-    """The places of the whole machine, which root alone changes; none where an installer sees to them."""
+    """Return the places of the whole machine, which root alone changes; none where an installer does."""
     if machine.platform == "win32":
         return (windows.MachineRootStore(),)
     if machine.platform != "linux":

@@ -56,7 +56,7 @@ class StoreReport:
 
 
 def status(stores: Iterable[TrustStore], known: OwnAuthorities) -> tuple[StoreReport, ...]:
-    """What each store trusts; nothing is changed."""
+    """Return what each store trusts; nothing is changed."""
     return tuple(_Work(store, known).look() for store in stores)
 
 
@@ -134,7 +134,7 @@ class _Work:
             announce(prompt)
 
     def _ours(self) -> list[FoundAuthority]:
-        """What concerns this agent: in a store that users share, another user's agent is left alone."""
+        """Return what concerns this agent: in a shared store, another user's agent is left alone."""
         found = [each for each in self._store.find() if each.authority.scope == self._known.scope]
         if not self._store.shared:
             return found
@@ -145,7 +145,7 @@ class _Work:
         ]
 
     def _is_replaced(self, authority: Authority) -> bool:
-        """Whether nobody needs it: this folder has another now, or its time is over."""
+        """Return whether nobody needs it: this folder has another now, or its time is over."""
         if authority == self._known.current:
             return False
         return authority in self._known.former or authority.not_after < datetime.now(UTC)

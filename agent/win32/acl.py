@@ -34,7 +34,7 @@ _ALSO_FINE: Final = frozenset(("SY", "BA", "CO", "OW"))
 
 
 def strangers(list_: str, own: str) -> frozenset[str]:
-    """Who is allowed something by `list_` besides the user `own` and those who could take it anyway.
+    """Return who is allowed something by `list_` besides the user `own` and those who could take it anyway.
 
     Args:
         list_: `D:…`, as SDDL.
@@ -44,14 +44,14 @@ def strangers(list_: str, own: str) -> frozenset[str]:
 
 
 def writers(list_: str) -> frozenset[str]:
-    """Who may change anything by `list_`, besides the system and the administrators."""
+    """Return who may change anything by `list_`, besides the system and the administrators."""
     return frozenset(trustee for trustee, rights in _allowed(list_) if _more_than_reading(rights)) - (
         ADMINISTRATORS | {"CO"}  # what somebody makes is theirs; who may make something is in the list too
     )
 
 
 def leads_elsewhere(folder: Path) -> bool:
-    """Whether it is a link or a junction, whose maker can have it lead elsewhere at any time.
+    """Return whether it is a link or a junction, whose maker can have it lead elsewhere at any time.
 
     Raises:
         OSError: it is not there.

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def read(sections: Mapping[str, type[Any]], registry: ModuleType | Any) -> dict[str, dict[str, Any]]:
-    """What group policy says, in the words of TOML; whether it is right is for the configuration to see.
+    """Return what group policy says, in the words of TOML; the configuration checks it.
 
     Args:
         sections: the dataclass of each section, whose fields tell yes and no from numbers.
@@ -40,7 +40,7 @@ def read(sections: Mapping[str, type[Any]], registry: ModuleType | Any) -> dict[
 
 
 def folder(usual: Path) -> Path:
-    """The administrator's folder: `usual`, unless somebody else can write there; then one that is not there.
+    """Return the administrator's folder: `usual`, else one that does not exist where others can write there.
 
     Everybody may make folders in ProgramData. One that no administrator made must not be taken for the
     administrator's, and must not keep anybody's agent from starting.

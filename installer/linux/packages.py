@@ -61,7 +61,7 @@ def build(
 def _lay_out(
     tree: Path, frozen: Path, sbom: Path, *, version: str, epoch: int, distributions: Sequence[str]
 ) -> None:
-    """The files as they will lie on the machine."""
+    """Lay out the files as they will lie on the machine."""
     shutil.copytree(frozen, tree / PROGRAM, symlinks=True)
     for path in (tree / PROGRAM).rglob("*"):
         if not path.is_symlink():
@@ -88,7 +88,7 @@ def _lay_out(
 
 
 def _autostart_entry() -> bytes:
-    """What `hca-agent autostart on` would write, for everybody."""
+    """Return what `hca-agent autostart on` would write, for everybody."""
     sys.path.insert(0, str(ROOT))
     from agent.autostart import desktop_entry
 
@@ -97,7 +97,7 @@ def _autostart_entry() -> bytes:
 
 
 def _browser_policy() -> bytes:
-    """The portals that are known, for administrators who spare their users the browser's question."""
+    """Return the portals that are known, for administrators who spare their users the browser's question."""
     sys.path.insert(0, str(ROOT))
     from agent.origins.portals import KNOWN
 
@@ -105,7 +105,7 @@ def _browser_policy() -> bytes:
 
 
 def _licences(distributions: Sequence[str]) -> dict[str, bytes]:
-    """The licence texts of what is brought along, by package."""
+    """Return the licence texts of what is brought along, by package."""
     texts = {}
     for name in distributions:
         files = metadata.distribution(name).files or ()
@@ -118,7 +118,7 @@ def _licences(distributions: Sequence[str]) -> dict[str, bytes]:
 
 
 def _deb(tree: Path, dist: Path, version: str, epoch: int) -> None:
-    """A binary package by dpkg-deb: there is nothing to compile that debhelper could help with."""
+    """Make a package by dpkg-deb: there is nothing to compile that debhelper could help with."""
     with tempfile.TemporaryDirectory(prefix="hca-agent-deb-") as folder:
         root = Path(folder, "root")
         shutil.copytree(tree, root, symlinks=True)
@@ -156,7 +156,7 @@ def _deb(tree: Path, dist: Path, version: str, epoch: int) -> None:
 
 
 def _md5sums(root: Path) -> bytes:
-    """What `dpkg --verify` compares."""
+    """Return what `dpkg --verify` compares."""
     files = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
     shown = [(path.relative_to(root), path) for path in files]
     lines = [
@@ -168,7 +168,7 @@ def _md5sums(root: Path) -> bytes:
 
 
 def _libraries(root: Path, work: Path) -> str:
-    """The packages of the system's libraries that the program uses, as dpkg-shlibdeps finds them."""
+    """Return the packages of the system's libraries that the program uses, as dpkg-shlibdeps finds them."""
     source = work / "source" / "debian"
     source.mkdir(parents=True)
     (source / "control").write_text(
@@ -194,7 +194,7 @@ def _libraries(root: Path, work: Path) -> str:
 
 
 def _rpm(tree: Path, dist: Path, version: str, epoch: int) -> None:
-    """A binary package by rpmbuild, from the same files and hca-agent.rpm.spec."""
+    """Make a binary package by rpmbuild, from the same files and hca-agent.rpm.spec."""
     with tempfile.TemporaryDirectory(prefix="hca-agent-rpm-") as folder:
         root = Path(folder, "root")
         shutil.copytree(tree, root, symlinks=True)

@@ -34,7 +34,7 @@ _ABOUT: Final = {
 
 
 def write(folder: Path) -> list[Path]:
-    """The template and its words in both languages, in the folders that Windows wants; the files."""
+    """Write the template and its words in both languages, in the folders that Windows wants."""
     made = [folder / f"{NAME}.admx", *(folder / language / f"{NAME}.adml" for language in _ABOUT)]
     texts = [template(), *(words(language) for language in _ABOUT)]
     for file, text in zip(made, texts, strict=True):
@@ -44,7 +44,7 @@ def write(folder: Path) -> list[Path]:
 
 
 def template() -> str:
-    """The ADMX: keys and values, no words."""
+    """Return the ADMX: keys and values, no words."""
     categories = "\n".join(
         f'<category name="{section}" displayName="$(string.{section})"><parentCategory ref="Agent"/>'
         "</category>"
@@ -71,7 +71,7 @@ def template() -> str:
 
 
 def words(language: str) -> str:
-    """The ADML of a language: its words, and how the values are asked."""
+    """Return the ADML of a language: its words, and how the values are asked."""
     chinese = language == "zh-TW"
     strings = [("Agent", _TITLE), ("Agent_Explain", _ABOUT[language])]
     for section in config.SECTIONS:
@@ -156,7 +156,7 @@ def _kind(key: Field[Any]) -> str:
 
 
 def _explained(section: str, key: str) -> str:
-    """What the dataclass says of a field under `Attributes:`."""
+    """Return what the dataclass says of a field under `Attributes:`."""
     text = inspect.getdoc(config.SECTIONS[section]) or ""
     found = re.search(rf"^    {key}: (.*(?:\n {{8,}}.*)*)", text, re.MULTILINE)
     if found is None:

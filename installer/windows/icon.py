@@ -20,7 +20,7 @@ SIZES: Final = (16, 20, 24, 32, 40, 48, 64, 256)
 
 
 def icon() -> bytes:
-    """An ICO file whose images are PNG, which Windows reads since Vista."""
+    """Return an ICO file whose images are PNG, which Windows reads since Vista."""
     images = [_png(pixels(Picture.CARD, False, size), size) for size in SIZES]
     head = struct.pack("<HHH", 0, 1, len(images))
     place = len(head) + 16 * len(images)

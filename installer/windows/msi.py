@@ -33,7 +33,7 @@ _ONLY_NEW: Final = "此電腦已有較新的版本。 A newer version is install
 
 
 def source(product: Product, templates: list[Path], base: Path, *, machine: bool) -> str:
-    """The whole source.
+    """Return the whole source.
 
     Args:
         product: what is packed.
@@ -99,11 +99,11 @@ class _Tree:
         self.programs: dict[str, str] = {}
 
     def identity(self, what: str) -> str:
-        """The same for the same thing of the same package, always."""
+        """Return what is the same for the same thing of the same package, always."""
         return str(uuid.uuid5(_SPACE, f"{self._scope}/{what}")).upper()
 
     def folder(self, folder: Path, path: str) -> Iterator[str]:
-        """A folder's files, then its folders."""
+        """Return a folder's files, then its folders."""
         yield from self.files([each for each in sorted(folder.iterdir()) if each.is_file()], path)
         for each in sorted(folder.iterdir()):
             if each.is_dir():
@@ -135,7 +135,7 @@ CODE_PAGE: Final = "\r\n\r\n950\t_ForceCodepage\r\n"
 
 
 def corrections() -> list[str]:
-    """What wixl cannot say, in the SQL of Windows Installer."""
+    """Return what wixl cannot say, in the SQL of Windows Installer."""
     wixls_own = ("WIX_UPGRADE_DETECTED", "WIX_DOWNGRADE_DETECTED")
     told = ";".join((*wixls_own, "AUTOSTART", "REMOVE_DATA", *(name for name, _ in PROPERTIES)))
     return [

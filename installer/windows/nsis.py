@@ -16,7 +16,7 @@ _UNINSTALL = r"Software\Microsoft\Windows\CurrentVersion\Uninstall\HCA Card Agen
 
 
 def source(product: Product, templates: Sequence[Path], out: Path) -> str:
-    """The whole source.
+    """Return the whole source.
 
     Args:
         product: what is packed.

@@ -34,7 +34,7 @@ PROGRAMS: Final = ("hca-agent.exe", "hca-agentw.exe")
 
 
 def version() -> str:
-    """The one in agent/__init__.py."""
+    """Return the one in agent/__init__.py."""
     tree = ast.parse((ROOT / "agent" / "__init__.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__version__":

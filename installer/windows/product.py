@@ -52,5 +52,5 @@ class Product:
         return "-".join(part for part in ("hca-agent", self.version, self.mark) if part)
 
     def files(self) -> Iterator[Path]:
-        """Every file of the frozen program, in a fixed order."""
+        """Return every file of the frozen program, in a fixed order."""
         return (path for path in sorted(self.frozen.rglob("*")) if path.is_file())

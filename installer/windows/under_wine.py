@@ -80,7 +80,7 @@ class Wine:
         return self.prefix / "drive_c"
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """That of every process in it."""
+        """Return that of every process in it."""
         kept = {name: os.environ[name] for name in ("HOME", "PATH", "USER", "LOGNAME") if name in os.environ}
         return {
             **kept,
@@ -99,7 +99,7 @@ class Wine:
     def start(
         self, *words: str, more: Mapping[str, str] | None = None, cwd: Path = ROOT
     ) -> subprocess.Popen[bytes]:
-        """A Windows program, whose output is to be read: with files as its streams Python does not start."""
+        """Start a Windows program; read its output: with files as streams Python does not start."""
         return subprocess.Popen(
             ["wine", *words],
             env=self.environment(more),
@@ -118,7 +118,7 @@ class Wine:
         expected: int | None = 0,
         cwd: Path = ROOT,
     ) -> str:
-        """What a Windows program says, until it ends."""
+        """Run a Windows program until it ends; return what it says."""
         process = self.start(*words, more=more, cwd=cwd)
         try:
             output = process.communicate(timeout=seconds)[0].decode("utf-8", "replace")
@@ -130,7 +130,7 @@ class Wine:
         return output
 
     def run_python(self, *words: str, **more: object) -> str:
-        """What Python says."""
+        """Run Python; return what it says."""
         return self.run(windows_path(self.python / "python.exe"), *words, **more)  # type: ignore[arg-type]
 
     def end(self) -> None:
@@ -140,12 +140,12 @@ class Wine:
 
 
 def windows_path(path: Path) -> str:
-    """How a program in a prefix calls a file of this machine."""
+    """Return how a program in a prefix calls a file of this machine."""
     return "Z:" + str(path).replace("/", "\\")
 
 
 def make_python(folder: Path, *, tests: bool) -> Path:
-    """A Windows Python with what the program needs, by uv.lock.
+    """Make a Windows Python with what the program needs, by uv.lock.
 
     Args:
         folder: where; made anew unless it is finished already.
@@ -175,7 +175,7 @@ def make_python(folder: Path, *, tests: bool) -> Path:
 
 
 def make_prefix(folder: Path, python: Path, display: str = "") -> Wine:
-    """A fresh Windows."""
+    """Make a fresh Windows."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     wine = Wine(folder, python, display)
@@ -189,7 +189,7 @@ def make_prefix(folder: Path, python: Path, display: str = "") -> Wine:
 
 
 def freeze(wine: Wine, out: Path) -> Path:
-    """The frozen program; its folder."""
+    """Freeze the program; return its folder."""
     command = ("-m", "PyInstaller", "--noconfirm", "--log-level", "WARN")
     places = ("--distpath", windows_path(out), "--workpath", windows_path(out / "work"))
     words = (*command, *places, windows_path(ROOT / "installer" / "hca-agent.spec"))

@@ -134,7 +134,7 @@ def vendor() -> None:
 
 @contextmanager
 def _told_to_administrators() -> Iterator[None]:
-    """An installer shows nothing of what its helpers say, so that it is written into a file too."""
+    """Run the body; write its failure into a file, as an installer shows nothing of its helpers."""
     try:
         yield
     except Exception as error:

@@ -98,7 +98,7 @@ def apply(wishes: InstallerOptions, file: Path, registry: ModuleType | Any, *, m
 
 
 def configuration(wishes: InstallerOptions, file: Path, *, machine: bool) -> str | None:
-    """The text of the file; None when the installer was told nothing that belongs there.
+    """Return the text of the file; None when the installer was told nothing that belongs there.
 
     Raises:
         ConfigError: it would not be accepted.

@@ -43,7 +43,7 @@ _XML: Final = """<?xml version="1.0" encoding="UTF-16"?>
 
 
 def xml(command: Sequence[str]) -> str:
-    """The task that runs `command` each month, later where the computer was off.
+    """Return the task that runs `command` each month, later where the computer was off.
 
     A certificate is renewed sixty days before its end, so that one look a year would do when none is missed.
     """

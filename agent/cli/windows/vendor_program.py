@@ -12,7 +12,7 @@ _NAME: Final = "hcaservisign"
 
 
 def installed(registry: ModuleType | Any) -> tuple[str, ...]:
-    """The names under which Windows lists it, for 64-bit and 32-bit programs, of the machine and of the user.
+    """Return the names under which Windows lists it: 64-bit and 32-bit, of the machine and of the user.
 
     Args:
         registry: the module `winreg`.
@@ -27,7 +27,7 @@ def installed(registry: ModuleType | Any) -> tuple[str, ...]:
 
 
 def sentences(names: tuple[str, ...], ports: tuple[int, ...]) -> tuple[str, str]:
-    """What it means, in Chinese and English."""
+    """Return what it means, in Chinese and English."""
     first, *others = ports
     listed, rest = "、".join(names), "、".join(map(str, others))
     return (
