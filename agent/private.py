@@ -1,4 +1,4 @@
-"""Files that only this user may read."""
+"""Files written whole or not at all, and those that only this user may read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Put `content` into `path` with mode 0600, whole or not at all.
+def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Put `content` into `path`, whole or not at all.
 
     Raises:
-        OSError: the folder is missing or cannot be written.
+        OSError: if the folder is missing or cannot be written.
     """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
@@ -19,7 +19,18 @@ def write_private(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if mode != 0o600:
+            Path(temporary).chmod(mode)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Put `content` into `path` for this user alone, whole or not at all.
+
+    Raises:
+        OSError: if the folder is missing or cannot be written.
+    """
+    write_whole(path, content)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 Address = tuple[str, int]
 """Host and port."""
+
+_ADMINISTRATORS_PATH: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,12 @@ class Program:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.pid})"
+
+
+def find(name: str) -> str | None:
+    """Return the full path of a program, None when it is not installed; looks on administrators' path too."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_ADMINISTRATORS_PATH))
+    return shutil.which(name, path=path)
 
 
 def running() -> tuple[Program, ...]:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.programs import Program, running
-from agent.selftest.system import driver_of, find
+from agent.programs import Program, find, running
+from agent.selftest.reader_drivers import driver_of
 
 if TYPE_CHECKING:
     from agent.config import Config

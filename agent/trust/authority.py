@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -102,6 +102,11 @@ def read(der: bytes) -> Authority | None:
     return None
 
 
+def authorities(certificates: Iterable[bytes]) -> tuple[Authority, ...]:
+    """Return those that this program made."""
+    return tuple(authority for der in certificates if (authority := read(der)) is not None)
+
+
 def certificates(pem: bytes) -> Iterator[bytes]:
     """Return the DER of every certificate in PEM text; what is torn is left out."""
     for block in _PEM.finditer(pem):
@@ -114,7 +119,7 @@ def _authorities(file: Path) -> tuple[Authority, ...]:
         content = file.read_bytes()
     except OSError:
         return ()
-    return tuple(authority for der in certificates(content) if (authority := read(der)) is not None)
+    return authorities(certificates(content))
 
 
 def _has_our_name(certificate: x509.Certificate, scope: tls.Scope) -> bool:

@@ -17,50 +17,31 @@ class _Browser:
     """A browser that keeps its trust in the one database of the home folder.
 
     Attributes:
-        executables: its programs.
-        configuration: its folder in the home folder, once it has run.
+        executables: its programs, apart by blanks.
+        configuration: its folder in `.config`, once it has run.
         snap: its snap, where there is one.
         flatpak: its Flatpak application id, where there is one.
     """
 
     name: str
-    executables: tuple[str, ...]
+    executables: str
     configuration: str
     snap: str = ""
     flatpak: str = ""
 
 
 BROWSERS: Final = (
-    _Browser(
-        "Chromium",
-        ("chromium", "chromium-browser"),
-        ".config/chromium",
-        "chromium",
-        "org.chromium.Chromium",
-    ),
+    _Browser("Chromium", "chromium chromium-browser", "chromium", "chromium", "org.chromium.Chromium"),
     _Browser(
         "Chrome",
-        ("google-chrome", "google-chrome-stable", "google-chrome-beta"),
-        ".config/google-chrome",
-        "",
-        "com.google.Chrome",
+        "google-chrome google-chrome-stable google-chrome-beta",
+        "google-chrome",
+        flatpak="com.google.Chrome",
     ),
-    _Browser(
-        "Edge",
-        ("microsoft-edge", "microsoft-edge-stable"),
-        ".config/microsoft-edge",
-        "",
-        "com.microsoft.Edge",
-    ),
-    _Browser(
-        "Brave",
-        ("brave", "brave-browser"),
-        ".config/BraveSoftware/Brave-Browser",
-        "brave",
-        "com.brave.Browser",
-    ),
-    _Browser("Vivaldi", ("vivaldi", "vivaldi-stable"), ".config/vivaldi", "vivaldi", "com.vivaldi.Vivaldi"),
-    _Browser("Opera", ("opera",), ".config/opera", "opera", "com.opera.Opera"),
+    _Browser("Edge", "microsoft-edge microsoft-edge-stable", "microsoft-edge", flatpak="com.microsoft.Edge"),
+    _Browser("Brave", "brave brave-browser", "BraveSoftware/Brave-Browser", "brave", "com.brave.Browser"),
+    _Browser("Vivaldi", "vivaldi vivaldi-stable", "vivaldi", "vivaldi", "com.vivaldi.Vivaldi"),
+    _Browser("Opera", "opera", "opera", "opera", "com.opera.Opera"),
 )
 
 
@@ -85,6 +66,6 @@ def databases(machine: Machine) -> Iterator[NssDatabase]:
 
 
 def _is_here(machine: Machine, browser: _Browser) -> bool:
-    return (machine.home / browser.configuration).is_dir() or any(
-        machine.find(executable) is not None for executable in browser.executables
+    return (machine.home / ".config" / browser.configuration).is_dir() or any(
+        machine.find(executable) is not None for executable in browser.executables.split()
     )

@@ -13,7 +13,7 @@ from agent.errors import AgentError, ErrorId
 from agent.trust.authority import Authority
 from agent.trust.machine import Machine
 from agent.trust.nss import NssDatabase
-from agent.trust.store import FoundAuthority, SystemPrompt, TrustStore
+from agent.trust.store import FoundAuthority, TrustStore
 
 PROGRAMS: Final = ("Firefox",)
 
@@ -71,7 +71,7 @@ def profiles(folder: Path) -> tuple[Path, ...]:
     return tuple(profile for profile in found if profile.is_dir())
 
 
-class FollowingProfile:
+class FollowingProfile(TrustStore):
     """A profile that takes what the system trusts, unless it was told not to.
 
     Args:
@@ -79,9 +79,7 @@ class FollowingProfile:
         system: the store it follows.
     """
 
-    programs: tuple[str, ...] = PROGRAMS
-    browsers = True
-    shared = False
+    programs = PROGRAMS
 
     def __init__(self, profile: Path, system: TrustStore) -> None:
         self.name = f"Firefox: {profile.name}"
@@ -105,10 +103,6 @@ class FollowingProfile:
 
     def remove(self, found: FoundAuthority) -> None:
         """Do nothing: it goes with the system's."""
-
-    def prompt(self, *, adding: bool) -> SystemPrompt | None:
-        """Nothing is ever asked."""
-        return None
 
     def _check_that_it_follows(self) -> None:
         for name in ("user.js", "prefs.js"):

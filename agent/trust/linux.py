@@ -5,19 +5,18 @@ Browsers do not look there; other programs of this machine (curl, Python, Java) 
 
 from __future__ import annotations
 
-import os
 import shlex
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from agent.errors import AgentError, ErrorId
-from agent.trust.authority import Authority, certificates, read
+from agent.private import write_whole
+from agent.trust.authority import Authority, authorities, certificates
 from agent.trust.machine import Machine
-from agent.trust.store import FoundAuthority, SystemPrompt
+from agent.trust.store import FoundAuthority, TrustStore
 
 PROGRAMS: Final = ("curl", "wget", "Python")
 NAME: Final = "Linux"
@@ -77,11 +76,11 @@ def system_store(machine: Machine) -> FolderStore | AnchorStore | None:
     return AnchorStore(machine) if machine.find(AnchorStore.tool) is not None else None
 
 
-class FolderStore:
+class FolderStore(TrustStore):
     """A folder of certificates and a bundle that is made from it."""
 
-    name: str = NAME
-    programs: tuple[str, ...] = PROGRAMS
+    name = NAME
+    programs = PROGRAMS
     browsers = False
     shared = True
 
@@ -95,19 +94,17 @@ class FolderStore:
         """Those of our files; whoever put others there put them for a reason of their own."""
         bundle = self._machine.root / self._layout.bundle
         trusted = frozenset(certificates(bundle.read_bytes())) if bundle.exists() else frozenset()
-        return tuple(self._ours(trusted))
-
-    def _ours(self, trusted: frozenset[bytes]) -> Iterator[FoundAuthority]:
-        for file in sorted(self._folder.glob(f"{FILE_PREFIX}*.crt")):
-            for der in certificates(file.read_bytes()):
-                if (authority := read(der)) is not None:
-                    yield FoundAuthority(authority, der in trusted, str(file))
+        return tuple(
+            FoundAuthority(authority, authority.der in trusted, str(file))
+            for file in sorted(self._folder.glob(f"{FILE_PREFIX}*.crt"))
+            for authority in authorities(certificates(file.read_bytes()))
+        )
 
     def add(self, authority: Authority, file: Path) -> None:
         """Put its file there and have the bundle made again."""
         target = self._folder / f"{FILE_PREFIX}{authority.sha256[:16].lower()}.crt"
         demand_root(self._machine, ["install", "-m", "644", str(file), str(target)], self._layout.added)
-        write_for_all(target, authority.pem)
+        write_whole(target, authority.pem, mode=0o644)
         self._refresh(self._layout.added)
 
     def remove(self, found: FoundAuthority) -> None:
@@ -116,20 +113,16 @@ class FolderStore:
         Path(found.key).unlink(missing_ok=True)
         self._refresh(self._layout.removed)
 
-    def prompt(self, *, adding: bool) -> SystemPrompt | None:
-        """Nothing is ever asked."""
-        return None
-
     def _refresh(self, command: Sequence[str]) -> None:
         self._machine.call([self._machine.tool(command[0]), *command[1:]])
 
 
-class AnchorStore:
+class AnchorStore(TrustStore):
     """A system that keeps its anchors with p11-kit alone."""
 
-    name: str = NAME
-    location: str = "p11-kit"
-    programs: tuple[str, ...] = PROGRAMS
+    name = NAME
+    location = "p11-kit"
+    programs = PROGRAMS
     browsers = False
     shared = True
     tool: Final = "trust"
@@ -143,9 +136,8 @@ class AnchorStore:
             bundle = Path(folder, "anchors.pem")
             words = ("extract", "--format=pem-bundle", "--filter=ca-anchors", "--purpose=server-auth")
             self._machine.call([self._machine.tool(self.tool), *words, str(bundle)])
-            anchors = tuple(certificates(bundle.read_bytes()))
-        ours = (read(der) for der in anchors)
-        return tuple(FoundAuthority(authority, trusted=True) for authority in ours if authority is not None)
+            ours = authorities(certificates(bundle.read_bytes()))
+        return tuple(FoundAuthority(authority, trusted=True) for authority in ours)
 
     def add(self, authority: Authority, file: Path) -> None:
         """Store it as an anchor."""
@@ -158,10 +150,6 @@ class AnchorStore:
             file.write_bytes(found.authority.pem)
             self._anchor("--remove", found.authority, file)
 
-    def prompt(self, *, adding: bool) -> SystemPrompt | None:
-        """Nothing is ever asked."""
-        return None
-
     def _anchor(self, order: str, authority: Authority, file: Path) -> None:
         demand_root(self._machine, ["trust", "anchor", order, str(file)])
         self._machine.call([self._machine.tool(self.tool), "anchor", order, str(file)])
@@ -173,17 +161,3 @@ def demand_root(machine: Machine, *commands: Sequence[str]) -> None:
         typed = commands or (["hca-agent", "trust", "install", "--machine"],)
         line = " && ".join(f"sudo {shlex.join(command)}" for command in typed)
         raise AgentError(ErrorId.TRUST_NEEDS_ROOT, detail=line)
-
-
-def write_for_all(target: Path, content: bytes) -> None:
-    """Write a file that everybody can read, whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-    except BaseException:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from agent.errors import AgentError, ErrorId
+from agent.programs import find
 
 SECONDS: Final = 60.0
 PROMPT_SECONDS: Final = 300.0
 """For commands after which the system asks the person something."""
-
-# update-ca-certificates is no program that users have on their path.
-_ADMINISTRATORS_PATH: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class Machine:
             user = 0 if is_administrator() else None
         else:
             user = os.geteuid()
-        return cls(sys.platform, Path.home(), os.environ, user, _find, _run, _windows_roots)
+        return cls(sys.platform, Path.home(), os.environ, user, find, _run, _windows_roots)
 
     def tool(self, name: str) -> str:
         """Return the full path of a program.
@@ -111,11 +108,6 @@ class Machine:
             except OSError:
                 continue
         return False
-
-
-def _find(name: str) -> str | None:
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_ADMINISTRATORS_PATH))
-    return shutil.which(name, path=path)
 
 
 def _run(command: Sequence[str], given: bytes, seconds: float) -> Outcome:

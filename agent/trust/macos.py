@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from agent.errors import AgentError, ErrorId
-from agent.trust.authority import Authority, certificates, read
+from agent.trust.authority import Authority, authorities, certificates
 from agent.trust.machine import PROMPT_SECONDS, SECONDS, Machine
-from agent.trust.store import FoundAuthority, SystemPrompt
+from agent.trust.store import FoundAuthority, SystemPrompt, TrustStore
 
 TOOL: Final = "/usr/bin/security"
 _NAME: Final = "localhost CA"
@@ -19,13 +19,11 @@ _NAME: Final = "localhost CA"
 _DECLINED: Final = ("canceled by the user", "User canceled", "user interaction was cancelled")
 
 
-class LoginKeychain:
+class LoginKeychain(TrustStore):
     """The user's keychain and the user's trust settings, changed by `security`."""
 
     name = "macOS"
-    programs: tuple[str, ...] = ("Safari", "Chrome", "Edge")
-    browsers = True
-    shared = False
+    programs = ("Safari", "Chrome", "Edge")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -36,7 +34,7 @@ class LoginKeychain:
         listed = self._machine.run(
             [TOOL, "find-certificate", "-a", "-p", "-c", _NAME, self.location], b"", 60
         )
-        ours = [authority for der in certificates(listed.output) if (authority := read(der)) is not None]
+        ours = authorities(certificates(listed.output))
         if not ours:
             return ()
         # It fails where nobody ever changed a trust setting, which is an answer too.

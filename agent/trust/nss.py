@@ -12,7 +12,7 @@ from typing import Final
 from agent.errors import AgentError, ErrorId
 from agent.trust.authority import Authority, read
 from agent.trust.machine import SECONDS, Machine
-from agent.trust.store import FoundAuthority, SystemPrompt
+from agent.trust.store import FoundAuthority, TrustStore
 
 TOOL: Final = "certutil"
 TRUSTED_FOR_SERVERS: Final = "C,,"
@@ -24,7 +24,7 @@ _LINE: Final = re.compile(r"(?P<nickname>.*\S)\s+(?P<trust>[pPcCTuw]*),[pPcCTuw]
 _LOCKED: Final = ("SEC_ERROR_BAD_PASSWORD", "SEC_ERROR_TOKEN_NOT_LOGGED_IN", "SEC_ERROR_NEED_PASSWORD")
 
 
-class NssDatabase:
+class NssDatabase(TrustStore):
     """One database of this user; made when it is missing and something is to be added.
 
     Args:
@@ -33,9 +33,6 @@ class NssDatabase:
         name: what people call it.
         programs: who looks there.
     """
-
-    browsers = True
-    shared = False
 
     def __init__(self, machine: Machine, folder: Path, name: str, programs: tuple[str, ...]) -> None:
         self.name = name
@@ -78,10 +75,6 @@ class NssDatabase:
     def remove(self, found: FoundAuthority) -> None:
         """Delete it by its nickname."""
         self._certutil("-D", "-n", found.key)
-
-    def prompt(self, *, adding: bool) -> SystemPrompt | None:
-        """Nothing is ever asked."""
-        return None
 
     def _ours(self) -> Iterator[FoundAuthority]:
         listing = os.fsdecode(self._certutil("-L"))

@@ -8,16 +8,16 @@ The Chromium family reads every file of a folder, so that one of ours stands bes
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from agent.errors import AgentError, ErrorId
-from agent.trust.authority import Authority, certificates, read
-from agent.trust.linux import demand_root, write_for_all
+from agent.private import write_whole
+from agent.trust.authority import Authority, authorities, certificates
+from agent.trust.linux import demand_root
 from agent.trust.machine import Machine
 from agent.trust.store import FoundAuthority, SystemPrompt, TrustStore
 
@@ -45,7 +45,7 @@ def policies(machine: Machine) -> tuple[ChromiumPolicy | FirefoxPolicy, ...]:
     return (*chromium, FirefoxPolicy(machine))
 
 
-class ChromiumPolicy:
+class ChromiumPolicy(TrustStore):
     """A policy file of ours alone, for one browser of the Chromium family.
 
     Args:
@@ -54,12 +54,9 @@ class ChromiumPolicy:
         folder: where it reads its policies.
     """
 
-    browsers = True
-    shared = False
-
     def __init__(self, machine: Machine, program: str, folder: str) -> None:
         self.name = f"{program} policy"
-        self.programs: tuple[str, ...] = (program,)
+        self.programs = (program,)
         self._machine = machine
         self._file = machine.root / folder / FILE
         self.location = str(self._file)
@@ -78,19 +75,12 @@ class ChromiumPolicy:
         demand_root(self._machine)
         self._write([each for each in self._named() if each != found.authority])
 
-    def prompt(self, *, adding: bool) -> SystemPrompt | None:
-        """Nothing is ever asked."""
-        return None
-
-    def _named(self) -> Iterator[Authority]:
+    def _named(self) -> tuple[Authority, ...]:
         try:
             content = json.loads(self._file.read_bytes())
         except (FileNotFoundError, ValueError):
-            return
-        for text in _strings(content, "CACertificates"):
-            with suppress(binascii.Error, ValueError):
-                if (authority := read(base64.b64decode(text, validate=True))) is not None:
-                    yield authority
+            return ()
+        return authorities(_decoded(_strings(content, "CACertificates")))
 
     def _write(self, authorities: Sequence[Authority]) -> None:
         if not authorities:
@@ -100,13 +90,11 @@ class ChromiumPolicy:
         _put(self._file, {"CACertificates": texts})
 
 
-class FirefoxPolicy:
+class FirefoxPolicy(TrustStore):
     """The one policy file of Firefox, in which the administrator may have said more."""
 
     name = "Firefox policy"
-    programs: tuple[str, ...] = ("Firefox",)
-    browsers = True
-    shared = False
+    programs = ("Firefox",)
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -155,10 +143,6 @@ class FirefoxPolicy:
         else:
             _delete(self._file, self._machine.root)
 
-    def prompt(self, *, adding: bool) -> SystemPrompt | None:
-        """Nothing is ever asked."""
-        return None
-
     def _content(self) -> dict[str, Any]:
         try:
             content = json.loads(self._file.read_bytes())
@@ -171,7 +155,7 @@ class FirefoxPolicy:
         return content
 
 
-class Governed:
+class StoreWithPolicies(TrustStore):
     """A user's store whose programs also obey a policy: either is enough.
 
     Args:
@@ -218,7 +202,7 @@ def governed(machine: Machine, store: TrustStore) -> TrustStore:
         return store
     known = {policy.programs[0]: policy for policy in policies(machine)}
     obeyed = [known[program] for program in store.programs if program in known]
-    return Governed(store, obeyed) if len(obeyed) == len(store.programs) else store
+    return StoreWithPolicies(store, obeyed) if len(obeyed) == len(store.programs) else store
 
 
 def _strings(content: object, *keys: str) -> Iterator[str]:
@@ -229,11 +213,17 @@ def _strings(content: object, *keys: str) -> Iterator[str]:
         yield from (each for each in content if isinstance(each, str))
 
 
-def _in_file(path: Path) -> Iterator[Authority]:
-    with suppress(OSError):
-        for der in certificates(path.read_bytes()):
-            if (authority := read(der)) is not None:
-                yield authority
+def _decoded(texts: Iterable[str]) -> Iterator[bytes]:
+    for text in texts:
+        with suppress(ValueError):
+            yield base64.b64decode(text, validate=True)
+
+
+def _in_file(path: Path) -> tuple[Authority, ...]:
+    try:
+        return authorities(certificates(path.read_bytes()))
+    except OSError:
+        return ()
 
 
 def _inner(content: dict[str, Any], key: str) -> dict[str, Any]:
@@ -245,7 +235,7 @@ def _inner(content: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _put(file: Path, content: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_for_all(file, json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n")
+    write_whole(file, json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n", mode=0o644)
 
 
 def _delete(file: Path, root: Path) -> None:

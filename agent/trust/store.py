@@ -1,4 +1,4 @@
-"""The one shape of every place that keeps trust."""
+"""What every place that keeps trust has in common."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class TrustStore(Protocol):
     name: str
     location: str
     programs: tuple[str, ...]
-    browsers: bool
-    shared: bool
+    browsers: bool = True
+    shared: bool = False
 
     def find(self) -> tuple[FoundAuthority, ...]:
         """Return every certificate of ours; nothing is changed or made."""
@@ -69,4 +69,4 @@ class TrustStore(Protocol):
 
     def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """Return what the system will ask at the next `add`, or `remove`; None when it asks nothing."""
-        ...
+        return None

@@ -10,23 +10,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.errors import AgentError, ErrorId
-from agent.trust.authority import Authority, read
+from agent.trust.authority import Authority, authorities
 from agent.trust.machine import PROMPT_SECONDS, Machine
-from agent.trust.store import FoundAuthority, SystemPrompt
+from agent.trust.store import FoundAuthority, SystemPrompt, TrustStore
 from agent.win32 import root_store
 
 ERROR_CANCELLED: Final = 0x800704C7
 """HRESULT of ERROR_CANCELLED (winerror.h): the person answered no."""
 
 
-class UserRootStore:
+class UserRootStore(TrustStore):
     """The current user's `Root`, changed by the certutil.exe that Windows brings."""
 
     name = "Windows"
     location = r"Cert:\CurrentUser\Root"
-    programs: tuple[str, ...] = ("Edge", "Chrome")
-    browsers = True
-    shared = False
+    programs = ("Edge", "Chrome")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -36,8 +34,9 @@ class UserRootStore:
 
     def find(self) -> tuple[FoundAuthority, ...]:
         """Those of ours; whatever is in this store is trusted."""
-        ours = (read(der) for der in self._machine.windows_roots())
-        return tuple(FoundAuthority(authority, trusted=True) for authority in ours if authority is not None)
+        return tuple(
+            FoundAuthority(each, trusted=True) for each in authorities(self._machine.windows_roots())
+        )
 
     def add(self, authority: Authority, file: Path) -> None:
         """Add it; Windows shows the person its thumbprint and asks."""
@@ -69,13 +68,12 @@ class UserRootStore:
             raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=f"certutil.exe: {outcome.words}")
 
 
-class MachineRootStore:
+class MachineRootStore(TrustStore):
     """The local machine's `Root`, which every user's programs trust."""
 
     name = "Windows"
     location = r"Cert:\LocalMachine\Root"
-    programs: tuple[str, ...] = ("Edge", "Chrome", "Firefox")
-    browsers = True
+    programs = ("Edge", "Chrome", "Firefox")
     shared = True
 
     def __init__(self, roots: Any = root_store) -> None:
@@ -83,8 +81,7 @@ class MachineRootStore:
 
     def find(self) -> tuple[FoundAuthority, ...]:
         """Those of ours."""
-        ours = (read(der) for der in self._roots.roots())
-        return tuple(FoundAuthority(authority, trusted=True) for authority in ours if authority is not None)
+        return tuple(FoundAuthority(each, trusted=True) for each in authorities(self._roots.roots()))
 
     def add(self, authority: Authority, file: Path) -> None:
         """Add it."""
@@ -93,7 +90,3 @@ class MachineRootStore:
     def remove(self, found: FoundAuthority) -> None:
         """Delete it."""
         self._roots.delete(found.authority.der)
-
-    def prompt(self, *, adding: bool) -> SystemPrompt | None:
-        """Nothing is ever asked."""
-        return None

@@ -13,7 +13,7 @@ from tests.support.trust import Programs, machine
 
 pytestmark = not_on_windows(LINUX_STORES)
 
-ALL = tuple(executable for browser in BROWSERS for executable in browser.executables)
+ALL = tuple(executable for browser in BROWSERS for executable in browser.executables.split())
 FEW = ("update-ca-certificates", "update-ca-trust", "trust")
 
 

@@ -1,28 +1,19 @@
-"""What this operating system tells about itself: where programs are, and the drivers of its readers."""
+"""The drivers of readers, as this operating system names them."""
 
 from __future__ import annotations
 
-import os
 import plistlib
-import shutil
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-_ADMINISTRATORS_PATH: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _DRIVER_FOLDERS: Final = (
     "/usr/lib/pcsc/drivers",
     "/usr/lib64/pcsc/drivers",
     "/usr/libexec/SmartCardServices/drivers",
     "/usr/local/libexec/SmartCardServices/drivers",
 )
-
-
-def find(name: str) -> str | None:
-    """The full path of a program, None when it is not installed; pcscd is on no ordinary user's path."""
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_ADMINISTRATORS_PATH))
-    return shutil.which(name, path=path)
 
 
 def driver_of(reader: str) -> str:
