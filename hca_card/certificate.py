@@ -68,7 +68,7 @@ _HASHES: Final = {f"sha{size}": f"SHA-{size}" for size in (1, 224, 256, 384, 512
 _TIME: Final = re.compile(r"(\d{2}|\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:[.,]\d+)?(?:Z|([+-]\d\d)(\d\d))")
 
 _OID_OCTETS_MAX: Final = 64
-_INTEGER, _BIT_STRING, _OID, _SEQUENCE, _SET = 0x02, 0x03, 0x06, 0x30, 0x31
+_BOOLEAN, _INTEGER, _BIT_STRING, _OID, _SEQUENCE = 0x01, 0x02, 0x03, 0x06, 0x30
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 # ITU-T X.680 §41: UTF8, Universal and BMP; Numeric, Printable, Teletex, IA5, Visible and GeneralString.
 _CODECS: Final = {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
@@ -119,14 +119,19 @@ class ParsedCertificate:
         return _optional(lambda: _key_usage(self.extensions[KEY_USAGE]))
 
     @property
-    def authority(self) -> bool | None:
-        """Whether keyUsage, or else basicConstraints, makes it an authority's; None where it has neither."""
-        if self.key_usage is not None:
-            return "key_cert_sign" in self.key_usage
+    def may_issue(self) -> bool | None:
+        """What basicConstraints say; None without them. Raise `CardDataError` if they cannot be read."""
         constraints = self.extensions.get(BASIC_CONSTRAINTS)
         if constraints is None:
             return None
-        return bool(_optional(lambda: _children(constraints)[0].value != b"\x00"))
+        return any(part.tag == _BOOLEAN and part.value != b"\x00" for part in _children(constraints))
+
+    @property
+    def authority(self) -> bool | None:
+        """Whether keyUsage, or else basicConstraints, makes it an authority's; None where neither says."""
+        if self.key_usage is not None:
+            return "key_cert_sign" in self.key_usage
+        return _optional(lambda: self.may_issue)
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -266,7 +271,7 @@ def describe(der: bytes) -> CertificateDescription:
         not_after=not_after,
         key_usage=certificate.key_usage,
         key_bits=_optional(lambda: _key_bits(certificate.public_key)),
-        signature_hash=_optional(lambda: signature_hash(certificate)),
+        signature_hash=_optional(lambda: signature_algorithm(certificate)[1]),
         policies=_optional(lambda: certificate.policies) or (),
         directory_attributes=MappingProxyType(attributes),
         subject_type=next((SUBJECT_TYPES[value] for value in types if value in SUBJECT_TYPES), None),
@@ -295,6 +300,14 @@ def name_attributes(name: bytes) -> list[tuple[str, str]]:
             kind, value = item.children
             pairs.append((oid(kind), _optional(lambda value=value: text(value, "replace")) or "\ufffd"))  # type: ignore[misc]
     return pairs
+
+
+def compared_name(name: bytes) -> tuple[tuple[str, str], ...] | bytes:
+    """Return a Name as it is compared (RFC 5280 §7.1): without case, string type and repeated spaces."""
+    try:
+        return tuple((kind, " ".join(value.casefold().split())) for kind, value in name_attributes(name))
+    except CardDataError:
+        return name
 
 
 def oid(item: tlv.Tlv) -> str:
@@ -360,11 +373,16 @@ def moment(item: tlv.Tlv) -> datetime:
         raise CardDataError("a time is no date") from error
 
 
-def signature_hash(certificate: ParsedCertificate) -> str:
-    """Return the hash under the issuer's signature, `SHA-256`. Raise `KeyError` or `ValueError` if none."""
+def signature_algorithm(certificate: ParsedCertificate) -> tuple[str, str]:
+    """Return how the issuer signed: `rsassa_pkcs1v15` or another, and the hash, `SHA-256`.
+
+    Raises:
+        KeyError, ValueError: it is not known.
+    """
     from asn1crypto.algos import SignedDigestAlgorithm
 
-    return _HASHES[SignedDigestAlgorithm.load(certificate.algorithm).hash_algo]
+    algorithm = SignedDigestAlgorithm.load(certificate.algorithm)
+    return algorithm.signature_algo, _HASHES[algorithm.hash_algo]
 
 
 def _octet_text(octets: bytes) -> str:

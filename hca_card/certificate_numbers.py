@@ -16,7 +16,7 @@ from hca_card.certificate import (
     AUTHORITY_KEY_IDENTIFIER,
     SUBJECT_KEY_IDENTIFIER,
     ParsedCertificate,
-    name_attributes,
+    compared_name,
     parse,
 )
 from hca_card.errors import CardDataError
@@ -118,17 +118,9 @@ def _candidates(certificates: Iterable[bytes]) -> list[_Candidate]:
             certificate = parse(der)
         except CardDataError:
             continue
-        names = _compared(certificate.subject), _compared(certificate.issuer)
+        names = compared_name(certificate.subject), compared_name(certificate.issuer)
         found.setdefault(der, _Candidate(position, certificate, *names))
     return list(found.values())
-
-
-def _compared(name: bytes) -> _Name:
-    """Return a Name as it is compared (RFC 5280 §7.1): without case, string type and repeated spaces."""
-    try:
-        return tuple((kind, " ".join(text.casefold().split())) for kind, text in name_attributes(name))
-    except CardDataError:
-        return name
 
 
 def _is_authority(candidate: _Candidate, candidates: Iterable[_Candidate]) -> bool:

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from signing.errors import CertificateMalformedError, CertificateWrongUseError
+from hca_card.certificate import ParsedCertificate, parse, signature_algorithm
+from hca_card.errors import CardDataError
+from signing.errors import (
+    CertificateMalformedError,
+    CertificateWrongUseError,
+    HashUnsupportedError,
+    SignatureInvalidError,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-    from cryptography.x509 import Certificate, Extensions, ExtensionType
-
-    _E = TypeVar("_E", bound=ExtensionType)
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+    from cryptography.x509 import Certificate
 
 # RFC 5280 sets no bound; a hostile key of a million bits would occupy the processor for minutes.
 KEY_BITS: Final = range(1024, 8192 + 1)
 LOGIN_KEY_BITS_MIN: Final = 2048
 
+_CLIENT_AUTH: Final = "1.3.6.1.5.5.7.3.2"
+
+
+def parsed(der: bytes) -> ParsedCertificate:
+    """Return the parts of the certificate, whatever its names hold.
+
+    Raises:
+        CertificateMalformedError: it is not one certificate (RFC 5280 §4.1).
+    """
+    try:
+        return parse(der)
+    except CardDataError as error:
+        raise CertificateMalformedError(str(error)) from error
+
 
 def load(der: bytes) -> Certificate:
-    """The certificate in `der`.
+    """Return the certificate as `cryptography` reads it, which refuses names that others take; see `parsed`.
 
     Raises:
         CertificateMalformedError: it is not one DER certificate (RFC 5280 §4.1).
@@ -35,21 +55,14 @@ def load(der: bytes) -> Certificate:
 # The same card signs time and again, and a certificate never changes.
 @lru_cache(maxsize=64)
 def public_key(der: bytes) -> RSAPublicKey:
-    """The RSA key in a certificate.
-
-    Args:
-        der: the certificate.
+    """Return the RSA key in a certificate.
 
     Raises:
         CertificateMalformedError: no certificate, no RSA key, or one outside 1024 to 8192 bits.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-    try:
-        key = load(der).public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise CertificateMalformedError("the certificate's public key cannot be read") from error
+    key = _any_key(der)
     if not isinstance(key, RSAPublicKey):
         raise CertificateMalformedError("the certificate holds no RSA key")
     if key.key_size not in KEY_BITS:
@@ -70,44 +83,71 @@ def check_login_use(der: bytes, disallowed_policies: frozenset[str] = frozenset(
             disallowed.
         CertificateMalformedError: it cannot be read or holds no RSA key.
     """
-    from cryptography import x509
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
+    certificate = parsed(der)
+    if certificate.repeated:
+        raise CertificateMalformedError("an extension is there twice")
     try:
-        extensions = load(der).extensions
-    except (ValueError, x509.DuplicateExtension) as error:
+        extended, policies = certificate.extended_key_usage, certificate.policies
+        authority = certificate.may_issue
+    except CardDataError as error:
         raise CertificateMalformedError("the certificate's extensions cannot be read") from error
-    key_usage = _extension(extensions, x509.KeyUsage)
-    if key_usage is None or not key_usage.digital_signature:
+    if "digital_signature" not in (certificate.key_usage or ()):
         raise CertificateWrongUseError("keyUsage lacks digitalSignature")
-    extended = _extension(extensions, x509.ExtendedKeyUsage)
-    if extended is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in extended:
+    if extended is not None and _CLIENT_AUTH not in extended:
         raise CertificateWrongUseError("extendedKeyUsage lacks clientAuth")
-    constraints = _extension(extensions, x509.BasicConstraints)
-    if constraints is not None and constraints.ca:
+    if authority:
         raise CertificateWrongUseError("an authority's certificate is not a holder's")
-    policies = _extension(extensions, x509.CertificatePolicies) or ()
-    if disallowed_policies & {policy.policy_identifier.dotted_string for policy in policies}:
+    if disallowed_policies.intersection(policies):
         raise CertificateWrongUseError("the certificate's policy is not taken here")
     if public_key(der).key_size < LOGIN_KEY_BITS_MIN:
         raise CertificateWrongUseError("a key shorter than 2048 bits can be forged")
 
 
-def _extension(extensions: Extensions, kind: type[_E]) -> _E | None:
-    from cryptography.x509 import ExtensionNotFound
+def check_signed_by(der: bytes, authority: bytes) -> None:
+    """Return if the authority's key made the signature on the certificate; names are not compared.
 
+    Raises:
+        SignatureInvalidError: it did not.
+        HashUnsupportedError: by an algorithm other than PKCS#1 v1.5 and ECDSA with SHA-1 or SHA-2.
+        CertificateMalformedError: one of them cannot be read.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    certificate, key = parsed(der), _any_key(authority)
     try:
-        return extensions.get_extension_for_class(kind).value
-    except ExtensionNotFound:
-        return None
+        kind, name = signature_algorithm(certificate)
+    except (KeyError, ValueError) as error:
+        raise HashUnsupportedError("the certificate is signed in another way") from error
+    algorithm: hashes.HashAlgorithm = getattr(hashes, name.replace("-", ""))()
+    try:
+        if kind == "rsassa_pkcs1v15" and isinstance(key, RSAPublicKey):
+            key.verify(certificate.signature, certificate.signed_part, PKCS1v15(), algorithm)
+        elif kind == "ecdsa" and isinstance(key, EllipticCurvePublicKey):
+            key.verify(certificate.signature, certificate.signed_part, ECDSA(algorithm))
+        else:
+            raise HashUnsupportedError("the certificate is signed in another way")
+    except InvalidSignature:
+        raise SignatureInvalidError("the certificate is not signed with that key") from None
 
 
 def is_issued_by(der: bytes, issuer: bytes) -> bool:
-    """Whether the issuer's name and key stand on the certificate; nothing of either is trusted for that."""
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    """Return whether the issuer's name and key stand on the certificate; nothing of either is trusted."""
+    try:
+        check_signed_by(der, issuer)
+        return parsed(der).issuer == parsed(issuer).subject
+    except (CertificateMalformedError, SignatureInvalidError, HashUnsupportedError):
+        return False
+
+
+def _any_key(der: bytes) -> PublicKeyTypes:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     try:
-        load(der).verify_directly_issued_by(load(issuer))
-    except (CertificateMalformedError, InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
-        return False
-    return True
+        return load_der_public_key(parsed(der).public_key)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise CertificateMalformedError("the certificate's public key cannot be read") from error

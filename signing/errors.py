@@ -36,6 +36,20 @@ class SignatureInvalidError(SigningError):
     error_id = "signature.invalid"
 
 
+class SignatureFormatError(SigningError):
+    """The signature is of a format that this program does not know."""
+
+    error_id = "signature.format_unknown"
+
+
+class SignedContentMissingError(SignatureFormatError):
+    """The document is not inside the signature, and none was named."""
+
+
+class SignerMissingError(SignatureFormatError):
+    """The signer's certificate is not inside the signature, and none was named."""
+
+
 class CipherInvalidError(SigningError):
     """The cipher text cannot be decrypted with this card."""
 

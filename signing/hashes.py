@@ -20,7 +20,7 @@ class Hash(StrEnum):
 
     @classmethod
     def named(cls, name: str) -> Hash:
-        """The hash of that exact name.
+        """Return the hash of that exact name.
 
         Raises:
             HashUnsupportedError: there is none.
@@ -39,17 +39,27 @@ class Hash(StrEnum):
                 return algorithm, digest
         return None
 
+    @classmethod
+    def of_asn1_name(cls, name: str) -> Hash:
+        """Return the hash that asn1crypto calls `sha256`. Raise `HashUnsupportedError` if it is another."""
+        return cls.named(name.upper().replace("SHA", "SHA-", 1))
+
+    @property
+    def asn1_name(self) -> str:
+        """What asn1crypto calls it, `sha256`."""
+        return self.lower().replace("-", "")
+
     @property
     def length(self) -> int:
         """Bytes in a digest."""
         return _LENGTHS[self]
 
     def digest(self, data: bytes) -> bytes:
-        """The digest of `data`."""
+        """Return the digest of `data`."""
         return _HASHLIB[self](data, usedforsecurity=False).digest()
 
     def digest_info(self, digest: bytes) -> bytes:
-        """The DER DigestInfo that a signature covers (RFC 8017 §9.2, note 1).
+        """Return the DER DigestInfo that a signature covers (RFC 8017 §9.2, note 1).
 
         Raises:
             HashUnsupportedError: `digest` has not the length of this hash.

@@ -11,9 +11,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from hca_card import tlv
-from signing.asn1 import certificate, parsing
+from signing.asn1 import parsing
+from signing.certificate import parsed
+from signing.cms.verify import CmsSignature, verify_signed_data
 from signing.errors import (
     CertificateError,
+    HashUnsupportedError,
+    SignatureFormatError,
     SignatureInvalidError,
     TimestampError,
     TimestampInvalidError,
@@ -21,21 +25,13 @@ from signing.errors import (
     TimestampRefusedError,
 )
 from signing.hashes import Hash
-from signing.verify import verify_digest
 
 if TYPE_CHECKING:
-    from asn1crypto.cms import SignerInfo
     from asn1crypto.tsp import TSTInfo
-    from asn1crypto.x509 import Certificate
 
-_NAMES: Final = {
-    "sha1": Hash.SHA_1,
-    "sha224": Hash.SHA_224,
-    "sha256": Hash.SHA_256,
-    "sha384": Hash.SHA_384,
-    "sha512": Hash.SHA_512,
-}
-_BY_HASH: Final = {algorithm: name for name, algorithm in _NAMES.items()}
+_TIME_STAMPING: Final = "1.3.6.1.5.5.7.3.8"
+_SIGNING_CERTIFICATE: Final = "1.2.840.113549.1.9.16.2.12"
+_SIGNING_CERTIFICATE_V2: Final = "1.2.840.113549.1.9.16.2.47"
 _INTEGER: Final = 0x02
 # PKIStatus (RFC 3161 §2.4.2): granted, grantedWithMods.
 _GRANTED: Final = (b"\x00", b"\x01")
@@ -67,11 +63,11 @@ class Stamp:
 
 
 def request(data: bytes, nonce: int, algorithm: Hash = Hash.SHA_256) -> bytes:
-    """The question for a stamp over `data`, DER (RFC 3161 §2.4.1), asking for the authority's certificate."""
+    """Return the question for a stamp over `data` and for the signer's certificate, DER (RFC 3161 §2.4.1)."""
     from asn1crypto.tsp import TimeStampReq
 
     imprint = {
-        "hash_algorithm": {"algorithm": _BY_HASH[algorithm]},
+        "hash_algorithm": {"algorithm": algorithm.asn1_name},
         "hashed_message": algorithm.digest(data),
     }
     fields = {"version": "v1", "message_imprint": imprint, "nonce": nonce, "cert_req": True}
@@ -79,7 +75,7 @@ def request(data: bytes, nonce: int, algorithm: Hash = Hash.SHA_256) -> bytes:
 
 
 def read(response: bytes) -> Stamp:
-    """What the stamp in an authority's answer says; its signature is not looked at.
+    """Return what the stamp in an authority's answer says; its signature is not looked at.
 
     Raises:
         TimestampRefusedError: the authority gave none.
@@ -119,17 +115,12 @@ def verify(data: bytes, response: bytes) -> None:
         stamp = _stamp(_info(signed))
         if stamp.imprint != stamp.hash.digest(data):
             raise TimestampOtherDataError
-        signers = signed["signer_infos"]
-        if len(signers) != 1:
-            raise TimestampInvalidError("a stamp has one signature")
-        signer = signers[0]
         try:
-            found = _signers_certificate(signed, signer)
-            _check_certificate(found, stamp.time)
-            _check_attributes(signer, found, signed["encap_content_info"]["content"].contents)
-            _check_signature(signer, found)
-        except CertificateError as error:
-            raise TimestampInvalidError("the certificate in it") from error
+            signature = verify_signed_data(signed, _content(signed))
+            _check_certificate(signature.certificate, stamp.time)
+            _check_named(signature)
+        except (SignatureFormatError, SignatureInvalidError, HashUnsupportedError, CertificateError) as error:
+            raise TimestampInvalidError(str(error)) from error
 
 
 def _signed_data(response: bytes) -> Any:
@@ -151,10 +142,13 @@ def _signed_data(response: bytes) -> Any:
 def _info(signed: Any) -> TSTInfo:
     from asn1crypto.tsp import TSTInfo
 
-    content = signed["encap_content_info"]
-    if content["content_type"].native != "tst_info":
+    if signed["encap_content_info"]["content_type"].native != "tst_info":
         raise TimestampError("what is signed is no stamp")
-    return TSTInfo.load(bytes(content["content"].contents), strict=True)
+    return TSTInfo.load(_content(signed), strict=True)
+
+
+def _content(signed: Any) -> bytes:
+    return bytes(signed["encap_content_info"]["content"].contents)
 
 
 def _stamp(info: TSTInfo) -> Stamp:
@@ -184,61 +178,30 @@ def _accuracy(parts: dict[str, int | None] | None) -> Decimal | None:
 
 def _hash(name: str) -> Hash:
     try:
-        return _NAMES[name]
-    except KeyError:
+        return Hash.of_asn1_name(name)
+    except HashUnsupportedError:
         raise TimestampError("its hash is not known") from None
 
 
-def _signers_certificate(signed: Any, signer: SignerInfo) -> Certificate:
-    sid = signer["sid"]
-    for choice in signed["certificates"]:
-        found = choice.chosen
-        if choice.name != "certificate":
-            continue
-        if sid.name == "issuer_and_serial_number":
-            same = (found.issuer.dump(), found.serial_number) == (
-                sid.chosen["issuer"].dump(),
-                sid.chosen["serial_number"].native,
-            )
-        else:
-            same = found.key_identifier == sid.chosen.native
-        if same:
-            return certificate(found.dump())
-    raise TimestampInvalidError("the stamp carries no certificate of its signer")
-
-
-def _check_certificate(found: Certificate, moment: datetime) -> None:
-    """RFC 3161 §2.3: for time stamps; and in time when it stamped."""
-    usage = found.extended_key_usage_value
-    if usage is None or "time_stamping" not in usage.native:
+def _check_certificate(der: bytes, moment: datetime) -> None:
+    """Return if the certificate is one for time stamps (RFC 3161 §2.3) and was in time when it stamped."""
+    certificate = parsed(der)
+    if _TIME_STAMPING not in (certificate.extended_key_usage or ()):
         raise TimestampInvalidError("the certificate is not one for time stamps")
-    validity = found["tbs_certificate"]["validity"]
-    if not validity["not_before"].native <= moment <= validity["not_after"].native:
+    begins, ends = certificate.period
+    if not begins <= moment <= ends:
         raise TimestampInvalidError("the certificate was not valid at the time of the stamp")
 
 
-def _check_attributes(signer: SignerInfo, found: Certificate, content: bytes) -> None:
-    """The signed attributes name the stamp and the certificate (RFC 5652 §11, RFC 5816 §2.2.1)."""
-    attributes = {item["type"].native: item["values"] for item in signer["signed_attrs"]}
-    digest = _hash(signer["digest_algorithm"]["algorithm"].native).digest(content)
-    if attributes["content_type"][0].native != "tst_info":
-        raise TimestampInvalidError("the signature is over something else than a stamp")
-    if attributes["message_digest"][0].native != digest:
-        raise TimestampInvalidError("the stamp was changed after it was signed")
-    if "signing_certificate_v2" in attributes:
-        named = attributes["signing_certificate_v2"][0]["certs"][0]
+def _check_named(signature: CmsSignature) -> None:
+    """Return if the signed attributes name the certificate (RFC 5816 §2.2.1)."""
+    from asn1crypto.tsp import SigningCertificate, SigningCertificateV2
+
+    if _SIGNING_CERTIFICATE_V2 in signature.attributes:
+        named = SigningCertificateV2.load(signature.attributes[_SIGNING_CERTIFICATE_V2])["certs"][0]
         algorithm = _hash(named["hash_algorithm"]["algorithm"].native)
     else:
-        named, algorithm = attributes["signing_certificate"][0]["certs"][0], Hash.SHA_1
-    if named["cert_hash"].native != algorithm.digest(found.dump()):
+        named = SigningCertificate.load(signature.attributes[_SIGNING_CERTIFICATE])["certs"][0]
+        algorithm = Hash.SHA_1
+    if named["cert_hash"].native != algorithm.digest(signature.certificate):
         raise TimestampInvalidError("the stamp names another certificate")
-
-
-def _check_signature(signer: SignerInfo, found: Certificate) -> None:
-    algorithm = _hash(signer["digest_algorithm"]["algorithm"].native)
-    # RFC 5652 §5.4: signed is the SET, although it is transmitted with a tag of its own.
-    content = signer["signed_attrs"].untag().dump()
-    try:
-        verify_digest(found.dump(), algorithm.digest(content), bytes(signer["signature"]), algorithm)
-    except (SignatureInvalidError, CertificateError) as error:
-        raise TimestampInvalidError from error

@@ -6,7 +6,8 @@ from collections.abc import Coroutine, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from signing.certificate import load
+from hca_card.errors import CardDataError
+from signing.certificate import parsed
 from signing.errors import (
     CertificateExpiredError,
     CertificateMalformedError,
@@ -15,6 +16,7 @@ from signing.errors import (
 )
 
 if TYPE_CHECKING:
+    from asn1crypto.x509 import Certificate
     from pyhanko_certvalidator import CertificateValidator
     from pyhanko_certvalidator.path import ValidationPath
 
@@ -31,11 +33,10 @@ def check_period(der: bytes, at: datetime) -> None:
         CertificateNotYetValidError: its beginning has not come.
         CertificateMalformedError: it cannot be read.
     """
-    certificate = load(der)
     try:
-        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    except ValueError as error:
-        raise CertificateMalformedError from error
+        begins, ends = parsed(der).period
+    except CardDataError as error:
+        raise CertificateMalformedError("the certificate's validity cannot be read") from error
     if at > ends:
         raise CertificateExpiredError(f"the certificate ended on {ends:%Y-%m-%d}")
     if at < begins:
@@ -90,18 +91,36 @@ def validate_chain(
 def _validator(
     der: bytes, roots: tuple[bytes, ...], intermediates: tuple[bytes, ...], moment: datetime
 ) -> CertificateValidator:
-    from asn1crypto import x509
     from pyhanko_certvalidator import CertificateValidator, ValidationContext
 
     context = ValidationContext(
-        trust_roots=[x509.Certificate.load(root, strict=True) for root in roots],
-        other_certs=[x509.Certificate.load(other, strict=True) for other in intermediates],
+        trust_roots=[_tolerant(root) for root in roots],
+        other_certs=[_tolerant(other) for other in intermediates],
         moment=moment,
         time_tolerance=timedelta(0),
         allow_fetching=False,
         revocation_mode="soft-fail",
     )
-    return CertificateValidator(x509.Certificate.load(der, strict=True), validation_context=context)
+    return CertificateValidator(_tolerant(der), validation_context=context)
+
+
+def _tolerant(der: bytes) -> Certificate:
+    """Return the certificate, made comparable where asn1crypto cannot decode a name.
+
+    A path depends on names being equal, not on their being texts of the type that they claim. U+FFFD is in no
+    name that it has decoded, so that only names of the same bytes are equal to such a one.
+    """
+    from asn1crypto import x509
+
+    certificate = x509.Certificate.load(der, strict=True)
+    for name in (certificate.subject, certificate.issuer):
+        for attribute in (each for relative in name.chosen for each in relative):
+            try:
+                _ = attribute.prepped_value
+            except (ValueError, TypeError):
+                attribute._prepped = f" \ufffd{attribute['value'].dump().hex()} "
+                name._human_friendly = "\ufffd"
+    return certificate
 
 
 def _finish(validation: Coroutine[Any, Any, ValidationPath]) -> ValidationPath:

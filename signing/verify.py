@@ -9,7 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from signing.certificate import public_key
-from signing.errors import SignatureInvalidError
+from signing.errors import SignatureFormatError, SignatureInvalidError
+from signing.guard import is_text
 from signing.hashes import Hash
 
 if TYPE_CHECKING:
@@ -53,6 +54,17 @@ def verify_digest(certificate_der: bytes, digest: bytes, signature: bytes, algor
         raise SignatureInvalidError from None
     if signed != expected:
         raise SignatureInvalidError
+
+
+def check_format(certificate_der: bytes, signature: bytes) -> None:
+    """Return if `signature` can be a PKCS#1 signature of the certificate's key, whatever it was made over.
+
+    Raises:
+        SignatureFormatError: it has another length, or is a text.
+        CertificateMalformedError: the certificate cannot be used to tell.
+    """
+    if len(signature) != (public_key(certificate_der).key_size + 7) // 8 or is_text(signature):
+        raise SignatureFormatError
 
 
 @cache

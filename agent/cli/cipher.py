@@ -45,7 +45,7 @@ def encrypt(
     files.check_free([target], force=force)
     data = file.read_bytes()
     if certificate_file is not None:
-        cipher = encrypt_to(files.read_certificate(certificate_file), data)
+        cipher = encrypt_to(files.read_der(certificate_file), data)
     else:
 
         async def task(work: Work) -> bytes:

@@ -13,7 +13,7 @@ import click
 INPUT: Final = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 OUTPUT: Final = click.Path(path_type=Path)
 
-_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+_PEM: Final = re.compile(rb"-----BEGIN (CERTIFICATE|CMS|PKCS7)-----([A-Za-z0-9+/=\s]+)-----END \1-----")
 
 
 def check_free(paths: list[Path], *, force: bool) -> None:
@@ -60,8 +60,9 @@ def write(path: Path, content: bytes, *, force: bool, private: bool = False) -> 
         raise
 
 
-def read_certificate(path: Path) -> bytes:
-    """The DER of a certificate in a file, DER or PEM (RFC 7468 §5); of several in PEM, the first."""
+def read_der(path: Path) -> bytes:
+    """Return the certificate or CMS message in a file, DER or PEM (RFC 7468); of several the first."""
     content = path.read_bytes()
-    match = _PEM.search(content)
-    return binascii.a2b_base64(match[1]) if match else content
+    # What is signed in a CMS message may hold PEM; only what is no DER is searched.
+    match = None if content[:1] == b"\x30" else _PEM.search(content)
+    return binascii.a2b_base64(match[2]) if match else content

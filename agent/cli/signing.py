@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,10 @@ from agent.cli.options import (
 from agent.cli.setup import run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.cli.setup import Work
-    from signing.cms import CmsForm
+    from signing.cms.build import CmsForm
     from signing.hashes import Hash
 
 SUFFIX = ".sig"
@@ -72,7 +75,7 @@ def sign(
 
     多個檔案只問一次 PIN 碼。 The PIN is asked once for all of them.
     """
-    from signing.cms import CmsForm
+    from signing.cms.build import CmsForm
     from signing.hashes import Hash
 
     cms = CmsForm(detached=detached) if kind == "cms" else None
@@ -94,14 +97,15 @@ def sign(
     "signature_file",
     metavar="FILE",
     type=files.INPUT,
-    help="簽章檔 · The signature; else FILE.sig.",
+    help="簽章檔 · The signature; else FILE.sig, FILE.p7s or FILE.p7m, or FILE itself where it holds both.",
 )
 @click.option(
     "--certificate",
     "certificate_file",
     metavar="FILE",
     type=files.INPUT,
-    help="簽章者的憑證，DER 或 PEM · The signer's certificate; else that of the card in the reader.",
+    help="簽章者的憑證，DER 或 PEM · The signer's certificate; else the one in the signature, or that of the"
+    " card in the reader.",
 )
 @hash_option("SHA-1")
 @json_option
@@ -121,23 +125,19 @@ def verify(
 
     這裡不判斷憑證可不可信。 Whether the certificate can be trusted is not decided here.
     """
-    from signing.errors import SignatureInvalidError
-    from signing.hashes import Hash
-    from signing.verify import verify as verify_signature
+    from signing.errors import SignatureFormatError, SignatureInvalidError, SignedContentMissingError
 
-    beside = document.with_name(document.name + SUFFIX)
-    if signature_file is None and not beside.is_file():
-        raise click.UsageError(
-            f"沒有 {beside}，請用 --signature 指定 · there is no {beside}; name it with --signature"
-        )
-    signature = (signature_file or beside).read_bytes()
-    if certificate_file is not None:
-        certificate = files.read_certificate(certificate_file)
-    else:
-        certificate = run(call, _signature_certificate)
+    signature = _signature_for(document, signature_file)
+    certificate = None if certificate_file is None else files.read_der(certificate_file)
+    from_card = partial(run, call, _signature_certificate)
     try:
-        verify_signature(certificate, document.read_bytes(), signature, Hash(hash_name))
-    except SignatureInvalidError as error:
+        signer = _verified(document, signature, certificate, hash_name, from_card)
+    except SignedContentMissingError:
+        raise click.UsageError(
+            "簽章不含文件，請指定文件並用 --signature 指定簽章 · the signature is without its document;"
+            " name the document, and the signature with --signature"
+        ) from None
+    except (SignatureInvalidError, SignatureFormatError) as error:
         if call.as_json:
             output.as_json({"valid": False, "error": output.error_members(error)})
         else:
@@ -146,8 +146,61 @@ def verify(
     if call.as_json:
         output.as_json({"valid": True})
     else:
-        output.say(f"✔ {document}: 簽章有效", f"the signature is valid ({_signer(certificate)})")
+        output.say(f"✔ {document}: 簽章有效", f"the signature is valid ({_signer(signer)})")
     return 0
+
+
+def _signature_for(document: Path, named: Path | None) -> Path:
+    """Return the file with the signature: the one named, else one beside the document, else itself."""
+    from signing.cms.verify import is_cms
+
+    beside = [document.with_name(document.name + suffix) for suffix in (SUFFIX, _CMS_DETACHED, _CMS)]
+    found = named or next((file for file in beside if file.is_file()), None)
+    if found is None and is_cms(files.read_der(document)):
+        return document
+    if found is None:
+        raise click.UsageError(
+            f"沒有 {beside[0]}，請用 --signature 指定 · there is no {beside[0]}; name it with --signature"
+        )
+    return found
+
+
+def _verified(
+    document: Path,
+    signature_file: Path,
+    certificate: bytes | None,
+    hash_name: str,
+    from_card: Callable[[], bytes],
+) -> bytes:
+    """Return the certificate whose key signed the document.
+
+    Args:
+        document: the file that was signed; the signature's own where the document is inside.
+        signature_file: a PKCS#1 or a CMS signature.
+        certificate: the signer's, where it was named.
+        hash_name: the hash of a PKCS#1 signature; CMS says it itself.
+        from_card: reads the certificate of the card in the reader.
+
+    Raises:
+        SigningError: it does not hold, or cannot be judged.
+    """
+    from signing.cms.verify import is_cms, verify_cms
+    from signing.errors import SignerMissingError
+    from signing.hashes import Hash
+    from signing.verify import check_format
+    from signing.verify import verify as verify_pkcs1
+
+    signature = files.read_der(signature_file)
+    content = None if signature_file == document else document.read_bytes()
+    if is_cms(signature):
+        try:
+            return verify_cms(signature, content, certificate).certificate
+        except SignerMissingError:
+            return verify_cms(signature, content, from_card()).certificate
+    certificate = certificate or from_card()
+    check_format(certificate, signature)
+    verify_pkcs1(certificate, content or b"", signature, Hash(hash_name))
+    return certificate
 
 
 def _targets(documents: tuple[Path, ...], target: Path | None, suffix: str) -> list[Path]:

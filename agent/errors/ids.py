@@ -65,6 +65,7 @@ class ErrorId(StrEnum):
     DOCUMENT_REFUSED = "document.refused"
     HASH_UNSUPPORTED = "hash.unsupported"
     SIGNATURE_INVALID = "signature.invalid"
+    SIGNATURE_FORMAT_UNKNOWN = "signature.format_unknown"
     CIPHER_INVALID = "cipher.invalid"
     TOKEN_INVALID = "token.invalid"
     NONCE_INVALID = "nonce.invalid"

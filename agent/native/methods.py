@@ -18,7 +18,7 @@ from agent.native import conversion, jsonrpc, messages, selftest, selftest_messa
 from agent.native.context import NativeCaller, NativeServices
 from agent.native.messages import CardParams, NativeMessage, NoParams, given
 from hca_card.model import CardKind, KeyUse
-from signing.cms import CmsForm
+from signing.cms.build import CmsForm
 from signing.errors import SignatureInvalidError
 from signing.hashes import Hash
 

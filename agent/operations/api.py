@@ -32,7 +32,7 @@ from hca_card.model import Card, CardCertificate, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
 from pcsc.service import Service
 from signing.cipher import decrypt, encrypt
-from signing.cms import CmsForm, sign_cms
+from signing.cms.build import CmsForm, sign_cms
 from signing.errors import HashUnsupportedError
 from signing.guard import check_document
 from signing.hashes import Hash

@@ -16,7 +16,7 @@ from agent.dialects.hipki.messages import DecryptAnswer, HipkiAnswer, InfoAnswer
 from agent.errors import AgentError, ErrorId, describe, error_id, facts, row_for, where
 from agent.errors.numbers.hipki import RetCode, hipki_numbers
 from agent.operations import Caller, Operations
-from signing.cms import CmsForm
+from signing.cms.build import CmsForm
 from signing.errors import HashUnsupportedError
 from signing.hashes import Hash
 

@@ -112,6 +112,7 @@ _CKR: Final[Mapping[int, int]] = MappingProxyType(
         9042: 0xA3,  # PIN_EXPIRED
         9043: CKR_PIN_LOCKED,
         9052: 0xC0,  # SIGNATURE_INVALID
+        9053: 0xC1,  # SIGNATURE_LEN_RANGE
         9056: 0xE0,  # TOKEN_NOT_PRESENT
         9057: 0xE1,  # TOKEN_NOT_RECOGNIZED
         9063: 0x101,  # USER_NOT_LOGGED_IN

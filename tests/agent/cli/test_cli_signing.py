@@ -215,6 +215,71 @@ def test_what_was_changed_does_not_verify(invoke, document: Path, tmp_path: Path
     assert told["valid"] is False and told["error"]["id"] == "signature.invalid"
 
 
+@pytest.fixture
+def signed(invoke, document: Path):
+    """Signs the document as CMS on the simulated card; gives the signature's file."""
+
+    def sign(*words: str) -> Path:
+        result = invoke("sign", document, *HPC, "--format", "cms", *words, "--pin-stdin", input=PIN)
+        assert result.exit_code == 0, result.output
+        return document.with_name(document.name + (".p7s" if words else ".p7m"))
+
+    return sign
+
+
+@pytest.mark.parametrize("words", [(), ("--detached",)])
+def test_our_own_cms_signature_is_found_beside_its_document_and_holds(
+    invoke, document: Path, tmp_path: Path, signed, words: tuple[str, ...]
+):
+    signature = signed(*words)
+    result = invoke("verify", document)
+    assert result.exit_code == 0, result.output
+    assert "有效" in result.stdout and "測試人員卡" in result.stdout
+    assert answer(invoke("verify", document, "--signature", signature, "--json")) == {"valid": True}
+    (tmp_path / "certificate").write_bytes(certificate(invoke, 1))
+    assert invoke("verify", document, "--certificate", tmp_path / "certificate").exit_code == 0
+    (tmp_path / "certificate").write_bytes(certificate(invoke, 2))
+    other = invoke("verify", document, "--certificate", tmp_path / "certificate")
+    assert other.exit_code == 1 and "(signature.invalid" in other.stderr
+    pem = b"-----BEGIN CMS-----\n" + base64.encodebytes(signature.read_bytes()) + b"-----END CMS-----\n"
+    signature.write_bytes(pem)
+    assert invoke("verify", document).exit_code == 0
+    document.write_text("another")
+    changed = invoke("verify", document)
+    assert changed.exit_code == 1 and "(signature.invalid" in changed.stderr
+
+
+def test_a_cms_file_that_holds_its_document_is_verified_alone(invoke, document: Path, signed):
+    assert invoke("verify", signed()).exit_code == 0
+    alone = invoke("verify", signed("--detached"))
+    assert alone.exit_code == 2 and "--signature" in alone.stderr
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"-----BEGIN PGP SIGNATURE-----\n\niQEzBAABCAAdFiEE\n-----END PGP SIGNATURE-----\n",
+        b"a text that is just as long as a signature ".ljust(256, b"."),
+        b'<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"/>',
+        bytes.fromhex("308006092A864886F70D010702A080") + bytes(300),
+        b"\x01" * 128,
+    ],
+    ids=["OpenPGP", "a text of 256 bytes", "XML", "CMS in BER", "too short for the key"],
+)
+def test_a_format_that_is_not_known_is_said_to_be_that(
+    invoke, document: Path, tmp_path: Path, content: bytes
+):
+    (tmp_path / "certificate").write_bytes(certificate(invoke, 1))
+    signature_of(document).write_bytes(content)
+    words = ("verify", document, "--certificate", tmp_path / "certificate")
+    result = invoke(*words)
+    assert result.exit_code == 1
+    assert "無法辨識這個簽章檔的格式" in result.stderr and "does not know" in result.stderr
+    assert "不符" not in result.stderr
+    told = answer(invoke(*words, "--json"))
+    assert told["valid"] is False and told["error"]["id"] == "signature.format_unknown"
+
+
 def test_what_is_no_certificate_is_named(invoke, document: Path, tmp_path: Path):
     signature_of(document).write_bytes(bytes(256))
     result = invoke("verify", document, "--certificate", document)

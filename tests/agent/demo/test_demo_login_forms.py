@@ -13,7 +13,7 @@ from agent.demo.login_forms import LoginForms, TrustedIssuers, challenge_text
 from agent.demo.people import PASSWORD, SignedIn
 from agent.demo.pkcs7 import verified_signer
 from agent.demo.sessions import PortalSession, PortalSessions
-from signing.cms import signed_attributes, signed_data
+from signing.cms.build import signed_attributes, signed_data
 from signing.errors import SignatureInvalidError
 from signing.hashes import Hash
 from tests.support.portal_holder import INSTITUTION, PERSONNEL, Holder

@@ -1,4 +1,4 @@
-"""CMS signatures (RFC 5652 §5) made by a card: SignedData with one signer and its certificate alone.
+"""Making CMS signatures (RFC 5652 §5) with a card: SignedData with one signer and its certificate alone.
 
 What the card signs is not the document's digest but that of the signed attributes, which hold it. These are a
 DER SET OF, so its first byte is 0x31; `signing.guard` says why no login can be made of it.
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hca_card.errors import ObjectMissingError
 from hca_card.model import Card, KeyUse
-from signing import asn1
-from signing.errors import CertificateMalformedError
+from signing.certificate import parsed
 from signing.guard import check_document
 from signing.hashes import Hash
 from signing.pkcs1 import CERTIFICATE_INDEX, sign_digest
@@ -27,13 +26,6 @@ CARD_NUMBER: Final = "2.16.886.1.100.2.204"
 RANDOM_NONCE: Final = "1.2.840.113549.1.9.25.3"
 """Attribute randomNonce (RFC 2985 §5.3.5): OCTET STRING."""
 
-_NAMES: Final = {
-    Hash.SHA_1: "sha1",
-    Hash.SHA_224: "sha224",
-    Hash.SHA_256: "sha256",
-    Hash.SHA_384: "sha384",
-    Hash.SHA_512: "sha512",
-}
 # RFC 5652 §11.3: UTCTime through 2049, GeneralizedTime from then on.
 _GENERALIZED_FROM: Final = 2050
 
@@ -65,7 +57,7 @@ def sign_cms(
     when: datetime | None = None,
     allow_sha1: bool = False,
 ) -> bytes:
-    """The card's CMS signature over `document`; the PIN must have been verified in this transaction.
+    """Return the card's CMS signature over `document`; the PIN must have been verified in this transaction.
 
     Args:
         card: the card that signs.
@@ -114,7 +106,7 @@ def sign_cms(
 def signed_attributes(
     digest: bytes, when: datetime, *, card_number: str = "", nonce: bytes = b""
 ) -> CMSAttributes:
-    """What is signed (RFC 5652 §5.3): its `dump()` is the DER SET OF whose digest the card signs (§5.4).
+    """Return what is signed (RFC 5652 §5.3): `dump()` gives the DER SET OF whose digest the card signs.
 
     Args:
         digest: of the document.
@@ -148,7 +140,7 @@ def signed_data(
     *,
     content: bytes | None,
 ) -> bytes:
-    """ContentInfo with SignedData (RFC 5652 §5.1), DER: one signer, named by issuer and serial number.
+    """Return ContentInfo with SignedData (RFC 5652 §5.1), DER: one signer, named by issuer and serial number.
 
     Args:
         certificate: the signer's, DER; it alone is put in.
@@ -160,13 +152,13 @@ def signed_data(
     Raises:
         CertificateMalformedError: the certificate cannot be read.
     """
-    from asn1crypto import cms, core
+    from asn1crypto import cms, core, x509
 
-    signer = asn1.certificate(certificate)
-    with asn1.parsing(certificate, CertificateMalformedError):
-        name = cms.IssuerAndSerialNumber({"issuer": signer.issuer, "serial_number": signer.serial_number})
+    signer = parsed(certificate)
+    number = int.from_bytes(signer.serial_number, "big", signed=True)
+    name = cms.IssuerAndSerialNumber({"issuer": x509.Name.load(signer.issuer), "serial_number": number})
     # NULL parameters: RFC 3370 §3.2 demands them of rsaEncryption, and RFC 5754 §2 lets hashes have them.
-    digest_algorithm = {"algorithm": _NAMES[algorithm], "parameters": core.Null()}
+    digest_algorithm = {"algorithm": algorithm.asn1_name, "parameters": core.Null()}
     info = {
         "version": "v1",
         "sid": cms.SignerIdentifier({"issuer_and_serial_number": name}),
@@ -183,7 +175,7 @@ def signed_data(
             "version": "v1",
             "digest_algorithms": [digest_algorithm],
             "encap_content_info": inner,
-            "certificates": [cms.CertificateChoices({"certificate": signer})],
+            "certificates": [cms.CertificateChoices({"certificate": x509.Certificate.load(certificate)})],
             "signer_infos": [info],
         }
     )

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hca_card.errors import ObjectMissingError
-from signing.cms import CARD_NUMBER, RANDOM_NONCE, CmsForm, sign_cms, signed_attributes
+from signing.cms.build import CARD_NUMBER, RANDOM_NONCE, CmsForm, sign_cms, signed_attributes
 from signing.errors import DocumentRefusedError, HashUnsupportedError, SignatureInvalidError
 from signing.hashes import Hash
 from tests.support.openssl import openssl_program
