@@ -59,7 +59,7 @@ class Autostart(Protocol):
         ...
 
     def off(self) -> None:
-        """Do not, from now on.
+        """Do not start with the login from now on.
 
         Raises:
             OSError: the entry cannot be removed.
@@ -67,7 +67,7 @@ class Autostart(Protocol):
         ...
 
     def status(self) -> Status:
-        """How it stands.
+        """Return whether it is on.
 
         Raises:
             OSError: the entry cannot be read.
@@ -80,7 +80,7 @@ def autostart(
     environment: Mapping[str, str] | None = None,
     home: Path | None = None,
 ) -> Autostart:
-    """This system's way, for `hca-agent run`.
+    """Return this system's way, for `hca-agent run`.
 
     Args:
         platform: as `sys.platform`.
@@ -137,7 +137,7 @@ class LinuxAutostart:
             _write(self._file, f"{self._text}Hidden=true\n".encode())
 
     def status(self) -> Status:
-        """By the first entry; desktops switch one off by `Hidden` or a key of their own."""
+        """Judge by the first entry; desktops switch one off by `Hidden` or a key of their own."""
         return self._status_of(self._files())
 
     def _files(self) -> Sequence[Path]:
@@ -195,7 +195,7 @@ class MacosAutostart:
         self._file.unlink(missing_ok=True)
 
     def status(self) -> Status:
-        """By the user's property list, else by every user's."""
+        """Judge by the user's property list, else by every user's."""
         own = self._judge(self._file)
         return self._judge(self._machines_file) if own is Status.OFF and self._machines_file else own
 
@@ -249,7 +249,7 @@ class WindowsAutostart:
         self._delete(WINDOWS_APPROVED)
 
     def status(self) -> Status:
-        """By the value, and by what the task manager says of it."""
+        """Judge by the value, and by what the task manager says of it."""
         command, approved = self._read(WINDOWS_RUN), self._read(WINDOWS_APPROVED)
         machines = self._machines()
         if machines is not None:
@@ -280,7 +280,7 @@ class WindowsAutostart:
 
 
 def desktop_entry(command: Sequence[str]) -> str:
-    """The entry that starts `command`; the Linux packages put the same into the machine's folder."""
+    """Return the entry that starts `command`; the Linux packages put the same into the machine's folder."""
     return "\n".join(
         (
             "[Desktop Entry]",
@@ -300,7 +300,7 @@ def desktop_entry(command: Sequence[str]) -> str:
 
 
 def _quoted(word: str) -> str:
-    """One word of `Exec` (Desktop Entry Specification 1.5, "The Exec key"); escaped twice, as it says."""
+    """Quote one word of `Exec`, escaping twice (Desktop Entry Specification 1.5, "The Exec key")."""
     inner = "".join(f"\\{character}" if character in '"`$\\' else character for character in word)
     return f'"{inner}"'.replace("\\", "\\\\").replace("%", "%%")
 

@@ -20,7 +20,7 @@ _EARLY_SECONDS: Final = 3.0
 
 
 def own_command(*words: str) -> tuple[str, ...]:
-    """What starts this very program in the background, frozen or not, with `words`."""
+    """Return the command that starts this very program in the background, frozen or not, with `words`."""
     program = _without_console(sys.executable) if sys.platform == "win32" else sys.executable
     if getattr(sys, "frozen", False):
         return (program, *words)
@@ -29,7 +29,7 @@ def own_command(*words: str) -> tuple[str, ...]:
 
 
 def _without_console(program: str) -> str:
-    """The twin beside a Windows program that opens no black window: pythonw.exe, hca-agentw.exe."""
+    """Return the twin of a Windows program that opens no black window: pythonw.exe, hca-agentw.exe."""
     file = Path(program)
     twin = file.with_name(f"{file.stem}w{file.suffix}")
     return program if file.stem.endswith("w") or not twin.exists() else str(twin)
@@ -51,7 +51,7 @@ def begin_anew() -> NoReturn:
 
 
 def has_screen(environment: Mapping[str, str] | None = None, platform: str = sys.platform) -> bool:
-    """Whether somebody could see an icon or a window.
+    """Return whether somebody could see an icon or a window.
 
     Args:
         environment: `os.environ` when None.
@@ -98,7 +98,7 @@ def converse(words: Sequence[str]) -> subprocess.Popen[bytes]:
 
 
 async def failed_early(process: subprocess.Popen[bytes], seconds: float = _EARLY_SECONDS) -> bool:
-    """Whether a program ends with an error within its first seconds."""
+    """Return whether a program ends with an error within its first seconds."""
     for _ in range(int(seconds / _LOOK_SECONDS)):
         if process.poll() is not None:
             break

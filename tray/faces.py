@@ -78,12 +78,12 @@ _PROBLEM_WORDS: Final = {
 
 
 def starting() -> Face:
-    """Before the daemon has told anything."""
+    """Return the face before the daemon has written anything."""
     return Face(Picture.NO_READER, False, ("啟動中 · Starting",), (*_ending_items(),))
 
 
 def face(state: TrayState) -> Face:
-    """The face for a state."""
+    """Return the face for a state."""
     shown = picture(state)
     problems = tuple(_problem_words(problem) for problem in state.problems)
     troubled = bool(problems) or any(reader.condition is ReaderCondition.MUTE for reader in state.readers)
@@ -92,7 +92,7 @@ def face(state: TrayState) -> Face:
 
 
 def picture(state: TrayState) -> Picture:
-    """Work shows before cards, cards before readers; one reader with a card is enough."""
+    """Return the picture: work before cards, cards before readers; one reader with a card is enough."""
     conditions = {reader.condition for reader in state.readers}
     if state.working:
         return Picture.BUSY
@@ -104,7 +104,7 @@ def picture(state: TrayState) -> Picture:
 
 
 def clean(text: str, most: int = _TEXT_MAX) -> str:
-    """Text from devices and pages for one line of a menu: nothing invisible or turning words around."""
+    """Return text of devices and pages for a line of a menu, without what is invisible or turns words."""
     shown = "".join(
         "\N{REPLACEMENT CHARACTER}"
         if unicodedata.category(character)[0] in "CZ" and character != " "
@@ -187,7 +187,7 @@ def _one_reader(reader: TrayReader, card: TrayCard | None, simulated: bool) -> t
 
 
 def _tries(reader: TrayReader, card: TrayCard | None) -> Item:
-    """The tries as last told, and a way to ask: a menu that opens is no reason to disturb a card."""
+    """Return the tries as last read; choosing it asks the card, which opening a menu never does."""
     label = "　　查詢 PIN 碼剩餘次數 · Ask the card how many PIN tries are left"
     if card is not None and card.tries_left is not None and card.asked is not None:
         left, at = card.tries_left, f"{card.asked.astimezone():%H:%M}"
@@ -206,7 +206,7 @@ def _activity_items(state: TrayState) -> tuple[Item, ...]:
 
 
 def activity(row: TrayActivity) -> str:
-    """One row of the audit log in words, the time first."""
+    """Return one row of the audit log in words, the time first."""
     zh, en = VERB_WORDS[row.verb]
     who = "本機 this computer" if row.origin is None else clean(row.origin)
     mark = SIMULATED if row.simulated else ""

@@ -22,8 +22,8 @@ class Link:
     """The two streams; every method may be called from any thread.
 
     Args:
-        incoming: where the daemon tells states; its end is the end of the tray.
-        outgoing: where choices are told.
+        incoming: where the daemon writes states; its end is the end of the tray.
+        outgoing: where choices are written.
     """
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
@@ -33,31 +33,31 @@ class Link:
 
     @classmethod
     def standard(cls) -> Self:
-        """The standard streams; whatever else prints from now on goes to standard error."""
+        """Take the standard streams; whatever else prints from now on goes to standard error."""
         outgoing = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         return cls(sys.stdin.buffer, outgoing)
 
     def choose(self, chosen: Chosen) -> None:
-        """Tell what the person chose."""
+        """Write what the person chose."""
         self._send(chosen)
 
     def opened(self, number: int) -> None:
-        """Tell that the menu opens."""
+        """Write that the menu opens."""
         self._send(Opened(number=number))
 
     def faces(self) -> Iterator[tuple[TrayState, Face]]:
-        """Each state and its face as they are told; blocks between them, and ends with the daemon.
+        """Yield each state and its face; block between them, and end with the daemon.
 
         Raises:
-            msgspec.MsgspecError: the daemon said what no daemon of this version says.
+            msgspec.MsgspecError: the daemon wrote what no daemon of this version does.
         """
         while text := self._incoming.readline(LINE_MAX):
             state = read_state(text)
             yield state, face(state)
 
     async def states(self) -> AsyncIterator[tuple[TrayState, Face]]:
-        """The same on an event loop.
+        """Yield the same on an event loop.
 
         Raises:
             msgspec.MsgspecError: as `faces`.

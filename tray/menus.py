@@ -14,7 +14,7 @@ class Item:
     Attributes:
         key: the same for the same item in every version of the menu; ids on the bus follow it.
         label: plain text; each desktop escapes it as it must.
-        chosen: what choosing it says; None for a line that only tells something.
+        chosen: what choosing it says; None for a line that only informs.
         default: what a double click on the icon chooses.
         items: a menu of its own.
     """
@@ -40,10 +40,10 @@ Menu = tuple[Item, ...]
 
 
 def separator(key: str) -> Item:
-    """A line between groups."""
+    """Return a line between groups."""
     return Item(key, "")
 
 
 def default_of(menu: Menu) -> Item | None:
-    """What a double click chooses."""
+    """Return what a double click chooses."""
     return next((item for item in menu if item.default), None)

@@ -56,7 +56,7 @@ class StatusNotifierItem(ServiceInterface):
         self._face = face
 
     def show(self, face: Face) -> None:
-        """Show another face; hosts are told of what is different."""
+        """Show another face, and tell hosts what is different."""
         before, self._face = self._face, face
         if (before.picture, before.problem) != (face.picture, face.problem):
             self.new_icon()
@@ -152,7 +152,7 @@ class Notifier:
         self._answered = asyncio.Event()
 
     async def run(self) -> int:
-        """Show what the daemon tells until it closes the link; the exit code."""
+        """Show what the daemon writes until it closes the link; return the exit code."""
         following = asyncio.create_task(self._follow())
         try:
             while True:
@@ -174,7 +174,7 @@ class Notifier:
 
     async def _serve(self, bus: MessageBus, following: asyncio.Task[None]) -> None:
         """Show the icon on one connection, until that is lost or the daemon ends it."""
-        gone = asyncio.create_task(bus.wait_for_disconnect())  # type: ignore[no-untyped-call]
+        lost = asyncio.create_task(bus.wait_for_disconnect())  # type: ignore[no-untyped-call]
         shown = _Shown(
             bus,
             StatusNotifierItem(self._activated, self._face),
@@ -187,12 +187,12 @@ class Notifier:
             self._shown = shown
             with suppress(*_NO_BUS):
                 await self._watch(bus)
-            await asyncio.wait((following, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((following, lost), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._shown = None
             bus.disconnect()
-            gone.cancel()
-            await asyncio.gather(gone, return_exceptions=True)
+            lost.cancel()
+            await asyncio.gather(lost, return_exceptions=True)
 
     async def _follow(self) -> None:
         async for state, face in self._link.states():
@@ -240,7 +240,7 @@ class Notifier:
             self._link.choose(item.chosen)
 
     async def _opening(self) -> None:
-        """Wait for the daemon's newest word, but never long: a menu that does not open helps nobody."""
+        """Wait for the daemon's newest state, but never long: a menu that does not open helps nobody."""
         self._openings += 1
         self._answered.clear()
         self._link.opened(self._openings)
@@ -252,7 +252,7 @@ class Notifier:
 
 
 def session_bus() -> str | None:
-    """The address of the session bus where the environment does not say it; None where it does."""
+    """Return the address of the session bus where the environment does not say it; None where it does."""
     if os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
         return None
     socket = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}") / "bus"

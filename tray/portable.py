@@ -44,12 +44,12 @@ class Portable:
         )
 
     def run(self) -> int:
-        """Show what the daemon tells until it closes the link; the exit code."""
+        """Show what the daemon writes until it closes the link; return the exit code."""
         self._icon.run(setup=self._follow)
         return self._code
 
     def _follow(self, icon: Any) -> None:
-        """On the thread that pystray begins once the icon is there."""
+        """Run on the thread that pystray begins once the icon is there."""
         icon.visible = True
         try:
             for _state, face in self._link.faces():

@@ -21,7 +21,7 @@ from agent.vocabulary import Verb
 
 log = logging.getLogger(__name__)
 
-_TOLD_MAX: Final = 256
+_NOTIFIED_MAX: Final = 256
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class _Question:
 
 
 class Consents:
-    """May this origin do this? Asked once for all who wait for the same answer.
+    """Whether an origin may do something; asked once for all requests that wait for the same answer.
 
     Args:
         interaction: how the person is asked; in the agent, an `agent.interaction.asking.Asking`.
@@ -54,7 +54,7 @@ class Consents:
         self._now = now
         self._questions: dict[tuple[str, tuple[Verb, ...]], _Question] = {}
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
-        self._told: set[str] = set()
+        self._notified: set[str] = set()
 
     def allowed(self, origin: str | None, verb: Verb) -> bool:
         """Return whether `origin` may do `verb` now, without asking anybody (for what is pushed to pages)."""
@@ -118,9 +118,13 @@ class Consents:
 
     async def tell_refused(self, origin: str) -> None:
         """Tell the person, once for each origin, that a site was turned away."""
-        if not self._interaction.available or origin in self._told or len(self._told) >= _TOLD_MAX:
+        if (
+            not self._interaction.available
+            or origin in self._notified
+            or len(self._notified) >= _NOTIFIED_MAX
+        ):
             return
-        self._told.add(origin)
+        self._notified.add(origin)
         zh, en = named(origin)
         await self._interaction.notify(
             f"已拒絕網站 {zh} 使用卡片。若您信任它，請管理者把它加入允許清單。",
@@ -133,7 +137,7 @@ class Consents:
         return {} if origin is None or origin in self._origins.allow else self._answers.of(origin)
 
     def _missing(self, origin: str, verbs: Iterable[Verb]) -> tuple[Verb, ...]:
-        """Those of `verbs` that are to be asked about; empty when all are allowed.
+        """Return those of `verbs` that are to be asked about; empty when all are allowed.
 
         Raises:
             AgentError: consent.refused, interaction.unavailable: one is not allowed and cannot be asked.

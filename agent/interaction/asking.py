@@ -1,8 +1,4 @@
-"""The person as all of the agent reaches them: one question at a time, each with its time, none too often.
-
-Whatever shows the questions (windows, terminal, script) lies within; nothing else in the agent needs to know
-that several sites may want the person at once.
-"""
+"""The person as all of the agent asks them: one question at a time, with a time limit and a rate limit."""
 
 from __future__ import annotations
 

@@ -33,12 +33,12 @@ class Console(Protocol):
         ...
 
     def read_line(self, *, secret: bool, seconds: float, stop: Stop) -> bytearray | None:
-        """The line, without its end; None when time ran out, the wait was given up, or the input ended.
+        """Return the line without its end; None if time ran out, `stop` was set, or the input ended.
 
         Args:
             secret: do not show what is typed.
             seconds: how long to wait.
-            stop: looked at all the time.
+            stop: looked at while waiting.
         """
         ...
 
@@ -62,7 +62,7 @@ class PosixConsole:
             view = view[os.write(self._target, view) :]
 
     def read_line(self, *, secret: bool, seconds: float, stop: Stop) -> bytearray | None:
-        """The line; what was typed before the question is not taken as its answer on a terminal."""
+        """Return the line; on a terminal, what was typed before the question is dropped."""
         with _quiet(self._source) if secret else _plain(self._source):
             line = self._collect(time.monotonic() + seconds, stop)
         if secret:
@@ -124,7 +124,7 @@ if sys.platform == "win32":
             sys.stderr.flush()
 
         def read_line(self, *, secret: bool, seconds: float, stop: Stop) -> bytearray | None:
-            """The line; backspace takes a character back, Ctrl+C gives up."""
+            """Return the line; backspace takes a character back, Ctrl+C gives up."""
             line = bytearray()
             deadline = time.monotonic() + seconds
             while not stop.is_set() and time.monotonic() < deadline:
@@ -149,7 +149,7 @@ if sys.platform == "win32":
 
 
 def open_console() -> Console | None:
-    """The terminal this program was started in, even when its streams are redirected; None without one."""
+    """Return the terminal of this program, even when its streams are redirected; None without one."""
     if sys.platform == "win32":
         return WindowsConsole() if sys.stdin is not None and sys.stdin.isatty() else None
     try:

@@ -46,7 +46,7 @@ class GivenPin(Headless):
     It is used once, never for a page, and never on the last try: nobody is there for the extra yes.
 
     Args:
-        pin: taken over; wiped when used or when this is closed.
+        pin: owned by this; wiped when used or closed.
     """
 
     def __init__(self, pin: Pin) -> None:
@@ -54,7 +54,7 @@ class GivenPin(Headless):
 
     @classmethod
     def read(cls, stream: BinaryIO) -> GivenPin:
-        """The first line of `stream`, without its line end.
+        """Take the first line of `stream`, without its line end.
 
         Raises:
             ValueError: nothing there, too long, or characters that no PIN has.
@@ -88,7 +88,7 @@ class GivenPin(Headless):
 
 
 def read_pin(stream: BinaryIO) -> Pin:
-    """The PIN in the next line of `stream`, without its line end.
+    """Return the PIN in the next line of `stream`, without its line end.
 
     Raises:
         ValueError: nothing there, too long, or characters that no PIN has.

@@ -1,8 +1,7 @@
 """The person at the screen: each question is a window in a short-lived process of its own.
 
 The agent writes what the window shows to its standard input and reads one line from its standard output.
-Whoever stops waiting ends the window; a window that ends without an answer is a "no"; an agent that ends
-closes the pipe, and with it the window.
+The window ends when its asker stops waiting, and when the agent ends, which closes the pipe.
 """
 
 from __future__ import annotations
@@ -93,7 +92,7 @@ class Windows:
         self._simulated = simulated
         self._command = command
         self._notice_turn = asyncio.Lock()
-        self._told: set[asyncio.Task[None]] = set()
+        self._notices: set[asyncio.Task[None]] = set()
 
     @property
     def available(self) -> bool:
@@ -107,16 +106,16 @@ class Windows:
         return cast("AnswerT | None", _result(question, answer))
 
     async def notify(self, zh: str, en: str) -> None:
-        """A notice in the corner of the screen, for some seconds; this does not wait for it."""
-        if len(self._told) >= _NOTICES_MAX:
+        """Show a notice in the corner of the screen for some seconds, without waiting for it."""
+        if len(self._notices) >= _NOTICES_MAX:
             log.info("too many notices at once; not shown: %s", en)
             return
         task = asyncio.create_task(self._notice(zh, en))
-        self._told.add(task)
-        task.add_done_callback(self._told.discard)
+        self._notices.add(task)
+        task.add_done_callback(self._notices.discard)
 
     async def show_about(self) -> None:
-        """The window with the version, until the person closes it."""
+        """Show the window with the version until the person closes it."""
         await self._answer(self._opening(messages.About(version=__version__, compatible=COMPATIBLE)))
 
     async def show_origins(
@@ -136,15 +135,15 @@ class Windows:
         try:
             while isinstance(answer := await window.answer(), Forget):
                 forget(answer.origin)
-                await window.tell(opening())
+                await window.show(opening())
         finally:
             window.end()
 
     async def close(self) -> None:
         """Close the notices that are still on the screen."""
-        for task in tuple(self._told):
+        for task in tuple(self._notices):
             task.cancel()
-        await asyncio.gather(*self._told, return_exceptions=True)
+        await asyncio.gather(*self._notices, return_exceptions=True)
 
     async def _notice(self, zh: str, en: str) -> None:
         async with self._notice_turn:
@@ -168,7 +167,7 @@ class Windows:
 
 
 def _result(question: Question[Any], answer: WindowAnswer) -> object:
-    """What a window's answer says to `question`; an answer to another kind of question is a no."""
+    """Return what a window's answer says to `question`; an answer to another kind of question is a no."""
     match answer:
         case Typed(pin=pin) if isinstance(question, PinQuestion):
             return take_pin(pin)
@@ -206,12 +205,12 @@ class _Window:
             target=self._converse, args=(opening,), name=f"window {self._kind}", daemon=True
         ).start()
 
-    async def tell(self, opening: Opening) -> None:
-        """Tell it one more thing; nothing happens when it is gone."""
+    async def show(self, opening: Opening) -> None:
+        """Write it one more opening, if it still reads."""
         await asyncio.to_thread(self._write, opening)
 
     async def answer(self) -> WindowAnswer | None:
-        """Its next answer; None when it has ended."""
+        """Return its next answer; None when it has ended."""
         return await self._answers.get()
 
     def end(self) -> None:
@@ -228,7 +227,7 @@ class _Window:
             while filled < len(buffer) and (count := self._read(buffer, filled)):
                 filled += count
                 while (end := buffer.find(b"\n", 0, filled)) >= 0:
-                    self._hear(buffer[:end])
+                    self._take(buffer[:end])
                     buffer[: filled - end - 1] = buffer[end + 1 : filled]
                     filled -= end + 1
         finally:
@@ -239,7 +238,7 @@ class _Window:
         with memoryview(buffer) as view, view[filled:] as rest:
             return self._output.readinto(rest) or 0
 
-    def _hear(self, text: bytearray) -> None:
+    def _take(self, text: bytearray) -> None:
         try:
             answer = messages.read_answer(text)
         except msgspec.MsgspecError as error:
@@ -268,7 +267,7 @@ class _Window:
             self._loop.call_soon_threadsafe(self._answers.put_nowait, answer)
 
     def _write(self, opening: Opening) -> None:
-        with suppress(OSError, ValueError):  # it is gone already; the reading notices
+        with suppress(OSError, ValueError):  # it has ended; the reading notices
             rest = memoryview(messages.line(opening))
             while rest:
                 rest = rest[os.write(self._input.fileno(), rest) :]

@@ -19,22 +19,20 @@ class AboutWindow(Window[About]):
     def fill(self) -> None:
         """Show compatibility, help and licence."""
         compatible = self.content.compatible
-        panel, width = self.panel(), self.panel_width
-        self.label(panel, f"相容 {compatible}", "Panel.Strong.TLabel", width=width)
+        panel = self.panel()
+        self.label(f"相容 {compatible}", "Strong", on=panel)
         self.label(
-            panel,
             "代替 HCA 跨平台網頁元件；網站可以照舊使用。\n"
             f"Compatible with {compatible}: portals work as before.",
-            "Panel.Muted.TLabel",
+            "Muted",
             above=4,
-            width=width,
+            on=panel,
         )
         self.label(
-            self.body,
             "卡片問題、忘記 PIN 碼或鎖卡：hca.nat.gov.tw，0800-364-422\n"
             "Card trouble, forgotten PIN, locked card: hca.nat.gov.tw, 0800-364-422",
-            "Muted.TLabel",
+            "Muted",
             above=14,
         )
-        self.label(self.body, "Apache License 2.0", "Muted.TLabel", above=8)
+        self.label("Apache License 2.0", "Muted", above=8)
         self.first = self.button("關閉 Close", "c", self.close, main=True)

@@ -56,10 +56,10 @@ class ConsentWindow(Window[ConsentQuestion]):
             before_zh, before_en = (
                 ("", "") if verb is question.verb else (f"也{also_zh}：", f"Also {also_en}. ")
             )
-            self.label(self.body, before_zh + means_zh, above=12)
-            self.label(self.body, before_en + means_en, "Muted.TLabel", above=2)
+            self.label(before_zh + means_zh, above=12)
+            self.label(before_en + means_en, "Muted", above=2)
         show_document(self, question.document)
-        self.label(self.body, self._holds(), "Muted.TLabel", above=10)
+        self.label(self._holds(), "Muted", above=10)
         self.button("允許 Allow", "y", lambda: self.finish(Decided(allowed=True)), main=True)
         self.first = self.button("不允許 No", "n", self.close)
 

@@ -26,6 +26,7 @@ _FOCUS_MS: Final = (1, 150, 500)
 _ROOM: Final = 0.9
 _TEXT_MAX: Final = 400
 _SOON_SHARE: Final = 0.2
+_PANEL_PADDING: Final = 14
 
 
 def printable(text: str) -> str:
@@ -35,7 +36,7 @@ def printable(text: str) -> str:
 
 
 def open_screen(zoom: float = 1.0) -> Look:
-    """A root window that is not shown yet.
+    """Return the look of a root window that is not shown yet.
 
     Args:
         zoom: how large everything is, where the screen has not enough room.
@@ -153,28 +154,31 @@ class Window(Generic[ContentT]):
         self.close()
 
     def label(
-        self, parent: ttk.Frame, text: str, style: str = "TLabel", *, above: int = 0, width: int | None = None
-    ) -> ttk.Label:
-        """A paragraph, wrapped: nothing of it is ever cut off."""
-        made = ttk.Label(parent, text=self.look.wrap(text, style, width or self.look.width), style=style)
+        self, text: str, style: str = "", *, above: int = 0, on: ttk.Frame | None = None, width: int = 0
+    ) -> None:
+        """Show a paragraph, wrapped: nothing of it is ever cut off.
+
+        Args:
+            text: what to show.
+            style: "Strong", "Muted" or another of `Look`'s.
+            above: distance to what is above.
+            on: the panel or frame it is on; `body` when None.
+            width: pixels; as wide as the body or panel when 0.
+        """
+        ground = "" if on is None else str(on.cget("style")).removesuffix("TFrame")
+        name = f"{ground}{f'{style}.' if style else ''}TLabel"
+        room = width or self.look.width - (2 * self.look.px(_PANEL_PADDING) if ground else 0)
+        made = ttk.Label(on or self.body, text=self.look.wrap(text, name, room), style=name)
         made.pack(anchor="w", fill="x", pady=(self.look.px(above) if above else 0, 0))
-        return made
 
     def panel(self, kind: str = "Panel", *, above: int = 14) -> ttk.Frame:
-        """A round-cornered field for what belongs together."""
-        frame = ttk.Frame(self.body, style=f"{kind}.TFrame", padding=self.look.px(14))
+        """Show a round-cornered field for what belongs together, and return it."""
+        frame = ttk.Frame(self.body, style=f"{kind}.TFrame", padding=self.look.px(_PANEL_PADDING))
         frame.pack(fill="x", pady=(self.look.px(above), 0))
         return frame
 
-    @property
-    def panel_width(self) -> int:
-        """Pixels that text in a panel is wide."""
-        return self.look.width - 2 * self.look.px(14)
-
-    def button(
-        self, text: str, key: str, command: Callable[[], None], *, main: bool = False, primary: bool = True
-    ) -> ttk.Button:
-        """A button left of those there are, pressed by Alt and `key`, and by Enter when it has the focus."""
+    def button(self, text: str, key: str, command: Callable[[], None], *, main: bool = False) -> ttk.Button:
+        """Show a button left of those there are; Alt and `key` press it, and Enter when it has the focus."""
         words = f"{text} ({key.upper()})"
         made = ttk.Button(
             self.buttons,
@@ -182,7 +186,6 @@ class Window(Generic[ContentT]):
             underline=len(words) - 2,
             command=command,
             style="Main.TButton" if main else "Plain.TButton",
-            takefocus=primary,
         )
         made.pack(side="right", padx=(self.look.px(6), 0))
         for letter in (key.lower(), key.upper()):
@@ -200,8 +203,8 @@ class Window(Generic[ContentT]):
             badge = ttk.Label(row, text=SIMULATED, style="Badge.TLabel", padding=(look.px(10), look.px(3)))
             badge.pack(side="right")
         self.root.iconphoto(True, look.image(32, 32, Colour.PAPER, chip(32), alike=False))
-        self.label(page, zh, "Title.TLabel", above=14)
-        self.label(page, en, "Subtitle.TLabel", above=4)
+        self.label(zh, "Title", above=14, on=page)
+        self.label(en, "Subtitle", above=4, on=page)
 
     def _place(self) -> None:
         if self.root.tk.call("tk", "windowingsystem") == "x11":
@@ -217,10 +220,7 @@ class Window(Generic[ContentT]):
             self.first.focus_set()
 
     def _guard(self) -> None:
-        """Ignore keys and clicks that were meant for whatever was there before this window appeared.
-
-        As long as somebody types on, it is that which they type: the pause starts anew with each key.
-        """
+        """Ignore keys and clicks for what was there before this window, until nobody types for a while."""
         for widget in _with_children(self.root):
             widget.bindtags(("Guard", *widget.bindtags()))
             if isinstance(widget, ttk.Button):
@@ -276,7 +276,7 @@ class Window(Generic[ContentT]):
 
 
 def chip(size: int) -> list[Layer]:
-    """The mark of this program: a card with its chip."""
+    """Return the mark of this program: a card with its chip."""
     part = size / 20
     card = box(part, 3 * part, 19 * part, 17 * part, 3 * part)
     contact = box(4 * part, 7 * part, 10 * part, 12 * part, 1.2 * part)

@@ -83,24 +83,24 @@ class Look:
         self._fields()
 
     def px(self, pixels: float) -> int:
-        """Real pixels."""
+        """Return real pixels."""
         return max(1, round(pixels * self.scale))
 
     def font(self, pixels: float, weight: Literal["normal", "bold"] = "normal") -> tkfont.Font:
-        """Type of a height in pixels of a screen with 96 dots an inch."""
+        """Return type of a height in pixels of a screen with 96 dots an inch."""
         made = tkfont.Font(self.root, family=self.family, size=-self.px(pixels), weight=weight)
         self._fonts.append(made)
         return made
 
     def wrap(self, text: str, style: str, width: int) -> str:
-        """The text as lines that are no wider than `width` pixels in the type of `style`."""
+        """Return the text as lines that are no wider than `width` pixels in the type of `style`."""
         font = tkfont.nametofont(str(self._style.lookup(style, "font")), self.root)
         return wrap(text, width, font.measure)
 
     def image(
         self, width: int, height: int, ground: str, layers: list[Layer], *, alike: bool = True
     ) -> tkinter.PhotoImage:
-        """A picture that lives as long as the window; see `picture`."""
+        """Return a picture that lives as long as the window; see `picture`."""
         image = picture(self.root, width, height, ground, layers, alike=alike)
         self._images.append(image)
         return image
@@ -153,7 +153,7 @@ class Look:
             self._style.configure(f"{name}.TFrame", background=fill)
 
     def _plate(self, ground: str, line: str, fill: str, ring: str | None) -> tkinter.PhotoImage:
-        """A round plate with room for the ring that shows the keyboard's focus."""
+        """Return a round plate with room for the ring that shows the keyboard's focus."""
         radius, gap, edge = self.px(8), self.px(3), self.px(1)
         size = 2 * (radius + gap) + 3
         layers: list[Layer] = []
@@ -248,13 +248,13 @@ class Look:
         )
 
     def make_check_box(self) -> None:
-        """The style Red.TCheckbutton: a mark that can be seen, on the red panel."""
+        """Make the style Red.TCheckbutton: a mark that can be seen, on the red panel."""
         size, edge = self.px(_MARK), self.px(2)
         tick = [(size * 0.28, size * 0.52), (size * 0.44, size * 0.68), (size * 0.74, size * 0.34)]
         self._make_mark("Red.TCheckbutton", Colour.RED_PAPER, self.px(5), stroke(tick, edge))
 
     def make_radio_button(self) -> None:
-        """The style TRadiobutton: a mark that can be seen."""
+        """Make the style TRadiobutton: a mark that can be seen."""
         size = self.px(_MARK)
         dot = size * 0.34
         inner = box(dot, dot, size - dot, size - dot, size / 2 - dot)
@@ -288,7 +288,7 @@ class Look:
         self._style.map(style, background=[("active", paper)])
 
     def make_scrollbar(self) -> None:
-        """The style Bar.Vertical.TScrollbar: a plain thumb."""
+        """Make the style Bar.Vertical.TScrollbar: a plain thumb."""
         wide, tall = self.px(10), self.px(16)
         images = [
             self.image(wide, tall, Colour.PAPER, [(box(0, 0, wide, tall, wide / 2), colour)])
@@ -301,7 +301,7 @@ class Look:
 
 
 def _points_to_pixels(root: tkinter.Misc, family: str) -> float:
-    """Pixels that a point is drawn with: X servers and desktops tell it in different places, type obeys."""
+    """Return pixels for each point, measured: X servers and desktops say it in different places."""
     points = tkfont.Font(root, family=family, size=_TEST_SIZE).metrics("linespace")
     pixels = tkfont.Font(root, family=family, size=-_TEST_SIZE).metrics("linespace")
     return points / pixels

@@ -85,19 +85,13 @@ class UnblockWindow(_NewPinForm[UnblockQuestion]):
     def fill(self) -> None:
         """Show who asks, where to go without a PUK, and the fields."""
         self.show_asker()
-        panel, width = self.panel("Amber", above=10), self.panel_width
+        panel = self.panel("Amber", above=10)
+        self.label("沒有 PUK 碼？到 hca.nat.gov.tw 以用戶代碼線上解鎖，或撥 0800-364-422。", on=panel)
         self.label(
-            panel,
-            "沒有 PUK 碼？到 hca.nat.gov.tw 以用戶代碼線上解鎖，或撥 0800-364-422。",
-            "Amber.TLabel",
-            width=width,
-        )
-        self.label(
-            panel,
             "No PUK? Unblock at hca.nat.gov.tw with your user code, or call 0800-364-422.",
-            "Amber.Muted.TLabel",
+            "Muted",
             above=2,
-            width=width,
+            on=panel,
         )
         self.show_checked("PUK", "PUK 碼", "", self.content.puk)
         self.show_new_pin()

@@ -20,8 +20,8 @@ class NoticeWindow(Window[Notice]):
 
     def fill(self) -> None:
         """Show the sentences."""
-        self.label(self.body, printable(self.content.zh), above=10)
-        self.label(self.body, printable(self.content.en), "Muted.TLabel", above=6)
+        self.label(printable(self.content.zh), above=10)
+        self.label(printable(self.content.en), "Muted", above=6)
         self.button("知道了 OK", "o", self.close)
 
     def _place(self) -> None:

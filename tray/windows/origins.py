@@ -59,9 +59,9 @@ class OriginsWindow(Window[SiteList]):
         for child in self._rows.winfo_children():
             child.destroy()
         if not sites:
-            self.label(self._rows, "還沒有任何網站；第一次使用時會詢問您。", above=20)
+            self.label("還沒有任何網站；第一次使用時會詢問您。", above=20, on=self._rows)
             self.label(
-                self._rows, "No site yet: you are asked at the first use of each.", "Muted.TLabel", above=2
+                "No site yet: you are asked at the first use of each.", "Muted", above=2, on=self._rows
             )
         for site in sites:
             self._row(site)
@@ -77,9 +77,9 @@ class OriginsWindow(Window[SiteList]):
         width = look.px(400)
         portal = KNOWN.get(site.origin)
         if portal is not None:
-            self.label(words, portal.zh, width=width)
-        self.label(words, printable(site.origin), "Strong.TLabel", width=width)
-        self.label(words, _what(site), "Muted.TLabel", above=2, width=width)
+            self.label(portal.zh, on=words, width=width)
+        self.label(printable(site.origin), "Strong", on=words, width=width)
+        self.label(_what(site), "Muted", above=2, on=words, width=width)
         if site.verbs:
             forget = ttk.Button(
                 row,

@@ -13,50 +13,47 @@ _DIGEST_GROUP = 32
 
 
 def show_site(window: Window[Any], origin: str | None, wish: tuple[str, str] | None = None) -> None:
-    """Who asks: the proper name where it is known, and always the whole origin, wrapped and never cut.
+    """Show who asks: the proper name where it is known, and always the whole origin, wrapped and never cut.
 
     Args:
         window: where.
         origin: None for this person's own command.
         wish: what is wanted, in both languages, where the headline does not say it.
     """
-    panel, width = window.panel(), window.panel_width
+    panel = window.panel()
     zh, en = ("", "") if wish is None else wish
     if origin is None:
-        window.label(panel, f"您自己的程式{f'要{zh}' if zh else ''}", "Panel.Strong.TLabel", width=width)
+        window.label(f"您自己的程式{f'要{zh}' if zh else ''}", "Strong", on=panel)
         words = f"Your own program wants to {en}" if en else "Your own program"
-        window.label(panel, words, "Panel.Muted.TLabel", above=2, width=width)
+        window.label(words, "Muted", above=2, on=panel)
         return
     portal = KNOWN.get(origin)
     if portal is not None:
-        window.label(panel, portal.zh, "Panel.TLabel", width=width)
-        window.label(panel, portal.en, "Panel.Muted.TLabel", above=1, width=width)
-    window.label(
-        panel, printable(origin), "Panel.Strong.TLabel", above=6 if portal is not None else 0, width=width
-    )
+        window.label(portal.zh, on=panel)
+        window.label(portal.en, "Muted", above=1, on=panel)
+    window.label(printable(origin), "Strong", above=6 if portal is not None else 0, on=panel)
     if wish is not None:
-        window.label(panel, f"要{zh} · wants to {en}", "Panel.Muted.TLabel", above=4, width=width)
+        window.label(f"要{zh} · wants to {en}", "Muted", above=4, on=panel)
     if "xn--" in origin:
         window.label(
-            panel,
             "網址含有非英文字母（xn--），可能在模仿別的網站。\n"
             "The address holds letters beyond English (xn--) and may imitate another site.",
-            "Panel.Hint.TLabel",
+            "Hint",
             above=4,
-            width=width,
+            on=panel,
         )
 
 
 def show_card(window: Window[Any], card: CardShown) -> None:
-    """Which card, in which reader."""
-    panel, width = window.panel(above=10), window.panel_width
+    """Show which card, in which reader."""
+    panel = window.panel(above=10)
     holder, place = card_words(card)
-    window.label(panel, holder, "Panel.Strong.TLabel", width=width)
-    window.label(panel, place, "Panel.Muted.TLabel", above=3, width=width)
+    window.label(holder, "Strong", on=panel)
+    window.label(place, "Muted", above=3, on=panel)
 
 
 def card_words(card: CardShown) -> tuple[str, str]:
-    """A card as two paragraphs: whose and of which kind, then number and reader."""
+    """Return a card as two paragraphs: whose and of which kind, then number and reader."""
     zh, en = KIND_WORDS[card.kind]
     mark = f"【{SIMULATED}】 " if card.simulated else ""
     holder = printable(card.holder) or zh
@@ -64,14 +61,14 @@ def card_words(card: CardShown) -> tuple[str, str]:
 
 
 def show_document(window: Window[Any], document: DocumentShown | None) -> None:
-    """What is going to be signed, as far as it can be named."""
+    """Show what is going to be signed, as far as it can be named."""
     if document is None:
         return
     size = "" if document.size is None else f"{document.size:,} bytes · "
     digest = document.digest.hex()
     groups = " ".join(digest[at : at + _DIGEST_GROUP] for at in range(0, len(digest), _DIGEST_GROUP))
-    window.label(window.body, f"文件 Document: {size}{printable(document.hash)}", "Muted.TLabel", above=10)
-    window.label(window.body, groups, "Muted.TLabel", above=1)
+    window.label(f"文件 Document: {size}{printable(document.hash)}", "Muted", above=10)
+    window.label(groups, "Muted", above=1)
 
 
 def tries_words(left: int | None) -> str:

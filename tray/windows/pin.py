@@ -27,17 +27,9 @@ class LastTry:
 
     def __init__(self, window: Window[Any], secret: str, changed: Callable[[], None]) -> None:
         window.look.make_check_box()
-        panel, width = window.panel("Red"), window.panel_width
-        window.label(
-            panel, f"只剩最後一次機會：{secret} 碼再錯，卡片就會鎖住。", "Red.Warning.TLabel", width=width
-        )
-        window.label(
-            panel,
-            f"This is the last try: a wrong {secret} locks the card.",
-            "Red.Muted.TLabel",
-            above=2,
-            width=width,
-        )
+        panel = window.panel("Red")
+        window.label(f"只剩最後一次機會：{secret} 碼再錯，卡片就會鎖住。", "Warning", on=panel)
+        window.label(f"This is the last try: a wrong {secret} locks the card.", "Muted", above=2, on=panel)
         self._yes = tkinter.BooleanVar(window.root, False)
         text = "我知道，還是要試 I know, go on (K)"
         self.box = ttk.Checkbutton(
@@ -141,19 +133,18 @@ class KeypadWindow(Window[KeypadQuestion]):
     def fill(self) -> None:
         """Show who asks, and where to type."""
         _show_request(self, self.content)
-        panel, width = self.panel("Amber"), self.panel_width
-        self.label(panel, "請在讀卡機的鍵盤輸入 PIN 碼。", "Amber.Strong.TLabel", width=width)
+        panel = self.panel("Amber")
+        self.label("請在讀卡機的鍵盤輸入 PIN 碼。", "Strong", on=panel)
         self.label(
-            panel,
             "Type the PIN on the reader's keypad.\n"
             "要取消，請按讀卡機的取消鍵。 To cancel, press the keypad's cancel key.",
-            "Amber.Muted.TLabel",
+            "Muted",
             above=2,
-            width=width,
+            on=panel,
         )
         words = tries_words(self.content.status.tries_left)
         if words:
-            self.label(self.body, words, "Muted.TLabel", above=10)
+            self.label(words, "Muted", above=10)
         self.first = self.button("隱藏 Hide", "h", self.close)
 
 

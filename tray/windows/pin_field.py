@@ -1,4 +1,4 @@
-"""A field for a PIN or PUK: dots only, its own characters only, and a word about the keyboard's state."""
+"""A field for a PIN or PUK: dots only, its own characters only, and hints about the keyboard's state."""
 
 from __future__ import annotations
 
@@ -96,11 +96,11 @@ class PinField:
         return self.entry.get() == other.entry.get()
 
     def octets(self) -> list[int]:
-        """What was typed, as the message takes it."""
+        """Return what was typed, as the message takes it."""
         return list(self.entry.get().encode("ascii"))
 
     def wipe(self) -> None:
-        """Forget what was typed."""
+        """Wipe what was typed."""
         self.entry.configure(validate="none")
         self.entry.delete(0, "end")
 
@@ -113,7 +113,7 @@ class PinField:
         self.entry.state(["!disabled"] if yes else ["disabled"])
 
     def say(self, text: str) -> None:
-        """A hint below the field; none is the length that it takes."""
+        """Show a hint below the field; without text, the length that it takes."""
         style = "Hint.TLabel" if text else "Muted.TLabel"
         words = self._look.wrap(text or self._length_words(), style, self._width)
         self._hint.configure(text=words, style=style)
@@ -143,7 +143,7 @@ class PinField:
 
 
 def _without_input_method(entry: ttk.Entry) -> None:
-    """No input method for this field on Windows (X11's is off for the whole program)."""
+    """Allow no input method for this field on Windows (X11's is off for the whole program)."""
     if sys.platform == "win32":
         import ctypes
 

@@ -1,4 +1,4 @@
-"""What a window process does before and beside its window: harden itself, hear the agent, answer it."""
+"""What a window process does beside its window: harden itself, read what the agent writes, answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PIECE: Final = 65536
 
 
 def harden() -> None:
-    """No memory dump of this process, where the system can be told so: a PIN is typed into it."""
+    """Prevent memory dumps of this process, where the system lets it: a PIN is typed into it."""
     if sys.platform == "win32":
         # SEM_FAILCRITICALERRORS and SEM_NOGPFAULTERRORBOX: no error report, and so no dump in it.
         ctypes.windll.kernel32.SetErrorMode(0x0001 | 0x0002)
@@ -57,7 +57,7 @@ class Pipe:
 
     @classmethod
     def standard(cls) -> Pipe:
-        """On standard input and output, which this process then has no more."""
+        """Take over standard input and output, which this process then has no more."""
         source, target = os.dup(0), os.dup(1)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
@@ -66,12 +66,12 @@ class Pipe:
         return cls(source, target)
 
     def first(self) -> bytes | None:
-        """The first line, waited for; None when the agent is gone."""
+        """Wait for the first line and return it; None when the agent has closed the pipe."""
         self._thread.start()
         return self._lines.get()
 
     def next(self) -> bytes | None:
-        """The next line that has arrived; None when the agent is gone.
+        """Return the next line that has arrived; None when the agent has closed the pipe.
 
         Raises:
             queue.Empty: nothing has arrived.
@@ -79,7 +79,7 @@ class Pipe:
         return self._lines.get_nowait()
 
     def say(self, answer: WindowAnswer) -> None:
-        """Write one answer; nothing happens when the agent is gone."""
+        """Write one answer, if the agent still reads."""
         buffer = line(answer)
         try:
             with suppress(OSError), memoryview(buffer) as view:

@@ -15,7 +15,7 @@ _WIDE_FROM: Final = 0x2E80  # from the CJK radicals on, a line may break between
 
 
 def wrap(text: str, width: int, measure: Callable[[str], int]) -> str:
-    """The text with line ends put in, so that no line is wider than `width`.
+    """Return the text with line ends put in, so that no line is wider than `width`.
 
     Args:
         text: paragraphs, with a line end between them.
@@ -43,7 +43,7 @@ def _lines(paragraph: str, width: int, measure: Callable[[str], int]) -> Iterato
 
 
 def _words(paragraph: str) -> Iterator[str]:
-    """The pieces that are not broken: words with the space after them, and single Chinese characters."""
+    """Yield what is not broken: words with the space after them, and single Chinese characters."""
     piece = ""
     for character in paragraph:
         if piece and _may_break(piece[-1], character):
