@@ -1,6 +1,6 @@
 """How a certificate stands with its authority: what was said lately, else OCSP, else the revocation list.
 
-    standing = await Registry(paths.standing, config.certificates).standing(der, issuer)
+    standing = await StatusChecker(paths.standing, config.certificates).standing(der, issuer)
 
 What was fetched is kept in the agent's folder as it came and judged anew each time, so that a changed file
 is no worse than a changed answer.
@@ -28,7 +28,7 @@ from signing.errors import (
     StatusAnswerForgedError,
     StatusAnswerStaleError,
 )
-from signing.revocation import Source, Standing, State
+from signing.revocation import CertificateStatus, RevocationState, StatusSource
 
 OCSP_BYTES_MAX: Final = 64 * 1024
 CRL_BYTES_MAX: Final = 32 * 1024 * 1024
@@ -36,7 +36,7 @@ SECONDS: Final = 12.0
 """For all addresses together: a person is waiting."""
 
 _ADDRESSES_MAX: Final = 3
-_KEPT_SECONDS: Final = {Source.OCSP: 3600.0, Source.CRL: 24 * 3600.0}
+_KEPT_SECONDS: Final = {StatusSource.OCSP: 3600.0, StatusSource.CRL: 24 * 3600.0}
 _KEPT_FILES: Final = 16
 
 
@@ -48,7 +48,7 @@ class Fetch(Protocol):
         ...
 
 
-class Registry:
+class StatusChecker:
     """Asks authorities about certificates.
 
     Args:
@@ -71,7 +71,7 @@ class Registry:
         self._fetch = fetch or Fetcher((*config.ocsp, *config.crl))
         self._clock = clock
 
-    async def standing(self, der: bytes, issuer: bytes) -> Standing:
+    async def check(self, der: bytes, issuer: bytes) -> CertificateStatus:
         """Whether the certificate is good, revoked, or unknown to its authority.
 
         Args:
@@ -86,8 +86,8 @@ class Registry:
         """
         named = revocation.addresses(der)
         places = [
-            *((Source.OCSP, each) for each in _first((*self._config.ocsp, *named.ocsp))),
-            *((Source.CRL, each) for each in _first((*self._config.crl, *named.crl))),
+            *((StatusSource.OCSP, each) for each in _first((*self._config.ocsp, *named.ocsp))),
+            *((StatusSource.CRL, each) for each in _first((*self._config.crl, *named.crl))),
         ]
         if not places:
             raise AgentError(ErrorId.CERTIFICATE_STATUS_NO_ADDRESS)
@@ -98,8 +98,10 @@ class Registry:
             raise AgentError(ErrorId.CERTIFICATE_STATUS_UNREACHABLE, detail="[certificates] online = false")
         return await self._asked(places, der, issuer)
 
-    async def _asked(self, places: list[tuple[Source, str]], der: bytes, issuer: bytes) -> Standing:
-        unknown: Standing | None = None
+    async def _asked(
+        self, places: list[tuple[StatusSource, str]], der: bytes, issuer: bytes
+    ) -> CertificateStatus:
+        unknown: CertificateStatus | None = None
         troubles: list[Exception] = []
         try:
             async with asyncio.timeout(SECONDS):
@@ -109,7 +111,7 @@ class Registry:
                     except (AgentError, StatusAnswerError) as error:
                         troubles.append(error)
                         continue
-                    if said.state is not State.UNKNOWN:
+                    if said.state is not RevocationState.UNKNOWN:
                         return said
                     unknown = said
         except TimeoutError:
@@ -118,20 +120,20 @@ class Registry:
             return unknown
         raise max(troubles, key=_gravity)
 
-    async def _ask(self, source: Source, address: str, der: bytes, issuer: bytes) -> Standing:
-        if source is Source.OCSP:
+    async def _ask(self, source: StatusSource, address: str, der: bytes, issuer: bytes) -> CertificateStatus:
+        if source is StatusSource.OCSP:
             question, nonce = revocation.ocsp_request(der, issuer)
             answer = await self._fetch(address, OCSP_BYTES_MAX, question)
             said = revocation.judge_ocsp(answer, der, issuer, self._clock(), nonce=nonce)
         else:
             answer = await self._fetch(address, CRL_BYTES_MAX)
             said = await asyncio.to_thread(revocation.judge_crl, answer, der, issuer, self._clock())
-        if said.state is not State.UNKNOWN:
+        if said.state is not RevocationState.UNKNOWN:
             with suppress(OSError):  # a full disk makes the next question slower, and nothing else
                 await asyncio.to_thread(self._keep, self._file(source, address, der), answer)
         return said
 
-    def _remembered(self, source: Source, address: str, der: bytes, issuer: bytes) -> Standing:
+    def _remembered(self, source: StatusSource, address: str, der: bytes, issuer: bytes) -> CertificateStatus:
         """What was said lately.
 
         Raises:
@@ -142,12 +144,12 @@ class Registry:
         age = time.time() - file.stat().st_mtime
         if not 0 <= age <= _KEPT_SECONDS[source]:
             raise StatusAnswerStaleError
-        judge = revocation.judge_ocsp if source is Source.OCSP else revocation.judge_crl
+        judge = revocation.judge_ocsp if source is StatusSource.OCSP else revocation.judge_crl
         return judge(file.read_bytes(), der, issuer, self._clock())
 
-    def _file(self, source: Source, address: str, der: bytes) -> Path:
+    def _file(self, source: StatusSource, address: str, der: bytes) -> Path:
         # A list is of use to all certificates that name it, an OCSP answer to one.
-        about = der if source is Source.OCSP else b""
+        about = der if source is StatusSource.OCSP else b""
         name = hashlib.sha256(address.encode() + b"\0" + about).hexdigest()[:32]
         return self._folder / f"{name}.{source.value.lower()}"
 

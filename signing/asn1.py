@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from hca_card import tlv
 from hca_card.errors import CardDataError
 from signing.errors import CertificateMalformedError, SigningError
-from signing.hashes import Hash
 
 if TYPE_CHECKING:
     from asn1crypto.x509 import Certificate
@@ -46,15 +45,3 @@ def certificate(der: bytes) -> Certificate:
         if found["tbs_certificate"]["subject"] is None:
             raise ValueError("no subject")
         return found
-
-
-def authority_hashes(issuer: bytes, algorithm: Hash) -> tuple[bytes, bytes]:
-    """The hashes of an authority's name and key, by which OCSP names it (RFC 6960 §4.1.1).
-
-    Raises:
-        CertificateMalformedError: `issuer` is no certificate.
-    """
-    found = certificate(issuer)
-    key = found["tbs_certificate"]["subject_public_key_info"]["public_key"].contents
-    # The key without tag, length and the count of unused bits.
-    return algorithm.digest(found.subject.dump()), algorithm.digest(bytes(key[1:]))

@@ -144,35 +144,27 @@ class OcspError(SigningError):
     error_id = "ocsp.malformed"
 
 
-class OcspUntrustedError(OcspError):
-    """The OCSP answer is not signed by the responder whose certificate was given."""
-
-    error_id = "ocsp.untrusted"
-
-
-class OcspUnrelatedError(OcspError):
-    """The OCSP answer is out of date, or answers another question."""
-
-    error_id = "ocsp.unrelated"
-
-
 class StatusAnswerError(SigningError):
-    """Base of what is wrong with an authority's answer about a certificate's standing."""
+    """Base of what is wrong with an authority's answer about a certificate's status."""
 
     error_id = "certificate.status_unusable"
 
 
 class StatusAnswerUnusableError(StatusAnswerError):
-    """The answer about the certificate's standing says nothing of it."""
+    """The answer about the certificate's status says nothing of it."""
 
 
 class StatusAnswerStaleError(StatusAnswerError):
-    """The answer about the certificate's standing is out of time."""
+    """The answer about the certificate's status is out of time."""
 
     error_id = "certificate.status_stale"
 
 
 class StatusAnswerForgedError(StatusAnswerError):
-    """The answer about the certificate's standing does not come from its authority."""
+    """The answer about the certificate's status does not come from its authority."""
 
     error_id = "certificate.status_forged"
+
+
+class StatusAnswerUnrelatedError(StatusAnswerForgedError):
+    """The answer is about other certificates, or was given to another question."""

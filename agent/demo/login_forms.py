@@ -210,7 +210,7 @@ class LoginForms:
         """Return if the certificate is for logging in, in time, from a trusted authority, and not revoked."""
         from signing.certificate import check_login_use
         from signing.errors import StatusAnswerUnusableError
-        from signing.revocation import State, judge_crl
+        from signing.revocation import RevocationState, judge_crl
         from signing.trust import validate_chain
 
         now, trusted = datetime.now(UTC), self._trusted
@@ -222,7 +222,7 @@ class LoginForms:
                 standing = judge_crl(listed, certificate, issuer, now)
             except StatusAnswerUnusableError:
                 continue  # another authority's list
-            if standing.state is State.REVOKED:
+            if standing.state is RevocationState.REVOKED:
                 raise PortalError("certificate.revoked")
 
 

@@ -139,8 +139,6 @@ class ErrorId(StrEnum):
     TIMESTAMP_OTHER_DATA = "timestamp.other_data"
     TIMESTAMP_INVALID = "timestamp.invalid"
     OCSP_MALFORMED = "ocsp.malformed"
-    OCSP_UNTRUSTED = "ocsp.untrusted"
-    OCSP_UNRELATED = "ocsp.unrelated"
 
     # What only NHI's own component can do with NHI cards
     NHI_SIGNATURE = "nhi.signature"

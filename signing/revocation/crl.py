@@ -1,58 +1,117 @@
-"""A revocation list (RFC 5280 §5, §6.3) as the word of a certificate's issuer."""
+"""Judge revocation lists (RFC 5280 §5, §6.3), whole or step by step."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from signing.certificate import load
 from signing.errors import StatusAnswerForgedError, StatusAnswerUnusableError
-from signing.revocation.addresses import uris
-from signing.revocation.status import Source, Standing, State, check_hash, check_times
+from signing.revocation.addresses import crl_addresses, uris
+from signing.revocation.status import (
+    STRICT,
+    CertificateStatus,
+    RevocationPolicy,
+    RevocationReason,
+    RevocationState,
+    StatusSource,
+    check_times,
+    is_signed_by,
+)
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate, CertificateRevocationList, Extensions
+    from cryptography.x509 import Certificate, CertificateRevocationList
 
 
-def judge_crl(answer: bytes, der: bytes, issuer: bytes, at: datetime) -> Standing:
-    """What a revocation list says of the certificate.
+def judge_crl(
+    answer: bytes, der: bytes, issuer: bytes, at: datetime, policy: RevocationPolicy = STRICT
+) -> CertificateStatus:
+    """Return what a revocation list says of a certificate.
 
     Args:
         answer: CertificateList, DER.
         der: the certificate.
         issuer: its issuer's certificate, trusted by the caller.
         at: the moment that counts, aware.
+        policy: how strictly it is judged.
 
     Raises:
         StatusAnswerForgedError: the issuer did not sign it.
         StatusAnswerStaleError: it is out of time.
-        StatusAnswerUnusableError: it is no list, or not one that covers this certificate.
+        StatusAnswerUnusableError: it is no list, another authority's, or does not cover this certificate.
         CertificateMalformedError: one of the certificates cannot be read.
+    """
+    certificate, authority = load(der), load(issuer)
+    with reading_crl(answer) as crl:
+        check_crl_signature(crl, authority, policy)
+        if crl.next_update_utc is None:  # RFC 5280 §5.1.2.5 demands it
+            raise StatusAnswerUnusableError("the list does not say how long it holds")
+        check_times(crl.last_update_utc, crl.next_update_utc, at)
+        _check_covers(crl, certificate)
+        return find_in_crl(crl, certificate.serial_number)
+
+
+@contextmanager
+def reading_crl(answer: bytes) -> Iterator[CertificateRevocationList]:
+    """Run the body with the list in `answer`; its parts are read only there.
+
+    Raises:
+        StatusAnswerUnusableError: it cannot be read.
     """
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    certificate, authority = load(der), load(issuer)
     try:
-        crl = x509.load_der_x509_crl(answer)
-        if crl.issuer != authority.subject:
-            raise StatusAnswerUnusableError("the list is another authority's")
-        if not _may_sign_lists(authority) or not crl.is_signature_valid(authority.public_key()):  # type: ignore[arg-type]
-            raise StatusAnswerForgedError("the issuer did not sign this list")
-        check_hash(crl.signature_hash_algorithm)
-        if crl.next_update_utc is None:  # RFC 5280 §5.1.2.5 demands it
-            raise StatusAnswerUnusableError("the list does not say how long it holds")
-        check_times(crl.last_update_utc, crl.next_update_utc, at)
-        _check_scope(crl, certificate)
-        entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-        said, until = crl.last_update_utc, crl.next_update_utc
-        if entry is None:
-            return Standing(State.GOOD, Source.CRL, said, until)
-        return Standing(
-            State.REVOKED, Source.CRL, said, until, entry.revocation_date_utc, _reason(entry.extensions)
-        )
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        yield x509.load_der_x509_crl(answer)
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise StatusAnswerUnusableError("the list cannot be read") from error
+
+
+def check_crl_signature(
+    crl: CertificateRevocationList, authority: Certificate, policy: RevocationPolicy = STRICT
+) -> None:
+    """Return if `authority` issued and signed the list.
+
+    Raises:
+        StatusAnswerForgedError: it did not sign it, or may not sign lists.
+        StatusAnswerUnusableError: the list is another authority's, or its hash proves nothing.
+    """
+    if crl.issuer != authority.subject:
+        raise StatusAnswerUnusableError("the list is another authority's")
+    # Not crl.is_signature_valid, which never takes SHA-1.
+    signed = crl.signature, crl.tbs_certlist_bytes, crl.signature_hash_algorithm
+    if not _may_sign_lists(authority) or not is_signed_by(authority, *signed):
+        raise StatusAnswerForgedError("the issuer did not sign this list")
+    policy.check_hash(crl.signature_hash_algorithm)
+
+
+def find_in_crl(crl: CertificateRevocationList, serial_number: int) -> CertificateStatus:
+    """Return what the list says of a serial number; its signature and its times are not looked at.
+
+    Raises:
+        StatusAnswerUnusableError: it is a delta or indirect list, one for some reasons alone, or of a kind
+            that is not understood, so that a missing entry means nothing.
+    """
+    from cryptography.x509 import CRLReason, ExtensionNotFound, IssuingDistributionPoint
+
+    for extension in crl.extensions:
+        point = extension.value
+        if not isinstance(point, IssuingDistributionPoint):
+            if extension.critical:  # a delta list among them (RFC 5280 §5.2.4)
+                raise StatusAnswerUnusableError("the list is of a kind that is not understood")
+        elif point.indirect_crl or point.only_some_reasons or point.relative_name:
+            raise StatusAnswerUnusableError("the list does not say all of its authority's certificates")
+    entry = crl.get_revoked_certificate_by_serial_number(serial_number)
+    said = StatusSource.CRL, crl.last_update_utc, crl.next_update_utc
+    if entry is None:
+        return CertificateStatus(RevocationState.GOOD, *said)
+    try:
+        reason = RevocationReason(entry.extensions.get_extension_for_class(CRLReason).value.reason.value)
+    except ExtensionNotFound:
+        reason = RevocationReason.UNSPECIFIED
+    return CertificateStatus(RevocationState.REVOKED, *said, entry.revocation_date_utc, reason)
 
 
 def _may_sign_lists(authority: Certificate) -> bool:
@@ -64,43 +123,16 @@ def _may_sign_lists(authority: Certificate) -> bool:
         return True
 
 
-def _check_scope(crl: CertificateRevocationList, certificate: Certificate) -> None:
-    """Return if the list is a whole one that covers end entities' certificates such as this one."""
-    from cryptography.x509 import IssuingDistributionPoint
-
-    for extension in crl.extensions:
-        point = extension.value
-        if not isinstance(point, IssuingDistributionPoint):
-            if extension.critical:  # a delta list among them (RFC 5280 §5.2.4)
-                raise StatusAnswerUnusableError("the list is of a kind that is not understood")
-            continue
-        if (
-            point.only_contains_ca_certs
-            or point.only_contains_attribute_certs
-            or point.indirect_crl
-            or point.only_some_reasons
-            or point.relative_name
-        ):
-            raise StatusAnswerUnusableError("the list does not cover this certificate")
-        # One part of a divided list must not be passed off as the part that the certificate is in.
-        if point.full_name and not set(uris(point.full_name)) & set(_points(certificate)):
-            raise StatusAnswerUnusableError("the list is another part of a divided one")
-
-
-def _points(certificate: Certificate) -> list[str]:
-    from cryptography.x509 import CRLDistributionPoints, ExtensionNotFound
+def _check_covers(crl: CertificateRevocationList, certificate: Certificate) -> None:
+    """Return if the list covers end entities' certificates such as this one."""
+    from cryptography.x509 import ExtensionNotFound, IssuingDistributionPoint
 
     try:
-        points = certificate.extensions.get_extension_for_class(CRLDistributionPoints).value
+        point = crl.extensions.get_extension_for_class(IssuingDistributionPoint).value
     except ExtensionNotFound:
-        return []
-    return [uri for point in points for uri in uris(point.full_name)]
-
-
-def _reason(extensions: Extensions) -> str:
-    from cryptography.x509 import CRLReason, ExtensionNotFound
-
-    try:
-        return extensions.get_extension_for_class(CRLReason).value.reason.value
-    except ExtensionNotFound:
-        return ""
+        return
+    if point.only_contains_ca_certs or point.only_contains_attribute_certs:
+        raise StatusAnswerUnusableError("the list does not cover this certificate")
+    # One part of a divided list must not be passed off as the part that the certificate is in.
+    if point.full_name and not set(uris(point.full_name)) & set(crl_addresses(certificate)):
+        raise StatusAnswerUnusableError("the list is another part of a divided one")

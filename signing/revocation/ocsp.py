@@ -1,125 +1,141 @@
-"""An OCSP answer (RFC 6960) as the word of a certificate's issuer, or of a responder it appointed."""
+"""Judge OCSP answers (RFC 6960): signed by the issuer or a responder that it appointed, and in time."""
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from signing.asn1 import authority_hashes
 from signing.certificate import load
-from signing.errors import StatusAnswerForgedError, StatusAnswerUnusableError
-from signing.hashes import Hash
-from signing.revocation.status import SKEW, Source, Standing, State, check_hash, check_times
+from signing.errors import (
+    StatusAnswerForgedError,
+    StatusAnswerStaleError,
+    StatusAnswerUnrelatedError,
+    StatusAnswerUnusableError,
+)
+from signing.revocation.ocsp_request import authority_hashes
+from signing.revocation.status import (
+    SKEW,
+    STRICT,
+    CertificateStatus,
+    RevocationPolicy,
+    RevocationReason,
+    RevocationState,
+    StatusSource,
+    check_times,
+    is_signed_by,
+)
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
     from cryptography.x509.ocsp import OCSPResponse, OCSPSingleResponse
 
-_NONCE_BYTES: Final = 16
-_NAMING_HASHES: Final = {algorithm.value.replace("-", "").lower(): algorithm for algorithm in Hash}
 
+@dataclass(frozen=True, slots=True)
+class OcspAnswer:
+    """What a responder answers.
 
-def ocsp_request(der: bytes, issuer: bytes) -> tuple[bytes, bytes]:
-    """A question for an OCSP responder, and the nonce in it (RFC 6960 §4.1, §4.4.1).
-
-    Raises:
-        CertificateMalformedError: one of the two cannot be read.
+    Attributes:
+        response_status: OCSPResponseStatus (RFC 6960 §4.2.1), 0 successful.
+        certificates: in the order of the question; empty unless successful.
     """
-    from cryptography.hazmat.primitives.hashes import SHA1
-    from cryptography.hazmat.primitives.serialization import Encoding
-    from cryptography.x509 import OCSPNonce
-    from cryptography.x509.ocsp import OCSPRequestBuilder
 
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    # SHA-1 names the issuer here, it protects nothing; it is the one hash that every responder knows.
-    request = (
-        OCSPRequestBuilder()
-        .add_certificate(load(der), load(issuer), SHA1())  # noqa: S303
-        .add_extension(OCSPNonce(nonce), critical=False)
-        .build()
-    )
-    return request.public_bytes(Encoding.DER), nonce
+    response_status: int
+    certificates: tuple[CertificateStatus, ...] = ()
 
 
 def judge_ocsp(
-    answer: bytes, der: bytes, issuer: bytes, at: datetime, *, nonce: bytes | None = None
-) -> Standing:
-    """What an OCSP answer says of the certificate.
+    answer: bytes,
+    der: bytes,
+    issuer: bytes,
+    at: datetime,
+    *,
+    nonce: bytes | None = None,
+    policy: RevocationPolicy = STRICT,
+) -> CertificateStatus:
+    """Return what an OCSP answer says of one certificate.
 
     Args:
         answer: OCSPResponse, DER.
         der: the certificate.
         issuer: its issuer's certificate, trusted by the caller.
         at: the moment that counts, aware.
-        nonce: what the question held; None for an answer that was kept from earlier. An answer without any
-            is taken: responders that sign ahead of time cannot repeat it (RFC 6960 §4.4.1).
+        nonce: as in `judge_ocsp_answer`.
+        policy: how strictly it is judged.
 
     Raises:
-        StatusAnswerForgedError: nobody whom the issuer appointed signed it, or it answers another question.
+        StatusAnswerUnusableError: the responder refuses, too.
+        SigningError: as `judge_ocsp_answer`.
+    """
+    numbers = (load(der).serial_number,)
+    found = judge_ocsp_answer(answer, numbers, issuer, at, nonce=nonce, policy=policy)
+    if not found.certificates:
+        raise StatusAnswerUnusableError(f"the responder answers with status {found.response_status}")
+    return found.certificates[0]
+
+
+def judge_ocsp_answer(
+    answer: bytes,
+    serial_numbers: Iterable[int],
+    issuer: bytes,
+    at: datetime,
+    *,
+    nonce: bytes | None = None,
+    responder: bytes | None = None,
+    policy: RevocationPolicy = STRICT,
+) -> OcspAnswer:
+    """Return what an OCSP answer says of certificates of one issuer.
+
+    Args:
+        answer: OCSPResponse, DER.
+        serial_numbers: of the certificates asked about.
+        issuer: their issuer's certificate, trusted by the caller.
+        at: the moment that counts, aware.
+        nonce: what the question held, empty where it held none; None for an answer that was judged and kept
+            earlier. Responders that sign ahead of time cannot repeat it (RFC 6960 §4.4.1): an answer without
+            nonce counts if it says until when it holds.
+        responder: the one certificate that may sign the answer; None for any that the issuer appointed.
+        policy: how strictly it is judged.
+
+    Raises:
+        StatusAnswerForgedError: nobody whom the issuer appointed signed it.
+        StatusAnswerUnrelatedError: it answers another question.
         StatusAnswerStaleError: it is out of time.
-        StatusAnswerUnusableError: it is no answer, or says nothing of this certificate.
+        StatusAnswerUnusableError: it is no answer, or signed with a hash that proves nothing.
         CertificateMalformedError: one of the certificates cannot be read.
     """
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseStatus, load_der_ocsp_response
+    from cryptography.x509.ocsp import OCSPResponseStatus, load_der_ocsp_response
 
-    certificate, authority = load(der), load(issuer)
+    authority = load(issuer)
+    pinned = None if responder is None else load(responder)
     try:
         response = load_der_ocsp_response(answer)
         if response.response_status is not OCSPResponseStatus.SUCCESSFUL:
-            raise StatusAnswerUnusableError(f"the responder says {response.response_status.name}")
-        _check_responder(response, authority, at)
+            return OcspAnswer(response.response_status.value)
+        policy.check_hash(response.signature_hash_algorithm)
+        _check_responder(response, authority, pinned, at)
         _check_nonce(response, nonce)
-        single = _about(response, certificate.serial_number, issuer)
-        check_times(single.this_update_utc, single.next_update_utc, at)
-        state = {
-            OCSPCertStatus.GOOD: State.GOOD,
-            OCSPCertStatus.REVOKED: State.REVOKED,
-            OCSPCertStatus.UNKNOWN: State.UNKNOWN,
-        }[single.certificate_status]
-        reason = single.revocation_reason
-        return Standing(
-            state,
-            Source.OCSP,
-            single.this_update_utc,
-            single.next_update_utc,
-            single.revocation_time_utc,
-            reason.value if reason else "",
-        )
+        found = tuple(_status(_about(response, number, authority), at) for number in serial_numbers)
+        return OcspAnswer(response.response_status.value, found)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise StatusAnswerUnusableError("the OCSP answer cannot be read") from error
 
 
-def _check_nonce(response: OCSPResponse, nonce: bytes | None) -> None:
-    from cryptography.x509 import ExtensionNotFound, OCSPNonce
-
-    if nonce is None:
-        return
-    try:
-        repeated = response.extensions.get_extension_for_class(OCSPNonce).value.nonce
-    except ExtensionNotFound:
-        return
-    if repeated != nonce:
-        raise StatusAnswerForgedError("the answer was given to another question")
-
-
-def _check_responder(response: OCSPResponse, authority: Certificate, at: datetime) -> None:
+def _check_responder(
+    response: OCSPResponse, authority: Certificate, pinned: Certificate | None, at: datetime
+) -> None:
     """Return if the issuer, or somebody it appointed, signed the answer (RFC 6960 §4.2.2.2)."""
-    check_hash(response.signature_hash_algorithm)
-    signers = [authority, *(each for each in response.certificates if _appointed(each, authority, at))]
-    named = [each for each in signers if _is_responder(response, each)]
-    if not any(_signed(response, each) for each in named):
-        raise StatusAnswerForgedError("nobody whom the issuer appointed signed this answer")
-
-
-def _is_responder(response: OCSPResponse, signer: Certificate) -> bool:
-    from cryptography.x509 import SubjectKeyIdentifier
-
-    if response.responder_name is not None:
-        return response.responder_name == signer.subject
-    return response.responder_key_hash == SubjectKeyIdentifier.from_public_key(signer.public_key()).digest
+    candidates = [authority, *response.certificates] if pinned is None else [pinned]
+    for signer in candidates:
+        if signer != authority and not _appointed(signer, authority, at):
+            continue
+        signed = response.signature, response.tbs_response_bytes, response.signature_hash_algorithm
+        if _is_responder(response, signer) and is_signed_by(signer, *signed):
+            return
+    raise StatusAnswerForgedError("nobody whom the issuer appointed signed this answer")
 
 
 def _appointed(signer: Certificate, authority: Certificate, at: datetime) -> bool:
@@ -136,32 +152,47 @@ def _appointed(signer: Certificate, authority: Certificate, at: datetime) -> boo
     return in_time and ExtendedKeyUsageOID.OCSP_SIGNING in use
 
 
-def _signed(response: OCSPResponse, signer: Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+def _is_responder(response: OCSPResponse, signer: Certificate) -> bool:
+    from cryptography.x509 import SubjectKeyIdentifier
 
-    key, algorithm = signer.public_key(), response.signature_hash_algorithm
-    if algorithm is None:
-        return False
+    if response.responder_name is not None:
+        return response.responder_name == signer.subject
+    return response.responder_key_hash == SubjectKeyIdentifier.from_public_key(signer.public_key()).digest
+
+
+def _check_nonce(response: OCSPResponse, nonce: bytes | None) -> None:
+    from cryptography.x509 import ExtensionNotFound, OCSPNonce
+
+    if nonce is None:
+        return
     try:
-        if isinstance(key, RSAPublicKey):
-            key.verify(response.signature, response.tbs_response_bytes, PKCS1v15(), algorithm)
-        elif isinstance(key, EllipticCurvePublicKey):
-            key.verify(response.signature, response.tbs_response_bytes, ECDSA(algorithm))
-        else:
-            return False
-    except InvalidSignature:
-        return False
-    return True
+        repeated = response.extensions.get_extension_for_class(OCSPNonce).value.nonce
+    except ExtensionNotFound:
+        if any(single.next_update_utc is None for single in response.responses):
+            raise StatusAnswerStaleError("without nonce and end the answer could be of any age") from None
+        return
+    if repeated != nonce:
+        raise StatusAnswerUnrelatedError("the answer was given to another question")
 
 
-def _about(response: OCSPResponse, serial_number: int, issuer: bytes) -> OCSPSingleResponse:
+def _about(response: OCSPResponse, serial_number: int, authority: Certificate) -> OCSPSingleResponse:
     for single in response.responses:
-        algorithm = _NAMING_HASHES.get(single.hash_algorithm.name)
-        if single.serial_number != serial_number or algorithm is None:
-            continue
-        if (single.issuer_name_hash, single.issuer_key_hash) == authority_hashes(issuer, algorithm):
+        if single.serial_number == serial_number and authority_hashes(authority, single.hash_algorithm) == (
+            single.issuer_name_hash,
+            single.issuer_key_hash,
+        ):
             return single
-    raise StatusAnswerForgedError("the answer is about other certificates")
+    raise StatusAnswerUnrelatedError("the answer is about other certificates")
+
+
+def _status(single: OCSPSingleResponse, at: datetime) -> CertificateStatus:
+    check_times(single.this_update_utc, single.next_update_utc, at)
+    reason = single.revocation_reason
+    return CertificateStatus(
+        RevocationState[single.certificate_status.name],
+        StatusSource.OCSP,
+        single.this_update_utc,
+        single.next_update_utc,
+        single.revocation_time_utc,
+        RevocationReason(reason.value) if reason else RevocationReason.UNSPECIFIED,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,8 +10,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from aiohttp import web
+from asn1crypto.crl import CertificateList
+from asn1crypto.ocsp import OCSPResponse
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
@@ -54,6 +58,28 @@ def certificate(
     return builder.sign(key(issuer), SHA256())
 
 
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha1(data, usedforsecurity=False).digest()
+
+
+def _ocsp_with_sha1(answer: bytes, signer: rsa.RSAPrivateKey) -> bytes:
+    """The answer signed as cryptography signs none any more."""
+    whole = OCSPResponse.load(answer)
+    basic = whole["response_bytes"]["response"].parsed
+    basic["signature_algorithm"] = {"algorithm": "sha1_rsa"}
+    basic["signature"] = signer.sign(basic["tbs_response_data"].dump(), PKCS1v15(), SHA1())
+    inner = {"response_type": "basic_ocsp_response", "response": basic}
+    return bytes(OCSPResponse({"response_status": "successful", "response_bytes": inner}).dump())
+
+
+def _crl_with_sha1(crl: bytes, signer: rsa.RSAPrivateKey) -> bytes:
+    listed = CertificateList.load(crl)
+    listed["tbs_cert_list"]["signature"] = {"algorithm": "sha1_rsa"}
+    listed["signature_algorithm"] = {"algorithm": "sha1_rsa"}
+    listed["signature"] = signer.sign(listed["tbs_cert_list"].dump(), PKCS1v15(), SHA1())
+    return bytes(listed.dump())
+
+
 def der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.DER)
 
@@ -69,6 +95,10 @@ class Authority:
         said: when it says so.
         until: until when; None leaves it out.
         nonce: "repeat", "omit" or "other".
+        names: whose certificates OCSP answers are about.
+        sha1: whether answers are signed with SHA-1.
+        responder_ends: when the appointed responder's certificate ends.
+        crl_issuer: the name on the list.
         replay: this very answer whatever is asked.
         asked: what was asked, in order: "ocsp" and "crl".
         status: the HTTP status of everything.
@@ -81,8 +111,12 @@ class Authority:
     said: datetime = NOW - timedelta(hours=1)
     until: datetime | None = NOW + DAY
     nonce: str = "repeat"
+    names: str = "issuer"
+    sha1: bool = False
+    responder_ends: datetime = NOW + 1000 * DAY
     replay: bytes | None = None
     crl_signer: str = "issuer"
+    crl_issuer: str = "issuer"
     status: int = 200
     asked: list[str] = field(default_factory=list)
     last: bytes = b""
@@ -118,7 +152,7 @@ class Authority:
         revoked = state is ocsp.OCSPCertStatus.REVOKED
         responder = self.responder()
         builder = ocsp.OCSPResponseBuilder().add_response_by_hash(
-            request.issuer_name_hash,
+            _digest(name_of(self.names).public_bytes()),
             request.issuer_key_hash,
             serial,
             SHA1(),
@@ -136,7 +170,8 @@ class Authority:
             builder = builder.add_extension(
                 x509.OCSPNonce(sent if self.nonce == "repeat" else bytes(16)), critical=False
             )
-        return builder.sign(key(self.signer), SHA256()).public_bytes(Encoding.DER)
+        answer = builder.sign(key(self.signer), SHA256()).public_bytes(Encoding.DER)
+        return _ocsp_with_sha1(answer, key(self.signer)) if self.sha1 else answer
 
     def responder(self) -> x509.Certificate:
         if self.signer == "issuer":
@@ -144,13 +179,13 @@ class Authority:
         use = x509.ExtendedKeyUsage(
             [ExtendedKeyUsageOID.OCSP_SIGNING if self.appointed else ExtendedKeyUsageOID.CLIENT_AUTH]
         )
-        return certificate(self.signer, "issuer", 3, use)
+        return certificate(self.signer, "issuer", 3, use, ends=self.responder_ends)
 
     def crl(self, *extensions: tuple[x509.ExtensionType, bool]) -> bytes:
         """The list as it stands."""
         builder = (
             x509.CertificateRevocationListBuilder()
-            .issuer_name(name_of("issuer"))
+            .issuer_name(name_of(self.crl_issuer))
             .last_update(self.said)
             .next_update(self.until or NOW)
         )
@@ -160,7 +195,8 @@ class Authority:
             builder = builder.add_revoked_certificate(entry.build())
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical)
-        return builder.sign(key(self.crl_signer), SHA256()).public_bytes(Encoding.DER)
+        crl = builder.sign(key(self.crl_signer), SHA256()).public_bytes(Encoding.DER)
+        return _crl_with_sha1(crl, key(self.crl_signer)) if self.sha1 else crl
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:

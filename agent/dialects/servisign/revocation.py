@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -11,45 +10,37 @@ from agent.dialects.servisign import names
 from agent.dialects.servisign.certificates import ctime
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall
-from signing.certificate import public_key
+from agent.dialects.servisign.ocsp import POLICY, SERIAL
+from signing import revocation
+from signing.certificate import load
+from signing.errors import StatusAnswerError, StatusAnswerUnusableError
+from signing.revocation import CertificateStatus, RevocationState
 
 if TYPE_CHECKING:
-    from cryptography.x509 import CertificateRevocationList, RevokedCertificate
+    from cryptography.x509 import CertificateRevocationList
 
 # Any page may call these without a card and without having asked the person; what it leaves here is bounded.
 REMEMBERED_MAX: Final = 512 * 1024
-_NOT_REVOKED, _REVOKED = 0, 1
-_SERIAL: Final = re.compile(r"[0-9A-Fa-f]{1,64}")
-# RFC 5280 §5.3.1; a list without a reason means unspecified.
-_REASONS: Final = {
-    "unspecified": 0,
-    "keyCompromise": 1,
-    "cACompromise": 2,
-    "affiliationChanged": 3,
-    "superseded": 4,
-    "cessationOfOperation": 5,
-    "certificateHold": 6,
-    "removeFromCRL": 8,
-    "privilegeWithdrawn": 9,
-    "aACompromise": 10,
-}
+_NUMBERS: Final = {RevocationState.GOOD: 0, RevocationState.REVOKED: 1}
 
 
 def verify_signature(call: FunctionCall) -> None:
     """ATL_VerifyCRLSignature.
 
     Raises:
-        LibraryError: 5032, the CA's key did not sign this list.
+        LibraryError: 5032, the list is not one that this CA issued and signed.
     """
+    authority = load(call.certificate("b64CACert"))
     with _list(call) as crl:
-        if not crl.is_signature_valid(public_key(call.certificate("b64CACert"))):
-            raise LibraryError(LibraryCode.CRL_SIGNATURE)
+        try:
+            revocation.check_crl_signature(crl, authority, POLICY)
+        except StatusAnswerError as error:
+            raise LibraryError(LibraryCode.CRL_SIGNATURE) from error
 
 
 def status(call: FunctionCall) -> int:
     """ATL_SearchCRL_GetCertStatus: 0 not on the list, 1 revoked. The list's own signature is not checked."""
-    with _list(call) as crl:
-        return _NOT_REVOKED if _search(call, crl) is None else _REVOKED
+    return _NUMBERS[_search(call).state]
 
 
 def reason(call: FunctionCall) -> int:
@@ -58,14 +49,7 @@ def reason(call: FunctionCall) -> int:
     Raises:
         LibraryError: 5050, not revoked.
     """
-    from cryptography.x509 import CRLReason, ExtensionNotFound
-
-    with _list(call) as crl:
-        try:
-            found = _revoked(call, crl).extensions.get_extension_for_class(CRLReason)
-        except ExtensionNotFound:
-            return _REASONS["unspecified"]
-        return _REASONS[found.value.reason.value]
+    return _revoked(call).reason.number
 
 
 def date(call: FunctionCall) -> str:
@@ -74,8 +58,8 @@ def date(call: FunctionCall) -> str:
     Raises:
         LibraryError: 5050, not revoked.
     """
-    with _list(call) as crl:
-        return ctime(_revoked(call, crl).revocation_date_utc)
+    found = _revoked(call).revoked_at
+    return ctime(found) if found else ""
 
 
 def issuer(call: FunctionCall) -> str:
@@ -100,29 +84,27 @@ def next_update(call: FunctionCall) -> str:
 
 @contextmanager
 def _list(call: FunctionCall) -> Iterator[CertificateRevocationList]:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509 import load_der_x509_crl
-
     der = call.data("b64Crl") or call.session.last_crl
     if not der:
         raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
     try:
-        crl = load_der_x509_crl(der)
-        call.session.last_crl = der if len(der) <= REMEMBERED_MAX else b""
-        yield crl
-    except (ValueError, TypeError, KeyError, OverflowError, OSError, UnsupportedAlgorithm) as error:
+        with revocation.reading_crl(der) as crl:
+            call.session.last_crl = der if len(der) <= REMEMBERED_MAX else b""
+            yield crl
+    except StatusAnswerUnusableError as error:
         raise LibraryError(LibraryCode.FORMAT) from error
 
 
-def _search(call: FunctionCall, crl: CertificateRevocationList) -> RevokedCertificate | None:
-    text = call.text("certSN").strip()
-    if not _SERIAL.fullmatch(text):
-        raise LibraryError(LibraryCode.PARAMETER)
-    return crl.get_revoked_certificate_by_serial_number(int(text, 16))
+def _search(call: FunctionCall) -> CertificateStatus:
+    with _list(call) as crl:
+        text = call.text("certSN").strip()
+        if not SERIAL.fullmatch(text):
+            raise LibraryError(LibraryCode.PARAMETER)
+        return revocation.find_in_crl(crl, int(text, 16))
 
 
-def _revoked(call: FunctionCall, crl: CertificateRevocationList) -> RevokedCertificate:
-    found = _search(call, crl)
-    if found is None:
+def _revoked(call: FunctionCall) -> CertificateStatus:
+    found = _search(call)
+    if found.state is not RevocationState.REVOKED:
         raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
     return found

@@ -20,7 +20,7 @@ from agent.dialects.servisign.heartbeats import Heartbeats
 from agent.dialects.servisign.open_objects import OpenObjects
 
 if TYPE_CHECKING:
-    from signing.ocsp import Answer
+    from signing.revocation import OcspAnswer
 
 ID_BYTES: Final = 18
 
@@ -76,7 +76,7 @@ class PageSession:
     closed: bool = False
     loaded_certificate: bytes = b""
     last_crl: bytes = b""
-    ocsp_answer: Answer | None = None
+    ocsp_answer: OcspAnswer | None = None
     objects: OpenObjects = field(default_factory=OpenObjects)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from agent.certificate_status import Registry, load_roots
+from agent.certificate_status import StatusChecker, load_roots
 from agent.errors import AgentError, ErrorId, error_id
 from agent.selftest.context import ProbeContext
 from agent.selftest.model import (
@@ -28,7 +28,7 @@ from hca_card.model import Card, KeyUse
 from signing.certificate import is_issued_by
 from signing.errors import StatusAnswerError, StatusAnswerForgedError
 from signing.pkcs1 import CERTIFICATE_INDEX
-from signing.revocation import Standing, State
+from signing.revocation import CertificateStatus, RevocationReason, RevocationState
 from signing.trust import validate_chain
 
 SOON: Final = timedelta(days=60)
@@ -37,15 +37,15 @@ SOON: Final = timedelta(days=60)
 _SIGNATURE: Final = CERTIFICATE_INDEX[KeyUse.SIGNATURE]
 _NONE: Final = ("這張卡片沒有這個憑證", "this card has no such certificate")
 _REASONS: Final = {
-    "keyCompromise": ("金鑰外洩", "key compromise"),
-    "cACompromise": ("簽發機構的金鑰外洩", "the authority's key was compromised"),
-    "affiliationChanged": ("所屬單位異動", "affiliation changed"),
-    "superseded": ("已換發新憑證", "superseded"),
-    "cessationOfOperation": ("停止使用", "cessation of operation"),
-    "certificateHold": ("暫時停用", "on hold"),
-    "privilegeWithdrawn": ("資格已取消", "privilege withdrawn"),
+    RevocationReason.KEY_COMPROMISE: ("金鑰外洩", "key compromise"),
+    RevocationReason.CA_COMPROMISE: ("簽發機構的金鑰外洩", "the authority's key was compromised"),
+    RevocationReason.AFFILIATION_CHANGED: ("所屬單位異動", "affiliation changed"),
+    RevocationReason.SUPERSEDED: ("已換發新憑證", "superseded"),
+    RevocationReason.CESSATION_OF_OPERATION: ("停止使用", "cessation of operation"),
+    RevocationReason.CERTIFICATE_HOLD: ("暫時停用", "on hold"),
+    RevocationReason.PRIVILEGE_WITHDRAWN: ("資格已取消", "privilege withdrawn"),
 }
-"""CRLReason (RFC 5280 §5.3.1) in the words of the authority's forms."""
+"""In the words of the authority's forms."""
 
 
 async def signature(context: ProbeContext) -> Finding:
@@ -119,18 +119,18 @@ async def status(context: ProbeContext) -> Finding:
     if issuer is None:
         return skipped("沒有簽發者的憑證，無法查詢", "without its issuer's certificate nobody can be asked")
     computer = context.computer
-    registry = Registry(computer.paths.standing, computer.config.certificates, clock=computer.clock)
-    return await status_finding(registry, der, issuer)
+    checker = StatusChecker(computer.paths.standing, computer.config.certificates, clock=computer.clock)
+    return await status_finding(checker, der, issuer)
 
 
-async def status_finding(registry: Registry, der: bytes, issuer: bytes) -> Finding:
+async def status_finding(checker: StatusChecker, der: bytes, issuer: bytes) -> Finding:
     """Word what the authority says of a certificate; being off line is no fault of the card.
 
     Raises:
         CertificateMalformedError: the certificate or its issuer's cannot be read.
     """
     try:
-        return _worded(await registry.standing(der, issuer))
+        return _worded(await checker.check(der, issuer))
     except StatusAnswerForgedError as error:
         return Finding(RowStatus.FAIL, Bilingual(""), trouble=Trouble.of(error))
     except StatusAnswerError as error:
@@ -139,13 +139,13 @@ async def status_finding(registry: Registry, der: bytes, issuer: bytes) -> Findi
         return skipped("無法查詢", "it could not be asked", error.error_id)
 
 
-def _worded(said: Standing) -> Finding:
-    day = f"{said.said.astimezone():%Y-%m-%d %H:%M}"
-    if said.state is State.GOOD:
+def _worded(said: CertificateStatus) -> Finding:
+    day = f"{said.this_update.astimezone():%Y-%m-%d %H:%M}"
+    if said.state is RevocationState.GOOD:
         return passed(f"未被廢止（{said.source.value}，{day}）", f"not revoked ({said.source.value}, {day})")
-    if said.state is State.UNKNOWN:
+    if said.state is RevocationState.UNKNOWN:
         return warned(ErrorId.CERTIFICATE_STATUS_UNKNOWN, "")
-    since = f"{said.revoked.astimezone():%Y-%m-%d}" if said.revoked else "-"
+    since = f"{said.revoked_at.astimezone():%Y-%m-%d}" if said.revoked_at else "-"
     zh, en = _REASONS.get(said.reason, ("未註明", "not given"))
     return failed(
         ErrorId.CERTIFICATE_REVOKED, f"廢止日期 {since}，原因：{zh}", f"revoked on {since}, reason: {en}"

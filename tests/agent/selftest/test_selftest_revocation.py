@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent import http_client
-from agent.certificate_status import Registry, load_roots
+from agent.certificate_status import StatusChecker, load_roots
 from agent.config import CertificateSettings
 from agent.config import load as load_config
 from agent.errors import AgentError
@@ -19,7 +19,7 @@ from agent.http_client import Fetcher, is_public
 from agent.paths import Paths
 from agent.selftest.probes.certificates import status_finding
 from signing.errors import StatusAnswerError
-from signing.revocation import Source, State
+from signing.revocation import RevocationState, StatusSource
 from tests.support.platforms import WINDOWS
 from tests.support.status_authority import DAY, NOW, Authority, certificate, der
 
@@ -32,15 +32,17 @@ class World:
         self.now = NOW
         self.issuer = der(authority.issuer)
 
-    def registry(self, **settings: object) -> Registry:
+    def checker(self, **settings: object) -> StatusChecker:
         config = CertificateSettings(
             **{"ocsp": (f"{self.base}/ocsp",), "crl": (f"{self.base}/crl",), **settings}
         )
-        return Registry(self.folder, config, clock=lambda: self.now)
+        return StatusChecker(self.folder, config, clock=lambda: self.now)
 
-    async def ask(self, holder: x509.Certificate | None = None, **settings: object) -> tuple[State, Source]:
+    async def ask(
+        self, holder: x509.Certificate | None = None, **settings: object
+    ) -> tuple[RevocationState, StatusSource]:
         holder = holder or self.authority.holder(self.base)
-        said = await self.registry(**settings).standing(der(holder), self.issuer)
+        said = await self.checker(**settings).check(der(holder), self.issuer)
         return said.state, said.source
 
     async def trouble(self, **settings: object) -> str:
@@ -57,25 +59,25 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def test_a_good_certificate_is_good_by_ocsp(world: World) -> None:
-    assert await world.ask() == (State.GOOD, Source.OCSP)
+    assert await world.ask() == (RevocationState.GOOD, StatusSource.OCSP)
     assert world.authority.asked == ["ocsp"]
 
 
 async def test_a_revoked_certificate_is_revoked_by_either(world: World) -> None:
     world.authority.revoked = {7: x509.ReasonFlags.key_compromise}
-    assert await world.ask() == (State.REVOKED, Source.OCSP)
+    assert await world.ask() == (RevocationState.REVOKED, StatusSource.OCSP)
     assert await world.ask(world.authority.holder(world.base, ocsp=False), ocsp=()) == (
-        State.REVOKED,
-        Source.CRL,
+        RevocationState.REVOKED,
+        StatusSource.CRL,
     )
 
 
 async def test_a_certificate_unknown_to_the_responder_may_be_known_by_the_list(world: World) -> None:
     world.authority.known = set()
-    assert await world.ask() == (State.GOOD, Source.CRL)
+    assert await world.ask() == (RevocationState.GOOD, StatusSource.CRL)
     assert await world.ask(world.authority.holder(world.base, crl=False), crl=()) == (
-        State.UNKNOWN,
-        Source.OCSP,
+        RevocationState.UNKNOWN,
+        StatusSource.OCSP,
     )
 
 
@@ -121,7 +123,7 @@ async def test_a_page_in_place_of_the_answer_is_unusable(world: World) -> None:
 
 
 async def test_what_was_said_is_kept_while_it_holds(world: World) -> None:
-    assert await world.ask() == await world.ask() == (State.GOOD, Source.OCSP)
+    assert await world.ask() == await world.ask() == (RevocationState.GOOD, StatusSource.OCSP)
     assert world.authority.asked == ["ocsp"]
     [kept] = world.folder.iterdir()
     assert WINDOWS or kept.stat().st_mode & 0o777 == 0o600
@@ -135,14 +137,14 @@ async def test_a_kept_answer_that_was_tampered_with_is_asked_anew(world: World) 
     await world.ask()
     [kept] = world.folder.iterdir()
     kept.write_bytes(b"\x30\x00")
-    assert await world.ask() == (State.GOOD, Source.OCSP)
+    assert await world.ask() == (RevocationState.GOOD, StatusSource.OCSP)
     assert world.authority.asked == ["ocsp", "ocsp"]
 
 
 async def test_a_kept_list_serves_other_certificates_of_the_authority(world: World) -> None:
     for serial in (7, 8):
         holder = world.authority.holder(world.base, ocsp=False, serial=serial)
-        assert await world.ask(holder, ocsp=()) == (State.GOOD, Source.CRL)
+        assert await world.ask(holder, ocsp=()) == (RevocationState.GOOD, StatusSource.CRL)
     assert world.authority.asked == ["crl"]
 
 
@@ -159,7 +161,7 @@ async def test_addresses_in_a_certificate_that_lead_into_this_machine_are_not_as
 async def test_a_certificate_without_addresses_is_told_as_such(world: World) -> None:
     bare = certificate("holder", "issuer", 7)
     with pytest.raises(AgentError) as caught:
-        await world.registry(ocsp=(), crl=()).standing(der(bare), world.issuer)
+        await world.checker(ocsp=(), crl=()).check(der(bare), world.issuer)
     assert caught.value.error_id == "certificate.status_no_address"
 
 
@@ -246,7 +248,7 @@ async def test_the_row_says_what_came_of_it(
     for name, value in change.items():
         setattr(world.authority, name, value)
     holder = world.authority.holder(world.base, crl=False)
-    found = await status_finding(world.registry(crl=()), der(holder), world.issuer)
+    found = await status_finding(world.checker(crl=()), der(holder), world.issuer)
     assert found.status == status
     assert (found.trouble.id if found.trouble else None) == error_id
     if error_id == "certificate.revoked":
