@@ -19,7 +19,7 @@ from hca_card.model import Channel, Keypad, PinStatus
 from hca_card.pin import Pin
 from hca_card.pin_block import PinEncoding, PinFormat
 from hca_card.profile import DropBy, StatusBy
-from pcsc.apdu import Command
+from pcsc.apdu import Command, Response
 from pcsc.pinpad import KeypadStatus
 from pcsc.status import StatusError, StatusWord, tries_left
 
@@ -76,7 +76,7 @@ class PinUse:
         self._status_by = status_by
         self._drop_by = drop_by
         self._confirm_drop = confirm_drop
-        self._promised = False
+        self._drops = False
 
     def status(self) -> PinStatus:
         """Tries left and lengths.
@@ -105,9 +105,7 @@ class PinUse:
     def verify(self, pin: Pin) -> None:
         """VERIFY once. Raises as `hca_card.model.Card.verify`."""
         block = self.form.encode(pin)
-        self._promise_drop()
-        self.verified = False
-        self._judge(iso7816.verify(self._channel, self._reference, block), PinWrongError, PinLockedError)
+        self._present(lambda: iso7816.verify(self._channel, self._reference, block))
         self.verified = True
 
     @property
@@ -120,39 +118,26 @@ class PinUse:
 
     def verify_on_keypad(self, keypad: Keypad) -> None:
         """VERIFY once with a PIN typed there. Raises as `hca_card.model.Card.verify_on_keypad`."""
-        self._promise_drop()
-        self.verified = False
-        sw = keypad.verify(
-            Command(0x00, 0x20, 0x00, self._reference),
-            min_length=self.form.min_length,
-            max_length=self.form.max_length,
-        ).sw
-        self._judge_keypad(sw)
+        self._present(lambda: self._type(keypad.verify, 0x20))
         self.verified = True
 
     def change(self, old: Pin, new: Pin) -> None:
         """CHANGE REFERENCE DATA once. Raises as `hca_card.model.Card.change_pin`."""
         blocks = self.form.encode(old), self.form.encode(new)
-        self._promise_drop()
-        sw = iso7816.change_reference_data(self._channel, self._reference, *blocks)
-        self._judge(sw, PinWrongError, PinLockedError)
+        self._present(lambda: iso7816.change_reference_data(self._channel, self._reference, *blocks))
 
     def change_on_keypad(self, keypad: Keypad) -> None:
         """CHANGE REFERENCE DATA once. Raises as `hca_card.model.Card.change_pin_on_keypad`."""
-        self._promise_drop()
-        sw = keypad.modify(
-            Command(0x00, 0x24, 0x00, self._reference),
-            min_length=self.form.min_length,
-            max_length=self.form.max_length,
-        ).sw
-        self._judge_keypad(sw)
+        self._present(lambda: self._type(keypad.modify, 0x24))
 
     def unblock(self, puk: Pin, puk_form: PinFormat, new: Pin) -> None:
         """RESET RETRY COUNTER once. Raises as `hca_card.model.Card.unblock_pin`."""
         blocks = puk_form.encode(puk), self.form.encode(new)
-        self._promise_drop()
-        sw = iso7816.reset_retry_counter(self._channel, self._reference, *blocks)
-        self._judge(sw, PukWrongError, PukLockedError)
+        self._present(
+            lambda: iso7816.reset_retry_counter(self._channel, self._reference, *blocks),
+            wrong=PukWrongError,
+            locked=PukLockedError,
+        )
 
     def require_verified(self) -> None:
         """Refuse what needs the PIN before sending it, as the card would (6982).
@@ -163,14 +148,20 @@ class PinUse:
         if not self.verified:
             raise StatusError(StatusWord.SECURITY_STATUS)
 
-    def _judge_keypad(self, sw: int) -> None:
-        if sw in (KeypadStatus.TIMEOUT, KeypadStatus.CANCELLED, KeypadStatus.DIFFERENT):
-            raise PinCancelledError
-        if sw == KeypadStatus.LENGTH:
-            raise PinLengthError
-        self._judge(sw, PinWrongError, PinLockedError)
-
-    def _judge(self, sw: int, wrong: type[PinError], locked: type[PinError]) -> None:
+    def _present(
+        self,
+        send: Callable[[], int],
+        *,
+        wrong: type[PinError] = PinWrongError,
+        locked: type[PinError] = PinLockedError,
+    ) -> None:
+        """Send the one command that holds the PIN or PUK, and raise what its status word means."""
+        # Registered before the PIN is sent: a link that breaks in mid-command may leave it verified.
+        if not self._drops:
+            self._channel.before_end(self._drop)
+            self._drops = True
+        self.verified = False
+        sw = send()
         if sw == StatusWord.SUCCESS:
             return
         if sw in (StatusWord.DATA_UNUSABLE, StatusWord.CONDITIONS):
@@ -184,11 +175,16 @@ class PinUse:
             raise wrong("one try is spent", tries_left=tries_left(sw))
         raise StatusError(sw)
 
-    def _promise_drop(self) -> None:
-        """Before the PIN is sent: a link that breaks in mid-command may leave it verified."""
-        if not self._promised:
-            self._channel.before_end(self._drop)
-            self._promised = True
+    def _type(self, send: Callable[..., Response], ins: int) -> int:
+        """Have the PIN typed and sent with this instruction; the card's status word."""
+        limits = {"min_length": self.form.min_length, "max_length": self.form.max_length}
+        sw = send(Command(0x00, ins, 0x00, self._reference), **limits).sw
+        if sw in (KeypadStatus.TIMEOUT, KeypadStatus.CANCELLED, KeypadStatus.DIFFERENT):
+            raise PinCancelledError
+        # 6700 is the card's own answer to a length that the keypad let through; no try is spent.
+        if sw in (KeypadStatus.LENGTH, StatusWord.WRONG_LENGTH):
+            raise PinLengthError
+        return sw
 
     def _drop(self) -> None:
         """Drop the verified state; raising makes the transaction reset the card."""
