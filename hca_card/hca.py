@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cached_property
 from typing import Final, Self
 
 from hca_card import big5, iso7816, tlv
@@ -15,29 +14,23 @@ from hca_card.errors import (
     TerminatedError,
     UnsupportedError,
 )
+from hca_card.iso7816_card import Iso7816Card, KeyReference
 from hca_card.model import (
-    Card,
     CardCertificate,
     CardInfo,
     CardKind,
     Channel,
     Holder,
     Institution,
-    Keypad,
     KeyUse,
     Metadata,
     Personnel,
-    PinStatus,
 )
-from hca_card.pin import Pin
 from hca_card.pin_block import PinFormat
 from hca_card.pin_use import PinUse
-from hca_card.profile import FilePlace, Profile, ProfileIdentity, ProfileKey
+from hca_card.profile import FilePlace, Profile, ProfileIdentity
 from pcsc.apdu import Response
 from pcsc.status import StatusError, StatusWord
-
-SIGNATURE_TEMPLATE: Final = 0xB6
-CONFIDENTIALITY_TEMPLATE: Final = 0xB8
 
 CATEGORIES: Final = {
     "1": "語言治療師",
@@ -76,7 +69,7 @@ CATEGORIES: Final = {
 """What the category character very probably means: the Ministry of Health and Welfare's public list."""
 
 
-class HcaCard(Card):
+class HcaCard(Iso7816Card):
     """An HCA card of one profile, selected."""
 
     def __init__(
@@ -89,16 +82,6 @@ class HcaCard(Card):
         self._channel = channel
         self._profile = profile
         self._ended = ended
-        self._pin = PinUse(
-            channel,
-            reference=profile.pin.reference,
-            form=profile.pin.format,
-            reselect=self._reselect,
-            why_refused=self._why_refused,
-            tries=profile.pin.tries,
-            status_by=profile.pin.status,
-            drop_by=profile.pin.drop,
-        )
 
     @classmethod
     def open(cls, channel: Channel, profile: Profile) -> Self | None:
@@ -155,61 +138,26 @@ class HcaCard(Card):
     def certificate(self, index: int) -> CardCertificate:  # noqa: D102
         for entry in self._profile.certificates:
             if entry.index == index and self._variant not in entry.missing_on:
-                return CardCertificate(index, entry.use, self._certificate(entry.file, index))
+                with iso7816.missing_object():
+                    der = self._read(entry.file, der=True)
+                return CardCertificate(index, entry.use, iso7816.require_certificate(der))
         raise ObjectMissingError(f"this card has no certificate {index}")
 
-    def pin_status(self) -> PinStatus:  # noqa: D102
-        self._require_in_use()
-        return self._pin.status()
+    @cached_property
+    def _pin(self) -> PinUse:
+        pin = self._profile.pin
+        return PinUse(
+            self._channel,
+            reference=pin.reference,
+            form=pin.format,
+            reselect=self._reselect,
+            why_refused=self._why_refused,
+            tries=pin.tries,
+            status_by=pin.status,
+            drop_by=pin.drop,
+        )
 
-    def verify(self, pin: Pin) -> None:  # noqa: D102
-        self._require_in_use()
-        self._pin.verify(pin)
-
-    def takes_keypad(self) -> bool:  # noqa: D102
-        return self._pin.takes_keypad
-
-    def verify_on_keypad(self, keypad: Keypad) -> None:  # noqa: D102
-        self._require_in_use()
-        self._pin.verify_on_keypad(keypad)
-
-    def change_pin(self, old: Pin, new: Pin) -> None:  # noqa: D102
-        self._require_in_use()
-        self._pin.change(old, new)
-
-    def change_pin_on_keypad(self, keypad: Keypad) -> None:  # noqa: D102
-        self._require_in_use()
-        self._pin.change_on_keypad(keypad)
-
-    def puk_status(self) -> PinStatus:  # noqa: D102
-        form = self._puk_format
-        return PinStatus(None, form.min_length, form.max_length)
-
-    def unblock_pin(self, puk: Pin, new: Pin) -> None:  # noqa: D102
-        self._require_in_use()
-        self._pin.unblock(puk, self._puk_format, new)
-
-    def has_key(self, use: KeyUse) -> bool:  # noqa: D102
-        return self._find_key(use) is not None
-
-    def sign(self, use: KeyUse, digest_info: bytes) -> bytes:  # noqa: D102
-        key = self._key(use)
-        with self._worded():
-            iso7816.set_security_environment(
-                self._channel, SIGNATURE_TEMPLATE, key.reference, key.algorithm or None
-            )
-            return iso7816.compute_digital_signature(self._channel, digest_info)
-
-    def decipher(self, use: KeyUse, cipher: bytes) -> bytes:  # noqa: D102
-        key = self._key(use)
-        with self._worded():
-            iso7816.set_security_environment(
-                self._channel, CONFIDENTIALITY_TEMPLATE, key.reference, key.algorithm or None
-            )
-            return iso7816.decipher(self._channel, cipher)
-
-    @property
-    def _puk_format(self) -> PinFormat:
+    def _puk_form(self) -> PinFormat:
         if self._profile.puk is None:
             raise UnsupportedError("this card takes no PUK")
         return self._profile.puk.format
@@ -219,33 +167,11 @@ class HcaCard(Card):
         kind = "personnel" if self.kind is CardKind.PERSONNEL else "institution"
         return f"{kind}-{self.version}"
 
-    def _find_key(self, use: KeyUse) -> ProfileKey | None:
+    def _find_key(self, use: KeyUse) -> KeyReference | None:
         for key in self._profile.keys:
             if key.use is use and self._variant not in key.missing_on:
-                return key
+                return KeyReference(key.reference, key.algorithm or None)
         return None
-
-    def _key(self, use: KeyUse) -> ProfileKey:
-        """The key, once everything is known that would make the card refuse it."""
-        self._require_in_use()
-        key = self._find_key(use)
-        if key is None:
-            raise ObjectMissingError(f"this card has no {use} key")
-        self._pin.require_verified()
-        return key
-
-    def _certificate(self, place: FilePlace, index: int) -> bytes:
-        try:
-            der = self._read(place, der=True)
-        except StatusError as error:
-            if iso7816.missing(error):
-                raise ObjectMissingError(f"this card has no certificate {index}") from error
-            raise
-        if not der:
-            raise ObjectMissingError(f"the place of certificate {index} is empty")
-        if der[0] != 0x30:
-            raise CardDataError(f"certificate {index} is no certificate")
-        return der
 
     def _record(self, layout_name: str, place: FilePlace) -> dict[str, str]:
         layout = self._profile.records[layout_name]
@@ -264,16 +190,6 @@ class HcaCard(Card):
     def _require_in_use(self) -> None:
         if self._ended:
             raise TerminatedError
-
-    @contextmanager
-    def _worded(self) -> Iterator[None]:
-        """Turn 6984 and 6985 into the card's own reason, read only now that it is needed."""
-        try:
-            yield
-        except StatusError as error:
-            if error.sw in (StatusWord.DATA_UNUSABLE, StatusWord.CONDITIONS):
-                self._why_refused()
-            raise
 
     def _why_refused(self) -> None:
         try:

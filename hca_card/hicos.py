@@ -7,7 +7,7 @@ VERIFY could only cost a try: nothing here can send one. Signing and PIN need th
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Final, NoReturn, Protocol, Self
+from typing import Final, Protocol, Self
 
 from hca_card import iso7816, tlv
 from hca_card import pkcs15_directory as contents
@@ -21,12 +21,8 @@ from hca_card.model import (
     CardKind,
     Channel,
     Citizen,
-    Keypad,
-    KeyUse,
     Metadata,
-    PinStatus,
 )
-from hca_card.pin import Pin
 from hca_card.pkcs15_directory import DirectoryKind, PrivateKey
 from hca_card.pkcs15_roles import ListedCertificates
 from pcsc.apdu import Command
@@ -108,45 +104,9 @@ class HicosCard(Card):
     def certificate(self, index: int) -> CardCertificate:  # noqa: D102
         return self._certificates.get(index)
 
-    def pin_status(self) -> PinStatus:
-        """Raise `HicosModuleError`; nothing is sent, as it could cost a try."""
-        _refuse()
-
-    def verify(self, pin: Pin) -> None:
-        """Raise `HicosModuleError`; the PIN is not sent."""
-        _refuse()
-
-    def verify_on_keypad(self, keypad: Keypad) -> None:
-        """Raise `HicosModuleError`; nobody is asked."""
-        _refuse()
-
-    def change_pin(self, old: Pin, new: Pin) -> None:
-        """Raise `HicosModuleError`; the PINs are not sent."""
-        _refuse()
-
-    def change_pin_on_keypad(self, keypad: Keypad) -> None:
-        """Raise `HicosModuleError`; nobody is asked."""
-        _refuse()
-
-    def puk_status(self) -> PinStatus:
-        """Raise `HicosModuleError`; nothing is sent."""
-        _refuse()
-
-    def unblock_pin(self, puk: Pin, new: Pin) -> None:
-        """Raise `HicosModuleError`; neither is sent."""
-        _refuse()
-
-    def has_key(self, use: KeyUse) -> bool:
-        """No: it has keys, and none that can be used here; `pin_status` says what helps."""
-        return False
-
-    def sign(self, use: KeyUse, digest_info: bytes) -> bytes:
-        """Raise `HicosModuleError`."""
-        _refuse()
-
-    def decipher(self, use: KeyUse, cipher: bytes) -> bytes:
-        """Raise `HicosModuleError`."""
-        _refuse()
+    def unsupported(self) -> HicosModuleError:
+        """Return what every PIN and key command raises; nothing is sent, as it could cost a try."""
+        return HicosModuleError()
 
     @cached_property
     def _facts(self) -> CertificateDescription | None:
@@ -260,7 +220,3 @@ class _SecondGeneration:
 def _text(raw: bytes) -> str:
     """A file of ASCII text, padded."""
     return printable(raw.strip(b"\x00\xff ").decode("ascii", "replace"))[:64]
-
-
-def _refuse() -> NoReturn:
-    raise HicosModuleError

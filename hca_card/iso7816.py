@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final
 
 from hca_card import tlv
-from hca_card.errors import CardDataError
+from hca_card.errors import CardDataError, ObjectMissingError
 from hca_card.model import Channel
 from pcsc.apdu import LE_EXTENDED_MAX, LE_SHORT_MAX, Command, Response
 from pcsc.status import StatusError, StatusWord
@@ -21,6 +23,8 @@ MASTER_FILE: Final = b"\x3f\x00"
 
 FOUND: Final = (StatusWord.FILE_DEACTIVATED, StatusWord.FCI_NOT_FORMATTED, StatusWord.FILE_TERMINATED)
 """Warnings with which SELECT still has selected (7816-4 §11.2.2)."""
+
+_MISSING: Final = (StatusWord.FILE_NOT_FOUND, StatusWord.RECORD_NOT_FOUND, StatusWord.REFERENCE_NOT_FOUND)
 
 
 def select_aid(channel: Channel, aid: bytes) -> Response:
@@ -207,13 +211,29 @@ def decipher(channel: Channel, cipher: bytes) -> bytes:
     return plain
 
 
-def missing(error: StatusError) -> bool:
-    """Whether the status word says that a file, record or key is not on the card."""
-    return error.sw in (
-        StatusWord.FILE_NOT_FOUND,
-        StatusWord.RECORD_NOT_FOUND,
-        StatusWord.REFERENCE_NOT_FOUND,
-    )
+@contextmanager
+def missing_object() -> Iterator[None]:
+    """Run the body; raise `ObjectMissingError` if the card says that a file, record or key is not there."""
+    try:
+        yield
+    except StatusError as error:
+        if error.sw in _MISSING:
+            raise ObjectMissingError from error
+        raise
+
+
+def require_certificate(der: bytes) -> bytes:
+    """Return `der`, if it begins as a certificate does.
+
+    Raises:
+        ObjectMissingError: it is empty.
+        CardDataError: it is something else.
+    """
+    if not der:
+        raise ObjectMissingError("the place of a certificate is empty")
+    if der[0] != 0x30:
+        raise CardDataError("the place of a certificate holds something else")
+    return der
 
 
 # Nearly all of a visit's commands are those of the visit before.

@@ -202,11 +202,15 @@ class Card(ABC):
     """A card application selected on a channel, for the length of one transaction.
 
     Every method sends commands when called and remembers nothing between transactions. Methods that a kind
-    of card cannot serve raise `UnsupportedError`.
+    of card cannot serve raise what `unsupported` returns.
     """
 
     kind: CardKind
     serial: str
+
+    def unsupported(self) -> UnsupportedError:
+        """Return what a method raises that this kind of card cannot serve."""
+        return UnsupportedError()
 
     @abstractmethod
     def metadata(self) -> Metadata:
@@ -226,7 +230,7 @@ class Card(ABC):
         Raises:
             ObjectMissingError: the card has none of that number.
         """
-        raise UnsupportedError
+        raise self.unsupported()
 
     def certificates(self) -> tuple[CardCertificate, ...]:
         """Return all certificates in the order of their numbers; one that cannot be read hides no other."""
@@ -238,7 +242,7 @@ class Card(ABC):
 
     def pin_status(self) -> PinStatus:
         """Tries left and lengths, without spending a try."""
-        raise UnsupportedError
+        raise self.unsupported()
 
     def verify(self, pin: Pin) -> None:
         """Verify the PIN once, and promise to drop the verified state before the transaction ends.
@@ -250,7 +254,7 @@ class Card(ABC):
             NotActivatedError: the card is not open for use.
             TerminatedError: the card is terminated.
         """
-        raise UnsupportedError
+        raise self.unsupported()
 
     def takes_keypad(self) -> bool:
         """Whether `verify_on_keypad` can be used with this card."""
@@ -262,11 +266,11 @@ class Card(ABC):
         Raises:
             PinCancelledError: nobody typed one; not sent.
         """
-        raise UnsupportedError
+        raise self.unsupported()
 
     def change_pin(self, old: Pin, new: Pin) -> None:
         """Replace the PIN. Raises as `verify` does; the length of both is checked before either is sent."""
-        raise UnsupportedError
+        raise self.unsupported()
 
     def change_pin_on_keypad(self, keypad: Keypad) -> None:
         """As `change_pin`, with both typed on the reader's keypad; the person is waited for.
@@ -274,11 +278,11 @@ class Card(ABC):
         Raises:
             PinCancelledError: nobody typed them, or not twice the same; not sent.
         """
-        raise UnsupportedError
+        raise self.unsupported()
 
     def puk_status(self) -> PinStatus:
         """Lengths of the PUK, and its tries left where the card says them; no try is spent."""
-        raise UnsupportedError
+        raise self.unsupported()
 
     def unblock_pin(self, puk: Pin, new: Pin) -> None:
         """Set a new PIN and the full number of tries with the PUK.
@@ -287,7 +291,7 @@ class Card(ABC):
             PukWrongError: one try of the PUK spent.
             PukLockedError: no try of the PUK left.
         """
-        raise UnsupportedError
+        raise self.unsupported()
 
     def has_key(self, use: KeyUse) -> bool:
         """Whether the card has that key pair."""
@@ -301,11 +305,11 @@ class Card(ABC):
         Raises:
             ObjectMissingError: no such key.
         """
-        raise UnsupportedError
+        raise self.unsupported()
 
     def decipher(self, use: KeyUse, cipher: bytes) -> bytes:
         """PKCS#1 v1.5 decryption (RFC 8017 §7.2) of one block; the plain text without padding."""
-        raise UnsupportedError
+        raise self.unsupported()
 
 
 def roc_date(text: str) -> date | None:

@@ -8,23 +8,19 @@ from hca_card import big5
 from hca_card.errors import CardDataError, UnsupportedError
 from hca_card.model import (
     Card,
-    CardCertificate,
     CardKind,
     Channel,
     Insured,
-    KeyUse,
     Metadata,
-    PinStatus,
 )
-from hca_card.pin import Pin
 from pcsc.apdu import LE_SHORT_MAX, Command
 from pcsc.status import StatusError, StatusWord
 
 AID: Final = bytes.fromhex("D1580000010000000000000000001100")
 BASIC_DATA_LENGTH: Final = 57
 NEEDS_SAM: Final = (
-    "visits, validity, prescriptions, telephone and PIN of an NHI card need the NHI reader with its SAM "
-    "and the NHI data centre; an ordinary reader gives the basic data only"
+    "visits, validity, prescriptions, telephone, PIN, certificate and keys of an NHI card need the NHI "
+    "reader with its SAM and the NHI data centre; an ordinary reader gives the basic data only"
 )
 
 
@@ -100,30 +96,6 @@ class NhiCard(Card):
             return None
         return {b"1": False, b"2": True}.get(text[:1])
 
-    def certificate(self, index: int) -> CardCertificate:
-        """Raise `UnsupportedError`."""
-        raise UnsupportedError("an NHI card gives no certificate to an ordinary reader")
-
-    def pin_status(self) -> PinStatus:
-        """Raise `UnsupportedError`."""
-        raise UnsupportedError(NEEDS_SAM)
-
-    def verify(self, pin: Pin) -> None:
-        """Raise `UnsupportedError`; the PIN is not sent."""
-        raise UnsupportedError(NEEDS_SAM)
-
-    def change_pin(self, old: Pin, new: Pin) -> None:
-        """Raise `UnsupportedError`; the PINs are not sent."""
-        raise UnsupportedError(NEEDS_SAM)
-
-    def unblock_pin(self, puk: Pin, new: Pin) -> None:
-        """Raise `UnsupportedError`; the PIN is not sent."""
-        raise UnsupportedError(NEEDS_SAM)
-
-    def sign(self, use: KeyUse, digest_info: bytes) -> bytes:
-        """Raise `UnsupportedError`."""
-        raise UnsupportedError("an NHI card has no key that an ordinary reader can use")
-
-    def decipher(self, use: KeyUse, cipher: bytes) -> bytes:
-        """Raise `UnsupportedError`."""
-        raise UnsupportedError("an NHI card has no key that an ordinary reader can use")
+    def unsupported(self) -> UnsupportedError:
+        """Return what everything else raises; nothing is sent."""
+        return UnsupportedError(NEEDS_SAM)

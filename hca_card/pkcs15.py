@@ -11,19 +11,15 @@ from hca_card import iso7816
 from hca_card import pkcs15_directory as contents
 from hca_card.certificate import describe
 from hca_card.errors import CardDataError, ObjectMissingError, UnsupportedError
-from hca_card.hca import CONFIDENTIALITY_TEMPLATE, SIGNATURE_TEMPLATE
+from hca_card.iso7816_card import Iso7816Card, KeyReference
 from hca_card.model import (
-    Card,
     CardCertificate,
     CardKind,
     Channel,
     Citizen,
-    Keypad,
     KeyUse,
     Metadata,
-    PinStatus,
 )
-from hca_card.pin import Pin
 from hca_card.pin_block import PinFormat
 from hca_card.pin_use import PinUse
 from hca_card.pkcs15_directory import DirectoryKind
@@ -49,7 +45,7 @@ class Directory:
     data: tuple[contents.DataObject, ...]
 
 
-class Pkcs15Card(Card):
+class Pkcs15Card(Iso7816Card):
     """The PKCS#15 application of a card, selected. Each file of the directory is read when first needed."""
 
     def __init__(self, channel: Channel, base: bytes, kind: CardKind) -> None:
@@ -100,45 +96,6 @@ class Pkcs15Card(Card):
     def certificate(self, index: int) -> CardCertificate:  # noqa: D102
         return self._certificates.get(index)
 
-    def pin_status(self) -> PinStatus:  # noqa: D102
-        return self._pin.status()
-
-    def verify(self, pin: Pin) -> None:  # noqa: D102
-        self._pin.verify(pin)
-
-    def takes_keypad(self) -> bool:  # noqa: D102
-        return self._pin.takes_keypad
-
-    def verify_on_keypad(self, keypad: Keypad) -> None:  # noqa: D102
-        self._pin.verify_on_keypad(keypad)
-
-    def change_pin(self, old: Pin, new: Pin) -> None:  # noqa: D102
-        self._pin.change(old, new)
-
-    def change_pin_on_keypad(self, keypad: Keypad) -> None:  # noqa: D102
-        self._pin.change_on_keypad(keypad)
-
-    def puk_status(self) -> PinStatus:  # noqa: D102
-        form = self._puk_format
-        return PinStatus(None, form.min_length, form.max_length)
-
-    def unblock_pin(self, puk: Pin, new: Pin) -> None:  # noqa: D102
-        self._pin.unblock(puk, self._puk_format, new)
-
-    def has_key(self, use: KeyUse) -> bool:  # noqa: D102
-        return self._find_key(use) is not None
-
-    def sign(self, use: KeyUse, digest_info: bytes) -> bytes:  # noqa: D102
-        key = self._set_key(use, SIGNATURE_TEMPLATE)
-        signature = iso7816.compute_digital_signature(self._channel, digest_info)
-        if key.bits and len(signature) != (key.bits + 7) // 8:
-            raise CardDataError(f"the card answered {len(signature)} bytes for a {key.bits}-bit signature")
-        return signature
-
-    def decipher(self, use: KeyUse, cipher: bytes) -> bytes:  # noqa: D102
-        self._set_key(use, CONFIDENTIALITY_TEMPLATE)
-        return iso7816.decipher(self._channel, cipher)
-
     @cached_property
     def _object_files(self) -> tuple[tuple[DirectoryKind, contents.ObjectPath | bytes], ...]:
         return contents.directory_files(self._file(EF_ODF))
@@ -165,8 +122,7 @@ class Pkcs15Card(Card):
         read = partial(self._place, der=True)
         return ListedCertificates(self._listed_certificates, self._private_keys, read)
 
-    @property
-    def _puk_format(self) -> PinFormat:
+    def _puk_form(self) -> PinFormat:
         code = next((entry for entry in self._pins if entry.unblocking and not entry.officer), None)
         if code is None or code.protected:
             raise UnsupportedError("this card takes no PUK in the plain")
@@ -176,7 +132,7 @@ class Pkcs15Card(Card):
     def _pin(self) -> PinUse:
         """The PIN of the signature key, else the first that is a holder's."""
         holders = [entry for entry in self._pins if not entry.unblocking and not entry.officer]
-        key = self._find_key(KeyUse.SIGNATURE)
+        key = key_for(self._private_keys, KeyUse.SIGNATURE)
         named = [
             entry for entry in holders if key is not None and key.auth_id and entry.auth_id == key.auth_id
         ]
@@ -188,7 +144,7 @@ class Pkcs15Card(Card):
                 reference=entry.reference,
                 form=entry.form,
                 reselect=self._reselect,
-                why_refused=lambda: None,
+                why_refused=self._why_refused,
                 confirm_drop=True,
             )
         raise UnsupportedError("the card's directory names no PIN that this program can send")
@@ -202,24 +158,14 @@ class Pkcs15Card(Card):
                 found += parse(place if isinstance(place, bytes) else self._place(place))
         return tuple(found)
 
-    def _find_key(self, use: KeyUse) -> contents.PrivateKey | None:
-        return key_for(self._private_keys, use)
-
-    def _set_key(self, use: KeyUse, template: int) -> contents.PrivateKey:
-        key = self._find_key(use)
+    def _find_key(self, use: KeyUse) -> KeyReference | None:
+        key = key_for(self._private_keys, use)
         if key is None:
-            raise ObjectMissingError(f"this card has no {use} key")
-        if key.reference is None:
-            raise UnsupportedError("the card's directory does not say how its key is named")
-        self._pin.require_verified()
-        iso7816.set_security_environment(self._channel, template, key.reference, self._algorithm(key))
-        return key
-
-    def _algorithm(self, key: contents.PrivateKey) -> int | None:
-        """The algorithm reference for PKCS#1 that the card lists for this key, else for all, else none."""
+            return None
+        # The algorithm that the card lists with PKCS#1 for this key, else for all, else none.
         listed = self._token.algorithms
         own = [listed[number] for number in key.algorithms if number in listed]
-        return next(iter(own or listed.values()), None)
+        return KeyReference(key.reference, next(iter(own or listed.values()), None), key.bits)
 
     def _holder(self) -> Citizen | None:
         try:

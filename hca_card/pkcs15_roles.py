@@ -86,19 +86,10 @@ class ListedCertificates:
     def _read(self, entry: CertificateObject) -> bytes:
         if entry not in self._contents:
             self._contents[entry] = entry.der or self._read_from_card(entry)
-        der = self._contents[entry]
-        if not der:
-            raise ObjectMissingError("the place of a certificate is empty")
-        if der[0] != 0x30:
-            raise CardDataError("the place of a certificate holds something else")
-        return der
+        return iso7816.require_certificate(self._contents[entry])
 
     def _read_from_card(self, entry: CertificateObject) -> bytes:
         if entry.place is None:
             raise UnsupportedError("the card's directory only says where in the network this certificate is")
-        try:
+        with iso7816.missing_object():
             return self._read_place(entry.place)
-        except StatusError as error:
-            if iso7816.missing(error):
-                raise ObjectMissingError("the directory names a certificate that is not there") from error
-            raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hca_card import iso7816
-from hca_card.errors import CardDataError
+from hca_card.errors import CardDataError, ObjectMissingError
 from pcsc.apdu import Response
 from pcsc.status import StatusError
 from tests.support.script import AnsweringChannel, ScriptedChannel
@@ -73,7 +73,9 @@ def test_a_file_that_was_never_written_is_empty():
 def test_a_file_that_is_not_there_keeps_its_status_word():
     with ScriptedChannel([("00 B0 8B 00 00 00 00", "6A82")]) as channel, pytest.raises(StatusError) as caught:
         iso7816.read_binary(channel, sfi=0x0B)
-    assert caught.value.sw == 0x6A82 and iso7816.missing(caught.value)
+    assert caught.value.sw == 0x6A82
+    with pytest.raises(ObjectMissingError), iso7816.missing_object():
+        raise caught.value
 
 
 @pytest.mark.parametrize(
