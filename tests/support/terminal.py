@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from tests.support.interruptible import interruptible
+
 _SECONDS: Final = 20.0
 _LOOK: Final = 0.02
 # The program throws away what was typed before its question, and asks a moment before it listens.
@@ -33,7 +35,7 @@ class Terminal:
         self._master, slave = pty.openpty()
         os.set_blocking(self._master, False)
         self._program = subprocess.Popen(
-            ["setsid", "--ctty", "--wait", *command],
+            ["setsid", "--ctty", "--wait", *interruptible(command)],
             stdin=slave,
             stdout=slave,
             stderr=slave,

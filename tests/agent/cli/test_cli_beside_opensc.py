@@ -6,13 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.pcscd,
@@ -39,10 +39,10 @@ def beside(pcscd: PrivatePcscd, home: Path) -> Iterator[Beside]:
         return result
 
     try:
-        deadline = time.monotonic() + 15
-        while pcscd.run(["opensc-tool", "--atr"], capture_output=True).returncode:
-            assert time.monotonic() < deadline, f"no card in the reader:\n{pcscd.log}"
-            time.sleep(0.1)
+        until(
+            lambda: pcscd.run(["opensc-tool", "--atr"], capture_output=True).returncode == 0,
+            lambda: f"no card in the reader:\n{pcscd.log}",
+        )
         yield run
     finally:
         simulating.kill()

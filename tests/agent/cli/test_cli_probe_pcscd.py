@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +47,7 @@ def probe_in_service(kind: str, port: int, reader: str, folder: str) -> tuple[li
     from pcsc.service import Service
     from pcsc.vpcd import VpcdClient
     from tests.support.cards import simulated
+    from tests.support.waiting import until
 
     inside: VirtualCard = Foreign(Path(folder)) if kind == FOREIGN else simulated(kind)
     card = Wiretap(inside)
@@ -56,10 +56,7 @@ def probe_in_service(kind: str, port: int, reader: str, folder: str) -> tuple[li
     serving.start()
     try:
         with Service.system().context() as context:
-            deadline = time.monotonic() + 15
-            while not context.states([reader])[0].present:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            until(lambda: context.states([reader])[0].present, "no card in the reader")
         target = Path(folder) / kind
         result = CliRunner().invoke(program, ["card", "probe", "--reader", reader, "-o", str(target)])
         return list(card.sent), result.exit_code, result.output
@@ -68,9 +65,7 @@ def probe_in_service(kind: str, port: int, reader: str, folder: str) -> tuple[li
         serving.join(5)
         # The service sees late that it is gone, and the next card must not be taken for this one.
         with Service.system().context() as context:
-            deadline = time.monotonic() + 15
-            while context.states([reader])[0].present and time.monotonic() < deadline:
-                time.sleep(0.05)
+            until(lambda: not context.states([reader])[0].present, "the card stays in the reader")
 
 
 @pytest.mark.parametrize("kind", [FOREIGN, "hpc", "nhi", "citizen", "hicos", "hpc-hostile", "hpc-torn"])

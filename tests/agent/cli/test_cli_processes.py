@@ -20,7 +20,9 @@ from pathlib import Path
 import pytest
 
 from agent.interaction.windows import Windows
+from tests.support.interruptible import interruptible, replace
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
+from tests.support.waiting import until, until_unseen
 
 pytestmark = pytest.mark.slow
 
@@ -59,8 +61,8 @@ def test_a_pin_is_never_in_words_environment_output_or_files(home: Path, documen
         words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         assert process.stdin is not None and process.stdout is not None
-        while b"--pin-stdin" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
-            time.sleep(0.01)
+        command_line = Path(f"/proc/{process.pid}/cmdline")
+        until(lambda: b"--pin-stdin" in command_line.read_bytes(), "the program never started")
         process.stdin.write(f"{PIN}\n".encode())
         process.stdin.flush()
         seen = [Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
@@ -134,7 +136,7 @@ def test_at_a_terminal_the_pin_is_asked_and_not_echoed(home: Path, document: Pat
     try:
         seen = _until("PIN: ", terminal)
         assert "模擬卡" in seen and "測試人員卡" in seen
-        time.sleep(0.2)  # echo goes off with the question, typing comes after it
+        until_unseen(terminal)
         os.write(terminal, f"{PIN}\n".encode())
         seen += _until("✔", terminal)
     finally:
@@ -152,10 +154,10 @@ def test_ctrl_c_at_the_pin_ends_with_130_and_gives_the_terminal_back(home: Path,
 
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execv(sys.executable, [*AGENT, "sign", str(document), "--simulate", "hpc"])
+        replace([*AGENT, "sign", str(document), "--simulate", "hpc"])
     try:
         _until("PIN: ", terminal)
-        time.sleep(0.2)
+        until_unseen(terminal)
         os.write(terminal, b"\x03")
         with contextlib.suppress(OSError):
             while os.read(terminal, 4096):
@@ -285,7 +287,9 @@ def test_a_simulated_card_in_a_real_service_comes_goes_and_comes_back(home: Path
 @pytest.mark.pcscd
 def test_ctrl_c_takes_the_simulated_card_out(home: Path, pcscd: PrivatePcscd):
     words = [*AGENT, "simulate", "nhi", "--vpcd", f"127.0.0.1:{pcscd.ports[0]}"]
-    simulating = pcscd.popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    simulating = pcscd.popen(
+        interruptible(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     try:
         _await_state(pcscd, "card")
         simulating.send_signal(signal.SIGINT)
@@ -299,15 +303,11 @@ def test_ctrl_c_takes_the_simulated_card_out(home: Path, pcscd: PrivatePcscd):
 
 
 def _await_state(pcscd: PrivatePcscd, wanted: str) -> None:
-    deadline, state = time.monotonic() + 15, ""
-    while time.monotonic() < deadline:
+    def state() -> str:
         result = pcscd.run([*AGENT, "readers", "--json"], capture_output=True, text=True)
-        readers = json.loads(result.stdout)["readers"]
-        state = readers[0]["state"]
-        if state == wanted:
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"the reader stayed {state}")
+        return str(json.loads(result.stdout)["readers"][0]["state"])
+
+    until(lambda: state() == wanted, lambda: f"the reader stayed {state()}")
 
 
 @pytest.mark.parametrize(

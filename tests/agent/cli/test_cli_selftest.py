@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from agent.selftest import schema
 from tests.support.command_line import answer
 from tests.support.selftest import PERSONAL
+from tests.support.waiting import until_unseen
 
 PIN = "123456\n"
 
@@ -134,7 +134,7 @@ def test_at_a_terminal_the_tries_are_shown_and_the_pin_is_asked_once_and_not_ech
         while b"PIN: " not in seen:
             seen += os.read(terminal, 65536)
         asked_after = seen.decode(errors="replace")
-        time.sleep(0.2)  # echo goes off with the question, typing comes after it
+        until_unseen(terminal)
         os.write(terminal, PIN.encode())
         with contextlib.suppress(OSError):  # how the end of a terminal reads
             while part := os.read(terminal, 65536):
