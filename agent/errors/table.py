@@ -44,6 +44,8 @@ class ErrorRow:
         next_en: the same in English.
         servisign: the library or framework number of docs/servisign.md.
         jsonrpc: the JSON-RPC error code; programs tell errors apart by the id.
+        selftest_zh: what to do next for whoever runs the self-test; empty where that is `next_zh`.
+        selftest_en: the same in English.
     """
 
     id: ErrorId
@@ -53,6 +55,8 @@ class ErrorRow:
     next_en: str
     servisign: int
     jsonrpc: JsonRpc
+    selftest_zh: str = ""
+    selftest_en: str = ""
 
 
 @cache
@@ -83,13 +87,18 @@ def read_table(text: str) -> Mapping[ErrorId, ErrorRow]:
 def _row(error_id: ErrorId, members: dict[str, Any], steps: dict[str, dict[str, Any]]) -> ErrorRow:
     try:
         family = JsonRpc[members.pop("family").upper()]
-        step = steps[members.pop("next")] if "next" in members else {}
-        next_step = {f"next_{language}": sentence for language, sentence in step.items()}
-        row = ErrorRow(error_id, jsonrpc=family, **next_step, **members)
+        shared = {
+            f"{name}_{language}": sentence
+            for name in ("next", "selftest")
+            if name in members
+            for language, sentence in steps[members.pop(name)].items()
+        }
+        row = ErrorRow(error_id, jsonrpc=family, **shared, **members)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{SENTENCES.name}: {error_id}: {error!r}") from error
-    if {type(each) for each in (row.zh, row.en, row.next_zh, row.next_en)} != {str}:
-        raise ValueError(f"{SENTENCES.name}: {error_id}: a sentence is not text")
+    texts = (row.zh, row.en, row.next_zh, row.next_en, row.selftest_zh, row.selftest_en)
+    if {type(each) for each in texts} != {str} or bool(row.selftest_zh) != bool(row.selftest_en):
+        raise ValueError(f"{SENTENCES.name}: {error_id}: a sentence is not text, or in one language only")
     if type(row.servisign) is not int:
         raise ValueError(f"{SENTENCES.name}: {error_id}: servisign is not a number")
     return row

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from agent.errors import ErrorId, describe, table
-from agent.selftest.next_steps import next_step
 from hca_card.big5 import printable
 
 if TYPE_CHECKING:
@@ -80,15 +79,16 @@ class Trouble:
 
     @classmethod
     def of(cls, error: BaseException) -> Trouble:
-        """How the error table words an exception."""
-        told = describe(error)
-        return cls(told.id, Bilingual(told.zh, told.en), Bilingual(*next_step(told)))
+        """Return the trouble with the sentences of `error`."""
+        text = describe(error)
+        return replace(cls.named(text.id), text=Bilingual(text.zh, text.en))
 
     @classmethod
     def named(cls, error_id: ErrorId) -> Trouble:
         """Return the trouble with the sentences of `error_id`."""
         row = table()[error_id]
-        return cls(row.id, Bilingual(row.zh, row.en), Bilingual(*next_step(row)))
+        next_step = Bilingual(row.selftest_zh or row.next_zh, row.selftest_en or row.next_en)
+        return cls(row.id, Bilingual(row.zh, row.en), next_step)
 
 
 @dataclass(frozen=True, slots=True)

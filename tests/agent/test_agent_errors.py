@@ -122,6 +122,7 @@ def test_a_table_shares_next_steps() -> None:
         'zh = "壞了。"\nen = "Broken."\nnext = "never"\nservisign = 5001\nfamily = "card"',
         'zh = "壞了。"\nen = "Broken."\nnext = "again"\nservisign = 5001\nfamily = "cards"',
         'zh = "壞了。"\nen = "Broken."\nnext = "again"\nnext_zh = "再試。"\nservisign = 1\nfamily = "card"',
+        'zh = "壞了。"\nen = "Broken."\nnext = "again"\nselftest_zh = "測。"\nservisign = 1\nfamily = "card"',
         'zh = "壞了。"\nen = 3\nnext = "again"\nservisign = 5001\nfamily = "card"',
         'zh = "壞了。"\nen = "Broken."\nnext = "again"\nservisign = "5001"\nfamily = "card"',
         'zh = "壞了。"\nen = "Broken."\nde = "Kaputt."\nnext = "again"\nservisign = 5001\nfamily = "card"',
