@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from agent import tls
-from agent.access.consents import Consents
 from agent.config import Config
 from agent.dialects.servisign import ServiSignDialect, refusal
 from agent.errors import AgentError
@@ -59,6 +58,11 @@ class _ServedPort:
     site: HttpSite
     public: frozenset[str]
     hosts: frozenset[str] = frozenset()
+
+    @property
+    def tls(self) -> bool:
+        """Whether TLS is spoken there."""
+        return self.context is not None
 
 
 class Daemon:
@@ -150,7 +154,7 @@ class Daemon:
         self._ending.callback(secure.close)
         self.native_port, self.tls_port, self.conflicts = clear.port, secure.port, secure.conflicts
         hipki = await asyncio.to_thread(self._take_hipki) if config.hipki.enabled else None
-        renewal = Renewal(paths.tls, self._renewed, machines=paths.machine_tls)
+        renewal = self._renewal(tls.LOOPBACK)
         self.identity = renewal.identity
 
         operations = open_operations(self._service, self._interaction, config, paths)
@@ -170,38 +174,37 @@ class Daemon:
         servisign = ServiSignDialect(operations, config) if config.servisign.enabled else None
         if servisign is not None:
             self._ending.callback(servisign.close)
-        monitor = Monitor(operations, paths.update)
-        self._ending.callback(monitor.close)
+        self._monitor = Monitor(operations, paths.update)
+        self._ending.callback(self._monitor.close)
         main = MainSite(
             native,
             dialect=servisign,
             refusal=refusal(),
             hopeless=consents.hopeless,
-            measured=partial(self._measured, monitor) if config.metrics.enabled else None,
+            measured=self._measured if config.metrics.enabled else None,
         )
         public = frozenset(pages.static()) | {"/"}
         open_to_programs = frozenset(() if config.metrics.token else (METRICS_PATH,))
-        doors = [
+        served = [
             _ServedPort(clear, None, main, public | open_to_programs),
             _ServedPort(secure, renewal.context, main, public),
         ]
-        admits = partial(
+        gate = partial(
             Gate,
             origins=config.origins,
             token=token.create(paths.token),
-            refused=partial(self._refused, monitor, consents),
-            answered=monitor.counters.answered,
+            refused=self._refused,
+            answered=self._monitor.counters.answered,
             rate=rate,
         )
         self._ending.push_async_callback(self._forget_notices)
         if hipki is not None:
-            doors.append(self._hipki_door(hipki, consents, rate))
+            served.append(self._serve_hipki(hipki, rate))
         if config.nhi_component.enabled:
-            doors += await self._nhi_doors(paths, renewal.context, rate)
-        await self._listen(doors, admits)
-        self._ending.push_async_callback(_ended, asyncio.create_task(renewal.run()))
-        checks = Checks(config.update, paths, self._interaction.notify)
-        self._ending.push_async_callback(_ended, asyncio.create_task(checks.run()))
+            served += await self._serve_nhi(renewal.context, rate)
+        await self._listen(served, gate)
+        self._run_beside(renewal.run())
+        self._run_beside(Checks(config.update, paths, self._interaction.notify).run())
         self._ending.push_async_callback(native.close)  # first of all: pages are told before they are cut off
         self._warn()
 
@@ -219,33 +222,29 @@ class Daemon:
         self.hipki_port = taken.port
         return taken
 
-    def _hipki_door(self, taken: TakenPort, consents: Consents, rate: Buckets) -> _ServedPort:
+    def _serve_hipki(self, taken: TakenPort, rate: Buckets) -> _ServedPort:
         from agent.dialects.hipki import PUBLIC, HipkiDialect, HipkiSite
 
         site = HipkiSite(
             HipkiDialect(self.operations, self._config),
             self._config.origins,
-            refused=lambda origin: self._tell(consents.tell_refused(origin)),
+            refused=self._tell_refused,
             rate=rate,
             self_test=f"http://localhost:{self.native_port}/",
         )
         return _ServedPort(taken, None, site, PUBLIC)
 
-    async def _nhi_doors(self, paths: Paths, usual: ssl.SSLContext, rate: Buckets) -> list[_ServedPort]:
+    async def _serve_nhi(self, usual: ssl.SSLContext, rate: Buckets) -> list[_ServedPort]:
         """Take the ports of the NHI component, as many as are free, and the certificate for its name."""
         from agent.dialects.nhi_component import NhiCommands, NhiSite, context_by_name, take_ports
 
         taken, conflicts = await asyncio.to_thread(take_ports, self._config.nhi_component.ports)
         self.conflicts += tuple(conflicts)
         self.nhi_ports = tuple(each.port for each in taken)
-        renewal = Renewal(paths.tls, self._renewed, machines=paths.machine_tls, scope=tls.NHI_COMPONENT)
+        renewal = self._renewal(tls.NHI_COMPONENT)
         self.nhi_identity = renewal.identity
-        self._ending.push_async_callback(_ended, asyncio.create_task(renewal.run()))
-
-        def tell(zh: str, en: str) -> None:
-            self._tell(self._interaction.notify(zh, en))
-
-        site = NhiSite(NhiCommands(self.operations, tell), rate)
+        self._run_beside(renewal.run())
+        site = NhiSite(NhiCommands(self.operations, self._notify), rate)
         context = context_by_name(usual, renewal.context)
         for each in taken:
             self._ending.callback(each.close)
@@ -253,79 +252,81 @@ class Daemon:
         hosts = frozenset((tls.NHI_COMPONENT.host,))
         return [_ServedPort(each, context, site, frozenset(), hosts) for each in taken]
 
-    async def _listen(self, doors: Sequence[_ServedPort], gate: Callable[[HttpSite], Gate]) -> None:
+    def _renewal(self, scope: tls.Scope) -> Renewal:
+        return Renewal(self._paths.tls, self._renewed, machines=self._paths.machine_tls, scope=scope)
+
+    async def _listen(self, served: Sequence[_ServedPort], gate: Callable[[HttpSite], Gate]) -> None:
         from agent.access.policy import Listener
         from agent.server import peer, serving
 
         peers = await asyncio.to_thread(peer.system)
-        for door in doors:
+        for one in served:
             # A port that serves no page of ours cannot have sent one; no site takes another's for its own.
             own_ports = frozenset(
-                (each.taken.port, each.context is not None)
-                for each in doors
-                if each.public and each.site is door.site
+                (each.taken.port, each.tls) for each in served if each.public and each.site is one.site
             )
-            listener = Listener(door.taken.port, door.context is not None, door.public, own_ports, door.hosts)
-            runner = await serving.serve(gate(door.site), door.taken, listener, door.context, peers)
+            listener = Listener(one.taken.port, one.tls, one.public, own_ports, one.hosts)
+            runner = await serving.serve(gate(one.site), one.taken, listener, one.context, peers)
             self._ending.push_async_callback(runner.cleanup)
 
-    async def _measured(self, monitor: Monitor) -> bytes:
-        return await monitor.page(self.identity.not_after, len(self.conflicts))
+    async def _measured(self) -> bytes:
+        return await self._monitor.page(self.identity.not_after, len(self.conflicts))
 
-    def _refused(self, monitor: Monitor, consents: Consents, origin: str) -> None:
-        monitor.counters.refused()
-        self._tell(consents.tell_refused(origin))
+    def _refused(self, origin: str) -> None:
+        self._monitor.counters.refused()
+        self._tell_refused(origin)
+
+    def _tell_refused(self, origin: str) -> None:
+        self._show(self.operations.consents.tell_refused(origin))
 
     def _warn(self) -> None:
         """Tell the person what keeps portals from working although this program runs."""
         for conflict in self.conflicts:
-            self._tell(self._interaction.notify(*conflict.sentences()))
+            self._notify(*conflict.sentences())
         identities = [each for each in (self.identity, self.nhi_identity) if each is not None]
         renewed = [each for each in identities if each.renewed]
         if renewed:
             self._renewed(renewed[0])
         elif any(each.fresh for each in identities):
-            self._tell(
-                self._interaction.notify(
-                    "本機的 TLS 憑證是新的。請執行 hca-agent trust install，讓瀏覽器接受它。",
-                    "The TLS certificate of this machine is new."
-                    " Run hca-agent trust install so that browsers accept it.",
-                )
+            self._notify(
+                "本機的 TLS 憑證是新的。請執行 hca-agent trust install，讓瀏覽器接受它。",
+                "The TLS certificate of this machine is new."
+                " Run hca-agent trust install so that browsers accept it.",
             )
 
     def _renewed(self, identity: tls.TlsIdentity) -> None:
-        """Browsers that trusted the certificate before have to be told of the new one."""
+        """Tell the person of a new certificate, where browsers trusted the one before it."""
         if identity.scope == tls.LOOPBACK:
             self.identity = identity
         else:
             self.nhi_identity = identity
         if identity.machines:
-            self._tell(
-                self._interaction.notify(
-                    "本機的 TLS 憑證已換新。請關閉瀏覽器，再開啟一次。",
-                    "The TLS certificate of this machine was renewed."
-                    " Close your browsers and open them again.",
-                )
+            self._notify(
+                "本機的 TLS 憑證已換新。請關閉瀏覽器，再開啟一次。",
+                "The TLS certificate of this machine was renewed. Close your browsers and open them again.",
             )
-            return
-        self._tell(
-            self._interaction.notify(
+        else:
+            self._notify(
                 "本機的 TLS 憑證已換新，瀏覽器還不認得它。請再執行一次 hca-agent trust install。",
                 "The TLS certificate of this machine was renewed, and browsers do not know it yet."
                 " Run hca-agent trust install again.",
             )
-        )
 
-    def _tell(self, notice: Coroutine[None, None, None]) -> None:
+    def _run_beside(self, work: Coroutine[None, None, None]) -> None:
+        """Run `work` until the daemon ends."""
+        self._ending.push_async_callback(_cancel, asyncio.create_task(work))
+
+    def _notify(self, zh: str, en: str) -> None:
+        self._show(self._interaction.notify(zh, en))
+
+    def _show(self, notice: Coroutine[None, None, None]) -> None:
         """Tell the person something, without anybody waiting for the window."""
         task = asyncio.create_task(notice)
         self._notices.add(task)
         task.add_done_callback(self._notices.discard)
 
     async def _forget_notices(self) -> None:
-        for task in tuple(self._notices):
-            task.cancel()
-        await asyncio.gather(*self._notices, return_exceptions=True)
+        await _cancel(*self._notices)
 
 
 async def serve(
@@ -363,9 +364,10 @@ async def serve(
                 await ending.wait()
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextmanager

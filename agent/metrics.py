@@ -10,7 +10,7 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -135,11 +135,16 @@ class Monitor:
         self._readers = readers
 
 
-Sample = tuple[Mapping[str, str], float]
+Samples = Iterable[tuple[Mapping[str, str], float]]
 
 
 def exposition(counters: Counters, now: MetricsSnapshot) -> bytes:
-    """Everything, as a scraper reads it."""
+    """Write everything as a scraper reads it."""
+    return "".join(_family(*each) for each in _families(counters, now)).encode()
+
+
+def _families(counters: Counters, now: MetricsSnapshot) -> Iterator[tuple[str, str, Samples]]:
+    """Yield each family's name, what it is, and its samples; a counter's name ends in `_total`."""
     counted = counters.operations.items()
     signatures: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
@@ -148,76 +153,56 @@ def exposition(counters: Counters, now: MetricsSnapshot) -> bytes:
             signatures[dialect] += count
         if outcome == _WRONG_PIN:
             wrong[dialect] += count
+    operations = [({"dialect": name, "verb": verb, "outcome": out}, n) for (name, verb, out), n in counted]
     states = Counter(view.condition.value for view in now.readers)
     build = {"version": __version__, "python": platform.python_version(), "system": sys.platform}
-    families = [
-        _family("build_info", "gauge", "This program.", [(build, 1)]),
-        _family("start_time_seconds", "gauge", "When it started, Unix time.", [({}, counters.started)]),
-        _family(
-            "http_requests_total",
-            "counter",
-            "HTTP requests answered, WebSocket upgrades included, by status.",
-            [({"status": str(code)}, count) for code, count in counters.answers.items()],
-        ),
-        _family(
-            "operations_total",
-            "counter",
-            "Work with cards that ended, by dialect, kind, and ok or the id of an error.",
-            [({"dialect": name, "verb": verb, "outcome": out}, n) for (name, verb, out), n in counted],
-        ),
-        _family(
-            "signatures_total", "counter", "Signatures made, logins included.", _by("dialect", signatures)
-        ),
-        _family("wrong_pins_total", "counter", "Wrong PINs.", _by("dialect", wrong)),
-        _family(
-            "refused_origins_total",
-            "counter",
-            "Requests of pages that were turned away.",
-            [({}, counters.refused_origins)],
-        ),
-        _family("readers", "gauge", "Card readers, by state.", _by("state", states)),
-        _family(
-            "smart_card_service_up",
-            "gauge",
-            "Whether the smart card service answers.",
-            [] if now.service_running is None else [({}, now.service_running)],
-        ),
-        _family(
-            "tls_certificate_not_after_seconds",
-            "gauge",
-            "When the TLS certificate ends, Unix time.",
-            [({}, now.certificate_ends.timestamp())],
-        ),
-        _family(
-            "port_conflicts", "gauge", "Ports of ours that another program holds.", [({}, now.conflicts)]
-        ),
-        *_update(now),
-    ]
-    return "".join(families).encode()
-
-
-def _update(now: MetricsSnapshot) -> Iterable[str]:
-    if now.update is None:
-        return
-    yield _family(
-        "update_check_time_seconds",
-        "gauge",
-        "When a newer version was last looked for, Unix time.",
-        [({}, now.update.checked.timestamp())],
+    service = now.service_running
+    yield "build_info", "This program.", [(build, 1)]
+    yield "start_time_seconds", "When it started, Unix time.", _one(counters.started)
+    answers = {str(status): count for status, count in counters.answers.items()}
+    yield (
+        "http_requests_total",
+        "HTTP requests answered, WebSocket upgrades included, by status.",
+        _by("status", answers),
     )
-    yield _family("update_available", "gauge", "Whether one is there.", [({}, now.update_newer)])
-    yield _family("update_check_failed", "gauge", "Whether that failed.", [({}, bool(now.update.error))])
+    yield (
+        "operations_total",
+        "Work with cards that ended, by dialect, kind, and ok or the id of an error.",
+        operations,
+    )
+    yield "signatures_total", "Signatures made, logins included.", _by("dialect", signatures)
+    yield "wrong_pins_total", "Wrong PINs.", _by("dialect", wrong)
+    yield "refused_origins_total", "Requests of pages that were turned away.", _one(counters.refused_origins)
+    yield "readers", "Card readers, by state.", _by("state", states)
+    if service is not None:
+        yield "smart_card_service_up", "Whether the smart card service answers.", _one(service)
+    ends = now.certificate_ends.timestamp()
+    yield "tls_certificate_not_after_seconds", "When the TLS certificate ends, Unix time.", _one(ends)
+    yield "port_conflicts", "Ports of ours that another program holds.", _one(now.conflicts)
+    if now.update is not None:
+        checked = now.update.checked.timestamp()
+        yield (
+            "update_check_time_seconds",
+            "When a newer version was last looked for, Unix time.",
+            _one(checked),
+        )
+        yield "update_available", "Whether one is there.", _one(now.update_newer)
+        yield "update_check_failed", "Whether that failed.", _one(bool(now.update.error))
 
 
-def _by(label: str, counted: Mapping[str, int]) -> list[Sample]:
+def _one(value: float) -> Samples:
+    return [({}, value)]
+
+
+def _by(label: str, counted: Mapping[str, int]) -> Samples:
     return [({label: name}, count) for name, count in counted.items()]
 
 
-def _family(name: str, kind: str, told: str, samples: Iterable[Sample]) -> str:
-    """One family; nothing where it has no sample yet."""
-    full = f"hca_agent_{name}"
+def _family(name: str, about: str, samples: Samples) -> str:
+    """Return the lines of one family; none where it has no sample yet."""
+    full, kind = f"hca_agent_{name}", "counter" if name.endswith("_total") else "gauge"
     lines = sorted(f"{full}{_labels(labels)} {_number(value)}" for labels, value in samples)
-    return "\n".join((f"# HELP {full} {told}", f"# TYPE {full} {kind}", *lines, "")) if lines else ""
+    return "\n".join((f"# HELP {full} {about}", f"# TYPE {full} {kind}", *lines, "")) if lines else ""
 
 
 def _labels(labels: Mapping[str, str]) -> str:
