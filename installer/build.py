@@ -30,6 +30,10 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from agent import __version__  # noqa: E402
+
 DIST: Final = ROOT / "dist"
 WORK: Final = ROOT / "build" / "pyinstaller"
 FROZEN: Final = DIST / "hca-agent"
@@ -37,15 +41,6 @@ SBOM: Final = DIST / "hca-agent.cdx.json"
 SUMS: Final = DIST / "SHA256SUMS"
 MOST_BYTES: Final = 110 * 1024 * 1024
 HANDED_OUT: Final = (".deb", ".rpm", ".msi", ".exe", ".pkg", ".json")
-
-
-def version() -> str:
-    """Return the one in agent/__init__.py, which is the only place that says it."""
-    tree = ast.parse((ROOT / "agent" / "__init__.py").read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__version__":
-            return str(ast.literal_eval(node.value))
-    raise ValueError("agent/__init__.py names no __version__")
 
 
 def epoch() -> int:
@@ -107,7 +102,7 @@ def sbom() -> None:
     bill["components"] = [each for each in bill["components"] if _normal(each["name"]) in wanted]
     bill["components"] += list(_beside_python_packages())
     root = bill["metadata"]["component"]
-    root["version"] = version()
+    root["version"] = __version__
     kept = {root["bom-ref"], *(each["bom-ref"] for each in bill["components"])}
     bill["dependencies"] = [
         {**each, **({"dependsOn": needed} if (needed := _kept(each, kept)) else {})}
@@ -144,7 +139,7 @@ def packages() -> None:
     sys.path.insert(0, str(ROOT / "installer" / "linux"))
     import packages as linux
 
-    linux.build(FROZEN, DIST, SBOM, version=version(), epoch=epoch(), distributions=distributions())
+    linux.build(FROZEN, DIST, SBOM, version=__version__, epoch=epoch(), distributions=distributions())
 
 
 def _entries(toc: object) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -226,8 +226,8 @@ class LogSettings:
         audit: whether audit rows go to syslog and Event Log as well, masked as they are.
     """
 
-    level: str = _key(values.level, "info")
-    format: str = _key(values.log_format, "text")
+    level: str = _key(values.one_of("error", "warning", "info", "debug"), "info")
+    format: str = _key(values.one_of("text", "json"), "text")
     kilobytes: int = _key(values.whole(16, 1_048_576), 1024)
     keep: int = _key(values.whole(1, 100), 4)
     syslog: str = _key(values.syslog, "")
@@ -289,20 +289,6 @@ class Config:
 
 
 SECTIONS: Final[Mapping[str, type[Any]]] = {
-    "origins": OriginSettings,
-    "ports": PortSettings,
-    "servisign": ServiSignSettings,
-    "hipki": HipkiSettings,
-    "nhi_component": NhiComponentSettings,
-    "consent": ConsentSettings,
-    "limits": LimitSettings,
-    "card": CardSettings,
-    "pkcs11": Pkcs11Settings,
-    "unattended": UnattendedSettings,
-    "audit": AuditSettings,
-    "certificates": CertificateSettings,
-    "log": LogSettings,
-    "metrics": MetricsSettings,
-    "update": UpdateSettings,
+    item.name: type(getattr(Config(), item.name)) for item in fields(Config)
 }
 """By the name in the file."""

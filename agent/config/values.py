@@ -45,7 +45,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def origins(value: Any) -> frozenset[str]:
-    """Exact origins."""
+    """Read exact origins."""
     for item in _list(value):
         if not isinstance(item, str) or not is_origin(item):
             raise ValueError(
@@ -74,12 +74,12 @@ def host(value: Any) -> str:
 
 
 def hosts(value: Any) -> frozenset[str]:
-    """Hosts."""
+    """Read hosts."""
     return frozenset(host(item) for item in _list(value))
 
 
 def ports(value: Any) -> tuple[int, ...]:
-    """Different ports, in order."""
+    """Read different ports, in order."""
     ports = tuple(port(item) for item in _list(value))
     if not ports or len(set(ports)) != len(ports):
         raise ValueError("must name at least one port, and none twice")
@@ -111,36 +111,30 @@ def command(value: Any) -> tuple[str, ...]:
 
 
 def syslog(value: Any) -> str:
-    """Where syslog is: local, a host, or nowhere."""
+    """Read where syslog is: local, a host, or nowhere."""
     if value not in ("", "local"):
         host(value)
     return str(value)
 
 
-def level(value: Any) -> str:
-    """Return how much is logged."""
-    if value not in ("error", "warning", "info", "debug"):
-        raise ValueError("must be one of error, warning, info, debug")
-    return str(value)
+def one_of(*words: str) -> ValueReader:
+    """Return a reader of one of `words`."""
 
+    def read(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return str(value)
 
-def log_format(value: Any) -> str:
-    """Return how it is written."""
-    if value not in ("text", "json"):
-        raise ValueError("must be one of text, json")
-    return str(value)
+    return read
 
 
 def files(value: Any) -> tuple[Path, ...]:
-    """Whole paths of files."""
-    for item in _list(value):
-        if not isinstance(item, str) or not Path(item).is_absolute():
-            raise ValueError(f"{item!r} must be the whole path of a file")
-    return tuple(Path(item) for item in value)
+    """Read whole paths of files."""
+    return tuple(Path(file(item)) for item in _list(value))
 
 
 def http_addresses(value: Any) -> tuple[str, ...]:
-    """Addresses in the clear, which OCSP and revocation lists have."""
+    """Read addresses in the clear, which OCSP and revocation lists have."""
     for item in _list(value):
         if not isinstance(item, str) or not item.isascii() or not _HTTP.fullmatch(item):
             raise ValueError(f'{item!r} is not an address such as "http://ocsp.example.tw/"')

@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
+
+from agent.win32.registry import Registry, keys, values
 
 KEY: Final = r"Software\Policies\HCA Card Agent"
 PLACE: Final = Path(rf"HKEY_LOCAL_MACHINE\{KEY}")
@@ -22,7 +22,7 @@ PLACE: Final = Path(rf"HKEY_LOCAL_MACHINE\{KEY}")
 log = logging.getLogger(__name__)
 
 
-def read(sections: Mapping[str, type[Any]], registry: ModuleType | Any) -> dict[str, dict[str, Any]]:
+def read(sections: Mapping[str, type[Any]], registry: Registry) -> dict[str, dict[str, Any]]:
     """Return what group policy says, in the words of TOML; the configuration checks it.
 
     Args:
@@ -30,11 +30,12 @@ def read(sections: Mapping[str, type[Any]], registry: ModuleType | Any) -> dict[
         registry: the module `winreg`.
     """
     found: dict[str, dict[str, Any]] = {}
-    for name in _keys(registry, KEY):
+    for name in keys(registry, KEY):
         types = {item.name: str(item.type) for item in fields(sections[name])} if name in sections else {}
         found[name] = {
             key: _in_words_of_toml(types.get(key, ""), value)
-            for key, value in _values(registry, rf"{KEY}\{name}")
+            for key, value in values(registry, rf"{KEY}\{name}")
+            if not key.startswith("**")  # group policy leaves such a value where one is to be deleted
         }
     return found
 
@@ -63,21 +64,3 @@ def _in_words_of_toml(kind: str, value: Any) -> Any:
     if kind.startswith("tuple[int") and isinstance(value, list):
         return [int(item) if item.isascii() and item.isdigit() else item for item in value]
     return value
-
-
-def _keys(registry: ModuleType | Any, path: str) -> list[str]:
-    with suppress(FileNotFoundError), _opened(registry, path) as key:
-        return [registry.EnumKey(key, number) for number in range(registry.QueryInfoKey(key)[0])]
-    return []
-
-
-def _values(registry: ModuleType | Any, path: str) -> list[tuple[str, Any]]:
-    with _opened(registry, path) as key:
-        rows = (registry.EnumValue(key, number) for number in range(registry.QueryInfoKey(key)[1]))
-        # Group Policy leaves values of this form where one is to be deleted.
-        return [(name, value) for name, value, _ in rows if not name.startswith("**")]
-
-
-def _opened(registry: ModuleType | Any, path: str) -> Any:
-    rights = registry.KEY_READ | registry.KEY_WOW64_64KEY
-    return registry.OpenKey(registry.HKEY_LOCAL_MACHINE, path, 0, rights)

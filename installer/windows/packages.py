@@ -14,7 +14,6 @@ It needs wixl and makensis, which Debian packages as `wixl` and `nsis`, and a fr
 from __future__ import annotations
 
 import argparse
-import ast
 import subprocess
 import sys
 import tempfile
@@ -29,17 +28,10 @@ import nsis
 from icon import icon
 from product import Product
 
+from agent import __version__  # admx made it importable
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROGRAMS: Final = ("hca-agent.exe", "hca-agentw.exe")
-
-
-def version() -> str:
-    """Return the one in agent/__init__.py."""
-    tree = ast.parse((ROOT / "agent" / "__init__.py").read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__version__":
-            return str(ast.literal_eval(node.value))
-    raise ValueError("agent/__init__.py names no __version__")
 
 
 def build(frozen: Path, out: Path, mark: str = "") -> list[Path]:
@@ -58,7 +50,7 @@ def build(frozen: Path, out: Path, mark: str = "") -> list[Path]:
     out = out.resolve()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder).resolve()
-        product = Product(version(), mark, frozen.resolve(), work / "hca-agent.ico")
+        product = Product(__version__, mark, frozen.resolve(), work / "hca-agent.ico")
         product.icon.write_bytes(icon())
         templates = admx.write(work / "PolicyDefinitions")
         for machine in (True, False):

@@ -6,11 +6,10 @@ are remembered by number and text, and only what still is as we wrote it is ever
 
 from __future__ import annotations
 
-from contextlib import suppress
-from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 from agent.origins.portals import KNOWN
+from agent.win32.registry import Registry, opened, values
 
 LISTS: Final = (
     r"Software\Policies\Google\Chrome\LoopbackNetworkAllowedForUrls",
@@ -20,15 +19,15 @@ OURS: Final = r"Software\HCA Card Agent\BrowserPolicies"
 _WINDOWS_OWN: Final = ("Software", r"Software\Policies")
 
 
-def add(registry: ModuleType | Any) -> None:
+def add(registry: Registry) -> None:
     """Have every known portal in both lists.
 
     Raises:
         OSError: this process has not the right.
     """
     for number, path in enumerate(LISTS):
-        present = dict(_values(registry, path))
-        with _open(registry, path, write=True) as key, _open(registry, OURS, write=True) as ours:
+        present = dict(values(registry, path))
+        with opened(registry, path, write=True) as key, opened(registry, OURS, write=True) as ours:
             for origin in KNOWN:
                 if origin in present.values():
                     continue
@@ -38,19 +37,19 @@ def add(registry: ModuleType | Any) -> None:
                 registry.SetValueEx(key, name, 0, registry.REG_SZ, origin)
 
 
-def remove(registry: ModuleType | Any) -> None:
+def remove(registry: Registry) -> None:
     """Take ours out again, and the keys that held nothing else.
 
     Raises:
         OSError: this process has not the right.
     """
-    for label, origin in _values(registry, OURS):
+    for label, origin in values(registry, OURS):
         number, _, name = label.partition(" ")
         path = LISTS[int(number)] if number in ("0", "1") else ""
-        if path and dict(_values(registry, path)).get(name) == origin:
-            with _open(registry, path, write=True) as key:
+        if path and dict(values(registry, path)).get(name) == origin:
+            with opened(registry, path, write=True) as key:
                 registry.DeleteValue(key, name)
-        with _open(registry, OURS, write=True) as ours:
+        with opened(registry, OURS, write=True) as ours:
             registry.DeleteValue(ours, label)
     for path in (OURS, *LISTS):
         # The browser's own key, and its maker's, hold more policies, or were there for nothing.
@@ -59,18 +58,11 @@ def remove(registry: ModuleType | Any) -> None:
                 break
 
 
-def _values(registry: ModuleType | Any, path: str) -> list[tuple[str, Any]]:
-    with suppress(FileNotFoundError), _open(registry, path) as key:
-        count = registry.QueryInfoKey(key)[1]
-        return [registry.EnumValue(key, number)[:2] for number in range(count)]
-    return []
-
-
-def _delete_empty(registry: ModuleType | Any, path: str) -> bool:
+def _delete_empty(registry: Registry, path: str) -> bool:
     if path in _WINDOWS_OWN:
         return False
     try:
-        with _open(registry, path) as key:
+        with opened(registry, path) as key:
             keys, values, _ = registry.QueryInfoKey(key)
     except FileNotFoundError:
         return True
@@ -78,10 +70,3 @@ def _delete_empty(registry: ModuleType | Any, path: str) -> bool:
         return False
     registry.DeleteKeyEx(registry.HKEY_LOCAL_MACHINE, path, registry.KEY_WOW64_64KEY)
     return True
-
-
-def _open(registry: ModuleType | Any, path: str, *, write: bool = False) -> Any:
-    root, wide = registry.HKEY_LOCAL_MACHINE, registry.KEY_WOW64_64KEY
-    if write:
-        return registry.CreateKeyEx(root, path, 0, registry.KEY_READ | registry.KEY_WRITE | wide)
-    return registry.OpenKey(root, path, 0, registry.KEY_READ | wide)

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 from agent import config
 from agent.cli.windows import browser_policy
 from agent.cli.windows.toml_text import toml_text
 from agent.private import write_private
+from agent.win32.registry import Registry
 
 KEY: Final = r"Software\HCA Card Agent\Setup"
 _SEPARATORS: Final = re.compile(r"[\s,;]+")
@@ -44,7 +44,7 @@ class InstallerOptions:
     browser_policies: bool = False
 
     @classmethod
-    def of(cls, registry: ModuleType | Any, *, machine: bool) -> InstallerOptions:
+    def of(cls, registry: Registry, *, machine: bool) -> InstallerOptions:
         """As the installer left them.
 
         Args:
@@ -74,7 +74,7 @@ class InstallerOptions:
         return wanted
 
 
-def apply(wishes: InstallerOptions, file: Path, registry: ModuleType | Any, *, machine: bool) -> None:
+def apply(wishes: InstallerOptions, file: Path, registry: Registry, *, machine: bool) -> None:
     """Write the configuration, and what browsers are to be told.
 
     Args:
@@ -151,5 +151,5 @@ def _parsed(file: Path, text: str) -> dict[str, Any]:
         raise config.ConfigError(file, "", f"is not TOML: {error}") from error
 
 
-def _rights(registry: ModuleType | Any) -> int:
+def _rights(registry: Registry) -> int:
     return int(registry.KEY_READ | registry.KEY_WOW64_64KEY)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from types import ModuleType
 from typing import Any, Final
+
+from agent.win32.registry import Registry
 
 UNINSTALL: Final = r"Software\Microsoft\Windows\CurrentVersion\Uninstall"
 _NAME: Final = "hcaservisign"
 
 
-def installed(registry: ModuleType | Any) -> tuple[str, ...]:
+def installed(registry: Registry) -> tuple[str, ...]:
     """Return the names under which Windows lists it: 64-bit and 32-bit, of the machine and of the user.
 
     Args:
@@ -39,7 +40,7 @@ def sentences(names: tuple[str, ...], ports: tuple[int, ...]) -> tuple[str, str]
     )
 
 
-def _names(registry: ModuleType | Any, root: Any, rights: int) -> Iterator[str]:
+def _names(registry: Registry, root: Any, rights: int) -> Iterator[str]:
     with suppress(FileNotFoundError), registry.OpenKey(root, UNINSTALL, 0, rights) as programs:
         for number in range(registry.QueryInfoKey(programs)[0]):
             with (
