@@ -95,10 +95,7 @@ def show(call: Invocation) -> None:
     """持卡人與卡片資訊 · The holder and the card itself."""
     from agent.native import conversion
 
-    async def task(work: Work) -> messages.CardDescription:
-        return conversion.card(await work.operations.card(work.caller, work.reader))
-
-    found = run(call, task)
+    found = conversion.card(run(call, lambda work: work.operations.card(work.caller, work.reader)))
     if call.as_json:
         output.as_json(found)
         return
@@ -120,11 +117,8 @@ def certs(call: Invocation) -> None:
     """卡片上的憑證 · The certificates on the card."""
     from agent.native import conversion, messages
 
-    async def task(work: Work) -> messages.CertificateList:
-        held = await work.operations.certificates(work.caller, work.reader)
-        return messages.CertificateList(tuple(conversion.certificate(one) for one in held))
-
-    found = run(call, task)
+    read = run(call, lambda work: work.operations.certificates(work.caller, work.reader))
+    found = messages.CertificateList(tuple(map(conversion.certificate, read)))
     if call.as_json:
         output.as_json(found)
         return

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from agent.cli import files, output
-from agent.cli.options import Invocation, card_options, force_option, pin_option
+from agent.cli.options import (
+    Invocation,
+    card_options,
+    certificate_option,
+    force_option,
+    output_option,
+    pin_option,
+)
 from agent.cli.setup import run
-
-if TYPE_CHECKING:
-    from agent.cli.setup import Work
 
 SUFFIX: Final = ".enc"
 
 
 @click.command()
 @click.argument("file", metavar="FILE", type=files.INPUT)
-@click.option(
-    "-o", "--output", "target", metavar="OUT", type=files.OUTPUT, help="結果檔 · The result; else FILE.enc."
-)
-@click.option(
-    "--certificate",
-    "certificate_file",
-    metavar="FILE",
-    type=files.INPUT,
-    help="收件者的加密憑證，DER 或 PEM · The receiver's certificate; else that of the card in the reader.",
+@output_option("結果檔 · The result; else FILE.enc.")
+@certificate_option(
+    "收件者的加密憑證，DER 或 PEM · The receiver's certificate; else that of the card in the reader."
 )
 @force_option
 @card_options
@@ -47,25 +45,14 @@ def encrypt(
     if certificate_file is not None:
         cipher = encrypt_to(files.read_der(certificate_file), data)
     else:
-
-        async def task(work: Work) -> bytes:
-            return await work.operations.encrypt(work.caller, data, reader=work.reader)
-
-        cipher = run(call, task)
+        cipher = run(call, lambda work: work.operations.encrypt(work.caller, data, reader=work.reader))
     files.write(target, cipher, force=force)
     output.say(f"✔ {file} → {target}")
 
 
 @click.command()
 @click.argument("file", metavar="FILE", type=files.INPUT)
-@click.option(
-    "-o",
-    "--output",
-    "target",
-    metavar="OUT",
-    type=files.OUTPUT,
-    help="結果檔 · The result; else FILE without .enc, or FILE.dec.",
-)
+@output_option("結果檔 · The result; else FILE without .enc, or FILE.dec.")
 @force_option
 @pin_option
 @card_options
@@ -78,10 +65,6 @@ def decrypt(call: Invocation, *, file: Path, target: Path | None, force: bool) -
     target = target or (file.with_suffix("") if file.suffix == SUFFIX else file.with_name(file.name + ".dec"))
     files.check_free([target], force=force)
     cipher = file.read_bytes()
-
-    async def task(work: Work) -> bytes:
-        return await work.operations.decrypt(work.caller, cipher, reader=work.reader)
-
-    plain = run(call, task)
+    plain = run(call, lambda work: work.operations.decrypt(work.caller, cipher, reader=work.reader))
     files.write(target, plain, force=force, private=True)
     output.say(f"✔ {file} → {target}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli import output
+from agent.cli.child_processes import log_to_terminal
 from agent.cli.options import Invocation, card_options
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def run(call: Invocation, headless: bool) -> None:
     from agent.logs import logged
 
     paths, config = folder()
-    _log_to_terminal()
+    log_to_terminal()
     tray: Tray | None = None
     simulated = bool(call.simulate)
     with (
@@ -105,7 +105,3 @@ def _announce(daemon: Daemon) -> None:
     more += [f"健保元件 NHI {port}" for port in daemon.nhi_ports]
     listeners = (f"http://127.0.0.1:{daemon.native_port}", f"https://localhost:{daemon.tls_port}", *more)
     output.say(f"✔ {'  '.join(listeners)}", "Ctrl-C 結束 ends it")
-
-
-def _log_to_terminal() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import click
 
+from agent.cli.files import INPUT, OUTPUT
+
 Command = Callable[..., Any]
 Option = Callable[[Command], Command]
 
@@ -84,6 +86,25 @@ pin_option: Final = _kept(
 force_option: Final = click.option(
     "--force", is_flag=True, help="覆寫已有的檔案 · Overwrite a file that exists."
 )
+
+
+def output_option(help_text: str, kind: click.Path = OUTPUT, default: str | None = None) -> Option:
+    """Return `--output`, where the result goes, with the words that say where it goes without."""
+    return click.option(
+        "-o",
+        "--output",
+        "target",
+        metavar="OUT" if default is None else None,
+        type=kind,
+        default=default,
+        show_default=default is not None,
+        help=help_text,
+    )
+
+
+def certificate_option(help_text: str) -> Option:
+    """Return `--certificate`, whose words say whose it is and what is taken without."""
+    return click.option("--certificate", "certificate_file", metavar="FILE", type=INPUT, help=help_text)
 
 
 def two_pins_option(first: str) -> Option:

@@ -16,7 +16,6 @@ from agent.cli.setup import run
 
 if TYPE_CHECKING:
     from agent.cli.setup import Work
-    from agent.native import messages
     from hca_card.pin import Pin
 
 
@@ -33,10 +32,7 @@ def status(call: Invocation) -> None:
     """還可以試幾次（查詢不會用掉次數）· How many tries are left; asking spends none."""
     from agent.native import conversion
 
-    async def task(work: Work) -> messages.PinState:
-        return conversion.pin(await work.operations.pin_status(work.caller, work.reader))
-
-    found = run(call, task)
+    found = conversion.pin(run(call, lambda work: work.operations.pin_status(work.caller, work.reader)))
     if call.as_json:
         output.as_json(found)
     else:
@@ -110,11 +106,9 @@ def remember(call: Invocation, origins_: tuple[str, ...], folders: tuple[str, ..
     for origin in origins_:
         check_origin(origin)
     grant = Grant(origins_, folders)
-
-    async def task(work: Work) -> str:
-        return await work.operations.remember_pin(work.caller, None, grant, reader=work.reader)
-
-    serial = run(call, task)
+    serial = run(
+        call, lambda work: work.operations.remember_pin(work.caller, None, grant, reader=work.reader)
+    )
     output.say(f"✔ 卡號 {serial} 的 PIN 碼已存進系統鑰匙圈", f"the PIN of card {serial} is in the keyring")
 
 

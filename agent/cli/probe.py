@@ -12,7 +12,7 @@ import click
 
 from agent import __version__
 from agent.cli import output
-from agent.cli.options import Invocation, card_options, force_option, json_option
+from agent.cli.options import Invocation, card_options, force_option, json_option, output_option
 
 if TYPE_CHECKING:
     from hca_card.probe import Draft, Findings
@@ -28,14 +28,10 @@ TRACE: Final = "trace.jsonl"
 
 @click.command()
 @card_options
-@click.option(
-    "-o",
-    "--output",
-    "target",
-    type=click.Path(file_okay=False, path_type=Path),
+@output_option(
+    "結果的資料夾 · The folder for the results.",
+    click.Path(file_okay=False, path_type=Path),
     default="hca-card-probe",
-    show_default=True,
-    help="結果的資料夾 · The folder for the results.",
 )
 @force_option
 @json_option

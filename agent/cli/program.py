@@ -17,9 +17,9 @@ from agent.cli import (
     audit,
     autostart,
     cards,
+    child_processes,
     cipher,
     daemon,
-    module,
     origins,
     output,
     page,
@@ -27,10 +27,8 @@ from agent.cli import (
     selftest,
     signing,
     simulate,
-    tray,
     trust,
     update,
-    window,
 )
 from agent.cli.options import Invocation
 from agent.cli.windows.commands import windows_setup
@@ -130,10 +128,10 @@ for command in (
     simulate.simulate,
     autostart.autostart,
     update.update,
-    tray.tray,
-    window.window,
+    child_processes.tray,
+    child_processes.window,
     windows_setup,
-    module.module,
+    child_processes.module,
 ):
     program.add_command(command)
 

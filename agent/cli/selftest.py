@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,19 +16,9 @@ from agent.cli.files import OUTPUT, check_free, write
 from agent.cli.options import Invocation, card_options, force_option, json_option, pin_option
 
 if TYPE_CHECKING:
-    from agent.selftest.context import Computer, ProbeContext
+    from agent.selftest.context import ProbeContext
     from agent.selftest.model import Probe, ResultRow
     from agent.selftest.terminal_report import TerminalReport
-
-
-@dataclass(slots=True)
-class _Finished:
-    """A self-test that has run."""
-
-    computer: Computer
-    time: datetime
-    simulated: bool
-    rows: list[ResultRow] = field(default_factory=list)
 
 
 @click.command()
@@ -75,23 +64,25 @@ def selftest(
         raise click.UsageError("--no-pin 與 --pin-stdin 不能同時使用 · not both --no-pin and --pin-stdin")
     if page is not None:
         check_free([page], force=force)
-    done = asyncio.run(_run(call, variant, with_pin=not no_pin, shown=not call.as_json, unmasked=unmasked))
+    context, rows = asyncio.run(
+        _run(call, variant, with_pin=not no_pin, shown=not call.as_json, unmasked=unmasked)
+    )
+    simulated, time = context.simulated, context.computer.clock()
     if call.as_json:
-        told = schema.report(done.rows, simulated=done.simulated, time=done.time, unmasked=unmasked)
-        output.as_json(told)
+        output.as_json(schema.report(rows, simulated=simulated, time=time, unmasked=unmasked))
     if page is not None:
-        text = html_report.page(done.rows, simulated=done.simulated, time=done.time, unmasked=unmasked)
+        text = html_report.page(rows, simulated=simulated, time=time, unmasked=unmasked)
         write(page, text.encode(), force=force, private=True)
         if not call.as_json:
             _hand_over(page)
-    return 0 if schema.ok(done.rows) else 1
+    return 0 if schema.ok(rows) else 1
 
 
 @click.command()
 @click.option(
     "--output",
     "-o",
-    "file",
+    "target",
     metavar="FILE",
     type=OUTPUT,
     help="存到哪裡 · Where to write it; hca-agent-report-DATE.zip here when left out.",
@@ -100,7 +91,7 @@ def selftest(
 @card_options
 @force_option
 @click.pass_obj
-def report(call: Invocation, *, file: Path | None, force: bool) -> None:
+def report(call: Invocation, *, target: Path | None, force: bool) -> None:
     """給服務人員的一個檔案 · One file for the help desk.
 
     內含環境檢測、版本、設定與最近的紀錄；個人資料已遮蔽，沒有 PIN 碼。 The self-test, versions, configuration
@@ -108,11 +99,12 @@ def report(call: Invocation, *, file: Path | None, force: bool) -> None:
     """
     from agent.selftest import support_bundle
 
-    target = file or Path(f"hca-agent-report-{datetime.now().astimezone():%Y%m%d-%H%M%S}.zip")
+    target = target or Path(f"hca-agent-report-{datetime.now().astimezone():%Y%m%d-%H%M%S}.zip")
     check_free([target], force=force)
     # Nobody writes to a help desk in order to type a PIN: it is used only where it was given.
-    done = asyncio.run(_run(call, "ordinary", with_pin=call.pin_stdin, shown=True, unmasked=False))
-    packed = support_bundle.pack(done.rows, done.computer, simulated=done.simulated, time=done.time)
+    context, rows = asyncio.run(_run(call, "ordinary", with_pin=call.pin_stdin, shown=True, unmasked=False))
+    computer = context.computer
+    packed = support_bundle.pack(rows, computer, simulated=context.simulated, time=computer.clock())
     write(target, packed, force=force, private=True)
     _hand_over(target)
 
@@ -121,25 +113,24 @@ def _hand_over(file: Path) -> None:
     output.say(f"✔ {file}：請把這個檔案交給服務人員", "give this file to your help desk")
 
 
-async def _run(call: Invocation, variant: str, *, with_pin: bool, shown: bool, unmasked: bool) -> _Finished:
+async def _run(
+    call: Invocation, variant: str, *, with_pin: bool, shown: bool, unmasked: bool
+) -> tuple[ProbeContext, list[ResultRow]]:
     from agent.selftest.probe_list import Variant, plan
     from agent.selftest.runner import run
 
     rows: list[ResultRow] = []
-    async with _probe_context(call, with_pin=with_pin) as probe_context:
-        probes = plan(Variant(variant), probe_context.computer.config)
-        with ExitStack() as stack:
-            screen = stack.enter_context(_screen(probes, unmasked=unmasked)) if shown else None
-            async with aclosing(run(probes, probe_context)) as finished:
+    async with _probe_context(call, with_pin=with_pin) as context:
+        probes = plan(Variant(variant), context.computer.config)
+        with _screen(probes, unmasked=unmasked) if shown else nullcontext() as screen:
+            async with aclosing(run(probes, context)) as finished:
                 async for row in finished:
                     rows.append(row)
                     if screen is not None:
                         screen.show(row)
             if screen is not None:
-                screen.end(rows, simulated=probe_context.simulated)
-        return _Finished(
-            probe_context.computer, probe_context.computer.clock(), probe_context.simulated, rows
-        )
+                screen.end(rows, simulated=context.simulated)
+        return context, rows
 
 
 def _screen(probes: Sequence[Probe], *, unmasked: bool) -> TerminalReport:

@@ -12,9 +12,11 @@ from agent.cli import files, output
 from agent.cli.options import (
     Invocation,
     card_options,
+    certificate_option,
     force_option,
     hash_option,
     json_option,
+    output_option,
     pin_option,
 )
 from agent.cli.setup import run
@@ -47,14 +49,9 @@ _CMS, _CMS_DETACHED = ".p7m", ".p7s"  # RFC 8551 §3.2.1
     is_flag=True,
     help="簽章不含文件（pkcs1 一律如此）· Leave the document out of the signature, as pkcs1 always does.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "target",
-    metavar="OUT",
-    type=files.OUTPUT,
-    help="結果檔，或放結果的資料夾 · The signature's file, or a folder for them; else FILE.sig, with cms"
-    " FILE.p7m or FILE.p7s.",
+@output_option(
+    "結果檔，或放結果的資料夾 · The signature's file, or a folder for them; else FILE.sig, with cms"
+    " FILE.p7m or FILE.p7s."
 )
 @hash_option()
 @force_option
@@ -99,13 +96,9 @@ def sign(
     type=files.INPUT,
     help="簽章檔 · The signature; else FILE.sig, FILE.p7s or FILE.p7m, or FILE itself where it holds both.",
 )
-@click.option(
-    "--certificate",
-    "certificate_file",
-    metavar="FILE",
-    type=files.INPUT,
-    help="簽章者的憑證，DER 或 PEM · The signer's certificate; else the one in the signature, or that of the"
-    " card in the reader.",
+@certificate_option(
+    "簽章者的憑證，DER 或 PEM · The signer's certificate; else the one in the signature, or that of the card"
+    " in the reader."
 )
 @hash_option("SHA-1")
 @json_option

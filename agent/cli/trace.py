@@ -9,7 +9,7 @@ import click
 
 from agent import __version__
 from agent.cli import output
-from agent.cli.options import Invocation, card_options, force_option, pin_option
+from agent.cli.options import Invocation, card_options, force_option, output_option, pin_option
 
 if TYPE_CHECKING:
     from agent.cli.setup import Work
@@ -24,14 +24,10 @@ DOCUMENT: Final = b"HCA Card Agent: card trace\n"
     "--sign", is_flag=True, help="也輸入 PIN 碼並簽章一次 · Ask the PIN too, and make a signature once."
 )
 @pin_option
-@click.option(
-    "-o",
-    "--output",
-    "target",
-    type=click.Path(dir_okay=False, path_type=Path),
+@output_option(
+    "記錄的檔案 · The file for the trace.",
+    click.Path(dir_okay=False, path_type=Path),
     default="hca-card-trace.jsonl",
-    show_default=True,
-    help="記錄的檔案 · The file for the trace.",
 )
 @force_option
 @click.pass_obj

@@ -1,34 +1,17 @@
-"""`tray`: the icon's own process, which `run` starts; and the tray as `run` puts it beside its daemon."""
+"""The tray as `run` puts it beside its daemon."""
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import click
 
 if TYPE_CHECKING:
     from agent.config import Config
     from agent.daemon import Daemon
     from agent.interaction import Interaction
     from agent.paths import Paths
-
-
-@click.command(hidden=True)
-@click.pass_context
-def tray(context: click.Context) -> None:
-    """圖示的行程，由 hca-agent run 啟動 · The icon's process; hca-agent run starts it."""
-    from tray.link import Link
-    from tray.program import run_tray
-
-    if sys.stdin.isatty():
-        raise click.UsageError("圖示由 hca-agent run 啟動 · the icon is started by hca-agent run")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    context.exit(run_tray(Link.standard()))
 
 
 @dataclass(slots=True)
@@ -78,7 +61,7 @@ class Tray:
             yield
 
     def _trusted(self) -> bool | None:
-        """Whether some browser of this user accepts the certificate; None where none can be looked into."""
+        """Return whether some browser of this user accepts the certificate; None where none can be read."""
         from agent import tls, trust
 
         ours = trust.own_authorities(tls.in_use(self.paths.tls, self.paths.machine_tls))

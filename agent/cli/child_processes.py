@@ -1,0 +1,46 @@
+"""`window`, `module`, `tray`: processes that the agent starts; hidden, as people have no use for them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+
+
+@click.command(hidden=True)
+@click.argument("kind")
+def window(kind: str) -> int:
+    """一個視窗，由本程式自己啟動 · One window; message on standard input, answer on standard output."""
+    from agent.interaction.window_messages import KINDS
+    from tray.windows.main import run
+
+    if kind not in KINDS:
+        raise click.BadParameter(f"{kind!r}: {', '.join(sorted(KINDS))}", param_hint="KIND")
+    return run(kind)
+
+
+@click.command(hidden=True)
+@click.argument("path", type=click.Path(exists=True, dir_okay=False))
+def module(path: str) -> int:
+    """一個 PKCS#11 模組，由本程式自己啟動 · One module; requests on standard input, answers on output."""
+    from hca_card.pkcs11.child import run
+
+    return run(path)
+
+
+@click.command(hidden=True)
+def tray() -> int:
+    """圖示的行程，由 hca-agent run 啟動 · The icon's process; hca-agent run starts it."""
+    from tray.link import Link
+    from tray.program import run_tray
+
+    if sys.stdin.isatty():
+        raise click.UsageError("圖示由 hca-agent run 啟動 · the icon is started by hca-agent run")
+    log_to_terminal()
+    return run_tray(Link.standard())
+
+
+def log_to_terminal() -> None:
+    """Write the log on standard error."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
