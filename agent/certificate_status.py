@@ -1,6 +1,6 @@
 """How a certificate stands with its authority: what was said lately, else OCSP, else the revocation list.
 
-    standing = await StatusChecker(paths.standing, config.certificates).standing(der, issuer)
+    status = await StatusChecker(paths.standing, config.certificates).check(der, issuer)
 
 What was fetched is kept in the agent's folder as it came and judged anew each time, so that a changed file
 is no worse than a changed answer.
@@ -11,15 +11,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from agent.config import CertificateSettings
 from agent.errors import AgentError, ErrorId
-from agent.http_client import Fetcher
+from agent.http_client import HttpError, HttpPolicy, fetch
 from agent.private import write_private
 from signing import revocation
 from signing.errors import (
@@ -34,18 +35,43 @@ OCSP_BYTES_MAX: Final = 64 * 1024
 CRL_BYTES_MAX: Final = 32 * 1024 * 1024
 SECONDS: Final = 12.0
 """For all addresses together: a person is waiting."""
+ADDRESS_SECONDS: Final = 5.0
+_CONNECT_SECONDS: Final = 2.5
 
 _ADDRESSES_MAX: Final = 3
 _KEPT_SECONDS: Final = {StatusSource.OCSP: 3600.0, StatusSource.CRL: 24 * 3600.0}
 _KEPT_FILES: Final = 16
 
 
-class Fetch(Protocol):
-    """Fetches an address within a limit; see `Fetcher`."""
+Fetch = Callable[[str, int, bytes | None], Awaitable[bytes]]
+"""Fetches a URL, within so many bytes, with a question to post or None."""
 
-    async def __call__(self, address: str, limit: int, question: bytes | None = None, /) -> bytes:
-        """What is there."""
-        ...
+
+async def fetch_status(
+    url: str, bytes_max: int, question: bytes | None = None, *, trusted: Collection[str] = ()
+) -> bytes:
+    """Return what an authority publishes at a URL that a stranger's certificate may name.
+
+    Args:
+        url: as the certificate or the administrator wrote it.
+        bytes_max: how much is taken at most.
+        question: the DER of an OCSPRequest to post (RFC 6960 appendix A.1).
+        trusted: URLs that the administrator wrote down, to the letter.
+
+    Raises:
+        AgentError: certificate.status_unreachable, for whatever reason; its detail says which.
+    """
+    policy = HttpPolicy(
+        seconds=ADDRESS_SECONDS,
+        connect_seconds=_CONNECT_SECONDS,
+        bytes_max=bytes_max,
+        public_only=True,
+        trusted=trusted,
+    )
+    try:
+        return await fetch(url, policy, question, "application/ocsp-request" if question is not None else "")
+    except HttpError as error:
+        raise AgentError(ErrorId.CERTIFICATE_STATUS_UNREACHABLE, detail=str(error)) from error
 
 
 class StatusChecker:
@@ -68,7 +94,7 @@ class StatusChecker:
     ) -> None:
         self._folder = folder
         self._config = config
-        self._fetch = fetch or Fetcher((*config.ocsp, *config.crl))
+        self._fetch = fetch or partial(fetch_status, trusted=(*config.ocsp, *config.crl))
         self._clock = clock
 
     async def check(self, der: bytes, issuer: bytes) -> CertificateStatus:
@@ -126,7 +152,7 @@ class StatusChecker:
             answer = await self._fetch(address, OCSP_BYTES_MAX, question)
             said = revocation.judge_ocsp(answer, der, issuer, self._clock(), nonce=nonce)
         else:
-            answer = await self._fetch(address, CRL_BYTES_MAX)
+            answer = await self._fetch(address, CRL_BYTES_MAX, None)
             said = await asyncio.to_thread(revocation.judge_crl, answer, der, issuer, self._clock())
         if said.state is not RevocationState.UNKNOWN:
             with suppress(OSError):  # a full disk makes the next question slower, and nothing else

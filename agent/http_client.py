@@ -1,110 +1,197 @@
-"""Fetching what a certification authority publishes, from addresses that a stranger's certificate may name.
+"""Fetch over HTTP within limits that each caller states: what may be asked, how much, and for how long.
 
-A certificate is data from a card: its addresses must not make this program knock at the machine's own or the
-network's inner services. So: plain http (what is fetched is signed), no redirect, port 80, public addresses
-only, small and soon. Addresses that the administrator lists are free of the last two rules.
+Redirects are never followed, cookies are not kept, and nothing is decompressed.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection
+import ssl
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from agent.errors import AgentError, ErrorId
-
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse
+    from aiohttp import BasicAuth
     from aiohttp.abc import AbstractResolver, ResolveResult
+    from yarl import URL
 
-SECONDS: Final = 5.0
-_CONNECT_SECONDS: Final = 2.5
-_ADDRESS_MAX: Final = 2048
-_UNREACHABLE: Final = ErrorId.CERTIFICATE_STATUS_UNREACHABLE
+PORTS: Final = {"http": 80, "https": 443, "ldap": 389}
+"""The standard port of each scheme."""
+
+_URL_MAX: Final = 2048
+_CHUNK: Final = 64 * 1024
+_OK: Final = 200
+# A frozen program's OpenSSL looks where the computer that built it has its certificates.
+_AUTHORITIES: Final = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
-@dataclass(frozen=True, slots=True)
-class Fetcher:
-    """Fetches by the rules above.
+class HttpError(Exception):
+    """Nothing usable came, or the policy does not let it be asked.
 
     Attributes:
-        listed: addresses that the administrator wrote down, to the letter.
-        seconds: how long one address may take.
+        status: of the HTTP answer, 0 without one.
     """
 
-    listed: Collection[str] = ()
-    seconds: float = SECONDS
+    def __init__(self, reason: str, status: int = 0) -> None:
+        super().__init__(reason)
+        self.status = status
 
-    async def __call__(self, address: str, limit: int, question: bytes | None = None) -> bytes:
-        """What is at `address`: GET, or POST where there is a question.
 
-        Args:
-            address: as the certificate or the administrator wrote it.
-            limit: how many bytes are taken at most.
-            question: the DER of an OCSPRequest (RFC 6960 appendix A.1).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpPolicy:
+    """What one caller may fetch.
+
+    Attributes:
+        seconds: for one URL, from connecting to the last byte.
+        connect_seconds: for connecting; None for as long as all of it.
+        silence_seconds: how long the server may say nothing; None likewise.
+        bytes_max: of a body; None where the caller bounds what it takes.
+        prefix: what every URL begins with.
+        hosts: `host` or `host:port` of every URL, see `is_listed`; None for any.
+        public_only: URLs come from strangers and must not lead into this machine or network: plain http (what
+            is fetched is signed), port 80, and public addresses, checked where the connection is made.
+        trusted: URLs, to the letter, that the administrator wrote down and `public_only` does not bind.
+        proxy: whether the system's proxy is used.
+    """
+
+    seconds: float
+    connect_seconds: float | None = None
+    silence_seconds: float | None = None
+    bytes_max: int | None = None
+    prefix: str = ""
+    hosts: Collection[str] | None = None
+    public_only: bool = False
+    trusted: Collection[str] = ()
+    proxy: bool = False
+
+    def check(self, url: str) -> None:
+        """Return if `url` may be asked; names are looked up later.
 
         Raises:
-            AgentError: certificate.status_unreachable, for whatever reason; its detail says which.
+            HttpError: it may not.
         """
-        import aiohttp
-        from yarl import URL
-
-        listed = address in self.listed
-        if not listed:
-            _check(address)
-        connector = aiohttp.TCPConnector(resolver=None if listed else _public_resolver(), limit=1)
-        timeout = aiohttp.ClientTimeout(total=self.seconds, connect=_CONNECT_SECONDS)
-        headers = {"Accept-Encoding": "identity"}
-        if question is not None:
-            headers["Content-Type"] = "application/ocsp-request"
         try:
-            async with (
-                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-                session.request(
-                    "GET" if question is None else "POST",
-                    URL(address, encoded=True),
-                    data=question,
-                    headers=headers,
-                    allow_redirects=False,
-                ) as response,
-            ):
-                if response.status != 200:
-                    raise AgentError(_UNREACHABLE, detail=f"HTTP {response.status}")
-                return await _read(response, limit)
-        except TimeoutError:
-            raise AgentError(_UNREACHABLE, detail="no answer in time") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise AgentError(_UNREACHABLE, detail=type(error).__name__) from error
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            raise HttpError("not an address") from None
+        plain = url.isascii() and url.isprintable() and len(url) <= _URL_MAX
+        if not plain or not host or "@" in parts.netloc or parts.scheme not in ("http", "https"):
+            raise HttpError("not an address that may be asked")
+        standard = PORTS[parts.scheme]
+        bracketed = f"[{host}]" if ":" in host else host
+        if self.hosts is not None and not is_listed(self.hosts, bracketed, port or standard, standard):
+            raise HttpError("the host is not listed")
+        if not url.startswith(self.prefix):
+            raise HttpError(f"not below {self.prefix}")
+        if self.must_be_public(url):
+            if parts.scheme != "http" or port not in (None, PORTS["http"]):
+                raise HttpError("not an address that a stranger may name")
+            if _is_literal(host) and not is_public(host):
+                raise HttpError("an address inside this network")
+
+    def must_be_public(self, url: str) -> bool:
+        """Return whether `url` may lead to public addresses only."""
+        return self.public_only and url not in self.trusted
 
 
-async def _read(response: ClientResponse, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise AgentError(_UNREACHABLE, detail=f"more than {limit} bytes")
-    return bytes(body)
+async def fetch(url: str, policy: HttpPolicy, body: bytes | None = None, media_type: str = "") -> bytes:
+    """Return what is at `url`: GET, or POST of `body`.
+
+    Raises:
+        HttpError: as `stream`.
+    """
+    return b"".join([chunk async for chunk in stream(url, policy, body, media_type)])
 
 
-def _check(address: str) -> None:
-    """Return if an address of a certificate may be asked at all; names are looked up later."""
+async def stream(
+    url: str, policy: HttpPolicy, body: bytes | None = None, media_type: str = ""
+) -> AsyncGenerator[bytes, None]:
+    """Yield what is at `url`, piece by piece.
+
+    Args:
+        url: is asked as it stands.
+        policy: the limits.
+        body: is posted; None for GET.
+        media_type: of the body.
+
+    Raises:
+        HttpError: the policy does not let it be asked; no answer, another than 200, too long or too late.
+    """
+    import aiohttp
+    from yarl import URL
+
+    policy.check(url)
+    target = URL(url, encoded=True)
+    headers = {"Accept-Encoding": "identity", "User-Agent": "hca-agent"}
+    if media_type:
+        headers["Content-Type"] = media_type
+    proxy, credentials = _proxy(target) if policy.proxy else (None, None)
+    timeout = aiohttp.ClientTimeout(
+        policy.seconds,
+        policy.connect_seconds,
+        sock_read=policy.silence_seconds,
+        sock_connect=policy.silence_seconds,
+    )
+    taken = 0
     try:
-        parts = urlsplit(address)
-        host, port = parts.hostname or "", parts.port
+        connector = aiohttp.TCPConnector(
+            resolver=_public_resolver() if policy.must_be_public(url) else None,
+            ssl=_tls() if target.scheme == "https" else True,
+        )
+        async with (
+            aiohttp.ClientSession(
+                connector=connector,
+                timeout=timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            ) as session,
+            session.request(
+                "GET" if body is None else "POST",
+                target,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                proxy=proxy,
+                proxy_auth=credentials,
+            ) as response,
+        ):
+            if response.status != _OK:
+                raise HttpError(f"HTTP {response.status}", response.status)
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                taken += len(chunk)
+                if policy.bytes_max is not None and taken > policy.bytes_max:
+                    raise HttpError(f"more than {policy.bytes_max} bytes")
+                yield chunk
+    except TimeoutError:
+        raise HttpError("no answer in time") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise HttpError(type(error).__name__) from error
+
+
+def is_listed(hosts: Collection[str], host: str, port: int, standard: int) -> bool:
+    """Return whether a list names `host:port`, or `host` alone and the port is the standard one."""
+    return f"{host}:{port}" in hosts or (port == standard and host in hosts)
+
+
+def is_public(address: str) -> bool:
+    """Return whether an IP address is one of the Internet's, and not this machine's or this network's."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
-        raise AgentError(_UNREACHABLE, detail="not an address") from None
-    plain = address.isascii() and address.isprintable() and len(address) <= _ADDRESS_MAX
-    if not plain or parts.scheme != "http" or not host or "@" in parts.netloc or port not in (None, 80):
-        raise AgentError(_UNREACHABLE, detail="not an address that certificates may name")
-    if _is_literal(host) and not is_public(host):
-        raise AgentError(_UNREACHABLE, detail="an address inside this network")
+        return False
+    if isinstance(parsed, IPv6Address):
+        parsed = parsed.ipv4_mapped or parsed.sixtofour or parsed
+    return parsed.is_global and not parsed.is_multicast
 
 
 def _is_literal(host: str) -> bool:
-    """Whether a host is an address already; also in the short and octal ways that inet_aton(3) takes."""
+    """Return whether a host is an address already, also in the short and octal ways of inet_aton(3)."""
     try:
         ip_address(host)
     except ValueError:
@@ -115,38 +202,45 @@ def _is_literal(host: str) -> bool:
     return True
 
 
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the Internet's, and not this machine's or this network's."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(parsed, IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour
-        if inner is not None:
-            parsed = inner
-    return parsed.is_global and not parsed.is_multicast
-
-
 def _public_resolver() -> AbstractResolver:
-    """Names to public addresses only, checked where the connection is made: a second look-up may differ."""
-    from aiohttp.abc import AbstractResolver
+    """Return what resolves names to public addresses only: a look-up before connecting may differ."""
     from aiohttp.resolver import ThreadedResolver
 
-    class PublicResolver(AbstractResolver):
-        def __init__(self) -> None:
-            self._inner = ThreadedResolver()
-
+    class PublicResolver(ThreadedResolver):
         async def resolve(
             self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
         ) -> list[ResolveResult]:
-            found = await self._inner.resolve(host, port, family)
+            found = await super().resolve(host, port, family)
             public = [each for each in found if is_public(each["host"])]
             if not public:
                 raise OSError("a name inside this network")
             return public
 
-        async def close(self) -> None:
-            await self._inner.close()
-
     return PublicResolver()
+
+
+def _proxy(target: URL) -> tuple[URL | None, BasicAuth | None]:
+    """Return the system's proxy for `target`, and what it is told to let us through."""
+    from urllib.request import getproxies, proxy_bypass
+
+    from aiohttp import BasicAuth
+    from yarl import URL
+
+    address = getproxies().get(target.scheme)
+    if not address or proxy_bypass(target.host or ""):
+        return None, None
+    proxy = URL(address)
+    credentials = BasicAuth(proxy.user, proxy.password or "") if proxy.user else None
+    return proxy.with_user(None), credentials
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    usual = ssl.get_default_verify_paths()
+    if not usual.cafile and not usual.capath:
+        for bundle in _AUTHORITIES:
+            if Path(bundle).exists():
+                context.load_verify_locations(bundle)
+                break
+    return context

@@ -120,13 +120,13 @@ def _updater(url: str, root: bytes, metadata: Path) -> Updater:
     from tuf.ngclient.config import UpdaterConfig
     from tuf.ngclient.updater import Updater
 
-    from agent.update.fetching import Fetcher
+    from agent.update.fetching import RepositoryFetcher
 
     return Updater(
         str(metadata),
         url + "metadata/",
         target_base_url=url + "targets/",
-        fetcher=Fetcher(url),
+        fetcher=RepositoryFetcher(url),
         config=UpdaterConfig(
             max_root_rotations=64,
             max_delegations=8,

@@ -6,14 +6,17 @@ import asyncio
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
-from agent.dialects.servisign.outside import SECONDS, Place
+from agent.dialects.servisign.outside import SECONDS
 from agent.errors import AgentError, ErrorId
 from agent.vocabulary import Verb
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 CERTIFICATES_MAX: Final = 64
 _VALUE_MAX: Final = 1000
@@ -42,19 +45,19 @@ async def certificates(call: FunctionCall) -> tuple[str, ...]:
     given = {attribute: wanted[key] for key, attribute in _ATTRIBUTES.items() if wanted[key]}
     if not (name or given) or any(len(value) > _VALUE_MAX for value in (name, *given.values())):
         raise LibraryError(LibraryCode.PARAMETER)
-    place = call.outside.directory
+    server = call.outside.directory
     await call.operations.permit(call.caller, Verb.READ)
-    found = await search(place, name or call.outside.base, given, one=bool(name))
+    found = await search(server, name or call.outside.base, given, one=bool(name))
     if not found:
         raise LibraryError(LibraryCode.CERTIFICATE_NOT_FOUND)
     return tuple(encoded(der) for der in found)
 
 
-async def search(place: Place, base: str, given: dict[str, str], *, one: bool) -> list[bytes]:
+async def search(server: URL, base: str, given: dict[str, str], *, one: bool) -> list[bytes]:
     """The certificates in a directory, DER.
 
     Args:
-        place: a listed one.
+        server: a listed one.
         base: the entry that is meant, or the one above those that are.
         given: what an entry must say, by attribute.
         one: the entry `base` itself.
@@ -62,7 +65,7 @@ async def search(place: Place, base: str, given: dict[str, str], *, one: bool) -
     Raises:
         AgentError: host.unreachable.
     """
-    asked = _Search(place)
+    asked = _Search(server)
     try:
         async with asyncio.timeout(2 * SECONDS):
             return await asyncio.to_thread(asked.run, base, given, one=one)
@@ -75,13 +78,13 @@ async def search(place: Place, base: str, given: dict[str, str], *, one: bool) -
 class _Search:
     """One question to a directory, in a thread of its own."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, url: URL) -> None:
         import ldap3
 
         server = ldap3.Server(
-            place.host.strip("[]"),
-            port=place.port,
-            use_ssl=place.port == _LDAPS_PORT,
+            url.host,
+            port=url.port,
+            use_ssl=url.port == _LDAPS_PORT,
             get_info=ldap3.NONE,
             connect_timeout=SECONDS,
             allowed_referral_hosts=[],

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent.dialects.servisign.certificates import ctime
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
-from agent.dialects.servisign.outside import Place
 from agent.vocabulary import Verb
 from signing import timestamp
 from signing.timestamp import Stamp
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 _MEDIA_TYPE: Final = "application/timestamp-query"  # RFC 3161 §3.4
 _NONCE_BITS: Final = 64
@@ -21,8 +23,8 @@ _NONCE_BITS: Final = 64
 
 async def query(call: FunctionCall) -> str:
     """ATL_TSQuery: from a host that the page names, if it is listed; the authority's whole answer."""
-    place = call.outside.named(call.text("hostname"), call.text("hostport"))
-    return await _stamped(call, place, call.data("b64Data"))
+    url = call.outside.named(call.text("hostname"), call.text("hostport"))
+    return await _stamped(call, url, call.data("b64Data"))
 
 
 async def query_own(call: FunctionCall) -> str:
@@ -32,8 +34,8 @@ async def query_own(call: FunctionCall) -> str:
 
 async def query_ex(call: FunctionCall) -> str:
     """HCA_TSQueryEx: as ATL_TSQuery."""
-    place = call.outside.named(call.text("bIP"), call.text("bPort"))
-    return await _stamped(call, place, call.data("bData"))
+    url = call.outside.named(call.text("bIP"), call.text("bPort"))
+    return await _stamped(call, url, call.data("bData"))
 
 
 def verify_function(data: str, stamp: str) -> Callable[[FunctionCall], None]:
@@ -54,10 +56,10 @@ def info_function(stamp: str, wanted: str) -> Callable[[FunctionCall], str]:
     return info
 
 
-async def _stamped(call: FunctionCall, place: Place, data: bytes) -> str:
+async def _stamped(call: FunctionCall, url: URL, data: bytes) -> str:
     await call.operations.permit(call.caller, Verb.READ)
     question = timestamp.request(data, 1 << _NONCE_BITS - 1 | secrets.randbits(_NONCE_BITS - 1))
-    answer = await call.outside.post(place, question, _MEDIA_TYPE)
+    answer = await call.outside.post(url, question, _MEDIA_TYPE)
     # Only what is a stamp for this very question reaches the page.
     timestamp.check_answer(question, answer)
     return encoded(answer)

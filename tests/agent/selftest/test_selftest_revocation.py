@@ -10,12 +10,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent import http_client
-from agent.certificate_status import StatusChecker, load_roots
+from agent import certificate_status
+from agent.certificate_status import StatusChecker, fetch_status, load_roots
 from agent.config import CertificateSettings
 from agent.config import load as load_config
 from agent.errors import AgentError
-from agent.http_client import Fetcher, is_public
+from agent.http_client import is_public
 from agent.paths import Paths
 from agent.selftest.probes.certificates import status_finding
 from signing.errors import StatusAnswerError
@@ -182,19 +182,23 @@ async def test_such_addresses_are_refused_without_a_connection(
 
     monkeypatch.setattr(aiohappyeyeballs, "start_connection", connected)
     with pytest.raises(AgentError) as caught:
-        await Fetcher()(address, 100)
+        await fetch_status(address, 100)
     assert caught.value.error_id == "certificate.status_unreachable"
 
 
 async def test_more_than_the_limit_is_not_taken(world: World) -> None:
     place = f"{world.base}/crl"
-    assert len(await Fetcher([place])(place, 100_000)) > 100
+    assert len(await fetch_status(place, 100_000, trusted=[place])) > 100
     with pytest.raises(AgentError):
-        await Fetcher([place])(place, 100)
+        await fetch_status(place, 100, trusted=[place])
 
 
-async def test_a_responder_that_says_nothing_is_given_up(unused_tcp_port: int) -> None:
+async def test_a_responder_that_says_nothing_is_given_up(
+    unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import asyncio
+
+    monkeypatch.setattr(certificate_status, "ADDRESS_SECONDS", 0.2)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -202,7 +206,7 @@ async def test_a_responder_that_says_nothing_is_given_up(unused_tcp_port: int) -
     async with await asyncio.start_server(silent, "127.0.0.1", unused_tcp_port):
         place = f"http://127.0.0.1:{unused_tcp_port}/"
         with pytest.raises(AgentError):
-            await Fetcher([place], seconds=0.2)(place, 100)
+            await fetch_status(place, 100, trusted=[place])
 
 
 @pytest.mark.parametrize(
@@ -225,9 +229,7 @@ def test_the_administrators_roots_are_read_from_pem_and_der(tmp_path: Path) -> N
 
 
 def test_the_limit_of_one_address_leaves_time_for_another() -> None:
-    from agent import certificate_status
-
-    assert 2 * http_client.SECONDS <= certificate_status.SECONDS
+    assert 2 * certificate_status.ADDRESS_SECONDS <= certificate_status.SECONDS
 
 
 @pytest.mark.parametrize(

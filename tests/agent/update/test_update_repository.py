@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohappyeyeballs
 import pytest
 
 from agent.config import UpdateSettings
@@ -170,13 +171,13 @@ def test_no_host_but_the_configured_one_is_connected(
     site: UpdateSite, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connected: list[tuple[Any, ...]] = []
-    create = socket.create_connection
+    connect = aiohappyeyeballs.start_connection
 
-    def watched(address: tuple[Any, ...], *rest: Any, **more: Any) -> socket.socket:
-        connected.append(address)
-        return create(address, *rest, **more)
+    async def watched(addr_infos: Sequence[Any], **more: Any) -> socket.socket:
+        connected.extend(info[4] for info in addr_infos)
+        return await connect(addr_infos, **more)
 
-    monkeypatch.setattr(socket, "create_connection", watched)
+    monkeypatch.setattr(aiohappyeyeballs, "start_connection", watched)
     repository = open_repository(site.settings(), paths)
     repository.download(package_of(repository.release()))
     assert {f"http://{host}:{port}/" for host, port in connected} == {site.url}
