@@ -8,7 +8,7 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def decode(field: bytes) -> str:
-    """The text of a field padded with NUL, spaces or full-width spaces.
+    """Return the text of a field padded with NUL, spaces or full-width spaces.
 
     Cards were written by programs that use cp950 or Big5-HKSCS for the same name, so both are tried. Octets
     that are neither, and what `printable` removes, become U+FFFD: a name must not steer a terminal or window.
@@ -37,7 +37,7 @@ def printable(text: str) -> str:
 
 
 def encode(text: str, width: int) -> bytes:
-    """The field of `width` bytes that `decode` reads as `text`, padded with spaces.
+    """Return the field of `width` bytes that `decode` reads as `text`, padded with spaces.
 
     Raises:
         ValueError: the text does not fit, or has characters that Big5 lacks.

@@ -102,7 +102,7 @@ class HcaCard(Iso7816Card):
         return Metadata(self.kind, self.version, self.serial, self.holder(), self.info())
 
     def holder(self) -> Holder:
-        """The basic data record.
+        """Return the basic data record.
 
         Raises:
             CardDataError: it does not have the length of its layout.
@@ -113,7 +113,7 @@ class HcaCard(Iso7816Card):
         return Institution(**self._record("institution", self._profile.files.basic))
 
     def info(self) -> CardInfo:
-        """The card information record.
+        """Return the card information record.
 
         Raises:
             CardDataError: it does not have the length of its layout, or a flag is neither 0 nor 1.

@@ -70,7 +70,7 @@ class HicosCard(Card):
 
     @classmethod
     def open(cls, channel: Channel, generation: Generation) -> Self:
-        """The card that `hca_card.hicos_select.generation` has just found.
+        """Return the card that `hca_card.hicos_select.generation` has just found.
 
         Raises:
             HicosModuleError: it keeps even its number to its maker's programs.
@@ -86,13 +86,13 @@ class HicosCard(Card):
         return cls(files, serial)
 
     def metadata(self) -> Metadata:
-        """The card's number, and the holder as the certificate names them."""
+        """Return the card's number, and the holder as the certificate names them."""
         facts = self._facts
         name = None if facts is None else facts.common_name
         return Metadata(self.kind, "", self.serial, None if name is None else Citizen(name))
 
     def version_text(self) -> str:
-        """What the card says of its own version; empty where it does not."""
+        """Return what the card says of its own version; empty if it does not."""
         try:
             return self._files.version()
         except (StatusError, CardDataError):
@@ -155,7 +155,7 @@ class _FirstGeneration:
         return self._file(path, offset=place.index, length=place.length, der=True)
 
     def _file(self, path: bytes, *, offset: int = 0, length: int | None = None, der: bool = False) -> bytes:
-        """A file, or a part of it; with `der` and no length, the one DER object that begins at `offset`."""
+        """Return a file or a part of it; with `der` and no length, the DER object that begins at `offset`."""
         for at in range(0, len(path), 2):
             select(self._channel, path[at : at + 2]).require()
         content, end = bytearray(), length
@@ -218,5 +218,5 @@ class _SecondGeneration:
 
 
 def _text(raw: bytes) -> str:
-    """A file of ASCII text, padded."""
+    """Return a file of ASCII text, padded."""
     return printable(raw.strip(b"\x00\xff ").decode("ascii", "replace"))[:64]

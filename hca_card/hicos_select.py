@@ -26,7 +26,7 @@ class Generation(Enum):
 
 
 def named_by(atr: bytes) -> bool:
-    """Whether the ATR is one of HiCOS cards."""
+    """Return whether the ATR is one of HiCOS cards."""
     return any(text in atr for text in ATR_TEXTS)
 
 

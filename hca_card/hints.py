@@ -15,7 +15,7 @@ _NHI: Final = frozenset((CardKind.NHI,))
 
 
 def only_kinds(atr: bytes) -> frozenset[CardKind] | None:
-    """The kinds that a card with this ATR can be of; None where its ATR is shared by unlike cards."""
+    """Return the kinds that a card with this ATR can be of; None if unlike cards share the ATR."""
     if NHI_TEXT in atr:
         return _NHI
     if named_by(atr):

@@ -65,7 +65,7 @@ def select_file(channel: Channel, path: bytes) -> bytes:
 
 
 def file_size(fci: bytes) -> int | None:
-    """The size of the file's content in bytes, from tag 80 of its FCP (7816-4 table 11); None if not said.
+    """Return the size of the file in bytes, from tag 80 of its FCP (7816-4 table 11); None if not said.
 
     Raises:
         CardDataError: the FCI's lengths lie.
@@ -239,7 +239,7 @@ def require_certificate(der: bytes) -> bytes:
 # Nearly all of a visit's commands are those of the visit before.
 @lru_cache(maxsize=128)
 def _command(ins: int, p1: int, p2: int, data: bytes = b"", le: int | None = None) -> Command:
-    """A command that holds no secret and nothing of a document."""
+    """Return a command that holds no secret and nothing of a document."""
     return Command(0x00, ins, p1, p2, data, le)
 
 

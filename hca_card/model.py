@@ -221,7 +221,7 @@ class Card(ABC):
         """
 
     def certificate_indexes(self) -> tuple[int, ...]:
-        """The numbers that `certificate` takes."""
+        """Return the numbers that `certificate` takes."""
         return ()
 
     def certificate(self, index: int) -> CardCertificate:
@@ -241,7 +241,7 @@ class Card(ABC):
         return tuple(found)
 
     def pin_status(self) -> PinStatus:
-        """Tries left and lengths, without spending a try."""
+        """Return tries left and lengths, without spending a try."""
         raise self.unsupported()
 
     def verify(self, pin: Pin) -> None:
@@ -257,7 +257,7 @@ class Card(ABC):
         raise self.unsupported()
 
     def takes_keypad(self) -> bool:
-        """Whether `verify_on_keypad` can be used with this card."""
+        """Return whether `verify_on_keypad` can be used with this card."""
         return False
 
     def verify_on_keypad(self, keypad: Keypad) -> None:
@@ -294,7 +294,7 @@ class Card(ABC):
         raise self.unsupported()
 
     def has_key(self, use: KeyUse) -> bool:
-        """Whether the card has that key pair."""
+        """Return whether the card has that key pair."""
         return False
 
     def sign(self, use: KeyUse, digest_info: bytes) -> bytes:
@@ -313,7 +313,7 @@ class Card(ABC):
 
 
 def roc_date(text: str) -> date | None:
-    """The calendar date of a 7-digit ROC date (`0650101` is 1976-01-01; a leading `-` is before ROC 1).
+    """Return the date of 7-digit ROC text (`0650101` is 1976-01-01; a leading `-` is before ROC 1).
 
     Returns:
         None where the text is no date; cards hold blanks and zeros.

@@ -70,7 +70,7 @@ class NhiCard(Card):
         return None
 
     def metadata(self) -> Metadata:
-        """What the basic data says; nothing more is sent."""
+        """Return what the basic data says; nothing more is sent."""
         raw = self._basic_data
         return Metadata(
             self.kind,
@@ -86,7 +86,7 @@ class NhiCard(Card):
         )
 
     def cancelled(self) -> bool | None:
-        """Whether the card's status text says cancelled (註銷); None where the card does not say.
+        """Return whether the card's status text says cancelled (註銷); None where the card does not say.
 
         Reported from one source only; nothing else may depend on it.
         """

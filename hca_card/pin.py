@@ -45,7 +45,7 @@ class Pin:
         return not self._octets
 
     def copy(self) -> Pin:
-        """A PIN of its own, to be wiped on its own."""
+        """Return a PIN of its own, to be wiped on its own."""
         return Pin(self._octets)
 
     def wipe(self) -> None:

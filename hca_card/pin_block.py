@@ -38,7 +38,7 @@ class PinFormat:
     pad: int = 0xFF
 
     def encode(self, pin: Pin) -> bytes:
-        """The block to send.
+        """Return the block to send.
 
         Raises:
             PinLengthError: the PIN is too short or too long, or has letters where only digits can be sent;

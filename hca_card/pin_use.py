@@ -79,7 +79,7 @@ class PinUse:
         self._drops = False
 
     def status(self) -> PinStatus:
-        """Tries left and lengths.
+        """Return tries left and lengths.
 
         9000 means that another program left the PIN verified. The success that did so restored the counter,
         and a failure since would have ended that state; so all tries are left, however many that is.

@@ -131,7 +131,7 @@ class DataObject:
 
 
 def application_path(ef_dir: bytes) -> bytes | None:
-    """The path of the PKCS#15 application in EF.DIR (ISO/IEC 7816-4 §12.2.4), None where there is none.
+    """Return the path of the PKCS#15 application in EF.DIR (ISO/IEC 7816-4 §12.2.4), None without one.
 
     Raises:
         CardDataError: lengths lie.
@@ -177,7 +177,7 @@ def token_info(content: bytes) -> TokenDescription:
 
 
 def pins(content: bytes) -> tuple[PinObject, ...]:
-    """The passwords of an EF.AOD. Raises `CardDataError` where one cannot be read."""
+    """Return the passwords of an EF.AOD. Raise `CardDataError` if one cannot be read."""
     found = []
     for _, own, kind in _objects(content):
         facts = _native(asn1.PinAttributes, kind)
@@ -198,7 +198,7 @@ def pins(content: bytes) -> tuple[PinObject, ...]:
 
 
 def private_keys(content: bytes) -> tuple[PrivateKey, ...]:
-    """The RSA keys of an EF.PrKD. Raises `CardDataError` where one cannot be read."""
+    """Return the RSA keys of an EF.PrKD. Raise `CardDataError` if one cannot be read."""
     found = []
     for common, own, kind in _objects(content):
         facts, key = _native(asn1.CommonObject, common), _native(asn1.CommonKey, own)
@@ -219,7 +219,7 @@ def private_keys(content: bytes) -> tuple[PrivateKey, ...]:
 
 
 def public_keys(content: bytes) -> tuple[PublicKey, ...]:
-    """The RSA keys of an EF.PuKD. Raises `CardDataError` where one cannot be read."""
+    """Return the RSA keys of an EF.PuKD. Raise `CardDataError` if one cannot be read."""
     return tuple(
         PublicKey(
             _native(asn1.CommonKey, own)["id"],
@@ -231,7 +231,7 @@ def public_keys(content: bytes) -> tuple[PublicKey, ...]:
 
 
 def certificates(content: bytes) -> tuple[CertificateObject, ...]:
-    """The X.509 certificates of an EF.CD. Raises `CardDataError` where one cannot be read."""
+    """Return the X.509 certificates of an EF.CD. Raise `CardDataError` if one cannot be read."""
     found = []
     for common, own, kind in _objects(content):
         facts = _native(asn1.CommonCertificate, own)
@@ -242,7 +242,7 @@ def certificates(content: bytes) -> tuple[CertificateObject, ...]:
 
 
 def data_objects(content: bytes) -> tuple[DataObject, ...]:
-    """The opaque objects of an EF.DCOD. Raises `CardDataError` where one cannot be read."""
+    """Return the opaque objects of an EF.DCOD. Raise `CardDataError` if one cannot be read."""
     found = []
     for common, own, kind in _objects(content):
         name = _native(asn1.CommonData, own)["application_name"] or ""
@@ -255,7 +255,7 @@ def data_objects(content: bytes) -> tuple[DataObject, ...]:
 
 
 def _objects(content: bytes) -> Iterator[tuple[tlv.Tlv, tlv.Tlv, tlv.Tlv]]:
-    """Common, class and type attributes of each object of the first choice (RSA, X.509, PIN, opaque; §8.2.9).
+    """Yield the common, class and type attributes of each object of the first choice (§8.2.9).
 
     Other choices (elliptic curves, biometrics, card-verifiable certificates) are skipped.
     """
@@ -287,7 +287,7 @@ def _first(content: bytes) -> tlv.Tlv:
 
 
 def _value(kind: tlv.Tlv) -> tuple[ObjectPath | None, bytes]:
-    """The ObjectValue that begins type attributes: a place or the value; neither for a URL (§8.2.8)."""
+    """Return the ObjectValue that begins type attributes: a place or a value; neither for a URL (§8.2.8)."""
     for choice in kind.children[:1]:
         if _is_path(choice):
             return _path(choice), b""
@@ -309,7 +309,7 @@ def _path(item: tlv.Tlv) -> ObjectPath:
 
 
 def _modulus_length(kind: tlv.Tlv) -> int:
-    """The INTEGER after the value in RSA key attributes (§8.4.2), in bits; 0 where it is missing."""
+    """Return the INTEGER after the value in RSA key attributes (§8.4.2), in bits; 0 where it is missing."""
     for part in kind.children[1:2]:
         if part.tag == 0x02 and 1 <= len(part.value) <= 3:
             return int.from_bytes(part.value, "big", signed=True)
@@ -338,7 +338,7 @@ def _pin_format(facts: Any) -> PinFormat:
 
 
 def _octet(number: int) -> int:
-    """A reference as one byte: cards write 81 as INTEGER 81, which is negative, or as 0081."""
+    """Return a reference as one byte: cards write 81 as INTEGER 81, which is negative, or as 0081."""
     if not -128 <= number <= 255:
         raise CardDataError(f"the card's directory holds the reference {number}")
     return number & 0xFF

@@ -216,7 +216,7 @@ RECORDS: Final[dict[str, type]] = {
 
 
 def load(file: Path) -> Profile:
-    """The profile in a TOML file.
+    """Return the profile in a TOML file.
 
     Raises:
         ProfileError: it cannot be read, has unknown or missing keys, or values that cannot be.
@@ -230,7 +230,7 @@ def load(file: Path) -> Profile:
 
 
 def parse(text: str) -> Profile:
-    """The profile in TOML text. Raises `ProfileError` as `load` does."""
+    """Return the profile in TOML text. Raise `ProfileError` as `load` does."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -244,7 +244,7 @@ def parse(text: str) -> Profile:
 
 @cache
 def reference() -> Profile:
-    """The profile of the simulated HCA cards, which ships with the program."""
+    """Return the profile of the simulated HCA cards, which ships with the program."""
     return load(Path(__file__).with_name("profiles") / "reference.toml")
 
 
@@ -315,7 +315,7 @@ def _range(value: object, where: str) -> Range:
 
 
 def _check(profile: Profile) -> None:
-    """What types alone cannot say."""
+    """Raise `ProfileError` for what types alone cannot say."""
     if not 5 <= len(profile.aid) <= 16:
         raise ProfileError("aid must have 5 to 16 bytes")
     _check_identity(profile.identity)

@@ -35,7 +35,7 @@ _EITHER: Final = {
 
 
 def schema() -> bytes:
-    """The schema as the published file has it."""
+    """Return the schema as the published file has it."""
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "HCA Card Agent card profile",
@@ -86,7 +86,7 @@ def _value(kind: Any) -> dict[str, Any]:
 
 
 def _records() -> dict[str, Any]:
-    """The four records with the fields that each must have."""
+    """Return the four records with the fields that each must have."""
     layouts = {}
     for name, record in RECORDS.items():
         names = [field.name for field in fields(record) if field.name != "category_text"]
@@ -101,7 +101,7 @@ def _records() -> dict[str, Any]:
 
 
 def _attributes(kind: type[Any]) -> dict[str, str]:
-    """What the docstring says of each attribute."""
+    """Return what the docstring says of each attribute."""
     _, _, text = (inspect.getdoc(kind) or "").partition("Attributes:\n")
     entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE)
     return {name: re.sub(r"\s+", " ", words) for name, words in entries}

@@ -35,7 +35,7 @@ Attempt = Callable[[Channel], Card | None]
 
 
 def recognise(channel: Channel, atr: bytes, profiles: Sequence[Profile] | None = None) -> Card:
-    """The card application in the reader, selected on `channel`.
+    """Return the card application in the reader, selected on `channel`.
 
     The ATR only decides what is tried first: ATRs of Java Cards are shared by unlike cards.
 
@@ -68,7 +68,7 @@ def recognise(channel: Channel, atr: bytes, profiles: Sequence[Profile] | None =
 
 
 def _attempts(atr: bytes, profiles: Sequence[Profile]) -> list[Attempt]:
-    """What to try, in order: what the ATR suggests, then the rest."""
+    """Return what to try, in order: what the ATR suggests, then the rest."""
     if hicos_select.named_by(atr):
         return [_hicos]
     citizen = CITIZEN_TEXT in atr

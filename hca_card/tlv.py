@@ -62,7 +62,7 @@ class Tlv:
 
 
 def read(data: bytes, offset: int = 0) -> tuple[Tlv, int]:
-    """The data object at `offset`, and the offset after it.
+    """Return the data object at `offset`, and the offset after it.
 
     Raises:
         CardDataError: it does not end inside `data`, or has an indefinite length.
@@ -86,7 +86,7 @@ def announced_length(data: bytes) -> int:
 
 
 def objects(data: bytes, *, padded: bool = True) -> tuple[Tlv, ...]:
-    """The data objects that follow one another in `data`.
+    """Return the data objects that follow one another in `data`.
 
     Args:
         data: a file's content or a constructed value.
@@ -109,7 +109,7 @@ def objects(data: bytes, *, padded: bool = True) -> tuple[Tlv, ...]:
 
 
 def find(data: bytes, *path: int) -> bytes | None:
-    """The value under a path of tags, `find(fci, 0x6F, 0x84)`; None where there is none.
+    """Return the value under a path of tags, `find(fci, 0x6F, 0x84)`; None if there is none.
 
     Raises:
         CardDataError: the lengths on the way lie.

@@ -56,7 +56,7 @@ class Command:
         return len(self.data) <= LC_SHORT_MAX and (self.le or 0) <= LE_SHORT_MAX
 
     def encode(self) -> bytes:
-        """The bytes to send: the short form where it fits, else the extended one (ISO/IEC 7816-3 §12.1.3).
+        """Return the bytes to send: short if they fit, else extended (ISO/IEC 7816-3 §12.1.3).
 
         Returns:
             The command APDU of case 1, 2, 3 or 4.
@@ -76,7 +76,7 @@ class Command:
 
     @classmethod
     def decode(cls, raw: bytes) -> Command:
-        """The command APDU in `raw`, in any of the seven encodings (used by simulated cards).
+        """Return the command APDU in `raw`, in any of the seven encodings (used by simulated cards).
 
         Raises:
             ValueError: `raw` is not a command APDU.
@@ -128,7 +128,7 @@ class Response(NamedTuple):
         return self.sw == StatusWord.SUCCESS
 
     def require(self, *accepted: int) -> bytes:
-        """The data, if the status word is 9000 or one of `accepted`.
+        """Return the data, if the status word is 9000 or one of `accepted`.
 
         Raises:
             StatusError: any other status word.
@@ -139,7 +139,7 @@ class Response(NamedTuple):
 
     @classmethod
     def decode(cls, raw: bytes) -> Response:
-        """The response APDU in `raw`.
+        """Return the response APDU in `raw`.
 
         Raises:
             ValueError: fewer than two bytes: a torn response.
@@ -149,5 +149,5 @@ class Response(NamedTuple):
         return cls(raw[:-2], int.from_bytes(raw[-2:], "big"))
 
     def encode(self) -> bytes:
-        """Data followed by SW1 SW2."""
+        """Return data followed by SW1 SW2."""
         return self.data + self.sw.to_bytes(2, "big")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def historical_bytes(atr: bytes) -> bytes:
-    """The historical bytes T1 to TK (ISO/IEC 7816-3 §8.2.4), at most 15.
+    """Return the historical bytes T1 to TK (ISO/IEC 7816-3 §8.2.4), at most 15.
 
     Returns:
         Empty where the ATR is cut or has none.

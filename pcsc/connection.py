@@ -215,7 +215,7 @@ class Connection:
         self.protocol = CardProtocol(protocol)
 
     def _failure(self, code: int) -> PcscError:
-        """The exception for `code`; an exchange that failed because the card was pulled says so."""
+        """Return the exception for `code`; of a card that was pulled out, `CardRemovedError`."""
         failure = error(code, reader=self.reader)
         if isinstance(failure, NoCardError):
             return CardRemovedError(code, reader=self.reader)
@@ -224,7 +224,7 @@ class Connection:
         return failure
 
     def _has_gone(self) -> bool:
-        """Whether the card we were connected to has gone; the service is given a moment to see it."""
+        """Return whether the card we were connected to has gone; the service is given a moment to see it."""
         deadline = time.monotonic() + _SETTLE
         try:
             while self._is_ours(state := self._state()):
@@ -276,7 +276,7 @@ class Connection:
 
 @lru_cache(maxsize=64)
 def _extended_by(atr: bytes) -> bool | None:
-    """What the card says of extended length when it is put in."""
+    """Return what the card says of extended length when it is put in."""
     return extended_length(historical_bytes(atr))
 
 

@@ -62,7 +62,7 @@ class ReaderState:
 
     @classmethod
     def decode(cls, name: str, state: int, atr: Sequence[int]) -> ReaderState:
-        """The state SCardGetStatusChange gave: flags below, event counter in the upper half."""
+        """Return the state that SCardGetStatusChange gave: flags below, event counter in the upper half."""
         # Numbers, not flags: this is done at each look and each visit, and flags take ten times as long.
         present = bool(state & _PRESENT)
         return cls(
@@ -126,7 +126,7 @@ class Context:
         return self._handle
 
     def readers(self) -> list[str]:
-        """The names of all readers, with or without a card; empty when there is none."""
+        """Return the names of all readers, with or without a card; empty when there is none."""
         code, names = self.winscard.SCardListReaders(self.handle, [])
         if unsigned(code) == ReturnCode.NO_READERS_AVAILABLE:
             return []
@@ -134,7 +134,7 @@ class Context:
         return [name for name in names if self._only is None or holds(name, self._only)]
 
     def states(self, names: Sequence[str]) -> list[ReaderState]:
-        """The readers' states at this moment, in the order asked; one that is gone is `unavailable`."""
+        """Return the readers' states at this moment, in the order asked; a missing one is `unavailable`."""
         if not names:
             return []
         code, states = self._status_change(0, [(name, ReaderFlags.UNAWARE) for name in names])

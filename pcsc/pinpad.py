@@ -69,7 +69,7 @@ class Features:
 
     @classmethod
     def decode(cls, answer: bytes) -> Features:
-        """The features in the answer to GET_FEATURE_REQUEST: tag, length 4, code in big-endian order.
+        """Return the features in the answer to GET_FEATURE_REQUEST: tag, length 4, code in big-endian order.
 
         What is not of that shape is ignored, as is what follows it.
         """
@@ -87,7 +87,7 @@ class Features:
 
 
 def max_apdu_data(properties: bytes) -> int | None:
-    """The property dwMaxAPDUDataSize: 65536 for a reader that passes extended APDUs, 0 or 256 for others.
+    """Return dwMaxAPDUDataSize: 65536 for a reader that passes extended APDUs, 0 or 256 for others.
 
     Args:
         properties: the answer to FEATURE_GET_TLV_PROPERTIES; values are little-endian.

@@ -40,7 +40,7 @@ class LengthForm:
 
 
 def extended_length(historical: bytes) -> bool | None:
-    """What the historical bytes say of extended length, ISO/IEC 7816-4:2020 §12.1.1.9 (card capabilities).
+    """Return what the historical bytes say of extended length (ISO/IEC 7816-4:2020 §12.1.1.9).
 
     Returns:
         None where they do not say.
@@ -58,7 +58,7 @@ def extended_length(historical: bytes) -> bool | None:
 
 
 def exchange(transmit: Transmit, observe: Observe | None = None) -> Send:
-    """The innermost piece: encode, transmit, decode; `observe` is told of what was exchanged.
+    """Return the innermost piece: encode, transmit, decode; `observe` is called with each exchange.
 
     A command without Le may still bring data, as many cards answer SELECT, up to what the short form holds.
 
@@ -134,7 +134,7 @@ def collect_response(send: Send) -> Send:
 
 
 def chain_command(send: Send) -> Send:
-    """The command in short APDUs, linked by the chaining bit where it is long (ISO/IEC 7816-4 §5.3.3).
+    """Return a piece that sends short APDUs, linked by the chaining bit (ISO/IEC 7816-4 §5.3.3).
 
     Le is cut to 256, so that less may come back than was asked; who reads a file goes on reading.
     """
@@ -153,7 +153,7 @@ def chain_command(send: Send) -> Send:
 
 
 def choose_form(whole: Send, short: Send, form: LengthForm) -> Send:
-    """A long command in extended form, or in short ones where card or reader takes no other.
+    """Return a piece that sends long commands in extended form, or by `short` if that is not taken.
 
     6700 to an extended command means that nothing was done, so the short form is tried, and from then on
     used if extended length never worked.

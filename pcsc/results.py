@@ -114,7 +114,7 @@ def unsigned(code: int) -> int:
 
 
 def error(code: int, *, reader: str | None = None) -> PcscError:
-    """The exception for a return code other than success; `PcscError` itself for one not in the table."""
+    """Return the exception for a return code; `PcscError` itself for one not in the table."""
     return _ERRORS.get(unsigned(code), PcscError)(code, reader=reader)
 
 

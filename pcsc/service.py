@@ -33,11 +33,11 @@ class Service:
 
     @classmethod
     def system(cls) -> Self:
-        """The system's own service, whether it is running or not."""
+        """Return the system's own service, whether it is running or not."""
         return cls(None)
 
     def context(self) -> Context:
-        """A new context, to be used by one thread and closed by it.
+        """Return a new context, to be used by one thread and closed by it.
 
         Raises:
             ServiceUnavailableError: the service is not running, or this system has no PC/SC at all.

@@ -51,7 +51,7 @@ class StatusWord(IntEnum):
 
 
 def tries_left(sw: int) -> int | None:
-    """The tries that a status word after VERIFY leaves: 63CX gives X, 6983 gives 0, 6300 and all others None.
+    """Return the tries that a status word leaves: 63CX gives X, 6983 gives 0, all others None.
 
     ISO/IEC 7816-4:2020 §11.5.6 (VERIFY) and table 6 (63CX: counter from 0 to 15).
     """

@@ -46,7 +46,7 @@ class Exchange:
 
     @classmethod
     def of(cls, command: Command, response: Response | None, seconds: float, failure: str = "") -> Self:
-        """What may be told of this exchange."""
+        """Return what may be told of this exchange."""
         told = not command.secret and command.ins in _TOLD_DATA
         answer = response.data if response is not None and command.ins == _SELECT else None
         return cls(

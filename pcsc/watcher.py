@@ -157,12 +157,12 @@ class ReaderWatcher:
 
 
 def _was_out(before: ReaderState | None, now: ReaderState) -> bool:
-    """Whether a card was there before and is there now, but was pulled out in between."""
+    """Return whether a card was there before and is there now, but was pulled out in between."""
     return before is not None and before.present and now.present and before.event_counter != now.event_counter
 
 
 def _without_use(states: Sequence[ReaderState]) -> list[ReaderState]:
-    """The states but for whether some program is connected."""
+    """Return the states but for whether some program is connected."""
     return [replace(state, in_use=False) for state in states]
 
 

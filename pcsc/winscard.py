@@ -99,7 +99,7 @@ class Winscard(Protocol):
 
 
 def system() -> Winscard:
-    """The system's own PC/SC, loaded when first asked for: pyscard is not needed to use virtual readers."""
+    """Return the system's own PC/SC; loaded late, as virtual readers do not need pyscard."""
     from smartcard import scard
 
     return scard  # type: ignore[no-any-return]
@@ -117,5 +117,5 @@ class VirtualCard(Protocol):
         ...
 
     def transmit(self, command: bytes) -> bytes:
-        """The response APDU to a command APDU, both as raw bytes; whatever a broken card would say."""
+        """Return the response APDU to a command APDU, both as raw bytes; whatever a broken card would say."""
         ...

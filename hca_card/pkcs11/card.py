@@ -120,7 +120,7 @@ class ModuleCard(Card):
             return None
 
     def _key(self, use: KeyUse) -> int:
-        """The handle of the key that belongs to the certificate: by CKA_ID, else by its modulus."""
+        """Return the handle of the key that belongs to the certificate: by CKA_ID, else by its modulus."""
         if not self._session.logged_in:
             raise StatusError(StatusWord.SECURITY_STATUS)
         certificate = self._certificates.get(OWN_NUMBERS[use])

@@ -72,7 +72,7 @@ class ModuleProcess:
         generation: int | None = None,
         seconds: float | None = None,
     ) -> _Said:
-        """What the module answers. A request is sent at most once, whatever happens.
+        """Return what the module answers. A request is sent at most once, whatever happens.
 
         Args:
             request: what is asked; the caller wipes a PIN in it.

@@ -14,9 +14,9 @@ class ModuleKeypad:
     can_modify: Final = True
 
     def verify(self, command: Command, *, min_length: int, max_length: int) -> Response:
-        """Raises UnsupportedError, always."""
+        """Raise `UnsupportedError`, always."""
         raise UnsupportedError("the PKCS#11 module drives this keypad itself")
 
     def modify(self, command: Command, *, min_length: int, max_length: int) -> Response:
-        """Raises UnsupportedError, always."""
+        """Raise `UnsupportedError`, always."""
         raise UnsupportedError("the PKCS#11 module drives this keypad itself")

@@ -220,7 +220,7 @@ def _objects(visit: _Visit, kind: ObjectClass) -> list[Any]:
 
 
 def _optional(item: Any, attribute: Attribute) -> Any:
-    """The attribute, or empty bytes where the object has none that can be read."""
+    """Return the attribute, or empty bytes where the object has none that can be read."""
     try:
         return item[attribute]
     except PKCS11Error:

@@ -232,7 +232,7 @@ def frame(message: Request | Answer) -> bytearray:
 
 
 def read_request(read_into: Callable[[memoryview], int]) -> Request | None:
-    """The next request, or None at the end of the pipe.
+    """Return the next request, or None at the end of the pipe.
 
     Args:
         read_into: reads some bytes into memory and says how many; 0 is the end.
@@ -251,7 +251,7 @@ def read_request(read_into: Callable[[memoryview], int]) -> Request | None:
 
 
 def read_answer(read_into: Callable[[memoryview], int]) -> Answer | None:
-    """The next answer, or None at the end of the pipe. As `read_request`."""
+    """Return the next answer, or None at the end of the pipe, as `read_request` does."""
     content = _read(read_into)
     if content is None:
         return None

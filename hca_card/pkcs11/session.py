@@ -103,7 +103,7 @@ class TokenSession:
         return bool(self.token.flags & TokenFlag.PROTECTED_AUTHENTICATION_PATH)
 
     def look(self) -> messages.Token:
-        """The token as it stands now."""
+        """Return the token as it stands now."""
         with _told():
             self.token = self._ask(messages.Look(self._slot), messages.Token)
         return self.token
@@ -186,7 +186,7 @@ class TokenSession:
             messages.wipe(*secrets)
 
     def _left(self, officer: bool) -> int | None:
-        """Tries left after a wrong PIN, where the token's flags say so; asking costs none."""
+        """Return tries left after a wrong PIN, where the token's flags say so; asking costs none."""
         try:
             token = self._ask(messages.Look(self._slot), messages.Token)
         except ModuleError:
@@ -218,7 +218,7 @@ def _status(token: messages.Token, locked: TokenFlag, final: TokenFlag) -> PinSt
 
 @contextmanager
 def _told(gone: type[CardRemovedError | NoCardError] = CardRemovedError) -> Iterator[None]:
-    """What a return value means to the person; what means nothing more stays a `ModuleError`."""
+    """Run the body; raise what a return value means to the person, else leave the `ModuleError`."""
     try:
         yield
     except ModuleError as error:

@@ -32,7 +32,7 @@ class AtrFacts:
 
 
 def read(atr: bytes) -> AtrFacts:
-    """The ATR in words; one that is cut says what can be read of it."""
+    """Return the ATR in words; one that is cut says what can be read of it."""
     protocols = _protocols(atr)
     historical = historical_bytes(atr)
     # With T=0 alone there is no TCK (ISO/IEC 7816-3 §8.2.5).
@@ -48,7 +48,7 @@ def read(atr: bytes) -> AtrFacts:
 
 
 def _protocols(atr: bytes) -> list[int]:
-    """The protocol of each TDi; T=15 only says that global interface bytes follow."""
+    """Return the protocol of each TDi; T=15 only says that global interface bytes follow."""
     found: list[int] = []
     position, following = 1, atr[1] >> 4 if len(atr) > 1 else 0
     while following & 0x08:

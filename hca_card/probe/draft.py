@@ -48,7 +48,7 @@ class Draft:
 
 
 def draft(found: Findings, channel: Channel) -> Draft:
-    """The draft for the card that was probed, tried on it as far as that needs no PIN.
+    """Return the draft for the card that was probed, tried on it as far as that needs no PIN.
 
     Args:
         found: what the probe gave.
@@ -70,7 +70,7 @@ def draft(found: Findings, channel: Channel) -> Draft:
 
 
 def _can_be_written(found: Findings, parts: Guess) -> bool:
-    """Whether what the card says fits into a profile at all: a hostile one may say anything."""
+    """Return whether what the card says fits into a profile at all: a hostile one may say anything."""
     try:
         profile.parse(_text(found, parts, parts.missing))
     except ProfileError:
@@ -79,7 +79,7 @@ def _can_be_written(found: Findings, parts: Guess) -> bool:
 
 
 def _try(channel: Channel, entry: Profile) -> str:
-    """What goes wrong when the card's public data is read by the profile; empty where nothing does."""
+    """Return what goes wrong when the profile reads the card's public data; empty if nothing does."""
     try:
         card = HcaCard.open(channel, entry)
         if card is None:

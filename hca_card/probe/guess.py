@@ -70,7 +70,7 @@ class Guess:
 
 
 def guess(found: Findings) -> Guess:
-    """The parts of a profile for the application that looks most like one of an HCA card."""
+    """Return the parts of a profile for the application that looks most like one of an HCA card."""
     anywhere = _certificates(found, None)
     own = _description(anywhere.get(1)) or _description(anywhere.get(2))
     serials = _serials(found, own)
@@ -102,7 +102,7 @@ def _description(place: Place | None) -> CertificateDescription | None:
 
 
 def _serials(found: Findings, own: CertificateDescription | None) -> list[str]:
-    """What may be the card's number, as digits."""
+    """Return what may be the card's number, as digits."""
     serials = [found.directory.token.serial] if found.directory else []
     if own is not None:
         serials += [own.card_number or "", (own.serial_number or "").lstrip("0")]
@@ -227,7 +227,7 @@ def _certificates(found: Findings, application: FoundApplication | None) -> dict
 
 
 def _pin(found: Findings, pins: tuple[PinObject, ...]) -> PinObject | None:
-    """The PIN of the signature key, else the first that is a holder's; never one that is sent encrypted."""
+    """Return the PIN of the signature key, else the holder's first; never one that is sent encrypted."""
     holders = [one for one in pins if not one.unblocking and not one.officer and not one.protected]
     key = key_for(found.directory.private_keys, KeyUse.SIGNATURE) if found.directory else None
     named = [one for one in holders if key is not None and key.auth_id and one.auth_id == key.auth_id]

@@ -76,7 +76,7 @@ def fci(content: bytes) -> str:
 
 
 def structure(content: bytes) -> str:
-    """A PKCS#15 directory file as a tree: tags, numbers, flags and paths are shown, texts never."""
+    """Return a PKCS#15 directory file as a tree: tags, numbers, flags and paths are shown, texts never."""
     try:
         shown = " ".join(_asn1(item, 0) for item in tlv.objects(content))
     except CardDataError:
@@ -85,7 +85,7 @@ def structure(content: bytes) -> str:
 
 
 def certificate(der: bytes) -> dict[str, object] | None:
-    """What a certificate says that is nobody's own; None where it is none."""
+    """Return what a certificate says that is nobody's own; None where it is none."""
     try:
         facts = describe(der)
     except CardDataError:
@@ -135,7 +135,7 @@ def _object(item: tlv.Tlv, depth: int, proprietary: bool) -> str:
 
 
 def _is_harmless(value: bytes) -> bool:
-    """An application's name: short printable ASCII that holds no number of anything, in parts or whole."""
+    """Return whether it is an application's name: short printable ASCII with no number of anything in it."""
     digits = sum(0x30 <= octet <= 0x39 for octet in value)
     printable = all(0x20 <= octet < 0x7F and octet not in b'"{}<>' for octet in value)
     return printable and len(value) <= _LABEL_MOST and digits <= _DIGITS_MOST
@@ -154,7 +154,7 @@ def _asn1(item: tlv.Tlv, depth: int) -> str:
 
 
 def _authority(issuer: str) -> str:
-    """The organisation that issued it."""
+    """Return the organisation that issued it."""
     parts = [part for part in issuer.split(", ") if part.startswith(("C=", "O=", "OU="))]
     return ", ".join(parts)
 

@@ -258,7 +258,7 @@ class _Prober:
                     self._found.objects[place.path] = found
 
     def _structures(self) -> None:
-        """The files of the directory themselves, for the trace: EF.ODF says which."""
+        """Return the files of the directory themselves, for the trace: EF.ODF says which."""
         odf = self._by_path(b"\x50\x31")
         if odf is None or not odf.content:
             return

@@ -44,17 +44,17 @@ class Recorder:
                 self._lines.append({"n": self._count, "at": self._at(), **_exchange(exchange)})
 
     def step(self, words: str) -> None:
-        """What the next exchanges are for."""
+        """Note what the next exchanges are for."""
         self.note({"step": words})
 
     def note(self, facts: Mapping[str, Any]) -> None:
-        """A line of its own; `facts` must be masked already."""
+        """Add a line; `facts` must be masked already."""
         with self._lock:
             if len(self._lines) < LINES_MAX:
                 self._lines.append({"at": self._at(), **facts})
 
     def text(self) -> str:
-        """The trace so far."""
+        """Return the trace so far."""
         with self._lock:
             return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in self._lines)
 
@@ -68,7 +68,7 @@ class Recorder:
 
 
 def tell(recorder: Recorder, found: Findings) -> None:
-    """What a probe has found, masked, at the end of its trace."""
+    """Add what a probe has found to its trace, masked."""
     facts = found.atr_facts
     recorder.note(
         {

@@ -35,7 +35,7 @@ class SimulatedIdentity:
     certificate: bytes
 
     def load(self) -> RSAPrivateKey:
-        """The private key as `cryptography` has it."""
+        """Return the private key as `cryptography` has it."""
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
         from cryptography.hazmat.primitives.serialization import load_der_private_key
 
@@ -46,7 +46,7 @@ class SimulatedIdentity:
         return key
 
     def rsa_key(self) -> RsaKey:
-        """The private key as a simulated card has it."""
+        """Return the private key as a simulated card has it."""
         return RsaKey.of(self.load())
 
     def pem(self) -> str:
@@ -58,7 +58,7 @@ class SimulatedIdentity:
 
     @classmethod
     def from_pem(cls, text: str) -> SimulatedIdentity:
-        """What `pem` gave.
+        """Return what `pem` gave.
 
         Raises:
             ValueError: anything else.
@@ -94,18 +94,18 @@ class SimulatorCa:
         return (self.identity(ISSUING).certificate,)
 
     def crl(self) -> bytes:
-        """The issuing authority's revocation list of today, DER: the certificates of `hpc-revoked`."""
+        """Return the issuing authority's revocation list of today, DER: the certificates of `hpc-revoked`."""
         from hca_card.simulator.issuance import revoke
 
         today = datetime.now(UTC).date()
         return revoke(ISSUING, self.identity(ISSUING).load(), revoked(today), today)
 
     def identity(self, template: Template) -> SimulatedIdentity:
-        """The key and certificate of that template, made if this is the first time."""
+        """Return the key and certificate of that template, made if this is the first time."""
         return self.identities([template])[0]
 
     def identities(self, templates: Iterable[Template]) -> list[SimulatedIdentity]:
-        """The keys and certificates of these templates; what is missing is made side by side.
+        """Return the keys and certificates of these templates; what is missing is made side by side.
 
         Raises:
             ValueError: a file in the folder is not what this class writes.
@@ -117,7 +117,7 @@ class SimulatorCa:
             return [self._identities[template] for template in wanted]
 
     def _recall(self, template: Template) -> bool:
-        """Whether the identity is known or, by now, read from the folder. Issuers must come first."""
+        """Return whether the identity is known or, by now, read from the folder. Issuers must come first."""
         if template in self._identities:
             return True
         path = self._path(template)
@@ -140,7 +140,7 @@ class SimulatorCa:
             self._identities[template] = _write_once(path, identity) if path else identity
 
     def _path(self, template: Template) -> Path | None:
-        """The file of that template under its present issuer: another wording or issuer is another file."""
+        """Return the template's file under its present issuer; another wording or issuer is another file."""
         if self._folder is None or (template.issuer and template.issuer not in self._identities):
             return None
         issuer = self._identities[template.issuer].certificate if template.issuer else b""
@@ -153,7 +153,7 @@ PROCESS_CA: Final = SimulatorCa()
 
 
 def _with_issuers(templates: Iterable[Template]) -> Iterator[Template]:
-    """The templates and all that stand above them, each once, issuers first."""
+    """Return the templates and all that stand above them, each once, issuers first."""
     seen: dict[Template, None] = {}
 
     def visit(template: Template) -> None:

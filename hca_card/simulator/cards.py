@@ -111,7 +111,7 @@ class HcaBlueprint:
     wire: Wire = Wire()
 
     def build(self, ca: SimulatorCa) -> IsoCard:
-        """The card, with certificates from `ca`."""
+        """Return the card, with certificates from `ca`."""
         validity = past_validity(today()) if self.expired else current_validity(today())
         authorities = (ISSUING, SIBLING, ROOT) if self.version == "2" else (ISSUING,)
         wire = self.wire
@@ -165,7 +165,7 @@ class CitizenBlueprint:
     number: str
 
     def build(self, ca: SimulatorCa) -> IsoCard:
-        """The card, with certificates from `ca`."""
+        """Return the card, with certificates from `ca`."""
         issued = templates.citizen(self.number, current_validity(today()))
         stock = Stock.issue(ca, issued, (ISSUING,))
         files = (*stock.files(), *stock.directory("Citizen card", "Citizen", self.number, ()))
@@ -179,12 +179,12 @@ class CitizenBlueprint:
 
 
 def today() -> date:
-    """The day on which cards are made."""
+    """Return the day on which cards are made."""
     return datetime.now(UTC).date()
 
 
 def _tree(df: DedicatedFile, *more: Application) -> tuple[DedicatedFile, tuple[Application, ...]]:
-    """The MF over `df`, with EF.DIR; and the applications: PKCS#15, `more`, and what OpenSC asks for."""
+    """Return the MF over `df` with EF.DIR, and the applications: PKCS#15, `more`, and OpenSC's."""
     listed = (application(pkcs15.AID, "PKCS#15", df), *more)
     ef_dir = b"".join(pkcs15.application_template(each.aid, each.label) for each in listed)
     mf = DedicatedFile(MF_ID, (ElementaryFile(pkcs15.EF_DIR, ef_dir, pkcs15.SFI_DIR), df))
@@ -241,11 +241,11 @@ class Stock:
         )
 
     def keys(self) -> dict[int, RsaKey]:
-        """The private keys by reference."""
+        """Return the private keys by reference."""
         return {slot.reference: key for slot, _, key in self.own}
 
     def files(self) -> tuple[ElementaryFile, ...]:
-        """The EFs with certificates and with public keys (RSAPublicKey, RFC 8017 §A.1.1)."""
+        """Return the EFs with certificates and with public keys (RSAPublicKey, RFC 8017 §A.1.1)."""
         fid, sfi = self.wire.certificate
         certificates = [(slot, identity) for slot, identity, _ in self.own] + list(self.authorities)
         return (
@@ -262,7 +262,7 @@ class Stock:
     def directory(
         self, label: str, prefix: str, serial: str, data: Sequence[pkcs15.DirectoryData]
     ) -> tuple[ElementaryFile, ...]:
-        """The EFs of the PKCS#15 directory over `files` and `data`."""
+        """Return the EFs of the PKCS#15 directory over `files` and `data`."""
         slots = [(slot, False) for slot, *_ in self.own] + [(slot, True) for slot, _ in self.authorities]
         return pkcs15.directory_files(
             label=label,

@@ -10,7 +10,7 @@ NULL: Final = b"\x05\x00"
 
 
 def length(count: int) -> bytes:
-    """A definite length of `count` bytes in the fewest octets (X.690 §10.1)."""
+    """Return a definite length of `count` bytes in the fewest octets (X.690 §10.1)."""
     if count < 0x80:
         return bytes((count,))
     octets = count.to_bytes((count.bit_length() + 7) // 8, "big")
@@ -29,7 +29,7 @@ def sequence(*parts: bytes) -> bytes:
 
 
 def explicit(number: int, *parts: bytes) -> bytes:
-    """A constructed, context-specific tag: [number] EXPLICIT."""
+    """Return a constructed, context-specific tag: [number] EXPLICIT."""
     return tlv(0xA0 | number, *parts)
 
 
@@ -39,7 +39,7 @@ def integer(value: int) -> bytes:
 
 
 def enumerated(value: int) -> bytes:
-    """ENUMERATED of a number under 128."""
+    """Return ENUMERATED of a number under 128."""
     return tlv(0x0A, bytes((value,)))
 
 
@@ -64,7 +64,7 @@ def printable(text: str) -> bytes:
 
 
 def flags(*bits: int) -> bytes:
-    """A named BIT STRING with these bits set; bit 0 is the first (X.690 §11.2.2: no trailing zero bits)."""
+    """Return a named BIT STRING with these bits set, bit 0 first (X.690 §11.2.2: no trailing zero bits)."""
     count = max(bits) + 1 if bits else 0
     unused = -count % 8
     number = sum(1 << (count - 1 - bit) for bit in set(bits)) << unused

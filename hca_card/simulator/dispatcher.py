@@ -43,7 +43,7 @@ class Dispatcher:
         self._chain = None
 
     def transmit(self, raw: bytes) -> bytes:
-        """The response APDU to a command APDU."""
+        """Return the response APDU to a command APDU."""
         try:
             command = Command.decode(raw)
         except ValueError:
@@ -67,7 +67,7 @@ class Dispatcher:
         return self._deliver(handler(whole), whole.le)
 
     def _join(self, command: Command) -> Command | None:
-        """The command with all parts of its chain, or None while more parts are to come."""
+        """Return the command with all parts of its chain, or None while more parts are to come."""
         chain, self._chain = self._chain, None
         more = bool(command.cla & CLA_CHAINING)
         if more and command.ins not in self._chained:

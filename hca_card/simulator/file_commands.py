@@ -37,7 +37,7 @@ class FileCommands:
         self._ef: ElementaryFile | None = None
 
     def handlers(self) -> Mapping[int, Handler]:
-        """The commands by INS."""
+        """Return the commands by INS."""
         return {0xA4: self._select, 0xB0: self._read_binary}
 
     def _select(self, command: Command) -> Response:
@@ -60,7 +60,7 @@ class FileCommands:
         return Response(b"" if command.p2 == _NO_DATA else application.answer, self._selected)
 
     def _find(self, p1: int, data: bytes) -> tuple[DedicatedFile, ElementaryFile | None]:
-        """The DF and EF that are current after a SELECT by identifier or path (ISO/IEC 7816-4 §11.2.2)."""
+        """Return the DF and EF that SELECT by identifier or path makes current (ISO/IEC 7816-4 §11.2.2)."""
         match p1:
             case 0x00 if not data or _identifiers(data) == [MF_ID]:
                 return self._mf, None
@@ -84,7 +84,7 @@ class FileCommands:
                 raise RefusalError(StatusWord.WRONG_P1P2)
 
     def _by_identifier(self, data: bytes) -> tuple[DedicatedFile, ElementaryFile | None]:
-        """A file by its identifier alone: under the current DF, beside it, or the current DF itself."""
+        """Return a file by its identifier: under the current DF, beside it, or the current DF itself."""
         path = _one_identifier(data)
         if path == [self._df.fid]:
             return self._df, None
@@ -105,7 +105,7 @@ class FileCommands:
         return Response(data, StatusWord.SUCCESS if whole else StatusWord.END_OF_FILE)
 
     def _target(self, command: Command) -> tuple[ElementaryFile, int]:
-        """The EF and offset that P1 P2 name; a short identifier makes its EF the current one."""
+        """Return the EF and offset that P1 P2 name; a short identifier makes its EF the current one."""
         if not command.p1 & 0x80:
             if self._ef is None:
                 raise RefusalError(StatusWord.NO_CURRENT_EF)
@@ -120,7 +120,7 @@ class FileCommands:
 
 
 def _identifiers(data: bytes) -> list[int]:
-    """The file identifiers of a path."""
+    """Return the file identifiers of a path."""
     if not data or len(data) % 2:
         raise RefusalError(StatusWord.LC_INCONSISTENT)
     return [int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2)]

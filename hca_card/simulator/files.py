@@ -55,11 +55,11 @@ class DedicatedFile:
         return tlv(0x82, b"\x38") + tlv(0x83, self.fid.to_bytes(2, "big")) + tlv(0x8A, b"\x05")
 
     def child(self, fid: int) -> ElementaryFile | DedicatedFile | None:
-        """The file of that identifier directly under this one."""
+        """Return the file of that identifier directly under this one."""
         return next((file for file in self.files if file.fid == fid), None)
 
     def by_sfi(self, sfi: int) -> ElementaryFile | None:
-        """The EF of that short identifier directly under this one."""
+        """Return the EF of that short identifier directly under this one."""
         files = (file for file in self.files if isinstance(file, ElementaryFile))
         return next((file for file in files if file.sfi == sfi), None)
 
@@ -84,6 +84,6 @@ class Application:
 def application(
     aid: bytes, label: str, root: DedicatedFile, discretionary: bytes = b"", *, tag: int = 0x53
 ) -> Application:
-    """An application that answers SELECT with its AID, its label and, if any, discretionary data."""
+    """Return an application that answers SELECT with its AID, its label and, if any, discretionary data."""
     more = tlv(tag, discretionary) if discretionary else b""
     return Application(aid, label, root, tlv(0x6F, tlv(0x84, aid), tlv(0x50, label.encode()), more))

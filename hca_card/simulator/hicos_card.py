@@ -56,7 +56,7 @@ class SimulatedHicosCard:
         """Nothing to do that the next power-up does not."""
 
     def transmit(self, command: bytes) -> bytes:
-        """The response APDU to a command APDU."""
+        """Return the response APDU to a command APDU."""
         if len(command) >= 2 and command[1] in _PIN_COMMANDS:
             self.tries = max(0, self.tries - 1)
         return self.answer(command)
@@ -66,7 +66,7 @@ class SimulatedHicosCard:
         raise NotImplementedError
 
     def answer(self, command: bytes) -> bytes:
-        """What this generation answers."""
+        """Return what this generation answers."""
         raise NotImplementedError
 
 
@@ -79,7 +79,7 @@ class FirstGeneration(SimulatedHicosCard):
         self.reset()
 
     def reset(self) -> None:
-        """The master file is current."""
+        """Make the master file current."""
         self._df = self._mf
         self._ef: ElementaryFile | None = None
 
@@ -159,7 +159,7 @@ class HicosBlueprint:
     generation: int
 
     def build(self, ca: SimulatorCa) -> SimulatedHicosCard:
-        """The card, with certificates from `ca`."""
+        """Return the card, with certificates from `ca`."""
         issued = templates.citizen(self.number, current_validity(today()))
         stock = Stock.issue(ca, issued, (ISSUING,))
         if self.generation == 1:
@@ -214,7 +214,7 @@ def _certificate_list(held: Sequence[tuple[int, SimulatedIdentity, bool]]) -> by
 
 
 def _private_key(index: int, reference: int, usage: tuple[int, ...]) -> bytes:
-    """An RSA key in EF.PrKD."""
+    """Return an RSA key in EF.PrKD."""
     return sequence(
         sequence(utf8(f"key {index}"), flags(0)),
         sequence(octets(bytes((index,))), flags(*usage), flags(0, 2, 3, 4), integer(reference)),

@@ -37,5 +37,5 @@ CONTENTS: Final = {
 
 
 def corrupt(file: ElementaryFile) -> ElementaryFile:
-    """The same EF with the content it has on the hostile card, if that differs."""
+    """Return the same EF with the content it has on the hostile card, if that differs."""
     return ElementaryFile(file.fid, CONTENTS.get(file.fid, file.content), file.sfi)

@@ -62,7 +62,7 @@ class IsoCard:
         """Nothing to do that the next power-up does not."""
 
     def transmit(self, command: bytes) -> bytes:
-        """The response APDU to a command APDU."""
+        """Return the response APDU to a command APDU."""
         return self._dispatcher.transmit(command)
 
 

@@ -39,17 +39,17 @@ _SUBJECT_DIRECTORY_ATTRIBUTES = x509.ObjectIdentifier("2.5.29.9")
 
 
 def generate(bits: int) -> RSAPrivateKey:
-    """A new RSA key."""
+    """Return a new RSA key."""
     return generate_private_key(65537, bits)
 
 
 def pkcs8(key: RSAPrivateKey) -> bytes:
-    """The key as DER, in the clear: it is as worthless as the card it stands for."""
+    """Return the key as DER, in the clear: it is as worthless as the card it stands for."""
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 def certify(template: Template, key: RSAPrivateKey, issuer_key: RSAPrivateKey) -> bytes:
-    """The certificate of `template` for `key`, DER, signed with `issuer_key`."""
+    """Return the certificate of `template` for `key`, DER, signed with `issuer_key`."""
     issuer = template.issuer or template
     builder = (
         x509.CertificateBuilder()
@@ -82,7 +82,7 @@ def certify(template: Template, key: RSAPrivateKey, issuer_key: RSAPrivateKey) -
 
 
 def revoke(issuer: Template, issuer_key: RSAPrivateKey, revoked: Iterable[Template], today: date) -> bytes:
-    """The revocation list of `issuer` as DER (RFC 5280 §5), good for a week from `today`."""
+    """Return the revocation list of `issuer` as DER (RFC 5280 §5), good for a week from `today`."""
     start = _at(today, time.min)
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -106,7 +106,7 @@ def revoke(issuer: Template, issuer_key: RSAPrivateKey, revoked: Iterable[Templa
 
 
 def _signed_with_sha1(certificate: x509.Certificate, issuer_key: RSAPrivateKey) -> bytes:
-    """The same certificate as old cards have it; `cryptography` reads SHA-1 signatures but makes none."""
+    """Return the certificate as old cards have it; `cryptography` reads SHA-1 signatures but makes none."""
     # The algorithm identifier stands in front of everything that could hold the same bytes by chance.
     content = certificate.tbs_certificate_bytes.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA, 1)
     digest = hashlib.sha1(content, usedforsecurity=False).digest()

@@ -42,7 +42,7 @@ class KeyCommands:
         self._environment.clear()
 
     def handlers(self) -> Mapping[int, Handler]:
-        """The commands by INS."""
+        """Return the commands by INS."""
         return {0x22: self._manage_security_environment, INS_PSO: self._perform_security_operation}
 
     def _manage_security_environment(self, command: Command) -> Response:
@@ -88,7 +88,7 @@ def _operate(operation: Callable[[bytes], bytes], data: bytes, refusal: StatusWo
 
 
 def _data_objects(data: bytes) -> dict[int, bytes]:
-    """The objects of one-byte tag and one-byte length in a control reference template."""
+    """Return the objects of one-byte tag and one-byte length in a control reference template."""
     found: dict[int, bytes] = {}
     while data:
         if len(data) < 2 or data[1] > 0x7F or len(data) < 2 + data[1]:

@@ -131,7 +131,7 @@ class SimulatedCard:
             self._outside.power_off()
 
     def transmit(self, command: bytes) -> bytes:
-        """The response APDU to a command APDU; nothing at all without power."""
+        """Return the response APDU to a command APDU; nothing at all without power."""
         with self._lock:
             return self._outside.transmit(command) if self._powered else b""
 
@@ -140,7 +140,7 @@ class SimulatedCard:
 
 
 def create(kind: str, *, ca: SimulatorCa | None = None, delay_ms: int = 0) -> SimulatedCard:
-    """A new card of that kind, with PIN 123456 and PUK 12345678 where it has any.
+    """Return a new card of that kind, with PIN 123456 and PUK 12345678 where it has any.
 
     Args:
         kind: one of `KINDS`.

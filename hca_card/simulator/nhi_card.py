@@ -56,7 +56,7 @@ class SimulatedNhiCard:
         """Nothing to do that the next power-up does not."""
 
     def transmit(self, command: bytes) -> bytes:
-        """The response APDU to a command APDU."""
+        """Return the response APDU to a command APDU."""
         return self._dispatcher.transmit(command)
 
     def _select(self, command: Command) -> Response:

@@ -75,7 +75,7 @@ def past_validity(today: date) -> Validity:
 
 
 def personnel_record(person: Personnel, version: str) -> bytes:
-    """Basic data of a personnel card: 159 bytes in version 2, 62 bytes in version 1, Big5."""
+    """Return basic data of a personnel card: 159 bytes in version 2, 62 bytes in version 1, Big5."""
     chinese, english, id_number = (40, 100, 10) if version == "2" else (12, 30, 11)
     return (
         encode(person.name, chinese)
@@ -88,7 +88,7 @@ def personnel_record(person: Personnel, version: str) -> bytes:
 
 
 def institution_record(institution: Institution) -> bytes:
-    """Basic data of an institution card: eight fields of fixed width, 292 bytes, Big5."""
+    """Return basic data of an institution card: eight fields of fixed width, 292 bytes, Big5."""
     return (
         encode(institution.code, 10)
         + encode(institution.name, 60)
@@ -108,7 +108,7 @@ def card_info_record(validity: Validity, *, activated: bool, terminated: bool) -
 
 
 def insured_record(insured: Insured, number: str, issued: str) -> bytes:
-    """Basic data of an NHI card: 57 bytes, Big5."""
+    """Return basic data of an NHI card: 57 bytes, Big5."""
     return (
         encode(number, 12)
         + encode(insured.name, 20)

@@ -89,7 +89,7 @@ def directory_files(
     data: Sequence[DirectoryData],
     references: tuple[int, int] = (PIN_REFERENCE, PUK_REFERENCE),
 ) -> tuple[ElementaryFile, ...]:
-    """The EFs of the directory, for DF 5015.
+    """Return the EFs of the directory, for DF 5015.
 
     Args:
         label: the card's name, as software shows it.
@@ -189,7 +189,7 @@ def _password(
     reference: int,
     unblocked_by: bytes = b"",
 ) -> bytes:
-    """A password object: ASCII characters (type 1), neither padded nor stored at a fixed length."""
+    """Return a password object: ASCII characters (type 1), neither padded nor stored at a fixed length."""
     common = sequence(utf8(label), flags(0), octets(unblocked_by) if unblocked_by else b"")
     attributes = sequence(
         pwd_flags,

@@ -27,7 +27,7 @@ class RsaKey:
 
     @classmethod
     def of(cls, key: RSAPrivateKey) -> RsaKey:
-        """The numbers of a key made by `cryptography`."""
+        """Return the numbers of a key made by `cryptography`."""
         private = key.private_numbers()
         public = private.public_numbers
         return cls(public.n, public.e, private.p, private.q, private.dmp1, private.dmq1, private.iqmp)
@@ -49,7 +49,7 @@ class RsaKey:
         return self._private(b"\x00\x01" + b"\xff" * filler + b"\x00" + content)
 
     def decipher(self, cipher: bytes) -> bytes:
-        """The plain text of a block of type 2 (RFC 8017 §7.2.2).
+        """Return the plain text of a block of type 2 (RFC 8017 §7.2.2).
 
         Raises:
             ValueError: not a block of this key, or the padding is wrong.

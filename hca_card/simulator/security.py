@@ -42,7 +42,7 @@ class Secret:
         return len(self._value)
 
     def refuse_if_blocked(self) -> None:
-        """Raises 6983 when no try is left."""
+        """Raise 6983 if no try is left."""
         if not self.left:
             raise RefusalError(StatusWord.METHOD_BLOCKED)
 
@@ -93,7 +93,7 @@ class SecurityCommands:
         self._verified.clear()
 
     def handlers(self) -> Mapping[int, Handler]:
-        """The commands by INS."""
+        """Return the commands by INS."""
         return {
             0x20: self._verify,
             0x24: partial(self._replace_pin, self._pin),  # CHANGE REFERENCE DATA: old PIN, new PIN
@@ -101,7 +101,7 @@ class SecurityCommands:
         }
 
     def require_pin(self) -> None:
-        """Raises 6982 unless the PIN has been verified."""
+        """Raise 6982 unless the PIN has been verified."""
         if self._reference not in self._verified:
             raise RefusalError(StatusWord.SECURITY_STATUS)
 

@@ -82,7 +82,7 @@ SIBLING: Final = _authority("gca-ca", "模擬政府憑證管理中心", ROOT)
 def personnel(
     number: str, validity: Validity, *, name: str = DOCTOR.name, version: str = "2"
 ) -> tuple[Template, ...]:
-    """The signature and, from version 2 on, the encryption certificate of a personnel card."""
+    """Return the signature and, from version 2 on, the encryption certificate of a personnel card."""
     attributes = (
         _attribute(1, oid(PERSONNEL)),
         _attribute(2, printable("primary")),
@@ -99,7 +99,7 @@ def personnel(
 def institution(
     number: str, validity: Validity, *, secondary: bool, version: str = "2"
 ) -> tuple[Template, ...]:
-    """The signature and encryption certificates of an institution card, of either version."""
+    """Return the signature and encryption certificates of an institution card, of either version."""
     attributes = (
         _attribute(1, oid(INSTITUTION)),
         _attribute(2, printable("secondary" if secondary else "primary")),
@@ -113,13 +113,13 @@ def institution(
 
 
 def citizen(number: str, validity: Validity) -> tuple[Template, ...]:
-    """The signature and encryption certificates of a citizen card."""
+    """Return the signature and encryption certificates of a citizen card."""
     attributes = _attribute(1, oid(NATURAL_PERSON)), _attribute(51, printable(CITIZEN_ID_ENDING))
     return _pair("citizen", number, CITIZEN.name, validity, attributes)
 
 
 def revoked(today: date) -> tuple[Template, ...]:
-    """The certificates that the issuing authority has revoked."""
+    """Return the certificates that the issuing authority has revoked."""
     return personnel(REVOKED_CARD, current_validity(today))
 
 

@@ -116,7 +116,7 @@ class VirtualReader:
         return self.counter << COUNTER_SHIFT | flags
 
     def seen(self, current: int) -> int:
-        """The state as SCardGetStatusChange tells it to someone who knew `current`."""
+        """Return the state as SCardGetStatusChange tells it to someone who knew `current`."""
         state = self.state
         differs = bool((state ^ current) & _WATCHED)
         if current >> COUNTER_SHIFT:
