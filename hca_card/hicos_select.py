@@ -1,4 +1,4 @@
-"""HiCOS cards of Chunghwa Telecom (自然人憑證, 工商憑證): told from others, before anything is read."""
+"""HiCOS cards of Chunghwa Telecom (自然人憑證, 工商憑證): recognised before anything is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pcsc.apdu import LE_SHORT_MAX, Command, Response
 from pcsc.status import StatusWord
 
 ATR_TEXTS: Final = (b"CHTMOICA", b"CHTGPKI")
-"""Historical bytes of the cards seen."""
+"""Historical bytes of known cards."""
 
 GENERATION_2_AID: Final = bytes.fromhex("A0 00 00 02 83 00 00 06 22 01 69 64 00 01 01 01")
 """What SELECT by name takes on generation 2."""

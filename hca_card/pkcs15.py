@@ -23,7 +23,7 @@ from hca_card.model import (
 from hca_card.pin_block import PinFormat
 from hca_card.pin_use import PinUse
 from hca_card.pkcs15_directory import DirectoryKind
-from hca_card.pkcs15_roles import ListedCertificates, key_for
+from hca_card.pkcs15_roles import ListedCertificates, algorithm_for, holder_pin, key_for
 from pcsc.status import StatusError
 
 EF_DIR: Final = b"\x3f\x00\x2f\x00"
@@ -130,24 +130,19 @@ class Pkcs15Card(Iso7816Card):
 
     @cached_property
     def _pin(self) -> PinUse:
-        """The PIN of the signature key, else the first that is a holder's."""
-        holders = [entry for entry in self._pins if not entry.unblocking and not entry.officer]
-        key = key_for(self._private_keys, KeyUse.SIGNATURE)
-        named = [
-            entry for entry in holders if key is not None and key.auth_id and entry.auth_id == key.auth_id
-        ]
-        for entry in named or holders:
-            if entry.protected:
-                raise UnsupportedError("this card takes its PIN encrypted only, in its maker's own way")
-            return PinUse(
-                self._channel,
-                reference=entry.reference,
-                form=entry.form,
-                reselect=self._reselect,
-                why_refused=self._why_refused,
-                confirm_drop=True,
-            )
-        raise UnsupportedError("the card's directory names no PIN that this program can send")
+        entry = holder_pin(self._pins, self._private_keys)
+        if entry is None:
+            raise UnsupportedError("the card's directory names no PIN that this program can send")
+        if entry.protected:
+            raise UnsupportedError("this card takes its PIN encrypted only, in its maker's own way")
+        return PinUse(
+            self._channel,
+            reference=entry.reference,
+            form=entry.form,
+            reselect=self._reselect,
+            why_refused=self._why_refused,
+            confirm_drop=True,
+        )
 
     def _listed(
         self, parse: Callable[[bytes], tuple[_Item, ...]], *kinds: DirectoryKind
@@ -160,12 +155,7 @@ class Pkcs15Card(Iso7816Card):
 
     def _find_key(self, use: KeyUse) -> KeyReference | None:
         key = key_for(self._private_keys, use)
-        if key is None:
-            return None
-        # The algorithm that the card lists with PKCS#1 for this key, else for all, else none.
-        listed = self._token.algorithms
-        own = [listed[number] for number in key.algorithms if number in listed]
-        return KeyReference(key.reference, next(iter(own or listed.values()), None), key.bits)
+        return None if key is None else KeyReference(key.reference, algorithm_for(key, self._token), key.bits)
 
     def _holder(self) -> Citizen | None:
         try:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 from hca_card import iso7816
 from hca_card.certificate_numbers import OWN_NUMBERS, USES, numbered
 from hca_card.errors import CardDataError, ObjectMissingError, UnsupportedError
 from hca_card.model import CardCertificate, KeyUse
-from hca_card.pkcs15_directory import CertificateObject, ObjectPath, PrivateKey
+from hca_card.pkcs15_directory import (
+    CertificateObject,
+    ObjectPath,
+    PinObject,
+    PrivateKey,
+    TokenDescription,
+)
 from pcsc.status import StatusError
 
 
@@ -22,6 +28,20 @@ def key_for(keys: Sequence[PrivateKey], use: KeyUse) -> PrivateKey | None:
     # A card may mark its signature key for both; another key comes first.
     others = [key for key in deciphering if key is not signing]
     return next(iter(others or deciphering), None)
+
+
+def algorithm_for(key: PrivateKey, token: TokenDescription) -> int | None:
+    """Return the algorithm reference that the card lists for PKCS#1 with this key, else with any."""
+    own = [token.algorithms[number] for number in key.algorithms if number in token.algorithms]
+    return next(iter(own or token.algorithms.values()), None)
+
+
+def holder_pin(pins: Iterable[PinObject], keys: Sequence[PrivateKey]) -> PinObject | None:
+    """Return the PIN of the signature key, else the first that is the holder's, None if there is none."""
+    holders = [pin for pin in pins if not pin.unblocking and not pin.officer]
+    key = key_for(keys, KeyUse.SIGNATURE)
+    named = [pin for pin in holders if key is not None and key.auth_id and pin.auth_id == key.auth_id]
+    return next(iter(named or holders), None)
 
 
 class ListedCertificates:

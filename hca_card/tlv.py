@@ -132,7 +132,7 @@ def check(data: bytes) -> None:
     if end != len(data):
         raise CardDataError("there are bytes after the data object")
     waiting = [(outer, 1)]
-    seen = 1
+    count = 1
     while waiting:
         item, depth = waiting.pop()
         if not item.constructed:
@@ -140,8 +140,8 @@ def check(data: bytes) -> None:
         if depth > MAX_DEPTH:
             raise CardDataError("data objects are nested too deeply")
         children = item.children
-        seen += len(children)
-        if seen > MAX_OBJECTS:
+        count += len(children)
+        if count > MAX_OBJECTS:
             raise CardDataError("too many data objects")
         waiting.extend((child, depth + 1) for child in children)
 

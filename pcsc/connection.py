@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from types import TracebackType
 from typing import Any, Final, Self
 
 from pcsc import pinpad
@@ -24,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 _ANY_PROTOCOL: Final = int(CardProtocol.T0 | CardProtocol.T1)
 _SETTLE: Final = 0.6
-"""Seconds in which a driver that polls its reader has seen that the card is gone."""
+"""Seconds in which a driver that polls its reader has noticed that the card is out."""
 
 
 class Connection:
@@ -113,7 +112,7 @@ class Connection:
         if code != ReturnCode.SUCCESS:
             raise self._failure(code)
         # vpcd and some drivers answer nothing, successfully, when the card is pulled in mid-command.
-        if not answer and self._has_gone():
+        if not answer and self._was_pulled_out():
             raise CardRemovedError(reader=self.reader)
         return bytes(answer)
 
@@ -124,7 +123,7 @@ class Connection:
         return pinpad.PinPad(self._control, features) if features.verify is not None else None
 
     def reset(self) -> None:
-        """Reset the card: whatever anybody has selected or verified is gone.
+        """Reset the card, and with it whatever anybody has selected or verified.
 
         Raises:
             PcscError: as `transmit`.
@@ -178,9 +177,7 @@ class Connection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _begin(self) -> None:
@@ -219,12 +216,12 @@ class Connection:
         failure = error(code, reader=self.reader)
         if isinstance(failure, NoCardError):
             return CardRemovedError(code, reader=self.reader)
-        if isinstance(failure, CommunicationError) and self._has_gone():
+        if isinstance(failure, CommunicationError) and self._was_pulled_out():
             return CardRemovedError(code, reader=self.reader)
         return failure
 
-    def _has_gone(self) -> bool:
-        """Return whether the card we were connected to has gone; the service is given a moment to see it."""
+    def _was_pulled_out(self) -> bool:
+        """Return whether our card was pulled out; the service is given a moment to notice."""
         deadline = time.monotonic() + _SETTLE
         try:
             while self._is_ours(state := self._state()):

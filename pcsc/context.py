@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Final, Self
 
 from pcsc.errors import CancelledError
@@ -90,8 +89,8 @@ class Context:
 
     Attributes:
         winscard: the functions of PC/SC.
-        observe: told of every exchange in a transaction, or None.
-        features: what the readers connected to have told about themselves, by name.
+        observe: called with every exchange in a transaction, or None.
+        features: what the readers connected to say of themselves, by name.
 
     Raises:
         ServiceUnavailableError: from any method; this context is then of no more use, make a new one.
@@ -164,7 +163,7 @@ class Context:
 
         Raises:
             CancelledError: `cancel` was called, during this wait or since the last one.
-            ReaderUnavailableError: a known reader is gone already.
+            ReaderUnavailableError: a known reader is not there any more.
         """
         with self._lock:
             self._waits += 1
@@ -210,8 +209,8 @@ class Context:
     def _status_change(
         self, milliseconds: int, states: Sequence[tuple[str, int]]
     ) -> tuple[int, list[ReaderState]]:
-        code, seen = self.winscard.SCardGetStatusChange(self.handle, milliseconds, list(states))
-        return code, [ReaderState.decode(*state) for state in seen]
+        code, found = self.winscard.SCardGetStatusChange(self.handle, milliseconds, list(states))
+        return code, [ReaderState.decode(*state) for state in found]
 
     def cancel(self) -> None:
         """End the wait that is going on, or else the next one, with `CancelledError`; for any thread.
@@ -220,17 +219,17 @@ class Context:
         """
         with self._lock:
             self._cancelled.set()
-            meant = self._waits
+            waits = self._waits
         while True:
-            # No other wait can begin under the lock, so that none but the one meant is cancelled.
+            # No other wait can begin under the lock, so that only the wait of before is cancelled.
             with self._lock:
-                if self._idle.is_set() or self._waits != meant or self._handle is None:
+                if self._idle.is_set() or self._waits != waits or self._handle is None:
                     return
                 self.winscard.SCardCancel(self._handle)
             self._idle.wait(_CANCEL_AGAIN)
 
     def close(self) -> None:
-        """Release the context; safe to call twice, and when the service is gone."""
+        """Release the context; safe to call twice, and after the service stopped."""
         with self._lock:
             handle, self._handle = self._handle, None
         if handle is not None:
@@ -239,7 +238,5 @@ class Context:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

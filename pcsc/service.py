@@ -15,7 +15,7 @@ class Service:
 
     Args:
         winscard: the functions to use; None for the system's own.
-        observe: told of every exchange in a transaction, in the thread it is made in.
+        observe: called with every exchange in a transaction, in the thread it is made in.
         only: what a reader's name must hold for its contexts to see it; None for all readers.
     """
 

@@ -1,4 +1,4 @@
-"""A card held into vpcd, the virtual reader driver of the vsmartcard project, so that a real pcscd has it.
+"""A card in vpcd, the virtual reader driver of the vsmartcard project, so that a real pcscd has it.
 
 The driver listens on TCP and the card connects to it. Every message is a two-byte big-endian length and that
 many bytes; a message of one byte from the driver is an order (`Order`), a longer one a command APDU.
@@ -38,7 +38,7 @@ class VpcdClient:
     """Serves `card` to the driver until `stop`; `insert`, `remove` and `stop` are for other threads.
 
     A service that goes away is waited for with back-off: there is nothing that could announce a TCP port.
-    The driver looks for a card every 0.4 s, so that `remove` and `insert` take that long to be seen.
+    The driver looks for a card every 0.4 s, so that `remove` and `insert` take that long to be noticed.
 
     Args:
         card: the card; used by the thread in `run` only.
@@ -72,8 +72,8 @@ class VpcdClient:
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             pause = _FIRST_PAUSE
-            with link, contextlib.suppress(OSError), _Link(link) as held:
-                self._hold(held)
+            with link, contextlib.suppress(OSError), _Link(link) as connected:
+                self._hold(connected)
             # A driver that takes cards and drops them at once must not become a busy loop.
             self._sleep(_FIRST_PAUSE)
 

@@ -1,4 +1,4 @@
-"""Tells of every reader that comes or goes and of every card that is put in or pulled out."""
+"""Watching for readers that come or go and for cards that are put in or pulled out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ReaderWatcher:
         service: where the readers are.
         on_change: called in the watcher's thread with the states of all readers: once at the start, then
             after every change; with none while the service is away. A card that was changed for another, or
-            out for a moment only, is told as the two events it was: first without it, then with it.
+            out for a moment only, is reported as the two events it was: first without it, then with it.
         on_service: called in the same thread when the service is found, and when it is found missing.
     """
 
@@ -50,7 +50,7 @@ class ReaderWatcher:
         self._context: Context | None = None
         self._thread: threading.Thread | None = None
         self._pause = _FIRST_PAUSE
-        self._told: tuple[ReaderState, ...] | None = None
+        self._reported: tuple[ReaderState, ...] | None = None
 
     def start(self) -> None:
         """Start watching.
@@ -90,8 +90,8 @@ class ReaderWatcher:
             finally:
                 self._adopt(None)
             if not self._stopping.is_set():
-                self._tell_service(False)
-                self._tell(())
+                self._report_service(False)
+                self._report(())
             self._stopping.wait(self._pause)
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
@@ -108,14 +108,14 @@ class ReaderWatcher:
         names: list[str] | None = None
         patience: float | None = None
         while not self._stopping.is_set():
-            seen = context.look()
+            states = context.look()
             self._pause = _FIRST_PAUSE
-            self._tell_service(True)
-            news = self._tell(tuple(seen))
-            if names != (names := [state.name for state in seen]):
+            self._report_service(True)
+            news = self._report(tuple(states))
+            if names != (names := [state.name for state in states]):
                 patience = _FIRST_PATIENCE
             try:
-                woken = context.wait(seen, patience)
+                woken = context.wait(states, patience)
             except ReaderUnavailableError:
                 continue
             if not woken and patience is not None:
@@ -125,12 +125,12 @@ class ReaderWatcher:
                 # our own visits do: that must not become a busy loop, nor take its time from the visits.
                 self._stopping.wait(_IDLE_WAKE_UP_PAUSE)
 
-    def _tell(self, states: tuple[ReaderState, ...]) -> bool:
-        """Tell of `states` if they are news."""
-        told, self._told = self._told, states
-        if told is not None and _without_use(states) == _without_use(told):
+    def _report(self, states: tuple[ReaderState, ...]) -> bool:
+        """Call the listener if `states` are news; return whether they are."""
+        last, self._reported = self._reported, states
+        if last is not None and _without_use(states) == _without_use(last):
             return False
-        before = {state.name: state for state in told or ()}
+        before = {state.name: state for state in last or ()}
         between = tuple(
             _without_card(state) if _was_out(before.get(state.name), state) else state for state in states
         )
@@ -139,21 +139,21 @@ class ReaderWatcher:
         self._call(states)
         return True
 
-    def _tell_service(self, running: bool) -> None:
-        told, self._service_running = self._service_running, running
-        if self._on_service is None or running is told:
+    def _report_service(self, running: bool) -> None:
+        last, self._service_running = self._service_running, running
+        if self._on_service is None or running is last:
             return
         try:
             self._on_service(running)
         except Exception:
-            _log.exception("telling of the smart card service failed")
+            _log.exception("reporting the smart card service failed")
 
     def _call(self, states: Sequence[ReaderState]) -> None:
         try:
             self._on_change(states)
         except Exception:
             # Whoever listens may fail; the watch goes on.
-            _log.exception("telling of a change of readers failed")
+            _log.exception("reporting a change of readers failed")
 
 
 def _was_out(before: ReaderState | None, now: ReaderState) -> bool:

@@ -31,7 +31,7 @@ def run(path: str) -> int:
 
         # A module that crashes would leave the PIN in a file.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    given, told = os.dup(0), os.dup(1)
+    given, answers = os.dup(0), os.dup(1)
     with Path(os.devnull).open("r+b") as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
@@ -45,13 +45,13 @@ def run(path: str) -> int:
 
             module = LoadedModule(path)
         except Exception as error:
-            _tell(told, messages.Unusable(f"{type(error).__name__}: {error}"))
+            _tell(answers, messages.Unusable(f"{type(error).__name__}: {error}"))
             return 1
         finally:
             faulthandler.cancel_dump_traceback_later()
-    _tell(told, messages.Ready())
+    _tell(answers, messages.Ready())
     while True:
-        _tell(told, module.handle(requests.get()))
+        _tell(answers, module.handle(requests.get()))
 
 
 def _listen(given: int, requests: queue.SimpleQueue[messages.Request]) -> None:
@@ -72,12 +72,12 @@ def _copied(given: int, memory: memoryview) -> int:
     return len(octets)
 
 
-def _tell(told: int, answer: messages.Answer) -> None:
+def _tell(answers: int, answer: messages.Answer) -> None:
     buffer = messages.frame(answer)
     try:
         with memoryview(buffer) as rest:
             done = 0
             while done < len(buffer):
-                done += os.write(told, rest[done:])
+                done += os.write(answers, rest[done:])
     finally:
         messages.wipe(buffer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from hca_card.errors import (
@@ -79,7 +78,7 @@ class TokenSession:
             NoCardError: there is no token in the slot.
         """
         if not self._begun:
-            with _told(NoCardError):
+            with _worded(NoCardError):
                 self.token = self._ask(messages.Open(self._slot), messages.Token)
             self._begun = True
 
@@ -87,9 +86,7 @@ class TokenSession:
         self.begin()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self._ask(messages.Close(self._slot), Done)
         except ModuleError:
@@ -104,18 +101,18 @@ class TokenSession:
 
     def look(self) -> messages.Token:
         """Return the token as it stands now."""
-        with _told():
+        with _worded():
             self.token = self._ask(messages.Look(self._slot), messages.Token)
         return self.token
 
     def certificates(self) -> tuple[messages.Certificate, ...]:
         """All certificates that can be read."""
-        with _told():
+        with _worded():
             return self._ask(messages.Certificates(self._slot), messages.CertificateList).certificates
 
     def keys(self) -> tuple[messages.Key, ...]:
         """All private keys that can be seen; many modules show them after the PIN only."""
-        with _told():
+        with _worded():
             return self._ask(messages.Keys(self._slot), messages.KeyList).keys
 
     def login(self, pin: Pin | None) -> None:
@@ -137,7 +134,7 @@ class TokenSession:
 
     def sign(self, key: int, data: bytes) -> bytes:
         """CKM_RSA_PKCS with that key."""
-        with _told():
+        with _worded():
             return self._ask(messages.Sign(self._slot, key, data), messages.Octets).octets
 
     def decrypt(self, key: int, data: bytes) -> bytes:
@@ -146,7 +143,7 @@ class TokenSession:
         Raises:
             CardDataError: whatever the module found wrong with the cipher.
         """
-        with _told():
+        with _worded():
             try:
                 return self._ask(messages.Decrypt(self._slot, key, data), messages.Octets).octets
             except ModuleError as error:
@@ -180,7 +177,7 @@ class TokenSession:
                     raise PinLengthError(str(error)) from None
                 case Ckr.FUNCTION_CANCELED:
                     raise PinCancelledError from None
-            with _told():
+            with _worded():
                 raise
         finally:
             messages.wipe(*secrets)
@@ -217,7 +214,7 @@ def _status(token: messages.Token, locked: TokenFlag, final: TokenFlag) -> PinSt
 
 
 @contextmanager
-def _told(gone: type[CardRemovedError | NoCardError] = CardRemovedError) -> Iterator[None]:
+def _worded(absent: type[CardRemovedError | NoCardError] = CardRemovedError) -> Iterator[None]:
     """Run the body; raise what a return value means to the person, else leave the `ModuleError`."""
     try:
         yield
@@ -225,7 +222,7 @@ def _told(gone: type[CardRemovedError | NoCardError] = CardRemovedError) -> Iter
         if type(error) is not ModuleError:
             raise
         if error.code in _GONE:
-            raise gone(error.code) from None
+            raise absent(error.code) from None
         if error.code in _ENDED:
             raise CardResetError(error.code) from None
         if error.code in _CANNOT:

@@ -13,8 +13,8 @@ from hca_card.certificate_numbers import numbered
 from hca_card.errors import CardDataError
 from hca_card.model import KeyUse, roc_date
 from hca_card.pkcs15_directory import PinObject
-from hca_card.pkcs15_roles import key_for
-from hca_card.probe.found import Findings, FoundApplication, FoundFile
+from hca_card.pkcs15_roles import algorithm_for, holder_pin, key_for
+from hca_card.probe.found import Findings, FoundApplication
 from hca_card.probe.names import KNOWN
 from hca_card.profile import ProfileIdentity, ProfileKey, RecordLayout
 
@@ -163,22 +163,15 @@ def _identity_of(
 
 def _places(found: Findings, application: FoundApplication | None) -> list[Place]:
     """Every file with content, by short identifier where the application has one for it."""
-    files: list[FoundFile] = [] if application is None else application.files
-    by_sfi = [Place(file.sfi, b"", file.content) for file in files if file.content and not file.records]
-    known = {place.content for place in by_sfi}
+    applications = found.applications if application is None else [application]
+    files = [file for one in applications for file in one.files if file.content and not file.records]
+    by_sfi = [Place(file.sfi, b"", file.content) for file in files]
+    known = {b"", *(place.content for place in by_sfi)}
     by_path = [
         Place(0, path, file.content)
         for path, file in found.objects.items()
-        if file.content and file.content not in known and file.path
+        if application is None or (file.path and file.content not in known)
     ]
-    if application is None:
-        by_sfi = [
-            Place(file.sfi, b"", file.content)
-            for one in found.applications
-            for file in one.files
-            if file.content and not file.records
-        ]
-        return [*by_sfi, *(Place(0, path, file.content) for path, file in found.objects.items())]
     return [*by_sfi, *by_path]
 
 
@@ -227,11 +220,9 @@ def _certificates(found: Findings, application: FoundApplication | None) -> dict
 
 
 def _pin(found: Findings, pins: tuple[PinObject, ...]) -> PinObject | None:
-    """Return the PIN of the signature key, else the holder's first; never one that is sent encrypted."""
-    holders = [one for one in pins if not one.unblocking and not one.officer and not one.protected]
-    key = key_for(found.directory.private_keys, KeyUse.SIGNATURE) if found.directory else None
-    named = [one for one in holders if key is not None and key.auth_id and one.auth_id == key.auth_id]
-    return next(iter(named or holders), None)
+    """Return the holder's PIN; never one that is sent encrypted."""
+    keys = found.directory.private_keys if found.directory else ()
+    return holder_pin((pin for pin in pins if not pin.protected), keys)
 
 
 def _keys(found: Findings) -> tuple[ProfileKey, ...]:
@@ -242,8 +233,6 @@ def _keys(found: Findings) -> tuple[ProfileKey, ...]:
         key = key_for(found.directory.private_keys, use)
         if key is None or key.reference is None:
             continue
-        listed = found.directory.token.algorithms
-        named = [listed[number] for number in key.algorithms if number in listed]
-        keys.append(ProfileKey(use, key.reference, next(iter(named or listed.values()), 0)))
+        keys.append(ProfileKey(use, key.reference, algorithm_for(key, found.directory.token) or 0))
     # Without a signature key there is nothing that a portal wants of the card.
     return tuple(keys) if any(key.use is KeyUse.SIGNATURE for key in keys) else ()

@@ -21,28 +21,7 @@ MASKED: Final = (
 )
 """What a trace leaves out, for its head."""
 
-_SHOWN_IN_FCI: Final = frozenset(
-    {
-        0x62,
-        0x6F,
-        0x80,
-        0x81,
-        0x82,
-        0x83,
-        0x84,
-        0x86,
-        0x88,
-        0x8A,
-        0x8B,
-        0x8C,
-        0x8D,
-        0xA5,
-        0x64,
-        0x61,
-        0x4F,
-        0x51,
-    }
-)
+_SHOWN_IN_FCI: Final = frozenset(bytes.fromhex("4F 51 61 62 64 6F 80 81 82 83 84 86 88 8A 8B 8C 8D A5"))
 _NAMES: Final = frozenset({0x84, 0x4F, 0x51})
 """A DF's name, an application's identifier and a path; sizes, identifiers and rules are shorter."""
 _NAME_MOST: Final = 16

@@ -66,7 +66,7 @@ class OnlyReads:
     Args:
         transmit: exchanges one raw APDU.
         limits: where it ends.
-        observe: told of every exchange.
+        observe: called with every exchange.
         clock: seconds.
 
     Attributes:

@@ -65,7 +65,7 @@ def probe(
         channel: to the card; its limits end the probe.
         atr: answer to reset.
         profiles: card types known, whose applications are asked for.
-        progress: told of each step before it begins.
+        progress: called before each step.
     """
     return _Prober(channel, atr, profiles, progress).run()
 
@@ -75,6 +75,7 @@ class _Prober:
         self, channel: OnlyReads, atr: bytes, profiles: Sequence[Profile], progress: Progress
     ) -> None:
         self._channel = channel
+        self._send = channel.send
         self._progress = progress
         self._found = Findings(atr, answer_to_reset.read(atr))
         self._names = {**{entry.aid: f"HCA card, profile {entry.name}" for entry in profiles}, **KNOWN}
@@ -120,8 +121,9 @@ class _Prober:
                 self._found.data_objects.setdefault(f"{where}{cla:02X} CA {name:04X}", answer.data)
 
     def _root(self) -> None:
-        if not self._send(_select(0x00, iso7816.MASTER_FILE)).ok:
-            self._send(_select(0x00, b""))
+        for identifier in (iso7816.MASTER_FILE, b""):
+            if self._send(Command(0x00, 0xA4, 0x00, 0x00, identifier, le=LE_SHORT_MAX)).ok:
+                break
         for name, identifier in _ROOT_FILES.items():
             with self._step(name, name):
                 found = self._by_path(iso7816.MASTER_FILE + identifier)
@@ -172,7 +174,7 @@ class _Prober:
                 continue
             name = application.aid.hex().upper()
             with self._step(f"{name} 的檔案", f"files of {name}"):
-                self._send(_select_aid(application.aid))
+                iso7816.select_aid(self._channel, application.aid)
                 self._by_short_identifiers(application)
 
     def _by_short_identifiers(self, application: FoundApplication) -> None:
@@ -247,7 +249,7 @@ class _Prober:
         directory = self._found.directory
         if directory is None:
             return
-        self._send(_select_aid(PKCS15_AID))
+        iso7816.select_aid(self._channel, PKCS15_AID)
         self._structures()
         named = [entry.place for entry in directory.certificates] + [entry.place for entry in directory.data]
         places = [place for place in named if place and not place.index and place.length is None]
@@ -268,14 +270,3 @@ class _Prober:
                 found = self._by_path(place.path)
                 if found is not None:
                     self._found.structures[kind.name] = found.content
-
-    def _send(self, command: Command) -> Response:
-        return self._channel.send(command)
-
-
-def _select(p1: int, data: bytes) -> Command:
-    return Command(0x00, 0xA4, p1, 0x00, data, le=LE_SHORT_MAX)
-
-
-def _select_aid(aid: bytes) -> Command:
-    return _select(0x04, aid)

@@ -154,16 +154,16 @@ PROCESS_CA: Final = SimulatorCa()
 
 def _with_issuers(templates: Iterable[Template]) -> Iterator[Template]:
     """Return the templates and all that stand above them, each once, issuers first."""
-    seen: dict[Template, None] = {}
+    found: dict[Template, None] = {}
 
     def visit(template: Template) -> None:
         if template.issuer is not None:
             visit(template.issuer)
-        seen.setdefault(template)
+        found.setdefault(template)
 
     for template in templates:
         visit(template)
-    return iter(seen)
+    return iter(found)
 
 
 def _read(path: Path) -> SimulatedIdentity:

@@ -120,10 +120,8 @@ class HcaBlueprint:
             ElementaryFile(wire.basic[0], self._basic_data(), wire.basic[1]),
             ElementaryFile(wire.info[0], self._card_info(validity), wire.info[1]),
         )
-        entries = (
-            pkcs15.DirectoryData("Basic data", "HCA", wire.basic[0]),
-            pkcs15.DirectoryData("Card information", "HCA", wire.info[0]),
-        )
+        entries = pkcs15.data_object("Basic data", "HCA", wire.basic[0])
+        entries += pkcs15.data_object("Card information", "HCA", wire.info[0])
         files = (*stock.files(), *records, *stock.directory("HCA card", "HCA", self.number, entries))
         df = DedicatedFile(DF_PKCS15, tuple(map(self.rewrite, files)))
         kind = "1" if isinstance(self.holder, Personnel) else "0"
@@ -168,7 +166,7 @@ class CitizenBlueprint:
         """Return the card, with certificates from `ca`."""
         issued = templates.citizen(self.number, current_validity(today()))
         stock = Stock.issue(ca, issued, (ISSUING,))
-        files = (*stock.files(), *stock.directory("Citizen card", "Citizen", self.number, ()))
+        files = (*stock.files(), *stock.directory("Citizen card", "Citizen", self.number))
         return IsoCard(
             CITIZEN_ATR,
             FileCommands(*_tree(DedicatedFile(DF_PKCS15, files))),
@@ -260,34 +258,32 @@ class Stock:
         )
 
     def directory(
-        self, label: str, prefix: str, serial: str, data: Sequence[pkcs15.DirectoryData]
+        self, label: str, prefix: str, serial: str, data: bytes = b""
     ) -> tuple[ElementaryFile, ...]:
-        """Return the EFs of the PKCS#15 directory over `files` and `data`."""
+        """Return the EFs of the PKCS#15 directory over `files`, and over what `data` lists."""
         slots = [(slot, False) for slot, *_ in self.own] + [(slot, True) for slot, _ in self.authorities]
+        first = self.wire.certificate[0]
+        keys = [(slot, f"{prefix} {slot.name} key", key.n.bit_length()) for slot, _, key in self.own]
         return pkcs15.directory_files(
-            label=label,
-            serial=serial,
-            certificates=[
-                pkcs15.DirectoryCertificate(
+            label,
+            serial,
+            private_keys=b"".join(
+                pkcs15.private_key(slot.index, name, slot.private_usage, slot.reference, bits=bits)
+                for slot, name, bits in keys
+            ),
+            public_keys=b"".join(
+                pkcs15.public_key(slot.index, name, slot.public_usage, _EF_PUBLIC_KEY + slot.index, bits)
+                for slot, name, bits in keys
+            ),
+            certificates=b"".join(
+                pkcs15.certificate(
                     slot.index,
                     f"{prefix} {slot.name} certificate",
-                    self.wire.certificate[0] + slot.index,
-                    authority,
+                    pkcs15.path(first + slot.index),
+                    authority=authority,
                 )
                 for slot, authority in slots
-            ],
-            keys=[
-                pkcs15.DirectoryKey(
-                    id=slot.index,
-                    label=f"{prefix} {slot.name} key",
-                    reference=slot.reference,
-                    public_fid=_EF_PUBLIC_KEY + slot.index,
-                    bits=key.n.bit_length(),
-                    private_usage=slot.private_usage,
-                    public_usage=slot.public_usage,
-                )
-                for slot, _, key in self.own
-            ],
+            ),
             data=data,
             references=self.wire.references,
         )

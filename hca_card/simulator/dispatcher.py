@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from pcsc.apdu import LC_EXTENDED_MAX, LE_EXTENDED_MAX, LE_SHORT_MAX, Command, Response
 from pcsc.status import StatusWord
@@ -23,17 +23,35 @@ class RefusalError(Exception):
         self.sw = sw
 
 
+def check_interindustry_class(cla: int) -> None:
+    """Refuse all but the plain first interindustry class on the basic channel (ISO/IEC 7816-4 §5.4.1)."""
+    if cla & 0xE0:
+        raise RefusalError(StatusWord.CLA_NOT_SUPPORTED)
+    if cla & 0x0C:
+        raise RefusalError(StatusWord.SECURE_MESSAGING)
+    if cla & 0x03:
+        raise RefusalError(StatusWord.LOGICAL_CHANNEL)
+
+
 class Dispatcher:
     """Hands each whole command to the handler of its INS.
 
     Args:
         handlers: INS byte to handler.
         chained: the INS bytes that may come in several parts (ISO/IEC 7816-4 §5.3.3).
+        check_class: raises `RefusalError` for a class byte that the card does not take.
     """
 
-    def __init__(self, handlers: Mapping[int, Handler], *, chained: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[int, Handler],
+        *,
+        chained: frozenset[int] = frozenset(),
+        check_class: Callable[[int], None] = check_interindustry_class,
+    ) -> None:
         self._handlers = handlers
         self._chained = chained
+        self._check_class = check_class
         self._waiting: Response | None = None
         self._chain: Command | None = None
 
@@ -55,7 +73,7 @@ class Dispatcher:
 
     def _answer(self, command: Command) -> Response:
         waiting, self._waiting = self._waiting, None
-        _check_class(command.cla)
+        self._check_class(command.cla)
         if command.ins == INS_GET_RESPONSE:
             return self._get_response(command, waiting)
         handler = self._handlers.get(command.ins)
@@ -106,11 +124,34 @@ class Dispatcher:
         return self._deliver(waiting, command.le)
 
 
-def _check_class(cla: int) -> None:
-    """First interindustry class, no secure messaging, basic channel (ISO/IEC 7816-4 §5.4.1, table 2)."""
-    if cla & 0xE0:
-        raise RefusalError(StatusWord.CLA_NOT_SUPPORTED)
-    if cla & 0x0C:
-        raise RefusalError(StatusWord.SECURE_MESSAGING)
-    if cla & 0x03:
-        raise RefusalError(StatusWord.LOGICAL_CHANNEL)
+class Part(Protocol):
+    """What a chip consists of, as far as power-up concerns it."""
+
+    def reset(self) -> None:
+        """Forget all volatile state."""
+        ...
+
+
+class Chip(Dispatcher):
+    """A dispatcher with an ATR; what a reader sees is `pcsc.winscard.VirtualCard`."""
+
+    def __init__(
+        self,
+        atr: bytes,
+        handlers: Mapping[int, Handler],
+        *parts: Part,
+        chained: frozenset[int] = frozenset(),
+        check_class: Callable[[int], None] = check_interindustry_class,
+    ) -> None:
+        super().__init__(handlers, chained=chained, check_class=check_class)
+        self._atr = atr
+        self._parts = parts
+
+    def power_on(self) -> bytes:
+        """Forget all volatile state; return the ATR."""
+        for part in (self, *self._parts):
+            part.reset()
+        return self._atr
+
+    def power_off(self) -> None:
+        """Do nothing that the next power-up does not."""

@@ -5,15 +5,15 @@ Of the second generation only its SELECT is known; where its files are is this s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from hca_card.simulator import pkcs15, templates
 from hca_card.simulator.ca import SimulatedIdentity, SimulatorCa
 from hca_card.simulator.cards import Stock, today
-from hca_card.simulator.der import explicit, flags, integer, octets, sequence, tlv, true, utf8
-from hca_card.simulator.dispatcher import Dispatcher, Handler, RefusalError
+from hca_card.simulator.der import integer, octets, sequence, tlv
+from hca_card.simulator.dispatcher import Chip, Handler, RefusalError
 from hca_card.simulator.file_commands import FileCommands
 from hca_card.simulator.files import DF_PKCS15, MF_ID, DedicatedFile, ElementaryFile, application
 from hca_card.simulator.persons import current_validity
@@ -34,70 +34,37 @@ _MOST: Final = 0xC8
 _DF, _CERTIFICATES = 0x5030, 0x08F2
 
 
-class SimulatedHicosCard:
-    """What both generations share; what a reader sees is `pcsc.winscard.VirtualCard`.
-
-    Its PIN commands come encrypted only. Every plain one is a mistake and costs a try.
+class SimulatedHicosCard(Chip):
+    """What both generations share: PIN commands come encrypted only, and every plain one costs a try.
 
     Attributes:
         tries: left of the PIN.
     """
 
-    def __init__(self, atr: bytes) -> None:
-        self._atr = atr
-        self.tries = TRIES
+    tries = TRIES
 
-    def power_on(self) -> bytes:
-        """Forget the selection; the ATR."""
-        self.reset()
-        return self._atr
-
-    def power_off(self) -> None:
-        """Nothing to do that the next power-up does not."""
-
-    def transmit(self, command: bytes) -> bytes:
+    def transmit(self, raw: bytes) -> bytes:
         """Return the response APDU to a command APDU."""
-        if len(command) >= 2 and command[1] in _PIN_COMMANDS:
+        if len(raw) >= 2 and raw[1] in _PIN_COMMANDS:
             self.tries = max(0, self.tries - 1)
-        return self.answer(command)
-
-    def reset(self) -> None:
-        """As after power-up."""
-        raise NotImplementedError
-
-    def answer(self, command: bytes) -> bytes:
-        """Return what this generation answers."""
-        raise NotImplementedError
+        return super().transmit(raw)
 
 
 class FirstGeneration(SimulatedHicosCard):
     """Class byte 80 alone; files by identifier, `80 B0` with at most C8 bytes."""
 
     def __init__(self, mf: DedicatedFile) -> None:
-        super().__init__(ATR_1)
         self._mf = mf
+        handlers: dict[int, Handler] = dict.fromkeys(_PIN_COMMANDS, _refuse)
+        handlers |= {_INS_SELECT: self._select, _INS_READ_BINARY: self._read_binary}
+        super().__init__(ATR_1, handlers, check_class=_check_class_80)
         self.reset()
 
     def reset(self) -> None:
-        """Make the master file current."""
+        """As after power-up: the master file is current."""
+        super().reset()
         self._df = self._mf
         self._ef: ElementaryFile | None = None
-
-    def answer(self, command: bytes) -> bytes:
-        """SELECT and READ BINARY; 6E00 to every other class."""
-        try:
-            decoded = Command.decode(command)
-        except ValueError:
-            return Response(b"", StatusWord.WRONG_LENGTH).encode()
-        if decoded.cla != 0x80:
-            return Response(b"", StatusWord.CLA_NOT_SUPPORTED).encode()
-        handlers = {_INS_SELECT: self._select, _INS_READ_BINARY: self._read_binary}
-        handler = handlers.get(decoded.ins)
-        if handler is None:
-            refused = decoded.ins in _PIN_COMMANDS
-            sw = StatusWord.SECURITY_STATUS if refused else StatusWord.INS_NOT_SUPPORTED
-            return Response(b"", sw).encode()
-        return handler(decoded).encode()
 
     def _select(self, command: Command) -> Response:
         if command.p1 or command.p2 or len(command.data) != 2:
@@ -128,22 +95,8 @@ class SecondGeneration(SimulatedHicosCard):
     """Class byte 00 and an application of its own; PIN and key commands answer 6982 in the plain."""
 
     def __init__(self, files: FileCommands) -> None:
-        super().__init__(ATR_2)
-        self._files = files
-        handlers: Mapping[int, Handler] = {
-            **dict.fromkeys((*_PIN_COMMANDS, 0x22, 0x2A), _refuse),
-            **files.handlers(),
-        }
-        self._dispatcher = Dispatcher(handlers)
-
-    def reset(self) -> None:
-        """No application is selected."""
-        self._dispatcher.reset()
-        self._files.reset()
-
-    def answer(self, command: bytes) -> bytes:
-        """As ISO/IEC 7816-4."""
-        return self._dispatcher.transmit(command)
+        guarded: dict[int, Handler] = dict.fromkeys((*_PIN_COMMANDS, 0x22, 0x2A), _refuse)
+        super().__init__(ATR_2, guarded | dict(files.handlers()), files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +117,7 @@ class HicosBlueprint:
         stock = Stock.issue(ca, issued, (ISSUING,))
         if self.generation == 1:
             return FirstGeneration(_first_tree(self.number, stock))
-        files = (*stock.files(), *stock.directory("HiCOS", "HiCOS", self.number, ()))
+        files = (*stock.files(), *stock.directory("HiCOS", "HiCOS", self.number))
         df = DedicatedFile(DF_PKCS15, files)
         return SecondGeneration(FileCommands(DedicatedFile(MF_ID, (df,)), (application(AID_2, "HiCOS", df),)))
 
@@ -173,11 +126,27 @@ def _refuse(_: Command) -> Response:
     raise RefusalError(StatusWord.SECURITY_STATUS)
 
 
+def _check_class_80(cla: int) -> None:
+    if cla != 0x80:
+        raise RefusalError(StatusWord.CLA_NOT_SUPPORTED)
+
+
 def _first_tree(number: str, stock: Stock) -> DedicatedFile:
     """3F00 with 0900 (number, version) and 5030 (the directory, all certificates in one file)."""
-    held = [(slot.index, identity, False) for slot, identity, _ in stock.own]
-    held += [(slot.index, identity, True) for slot, identity in stock.authorities]
-    keys = b"".join(_private_key(slot.index, slot.reference, slot.private_usage) for slot, *_ in stock.own)
+    certificates = [(slot.index, identity, False) for slot, identity, _ in stock.own]
+    certificates += [(slot.index, identity, True) for slot, identity in stock.authorities]
+    keys = b"".join(
+        pkcs15.private_key(
+            slot.index,
+            f"key {slot.index}",
+            slot.private_usage,
+            slot.reference,
+            bits=2048,
+            pin=b"",
+            df=_DF.to_bytes(2, "big"),
+        )
+        for slot, *_ in stock.own
+    )
     card = DedicatedFile(
         0x0900, (ElementaryFile(0x0903, number.encode()), ElementaryFile(0x0905, VERSION.encode()))
     )
@@ -187,36 +156,21 @@ def _first_tree(number: str, stock: Stock) -> DedicatedFile:
             ElementaryFile(0x5032, pkcs15.token_info("HiCOS", number)),
             ElementaryFile(0x4100, keys),
             ElementaryFile(0x4101, b""),
-            ElementaryFile(0x4104, _certificate_list(held)),
+            ElementaryFile(0x4104, _certificate_list(certificates)),
             ElementaryFile(0x4107, b""),
-            ElementaryFile(_CERTIFICATES, b"".join(identity.certificate for _, identity, _ in held)),
+            ElementaryFile(_CERTIFICATES, b"".join(identity.certificate for _, identity, _ in certificates)),
         ),
     )
     return DedicatedFile(MF_ID, (card, directory))
 
 
-def _certificate_list(held: Sequence[tuple[int, SimulatedIdentity, bool]]) -> bytes:
+def _certificate_list(certificates: Sequence[tuple[int, SimulatedIdentity, bool]]) -> bytes:
     """EF.CD whose paths name parts of the one file."""
     path = b"".join(part.to_bytes(2, "big") for part in (MF_ID, _DF, _CERTIFICATES))
     entries, offset = [], 0
-    for index, identity, authority in held:
+    for index, identity, authority in certificates:
         size = len(identity.certificate)
         place = sequence(octets(path), integer(offset), tlv(0x80, size.to_bytes(2, "big")))
-        entries.append(
-            sequence(
-                sequence(utf8(f"certificate {index}"), flags()),
-                sequence(octets(bytes((index,))), true() if authority else b""),
-                explicit(1, sequence(place)),
-            )
-        )
+        entries.append(pkcs15.certificate(index, f"certificate {index}", place, authority=authority))
         offset += size
     return b"".join(entries)
-
-
-def _private_key(index: int, reference: int, usage: tuple[int, ...]) -> bytes:
-    """Return an RSA key in EF.PrKD."""
-    return sequence(
-        sequence(utf8(f"key {index}"), flags(0)),
-        sequence(octets(bytes((index,))), flags(*usage), flags(0, 2, 3, 4), integer(reference)),
-        explicit(1, sequence(sequence(octets(b"\x50\x30")), integer(2048))),
-    )

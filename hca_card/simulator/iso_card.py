@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from hca_card.simulator.dispatcher import Dispatcher, Handler, RefusalError
+from hca_card.simulator.dispatcher import Chip, Handler, RefusalError
 from hca_card.simulator.file_commands import FileCommands
 from hca_card.simulator.key_commands import INS_PSO, KeyCommands
 from hca_card.simulator.rsa import RsaKey
@@ -16,8 +16,8 @@ from pcsc.status import StatusWord
 INS_GET_DATA: Final = 0xCA
 
 
-class IsoCard:
-    """A card with files, a PIN, a PUK and keys; what a reader sees is `pcsc.winscard.VirtualCard`.
+class IsoCard(Chip):
+    """A card with files, a PIN, a PUK and keys.
 
     Args:
         atr: answer to reset.
@@ -40,30 +40,15 @@ class IsoCard:
         references: tuple[int, int] = (PIN_REFERENCE, PUK_REFERENCE),
         usable: bool = True,
     ) -> None:
-        self._atr = atr
         self.pin = pin
         self.puk = puk
-        self._files = files
-        self._security = SecurityCommands(pin, puk, references)
-        self._keys = KeyCommands(keys, self._security.require_pin)
-        guarded = {**self._security.handlers(), **self._keys.handlers()}
+        security = SecurityCommands(pin, puk, references)
+        key_commands = KeyCommands(keys, security.require_pin)
+        guarded = {**security.handlers(), **key_commands.handlers()}
         if not usable:
             guarded = dict.fromkeys(guarded, _refuse)
-        handlers: dict[int, Handler] = {**self._files.handlers(), **guarded, INS_GET_DATA: _no_data_objects}
-        self._dispatcher = Dispatcher(handlers, chained=frozenset({INS_PSO}))
-
-    def power_on(self) -> bytes:
-        """Forget selection, verified PIN, chosen keys and unfinished exchanges; the ATR."""
-        for part in (self._dispatcher, self._files, self._security, self._keys):
-            part.reset()
-        return self._atr
-
-    def power_off(self) -> None:
-        """Nothing to do that the next power-up does not."""
-
-    def transmit(self, command: bytes) -> bytes:
-        """Return the response APDU to a command APDU."""
-        return self._dispatcher.transmit(command)
+        handlers: dict[int, Handler] = {**files.handlers(), **guarded, INS_GET_DATA: _no_data_objects}
+        super().__init__(atr, handlers, files, security, key_commands, chained=frozenset({INS_PSO}))
 
 
 def _refuse(_: Command) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hca_card.model import Insured
-from hca_card.simulator.dispatcher import Dispatcher, RefusalError
+from hca_card.simulator.dispatcher import Chip, Handler, RefusalError
 from hca_card.simulator.iso_card import INS_GET_DATA
 from hca_card.simulator.persons import INSURED, insured_record
 from pcsc.apdu import Command, Response
@@ -18,8 +18,8 @@ ATR_NEW: Final = bytes.fromhex("3BEE00008131FE4580318066409093060F17830F9000F3")
 _IN_USE: Final = b"1"
 
 
-class SimulatedNhiCard:
-    """A card that is read by GET DATA; what a reader sees is `pcsc.winscard.VirtualCard`.
+class SimulatedNhiCard(Chip):
+    """A card that is read by GET DATA.
 
     Args:
         atr: answer to reset.
@@ -32,32 +32,23 @@ class SimulatedNhiCard:
     def __init__(
         self, atr: bytes, number: str, issued: str, insured: Insured = INSURED, *, selectable: bool
     ) -> None:
-        self._atr = atr
         self._selectable = selectable
-        self._selected = not selectable
         # P1 P2 and command data of GET DATA to what it answers.
         self._data = {
             (b"\x11\x00", b"\x00\x00"): insured_record(insured, number, issued),
             (b"\x00\x00", b"\x00\x00"): number.encode("ascii"),
             (b"\x24\x00", b"\x00\x00"): _IN_USE,
         }
-        handlers = {INS_GET_DATA: self._get_data}
+        handlers: dict[int, Handler] = {INS_GET_DATA: self._get_data}
         if selectable:
             handlers[0xA4] = self._select
-        self._dispatcher = Dispatcher(handlers)
+        super().__init__(atr, handlers)
+        self.reset()
 
-    def power_on(self) -> bytes:
-        """Forget the selection; the ATR."""
-        self._dispatcher.reset()
+    def reset(self) -> None:
+        """As after power-up: the applet is selected only where nobody can select it."""
+        super().reset()
         self._selected = not self._selectable
-        return self._atr
-
-    def power_off(self) -> None:
-        """Nothing to do that the next power-up does not."""
-
-    def transmit(self, command: bytes) -> bytes:
-        """Return the response APDU to a command APDU."""
-        return self._dispatcher.transmit(command)
 
     def _select(self, command: Command) -> Response:
         if command.p1 != 0x04 or command.data != AID:

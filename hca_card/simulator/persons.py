@@ -77,27 +77,15 @@ def past_validity(today: date) -> Validity:
 def personnel_record(person: Personnel, version: str) -> bytes:
     """Return basic data of a personnel card: 159 bytes in version 2, 62 bytes in version 1, Big5."""
     chinese, english, id_number = (40, 100, 10) if version == "2" else (12, 30, 11)
-    return (
-        encode(person.name, chinese)
-        + encode(person.english_name, english)
-        + encode(person.sex, 1)
-        + encode(person.birth, 7)
-        + encode(person.id_number, id_number)
-        + encode(person.category, 1)
+    return _record(
+        person, name=chinese, english_name=english, sex=1, birth=7, id_number=id_number, category=1
     )
 
 
 def institution_record(institution: Institution) -> bytes:
     """Return basic data of an institution card: eight fields of fixed width, 292 bytes, Big5."""
-    return (
-        encode(institution.code, 10)
-        + encode(institution.name, 60)
-        + encode(institution.card_sequence, 2)
-        + encode(institution.kind, 20)
-        + encode(institution.type, 20)
-        + encode(institution.address, 120)
-        + encode(institution.telephone, 20)
-        + encode(institution.owner, 40)
+    return _record(
+        institution, code=10, name=60, card_sequence=2, kind=20, type=20, address=120, telephone=20, owner=40
     )
 
 
@@ -109,11 +97,9 @@ def card_info_record(validity: Validity, *, activated: bool, terminated: bool) -
 
 def insured_record(insured: Insured, number: str, issued: str) -> bytes:
     """Return basic data of an NHI card: 57 bytes, Big5."""
-    return (
-        encode(number, 12)
-        + encode(insured.name, 20)
-        + encode(insured.id_number, 10)
-        + encode(insured.birth, 7)
-        + encode(insured.sex, 1)
-        + encode(issued, 7)
-    )
+    return encode(number, 12) + _record(insured, name=20, id_number=10, birth=7, sex=1) + encode(issued, 7)
+
+
+def _record(holder: Personnel | Institution | Insured, **widths: int) -> bytes:
+    """Return the fields of the holder that are named, each as wide as said."""
+    return b"".join(encode(getattr(holder, name), width) for name, width in widths.items())

@@ -5,8 +5,6 @@ Numbers of named bits and context tags are those of ISO/IEC 7816-15:2016 §8; EF
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from hca_card.simulator.der import (
@@ -31,49 +29,8 @@ _EF_ODF, _SFI_ODF = 0x5031, 0x11
 _EF_TOKEN_INFO, _SFI_TOKEN_INFO = 0x5032, 0x12
 _EF_AODF, _EF_PRKDF, _EF_PUKDF, _EF_CDF, _EF_DODF = 0x4401, 0x4402, 0x4403, 0x4404, 0x4405
 
+_DF_PATH: Final = MF_ID.to_bytes(2, "big") + DF_PKCS15.to_bytes(2, "big")
 _PIN_ID, _PUK_ID = b"\x01", b"\x02"
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryCertificate:
-    """A certificate in the directory; `id` joins it to its keys."""
-
-    id: int
-    label: str
-    fid: int
-    authority: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryKey:
-    """A key pair in the directory.
-
-    Attributes:
-        id: joins it to its certificate.
-        label: what software shows.
-        reference: as MSE SET names the private key.
-        public_fid: EF with the RSAPublicKey.
-        bits: length of the modulus.
-        private_usage: named bits of KeyUsageFlags for the private key.
-        public_usage: the same for the public key.
-    """
-
-    id: int
-    label: str
-    reference: int
-    public_fid: int
-    bits: int
-    private_usage: tuple[int, ...]
-    public_usage: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryData:
-    """A readable EF in the directory that is none of PKCS#15's business."""
-
-    label: str
-    application: str
-    fid: int
 
 
 SIGN_USAGE, VERIFY_USAGE = (2,), (6,)
@@ -81,12 +38,13 @@ DECIPHER_USAGE, ENCIPHER_USAGE = (1, 5), (0, 4)
 
 
 def directory_files(
-    *,
     label: str,
     serial: str,
-    certificates: Sequence[DirectoryCertificate],
-    keys: Sequence[DirectoryKey],
-    data: Sequence[DirectoryData],
+    *,
+    private_keys: bytes,
+    public_keys: bytes,
+    certificates: bytes,
+    data: bytes,
     references: tuple[int, int] = (PIN_REFERENCE, PUK_REFERENCE),
 ) -> tuple[ElementaryFile, ...]:
     """Return the EFs of the directory, for DF 5015.
@@ -94,20 +52,21 @@ def directory_files(
     Args:
         label: the card's name, as software shows it.
         serial: the card's number, an even count of digits.
-        certificates: in the order software should meet them.
-        keys: key pairs.
-        data: other readable EFs.
+        private_keys: entries made by `private_key`, one after another.
+        public_keys: the same by `public_key`.
+        certificates: the same by `certificate`, in the order software should meet them.
+        data: the same by `data_object`.
         references: of PIN and PUK.
     """
     tables = {
-        _EF_PRKDF: b"".join(map(_private_key, keys)),
-        _EF_PUKDF: b"".join(map(_public_key, keys)),
-        _EF_CDF: b"".join(map(_certificate, certificates)),
-        _EF_DODF: b"".join(map(_data_object, data)),
+        _EF_PRKDF: private_keys,
+        _EF_PUKDF: public_keys,
+        _EF_CDF: certificates,
+        _EF_DODF: data,
         _EF_AODF: _passwords(references),
     }
     objects = {0: _EF_PRKDF, 1: _EF_PUKDF, 4: _EF_CDF, 7: _EF_DODF, 8: _EF_AODF}
-    odf = b"".join(explicit(kind, _path(fid)) for kind, fid in objects.items() if tables[fid])
+    odf = b"".join(explicit(kind, path(fid)) for kind, fid in objects.items() if tables[fid])
     return (
         ElementaryFile(_EF_ODF, odf, _SFI_ODF),
         ElementaryFile(_EF_TOKEN_INFO, token_info(label, serial), _SFI_TOKEN_INFO),
@@ -117,8 +76,7 @@ def directory_files(
 
 def application_template(aid: bytes, label: str) -> bytes:
     """One application in EF.DIR, rooted in DF 5015 (ISO/IEC 7816-4 §8.2.1.1)."""
-    path = tlv(0x51, MF_ID.to_bytes(2, "big"), DF_PKCS15.to_bytes(2, "big"))
-    return tlv(0x61, tlv(0x4F, aid), tlv(0x50, label.encode()), path)
+    return tlv(0x61, tlv(0x4F, aid), tlv(0x50, label.encode()), tlv(0x51, _DF_PATH))
 
 
 def token_info(label: str, serial: str) -> bytes:
@@ -132,44 +90,61 @@ def token_info(label: str, serial: str) -> bytes:
     )
 
 
-def _path(fid: int) -> bytes:
-    return sequence(octets(b"".join(part.to_bytes(2, "big") for part in (MF_ID, DF_PKCS15, fid))))
+def path(fid: int) -> bytes:
+    """Return the full path of an EF in DF 5015."""
+    return sequence(octets(_DF_PATH + fid.to_bytes(2, "big")))
 
 
-def _private_key(key: DirectoryKey) -> bytes:
+def private_key(
+    id_: int,
+    label: str,
+    usage: tuple[int, ...],
+    reference: int,
+    *,
+    bits: int,
+    pin: bytes = octets(_PIN_ID),
+    df: bytes = _DF_PATH,
+) -> bytes:
+    """Return an RSA private key in EF.PrKD.
+
+    Args:
+        id_: joins it to its certificate.
+        label: what software shows.
+        usage: named bits of KeyUsageFlags.
+        reference: as MSE SET names it.
+        bits: length of the modulus.
+        pin: which PIN protects it.
+        df: path of the DF that it is in.
+    """
     # Private object (0) behind the PIN; sensitive (0), always so (2), never extractable (3), made here (4).
     return sequence(
-        sequence(utf8(key.label), flags(0), octets(_PIN_ID)),
-        sequence(
-            octets(bytes((key.id,))), flags(*key.private_usage), flags(0, 2, 3, 4), integer(key.reference)
-        ),
-        explicit(1, sequence(sequence(octets(_DF_PATH)), integer(key.bits))),
+        sequence(utf8(label), flags(0), pin),
+        sequence(octets(bytes((id_,))), flags(*usage), flags(0, 2, 3, 4), integer(reference)),
+        explicit(1, sequence(sequence(octets(df)), integer(bits))),
     )
 
 
-def _public_key(key: DirectoryKey) -> bytes:
+def public_key(id_: int, label: str, usage: tuple[int, ...], fid: int, bits: int) -> bytes:
+    """Return an RSA public key in EF.PuKD, whose RSAPublicKey is in the EF `fid`."""
     return sequence(
-        sequence(utf8(key.label), flags()),
-        sequence(octets(bytes((key.id,))), flags(*key.public_usage), flags(1, 4)),
-        explicit(1, sequence(_path(key.public_fid), integer(key.bits))),
+        sequence(utf8(label), flags()),
+        sequence(octets(bytes((id_,))), flags(*usage), flags(1, 4)),
+        explicit(1, sequence(path(fid), integer(bits))),
     )
 
 
-def _certificate(certificate: DirectoryCertificate) -> bytes:
-    authority = true() if certificate.authority else b""
+def certificate(id_: int, label: str, place: bytes, *, authority: bool) -> bytes:
+    """Return a certificate in EF.CD; `id_` joins it to its keys."""
     return sequence(
-        sequence(utf8(certificate.label), flags()),
-        sequence(octets(bytes((certificate.id,))), authority),
-        explicit(1, sequence(_path(certificate.fid))),
+        sequence(utf8(label), flags()),
+        sequence(octets(bytes((id_,))), true() if authority else b""),
+        explicit(1, sequence(place)),
     )
 
 
-def _data_object(data: DirectoryData) -> bytes:
-    return sequence(
-        sequence(utf8(data.label), flags()),
-        sequence(utf8(data.application)),
-        explicit(1, _path(data.fid)),
-    )
+def data_object(label: str, application: str, fid: int) -> bytes:
+    """Return a readable EF in EF.DCOD that is none of PKCS#15's business."""
+    return sequence(sequence(utf8(label), flags()), sequence(utf8(application)), explicit(1, path(fid)))
 
 
 def _passwords(references: tuple[int, int]) -> bytes:
@@ -200,6 +175,3 @@ def _password(
         tlv(0x80, bytes((reference,))),
     )
     return sequence(common, sequence(octets(identifier)), explicit(1, attributes))
-
-
-_DF_PATH: Final = MF_ID.to_bytes(2, "big") + DF_PKCS15.to_bytes(2, "big")

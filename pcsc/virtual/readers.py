@@ -115,8 +115,8 @@ class VirtualReader:
                 flags |= ReaderFlags.INUSE
         return self.counter << COUNTER_SHIFT | flags
 
-    def seen(self, current: int) -> int:
-        """Return the state as SCardGetStatusChange tells it to someone who knew `current`."""
+    def state_since(self, current: int) -> int:
+        """Return the state as SCardGetStatusChange gives it, with CHANGED if it differs from `current`."""
         state = self.state
         differs = bool((state ^ current) & _WATCHED)
         if current >> COUNTER_SHIFT:

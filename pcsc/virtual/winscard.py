@@ -146,29 +146,29 @@ class VirtualWinscard(World):
             known.waiting, known.cancelled = True, False
             try:
                 while True:
-                    seen = [self._seen(name, current, count) for name, current in asked]
+                    found = [self._state(name, current, count) for name, current in asked]
                     if trouble := known.trouble():
-                        return int(trouble if known.closed else self._stop_code), seen
-                    if any(state & ReaderFlags.CHANGED for _, state, _ in seen):
-                        return 0, seen
+                        return int(trouble if known.closed else self._stop_code), found
+                    if any(state & ReaderFlags.CHANGED for _, state, _ in found):
+                        return 0, found
                     if known.cancelled:
-                        return int(ReturnCode.CANCELLED), seen
+                        return int(ReturnCode.CANCELLED), found
                     left = deadline - time.monotonic()
                     if left <= 0:
-                        return int(ReturnCode.TIMEOUT), seen
+                        return int(ReturnCode.TIMEOUT), found
                     self.changed.wait(min(left, threading.TIMEOUT_MAX))
             finally:
                 known.waiting = False
 
-    def _seen(self, name: str, current: int, count: int) -> tuple[str, int, list[int]]:
-        """One name as SCardGetStatusChange tells it, with CHANGED where it differs from `current`."""
+    def _state(self, name: str, current: int, count: int) -> tuple[str, int, list[int]]:
+        """Return one name's state, with CHANGED if it differs from `current`."""
         if name == PNP_NOTIFICATION:
             return name, int(ReaderFlags.CHANGED) if len(self._readers) != count else 0, []
         reader = self._readers.get(name)
         if reader is None:
-            gone = ReaderFlags.UNKNOWN | ReaderFlags.UNAVAILABLE
-            return name, int(gone if current & ReaderFlags.UNKNOWN else gone | ReaderFlags.CHANGED), []
-        return name, reader.seen(current), list(reader.atr)
+            absent = ReaderFlags.UNKNOWN | ReaderFlags.UNAVAILABLE
+            return name, int(absent if current & ReaderFlags.UNKNOWN else absent | ReaderFlags.CHANGED), []
+        return name, reader.state_since(current), list(reader.atr)
 
     # Connections.
 
