@@ -22,6 +22,12 @@ EVIL = "https://evil.example.tw"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+async def turns() -> None:
+    """Let every task go on until it waits for somebody."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 class SlowPerson(ScriptedInteraction):
     """Answers when told to."""
 
@@ -119,9 +125,9 @@ async def test_a_wider_question_of_the_same_site_waits_for_the_narrower_and_asks
     person = SlowPerson()
     world = World(tmp_path, person)
     narrow = asyncio.create_task(world.consents.require(PORTAL, Verb.READ))
-    await asyncio.sleep(0.01)
+    await turns()
     wide = asyncio.create_task(world.consents.require(PORTAL, Verb.LOGIN, Verb.READ))
-    await asyncio.sleep(0.01)
+    await turns()
     assert len(person.questions) == 1
     person.answer.set_result(True)
     await asyncio.gather(narrow, wide)
@@ -159,7 +165,7 @@ async def test_everybody_who_waits_for_the_same_answer_shares_one_window(tmp_pat
     person = SlowPerson()
     world = World(tmp_path, person)
     asks = [asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN)) for _ in range(5)]
-    await asyncio.sleep(0)
+    await turns()
     person.answer.set_result(True)
     await asyncio.gather(*asks)
     assert len(person.questions) == 1
@@ -169,9 +175,9 @@ async def test_one_who_gives_up_does_not_close_the_window_for_the_others(tmp_pat
     person = SlowPerson()
     world = World(tmp_path, person)
     first, second = (asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN)) for _ in range(2))
-    await asyncio.sleep(0.01)
+    await turns()
     first.cancel()
-    await asyncio.sleep(0.01)
+    await turns()
     assert not person.closed
     person.answer.set_result(True)
     await second
@@ -181,11 +187,11 @@ async def test_the_window_closes_when_nobody_waits_any_more(tmp_path: Path) -> N
     person = SlowPerson()
     world = World(tmp_path, person)
     asks = [asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN)) for _ in range(2)]
-    await asyncio.sleep(0.01)
+    await turns()
     for ask in asks:
         ask.cancel()
     await asyncio.gather(*asks, return_exceptions=True)
-    await asyncio.sleep(0.01)
+    await turns()
     assert person.closed
     assert not world.answers.all()
 
@@ -194,11 +200,11 @@ async def test_a_question_asked_anew_right_after_everybody_gave_up_is_answered(t
     person = SlowPerson()
     world = World(tmp_path, person)
     ask = asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN))
-    await asyncio.sleep(0.01)
+    await turns()
     ask.cancel()
-    await asyncio.sleep(0)
+    await turns()
     again = asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN))
-    await asyncio.sleep(0.01)
+    await turns()
     person.answer.set_result(True)
     await again
     assert len(person.questions) == 2
@@ -251,7 +257,7 @@ async def test_a_flood_of_different_sites_opens_one_window_and_eight_may_wait(tm
         asyncio.create_task(world.consents.require(f"https://s{number}.example", Verb.READ))
         for number in range(8)
     ]
-    await asyncio.sleep(0.01)
+    await turns()
     assert await world.refusal("https://s9.example", Verb.READ) == "busy"
     assert len(person.questions) == 1
     person.answer.set_result(False)

@@ -77,7 +77,7 @@ async def test_the_next_port_is_taken_and_the_person_is_told_of_the_conflict(tmp
         async with running_agent(tmp_path, config=config) as agent:
             assert agent.daemon.tls_port == free.port
             assert [conflict.port for conflict in agent.daemon.conflicts] == [other.port]
-            await asyncio.sleep(0.05)
+            await agent.notices_shown()
             assert [en for _, en in agent.interaction.notices if str(other.port) in en]
     finally:
         other.close()
@@ -87,7 +87,7 @@ async def test_a_new_certificate_is_announced_once(tmp_path: Path) -> None:
     told = []
     for _ in range(2):
         async with running_agent(tmp_path) as agent:
-            await asyncio.sleep(0.05)
+            await agent.notices_shown()
             told.append([en for _, en in agent.interaction.notices if "certificate" in en])
     assert [len(each) for each in told] == [1, 0]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from agent import renewal, tls
 from agent.renewal import Renewal
 from tests.support.agent import running_agent
+from tests.support.operations import until
 
 
 def nearly_over(folder: Path) -> None:
@@ -20,14 +20,6 @@ def nearly_over(folder: Path) -> None:
     for name in (tls.CA, tls.LEAF, tls.KEY):
         (folder / name).unlink(missing_ok=True)
     tls.ensure(folder, now=datetime.now(UTC) - timedelta(days=780))
-
-
-async def until(true: Callable[[], bool]) -> None:
-    for _ in range(400):
-        if true():
-            return
-        await asyncio.sleep(0.05)
-    raise TimeoutError
 
 
 async def leaf_shown(port: int) -> bytes:
@@ -58,7 +50,7 @@ async def test_a_server_that_starts_with_a_renewed_certificate_says_so_once(tmp_
     told = []
     for _ in range(2):
         async with running_agent(tmp_path) as agent:
-            await asyncio.sleep(0.05)
+            await agent.notices_shown()
             told.append([en for _, en in agent.interaction.notices if "certificate" in en])
     assert ["renewed" in en and "trust install" in en for en in told[0]] == [True]
     assert told[1] == []

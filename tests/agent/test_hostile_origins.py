@@ -26,7 +26,7 @@ from hca_card.simulator import SimulatedCard
 from tests.support import raw_http
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, RunningAgent, running_agent
 from tests.support.cards import simulated
-from tests.support.operations import NONCE, Spy
+from tests.support.operations import NONCE, Spy, until
 from tests.support.raw_http import Answer
 from tests.support.servisign_page import Page, body_of, reply_of
 
@@ -467,13 +467,21 @@ async def test_connections_that_say_nothing_do_not_keep_others_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
     monkeypatch.setattr(serving, "CONNECTIONS_MAX", 4)
+    begin, begun = serving._Protocol.connection_made, 0
+
+    def count(self: serving._Protocol, transport: asyncio.BaseTransport) -> None:
+        nonlocal begun
+        begin(self, transport)
+        begun += 1
+
+    monkeypatch.setattr(serving._Protocol, "connection_made", count)
     async with target(tmp_path) as world, AsyncExitStack() as silent:
         port = world.agent.daemon.native_port
-        for _ in range(8):
+        for number in range(1, 9):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             silent.callback(lambda writer, _reader: writer.transport.abort(), writer, reader)
             writer.write(said % port if said else b"")
-            await asyncio.sleep(0.05)
+            await until(lambda number=number: begun >= number)  # type: ignore[misc]
         head = [("Host", LOCAL.format(port=port)), ("Connection", "close")]
         assert (await raw_http.send(port, raw_http.request("GET", "/status", head), seconds=5)).status == 200
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -47,6 +48,11 @@ class RunningAgent:
     interaction: ScriptedInteraction
     paths: Paths
     http: aiohttp.ClientSession
+
+    async def notices_shown(self) -> None:
+        """Wait until the person has seen every notice that is due."""
+        while notices := self.daemon._notices:
+            await asyncio.wait(notices)
 
     @property
     def clear(self) -> str:

@@ -314,7 +314,7 @@ class TestServiSign:
         for _ in range(3):
             async with agent.http.post(agent.tls, data=b"", headers={**FORM, "Origin": DENIED}):
                 pass
-        await asyncio.sleep(0.05)
+        await agent.notices_shown()
         assert len([zh for zh, _ in agent.interaction.notices if DENIED in zh]) == 1
 
     async def test_there_is_no_dialect_in_the_clear(self, agent: RunningAgent) -> None:
