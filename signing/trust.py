@@ -118,7 +118,7 @@ def _tolerant(der: bytes) -> Certificate:
             try:
                 _ = attribute.prepped_value
             except (ValueError, TypeError):
-                attribute._prepped = f" \ufffd{attribute['value'].dump().hex()} "
+                attribute._prepped = f" \ufffd{attribute.dump().hex()} "
                 name._human_friendly = "\ufffd"
     return certificate
 

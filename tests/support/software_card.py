@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from hca_card.errors import ObjectMissingError
 from hca_card.model import Card, CardCertificate, CardKind, CertificateUse, KeyUse, Metadata
+from hca_card.tlv import Tlv, read
 from pcsc.status import StatusError
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -163,3 +164,16 @@ class SoftwareCard(Card):
 def software_encrypt(plain: bytes) -> bytes:
     """What another program encrypts to the card's certificate."""
     return rsa_key("encryption").public_key().encrypt(plain, padding.PKCS1v15())
+
+
+def rewritten(certificate: bytes, key: str, *, names: bytes = b"", times: bytes = b"") -> bytes:
+    """The certificate with that Name for subject and issuer, or that Validity, signed anew by the key."""
+    body = list(read(certificate)[0].children[0].children)
+    if names:
+        body[3] = body[5] = read(names)[0]
+    if times:
+        body[4] = read(times)[0]
+    signed = Tlv(0x30, b"".join(part.encode() for part in body)).encode()
+    signature = rsa_key(key).sign(signed, padding.PKCS1v15(), hashes.SHA256())
+    algorithm = read(certificate)[0].children[1].encode()
+    return Tlv(0x30, signed + algorithm + Tlv(0x03, b"\0" + signature).encode()).encode()
