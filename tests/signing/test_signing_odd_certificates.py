@@ -119,6 +119,7 @@ def test_a_time_that_is_written_oddly_is_the_time_that_it_is(times: bytes, tmp_p
     everything_works(certificate, rewritten(root(), "ca", names=names))
 
 
+@pytest.mark.filterwarnings("ignore:Attribute.s length")
 def test_these_are_odd_indeed() -> None:
     """Some of them are refused by the strict parser that was used for everything before."""
     refused = 0
