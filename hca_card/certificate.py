@@ -37,9 +37,11 @@ SUBJECT_DIRECTORY_ATTRIBUTES: Final = "2.5.29.9"
 SUBJECT_KEY_IDENTIFIER: Final = "2.5.29.14"
 KEY_USAGE: Final = "2.5.29.15"
 BASIC_CONSTRAINTS: Final = "2.5.29.19"
+CRL_DISTRIBUTION_POINTS: Final = "2.5.29.31"
 POLICIES: Final = "2.5.29.32"
 AUTHORITY_KEY_IDENTIFIER: Final = "2.5.29.35"
 EXTENDED_KEY_USAGE: Final = "2.5.29.37"
+AUTHORITY_INFO_ACCESS: Final = "1.3.6.1.5.5.7.1.1"
 
 KEY_USAGES: Final = (
     "digital_signature",
@@ -108,6 +110,11 @@ class ParsedCertificate:
     signature: bytes
 
     @property
+    def number(self) -> int:
+        """The serial number."""
+        return int.from_bytes(self.serial_number, "big", signed=True)
+
+    @property
     def period(self) -> tuple[datetime, datetime]:
         """First and last moment of validity, aware UTC. Raise `CardDataError` if they cannot be read."""
         begins, ends = _children(self.validity, 2)
@@ -136,16 +143,17 @@ class ParsedCertificate:
     @property
     def policies(self) -> tuple[str, ...]:
         """OIDs of the certificate policies. Raise `CardDataError` if they cannot be read."""
-        return tuple(oid(policy.children[0]) for policy in self._listed(POLICIES))
+        return tuple(oid(policy.children[0]) for policy in self.listed(POLICIES))
 
     @property
     def extended_key_usage(self) -> tuple[str, ...] | None:
         """OIDs of extendedKeyUsage, None without it. Raise `CardDataError` if they cannot be read."""
         if EXTENDED_KEY_USAGE not in self.extensions:
             return None
-        return tuple(oid(purpose) for purpose in self._listed(EXTENDED_KEY_USAGE))
+        return tuple(oid(purpose) for purpose in self.listed(EXTENDED_KEY_USAGE))
 
-    def _listed(self, extension: str) -> tuple[tlv.Tlv, ...]:
+    def listed(self, extension: str) -> tuple[tlv.Tlv, ...]:
+        """Return what an extension lists, nothing without it. Raise `CardDataError` if it cannot be read."""
         return _children(self.extensions[extension]) if extension in self.extensions else ()
 
 
@@ -266,7 +274,7 @@ def describe(der: bytes) -> CertificateDescription:
         common_name=_first(subject, "2.5.4.3"),
         serial_number=_first(subject, "2.5.4.5"),
         issuer=_written(issuer),
-        serial_hex=f"{int.from_bytes(certificate.serial_number, 'big', signed=True):X}",
+        serial_hex=f"{certificate.number:X}",
         not_before=not_before,
         not_after=not_after,
         key_usage=certificate.key_usage,

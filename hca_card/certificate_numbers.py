@@ -29,7 +29,7 @@ USES: Final = {
     3: CertificateUse.INTERMEDIATE,
     4: CertificateUse.ROOT,
 }
-OWN_NUMBERS: Final = {KeyUse.SIGNATURE: 1, KeyUse.ENCRYPTION: 2}
+CERTIFICATE_INDEX: Final = {KeyUse.SIGNATURE: 1, KeyUse.ENCRYPTION: 2}
 """The numbers of the holder's own certificates."""
 
 _CA, _SIGNATURE, _ENCRYPTION, _INTERMEDIATE, _ROOT = USES

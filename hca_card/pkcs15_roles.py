@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 from hca_card import iso7816
-from hca_card.certificate_numbers import OWN_NUMBERS, USES, numbered
+from hca_card.certificate_numbers import CERTIFICATE_INDEX, USES, numbered
 from hca_card.errors import CardDataError, ObjectMissingError, UnsupportedError
 from hca_card.model import CardCertificate, KeyUse
 from hca_card.pkcs15_directory import (
@@ -84,7 +84,7 @@ class ListedCertificates:
             raise ObjectMissingError(f"this card has no certificate {number}")
         trouble: Exception | None = None
         for use, positions in self._joined.items():
-            if OWN_NUMBERS[use] == number and len(positions) == 1:
+            if CERTIFICATE_INDEX[use] == number and len(positions) == 1:
                 try:
                     return CardCertificate(number, USES[number], self._read(self._entries[positions[0]]))
                 except (CardDataError, ObjectMissingError, UnsupportedError) as error:

@@ -19,7 +19,7 @@ _NOT_THE_CIPHER: Final = frozenset(
 
 
 def encrypt(certificate_der: bytes, data: bytes) -> bytes:
-    """`data` for the holder of the certificate's private key.
+    """Encrypt `data` for the holder of the certificate's private key.
 
     Args:
         certificate_der: the receiver's encryption certificate.
@@ -41,7 +41,7 @@ def encrypt(certificate_der: bytes, data: bytes) -> bytes:
 
 
 def decrypt(card: Card, cipher: bytes) -> bytes:
-    """The plain text of one block; the PIN must have been verified in this transaction.
+    """Return the plain text of one block; the PIN must have been verified in this transaction.
 
     Every bad cipher gives the same error: with PKCS#1 v1.5, an answer that tells one fault from another
     lets its asker decrypt anything, question by question (RFC 8017 §7.2.2, Bleichenbacher's attack).

@@ -40,7 +40,7 @@ _MEMBERS: Final = ("unverifiedCertificate", "algorithm", "signature", "format", 
 
 @cache
 def app_version() -> str:
-    """The URL that names this program and its version, as the format asks.
+    """Return the URL that names this program and its version, as the format asks.
 
     Nobody fetches it, and ".invalid" can never become somebody's (RFC 2606 §2).
     """
@@ -71,7 +71,7 @@ class LoginToken:
     app_version: str = field(default_factory=app_version)
 
     def to_dict(self) -> dict[str, str]:
-        """The token's JSON members."""
+        """Return the token's JSON members."""
         return {
             "unverifiedCertificate": base64.b64encode(self.unverified_certificate).decode("ascii"),
             "algorithm": self.algorithm,
@@ -81,12 +81,12 @@ class LoginToken:
         }
 
     def to_json(self) -> str:
-        """The token as JSON text."""
+        """Return the token as JSON text."""
         return json.dumps(self.to_dict())
 
     @classmethod
     def from_dict(cls, members: Mapping[str, object]) -> LoginToken:
-        """The token in a decoded JSON object; exactly the five members, all strings.
+        """Return the token in a decoded JSON object; exactly the five members, all strings.
 
         Raises:
             TokenInvalidError: anything else.
@@ -108,7 +108,7 @@ class LoginToken:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> LoginToken:
-        """The token in JSON text, as a page posted it.
+        """Return the token in JSON text, as a page posted it.
 
         Raises:
             TokenInvalidError: it is not a token.
@@ -148,7 +148,7 @@ class LoginHolder:
 
 
 def signed_value(origin: str, nonce: str, algorithm: Hash) -> bytes:
-    """`H(origin) ‖ H(nonce)` over their UTF-8 text: 64, 96 or 128 bytes."""
+    """Return `H(origin) ‖ H(nonce)` over their UTF-8 text: 64, 96 or 128 bytes."""
     return algorithm.digest(origin.encode()) + algorithm.digest(nonce.encode())
 
 
@@ -161,7 +161,7 @@ def create_token(
     algorithm: Hash = Hash.SHA_256,
     allow_loopback_http: bool = False,
 ) -> LoginToken:
-    """The card's login token; the PIN must have been verified in this transaction.
+    """Return the card's login token; the PIN must have been verified in this transaction.
 
     Args:
         card: the card that signs, with its signature key.
@@ -199,7 +199,7 @@ def validate_token(
     disallowed_policies: Iterable[str] = (),
     allow_loopback_http: bool = False,
 ) -> LoginHolder:
-    """Who logged in; what a portal's server calls with what the page posted.
+    """Return who logged in; a portal's server calls it with what the page posted.
 
     The portal keeps a nonce for one session, a few minutes, and one call of this function; that is its part.
     Revocation (OCSP, CRL) is not looked at here.

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.model import Card, KeyUse
 from signing.errors import HashUnsupportedError
 from signing.hashes import Hash
 from signing.verify import verify_digest
-
-CERTIFICATE_INDEX: Final = {KeyUse.SIGNATURE: 1, KeyUse.ENCRYPTION: 2}
 
 
 def sign_digest(
@@ -21,7 +18,7 @@ def sign_digest(
     certificate: bytes | None = None,
     allow_sha1: bool = False,
 ) -> bytes:
-    """The card's signature over a digest; the PIN must have been verified in this transaction.
+    """Return the card's signature over a digest; the PIN must have been verified in this transaction.
 
     Nothing here can tell what the digest stands for, a login included: the caller must have checked the
     document (`signing.guard`), or that the asking origin is one the administrator lists for raw digests.

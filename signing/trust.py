@@ -46,7 +46,7 @@ def check_period(der: bytes, at: datetime) -> None:
 def validate_chain(
     der: bytes, roots: Iterable[bytes], intermediates: Iterable[bytes] = (), at: datetime | None = None
 ) -> tuple[bytes, ...]:
-    """The path that leads from one of `roots` to the certificate at that moment.
+    """Return the path that leads from one of `roots` to the certificate at that moment.
 
     Revocation is not looked at: nothing is fetched.
 

@@ -27,6 +27,7 @@ from agent.pins.kept import KeptPin
 from agent.pins.unattended import Grant
 from agent.profiles import loaded
 from agent.vocabulary import Verb
+from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
@@ -38,7 +39,7 @@ from signing.guard import check_document
 from signing.hashes import Hash
 from signing.login import LoginToken, create_token
 from signing.origin import check_nonce, check_origin
-from signing.pkcs1 import CERTIFICATE_INDEX, sign_digest
+from signing.pkcs1 import sign_digest
 from signing.verify import verify
 
 T = TypeVar("T")

@@ -31,6 +31,7 @@ from agent.operations.transaction_jobs import CardSnapshot, look_for_pin, snapsh
 from agent.pins.kept import KeptPin, WrongPins
 from agent.slots import Visit
 from agent.vocabulary import Verb
+from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import (
     CardChangedError,
     ObjectMissingError,
@@ -42,7 +43,6 @@ from hca_card.errors import (
 )
 from hca_card.model import Card, KeyUse, PinStatus
 from hca_card.pin import Pin
-from signing.pkcs1 import CERTIFICATE_INDEX
 
 T = TypeVar("T")
 Work = Callable[[Card, bytes], T]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from agent.slots import Visit
+from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import CardError, ObjectMissingError, UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, Metadata, PinStatus
 from pcsc.errors import MalformedResponseError
 from pcsc.status import StatusError
-from signing.pkcs1 import CERTIFICATE_INDEX
 
 T = TypeVar("T")
 CardJob = Callable[[Visit, Card], T]

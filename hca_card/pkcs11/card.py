@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from hca_card.certificate import CertificateDescription, describe, parse
-from hca_card.certificate_numbers import OWN_NUMBERS, USES, numbered
+from hca_card.certificate_numbers import CERTIFICATE_INDEX, USES, numbered
 from hca_card.errors import CardDataError, ObjectMissingError, PinLengthError, UnsupportedError
 from hca_card.model import (
     Card,
@@ -98,7 +98,7 @@ class ModuleCard(Card):
         self._session.unblock(puk, new)
 
     def has_key(self, use: KeyUse) -> bool:  # noqa: D102
-        return OWN_NUMBERS[use] in self._certificates
+        return CERTIFICATE_INDEX[use] in self._certificates
 
     def sign(self, use: KeyUse, digest_info: bytes) -> bytes:  # noqa: D102
         return self._session.sign(self._key(use), digest_info)
@@ -113,7 +113,7 @@ class ModuleCard(Card):
 
     def _description(self, use: KeyUse) -> CertificateDescription | None:
         """Return what that certificate says, None where there is none whose text can be taken apart."""
-        found = self._certificates.get(OWN_NUMBERS[use])
+        found = self._certificates.get(CERTIFICATE_INDEX[use])
         try:
             return None if found is None else describe(found.der)
         except CardDataError:
@@ -123,7 +123,7 @@ class ModuleCard(Card):
         """Return the handle of the key that belongs to the certificate: by CKA_ID, else by its modulus."""
         if not self._session.logged_in:
             raise StatusError(StatusWord.SECURITY_STATUS)
-        certificate = self._certificates.get(OWN_NUMBERS[use])
+        certificate = self._certificates.get(CERTIFICATE_INDEX[use])
         if certificate is None:
             raise ObjectMissingError(f"this card has no {use} key")
         keys = self._session.keys()

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import ObjectMissingError
 from hca_card.model import Card, KeyUse
 from signing.certificate import parsed
 from signing.guard import check_document
 from signing.hashes import Hash
-from signing.pkcs1 import CERTIFICATE_INDEX, sign_digest
+from signing.pkcs1 import sign_digest
 
 if TYPE_CHECKING:
     from asn1crypto.cms import CMSAttributes
@@ -155,8 +156,9 @@ def signed_data(
     from asn1crypto import cms, core, x509
 
     signer = parsed(certificate)
-    number = int.from_bytes(signer.serial_number, "big", signed=True)
-    name = cms.IssuerAndSerialNumber({"issuer": x509.Name.load(signer.issuer), "serial_number": number})
+    name = cms.IssuerAndSerialNumber(
+        {"issuer": x509.Name.load(signer.issuer), "serial_number": signer.number}
+    )
     # NULL parameters: RFC 3370 §3.2 demands them of rsaEncryption, and RFC 5754 §2 lets hashes have them.
     digest_algorithm = {"algorithm": algorithm.asn1_name, "parameters": core.Null()}
     info = {

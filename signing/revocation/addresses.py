@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Final
 
-from signing.certificate import load
+from hca_card.certificate import AUTHORITY_INFO_ACCESS, CRL_DISTRIBUTION_POINTS, ParsedCertificate, oid
+from hca_card.errors import CardDataError
+from signing.certificate import parsed
 
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
+_OCSP: Final = "1.3.6.1.5.5.7.48.1"
+_URI: Final = 0x86
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +33,28 @@ def addresses(der: bytes) -> Addresses:
     Raises:
         CertificateMalformedError: it cannot be read. Extensions that cannot be read name no address.
     """
-    from cryptography import x509
-    from cryptography.x509.oid import AuthorityInformationAccessOID
-
-    certificate = load(der)
+    certificate = parsed(der)
     try:
-        described = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    except x509.ExtensionNotFound:
-        described = None
-    except (ValueError, x509.DuplicateExtension):
+        responders = [
+            location.value.decode("ascii")
+            for method, location in (each.children for each in certificate.listed(AUTHORITY_INFO_ACCESS))
+            if oid(method) == _OCSP and location.tag == _URI
+        ]
+        return Addresses(tuple(responders), tuple(_crl_addresses(certificate)))
+    except (CardDataError, ValueError):
         return Addresses()
-    responders = uris(
-        each.access_location
-        for each in described or ()
-        if each.access_method == AuthorityInformationAccessOID.OCSP
-    )
-    return Addresses(tuple(responders), tuple(crl_addresses(certificate)))
 
 
-def crl_addresses(certificate: Certificate) -> list[str]:
-    """Return the addresses of the certificate's distribution points."""
-    from cryptography.x509 import CRLDistributionPoints, ExtensionNotFound
+def _crl_addresses(certificate: ParsedCertificate) -> list[str]:
+    """Return the addresses of the certificate's distribution points.
 
-    try:
-        points = certificate.extensions.get_extension_for_class(CRLDistributionPoints).value
-    except ExtensionNotFound:
-        return []
-    return [uri for point in points for uri in uris(point.full_name)]
+    Raises:
+        CardDataError, UnicodeDecodeError: they cannot be read.
+    """
+    found = [point.children for point in certificate.listed(CRL_DISTRIBUTION_POINTS)]
+    full_names = [full for parts in found for part in parts if part.tag == 0xA0 for full in part.children]
+    locations = [location for full in full_names if full.tag == 0xA0 for location in full.children]
+    return [location.value.decode("ascii") for location in locations if location.tag == _URI]
 
 
 def uris(names: Iterable[object] | None) -> list[str]:

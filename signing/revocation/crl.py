@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from signing.certificate import load
+from signing.certificate import load, parsed
 from signing.errors import StatusAnswerForgedError, StatusAnswerUnusableError
-from signing.revocation.addresses import crl_addresses, uris
+from signing.revocation.addresses import addresses, uris
 from signing.revocation.status import (
     STRICT,
     CertificateStatus,
@@ -43,14 +43,14 @@ def judge_crl(
         StatusAnswerUnusableError: it is no list, another authority's, or does not cover this certificate.
         CertificateMalformedError: one of the certificates cannot be read.
     """
-    certificate, authority = load(der), load(issuer)
+    number, authority = parsed(der).number, load(issuer)
     with reading_crl(answer) as crl:
         check_crl_signature(crl, authority, policy)
         if crl.next_update_utc is None:  # RFC 5280 §5.1.2.5 demands it
             raise StatusAnswerUnusableError("the list does not say how long it holds")
         check_times(crl.last_update_utc, crl.next_update_utc, at)
-        _check_covers(crl, certificate)
-        return find_in_crl(crl, certificate.serial_number)
+        _check_covers(crl, der)
+        return find_in_crl(crl, number)
 
 
 @contextmanager
@@ -123,7 +123,7 @@ def _may_sign_lists(authority: Certificate) -> bool:
         return True
 
 
-def _check_covers(crl: CertificateRevocationList, certificate: Certificate) -> None:
+def _check_covers(crl: CertificateRevocationList, certificate: bytes) -> None:
     """Return if the list covers end entities' certificates such as this one."""
     from cryptography.x509 import ExtensionNotFound, IssuingDistributionPoint
 
@@ -134,5 +134,5 @@ def _check_covers(crl: CertificateRevocationList, certificate: Certificate) -> N
     if point.only_contains_ca_certs or point.only_contains_attribute_certs:
         raise StatusAnswerUnusableError("the list does not cover this certificate")
     # One part of a divided list must not be passed off as the part that the certificate is in.
-    if point.full_name and not set(uris(point.full_name)) & set(crl_addresses(certificate)):
+    if point.full_name and not set(uris(point.full_name)) & set(addresses(certificate).crl):
         raise StatusAnswerUnusableError("the list is another part of a divided one")

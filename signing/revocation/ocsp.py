@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from signing.certificate import load
+from signing.certificate import load, parsed
 from signing.errors import (
     StatusAnswerForgedError,
     StatusAnswerStaleError,
@@ -68,7 +68,7 @@ def judge_ocsp(
         StatusAnswerUnusableError: the responder refuses, too.
         SigningError: as `judge_ocsp_answer`.
     """
-    numbers = (load(der).serial_number,)
+    numbers = (parsed(der).number,)
     found = judge_ocsp_answer(answer, numbers, issuer, at, nonce=nonce, policy=policy)
     if not found.certificates:
         raise StatusAnswerUnusableError(f"the responder answers with status {found.response_status}")

@@ -9,15 +9,15 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from signing.asn1 import certificate, parsing
-from signing.certificate import load
+from signing.asn1 import parsing
+from signing.certificate import load, parsed
 from signing.errors import OcspError
 from signing.hashes import Hash
 
 if TYPE_CHECKING:
     from asn1crypto.ocsp import TBSRequest
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
-    from cryptography.x509 import Certificate
+    from cryptography.x509 import Certificate as Authority
 
 CERTIFICATES_MAX: Final = 64
 NONCE_MAX: Final = 128
@@ -33,7 +33,7 @@ def ocsp_request(der: bytes, issuer: bytes) -> tuple[bytes, bytes]:
     from asn1crypto.ocsp import OCSPRequest
 
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    tbs = to_be_signed((load(der).serial_number,), nonce, issuer)
+    tbs = to_be_signed((parsed(der).number,), nonce, issuer)
     return bytes(OCSPRequest({"tbs_request": _request(tbs)}).dump()), nonce
 
 
@@ -95,17 +95,18 @@ def signed_request(tbs: bytes, signature: bytes, algorithm: Hash, sender: bytes)
         OcspError, CertificateMalformedError: `tbs` or `sender` cannot be read.
     """
     from asn1crypto.ocsp import OCSPRequest
+    from asn1crypto.x509 import Certificate
 
     fields = {
         "signature_algorithm": {"algorithm": algorithm.value.replace("-", "").lower() + "_rsa"},
         "signature": signature,
-        "certs": [certificate(sender)],
+        "certs": [Certificate.load(parsed(sender).der)],
     }
     with parsing(tbs, OcspError):
         return bytes(OCSPRequest({"tbs_request": _request(tbs), "optional_signature": fields}).dump())
 
 
-def authority_hashes(authority: Certificate, algorithm: HashAlgorithm) -> tuple[bytes, bytes]:
+def authority_hashes(authority: Authority, algorithm: HashAlgorithm) -> tuple[bytes, bytes]:
     """Return the hashes of an authority's name and key, by which OCSP names it (RFC 6960 §4.1.1)."""
     from cryptography.x509.ocsp import OCSPRequestBuilder
 

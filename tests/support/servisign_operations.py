@@ -18,6 +18,7 @@ from agent.operations import (
     SignResult,
 )
 from agent.vocabulary import Verb
+from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import ObjectMissingError, PinLengthError, PinLockedError, PinWrongError
 from hca_card.model import (
     CardInfo,
@@ -165,7 +166,7 @@ class FakeOperations:
         else:
             assert digest is not None
             signature = pkcs1.sign_digest(self.software, digest, hash, use, allow_sha1=allow_sha1)
-        certificate = self.software.certificate(pkcs1.CERTIFICATE_INDEX[use]).der
+        certificate = self.software.certificate(CERTIFICATE_INDEX[use]).der
         return SignResult(signature, certificate, hash, metadata.serial)
 
     async def decrypt(

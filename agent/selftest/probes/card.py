@@ -14,12 +14,12 @@ from agent.selftest.card_values import holder_values, info_text, texts
 from agent.selftest.context import ProbeContext
 from agent.selftest.model import Bilingual, Finding, Probe, RowStatus, Run, Trouble, passed, skipped
 from agent.vocabulary import KIND_WORDS
+from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import CardChangedError, NotActivatedError, TerminatedError
 from hca_card.hca import HcaCard
 from hca_card.model import Card, CardInfo, CardKind, Holder, KeyUse
 from signing.errors import CipherInvalidError
 from signing.hashes import Hash
-from signing.pkcs1 import CERTIFICATE_INDEX
 
 T = TypeVar("T")
 

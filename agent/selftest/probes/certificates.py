@@ -23,11 +23,11 @@ from agent.selftest.model import (
 )
 from agent.selftest.probes.card import read
 from hca_card.certificate import describe
+from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import CardError, ObjectMissingError, UnsupportedError
 from hca_card.model import Card, KeyUse
 from signing.certificate import is_issued_by
 from signing.errors import StatusAnswerError, StatusAnswerForgedError
-from signing.pkcs1 import CERTIFICATE_INDEX
 from signing.revocation import CertificateStatus, RevocationReason, RevocationState
 from signing.trust import validate_chain
 
