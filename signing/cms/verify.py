@@ -72,6 +72,8 @@ def verify_cms(cms: bytes, document: bytes | None = None, certificate: bytes | N
         HashUnsupportedError: its hash is not known.
         CertificateMalformedError: the signer's certificate cannot be used to tell.
     """
+    # tsp adds its names to cms's tables, which are read at the first use and never again.
+    from asn1crypto import tsp  # noqa: F401
     from asn1crypto.cms import ContentInfo
     from asn1crypto.core import Void
 
