@@ -21,6 +21,7 @@ from agent.interaction.asking import Asking
 from agent.interaction.scripted import ScriptedInteraction
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
+from tests.support.operations import until
 
 PORTAL = "https://portal.example.tw"
 CARD = CardShown("R", CardKind.PERSONNEL, "000000000001", "測試", True)
@@ -73,8 +74,7 @@ async def test_questions_of_all_sites_come_one_at_a_time() -> None:
         asyncio.create_task(asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ)))
         for number in range(5)
     ]
-    await asyncio.sleep(0.02)
-    assert person.open == 1
+    await until(lambda: person.open == 1)
     person.answer.set()
     assert await asyncio.gather(*asks) == [True] * 5
     assert person.most == 1
@@ -87,7 +87,7 @@ async def test_a_question_waits_its_time_from_when_it_is_shown() -> None:
         asyncio.create_task(asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ)))
         for number in range(3)
     ]
-    await asyncio.sleep(0.15)
+    assert await asks[0] is None
     assert [ask.done() for ask in asks] == [True, False, False]
     assert await asyncio.gather(*asks) == [None] * 3
 
@@ -140,7 +140,7 @@ async def test_who_gives_up_waiting_makes_room() -> None:
         asyncio.create_task(asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ)))
         for number in range(8)
     ]
-    await asyncio.sleep(0.02)
+    await until(lambda: person.open == 1)
     with pytest.raises(AgentError) as caught:
         await asking.ask(ConsentQuestion("https://s9.example", Verb.READ))
     assert caught.value.error_id == "busy"

@@ -23,6 +23,7 @@ from agent.interaction.scripted import GivenPin
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
+from tests.support.operations import until
 
 if sys.platform == "win32":
     pytest.skip("a terminal in the sense of POSIX", allow_module_level=True)
@@ -30,7 +31,7 @@ if sys.platform == "win32":
 import pty
 import termios
 
-from agent.interaction.console import PosixConsole
+from agent.interaction.console import PosixConsole, Stop
 from agent.interaction.terminal import TerminalInteraction
 
 CARD = CardShown("ACS ACR39U 00 00", CardKind.PERSONNEL, "000000335361", "測試人員卡", True)
@@ -48,6 +49,7 @@ class Terminal:
     def __init__(self) -> None:
         self.keyboard, self.line = pty.openpty()
         self.seen = b""
+        self.console: Console | None = None
 
     def type(self, text: str) -> None:
         os.write(self.keyboard, text.encode())
@@ -76,14 +78,28 @@ def terminal() -> Iterator[Terminal]:
     terminal.close()
 
 
+class Console(PosixConsole):
+    """The console, and whether it reads: what is typed before is dropped on purpose."""
+
+    reading = False
+
+    def _collect(self, deadline: float, stop: Stop) -> bytearray | None:
+        self.reading = True
+        try:
+            return super()._collect(deadline, stop)
+        finally:
+            self.reading = False
+
+
 def person(terminal: Terminal, seconds: float = 5) -> TerminalInteraction:
-    return TerminalInteraction(PosixConsole(terminal.line, terminal.line), seconds=seconds)
+    terminal.console = Console(terminal.line, terminal.line)
+    return TerminalInteraction(terminal.console, seconds=seconds)
 
 
 async def settled(terminal: Terminal, prompt: str) -> None:
-    """The prompt is there and the terminal listens: what is typed earlier is thrown away on purpose."""
+    """Wait until the prompt is there and the terminal reads."""
     await terminal.screen(prompt)
-    await asyncio.sleep(0.05)
+    await until(lambda: terminal.console is not None and terminal.console.reading)
 
 
 async def test_a_pin_is_asked_in_both_languages_and_never_shown(terminal: Terminal) -> None:
@@ -114,8 +130,7 @@ async def test_echo_is_back_after_the_pin_and_after_giving_up(terminal: Terminal
     assert not termios.tcgetattr(terminal.line)[3] & termios.ECHO
     asked.cancel()
     await asyncio.gather(asked, return_exceptions=True)
-    await asyncio.sleep(0.3)
-    assert termios.tcgetattr(terminal.line)[3] & termios.ECHO
+    await until(lambda: bool(termios.tcgetattr(terminal.line)[3] & termios.ECHO))
 
 
 async def test_the_event_loop_runs_on_while_the_person_thinks(terminal: Terminal) -> None:
@@ -129,13 +144,12 @@ async def test_the_event_loop_runs_on_while_the_person_thinks(terminal: Terminal
 
 async def test_a_pin_of_the_wrong_length_is_asked_again_without_the_card(terminal: Terminal) -> None:
     asked = asyncio.create_task(person(terminal).ask(pin_request()))
-    await settled(terminal, "PIN: ")
-    terminal.type("123\n")
-    await settled(terminal, "nothing was sent")
-    await asyncio.sleep(0.1)
-    terminal.type("密碼密碼密碼\n")
-    await asyncio.sleep(0.2)
-    terminal.type("123456\n")
+    await answer_in_turn(
+        terminal,
+        ("PIN: ", "123"),
+        ("nothing was sent", "密碼密碼密碼"),
+        ("nothing was sent", "123456"),
+    )
     pin = await asked
     assert pin is not None
     assert len(pin) == 6

@@ -208,7 +208,8 @@ async def test_a_certificate_that_no_browser_trusts_is_a_problem_until_one_does(
         await until(lambda: one.changes[-1].problems == ())
         one.trusted[0] = None
         await one.state(answers=2)
-        await asyncio.sleep(0.05)
+        assert one.host._looking is not None
+        await one.host._looking
         assert (await one.state(answers=2)).problems == (), "unknown is not a problem"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
@@ -115,7 +114,7 @@ async def test_a_tray_that_crashes_is_started_again_a_few_times_and_the_daemon_g
     async with tray("open(PATH, 'a').write('x\\n'); raise SystemExit(9)", starts, Host()) as link:
         await until(lambda: "going on without it" in caplog.text)
         link.changed()
-        await asyncio.sleep(0.05)
+        await until(link._running.done)
     assert len(lines(starts)) == 1 + len(SOON.pauses)
 
 
@@ -139,9 +138,9 @@ async def test_where_nothing_shows_icons_the_tray_is_not_started_again(
 ) -> None:
     caplog.set_level(logging.INFO)
     starts = tmp_path / "starts"
-    async with tray(f"open(PATH, 'a').write('x\\n'); raise SystemExit({NO_TRAY})", starts, Host()):
+    async with tray(f"open(PATH, 'a').write('x\\n'); raise SystemExit({NO_TRAY})", starts, Host()) as link:
         await until(lambda: "shows no tray icons" in caplog.text)
-        await asyncio.sleep(0.1)
+        await until(link._running.done)
     assert len(lines(starts)) == 1
 
 

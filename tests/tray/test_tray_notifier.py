@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import socket
@@ -303,10 +304,13 @@ async def test_a_daemon_that_does_not_answer_does_not_keep_the_menu_shut(bus: st
             assert await panel.menu("AboutToShow", "i", 0) == [False]
 
 
-async def test_it_waits_for_a_panel_and_registers_with_the_next_one_again(bus: str) -> None:
+async def test_it_waits_for_a_panel_and_registers_with_the_next_one_again(
+    bus: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     link = ScriptedLink()
     async with notifier(link) as running:
-        await asyncio.sleep(0.1)
+        await until(lambda: "no panel that shows icons yet" in caplog.text)
         for _ in range(2):
             async with panel_on(bus) as panel:
                 await until(lambda: bool(panel.watcher.registered))

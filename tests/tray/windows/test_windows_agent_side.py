@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from agent.interaction.window_messages import SiteShown
 from agent.interaction.windows import Windows, can_open
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
+from tests.support.operations import until
 from tests.support.platforms import not_on_windows
 from tests.support.screen import window_processes
 
@@ -64,9 +64,7 @@ async def test_the_first_answer_counts_and_ends_the_window():
         "time.sleep(60)"
     )
     assert await person.ask(CONSENT) is True
-    async with asyncio.timeout(5):
-        while window_processes():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(lambda: not window_processes())
 
 
 async def test_a_new_pin_without_its_second_half_is_none():
@@ -93,12 +91,10 @@ async def test_more_notices_than_a_person_reads_are_not_shown():
     person = windows("import time; time.sleep(60)")
     for _ in range(50):
         await person.notify("一", "one")
-    await asyncio.sleep(0.1)
+    await until(lambda: bool(window_processes()))
     assert len(window_processes()) == 1
     await person.close()
-    async with asyncio.timeout(5):
-        while window_processes():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(lambda: not window_processes())
 
 
 @pytest.mark.parametrize(
