@@ -33,7 +33,7 @@ _LINUX_FILE: Final = "hca-agent.desktop"
 _SWITCHED_OFF: Final = 0x01
 
 
-class Status(StrEnum):
+class AutostartStatus(StrEnum):
     """Whether this program starts with the login."""
 
     ON = "on"
@@ -66,7 +66,7 @@ class Autostart(Protocol):
         """
         ...
 
-    def status(self) -> Status:
+    def status(self) -> AutostartStatus:
         """Return whether it is on.
 
         Raises:
@@ -124,40 +124,40 @@ class LinuxAutostart:
 
     def on(self) -> None:
         """Let the machine's entry count where it starts this program; else write one."""
-        if self._machines_status() is Status.ON:
+        if self._machines_status() is AutostartStatus.ON:
             self._file.unlink(missing_ok=True)
         else:
             _write(self._file, self._text.encode())
 
     def off(self) -> None:
         """Remove the entry; where the machine has one too, say that it does not count here."""
-        if self._machines_status() is Status.OFF:
+        if self._machines_status() is AutostartStatus.OFF:
             self._file.unlink(missing_ok=True)
         else:
             _write(self._file, f"{self._text}Hidden=true\n".encode())
 
-    def status(self) -> Status:
+    def status(self) -> AutostartStatus:
         """Judge by the first entry; desktops switch one off by `Hidden` or a key of their own."""
         return self._status_of(self._files())
 
     def _files(self) -> Sequence[Path]:
         return (self._file, *self._machines)
 
-    def _machines_status(self) -> Status:
+    def _machines_status(self) -> AutostartStatus:
         return self._status_of(self._machines)
 
-    def _status_of(self, files: Sequence[Path]) -> Status:
+    def _status_of(self, files: Sequence[Path]) -> AutostartStatus:
         for file in files:
             with suppress(FileNotFoundError):
                 return self._judge(file.read_text(encoding="utf-8", errors="replace"))
-        return Status.OFF
+        return AutostartStatus.OFF
 
-    def _judge(self, text: str) -> Status:
+    def _judge(self, text: str) -> AutostartStatus:
         lines = [line.strip() for line in text.splitlines()]
         if "Hidden=true" in lines or "X-GNOME-Autostart-enabled=false" in lines:
-            return Status.OFF
+            return AutostartStatus.OFF
         wanted = next(line for line in self._text.splitlines() if line.startswith("Exec="))
-        return Status.ON if wanted in lines else Status.OTHER
+        return AutostartStatus.ON if wanted in lines else AutostartStatus.OTHER
 
 
 class MacosAutostart:
@@ -194,24 +194,24 @@ class MacosAutostart:
         """Remove the property list."""
         self._file.unlink(missing_ok=True)
 
-    def status(self) -> Status:
+    def status(self) -> AutostartStatus:
         """Judge by the user's property list, else by every user's."""
         own = self._judge(self._file)
-        return self._judge(self._machines_file) if own is Status.OFF and self._machines_file else own
+        return self._judge(self._machines_file) if own is AutostartStatus.OFF and self._machines_file else own
 
-    def _judge(self, file: Path) -> Status:
+    def _judge(self, file: Path) -> AutostartStatus:
         try:
             entry = plistlib.loads(file.read_bytes())
         except FileNotFoundError:
-            return Status.OFF
+            return AutostartStatus.OFF
         except (plistlib.InvalidFileException, ExpatError, ValueError):
-            return Status.OTHER
+            return AutostartStatus.OTHER
         if not isinstance(entry, dict):
-            return Status.OTHER
+            return AutostartStatus.OTHER
         if entry.get("Disabled") is True or entry.get("RunAtLoad") is not True:
-            return Status.OFF
+            return AutostartStatus.OFF
         same = entry.get("ProgramArguments") == self._entry["ProgramArguments"]
-        return Status.ON if same else Status.OTHER
+        return AutostartStatus.ON if same else AutostartStatus.OTHER
 
 
 class WindowsAutostart:
@@ -248,15 +248,15 @@ class WindowsAutostart:
         self._delete(WINDOWS_RUN)
         self._delete(WINDOWS_APPROVED)
 
-    def status(self) -> Status:
+    def status(self) -> AutostartStatus:
         """Judge by the value, and by what the task manager says of it."""
         command, approved = self._read(WINDOWS_RUN), self._read(WINDOWS_APPROVED)
         machines = self._machines()
         if machines is not None:
-            return Status.ON if machines == self._command else Status.OTHER
+            return AutostartStatus.ON if machines == self._command else AutostartStatus.OTHER
         if command is None or (isinstance(approved, bytes) and approved[:1] and approved[0] & _SWITCHED_OFF):
-            return Status.OFF
-        return Status.ON if command == self._command else Status.OTHER
+            return AutostartStatus.OFF
+        return AutostartStatus.ON if command == self._command else AutostartStatus.OTHER
 
     def _machines(self) -> object:
         return self._read(WINDOWS_RUN, self._registry.HKEY_LOCAL_MACHINE)

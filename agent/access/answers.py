@@ -23,12 +23,7 @@ log = logging.getLogger(__name__)
 _NONE: Final[Mapping[Verb, ConsentAnswer]] = MappingProxyType({})
 
 
-class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    allowed: bool
-    until: datetime
-
-
-_Document = dict[str, dict[Verb, _Kept]]
+_Document = dict[str, dict[Verb, ConsentAnswer]]
 
 
 class Answers:
@@ -46,8 +41,8 @@ class Answers:
         self._path = path
         self._now = now
         self._lock = threading.Lock()
-        self._seen: tuple[int, int, int] | None = None
-        self._kept: dict[str, dict[Verb, ConsentAnswer]] = {}
+        self._stamped: tuple[int, int, int] | None = None
+        self._kept: _Document = {}
 
     def of(self, origin: str) -> Mapping[Verb, ConsentAnswer]:
         """Return the answers that still hold for `origin`."""
@@ -57,7 +52,7 @@ class Answers:
             kept = self._kept.get(origin)
             return {verb: item for verb, item in kept.items() if now < item.until} if kept else _NONE
 
-    def all(self) -> dict[str, dict[Verb, ConsentAnswer]]:
+    def all(self) -> _Document:
         """Return every answer that still holds, by origin."""
         with self._lock:
             self._refresh()
@@ -90,23 +85,17 @@ class Answers:
 
     def _drop_expired(self) -> None:
         now = self._now()
-        for origin in list(self._kept):
-            holding = {verb: item for verb, item in self._kept[origin].items() if now < item.until}
-            if holding:
-                self._kept[origin] = holding
-            else:
-                del self._kept[origin]
+        self._kept = {
+            origin: holding
+            for origin, kept in self._kept.items()
+            if (holding := {verb: item for verb, item in kept.items() if now < item.until})
+        }
 
     def _write(self) -> None:
         self._drop_expired()
-        document: _Document = {
-            origin: {verb: _Kept(item.allowed, item.until) for verb, item in kept.items()}
-            for origin, kept in self._kept.items()
-        }
-        write_private(
-            self._path, msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2)
-        )
-        self._seen = self._stamp()
+        content = msgspec.json.format(msgspec.json.encode(self._kept, order="sorted"), indent=2)
+        write_private(self._path, content)
+        self._stamped = self._stamp()
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:
@@ -118,9 +107,9 @@ class Answers:
     def _refresh(self) -> None:
         try:
             stamp = self._stamp()
-            if stamp == self._seen:
+            if stamp == self._stamped:
                 return
-            self._seen = stamp
+            self._stamped = stamp
             self._kept = {} if stamp is None else _decode(self._path.read_bytes())
         except (OSError, msgspec.MsgspecError, ValueError) as error:
             self._kept = {}
@@ -133,7 +122,7 @@ class Answers:
         except OSError:
             log.exception("the file of answers cannot be read and cannot be set aside: %s", self._path)
             return
-        self._seen = None
+        self._stamped = None
         log.warning(
             "the file of answers was not understood (%s); it is now %s, sites are asked about again",
             error,
@@ -141,14 +130,11 @@ class Answers:
         )
 
 
-def _decode(content: bytes) -> dict[str, dict[Verb, ConsentAnswer]]:
+def _decode(content: bytes) -> _Document:
     document = msgspec.json.decode(content, type=_Document)
     for origin, kept in document.items():
         if not is_origin(origin):
             raise ValueError(f"{origin!r} is no origin")
         if any(item.until.tzinfo is None for item in kept.values()):
             raise ValueError("a time without its zone")
-    return {
-        origin: {verb: ConsentAnswer(item.allowed, item.until) for verb, item in kept.items()}
-        for origin, kept in document.items()
-    }
+    return document

@@ -13,6 +13,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+
 from agent.config import OriginSettings
 from agent.origins.spelling import is_loopback_host, is_origin, is_plain_http, loopback_origins
 from agent.vocabulary import Verb
@@ -138,8 +140,7 @@ class Decision(StrEnum):
     ASK = "ask"
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentAnswer:
+class ConsentAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the person once answered for one origin and verb.
 
     Attributes:

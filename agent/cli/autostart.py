@@ -10,7 +10,7 @@ from agent.cli import output
 from agent.cli.options import Invocation, json_option
 
 if TYPE_CHECKING:
-    from agent.autostart import Autostart, Status
+    from agent.autostart import Autostart, AutostartStatus
 
 _WORDS: Final = {
     "on": ("✔ 登入時會自動啟動", "starts with your login"),
@@ -58,10 +58,10 @@ def status(call: Invocation) -> int:
     """現在的設定；會自動啟動時結束代碼是 0 · How it stands; exit code 0 when it starts."""
     from agent import autostart as ways
 
-    return 0 if _show(call, ways.autostart()) is ways.Status.ON else 1
+    return 0 if _show(call, ways.autostart()) is ways.AutostartStatus.ON else 1
 
 
-def _show(call: Invocation, way: Autostart) -> Status:
+def _show(call: Invocation, way: Autostart) -> AutostartStatus:
     status = way.status()
     if call.as_json:
         output.as_json({"autostart": status.value, "place": way.place})

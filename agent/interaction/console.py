@@ -63,7 +63,7 @@ class PosixConsole:
 
     def read_line(self, *, secret: bool, seconds: float, stop: Stop) -> bytearray | None:
         """Return the line; on a terminal, what was typed before the question is dropped."""
-        with _quiet(self._source) if secret else _plain(self._source):
+        with _prepared(self._source, secret=secret):
             line = self._collect(time.monotonic() + seconds, stop)
         if secret:
             self.write("\n")
@@ -87,29 +87,24 @@ class PosixConsole:
 
 
 @contextmanager
-def _quiet(descriptor: int) -> Iterator[None]:
+def _prepared(descriptor: int, *, secret: bool) -> Iterator[None]:
+    """Run the body with a terminal that holds nothing typed earlier, and without echo for a secret."""
     if not os.isatty(descriptor):
         yield
         return
     import termios
 
-    before = termios.tcgetattr(descriptor)
-    without = termios.tcgetattr(descriptor)
+    termios.tcflush(descriptor, termios.TCIFLUSH)
+    if not secret:
+        yield
+        return
+    before, without = termios.tcgetattr(descriptor), termios.tcgetattr(descriptor)
     without[3] &= ~termios.ECHO
     termios.tcsetattr(descriptor, termios.TCSAFLUSH, without)
     try:
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
-
-
-@contextmanager
-def _plain(descriptor: int) -> Iterator[None]:
-    if os.isatty(descriptor):
-        import termios
-
-        termios.tcflush(descriptor, termios.TCIFLUSH)
-    yield
 
 
 if sys.platform == "win32":

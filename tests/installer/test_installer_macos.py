@@ -93,6 +93,6 @@ def test_the_packages_launch_agent_counts_as_started_with_the_login(tmp_path: Pa
     machines.mkdir()
     shutil.copy(MACOS / "tw.hca-agent.plist", machines)
     way = autostart.MacosAutostart((PROGRAM, "run"), tmp_path / "user", machines)
-    assert way.status() is autostart.Status.ON
+    assert way.status() is autostart.AutostartStatus.ON
     other = autostart.MacosAutostart(("/opt/other/hca-agent", "run"), tmp_path / "user", machines)
-    assert other.status() is autostart.Status.OTHER
+    assert other.status() is autostart.AutostartStatus.OTHER

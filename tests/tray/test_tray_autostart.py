@@ -19,9 +19,9 @@ from agent.autostart import (
     WINDOWS_RUN,
     WINDOWS_VALUE,
     Autostart,
+    AutostartStatus,
     LinuxAutostart,
     MacosAutostart,
-    Status,
     WindowsAutostart,
     autostart,
 )
@@ -92,11 +92,11 @@ def ways(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Autostart, Aut
 
 def test_it_is_off_until_it_is_switched_on_and_off_again_after(ways: tuple[Autostart, Autostart]) -> None:
     way, _ = ways
-    assert way.status() is Status.OFF
+    assert way.status() is AutostartStatus.OFF
     way.on()
-    assert way.status() is Status.ON
+    assert way.status() is AutostartStatus.ON
     way.off()
-    assert way.status() is Status.OFF
+    assert way.status() is AutostartStatus.OFF
 
 
 def test_switching_twice_is_switching_once(ways: tuple[Autostart, Autostart]) -> None:
@@ -104,25 +104,25 @@ def test_switching_twice_is_switching_once(ways: tuple[Autostart, Autostart]) ->
     way.off()
     way.on()
     way.on()
-    assert way.status() is Status.ON
+    assert way.status() is AutostartStatus.ON
     way.off()
     way.off()
-    assert way.status() is Status.OFF
+    assert way.status() is AutostartStatus.OFF
 
 
 def test_another_installation_is_told_apart_and_replaced(ways: tuple[Autostart, Autostart]) -> None:
     way, earlier = ways
     earlier.on()
-    assert way.status() is Status.OTHER
+    assert way.status() is AutostartStatus.OTHER
     way.on()
-    assert (way.status(), earlier.status()) == (Status.ON, Status.OTHER)
+    assert (way.status(), earlier.status()) == (AutostartStatus.ON, AutostartStatus.OTHER)
 
 
 def test_another_installation_can_be_switched_off(ways: tuple[Autostart, Autostart]) -> None:
     way, earlier = ways
     earlier.on()
     way.off()
-    assert earlier.status() is Status.OFF
+    assert earlier.status() is AutostartStatus.OFF
 
 
 def test_the_desktop_entry_is_a_valid_one(tmp_path: Path) -> None:
@@ -165,9 +165,9 @@ def test_an_entry_that_the_desktop_switched_off_is_off(tmp_path: Path, change: t
     way.on()
     file = tmp_path / "hca-agent.desktop"
     file.write_text(file.read_text("utf-8").replace(*change), "utf-8")
-    assert way.status() is Status.OFF
+    assert way.status() is AutostartStatus.OFF
     way.on()
-    assert way.status() is Status.ON
+    assert way.status() is AutostartStatus.ON
 
 
 def test_the_launch_agent_starts_the_program_at_login(tmp_path: Path) -> None:
@@ -181,17 +181,19 @@ def test_the_launch_agent_starts_the_program_at_login(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "status"),
     [
-        (b"", Status.OTHER),
-        (b"<plist>", Status.OTHER),
-        (plistlib.dumps(["x"]), Status.OTHER),
-        (plistlib.dumps({"ProgramArguments": list(COMMAND)}), Status.OFF),
+        (b"", AutostartStatus.OTHER),
+        (b"<plist>", AutostartStatus.OTHER),
+        (plistlib.dumps(["x"]), AutostartStatus.OTHER),
+        (plistlib.dumps({"ProgramArguments": list(COMMAND)}), AutostartStatus.OFF),
         (
             plistlib.dumps({"ProgramArguments": list(COMMAND), "RunAtLoad": True, "Disabled": True}),
-            Status.OFF,
+            AutostartStatus.OFF,
         ),
     ],
 )
-def test_a_damaged_or_disabled_launch_agent_is_not_on(tmp_path: Path, content: bytes, status: Status) -> None:
+def test_a_damaged_or_disabled_launch_agent_is_not_on(
+    tmp_path: Path, content: bytes, status: AutostartStatus
+) -> None:
     (tmp_path / f"{MACOS_LABEL}.plist").write_bytes(content)
     assert MacosAutostart(COMMAND, tmp_path).status() is status
 
@@ -210,12 +212,12 @@ def test_what_the_task_manager_switched_off_is_off_until_it_is_switched_on_here(
     way = WindowsAutostart(COMMAND, registry)
     way.on()
     registry.keys[WINDOWS_APPROVED] = {WINDOWS_VALUE: b"\x03" + bytes(11)}
-    assert way.status() is Status.OFF
+    assert way.status() is AutostartStatus.OFF
     registry.keys[WINDOWS_APPROVED] = {WINDOWS_VALUE: b"\x02" + bytes(11)}
-    assert way.status() is Status.ON
+    assert way.status() is AutostartStatus.ON
     registry.keys[WINDOWS_APPROVED] = {WINDOWS_VALUE: b"\x03" + bytes(11)}
     way.on()
-    assert way.status() is Status.ON
+    assert way.status() is AutostartStatus.ON
 
 
 def test_each_system_has_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,23 +270,23 @@ def machines(tmp_path: Path) -> Path:
 
 def test_where_the_machine_starts_it_a_user_can_say_no_and_yes_again(tmp_path: Path, machines: Path) -> None:
     way = LinuxAutostart(COMMAND, tmp_path / "user", [tmp_path / "none", machines])
-    assert way.status() is Status.ON
+    assert way.status() is AutostartStatus.ON
     assert way.place == str(machines / "hca-agent.desktop")
     way.off()
     way.off()
-    assert way.status() is Status.OFF
+    assert way.status() is AutostartStatus.OFF
     assert way.place == str(tmp_path / "user" / "hca-agent.desktop")
     way.on()
-    assert way.status() is Status.ON
+    assert way.status() is AutostartStatus.ON
     assert list((tmp_path / "user").iterdir()) == []
 
 
 def test_a_users_own_program_goes_before_the_machines(tmp_path: Path, machines: Path) -> None:
     way = LinuxAutostart(OTHER, tmp_path / "user", [machines])
-    assert way.status() is Status.OTHER
+    assert way.status() is AutostartStatus.OTHER
     way.on()
-    assert way.status() is Status.ON
-    assert LinuxAutostart(COMMAND, tmp_path / "user", [machines]).status() is Status.OTHER
+    assert way.status() is AutostartStatus.ON
+    assert LinuxAutostart(COMMAND, tmp_path / "user", [machines]).status() is AutostartStatus.OTHER
 
 
 def test_a_package_for_every_user_starts_it_once_and_is_the_administrators_to_stop() -> None:
@@ -295,5 +297,5 @@ def test_a_package_for_every_user_starts_it_once_and_is_the_administrators_to_st
     way.on()
     assert WINDOWS_VALUE not in registry.keys[WINDOWS_RUN]
     way.off()
-    assert way.status() is Status.ON and way.place.startswith("HKEY_LOCAL_MACHINE")
-    assert WindowsAutostart(OTHER, registry).status() is Status.OTHER
+    assert way.status() is AutostartStatus.ON and way.place.startswith("HKEY_LOCAL_MACHINE")
+    assert WindowsAutostart(OTHER, registry).status() is AutostartStatus.OTHER

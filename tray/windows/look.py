@@ -6,7 +6,7 @@ import tkinter
 from enum import StrEnum
 from tkinter import font as tkfont
 from tkinter import ttk
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from tray.shapes import Distance, box, stroke
 from tray.windows.drawing import Layer, picture
@@ -123,17 +123,17 @@ class Look:
             ("Amber", Colour.AMBER_PAPER),
             ("Red", Colour.RED_PAPER),
         ):
-            for name in ("", "Strong", "Muted", "Warning", "Hint"):
-                dot = f"{name}." if name else ""
-                style.configure(f"{ground}.{dot}TLabel", background=paper)
-                if name:
-                    style.configure(
-                        f"{ground}.{dot}TLabel",
-                        font=style.lookup(f"{name}.TLabel", "font"),
-                        foreground=style.lookup(f"{name}.TLabel", "foreground"),
-                    )
-        style.configure("Badge.TLabel", font=self.font(13, "bold"), foreground=Colour.AMBER)
-        style.configure("Badge.TLabel", background=Colour.AMBER_PAPER)
+            style.configure(f"{ground}.TLabel", background=paper)
+            for name in ("Strong", "Muted", "Warning", "Hint"):
+                style.configure(
+                    f"{ground}.{name}.TLabel",
+                    background=paper,
+                    font=style.lookup(f"{name}.TLabel", "font"),
+                    foreground=style.lookup(f"{name}.TLabel", "foreground"),
+                )
+        style.configure(
+            "Badge.TLabel", font=self.font(13, "bold"), foreground=Colour.AMBER, background=Colour.AMBER_PAPER
+        )
 
     def _panels(self) -> None:
         radius, edge = self.px(10), self.px(1)
@@ -149,7 +149,7 @@ class Look:
             ]
             image = self.image(size, size, Colour.PAPER, layers)
             self._style.element_create(f"{name}.ground", "image", image, border=radius, sticky="nsew")
-            self._style.layout(f"{name}.TFrame", [(f"{name}.ground", {"sticky": "nsew"})])
+            self._style.layout(f"{name}.TFrame", _nested(f"{name}.ground"))
             self._style.configure(f"{name}.TFrame", background=fill)
 
     def _plate(self, ground: str, line: str, fill: str, ring: str | None) -> tkinter.PhotoImage:
@@ -187,23 +187,7 @@ class Look:
                 border=self.px(11),
                 sticky="nsew",
             )
-            self._style.layout(
-                f"{name}.TButton",
-                [
-                    (
-                        f"{name}.plate",
-                        {
-                            "sticky": "nsew",
-                            "children": [
-                                (
-                                    "Button.padding",
-                                    {"sticky": "nsew", "children": [("Button.label", {"sticky": "nsew"})]},
-                                )
-                            ],
-                        },
-                    )
-                ],
-            )
+            self._style.layout(f"{name}.TButton", _nested(f"{name}.plate", "Button.padding", "Button.label"))
             self._style.configure(
                 f"{name}.TButton",
                 font=self.font(16, weight),  # type: ignore[arg-type]
@@ -226,23 +210,7 @@ class Look:
             border=self.px(11),
             sticky="nsew",
         )
-        self._style.layout(
-            "Pin.TEntry",
-            [
-                (
-                    "Pin.plate",
-                    {
-                        "sticky": "nsew",
-                        "children": [
-                            (
-                                "Entry.padding",
-                                {"sticky": "nsew", "children": [("Entry.textarea", {"sticky": "nsew"})]},
-                            )
-                        ],
-                    },
-                )
-            ],
-        )
+        self._style.layout("Pin.TEntry", _nested("Pin.plate", "Entry.padding", "Entry.textarea"))
         self._style.configure(
             "Pin.TEntry", padding=(self.px(16), self.px(9)), insertwidth=self.px(2), foreground=Colour.INK
         )
@@ -297,7 +265,15 @@ class Look:
         self._style.element_create(
             "Bar.thumb", "image", images[0], ("active", images[1]), border=wide // 2, sticky="nsew"
         )
-        self._style.layout("Bar.Vertical.TScrollbar", [("Bar.thumb", {"sticky": "nsew"})])
+        self._style.layout("Bar.Vertical.TScrollbar", _nested("Bar.thumb"))
+
+
+def _nested(outermost: str, *inner: str) -> list[Any]:
+    """Return a layout of elements of which each fills the one before."""
+    options: dict[str, Any] = {"sticky": "nsew"}
+    if inner:
+        options["children"] = _nested(*inner)
+    return [(outermost, options)]
 
 
 def _points_to_pixels(root: tkinter.Misc, family: str) -> float:

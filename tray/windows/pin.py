@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tkinter
-from collections.abc import Callable
 from tkinter import ttk
 from typing import Any
 
@@ -14,40 +13,6 @@ from hca_card.model import PinStatus
 from tray.windows.frame import ContentT, Window
 from tray.windows.parts import show_card, show_document, show_site, tries_words
 from tray.windows.pin_field import PinField
-
-
-class LastTry:
-    """The warning before the last try, and the extra yes it takes.
-
-    Args:
-        window: where.
-        secret: what is tried, "PIN" or "PUK".
-        changed: called when the yes is given or taken back.
-    """
-
-    def __init__(self, window: Window[Any], secret: str, changed: Callable[[], None]) -> None:
-        window.look.make_check_box()
-        panel = window.panel("Red")
-        window.label(f"只剩最後一次機會：{secret} 碼再錯，卡片就會鎖住。", "Warning", on=panel)
-        window.label(f"This is the last try: a wrong {secret} locks the card.", "Muted", above=2, on=panel)
-        self._yes = tkinter.BooleanVar(window.root, False)
-        text = "我知道，還是要試 I know, go on (K)"
-        self.box = ttk.Checkbutton(
-            panel,
-            text=text,
-            underline=len(text) - 2,
-            variable=self._yes,
-            command=changed,
-            style="Red.TCheckbutton",
-        )
-        self.box.pack(anchor="w", pady=(window.look.px(8), 0))
-        for letter in "kK":
-            window.root.bind(f"<Alt-{letter}>", lambda _event: self.box.invoke())
-
-    @property
-    def said_yes(self) -> bool:
-        """Whether the extra yes was given."""
-        return self._yes.get()
 
 
 class SecretWindow(Window[ContentT]):
@@ -68,18 +33,17 @@ class SecretWindow(Window[ContentT]):
             en: the same in English.
             status: of the secret.
         """
-        self._last_try = LastTry(self, secret, self._agree) if status.last_try else None
-        field = PinField(self, zh, en, status, changed=self._changed, submit=self._submit, shows_tries=True)
+        self._agreed = tkinter.BooleanVar(self.root, not status.last_try)
+        warning = self._warn(secret) if status.last_try else None
+        field = PinField(self, zh, en, status, changed=self._changed, submit=self._submit)
+        field.enable(warning is None)
         self.fields = (field,)
+        self.first = warning or field.entry
 
     def show_buttons(self) -> None:
         """Show OK and Cancel, below the fields."""
         self._ok = self.button("確定 OK", "o", self._submit, main=True)
         self.button("取消 Cancel", "c", self.close)
-        self.first = self.fields[0].entry
-        if self._last_try is not None:
-            self.fields[0].enable(False)
-            self.first = self._last_try.box
         self._changed()
 
     def forget(self) -> None:
@@ -87,16 +51,35 @@ class SecretWindow(Window[ContentT]):
         for field in self.fields:
             field.wipe()
 
+    def _warn(self, secret: str) -> ttk.Checkbutton:
+        """Show the warning before the last try, and return the box for the extra yes."""
+        self.look.make_check_box()
+        panel = self.panel("Red")
+        self.label(f"只剩最後一次機會：{secret} 碼再錯，卡片就會鎖住。", "Warning", on=panel)
+        self.label(f"This is the last try: a wrong {secret} locks the card.", "Muted", above=2, on=panel)
+        text = "我知道，還是要試 I know, go on (K)"
+        box = ttk.Checkbutton(
+            panel,
+            text=text,
+            underline=len(text) - 2,
+            variable=self._agreed,
+            command=self._agree,
+            style="Red.TCheckbutton",
+        )
+        box.pack(anchor="w", pady=(self.look.px(8), 0))
+        for letter in "kK":
+            self.root.bind(f"<Alt-{letter}>", lambda _event: box.invoke())
+        return box
+
     def _agree(self) -> None:
-        agreed = self._last_try is not None and self._last_try.said_yes
+        agreed = self._agreed.get()
         self.fields[0].enable(agreed)
         if agreed:
             self.fields[0].focus()
         self._changed()
 
     def _ready(self) -> bool:
-        agreed = self._last_try is None or self._last_try.said_yes
-        return agreed and all(field.fits for field in self.fields)
+        return self._agreed.get() and all(field.fits for field in self.fields)
 
     def _changed(self) -> None:
         self._ok.state(["!disabled"] if self._ready() else ["disabled"])

@@ -29,8 +29,7 @@ class PinField:
         status: how long it may be, and how many tries are left.
         changed: called after each change.
         submit: called at Enter.
-        shows_tries: say how many tries are left.
-        column: the frame and the column in it, where two fields stand side by side.
+        column: the frame and the column in it, where two fields stand side by side; they say no tries.
     """
 
     def __init__(
@@ -42,7 +41,6 @@ class PinField:
         *,
         changed: Callable[[], None],
         submit: Callable[[], None],
-        shows_tries: bool = False,
         column: tuple[ttk.Frame, int] | None = None,
     ) -> None:
         self._status = status
@@ -61,7 +59,7 @@ class PinField:
         head = ttk.Frame(place)
         head.pack(fill="x")
         ttk.Label(head, text=f"{zh} {en}".strip()).pack(side="left")
-        words = tries_words(status.tries_left) if shows_tries else ""
+        words = tries_words(status.tries_left) if column is None else ""
         if words:
             few = status.tries_left is not None and status.tries_left <= _FEW
             style = "Hint.TLabel" if few else "Muted.TLabel"

@@ -168,9 +168,9 @@ async def autostart(context: ProbeContext) -> Finding:
     computer = context.computer
     way = await asyncio.to_thread(ways.autostart, computer.platform, computer.environment, computer.home)
     stands = await asyncio.to_thread(way.status)
-    if stands is ways.Status.ON:
+    if stands is ways.AutostartStatus.ON:
         return passed("登入時會自動啟動", "starts with your login")
-    if stands is ways.Status.OTHER:
+    if stands is ways.AutostartStatus.OTHER:
         return warned(ErrorId.AUTOSTART_OFF, "啟動的是另一個安裝", "another installation starts")
     return warned(ErrorId.AUTOSTART_OFF, "關閉", "off")
 
