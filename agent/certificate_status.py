@@ -98,7 +98,7 @@ class StatusChecker:
         self._clock = clock
 
     async def check(self, der: bytes, issuer: bytes) -> CertificateStatus:
-        """Whether the certificate is good, revoked, or unknown to its authority.
+        """Return whether the certificate is good, revoked, or unknown to its authority.
 
         Args:
             der: the certificate.
@@ -160,7 +160,7 @@ class StatusChecker:
         return said
 
     def _remembered(self, source: StatusSource, address: str, der: bytes, issuer: bytes) -> CertificateStatus:
-        """What was said lately.
+        """Return what was said lately.
 
         Raises:
             OSError: nothing was.
@@ -193,7 +193,7 @@ def _first(addresses: Iterable[str]) -> list[str]:
 
 
 def _gravity(trouble: Exception) -> int:
-    """A forged answer is the worst of news, an unreachable responder the least."""
+    """Return how bad a trouble is: a forged answer is worst, an unreachable responder least."""
     if isinstance(trouble, StatusAnswerForgedError):
         return 3
     if isinstance(trouble, StatusAnswerStaleError):
@@ -202,7 +202,7 @@ def _gravity(trouble: Exception) -> int:
 
 
 def load_roots(files: Iterable[Path]) -> tuple[bytes, ...]:
-    """The administrator's trusted root certificates, DER.
+    """Return the administrator's trusted root certificates, DER.
 
     Raises:
         AgentError: config.invalid, a file cannot be read or holds no certificate.

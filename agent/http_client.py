@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from aiohttp import BasicAuth
     from aiohttp.abc import AbstractResolver, ResolveResult
     from yarl import URL
 
@@ -131,7 +130,6 @@ async def stream(
     headers = {"Accept-Encoding": "identity", "User-Agent": "hca-agent"}
     if media_type:
         headers["Content-Type"] = media_type
-    proxy, credentials = _proxy(target) if policy.proxy else (None, None)
     timeout = aiohttp.ClientTimeout(
         policy.seconds,
         policy.connect_seconds,
@@ -157,8 +155,7 @@ async def stream(
                 data=body,
                 headers=headers,
                 allow_redirects=False,
-                proxy=proxy,
-                proxy_auth=credentials,
+                proxy=_proxy(target) if policy.proxy else None,
             ) as response,
         ):
             if response.status != _OK:
@@ -219,19 +216,11 @@ def _public_resolver() -> AbstractResolver:
     return PublicResolver()
 
 
-def _proxy(target: URL) -> tuple[URL | None, BasicAuth | None]:
-    """Return the system's proxy for `target`, and what it is told to let us through."""
+def _proxy(target: URL) -> str | None:
+    """Return the system's proxy for `target`."""
     from urllib.request import getproxies, proxy_bypass
 
-    from aiohttp import BasicAuth
-    from yarl import URL
-
-    address = getproxies().get(target.scheme)
-    if not address or proxy_bypass(target.host or ""):
-        return None, None
-    proxy = URL(address)
-    credentials = BasicAuth(proxy.user, proxy.password or "") if proxy.user else None
-    return proxy.with_user(None), credentials
+    return None if proxy_bypass(target.host or "") else getproxies().get(target.scheme)
 
 
 @cache

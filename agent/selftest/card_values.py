@@ -18,7 +18,7 @@ _HIDDEN: Final = "***"
 
 
 def holder_values(holder: Holder) -> list[Value]:
-    """The fields in the order of the HCA page.
+    """Return the fields in the order of the HCA page.
 
     Raises:
         CardDataError: a field that is plain ASCII on every card holds something else.
@@ -59,7 +59,7 @@ def holder_values(holder: Holder) -> list[Value]:
 
 
 def info_values(info: CardInfo) -> list[Value]:
-    """The card information in the order of the HCA page; none of it is personal."""
+    """Return the card information in the order of the HCA page; none of it is personal."""
     values = [
         ("卡片支援產生RSA金鑰", "generates RSA keys", *_yes(info.generates_keys)),
         ("卡片發行日期", "issued", info.issued, info.issued),
@@ -72,7 +72,7 @@ def info_values(info: CardInfo) -> list[Value]:
 
 
 def texts(values: Iterable[Value]) -> tuple[Bilingual, Bilingual]:
-    """The values as one sentence, and as one without personal data."""
+    """Return the values as one sentence, and as one without personal data."""
     listed = list(values)
     plain = Bilingual(
         "；".join(f"{zh}：{value}" for zh, _, value, _ in listed),
@@ -86,7 +86,7 @@ def texts(values: Iterable[Value]) -> tuple[Bilingual, Bilingual]:
 
 
 def info_text(info: CardInfo) -> Bilingual:
-    """The card information as one sentence."""
+    """Return the card information as one sentence."""
     values = info_values(info)
     return Bilingual(
         "；".join(f"{zh}：{value}" for zh, _, value, _ in values),

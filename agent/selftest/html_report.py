@@ -38,7 +38,7 @@ _HEAD: Final = """<!doctype html>
 
 
 def page(rows: Sequence[ResultRow], *, simulated: bool, time: datetime, unmasked: bool = False) -> str:
-    """The whole file.
+    """Return the whole file.
 
     Args:
         rows: all rows.

@@ -82,7 +82,7 @@ def _is_open(address: str, port: int) -> bool:
 
 
 def _ask(place: tuple[str, int], tls: bool, path: str, body: str = "") -> tuple[Any, bytes]:
-    """The JSON it answers to a GET, or with a body to a POST; None where it is none. And its certificate.
+    """Return the JSON that answers a GET, or a POST of `body`, None where it is none; and the certificate.
 
     Raises:
         TimeoutError: it says nothing.
@@ -109,7 +109,7 @@ def _ask(place: tuple[str, int], tls: bool, path: str, body: str = "") -> tuple[
 
 
 def _echo() -> str:
-    """The probe of portals' pages (docs/servisign.md, "Finding the local program")."""
+    """Return what portals' pages probe with (docs/servisign.md, "Finding the local program")."""
     members = {"functionname": "Echo", "sessionid": "", "AdapterJsonKeyCheck": True}
     return "Parameter=" + quote(base64.b64encode(json.dumps(members).encode()).decode(), safe="")
 
@@ -119,7 +119,7 @@ def _is_ours(status: Any) -> bool:
 
 
 def _is_vendors(echo: Any) -> bool:
-    """Whether it is an answer that a page would take for the vendor's, refusals included."""
+    """Return whether a page would take the answer for the vendor's, refusals included."""
     if not isinstance(echo, dict) or not isinstance(echo.get("result"), str):
         return False
     try:

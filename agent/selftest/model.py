@@ -60,7 +60,7 @@ class Bilingual:
         return f"{self.zh} · {self.en}" if self.en and self.en != self.zh else self.zh
 
     def cleaned(self) -> Bilingual:
-        """Without what a terminal or a page would obey: controls, direction marks, invisible characters."""
+        """Return it without what a terminal or a page would obey: controls, direction marks, and the like."""
         return Bilingual(printable(self.zh[:TEXT_MAX]), printable(self.en[:TEXT_MAX]))
 
 
@@ -78,22 +78,17 @@ class Trouble:
     next: Bilingual
 
     @classmethod
-    def of(cls, error: BaseException) -> Trouble:
+    def of(cls, error: ErrorId | BaseException) -> Trouble:
         """Return the trouble with the sentences of `error`."""
-        text = describe(error)
-        return replace(cls.named(text.id), text=Bilingual(text.zh, text.en))
-
-    @classmethod
-    def named(cls, error_id: ErrorId) -> Trouble:
-        """Return the trouble with the sentences of `error_id`."""
-        row = table()[error_id]
+        text = table()[error] if isinstance(error, ErrorId) else describe(error)
+        row = table()[text.id]
         next_step = Bilingual(row.selftest_zh or row.next_zh, row.selftest_en or row.next_en)
-        return cls(row.id, Bilingual(row.zh, row.en), next_step)
+        return cls(row.id, Bilingual(text.zh, text.en), next_step)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a probe found. Failing is said with an exception of the error table, or with `failed`.
+    """What a probe found; a probe may also raise what the error table words.
 
     Attributes:
         detail: the value or the sentence that is shown; may hold personal data.
@@ -108,23 +103,23 @@ class Finding:
 
 
 def passed(zh: str, en: str = "", *, masked: Bilingual | None = None) -> Finding:
-    """The row is as it should be."""
+    """Return that the row is as it should be."""
     return Finding(RowStatus.PASS, Bilingual(zh, en), masked)
 
 
-def warned(error_id: ErrorId, zh: str, en: str = "") -> Finding:
-    """It works, and something should be done all the same."""
-    return Finding(RowStatus.WARN, Bilingual(zh, en), trouble=Trouble.named(error_id))
+def warned(error: ErrorId | BaseException, zh: str = "", en: str = "") -> Finding:
+    """Return that it works, and something should be done all the same."""
+    return Finding(RowStatus.WARN, Bilingual(zh, en), trouble=Trouble.of(error))
 
 
-def failed(error_id: ErrorId, zh: str = "", en: str = "") -> Finding:
-    """It does not work; the sentence is the error table's, and `zh`, `en` are what belongs to this case."""
-    return Finding(RowStatus.FAIL, Bilingual(zh, en), trouble=Trouble.named(error_id))
+def failed(error: ErrorId | BaseException, zh: str = "", en: str = "") -> Finding:
+    """Return that it does not work; the sentence is the table's, `zh` and `en` belong to this case."""
+    return Finding(RowStatus.FAIL, Bilingual(zh, en), trouble=Trouble.of(error))
 
 
 def skipped(zh: str, en: str, error_id: ErrorId | None = None) -> Finding:
-    """There was nothing to test here, for the reason given."""
-    return Finding(RowStatus.SKIP, Bilingual(zh, en), trouble=Trouble.named(error_id) if error_id else None)
+    """Return that there was nothing to test here, for the reason given."""
+    return Finding(RowStatus.SKIP, Bilingual(zh, en), trouble=Trouble.of(error_id) if error_id else None)
 
 
 Run = Callable[["ProbeContext"], Awaitable[Finding]]
@@ -158,6 +153,19 @@ class Probe:
         return Group(self.id.partition(".")[0])
 
 
+def probe(
+    id_: str,
+    zh: str,
+    en: str,
+    *,
+    needs: tuple[str, ...] = (),
+    on_card: bool = False,
+    seconds: float | None = SECONDS,
+) -> Callable[[Run], Probe]:
+    """Make a `Probe` of the decorated function."""
+    return lambda run: Probe(id_, Bilingual(zh, en), run, needs, on_card=on_card, seconds=seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class ResultRow:
     """One finished row.
@@ -189,12 +197,12 @@ class ResultRow:
         return self.status in (RowStatus.PASS, RowStatus.WARN)
 
     def mask(self) -> ResultRow:
-        """The row as it may leave this person's screen."""
+        """Return the row as it may leave this person's screen."""
         return replace(self, detail=self.masked)
 
 
 def row(probe: Probe, found: Finding, ms: int) -> ResultRow:
-    """The row of a probe that found this."""
+    """Return the row of a probe that found this."""
     detail = found.detail.cleaned()
     masked = detail if found.masked is None else found.masked.cleaned()
     return ResultRow(probe.id, probe.title, found.status, detail, masked, ms, found.trouble, probe.number)

@@ -38,11 +38,11 @@ def plan(variant: Variant = Variant.ORDINARY, config: Config | None = None) -> t
     )
     return (
         *system.BASICS,
-        ports.ENVIRONMENT,
+        ports.environment,
         *readers.PROBES,
         *(modules.PROBES if config is not None and config.pkcs11.modules else ()),
         *ports.PROBES,
-        nhi_component.PORT,
+        nhi_component.port,
         *system.PROBES,
         *(nhi_component.PROBES if config is not None and config.nhi_component.enabled else ()),
         card.PIN_ROW,

@@ -17,7 +17,7 @@ _DRIVER_FOLDERS: Final = (
 
 
 def driver_of(reader: str) -> str:
-    """The driver that serves a reader, by the names that drivers give (PC/SC Lite and macOS bundles)."""
+    """Return the driver that serves a reader, by the names that PC/SC Lite and macOS bundles give."""
     matches = [(name, driver) for name, driver in _drivers() if reader.startswith(name)]
     return max(matches, key=lambda match: len(match[0]))[1] if matches else ""
 

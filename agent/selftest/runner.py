@@ -31,7 +31,7 @@ LOSSES: Final = frozenset(
 
 
 async def run(probes: Sequence[Probe], context: ProbeContext) -> AsyncGenerator[ResultRow, None]:
-    """The rows of `probes`, in their order, each as soon as it is finished.
+    """Yield the rows of `probes`, in their order, each as soon as it is finished.
 
     Whatever a probe raises becomes its own row and nothing else's. The context is closed at the end, also
     when the iteration is given up half way (use `contextlib.aclosing`).
@@ -62,7 +62,7 @@ async def run(probes: Sequence[Probe], context: ProbeContext) -> AsyncGenerator[
 
 
 def _missing(probe: Probe, finished: dict[str, ResultRow], causes: dict[str, ResultRow]) -> ResultRow | None:
-    """The row to blame for not running `probe`: the first that failed, not one that itself was not run."""
+    """Return the row that keeps `probe` from running: one that failed, not one that was not run."""
     for name in probe.needs:
         needed = finished.get(name)
         if needed is not None and not needed.good:

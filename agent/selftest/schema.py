@@ -94,13 +94,13 @@ class ReportPart(Part, frozen=True):
 
 
 def ok(rows: Sequence[ResultRow]) -> bool:
-    """Whether every row of the HCA page is there and passed."""
+    """Return whether every row of the HCA page is there and passed."""
     asked = [row for row in rows if row.group in (Group.HCA, Group.NHI)]
     return bool(asked) and all(row.status is RowStatus.PASS for row in asked)
 
 
 def part(row: ResultRow) -> RowPart:
-    """A row as JSON has it; mask it first where it leaves this person's screen."""
+    """Return a row as JSON has it; mask it first where it leaves this person's screen."""
     error: ErrorPart | UnsetType = UNSET
     if row.error is not None:
         told = row.error
@@ -113,7 +113,7 @@ def part(row: ResultRow) -> RowPart:
 def report(
     rows: Sequence[ResultRow], *, simulated: bool, time: datetime, unmasked: bool = False
 ) -> ReportPart:
-    """The whole self-test.
+    """Return the whole self-test.
 
     Args:
         rows: all rows.
@@ -128,7 +128,7 @@ def report(
 
 
 def schema() -> bytes:
-    """The schema as JSON text."""
+    """Return the schema as JSON text."""
     document: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "HCA Card Agent self-test",

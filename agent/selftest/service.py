@@ -53,7 +53,7 @@ class SelfTests:
     async def begin(
         self, caller: Caller, wanted: SelfTestRequest
     ) -> AsyncIterator[tuple[ProbeContext, AsyncIterator[ResultRow]]]:
-        """A run: its context, and its rows as they finish.
+        """Begin a run; the body gets its context, and its rows as they finish.
 
         A page must be allowed all that the rows do with the card; the person is asked once for all of it.
 
@@ -86,14 +86,14 @@ class SelfTests:
 
 
 def for_site(row: ResultRow) -> ResultRow:
-    """A row as a web site may see it: masked, and without what is about this computer alone."""
+    """Return a row as a web site may see it: masked, and without what is about this computer alone."""
     if row.group is not Group.HOST:
         return row.mask()
     return replace(row, detail=Bilingual(""), masked=Bilingual(""))
 
 
 def settled(config: Config, native_port: int, tls_port: int, hipki_port: int | None) -> Config:
-    """The configuration with the ports that were taken where it said "any"."""
+    """Return the configuration with the ports that were taken where it said "any"."""
     servisign, hipki = config.servisign, config.hipki
     return replace(
         config,

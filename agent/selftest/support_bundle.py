@@ -27,7 +27,7 @@ _LIBRARIES: Final = ("pyscard", "cryptography", "asn1crypto", "aiohttp", "msgspe
 
 
 def pack(rows: Sequence[ResultRow], computer: Computer, *, simulated: bool, time: datetime) -> bytes:
-    """The ZIP file; everything in it is masked.
+    """Return the ZIP file; everything in it is masked.
 
     Args:
         rows: the self-test.
@@ -50,7 +50,7 @@ def pack(rows: Sequence[ResultRow], computer: Computer, *, simulated: bool, time
 
 
 def versions() -> dict[str, str]:
-    """This program, what it runs on, and the libraries that speak with cards and networks."""
+    """Return the versions of this program, of what it runs on, and of its main libraries."""
     told = {"hca-agent": __version__, "python": sys.version.split()[0], "system": platform.platform()}
     for name in _LIBRARIES:
         try:
@@ -61,13 +61,13 @@ def versions() -> dict[str, str]:
 
 
 def configuration(computer: Computer) -> dict[str, Any]:
-    """The configuration in force, with the person's home folder as `~`; it holds no secret."""
+    """Return the configuration in force, with the person's home folder as `~`; it holds no secret."""
     masked: dict[str, Any] = json.loads(_without_home(json.dumps(_plain(computer.config)), computer))
     return masked
 
 
 def card_profiles(computer: Computer) -> list[dict[str, object]]:
-    """The card profiles beside the one that ships: file, whether it is used, and why not."""
+    """Return the card profiles beside the one that ships: file, whether it is used, and why not."""
     return [
         {
             "file": _without_home(str(one.file), computer),
@@ -79,7 +79,7 @@ def card_profiles(computer: Computer) -> list[dict[str, object]]:
 
 
 def recent_log(computer: Computer) -> str:
-    """The last lines of what this program said of itself; empty where it has not run yet."""
+    """Return the last lines of the log; empty where the program has not run yet."""
     try:
         lines = computer.paths.log.read_text("utf-8", "replace").splitlines(keepends=True)
     except OSError:
@@ -88,7 +88,7 @@ def recent_log(computer: Computer) -> str:
 
 
 def _without_home(text: str, computer: Computer) -> str:
-    """The person's home folder as `~`, as it is and as JSON writes it."""
+    """Return the text with the person's home folder as `~`, also as JSON writes it."""
     home = str(computer.home)
     return text.replace(json.dumps(home)[1:-1], "~").replace(home, "~")
 

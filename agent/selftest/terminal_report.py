@@ -55,7 +55,7 @@ class TerminalReport:
         self._hide()
 
     def show(self, row: ResultRow) -> None:
-        """One row that has just finished."""
+        """Show one row that has just finished."""
         self._done += 1
         self._bar.update(self._task, completed=self._done)
         if row.group is not self._group:
@@ -66,7 +66,7 @@ class TerminalReport:
         self._announce()
 
     def end(self, rows: Sequence[ResultRow], *, simulated: bool) -> None:
-        """The last words: whether all passed, and what to do if not."""
+        """Say whether all passed, and what to do if not."""
         self._hide()
         zh, en = summary(rows)
         style = "bold green" if ok(rows) else "bold red"
@@ -93,7 +93,7 @@ class TerminalReport:
 
 
 def lines(row: ResultRow) -> list[Words]:
-    """A row in words: mark, number, title, value and time; below it what is wrong and what to do."""
+    """Return a row in words: mark, number, title, value, time; below it what is wrong and what to do."""
     mark, style = MARKS[row.status]
     number = f"{row.number:>2} " if row.number is not None else ""
     title = Words.assemble((f"{mark} ", style), f"{number}{row.title.zh} ", (row.title.en, "dim"))
@@ -117,7 +117,7 @@ def _each(text: Bilingual) -> list[str]:
 
 
 def summary(rows: Sequence[ResultRow]) -> tuple[str, str]:
-    """One sentence on the whole, in both languages."""
+    """Return one sentence on the whole, in both languages."""
     asked = [row for row in rows if row.group in (Group.HCA, Group.NHI)]
     good = sum(row.status is RowStatus.PASS for row in asked)
     elsewhere = [row for row in rows if row not in asked]

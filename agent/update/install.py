@@ -47,7 +47,7 @@ def check_may_install(settings: UpdateSettings, paths: Paths) -> None:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A new folder that this process alone can change, gone afterwards.
+    """Make a folder that this process alone can change, and remove it afterwards.
 
     The agent's own folder will not do: where sudo keeps the person's home, it is the person's, who could put
     another package in the place of the checked one.

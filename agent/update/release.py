@@ -37,7 +37,7 @@ class Release(msgspec.Struct, frozen=True):
 
 
 def decode(octets: bytes) -> Release:
-    """The release in a `release.json` whose signature was checked already.
+    """Return the release in a `release.json` whose signature was checked already.
 
     Raises:
         AgentError: update.refused.
@@ -53,7 +53,7 @@ def decode(octets: bytes) -> Release:
 
 
 def is_newer(release: Release, running: str) -> bool:
-    """Whether `release` comes after the version that runs; an equal or older one is never offered."""
+    """Return whether `release` comes after the version that runs; an equal one does not."""
     return _numbers(release.version) > _numbers(running)
 
 
@@ -70,7 +70,7 @@ def package_of(
     processor: str | None = None,
     exists: Callable[[str], bool] = lambda folder: Path(folder).exists(),
 ) -> str:
-    """The target's name of the package for this computer.
+    """Return the target's name of the package for this computer.
 
     Args:
         release: the release.

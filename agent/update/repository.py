@@ -23,7 +23,7 @@ _ROOT_BYTES_MAX: Final = 256 * 1024
 
 
 def open_repository(settings: UpdateSettings, paths: Paths) -> Repository:
-    """The repository of the configuration; nothing is fetched yet.
+    """Return the repository of the configuration; nothing is fetched yet.
 
     Raises:
         AgentError: update.off, update.no_root.
@@ -40,7 +40,7 @@ def open_repository(settings: UpdateSettings, paths: Paths) -> Repository:
 
 
 def root_file(settings: UpdateSettings, paths: Paths) -> Path:
-    """The file of the keys that are believed."""
+    """Return the file of the keys that are believed."""
     return Path(settings.root) if settings.root else paths.machine / ROOT
 
 
@@ -63,17 +63,17 @@ class Repository:
         self._folder = folder
         metadata = folder / "metadata"
         metadata.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _told():
+        with _framework_errors():
             self._updater = _updater(url, root, metadata)
 
     def release(self) -> Release:
-        """The release on offer, newer or not.
+        """Return the release on offer, newer or not.
 
         Raises:
             AgentError: update.unreachable, update.refused, update.expired, update.rolled_back.
             OSError: the folder cannot be written.
         """
-        with _told():
+        with _framework_errors():
             target = self._target(releases.NAME)
             if target.length > releases.BYTES_MAX:
                 raise AgentError(ErrorId.UPDATE_REFUSED, detail=f"{releases.NAME}: {target.length} bytes")
@@ -81,7 +81,7 @@ class Repository:
         return releases.decode(Path(file).read_bytes())
 
     def download(self, name: str, folder: Path | None = None) -> Path:
-        """A package of the release, checked; one that is there already and still right is not fetched again.
+        """Fetch and check a package of the release, unless it is there already and still right.
 
         Args:
             name: the target's name, from `release`.
@@ -99,7 +99,7 @@ class Repository:
             for other in own.iterdir():
                 if other.name != name:
                     other.unlink()
-        with _told():
+        with _framework_errors():
             target = self._target(name)
             if self._updater.find_cached_target(target, str(file)) is None:
                 try:
@@ -139,8 +139,8 @@ def _updater(url: str, root: bytes, metadata: Path) -> Updater:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What the framework says of a repository, as errors of ours."""
+def _framework_errors() -> Iterator[None]:
+    """Run the body with the framework's exceptions raised as errors of ours."""
     from tuf.api import exceptions
 
     try:

@@ -32,7 +32,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(folder: Path) -> State | None:
-    """The last look, None where there was none."""
+    """Return the last look, None where there was none."""
     with suppress(OSError, msgspec.MsgspecError, ValueError):
         state = msgspec.json.decode((folder / NAME).read_bytes()[:_BYTES_MAX], type=State)
         if state.checked.tzinfo is not None:
@@ -51,5 +51,5 @@ def write(folder: Path, state: State) -> None:
 
 
 def now() -> datetime:
-    """The time of a look."""
+    """Return the time of a look."""
     return datetime.now(UTC)

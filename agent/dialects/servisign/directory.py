@@ -54,7 +54,7 @@ async def certificates(call: FunctionCall) -> tuple[str, ...]:
 
 
 async def search(server: URL, base: str, given: dict[str, str], *, one: bool) -> list[bytes]:
-    """The certificates in a directory, DER.
+    """Return the certificates in a directory, DER.
 
     Args:
         server: a listed one.

@@ -12,7 +12,7 @@ from agent.operations.readers import is_virtual
 from agent.operations.transaction_jobs import Examined
 from agent.selftest.card_values import holder_values, info_text, texts
 from agent.selftest.context import ProbeContext
-from agent.selftest.model import Bilingual, Finding, Probe, RowStatus, Run, Trouble, passed, skipped
+from agent.selftest.model import Bilingual, Finding, Probe, RowStatus, Run, failed, passed, skipped, warned
 from agent.vocabulary import KIND_WORDS
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import CardChangedError, NotActivatedError, TerminatedError
@@ -28,40 +28,34 @@ _NOT_HERE: Final = ("這種卡片沒有這一項", "this kind of card has none")
 
 
 async def module(_context: ProbeContext) -> Finding:
-    """Row 安全模組環境: who we are."""
+    """Fill the row 安全模組環境: who we are."""
     return passed(f"HCA Card Agent {__version__}")
 
 
 async def initialise(context: ProbeContext) -> Finding:
-    """Row 初始化: the reader and the card that are meant, and whether we know this kind of card."""
+    """Fill the row 初始化: choose reader and card, and see whether this kind of card is known."""
     context.card = await context.operations.examine(context.caller, _nothing, reader=context.reader)
     context.simulated = context.computer.simulated or is_virtual(context.card.reader)
     return passed("初始化成功", "initialised")
 
 
 async def pin_left(context: ProbeContext) -> Finding:
-    """Row PIN 碼可試次數: told before anybody is asked for a PIN; no try is spent."""
+    """Fill the row PIN 碼可試次數 before anybody is asked for a PIN; no try is spent."""
     try:
         status = await context.operations.pin_status(context.caller, context.reader)
     except Exception as error:
         return _see_below(error)
     left = status.tries_left
     if status.locked:
-        return Finding(
-            RowStatus.FAIL,
-            Bilingual("還可以試 0 次", "0 tries left"),
-            trouble=Trouble.named(ErrorId.PIN_LOCKED),
-        )
+        return failed(ErrorId.PIN_LOCKED, "還可以試 0 次", "0 tries left")
     if left is None:
         return passed("卡片不告知還可以試幾次", "the card does not tell how many tries are left")
-    told = Bilingual(f"還可以試 {left} 次", f"{left} {'try' if left == 1 else 'tries'} left")
-    if left < 3:
-        return Finding(RowStatus.WARN, told, trouble=Trouble.named(ErrorId.PIN_TRIES_USED))
-    return Finding(RowStatus.PASS, told)
+    zh, en = f"還可以試 {left} 次", f"{left} {'try' if left == 1 else 'tries'} left"
+    return warned(ErrorId.PIN_TRIES_USED, zh, en) if left < 3 else passed(zh, en)
 
 
 def _see_below(error: Exception) -> Finding:
-    """What keeps the PIN from being looked at is the business of the rows that say so in full."""
+    """Return why the PIN cannot be looked at, shortly: other rows say it in full."""
     if error_id(error) in (ErrorId.CARD_UNSUPPORTED, ErrorId.CARD_HICOS_MODULE):
         return skipped(
             "這種卡片沒有本程式能用的 PIN 碼", "this kind of card has no PIN that can be used here"
@@ -72,7 +66,7 @@ def _see_below(error: Exception) -> Finding:
 
 
 async def open_session(context: ProbeContext) -> Finding:
-    """Row 開啟SESSION: the PIN is asked and verified once."""
+    """Fill the row 開啟SESSION: the PIN is asked and verified once."""
     if not context.with_pin:
         return skipped("選擇了不輸入 PIN 碼", "chosen to go without a PIN")
     try:
@@ -85,18 +79,18 @@ async def open_session(context: ProbeContext) -> Finding:
 
 
 async def version(context: ProbeContext) -> Finding:
-    """Row 卡片版本."""
+    """Fill the row 卡片版本."""
     said = await read(context, lambda card: card.version if isinstance(card, HcaCard) else "")
     return passed(f"卡片版本為:{said}", f"the card's version is {said}") if said else skipped(*_NOT_HERE)
 
 
 async def kind(context: ProbeContext) -> Finding:
-    """Row 卡片類別."""
+    """Fill the row 卡片類別."""
     return passed(*KIND_WORDS[await read(context, lambda card: card.kind)])
 
 
 async def holder(context: ProbeContext) -> Finding:
-    """Row 卡片基本資料."""
+    """Fill the row 卡片基本資料."""
     said = await read(context, _holder)
     if said is None:
         return skipped(*_NOT_HERE)
@@ -105,26 +99,26 @@ async def holder(context: ProbeContext) -> Finding:
 
 
 async def serial(context: ProbeContext) -> Finding:
-    """Row 卡片序號."""
+    """Fill the row 卡片序號."""
     said = await read(context, lambda card: card.serial)
     return passed(said, masked=Bilingual(mask_card(said)))
 
 
 async def info(context: ProbeContext) -> Finding:
-    """Row 卡片資訊: a card that has ended or was never opened is told here in its own words."""
+    """Fill the row 卡片資訊; a card that has ended or was never activated fails here."""
     said = await read(context, _info)
     if said is None:
         return skipped(*_NOT_HERE)
     detail = info_text(said)
     if said.terminated:
-        return Finding(RowStatus.FAIL, detail, trouble=Trouble.of(TerminatedError()))
+        return failed(TerminatedError(), detail.zh, detail.en)
     if not said.activated:
-        return Finding(RowStatus.FAIL, detail, trouble=Trouble.of(NotActivatedError()))
-    return Finding(RowStatus.PASS, detail)
+        return failed(NotActivatedError(), detail.zh, detail.en)
+    return passed(detail.zh, detail.en)
 
 
 async def certificate(context: ProbeContext) -> Finding:
-    """Row 取憑證 of the NHI-reader variant."""
+    """Fill the row 取憑證 of the NHI-reader variant."""
     from hca_card.certificate import describe
 
     index = CERTIFICATE_INDEX[KeyUse.SIGNATURE]
@@ -133,7 +127,7 @@ async def certificate(context: ProbeContext) -> Finding:
 
 
 async def sign(context: ProbeContext) -> Finding:
-    """Row 簽章."""
+    """Fill the row 簽章."""
     context.document = f"HCA Card Agent self-test {context.computer.clock().isoformat()}".encode()
     context.signature = await context.operations.sign(
         context.caller,
@@ -146,7 +140,7 @@ async def sign(context: ProbeContext) -> Finding:
 
 
 async def verify(context: ProbeContext) -> Finding:
-    """Row 驗章: with the certificate, without the card."""
+    """Fill the row 驗章: with the certificate, without the card."""
     made = context.signature
     if made is None:
         raise AgentError(ErrorId.INTERNAL)
@@ -155,7 +149,7 @@ async def verify(context: ProbeContext) -> Finding:
 
 
 async def encrypt(context: ProbeContext) -> Finding:
-    """Row 公鑰加密: to the card's encryption certificate."""
+    """Fill the row 公鑰加密: to the card's encryption certificate."""
     if _card(context).kind is CardKind.NHI:
         return skipped(*_NOT_HERE)
     index = CERTIFICATE_INDEX[KeyUse.ENCRYPTION]
@@ -166,7 +160,7 @@ async def encrypt(context: ProbeContext) -> Finding:
 
 
 async def decrypt(context: ProbeContext) -> Finding:
-    """Row 私鑰解密: what comes back must be what was encrypted."""
+    """Fill the row 私鑰解密: what comes back must be what was encrypted."""
     plain = await context.operations.decrypt(
         context.caller, context.cipher, reader=_card(context).reader, kept=context.kept
     )
@@ -176,14 +170,14 @@ async def decrypt(context: ProbeContext) -> Finding:
 
 
 async def close_session(context: ProbeContext) -> Finding:
-    """Row 關閉SESSION: the PIN is forgotten, and the card is the one it was used on."""
+    """Fill the row 關閉SESSION: forget the PIN, and see that the card is the one it was used on."""
     context.close()
     await read(context, _nothing)
     return passed("關閉成功", "closed")
 
 
 async def close_module(context: ProbeContext) -> Finding:
-    """The last row: the smart card service still answers, as every program after us expects."""
+    """Fill the last row: the smart card service still answers, as every program after us expects."""
     await context.operations.readers(context.caller)
     return passed("成功", "done")
 
@@ -195,7 +189,7 @@ def _card(context: ProbeContext) -> Examined[None]:
 
 
 async def read(context: ProbeContext, job: Callable[[Card], T]) -> T:
-    """What `job` says of the card this self-test began with.
+    """Return what `job` reads from the card this self-test began with.
 
     Raises:
         CardChangedError: another card is in the reader now.

@@ -11,13 +11,10 @@ from agent.certificate_status import StatusChecker, load_roots
 from agent.errors import AgentError, ErrorId, error_id
 from agent.selftest.context import ProbeContext
 from agent.selftest.model import (
-    Bilingual,
     Finding,
-    Probe,
-    RowStatus,
-    Trouble,
     failed,
     passed,
+    probe,
     skipped,
     warned,
 )
@@ -48,11 +45,13 @@ _REASONS: Final = {
 """In the words of the authority's forms."""
 
 
+@probe("certificate.signature", "簽章憑證效期", "Signature certificate", on_card=True)
 async def signature(context: ProbeContext) -> Finding:
     """Check the validity of the signature certificate."""
     return await _validity(context, KeyUse.SIGNATURE)
 
 
+@probe("certificate.encryption", "加密憑證效期", "Encryption certificate", on_card=True)
 async def encryption(context: ProbeContext) -> Finding:
     """Check the validity of the encryption certificate."""
     return await _validity(context, KeyUse.ENCRYPTION)
@@ -86,6 +85,7 @@ def judge_validity(begins: datetime, ends: datetime, now: datetime) -> Finding:
     return warned(ErrorId.CERTIFICATE_ENDS_SOON, zh, en) if ends - now <= SOON else passed(zh, en)
 
 
+@probe("certificate.chain", "憑證簽發者", "Who issued it", on_card=True)
 async def chain(context: ProbeContext) -> Finding:
     """Check that the signature certificate leads to a root: the administrator's, else one on the card."""
     try:
@@ -108,6 +108,7 @@ async def chain(context: ProbeContext) -> Finding:
     return passed(f"{names}（根憑證來自卡片）", f"{names} (the root is the card's own)")
 
 
+@probe("certificate.status", "憑證是否被廢止", "Whether it is revoked", on_card=True)
 async def status(context: ProbeContext) -> Finding:
     """Ask the authority whether the signature certificate has been revoked."""
     try:
@@ -132,9 +133,9 @@ async def status_finding(checker: StatusChecker, der: bytes, issuer: bytes) -> F
     try:
         return _worded(await checker.check(der, issuer))
     except StatusAnswerForgedError as error:
-        return Finding(RowStatus.FAIL, Bilingual(""), trouble=Trouble.of(error))
+        return failed(error)
     except StatusAnswerError as error:
-        return Finding(RowStatus.WARN, Bilingual(""), trouble=Trouble.of(error))
+        return warned(error)
     except AgentError as error:
         return skipped("無法查詢", "it could not be asked", error.error_id)
 
@@ -144,7 +145,7 @@ def _worded(said: CertificateStatus) -> Finding:
     if said.state is RevocationState.GOOD:
         return passed(f"未被廢止（{said.source.value}，{day}）", f"not revoked ({said.source.value}, {day})")
     if said.state is RevocationState.UNKNOWN:
-        return warned(ErrorId.CERTIFICATE_STATUS_UNKNOWN, "")
+        return warned(ErrorId.CERTIFICATE_STATUS_UNKNOWN)
     since = f"{said.revoked_at.astimezone():%Y-%m-%d}" if said.revoked_at else "-"
     zh, en = _REASONS.get(said.reason, ("未註明", "not given"))
     return failed(
@@ -165,17 +166,10 @@ def _roots(context: ProbeContext) -> tuple[bytes, ...]:
 
 
 VALIDITY: Final = (
-    Probe(
-        "certificate.signature", Bilingual("簽章憑證效期", "Signature certificate"), signature, on_card=True
-    ),
-    Probe(
-        "certificate.encryption",
-        Bilingual("加密憑證效期", "Encryption certificate"),
-        encryption,
-        on_card=True,
-    ),
+    signature,
+    encryption,
 )
 AUTHORITY: Final = (
-    Probe("certificate.chain", Bilingual("憑證簽發者", "Who issued it"), chain, on_card=True),
-    Probe("certificate.status", Bilingual("憑證是否被廢止", "Whether it is revoked"), status, on_card=True),
+    chain,
+    status,
 )

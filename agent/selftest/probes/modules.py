@@ -6,17 +6,18 @@ from typing import Final
 
 from agent.modules import ModuleView
 from agent.selftest.context import ProbeContext
-from agent.selftest.model import Bilingual, Finding, Probe, RowStatus, Trouble, passed
+from agent.selftest.model import Finding, failed, passed, probe
 
 
+@probe("host.modules", "PKCS#11 模組", "PKCS#11 modules")
 async def modules(context: ProbeContext) -> Finding:
-    """Whether the modules can be loaded, and which readers each serves."""
+    """Check that the modules can be loaded, and list the readers that each serves."""
     await context.operations.readers(context.caller)
     words = [_words(view) for view in context.operations.modules]
     zh, en = "；".join(one for one, _ in words), "; ".join(one for _, one in words)
     broken = next((view.error for view in context.operations.modules if view.error is not None), None)
     if broken is not None:
-        return Finding(RowStatus.FAIL, Bilingual(zh, en), trouble=Trouble.of(broken))
+        return failed(broken, zh, en)
     return passed(zh, en)
 
 
@@ -28,4 +29,4 @@ def _words(view: ModuleView) -> tuple[str, str]:
     return f"{view.path}：{'、'.join(view.readers)}", f"{view.path}: {', '.join(view.readers)}"
 
 
-PROBES: Final = (Probe("host.modules", Bilingual("PKCS#11 模組", "PKCS#11 modules"), modules),)
+PROBES: Final = (modules,)

@@ -11,14 +11,15 @@ from agent import tls
 from agent.errors import ErrorId
 from agent.selftest.context import ProbeContext
 from agent.selftest.listeners import Listener, ListenerKind, look
-from agent.selftest.model import Bilingual, Finding, Probe, failed, passed, warned
+from agent.selftest.model import Finding, failed, passed, probe, warned
 from agent.selftest.probes.system import judged, trust_rows
 
 _STANDARD: Final = 7777
 
 
+@probe("host.nhi", "連接埠 7777（健保卡元件）", "Port 7777 (NHI component)")
 async def port(context: ProbeContext) -> Finding:
-    """Whom pages of NHI cards reach."""
+    """Find out which program pages of NHI cards reach."""
     settings = context.computer.config.nhi_component
     if not settings.enabled:
         return _other(await asyncio.to_thread(look, _STANDARD))
@@ -34,7 +35,7 @@ async def port(context: ProbeContext) -> Finding:
 
 
 def _other(found: Listener) -> Finding:
-    """The dialect is off: whoever answers there is none of our business."""
+    """Return who answers while the dialect is off; anybody may."""
     if found.answer is ListenerKind.CLOSED:
         return passed(f"{found.port}：沒有程式在聽", f"{found.port}: nobody listens")
     return passed(f"{_holder(found)} 在服務健保卡的網頁", "it serves the pages of NHI cards")
@@ -44,8 +45,9 @@ def _holder(found: Listener) -> str:
     return f"{found.port}：{found.holder or '不明的程式 unknown program'}"
 
 
+@probe("host.nhi_name", "iccert.nhi.gov.tw 指向本機", "iccert.nhi.gov.tw leads here")
 async def name(_context: ProbeContext) -> Finding:
-    """Whether the component's name leads to this computer, as the hosts file should say."""
+    """Check that the component's name leads to this computer, as the hosts file should say."""
     host = tls.NHI_COMPONENT.host
     addresses = await asyncio.to_thread(_addresses, host)
     if addresses and all(ipaddress.ip_address(each).is_loopback for each in addresses):
@@ -63,20 +65,19 @@ def _addresses(host: str) -> list[str]:
     return sorted({str(address[0]).partition("%")[0] for *_, address in found})
 
 
+@probe(
+    "host.nhi_trust",
+    "瀏覽器信任健保卡元件的憑證",
+    "Browsers trust the NHI component's certificate",
+    needs=("host.nss",),
+)
 async def trust(context: ProbeContext) -> Finding:
-    """Which browsers accept the certificate for the component's name."""
+    """Check which browsers accept the certificate for the component's name."""
     return judged(context, await asyncio.to_thread(trust_rows, context, tls.NHI_COMPONENT))
 
 
-PORT: Final = Probe("host.nhi", Bilingual("連接埠 7777（健保卡元件）", "Port 7777 (NHI component)"), port)
-
 PROBES: Final = (
-    Probe("host.nhi_name", Bilingual("iccert.nhi.gov.tw 指向本機", "iccert.nhi.gov.tw leads here"), name),
-    Probe(
-        "host.nhi_trust",
-        Bilingual("瀏覽器信任健保卡元件的憑證", "Browsers trust the NHI component's certificate"),
-        trust,
-        ("host.nss",),
-    ),
+    name,
+    trust,
 )
 """Rows for whoever has turned the dialect on."""

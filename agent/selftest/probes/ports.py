@@ -10,13 +10,14 @@ from agent import tls
 from agent.errors import ErrorId
 from agent.selftest.context import ProbeContext
 from agent.selftest.listeners import Listener, ListenerKind, look
-from agent.selftest.model import Bilingual, Finding, Probe, failed, passed, skipped, warned
+from agent.selftest.model import Finding, failed, passed, probe, skipped, warned
 
 _VENDOR: Final = "servisign"
 
 
+@probe("basic.environment", "環境檢測", "The program")
 async def environment(context: ProbeContext) -> Finding:
-    """Row 環境檢測 of the HCA page: whether the program behind the portals is there."""
+    """Fill the row 環境檢測 of the HCA page: whether the program behind the portals runs."""
     port = context.computer.config.ports.native
     found = await asyncio.to_thread(look, port, tls=False)
     if found.answer is ListenerKind.OURS:
@@ -26,8 +27,9 @@ async def environment(context: ProbeContext) -> Finding:
     return failed(ErrorId.PORT_TAKEN, _holder(found), _holder(found))
 
 
+@probe("host.portals", "入口網站連到的程式（56445 等）", "Whom portals reach (56445 …)")
 async def portals(context: ProbeContext) -> Finding:
-    """Whom portals' pages reach: the first port in their order on which anybody answers."""
+    """Find out whom portals' pages reach: the first port in their order on which anybody answers."""
     passed_over: list[Listener] = []
     for found in await _look_at(context):
         match found.answer:
@@ -60,8 +62,9 @@ def _holder(found: Listener) -> str:
     return f"{found.port}：{found.holder or '不明的程式 unknown program'}"
 
 
+@probe("host.hipki", "連接埠 61161（HiPKI）", "Port 61161 (HiPKI)")
 async def hipki(context: ProbeContext) -> Finding:
-    """Who serves the pages of citizen and business cards."""
+    """Find out who serves the pages of citizen and business cards."""
     port = context.computer.config.hipki.port
     return await _other_port(port, "自然人憑證與工商憑證的網頁", "pages of citizen and business cards")
 
@@ -75,8 +78,9 @@ async def _other_port(port: int, zh: str, en: str) -> Finding:
     return passed(f"{_holder(found)} 在服務{zh}", f"it serves the {en}")
 
 
+@probe("host.vendor", "原廠的 HCAServiSign", "The vendor's HCAServiSign")
 async def vendor(context: ProbeContext) -> Finding:
-    """Whether the vendor's program still runs."""
+    """Check that the vendor's program does not run any more."""
     programs = await asyncio.to_thread(context.computer.programs)
     running = [each for each in programs if _VENDOR in each.name.casefold()]
     if running:
@@ -84,8 +88,9 @@ async def vendor(context: ProbeContext) -> Finding:
     return passed("沒有在執行", "not running")
 
 
+@probe("host.inspection", "加密連線攔截", "TLS interception")
 async def inspection(context: ProbeContext) -> Finding:
-    """Whether the certificate seen on the way to this program is its own."""
+    """Check that the certificate seen on the way to this program is its own."""
     ours = [found for found in await _look_at(context) if found.answer is ListenerKind.OURS]
     if not ours:
         return skipped("本程式沒有在執行，無法檢查", "this program is not running")
@@ -97,13 +102,9 @@ async def inspection(context: ProbeContext) -> Finding:
     return passed("看到的是本程式自己的憑證", "the certificate seen is this program's own")
 
 
-ENVIRONMENT: Final = Probe("basic.environment", Bilingual("環境檢測", "The program"), environment)
-
 PROBES: Final = (
-    Probe(
-        "host.portals", Bilingual("入口網站連到的程式（56445 等）", "Whom portals reach (56445 …)"), portals
-    ),
-    Probe("host.hipki", Bilingual("連接埠 61161（HiPKI）", "Port 61161 (HiPKI)"), hipki),
-    Probe("host.vendor", Bilingual("原廠的 HCAServiSign", "The vendor's HCAServiSign"), vendor),
-    Probe("host.inspection", Bilingual("加密連線攔截", "TLS interception"), inspection),
+    portals,
+    hipki,
+    vendor,
+    inspection,
 )

@@ -9,7 +9,7 @@ from agent.errors import ErrorId
 from agent.operations import ReaderCondition, ReaderView
 from agent.operations.readers import is_built_in, is_virtual
 from agent.selftest.context import ProbeContext
-from agent.selftest.model import Bilingual, Finding, Probe, RowStatus, Trouble, failed, passed, warned
+from agent.selftest.model import Finding, failed, passed, probe, warned
 from pcsc.errors import PcscError
 
 _CONDITIONS: Final = {
@@ -21,12 +21,13 @@ _CONDITIONS: Final = {
 }
 
 
+@probe("host.service", "智慧卡服務", "Smart card service")
 async def service(context: ProbeContext) -> Finding:
-    """Whether the smart card service runs."""
+    """Check that the smart card service runs."""
     try:
         await asyncio.to_thread(_open_and_close, context)
     except PcscError as error:
-        return Finding(RowStatus.FAIL, _why_no_service(context), trouble=Trouble.of(error))
+        return failed(error, *_why_no_service(context))
     return passed("執行中", "running")
 
 
@@ -34,14 +35,15 @@ def _open_and_close(context: ProbeContext) -> None:
     context.computer.service.context().close()
 
 
-def _why_no_service(context: ProbeContext) -> Bilingual:
+def _why_no_service(context: ProbeContext) -> tuple[str, str]:
     if context.computer.platform == "linux" and context.computer.find("pcscd") is None:
-        return Bilingual("沒有安裝 pcscd", "pcscd is not installed")
-    return Bilingual("沒有回應", "no answer")
+        return "沒有安裝 pcscd", "pcscd is not installed"
+    return "沒有回應", "no answer"
 
 
+@probe("host.readers", "讀卡機", "Card readers", needs=("host.service",))
 async def readers(context: ProbeContext) -> Finding:
-    """Every reader that could be meant, with its driver, its card and the card's ATR."""
+    """List every reader that could be used, with its driver, its card and the card's ATR."""
     found = [view for view in await context.operations.readers(context.caller) if not is_built_in(view.name)]
     if not found:
         return failed(ErrorId.READER_NONE)
@@ -66,8 +68,9 @@ def _words(context: ProbeContext, view: ReaderView) -> tuple[str, str]:
     return f"{told}：{zh}{atr}", f"{told}: {en}{atr}"
 
 
+@probe("host.exclusive", "其他程式獨占卡片", "Exclusive use", needs=("host.service",))
 async def exclusive(context: ProbeContext) -> Finding:
-    """Whether another program keeps a card for itself."""
+    """Find cards that another program keeps for itself."""
     held = [
         view.name
         for view in await context.operations.readers(context.caller)
@@ -78,8 +81,9 @@ async def exclusive(context: ProbeContext) -> Finding:
     return passed("沒有程式獨占卡片", "no program holds a card exclusively")
 
 
+@probe("host.virtual", "虛擬讀卡機", "Virtual readers", needs=("host.service",))
 async def set_aside(context: ProbeContext) -> Finding:
-    """Readers that are no device: Windows' own are never meant, others only where there is no real one."""
+    """List readers that are no device: Windows' own are never used, others only without a real one."""
     views = await context.operations.readers(context.caller)
     built_in = [view.name for view in views if is_built_in(view.name)]
     virtual = [view.name for view in views if is_virtual(view.name) and view.name not in built_in]
@@ -89,8 +93,9 @@ async def set_aside(context: ProbeContext) -> Finding:
     return passed("；".join(zh), "; ".join(en)) if zh else passed("沒有虛擬讀卡機", "no virtual reader")
 
 
+@probe("host.remote", "遠端桌面", "Remote session")
 async def remote(context: ProbeContext) -> Finding:
-    """Whether the person sits at another computer, whose reader must be brought along."""
+    """Find out whether the person sits at another computer, whose reader must be redirected."""
     known = context.computer.environment
     # Windows names the session of a remote desktop RDP-Tcp#n; xrdp sets a variable of its own.
     if known.get("SESSIONNAME", "").upper().startswith("RDP-") or "XRDP_SESSION" in known:
@@ -101,9 +106,9 @@ async def remote(context: ProbeContext) -> Finding:
 
 
 PROBES: Final = (
-    Probe("host.service", Bilingual("智慧卡服務", "Smart card service"), service),
-    Probe("host.readers", Bilingual("讀卡機", "Card readers"), readers, ("host.service",)),
-    Probe("host.exclusive", Bilingual("其他程式獨占卡片", "Exclusive use"), exclusive, ("host.service",)),
-    Probe("host.virtual", Bilingual("虛擬讀卡機", "Virtual readers"), set_aside, ("host.service",)),
-    Probe("host.remote", Bilingual("遠端桌面", "Remote session"), remote),
+    service,
+    readers,
+    exclusive,
+    set_aside,
+    remote,
 )

@@ -15,13 +15,10 @@ from typing import TYPE_CHECKING, Final
 from agent.errors import ErrorId
 from agent.selftest.context import ProbeContext
 from agent.selftest.model import (
-    Bilingual,
     Finding,
-    Probe,
-    RowStatus,
-    Trouble,
     failed,
     passed,
+    probe,
     skipped,
     warned,
 )
@@ -36,35 +33,39 @@ _SANDBOXES: Final = ("/snap/", "/.var/app/")
 _LOOPBACK: Final = ("localhost", "127.0.0.1")
 
 
+@probe("basic.os", "作業系統", "Operating system")
 async def operating_system(_context: ProbeContext) -> Finding:
-    """Row 作業系統."""
+    """Name the operating system."""
     return passed(await asyncio.to_thread(_system_name))
 
 
 def _system_name() -> str:
     if sys.platform == "linux":
         try:
-            told = platform.freedesktop_os_release()
-            return f"{told.get('PRETTY_NAME', 'Linux')} ({platform.machine()})"
+            release = platform.freedesktop_os_release()
+            return f"{release.get('PRETTY_NAME', 'Linux')} ({platform.machine()})"
         except OSError:
             pass
     return platform.platform()
 
 
+@probe("basic.java", "Java可使用狀態", "Java")
 async def java(_context: ProbeContext) -> Finding:
-    """Row Java可使用狀態: shown because help-desk notes ask for it."""
+    """Say that Java is not needed, because help-desk notes ask for it."""
     return passed("不支援（不需要 Java）", "not supported (nothing needs Java)")
 
 
+@probe("host.config", "設定檔", "Configuration")
 async def configuration(context: ProbeContext) -> Finding:
-    """Whether the configuration's files can be used."""
+    """Check that the configuration's files can be used."""
     if context.computer.config_error is not None:
         raise context.computer.config_error
     return passed("沒有錯誤", "no error")
 
 
+@probe("host.clock", "電腦的日期", "This computer's date")
 async def clock(context: ProbeContext) -> Finding:
-    """The date against what must be older: this program's own files, and the last that it did."""
+    """Compare the date with what must be older: this program's own files, and its last audit line."""
     now = context.computer.clock()
     made, last = await asyncio.to_thread(_traces, context)
     shown = f"{now.astimezone():%Y-%m-%d %H:%M}"
@@ -78,7 +79,7 @@ async def clock(context: ProbeContext) -> Finding:
 
 
 def _traces(context: ProbeContext) -> tuple[datetime, datetime]:
-    """When this program was installed, and when it last did anything."""
+    """Return when this program was installed, and when it last did anything."""
     from agent.audit import AuditLog
 
     file = Path(sys.executable if getattr(sys, "frozen", False) else __file__)
@@ -87,13 +88,14 @@ def _traces(context: ProbeContext) -> tuple[datetime, datetime]:
     return made, rows[-1].time if rows else made
 
 
+@probe("host.trust", "瀏覽器信任本程式的憑證", "Browsers trust our certificate", needs=("host.nss",))
 async def trust(context: ProbeContext) -> Finding:
-    """Which browsers accept our certificate: every store by its name."""
+    """Check which browsers accept our certificate, by the name of each store."""
     return judged(context, await asyncio.to_thread(trust_rows, context))
 
 
 def judged(context: ProbeContext, rows: Sequence[StoreReport] | None) -> Finding:
-    """What the stores' rows mean for the person; None where there is no certificate yet."""
+    """Judge the stores' reports; None is no certificate yet."""
     if rows is None:
         return skipped(
             "本程式還沒有憑證，請先啟動一次", "there is no certificate yet; start this program once"
@@ -107,12 +109,12 @@ def judged(context: ProbeContext, rows: Sequence[StoreReport] | None) -> Finding
     # A store that could not be looked into has its own next step; one that merely lacks it, the usual one.
     errors = [row.error for row in missing if row.error is not None]
     if len(errors) == len(missing):
-        return Finding(RowStatus.FAIL, Bilingual(zh, en), trouble=Trouble.of(errors[0]))
+        return failed(errors[0], zh, en)
     return failed(ErrorId.TRUST_MISSING, zh, en)
 
 
 def trust_rows(context: ProbeContext, scope: Scope = LOOPBACK) -> Sequence[StoreReport] | None:
-    """The stores and what they think of our certificate for `scope`; None where there is none yet."""
+    """Return whether each store accepts our certificate for `scope`; None where there is none yet."""
     from agent.trust import Machine, own_authorities, status, stores_of
 
     computer = context.computer
@@ -139,8 +141,9 @@ def _stores(context: ProbeContext, rows: Sequence[StoreReport]) -> tuple[str, st
     return "；".join(zh), "; ".join(en)
 
 
+@probe("host.nss", "NSS 工具", "NSS tools")
 async def nss_tools(context: ProbeContext) -> Finding:
-    """Whether browsers' certificates can be looked at; only Linux needs a tool for it."""
+    """Check that browsers' certificates can be looked at; only Linux needs a tool for it."""
     if context.computer.platform != "linux":
         return skipped("這個作業系統不需要", "not needed on this system")
     found = context.computer.find("certutil")
@@ -149,8 +152,9 @@ async def nss_tools(context: ProbeContext) -> Finding:
     return passed("已安裝 certutil", "certutil is installed")
 
 
+@probe("host.confined", "snap、flatpak 瀏覽器", "Snap and flatpak browsers", needs=("host.nss",))
 async def confined(context: ProbeContext) -> Finding:
-    """Browsers in a sandbox, which have certificates of their own."""
+    """Find browsers in a sandbox, which have certificates of their own."""
     rows = await asyncio.to_thread(trust_rows, context)
     boxed = [row for row in rows or () if any(box in row.store.location for box in _SANDBOXES)]
     if not boxed:
@@ -161,8 +165,9 @@ async def confined(context: ProbeContext) -> Finding:
     return warned(ErrorId.BROWSER_CONFINED, names)
 
 
+@probe("host.autostart", "自動啟動", "Start at login")
 async def autostart(context: ProbeContext) -> Finding:
-    """Whether this program starts with the person's login."""
+    """Check that this program starts with the person's login."""
     from agent import autostart as ways
 
     computer = context.computer
@@ -175,8 +180,9 @@ async def autostart(context: ProbeContext) -> Finding:
     return warned(ErrorId.AUTOSTART_OFF, "關閉", "off")
 
 
+@probe("host.proxy", "代理伺服器", "Proxy")
 async def proxy(context: ProbeContext) -> Finding:
-    """Proxy settings that do not leave out this computer."""
+    """Find proxy settings that do not leave out this computer."""
     known = {name.casefold(): value for name, value in context.computer.environment.items()}
     names = [name for name in ("http_proxy", "https_proxy", "all_proxy") if known.get(name)]
     if not names:
@@ -188,8 +194,9 @@ async def proxy(context: ProbeContext) -> Finding:
     return warned(ErrorId.PROXY_LOOPBACK, "、".join(names))
 
 
+@probe("host.update", "更新檢查", "Update check")
 async def update(context: ProbeContext) -> Finding:
-    """What the last update check told; nothing is asked here."""
+    """Say what the last update check found; nothing is asked here."""
     from agent import __version__
     from agent.update import Release, is_newer
     from agent.update.state import read
@@ -208,7 +215,7 @@ async def update(context: ProbeContext) -> Finding:
 
 
 def _system_proxies(context: ProbeContext) -> tuple[str, str] | None:
-    """What Windows and macOS are set to; browsers there leave out this computer by themselves."""
+    """Return what Windows and macOS are set to; browsers there leave out this computer by themselves."""
     if context.computer.platform not in ("win32", "darwin"):
         return None
     if not any(name in urllib.request.getproxies() for name in ("http", "https")):
@@ -217,27 +224,17 @@ def _system_proxies(context: ProbeContext) -> tuple[str, str] | None:
 
 
 BASICS: Final = (
-    Probe("basic.os", Bilingual("作業系統", "Operating system"), operating_system),
-    Probe("basic.java", Bilingual("Java可使用狀態", "Java"), java),
+    operating_system,
+    java,
 )
 
 PROBES: Final = (
-    Probe("host.config", Bilingual("設定檔", "Configuration"), configuration),
-    Probe("host.clock", Bilingual("電腦的日期", "This computer's date"), clock),
-    Probe("host.nss", Bilingual("NSS 工具", "NSS tools"), nss_tools),
-    Probe(
-        "host.trust",
-        Bilingual("瀏覽器信任本程式的憑證", "Browsers trust our certificate"),
-        trust,
-        ("host.nss",),
-    ),
-    Probe(
-        "host.confined",
-        Bilingual("snap、flatpak 瀏覽器", "Snap and flatpak browsers"),
-        confined,
-        ("host.nss",),
-    ),
-    Probe("host.autostart", Bilingual("自動啟動", "Start at login"), autostart),
-    Probe("host.proxy", Bilingual("代理伺服器", "Proxy"), proxy),
-    Probe("host.update", Bilingual("更新檢查", "Update check"), update),
+    configuration,
+    clock,
+    nss_tools,
+    trust,
+    confined,
+    autostart,
+    proxy,
+    update,
 )

@@ -36,7 +36,7 @@ from tests.support.operations import World
 from tests.support.platforms import LINUX_STORES, not_on_windows, not_under_wine
 from tests.support.selftest import context_of, not_passed, row_of, rows_of, selftest_world, short
 
-PROBES = (ports.ENVIRONMENT, *readers.PROBES, *ports.PROBES, *system.PROBES)
+PROBES = (ports.environment, *readers.PROBES, *ports.PROBES, *system.PROBES)
 NOW = datetime.now(UTC)
 
 

@@ -20,7 +20,7 @@ from tests.support.platforms import not_under_wine
 from tests.support.selftest import context_of, row_of, selftest_world, short
 from tests.support.trust import Shelf, current
 
-PROBES = (nhi_component.PORT, *nhi_component.PROBES)
+PROBES = (nhi_component.port, *nhi_component.PROBES)
 
 
 async def host(context: ProbeContext, name: str) -> ResultRow:

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from agent.errors import ErrorId
 from agent.interaction.scripted import Headless, ScriptedInteraction
 from agent.selftest import html_report, schema, support_bundle
 from agent.selftest.model import Bilingual, ResultRow, RowStatus, Trouble
@@ -130,7 +131,7 @@ def test_what_a_card_says_is_text_in_the_page_and_nothing_else() -> None:
 async def test_a_failed_row_says_what_happened_what_to_do_and_its_id(tmp_path: Path) -> None:
     rows = await _rows(tmp_path, "hpc-locked")
     page = html_report.page(rows, simulated=True, time=NOW)
-    trouble = Trouble.named("pin.locked")
+    trouble = Trouble.of(ErrorId.PIN_LOCKED)
     assert all(part in page for part in (trouble.text.zh, trouble.text.en, trouble.next.zh, trouble.next.en))
     assert "<code>pin.locked</code>" in page
     screen = Console(file=io.StringIO(), width=200)

@@ -36,7 +36,7 @@ async def good(_: ProbeContext) -> Finding:
 
 
 async def warning(_: ProbeContext) -> Finding:
-    return warned("autostart.off", "關", "off")
+    return warned(ErrorId.AUTOSTART_OFF, "關", "off")
 
 
 def raising(error: Exception) -> Callable[[ProbeContext], Awaitable[Finding]]:
