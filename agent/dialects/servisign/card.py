@@ -1,12 +1,13 @@
-"""PC/SC library: modules, sessions, and what can be read of a card without its PIN."""
+"""The card of a session: modules, sessions, and what can be read of a card without its PIN."""
 
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from agent.dialects.servisign.functions import FunctionCall
+from agent.dialects.servisign.functions import FunctionAnswer, FunctionCall, Implementation, joined
 from agent.dialects.servisign.open_objects import CardModule, CardSession
 from agent.errors import AgentError, ErrorId
 from agent.operations import ReaderCondition
@@ -24,8 +25,39 @@ TYPE_INSTITUTION: Final = "0"
 TYPE_PERSONNEL: Final = "1"
 BASE64_COLUMNS: Final = 64
 CERTIFICATE_INDEXES: Final = range(5)
-_WITH_CARD: Final = frozenset((ReaderCondition.CARD, ReaderCondition.BUSY))
 SIGNATURE_CERTIFICATE: Final = 1
+_WITH_CARD: Final = frozenset((ReaderCondition.CARD, ReaderCondition.BUSY))
+
+FindModule = Callable[[FunctionCall], CardModule]
+
+
+# Which module, and which session
+
+
+def named_module(call: FunctionCall) -> CardModule:
+    """Return the module that the call names."""
+    return call.session.objects.get(call.numbers["ulModuleHandle"], CardModule)
+
+
+def latest_module(call: FunctionCall) -> CardModule:
+    """Return the module opened last, for the functions without a handle."""
+    return call.session.objects.latest_module()[1]
+
+
+def named_session(call: FunctionCall) -> tuple[CardModule, CardSession]:
+    """Return the module and the card session that the call names.
+
+    Raises:
+        LibraryError: 9046, also where the session belongs to another module.
+    """
+    module = named_module(call)
+    session = call.session.objects.get(call.numbers["ulSessionHandle"], CardSession)
+    if session.module != call.numbers["ulModuleHandle"]:
+        raise LibraryError(LibraryCode.SESSION_HANDLE)
+    return module, session
+
+
+# Opening and closing
 
 
 async def init_module(call: FunctionCall) -> int:
@@ -34,7 +66,7 @@ async def init_module(call: FunctionCall) -> int:
 
 
 async def open_module(call: FunctionCall) -> CardModule:
-    """The HCA card that this session works with.
+    """Return the HCA card that this session works with.
 
     Raises:
         LibraryError: 9056, the card there is none of HCA's.
@@ -50,46 +82,55 @@ async def open_module(call: FunctionCall) -> CardModule:
 
 def close_module(call: FunctionCall) -> None:
     """ATL_CloseModule, ATL_CloseModuleEx: and whatever is open on it."""
-    module(call)
-    call.session.objects.remove(call.number("ulModuleHandle"))
+    named_module(call)
+    call.session.objects.remove(call.numbers["ulModuleHandle"])
 
 
 async def init_session(call: FunctionCall) -> int:
     """ATL_InitSession: verify a PIN once and keep it; pages take a session for a log-in."""
-    opened = await open_session(call, call.number("ulModuleHandle"), call.secret("userPin"))
-    return call.session.objects.add(opened)
+    session = await open_session(call, call.numbers["ulModuleHandle"], call.secrets["userPin"])
+    return call.session.objects.add(session)
 
 
 async def open_session(call: FunctionCall, handle: int, pin: Pin | None) -> CardSession:
-    """A session with the card that is in the module's reader now.
+    """Return a session with the card that is in the module's reader now.
 
     A page can keep its module for hours while people change cards; whoever types a PIN means the card
     that is in the reader.
     """
-    held = call.session.objects.get(handle, CardModule)
+    module = call.session.objects.get(handle, CardModule)
     if pin is None:
         # Of one that is typed on a key pad nothing is kept that says on which card it was verified.
-        await select_again(call, held)
-    kept = await keep(call, held, pin)
+        await select_again(call, module)
+    kept = await keep_pin(call, module, pin)
     if kept is not None:
         try:
-            if not _is_of(kept, held):
+            if not _is_of(kept, module):
                 # People have changed cards since: what was read of the other one is forgotten.
-                await select_again(call, held)
-            require_of(kept, held)
+                await select_again(call, module)
+            require_of(kept, module)
         except BaseException:
             kept.wipe()
             raise
     return CardSession(handle, kept)
 
 
-async def select_again(call: FunctionCall, held: CardModule) -> None:
+def close_session(call: FunctionCall) -> None:
+    """ATL_CloseSession: wipe its PIN, or the PUK of a security officer's session."""
+    handle = call.numbers["ulSessionHandle"]
+    if not call.session.objects.is_officer(handle, call.numbers["ulModuleHandle"]):
+        named_session(call)
+    call.session.objects.remove(handle)
+
+
+async def select_again(call: FunctionCall, module: CardModule) -> None:
     """Work with the HCA card that is in the module's reader now."""
-    held.select(await call.operations.choose(call.caller, kinds=HCA_KINDS, reader=held.selected.reader))
+    reader = module.selected.reader
+    module.select(await call.operations.choose(call.caller, kinds=HCA_KINDS, reader=reader))
 
 
-async def keep(call: FunctionCall, held: CardModule, pin: Pin | None) -> KeptPin | None:
-    """A PIN verified once on the HCA card in the module's reader; the person is asked where a page has none.
+async def keep_pin(call: FunctionCall, module: CardModule, pin: Pin | None) -> KeptPin | None:
+    """Verify a PIN once on the HCA card in the module's reader; ask the person where the page has none.
 
     Returns:
         None where it was typed on the reader's key pad, which keeps it to itself.
@@ -97,7 +138,7 @@ async def keep(call: FunctionCall, held: CardModule, pin: Pin | None) -> KeptPin
     Raises:
         LibraryError: 9041, the page brings none and there is nobody to ask.
     """
-    reader = held.selected.reader
+    reader = module.selected.reader
     try:
         return await call.operations.keep_pin(call.caller, pin, reader=reader, kinds=HCA_KINDS)
     except AgentError as error:
@@ -106,135 +147,27 @@ async def keep(call: FunctionCall, held: CardModule, pin: Pin | None) -> KeptPin
         raise
 
 
-def require_of(kept: KeptPin, held: CardModule) -> None:
+def require_of(kept: KeptPin, module: CardModule) -> None:
     """Return if a PIN was verified on the module's card.
 
     Raises:
         hca_card.errors.CardChangedError: another card lies in the reader now.
     """
-    if not _is_of(kept, held):
+    if not _is_of(kept, module):
         raise CardChangedError
 
 
-def _is_of(kept: KeptPin, held: CardModule) -> bool:
-    return kept.serial == held.selected.serial and kept.holds(held.selected.event_counter)
+def _is_of(kept: KeptPin, module: CardModule) -> bool:
+    return kept.serial == module.selected.serial and kept.holds(module.selected.event_counter)
 
 
-def close_session(call: FunctionCall) -> None:
-    """ATL_CloseSession: wipe its PIN, or the PUK of a security officer's session."""
-    handle = call.number("ulSessionHandle")
-    if call.session.objects.is_officer(handle, call.number("ulModuleHandle")):
-        call.session.objects.remove(handle)
-        return
-    session(call)
-    call.session.objects.remove(handle)
-
-
-async def certificate(call: FunctionCall) -> str:
-    """ATL_GetCertificateFromGPKICard: base64 in lines; pages hand it back exactly so."""
-    session(call)
-    der = await read_certificate(call, module(call), call.number("iCertId"))
-    return wrapped(der)
-
-
-async def card_version(call: FunctionCall) -> str:
-    """ATL_GetCardHCACardVersion: "1" or "2"."""
-    return (await metadata(call, module(call))).version
-
-
-async def card_type(call: FunctionCall) -> str:
-    """ATL_GetCardType, ATL_GetHCACardType: "0" institution, "1" personnel."""
-    return type_text(await metadata(call, module(call)))
-
-
-async def card_serial(call: FunctionCall) -> str:
-    """ATL_GetHCACardSN."""
-    return (await metadata(call, module(call))).serial
-
-
-async def basic_data(call: FunctionCall) -> tuple[str, ...]:
-    """ATL_GetHCABasicData, ATL_GetBasicData: 6 items for a personnel card, 8 for an institution card."""
-    return basic_items(await metadata(call, module(call)))
-
-
-async def card_info(call: FunctionCall) -> tuple[str, ...]:
-    """ATL_GetHCACardInfo: 5 items."""
-    return info_items(await metadata(call, module(call)))
-
-
-async def latest_serial(call: FunctionCall) -> str:
-    """ATL_GetCardSN: as ATL_GetHCACardSN, of the module opened last."""
-    return (await metadata(call, call.session.objects.latest_module()[1])).serial
-
-
-async def latest_info(call: FunctionCall) -> tuple[str, ...]:
-    """ATL_GetCardInfo: as ATL_GetHCACardInfo, of the module opened last."""
-    return info_items(await metadata(call, call.session.objects.latest_module()[1]))
-
-
-def no_effect(call: FunctionCall) -> None:
-    """ATL_SetCodePage: texts are UTF-8 whatever the page chooses."""
-
-
-def module(call: FunctionCall) -> CardModule:
-    """The module a call names."""
-    return call.session.objects.get(call.number("ulModuleHandle"), CardModule)
-
-
-def session(call: FunctionCall) -> CardSession:
-    """The card session a call names, on the module it names.
-
-    Raises:
-        LibraryError: 9046, also where it belongs to another module.
-    """
-    module(call)
-    opened = call.session.objects.get(call.number("ulSessionHandle"), CardSession)
-    if opened.module != call.number("ulModuleHandle"):
-        raise LibraryError(LibraryCode.SESSION_HANDLE)
-    return opened
-
-
-async def metadata(call: FunctionCall, held: CardModule) -> Metadata:
-    """What the module's card says of itself.
-
-    Raises:
-        hca_card.errors.CardChangedError: another card lies in the reader now.
-    """
-    await still_there(call, held)
-    if held.metadata is None:
-        view = await call.operations.card(call.caller, held.selected.reader)
-        if view.metadata.serial != held.selected.serial:
-            raise CardChangedError
-        held.metadata = view.metadata
-    return held.metadata
-
-
-async def read_certificate(call: FunctionCall, held: CardModule, index: int) -> bytes:
-    """A certificate of the module's card, DER.
-
-    Raises:
-        LibraryError: 5005, no number of a certificate.
-        hca_card.errors.CardChangedError: another card lies in the reader now.
-    """
-    if index not in CERTIFICATE_INDEXES:
-        raise LibraryError(LibraryCode.PARAMETER)
-    await still_there(call, held)
-    if index not in held.certificates:
-        found = await call.operations.certificate(call.caller, index, held.selected.reader)
-        # A PIN that was verified for one card must not vouch for the certificate of another.
-        if found.serial != held.selected.serial:
-            raise CardChangedError
-        held.certificates[index] = found.der
-    return held.certificates[index]
-
-
-async def still_there(call: FunctionCall, held: CardModule) -> None:
+async def require_in_reader(call: FunctionCall, module: CardModule) -> None:
     """Return if the module's card lies where it did; no command is sent where nobody touched it.
 
     Raises:
         hca_card.errors.CardChangedError: another card lies in the reader now.
     """
-    selected = held.selected
+    selected = module.selected
     for view in await call.operations.readers(call.caller):
         untouched = view.event_counter == selected.event_counter and view.condition in _WITH_CARD
         if view.name == selected.reader and untouched:
@@ -242,16 +175,53 @@ async def still_there(call: FunctionCall, held: CardModule) -> None:
     now = await call.operations.choose(call.caller, kinds=HCA_KINDS, reader=selected.reader)
     if now.serial != selected.serial:
         raise CardChangedError
-    held.select(now)
+    module.select(now)
+
+
+# What the card says of itself
+
+T = TypeVar("T", bound=FunctionAnswer)
+
+
+def of_card(
+    function: Callable[[Metadata], T], find: FindModule = named_module
+) -> Callable[[FunctionCall], Awaitable[T]]:
+    """Return `function` of what the module's card says of itself."""
+
+    async def implementation(call: FunctionCall) -> T:
+        return function(await _metadata(call, find(call)))
+
+    return implementation
+
+
+def of_signature_certificate(
+    function: Callable[[bytes], FunctionAnswer], find: FindModule = named_module
+) -> Implementation:
+    """Return `function` of the signature certificate of the module's card."""
+
+    async def implementation(call: FunctionCall) -> FunctionAnswer:
+        return function(await read_certificate(call, find(call), SIGNATURE_CERTIFICATE))
+
+    return implementation
+
+
+def version(data: Metadata) -> str:
+    """Return the version of the card: "1" or "2"."""
+    return data.version
+
+
+def serial(data: Metadata) -> str:
+    """Return the card's own number."""
+    return data.serial
 
 
 def type_text(data: Metadata) -> str:
-    """The card type as pages know it."""
+    """Return the card type as pages know it: "0" institution, "1" personnel."""
     return TYPE_INSTITUTION if data.kind in INSTITUTIONS else TYPE_PERSONNEL
 
 
 def basic_items(data: Metadata) -> tuple[str, ...]:
-    """The holder's fields in the order of the card.
+    """Return the holder's fields in the order of the card: 6 of a person, 8 of an institution.
 
     Raises:
         LibraryError: 5050, the card says nothing of its holder.
@@ -266,22 +236,22 @@ def basic_items(data: Metadata) -> tuple[str, ...]:
                 person.id_number,
                 person.category,
             )
-        case Institution() as place:
+        case Institution() as institution:
             return (
-                place.code,
-                place.name,
-                place.card_sequence,
-                place.kind,
-                place.type,
-                place.address,
-                place.telephone,
-                place.owner,
+                institution.code,
+                institution.name,
+                institution.card_sequence,
+                institution.kind,
+                institution.type,
+                institution.address,
+                institution.telephone,
+                institution.owner,
             )
     raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
 
 
 def info_items(data: Metadata) -> tuple[str, ...]:
-    """Generates keys, issued, valid from and to in one, opened, in use ("0") or terminated ("1").
+    """Return generates keys, issued, valid from and to in one, opened, in use ("0") or terminated ("1").
 
     Raises:
         LibraryError: 5050, the card has no such information.
@@ -298,8 +268,80 @@ def info_items(data: Metadata) -> tuple[str, ...]:
     )
 
 
+# Nothing on these cards is behind the PIN but the keys, so these are the records there are. Names are ours:
+# the ends of the functions that give the same without a PIN.
+_RECORDS: Final[dict[str, Callable[[Metadata], str]]] = {
+    "basicdata": lambda data: joined(basic_items(data)),
+    "cardinfo": lambda data: joined(info_items(data)),
+    "cardsn": serial,
+    "cardtype": type_text,
+    "cardversion": version,
+}
+
+
+async def data_record(call: FunctionCall) -> str:
+    """ATL_GetDataRecord: the PIN is verified once and not kept; without one the person is asked.
+
+    Raises:
+        LibraryError: 9100, no such record; the PIN is not used then.
+    """
+    record = _RECORDS.get(call.text("recordName").strip().lower())
+    module = named_module(call)
+    if record is None:
+        raise LibraryError(LibraryCode.OBJECT_MISSING)
+    kept = await keep_pin(call, module, call.secrets["pin"])
+    if kept is not None:
+        kept.wipe()
+        require_of(kept, module)
+    return record(await _metadata(call, module))
+
+
+async def _metadata(call: FunctionCall, module: CardModule) -> Metadata:
+    """Return what the module's card says of itself.
+
+    Raises:
+        hca_card.errors.CardChangedError: another card lies in the reader now.
+    """
+    await require_in_reader(call, module)
+    if module.metadata is None:
+        view = await call.operations.card(call.caller, module.selected.reader)
+        if view.metadata.serial != module.selected.serial:
+            raise CardChangedError
+        module.metadata = view.metadata
+    return module.metadata
+
+
+async def certificate(call: FunctionCall) -> str:
+    """ATL_GetCertificateFromGPKICard: base64 in lines; pages hand it back exactly so."""
+    module, _ = named_session(call)
+    return wrapped(await read_certificate(call, module, call.numbers["iCertId"]))
+
+
+async def read_certificate(call: FunctionCall, module: CardModule, index: int) -> bytes:
+    """Return a certificate of the module's card, DER.
+
+    Raises:
+        LibraryError: 5005, no number of a certificate.
+        hca_card.errors.CardChangedError: another card lies in the reader now.
+    """
+    if index not in CERTIFICATE_INDEXES:
+        raise LibraryError(LibraryCode.PARAMETER)
+    await require_in_reader(call, module)
+    if index not in module.certificates:
+        found = await call.operations.certificate(call.caller, index, module.selected.reader)
+        # A PIN that was verified for one card must not vouch for the certificate of another.
+        if found.serial != module.selected.serial:
+            raise CardChangedError
+        module.certificates[index] = found.der
+    return module.certificates[index]
+
+
 def wrapped(der: bytes) -> str:
-    r"""Base64 with "\n" after every 64 characters and at the end."""
+    r"""Return base64 with "\n" after every 64 characters and at the end."""
     text = base64.b64encode(der).decode("ascii")
     lines = (text[start : start + BASE64_COLUMNS] for start in range(0, len(text), BASE64_COLUMNS))
     return "".join(line + "\n" for line in lines)
+
+
+def no_effect(call: FunctionCall) -> None:
+    """ATL_SetCodePage: texts are UTF-8 whatever the page chooses."""

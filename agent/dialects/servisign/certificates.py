@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from agent.dialects.servisign import names
-from agent.dialects.servisign.card import SIGNATURE_CERTIFICATE, module, read_certificate
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
@@ -45,33 +44,73 @@ _KEY_USAGES: Final = {
 }
 
 
-def serial_number(call: FunctionCall) -> str:
+def serial_number(der: bytes) -> str:
     """ATL_GetSerialNumber: the octets of the INTEGER, a leading zero octet included, in upper-case hex."""
-    return _serial(call.certificate("b64Cert"))
+    with reading(der) as fields:
+        return bytes(fields["serial_number"].contents).hex().upper()
 
 
-def name_function(field: str, *, reverse: bool = False) -> Callable[[FunctionCall], str]:
-    """A function that gives the `subject` or `issuer`; reversed for LDAP's order."""
+def name(der: bytes, field: str, *, reverse: bool = False) -> str:
+    """ATL_GetCertSubjectDN and its like: the `subject` or `issuer`; reversed for LDAP's order."""
+    with reading(der) as fields:
+        return names.write(fields[field], reverse=reverse)
 
-    def distinguished_name(call: FunctionCall) -> str:
-        return _name(call.certificate("b64Cert"), field, reverse=reverse)
 
-    return distinguished_name
+def date(der: bytes, field: str) -> str:
+    """ATL_GetCertNotBefore, ATL_GetCertNotAfter."""
+    with reading(der) as fields:
+        return ctime(fields["validity"][field].native)
+
+
+def certificate_public_key(der: bytes) -> str:
+    """ATL_GetCertPublicKey: the SubjectPublicKeyInfo, base64 of DER."""
+    with reading(der) as fields:
+        return encoded(fields["subject_public_key_info"].dump())
+
+
+def key_usage(der: bytes) -> str:
+    """ATL_GetCertKeyUsage: the names of RFC 5280 §4.2.1.3, joined by commas."""
+    from asn1crypto.x509 import KeyUsage
+
+    with reading(der) as fields:
+        used = KeyUsage.load(_extension(fields, "2.5.29.15"), strict=True).native
+        return ",".join(word for name, word in _KEY_USAGES.items() if name in used)
+
+
+def signature_algorithm(der: bytes) -> str:
+    """ATL_CryptCertGetSignatureAlgorithm: the OID of the certificate's own signature, with dots."""
+    with reading(der) as fields:
+        return str(fields["signature"]["algorithm"].dotted)
+
+
+def extensions(der: bytes) -> str:
+    """ATL_GetCertExtension: the OIDs that ATL_GetExtension knows of this certificate, joined by commas."""
+    with reading(der) as fields:
+        found = fields["extensions"]
+        return ",".join(item["extn_id"].dotted for item in (() if found.native is None else found))
+
+
+def certificate_type(der: bytes) -> int:
+    """ATL_GetHCACertType, HCA_GetCertType: 1 where it is signed over SHA-1, 2 over SHA-256.
+
+    Raises:
+        LibraryError: 5004, any other hash has no number.
+    """
+    with reading(der) as fields:
+        number = _CERTIFICATE_TYPES.get(fields["signature"].hash_algo)
+    if number is None:
+        raise LibraryError(LibraryCode.NOT_SUPPORTED)
+    return number
+
+
+def key_length(der: bytes) -> int:
+    """ATL_GetHCAKeyLength, HCA_GetKeySize: bytes of the modulus."""
+    return public_key(der).key_size // 8
 
 
 def rdn_from_dn(call: FunctionCall) -> str:
     """ATL_GetRDNFromDN: empty where the name has no such part; texts are UTF-8 whatever the code page."""
     return names.find(call.text("dn"), call.text("rdn"))
-
-
-def not_before(call: FunctionCall) -> str:
-    """ATL_GetCertNotBefore."""
-    return _date(call.certificate("b64Cert"), "not_before")
-
-
-def not_after(call: FunctionCall) -> str:
-    """ATL_GetCertNotAfter."""
-    return _date(call.certificate("b64Cert"), "not_after")
 
 
 def extension(call: FunctionCall) -> str:
@@ -112,61 +151,22 @@ def oid_from_der(call: FunctionCall) -> str:
     raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
 
 
-def signature_algorithm(call: FunctionCall) -> str:
-    """ATL_CryptCertGetSignatureAlgorithm: the OID of the certificate's own signature, with dots."""
-    return certificate_algorithm(call.certificate("b64Cert"))
-
-
-def certificate_public_key(call: FunctionCall) -> str:
-    """ATL_GetCertPublicKey: the SubjectPublicKeyInfo, base64 of DER."""
-    return _key(call.certificate("b64Cert"))
-
-
-def key_usage(call: FunctionCall) -> str:
-    """ATL_GetCertKeyUsage: the names of RFC 5280 §4.2.1.3, joined by commas."""
-    return _usage(call.certificate("b64Cert"))
-
-
-def extensions(call: FunctionCall) -> str:
-    """ATL_GetCertExtension: the OIDs that ATL_GetExtension knows of this certificate, joined by commas."""
-    with reading(call.certificate("b64Cert")) as fields:
-        found = fields["extensions"]
-        return ",".join(item["extn_id"].dotted for item in (() if found.native is None else found))
-
-
-async def key_length(call: FunctionCall) -> int:
-    """ATL_GetHCAKeyLength: bytes of the modulus of the card's signature key."""
-    der = await read_certificate(call, module(call), SIGNATURE_CERTIFICATE)
-    return public_key(der).key_size // 8
-
-
-async def card_certificate_type(call: FunctionCall) -> int:
-    """ATL_GetHCACertType: 1 where the card's signature certificate is signed over SHA-1, 2 over SHA-256."""
-    return certificate_type(await read_certificate(call, module(call), SIGNATURE_CERTIFICATE))
-
-
-def certificate_type(der: bytes) -> int:
-    """1 SHA-1, 2 SHA-256.
-
-    Raises:
-        LibraryError: 5004, any other hash has no number.
-    """
-    with reading(der) as fields:
-        number = _CERTIFICATE_TYPES.get(fields["signature"].hash_algo)
-    if number is None:
-        raise LibraryError(LibraryCode.NOT_SUPPORTED)
-    return number
-
-
-def certificate_algorithm(der: bytes) -> str:
-    """The dotted OID of the algorithm that the certificate's issuer signed with."""
-    with reading(der) as fields:
-        return str(fields["signature"]["algorithm"].dotted)
+# What HCA_GetCertAttr counts through; the order is ours.
+ATTRIBUTES: Final[tuple[Callable[[bytes], str], ...]] = (
+    serial_number,
+    partial(name, field="issuer"),
+    partial(name, field="subject"),
+    partial(date, field="not_before"),
+    partial(date, field="not_after"),
+    key_usage,
+    certificate_public_key,
+    signature_algorithm,
+)
 
 
 @contextmanager
 def reading(der: bytes) -> Iterator[TbsCertificate]:
-    """The fields of a certificate, read lazily: whatever is wrong with them inside the block is 5060.
+    """Run the body with the fields of a certificate, read lazily; whatever is wrong with them there is 5060.
 
     Raises:
         LibraryError: 5060, or what the block itself raises.
@@ -183,55 +183,14 @@ def reading(der: bytes) -> Iterator[TbsCertificate]:
 
 
 def ctime(moment: datetime) -> str:
-    r"""A date as C's ctime function lays it out: local time, English in every locale, a newline at the end.
+    r"""Return a date as C's ctime lays it out: local time, English in every locale, a newline at the end.
 
     `Sat Dec 27 13:41:07 2014\n` (C17 §7.27.3.2). Python's `time.ctime` takes no locale either.
 
     Raises:
-        OverflowError: not a time of this machine.
+        OverflowError: if it is no time of this machine.
     """
     return time.ctime(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) + "\n"
-
-
-def _serial(der: bytes) -> str:
-    with reading(der) as fields:
-        return bytes(fields["serial_number"].contents).hex().upper()
-
-
-def _name(der: bytes, field: str, *, reverse: bool = False) -> str:
-    with reading(der) as fields:
-        return names.write(fields[field], reverse=reverse)
-
-
-def _date(der: bytes, field: str) -> str:
-    with reading(der) as fields:
-        return ctime(fields["validity"][field].native)
-
-
-def _key(der: bytes) -> str:
-    with reading(der) as fields:
-        return encoded(fields["subject_public_key_info"].dump())
-
-
-def _usage(der: bytes) -> str:
-    from asn1crypto.x509 import KeyUsage
-
-    with reading(der) as fields:
-        used = KeyUsage.load(_extension(fields, "2.5.29.15"), strict=True).native
-        return ",".join(word for name, word in _KEY_USAGES.items() if name in used)
-
-
-# What HCA_GetCertAttr counts through; the order is ours.
-ATTRIBUTES: Final[tuple[Callable[[bytes], str], ...]] = (
-    _serial,
-    partial(_name, field="issuer"),
-    partial(_name, field="subject"),
-    partial(_date, field="not_before"),
-    partial(_date, field="not_after"),
-    _usage,
-    _key,
-    certificate_algorithm,
-)
 
 
 def _extension(fields: Any, oid: str) -> bytes:

@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +29,6 @@ from agent.dialects.servisign.outside import Outside
 from agent.dialects.servisign.sessions import PageSession, PageSessions, SessionLimits
 from agent.dialects.servisign.shared_values import SharedValues
 from agent.errors import ErrorId, error_id, row_for, where
-from agent.operations import Caller
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -46,7 +46,7 @@ _NO_CARD_NHI: Final = 30037
 
 
 def refusal() -> bytes:
-    """The body for an origin that may not use this program: an Echo result that stops the page's sweep."""
+    """Return the body for an origin that may not use this program: an Echo result that stops its search."""
     return encode_reply(str(NOT_AUTHORISED))
 
 
@@ -100,7 +100,7 @@ class ServiSignDialect:
             return self._failed(origin, request, error.code)
 
     def excuse(self, origin: str, status: int) -> bytes:
-        """The body for a request that is not even read: too many, too large, too slow, or no form.
+        """Return the body for a request that is not read: too many, too large, too slow, or no form.
 
         Older adapters hand their page the result of the call before when a reply has none.
         """
@@ -108,15 +108,15 @@ class ServiSignDialect:
         return self._failed(origin, None, code)
 
     async def _decoded(self, body: bytes) -> PageRequest:
-        """The request, read in a thread where that would keep others waiting; one of these at a time."""
+        """Return the request, a large one read in a thread, one at a time, to keep nobody waiting."""
         if len(body) <= _DECODED_AT_ONCE:
             return decode_request(body)
         async with self._large:
             return await asyncio.to_thread(decode_request, body)
 
     def _failed(self, origin: str, request: PageRequest | None, code: int) -> bytes:
-        """The body for a call that no library function began; pages look at nothing but GetErrorCode."""
-        for session in self._sessions.meant_by(origin, request):
+        """Return the body for a call whose function never began; pages look at nothing but GetErrorCode."""
+        for session in self._sessions.named_by(origin, request):
             session.last_error = code
         return encode_reply(str(code))
 
@@ -153,10 +153,11 @@ class ServiSignDialect:
         if function is None:
             raise FrameworkError(UNKNOWN_FUNCTION)
         session = self._sessions.find(origin, request)
+        work = partial(self._in_turn, session, function, request)
         if not request.keep_alive:
-            return await self._call(session, function, request)
+            return await self._sessions.in_turn(session, work)
         key = hashlib.blake2b(body, key=self._key).digest()
-        return await session.heartbeats.answer(key, lambda: self._call(session, function, request))
+        return await session.heartbeats.answer(key, partial(self._sessions.in_turn, session, work))
 
     def _value(self, origin: str, request: PageRequest) -> str:
         channel = request.text("channel")
@@ -171,13 +172,14 @@ class ServiSignDialect:
         )
         return "0"
 
-    async def _call(self, session: PageSession, function: LibraryFunction, request: PageRequest) -> str:
-        async with self._sessions.turn(session):
-            return await self._in_turn(session, function, request)
-
     async def _in_turn(self, session: PageSession, function: LibraryFunction, request: PageRequest) -> str:
         try:
-            text = await self._run(session, function, request)
+            call = FunctionCall(function, request, session, self._operations, self._outside)
+            try:
+                answer = function.implementation(call)
+                text = function.success(await answer if inspect.isawaitable(answer) else answer)
+            finally:
+                call.wipe()
         except FrameworkError:
             raise  # the function never began
         except Exception as error:
@@ -187,17 +189,6 @@ class ServiSignDialect:
         if function.implementation is not error_code:
             session.last_error = LibraryCode.OK
         return text
-
-    async def _run(self, session: PageSession, function: LibraryFunction, request: PageRequest) -> str:
-        arguments = function.bind(request)
-        try:
-            call = FunctionCall(
-                session, Caller(session.origin, session.id), self._operations, arguments, self._outside
-            )
-            answer = function.implementation(call)
-            return function.success(await answer if inspect.isawaitable(answer) else answer)
-        finally:
-            arguments.wipe()
 
     def _arm(self) -> None:
         if self._timer is None:
@@ -212,7 +203,7 @@ class ServiSignDialect:
 
 
 def _number(error: Exception, function: LibraryFunction) -> int:
-    """What GetErrorCode says of `error`."""
+    """Return what GetErrorCode says of `error`."""
     if isinstance(error, FrameworkError | LibraryError):
         number = error.code
     else:

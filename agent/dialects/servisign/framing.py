@@ -75,20 +75,31 @@ class PageRequest:
         return self.function in ECHO_NAMES
 
     def text(self, name: str) -> str:
-        """A text argument; absent and "undefined" are the empty text.
+        """Return a text argument; absent and "undefined", which JavaScript makes of it, are the empty text.
 
         Raises:
             FrameworkError: 61005, it is marked as base64 and is not, or no text can be made of it.
         """
-        return _undefined(self._unmarked(name))
+        members = self.members
+        value = members.get(name)
+        if value is None:
+            return ""
+        text = value if isinstance(value, str) else _written(value)
+        if members.get(name + "_ServiSignBase64Flag") in _TRUE:
+            text = decode_text(_unquoted(text.encode()))
+        if members.get(name + "_ServiSignSlashFlag") in _TRUE:
+            text = text.replace("==ServiSignSlash==", "\\")
+        if members.get(name + "_servisignflag") in _TRUE:
+            text = text.replace("*", "\\")
+        return "" if text == "undefined" else text
 
     def number(self, name: str) -> int:
-        """A number argument: a JSON number, its decimal text, or either marked as base64; absent is 0.
+        """Return a number argument: a JSON number, its decimal text, or either marked as base64; absent is 0.
 
         Raises:
             FrameworkError: 61005, no number of this protocol.
         """
-        text = _undefined(self._unmarked(name)).strip()
+        text = self.text(name).strip()
         if not text:
             return 0
         digits = text[1:] if text[0] in "+-" else text
@@ -100,38 +111,21 @@ class PageRequest:
         return value
 
     def take_secret(self, name: str) -> Pin | None:
-        """A PIN or PUK, removed from the members; None where the page sent none.
+        """Return a PIN or PUK, removed from the members; None where the page sent none.
 
         Raises:
             FrameworkError: 61005, not readable.
-            ValueError: characters no PIN has. The message does not contain them.
+            ValueError: if it has characters no PIN has. The message does not contain them.
         """
         try:
-            characters = _undefined(self._unmarked(name))
+            characters = self.text(name)
         finally:
             self.members.pop(name, None)
         return Pin(characters) if characters else None
 
-    def _unmarked(self, name: str) -> str:
-        value = self.members.get(name)
-        if value is None:
-            return ""
-        text = value if isinstance(value, str) else _written(value)
-        if self._flag(name + "_ServiSignBase64Flag"):
-            text = decode_text(_unquoted(text.encode()))
-        if self._flag(name + "_ServiSignSlashFlag"):
-            text = text.replace("==ServiSignSlash==", "\\")
-        if self._flag(name + "_servisignflag"):
-            text = text.replace("*", "\\")
-        return text
-
-    def _flag(self, name: str) -> bool:
-        mark = self.members.get(name)
-        return mark is not None and mark in _TRUE
-
 
 def decode_request(body: bytes) -> PageRequest:
-    """The call in a form body `Parameter=<percent-encoded base64 of UTF-8 JSON>`.
+    """Return the call in a form body `Parameter=<percent-encoded base64 of UTF-8 JSON>`.
 
     Args:
         body: the whole body; its size has been limited before.
@@ -185,13 +179,8 @@ def _json_object(text: str) -> dict[str, object]:
     return value
 
 
-def _undefined(text: str) -> str:
-    # What JavaScript makes of an argument that the page never passed.
-    return "" if text == "undefined" else text
-
-
 def _written(value: object) -> str:
-    """A JSON number as text.
+    """Return a JSON number as text.
 
     Raises:
         FrameworkError: 61005, it is no whole number.
@@ -204,7 +193,7 @@ def _written(value: object) -> str:
 
 
 def _unquoted(encoded: bytes) -> bytes:
-    """Percent-decoded base64. Three characters of base64 need it, and a document can be full of them.
+    """Percent-decode base64. Three characters of base64 need it, and a document can be full of them.
 
     Raises:
         FrameworkError: 61005, much else is escaped: no adapter does that, and it would take long.
@@ -217,7 +206,7 @@ def _unquoted(encoded: bytes) -> bytes:
 
 
 def decode_text(encoded: bytes) -> str:
-    """UTF-8 text in base64; missing padding and white space are fine.
+    """Return the UTF-8 text in base64; missing padding and white space are fine.
 
     Raises:
         FrameworkError: 61005.
@@ -229,17 +218,17 @@ def decode_text(encoded: bytes) -> str:
 
 
 def lenient_base64(encoded: bytes) -> bytes:
-    """Bytes in base64 (RFC 4648 §4), wrapped or not, padded or not.
+    """Decode base64 (RFC 4648 §4), wrapped or not, padded or not.
 
     Raises:
-        binascii.Error: another alphabet, or a length that cannot be.
+        binascii.Error: if it has another alphabet, or a length that cannot be.
     """
     compact = encoded.translate(None, _BLANKS).rstrip(b"=")
     return binascii.a2b_base64(compact + b"=" * (-len(compact) % 4), strict_mode=True)
 
 
 def encode_reply(result: str, **others: str) -> bytes:
-    """The reply's body: exactly `{...}`, every value base64 of UTF-8, no byte more.
+    """Return the reply's body: exactly `{...}`, every value base64 of UTF-8, no byte more.
 
     Args:
         result: the text the page's function hands back.
@@ -254,13 +243,13 @@ def _encoded(text: str) -> str:
 
 
 def echo_request() -> bytes:
-    """The body with which an adapter asks whether anybody is there."""
+    """Return the body with which an adapter asks whether anybody is there."""
     members = {"functionname": "Echo", "sessionid": "", "ServiSignTabMode": 0, "AdapterJsonKeyCheck": True}
     return FIELD + quote(base64.b64encode(msgspec.json.encode(members)), safe="").encode("ascii")
 
 
 def is_reply(body: bytes) -> bool:
-    """Whether a body is the reply to an Echo: a `result` that is empty or a number (of an error, or 0).
+    """Return whether a body is the reply to an Echo: its `result` is empty or a number (of an error, or 0).
 
     Adapters take a reply without one for a good one; here it must at least open a session.
     """

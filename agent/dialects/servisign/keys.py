@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
 from agent.dialects.servisign import card
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall
-from agent.dialects.servisign.open_objects import CardKey, SecretKey
+from agent.dialects.servisign.open_objects import CardKey, CardModule, CardSession, SecretKey
 from hca_card.errors import CardChangedError
 from hca_card.model import KeyUse
 from signing.hashes import Hash
-
-if TYPE_CHECKING:
-    from agent.operations import SignResult
 
 # PKCS#11 v2.40 mechanism numbers (CKM_…).
 RSA_PKCS: Final = 0x1
@@ -40,8 +38,8 @@ _BIG_ENDIAN, _LITTLE_ENDIAN = range(2)
 
 async def key_handle(call: FunctionCall) -> int:
     """ATL_GetKeyObjectHandle: half of a key pair of the card, or a symmetric key the page brings."""
-    card.session(call)
-    handle, kind = call.number("ulSessionHandle"), call.number("iKeyType")
+    module, _ = card.named_session(call)
+    handle, kind = call.numbers["ulSessionHandle"], call.numbers["iKeyType"]
     if kind == _KEY_SECRET:
         octets = call.data("param")
         if len(octets) not in (16, 24):
@@ -51,14 +49,14 @@ async def key_handle(call: FunctionCall) -> int:
         raise LibraryError(LibraryCode.PARAMETER)
     use, index = _USES[call.text("param")]
     # The certificate proves that the card has the pair; with it, public work needs no card.
-    der = await card.read_certificate(call, card.module(call), index)
+    der = await card.read_certificate(call, module, index)
     return call.session.objects.add(CardKey(handle, kind == _KEY_PRIVATE, use, der))
 
 
 def delete_key(call: FunctionCall) -> None:
     """ATL_DeleteKeyObject: the handle; nothing on the card changes."""
-    card.session(call)
-    handle = call.number("ulKeyObjectHandle")
+    card.named_session(call)
+    handle = call.numbers["ulKeyObjectHandle"]
     if not call.session.objects.is_key(handle):
         raise LibraryError(LibraryCode.KEY_HANDLE)
     call.session.objects.remove(handle)
@@ -66,8 +64,8 @@ def delete_key(call: FunctionCall) -> None:
 
 def hash_function(call: FunctionCall) -> str:
     """ATL_HashFunction."""
-    card.session(call)
-    return encoded(mechanism(DIGESTS, call).digest(call.data("b64Data")))
+    card.named_session(call)
+    return encoded(hash_of(call, DIGESTS).digest(call.data("b64Data")))
 
 
 async def make_signature(call: FunctionCall) -> str:
@@ -82,7 +80,7 @@ async def make_signature_ex(call: FunctionCall) -> str:
 
 async def make_signature_ex2(call: FunctionCall) -> str:
     """ATL_MakeSignatureEx2: the byte order is an argument, 0 big-endian, 1 little-endian."""
-    order = call.number("ulEndianness")
+    order = call.numbers["ulEndianness"]
     if order not in (_BIG_ENDIAN, _LITTLE_ENDIAN):
         raise LibraryError(LibraryCode.PARAMETER)
     signature = await _signature(call)
@@ -92,23 +90,15 @@ async def make_signature_ex2(call: FunctionCall) -> str:
 async def sign_without_hash(call: FunctionCall) -> str:
     """ATL_SignWithoutHash: a digest the page made, its hash told by its length."""
     digest = call.data("b64Data")
-    session, key = card.session(call), _card_key(call, "ulPvKeyObject", private=True)
-    result = await call.operations.sign(
-        call.caller,
-        digest_hash(digest),
-        digest=digest,
-        use=key.use,
-        reader=card.module(call).selected.reader,
-        kept=session.kept,
-        allow_sha1=True,
-    )
-    return encoded(checked(result, key.certificate))
+    module, session = card.named_session(call)
+    key = _card_key(call, "ulPvKeyObject", private=True)
+    return encoded(await _sign(call, module, session, key, digest_hash(digest), digest=digest))
 
 
 async def verify_signature(call: FunctionCall) -> None:
     """ATL_VerifySignature: with the public key of the card's certificate, without the card."""
-    card.session(call)
-    algorithm = mechanism(SIGNATURES, call)
+    card.named_session(call)
+    algorithm = hash_of(call, SIGNATURES)
     key = _card_key(call, "ulPubKeyObject", private=False)
     await call.operations.verify(call.data("b64Data"), call.data("b64Sig"), key.certificate, algorithm)
 
@@ -116,13 +106,13 @@ async def verify_signature(call: FunctionCall) -> None:
 async def verify_by_certificate(call: FunctionCall) -> None:
     """ATL_VerifySignatureByCert."""
     await call.operations.verify(
-        call.data("b64Data"), call.data("b64Sig"), call.certificate("b64Cert"), mechanism(SIGNATURES, call)
+        call.data("b64Data"), call.data("b64Sig"), call.certificate("b64Cert"), hash_of(call, SIGNATURES)
     )
 
 
 async def public_encrypt(call: FunctionCall) -> str:
     """ATL_PublicKeyEncryption: with the public key of the card's certificate, without the card."""
-    card.session(call)
+    card.named_session(call)
     key = _card_key(call, "ulPubKeyObject", private=False)
     return await _encrypt(call, key.certificate)
 
@@ -134,41 +124,31 @@ async def encrypt_by_certificate(call: FunctionCall) -> str:
 
 async def private_decrypt(call: FunctionCall) -> str:
     """ATL_PrivateKeyDecryption: with the card's encryption key; its signature key never decrypts."""
-    session, key = card.session(call), _card_key(call, "ulPvKeyObject", private=True)
+    module, session = card.named_session(call)
+    key = _card_key(call, "ulPvKeyObject", private=True)
     _require_rsa(call)
     if key.use is not KeyUse.ENCRYPTION:
         raise LibraryError(LibraryCode.KEY_NOT_PERMITTED)
     plain = await call.operations.decrypt(
-        call.caller, call.data("b64Cipher"), reader=card.module(call).selected.reader, kept=session.kept
+        call.caller, call.data("b64Cipher"), reader=module.selected.reader, kept=session.kept
     )
     return encoded(plain)
 
 
-def checked(result: SignResult, certificate: bytes) -> bytes:
-    """The signature, if it was made with the key that the page was given a handle for.
-
-    Raises:
-        hca_card.errors.CardChangedError: another card made it. It is not handed out.
-    """
-    if result.certificate != certificate:
-        raise CardChangedError
-    return result.signature
-
-
-def mechanism(known: dict[int, Hash], call: FunctionCall) -> Hash:
-    """The hash that an algorithm number stands for.
+def hash_of(call: FunctionCall, known: Mapping[int, Hash], name: str = "ulAlgorithm") -> Hash:
+    """Return the hash that a number argument stands for.
 
     Raises:
         LibraryError: 9034.
     """
-    try:
-        return known[call.number("ulAlgorithm")]
-    except KeyError:
-        raise LibraryError(LibraryCode.MECHANISM) from None
+    found = known.get(call.numbers[name])
+    if found is None:
+        raise LibraryError(LibraryCode.MECHANISM)
+    return found
 
 
 def digest_hash(digest: bytes) -> Hash:
-    """The hash whose digests are so long.
+    """Return the hash whose digests are so long.
 
     Raises:
         LibraryError: 9015, none.
@@ -180,22 +160,45 @@ def digest_hash(digest: bytes) -> Hash:
 
 
 def encoded(octets: bytes) -> str:
-    """Base64 in one line."""
+    """Return base64 in one line."""
     return base64.b64encode(octets).decode("ascii")
 
 
 async def _signature(call: FunctionCall) -> bytes:
-    session, key = card.session(call), _card_key(call, "ulPvKeyObject", private=True)
+    module, session = card.named_session(call)
+    key = _card_key(call, "ulPvKeyObject", private=True)
+    algorithm = hash_of(call, SIGNATURES)
+    return await _sign(call, module, session, key, algorithm, document=call.data("b64Data"))
+
+
+async def _sign(
+    call: FunctionCall,
+    module: CardModule,
+    session: CardSession,
+    key: CardKey,
+    algorithm: Hash,
+    *,
+    document: bytes | None = None,
+    digest: bytes | None = None,
+) -> bytes:
+    """Return the signature, if it was made with the key that the page was given a handle for.
+
+    Raises:
+        hca_card.errors.CardChangedError: another card made it. It is not handed out.
+    """
     result = await call.operations.sign(
         call.caller,
-        mechanism(SIGNATURES, call),
-        document=call.data("b64Data"),
+        algorithm,
+        document=document,
+        digest=digest,
         use=key.use,
-        reader=card.module(call).selected.reader,
+        reader=module.selected.reader,
         kept=session.kept,
         allow_sha1=True,
     )
-    return checked(result, key.certificate)
+    if result.certificate != key.certificate:
+        raise CardChangedError
+    return result.signature
 
 
 async def _encrypt(call: FunctionCall, certificate: bytes) -> str:
@@ -204,13 +207,13 @@ async def _encrypt(call: FunctionCall, certificate: bytes) -> str:
 
 
 def _require_rsa(call: FunctionCall) -> None:
-    if call.number("ulAlgorithm") != RSA_PKCS:
+    if call.numbers["ulAlgorithm"] != RSA_PKCS:
         raise LibraryError(LibraryCode.MECHANISM)
 
 
 def _card_key(call: FunctionCall, name: str, *, private: bool) -> CardKey:
-    key = call.session.objects.get(call.number(name), CardKey)
-    if key.session != call.number("ulSessionHandle"):
+    key = call.session.objects.get(call.numbers[name], CardKey)
+    if key.session != call.numbers["ulSessionHandle"]:
         raise LibraryError(LibraryCode.KEY_HANDLE)
     if key.private is not private:
         raise LibraryError(LibraryCode.KEY_TYPE)

@@ -5,15 +5,16 @@ The card is wherever an ordinary reader has it; COM ports are only numbers here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from agent.dialects.servisign import card, certificates, signatures
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from agent.dialects.servisign.functions import FunctionCall
-from agent.dialects.servisign.keys import DIGESTS, digest_hash, encoded
-from agent.dialects.servisign.open_objects import CardModule, CardSession
+from agent.dialects.servisign.functions import FunctionCall, Implementation
+from agent.dialects.servisign.keys import DIGESTS, digest_hash, encoded, hash_of
+from agent.dialects.servisign.open_objects import CardSession
 from hca_card.errors import CardChangedError
-from hca_card.model import KeyUse
+from hca_card.model import KeyUse, Metadata
 from signing.certificate import public_key
 from signing.hashes import Hash
 
@@ -25,9 +26,9 @@ _HASH_FLAGS: Final = {1: Hash.SHA_1, 2: Hash.SHA_256, **DIGESTS}
 
 async def open_port(call: FunctionCall) -> None:
     """HCA_OpenCOMPort: choose the card; pages try port after port until one answers 0."""
-    opened = await card.open_module(call)
+    module = await card.open_module(call)
     call.session.objects.clear()
-    call.session.objects.add(opened)
+    call.session.objects.add(module)
 
 
 def close_port(call: FunctionCall) -> None:
@@ -39,79 +40,43 @@ def close_port(call: FunctionCall) -> None:
 async def verify_pin(call: FunctionCall) -> None:
     """HCA_VerifyPIN: verified once and kept; without one (flag 1) the key pad or a window asks for it."""
     handle, _ = call.session.objects.latest_module()
-    opened = await card.open_session(call, handle, call.secret("pincode"))
+    session = await card.open_session(call, handle, call.secrets["pincode"])
     before = call.session.objects.session_of(handle)
     if before is not None:
         call.session.objects.remove(before[0])
-    call.session.objects.add(opened)
+    call.session.objects.add(session)
 
 
-async def version(call: FunctionCall) -> str:
-    """HCA_GetCardVersion."""
-    return (await card.metadata(call, _port(call))).version
+def card_info(data: Metadata) -> tuple[str, ...]:
+    """HCA_GetCardInfo: issued, valid from, valid to.
 
-
-async def card_type(call: FunctionCall) -> str:
-    """HCA_GetCardType."""
-    return card.type_text(await card.metadata(call, _port(call)))
-
-
-async def serial(call: FunctionCall) -> str:
-    """HCA_GetCardSN."""
-    return await card.latest_serial(call)
-
-
-async def basic_data(call: FunctionCall) -> tuple[str, ...]:
-    """HCA_GetBasicData: the items of ATL_GetHCABasicData."""
-    return card.basic_items(await card.metadata(call, _port(call)))
-
-
-async def basic_data_item(call: FunctionCall) -> str:
-    """HCA_GetBasicDataByIndex, from 0."""
-    return _item(await basic_data(call), call)
-
-
-async def basic_data_count(call: FunctionCall) -> int:
-    """HCA_GetBasicDataCount."""
-    return len(await basic_data(call))
-
-
-async def card_info(call: FunctionCall) -> tuple[str, ...]:
-    """HCA_GetCardInfo: issued, valid from, valid to."""
-    info = (await card.metadata(call, _port(call))).info
+    Raises:
+        LibraryError: 5050, the card has no such information.
+    """
+    info = data.info
     if info is None:
         raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
     return info.issued, info.valid_from, info.valid_to
 
 
-async def card_info_item(call: FunctionCall) -> str:
-    """HCA_GetCardInfoByIndex, from 0."""
-    return _item(await card_info(call), call)
+def item_of(items: Callable[[Metadata], tuple[str, ...]]) -> Implementation:
+    """Return the function that gives one of a card's items by its index, from 0."""
 
+    async def implementation(call: FunctionCall) -> str:
+        found, index = await card.of_card(items, card.latest_module)(call), call.numbers["index"]
+        if not 0 <= index < len(found):
+            raise LibraryError(LibraryCode.PARAMETER)
+        return found[index]
 
-async def card_info_count(call: FunctionCall) -> int:
-    """HCA_GetCardInfoCount."""
-    return len(await card_info(call))
+    return implementation
 
 
 async def certificate(call: FunctionCall) -> str:
     """HCA_GetCert: 0 CA, 1 signature, 2 encryption, 3 root."""
-    index = _CERTIFICATES.get(call.number("flag"))
+    index = _CERTIFICATES.get(call.numbers["flag"])
     if index is None:
         raise LibraryError(LibraryCode.PARAMETER)
-    return card.wrapped(await card.read_certificate(call, _port(call), index))
-
-
-async def key_size(call: FunctionCall) -> int:
-    """HCA_GetKeySize: bytes, as ATL_GetHCAKeyLength."""
-    der = await card.read_certificate(call, _port(call), card.SIGNATURE_CERTIFICATE)
-    return public_key(der).key_size // 8
-
-
-async def certificate_type(call: FunctionCall) -> int:
-    """HCA_GetCertType: as ATL_GetHCACertType."""
-    der = await card.read_certificate(call, _port(call), card.SIGNATURE_CERTIFICATE)
-    return certificates.certificate_type(der)
+    return card.wrapped(await card.read_certificate(call, card.latest_module(call), index))
 
 
 def message_digest(call: FunctionCall) -> str:
@@ -121,7 +86,7 @@ def message_digest(call: FunctionCall) -> str:
 
 def message_digest_ex(call: FunctionCall) -> str:
     """HCA_MessageDigestEx."""
-    return encoded(_flagged(call, "iHashFlag").digest(call.data("b64data")))
+    return encoded(hash_of(call, _HASH_FLAGS, "iHashFlag").digest(call.data("b64data")))
 
 
 async def sign(call: FunctionCall) -> str:
@@ -136,7 +101,8 @@ async def sign_ex(call: FunctionCall) -> str:
 
 async def sign_ex2(call: FunctionCall) -> str:
     """HCA_SignMessageEx2: the hash is an argument."""
-    return encoded(await _signature(call, _flagged(call, "hashflag"), document=call.data("data")))
+    algorithm = hash_of(call, _HASH_FLAGS, "hashflag")
+    return encoded(await _signature(call, algorithm, document=call.data("data")))
 
 
 async def sign_digest(call: FunctionCall) -> str:
@@ -168,55 +134,41 @@ async def private_decrypt(call: FunctionCall) -> str:
     plain = await call.operations.decrypt(
         call.caller,
         cipher,
-        reader=_port(call).selected.reader,
+        reader=card.latest_module(call).selected.reader,
         kept=session.kept if session else None,
     )
     return encoded(plain)
 
 
-def certificate_algorithm(call: FunctionCall) -> str:
-    """CryptCertGetSignatureAlgorithm: the dotted OID."""
-    return certificates.certificate_algorithm(call.certificate("strCert"))
-
-
 def certificate_attribute(call: FunctionCall) -> str:
     """HCA_GetCertAttr: serial number, issuer, subject, dates, key usage, public key, algorithm; from 0."""
-    function = dict(enumerate(certificates.ATTRIBUTES)).get(call.number("flag"))
+    function = dict(enumerate(certificates.ATTRIBUTES)).get(call.numbers["flag"])
     if function is None:
         raise LibraryError(LibraryCode.PARAMETER)
     return function(call.certificate("bCert"))
 
 
-def signature_algorithm(call: FunctionCall) -> str:
-    """CryptSignatureGetAlgorithm: the dotted OID."""
-    return signatures.algorithm_oid(call.data("b64_p1_Signature"), call.certificate("b64_Signer_Certificate"))
-
-
 async def _signature(
     call: FunctionCall, algorithm: Hash, *, document: bytes | None = None, digest: bytes | None = None
 ) -> bytes:
-    held, session = _port(call), _session(call)
+    module, session = card.latest_module(call), _session(call)
     kept = session.kept if session else None
     if kept is None or kept.wiped:
         # Before anybody is asked for a PIN; one that is kept is good for its own card alone.
-        await card.still_there(call, held)
+        await card.require_in_reader(call, module)
     result = await call.operations.sign(
         call.caller,
         algorithm,
         document=document,
         digest=digest,
         use=KeyUse.SIGNATURE,
-        reader=held.selected.reader,
+        reader=module.selected.reader,
         kept=kept,
         allow_sha1=True,
     )
-    if result.serial != held.selected.serial:
+    if result.serial != module.selected.serial:
         raise CardChangedError
     return result.signature
-
-
-def _port(call: FunctionCall) -> CardModule:
-    return call.session.objects.latest_module()[1]
 
 
 def _session(call: FunctionCall) -> CardSession | None:
@@ -229,17 +181,3 @@ def _loaded(call: FunctionCall) -> bytes:
     if not call.session.loaded_certificate:
         raise LibraryError(LibraryCode.CERTIFICATE_NOT_FOUND)
     return call.session.loaded_certificate
-
-
-def _flagged(call: FunctionCall, name: str) -> Hash:
-    try:
-        return _HASH_FLAGS[call.number(name)]
-    except KeyError:
-        raise LibraryError(LibraryCode.MECHANISM) from None
-
-
-def _item(items: tuple[str, ...], call: FunctionCall) -> str:
-    index = call.number("index")
-    if not 0 <= index < len(items):
-        raise LibraryError(LibraryCode.PARAMETER)
-    return items[index]

@@ -108,7 +108,7 @@ def _answer(call: FunctionCall) -> OcspAnswer:
 
 
 def _certificate(call: FunctionCall) -> CertificateStatus:
-    certificates, index = _answer(call).certificates, call.number("idx")
+    certificates, index = _answer(call).certificates, call.numbers["idx"]
     if not certificates:
         raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
     if not 0 <= index < len(certificates):

@@ -6,6 +6,7 @@ the function.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from agent.dialects.servisign import (
@@ -15,13 +16,20 @@ from agent.dialects.servisign import (
     keys,
     ocsp,
     pins,
-    records,
     revocation,
     signatures,
     symmetric,
     timestamps,
 )
-from agent.dialects.servisign.functions import ResultKind, error_code, refused_file, table
+from agent.dialects.servisign.card import of_card, of_signature_certificate
+from agent.dialects.servisign.functions import (
+    Implementation,
+    ResultKind,
+    error_code,
+    of_certificate,
+    refused_file,
+    table,
+)
 
 _CARD = "#ulModuleHandle"
 _SESSION = "#ulModuleHandle #ulSessionHandle"
@@ -33,12 +41,21 @@ _TEXT, _LIST, _HANDLE, _NUMBER, _STATUS = (
     ResultKind.STATUS,
 )
 
+
+def _name(field: str, *, reverse: bool = False) -> Implementation:
+    return of_certificate(partial(certificates.name, field=field, reverse=reverse))
+
+
+def _date(field: str) -> Implementation:
+    return of_certificate(partial(certificates.date, field=field))
+
+
 FUNCTIONS: Final = table(
     ("ATL_InitModule", "*moduleName *initArgs", _HANDLE, card.init_module),
     ("ATL_CloseModule", _CARD, _STATUS, card.close_module),
     ("ATL_InitSession", f"{_CARD} #iFlags !userPin", _HANDLE, card.init_session),
     ("ATL_CloseSession", _SESSION, _STATUS, card.close_session),
-    ("ATL_GetCardHCACardVersion", _CARD, _TEXT, card.card_version),
+    ("ATL_GetCardHCACardVersion", _CARD, _TEXT, of_card(card.version)),
     ("ATL_GetKeyObjectHandle", f"{_SESSION} #iKeyType *key_id *param", _HANDLE, keys.key_handle),
     ("ATL_DeleteKeyObject", f"{_SESSION} #ulKeyObjectHandle", _STATUS, keys.delete_key),
     ("ATL_GetCertificateFromGPKICard", f"{_SESSION} #iCertId *readerName", _TEXT, card.certificate),
@@ -83,24 +100,19 @@ FUNCTIONS: Final = table(
         symmetric.decrypt,
     ),
     ("ATL_VerifyCertSignature", "*cert *caCert", _STATUS, signatures.verify_certificate),
-    ("ATL_GetSerialNumber", "*b64Cert", _TEXT, certificates.serial_number),
-    ("ATL_GetCertIssuerDN", "*b64Cert", _TEXT, certificates.name_function("issuer")),
-    ("ATL_GetCertSubjectDN", "*b64Cert", _TEXT, certificates.name_function("subject")),
-    (
-        "ATL_GetLDAPTypeCertIssuerDN",
-        "*b64Cert",
-        _TEXT,
-        certificates.name_function("issuer", reverse=True),
-    ),
-    (
-        "ATL_GetLDAPTypeCertSubjectDN",
-        "*b64Cert",
-        _TEXT,
-        certificates.name_function("subject", reverse=True),
-    ),
+    ("ATL_GetSerialNumber", "*b64Cert", _TEXT, of_certificate(certificates.serial_number)),
+    ("ATL_GetCertIssuerDN", "*b64Cert", _TEXT, _name("issuer")),
+    ("ATL_GetCertSubjectDN", "*b64Cert", _TEXT, _name("subject")),
+    ("ATL_GetLDAPTypeCertIssuerDN", "*b64Cert", _TEXT, _name("issuer", reverse=True)),
+    ("ATL_GetLDAPTypeCertSubjectDN", "*b64Cert", _TEXT, _name("subject", reverse=True)),
     ("ATL_GetRDNFromDN", "*dn *codePage #iFlags *rdn", _TEXT, certificates.rdn_from_dn),
-    ("ATL_GetCertNotBefore", "*b64Cert", _TEXT, certificates.not_before),
-    ("ATL_GetCertNotAfter", "*b64Cert", _TEXT, certificates.not_after),
+    (
+        "ATL_GetCertNotBefore",
+        "*b64Cert",
+        _TEXT,
+        _date("not_before"),
+    ),
+    ("ATL_GetCertNotAfter", "*b64Cert", _TEXT, _date("not_after")),
     ("ATL_GetExtension", "*b64Cert *oid", _TEXT, certificates.extension),
     (
         "ATL_GetSubjectDirectoryAttributes",
@@ -121,12 +133,12 @@ FUNCTIONS: Final = table(
     ("ATL_TSVerify", "*b64Data *b64TSRes", _STATUS, timestamps.verify_function("b64Data", "b64TSRes")),
     ("ATL_GetTSInfo", "*b64TSRes #param", _TEXT, timestamps.info_function("b64TSRes", "param")),
     ("ATL_GetCertFromLDAP", "*uniqueID *email *cn *ou *serialNumber *fullDN", _LIST, directory.certificates),
-    ("ATL_GetCardType", _CARD, _TEXT, card.card_type),
-    ("ATL_GetBasicData", _CARD, _LIST, card.basic_data),
-    ("ATL_GetCardSN", "", _TEXT, card.latest_serial),
-    ("ATL_GetCardInfo", "", _LIST, card.latest_info),
+    ("ATL_GetCardType", _CARD, _TEXT, of_card(card.type_text)),
+    ("ATL_GetBasicData", _CARD, _LIST, of_card(card.basic_items)),
+    ("ATL_GetCardSN", "", _TEXT, of_card(card.serial, card.latest_module)),
+    ("ATL_GetCardInfo", "", _LIST, of_card(card.info_items, card.latest_module)),
     ("ATL_GetErrorCode", "", _NUMBER, error_code),
-    ("ATL_GetDataRecord", f"{_CARD} !pin *recordName", _TEXT, records.record),
+    ("ATL_GetDataRecord", f"{_CARD} !pin *recordName", _TEXT, card.data_record),
     (
         "ATL_QueryOCSfromSignedOCSPRequest",
         "*certSNs *b64TbsOcspReq *b64TbsReqSig *b64ReqIssuerCert *b64SenderCert *b64ServerCert *serverUrl"
@@ -140,14 +152,14 @@ FUNCTIONS: Final = table(
     ("ATL_Util_ReadFileToBase64", "*filename", _TEXT, refused_file),
     ("ATL_Util_WriteFileFromBase64", "*filename *b64Data", _STATUS, refused_file),
     ("ATL_SetCodePage", "*codePage", _STATUS, card.no_effect),
-    ("ATL_GetCertExtension", "*b64Cert", _TEXT, certificates.extensions),
-    ("ATL_GetCertPublicKey", "*b64Cert", _TEXT, certificates.certificate_public_key),
-    ("ATL_GetCertKeyUsage", "*b64Cert", _TEXT, certificates.key_usage),
-    ("ATL_GetHCACardType", _CARD, _TEXT, card.card_type),
-    ("ATL_GetHCABasicData", _CARD, _LIST, card.basic_data),
-    ("ATL_GetHCACardSN", _CARD, _TEXT, card.card_serial),
-    ("ATL_GetHCACardInfo", _CARD, _LIST, card.card_info),
-    ("ATL_GetHCAKeyLength", _CARD, _NUMBER, certificates.key_length),
+    ("ATL_GetCertExtension", "*b64Cert", _TEXT, of_certificate(certificates.extensions)),
+    ("ATL_GetCertPublicKey", "*b64Cert", _TEXT, of_certificate(certificates.certificate_public_key)),
+    ("ATL_GetCertKeyUsage", "*b64Cert", _TEXT, of_certificate(certificates.key_usage)),
+    ("ATL_GetHCACardType", _CARD, _TEXT, of_card(card.type_text)),
+    ("ATL_GetHCABasicData", _CARD, _LIST, of_card(card.basic_items)),
+    ("ATL_GetHCACardSN", _CARD, _TEXT, of_card(card.serial)),
+    ("ATL_GetHCACardInfo", _CARD, _LIST, of_card(card.info_items)),
+    ("ATL_GetHCAKeyLength", _CARD, _NUMBER, of_signature_certificate(certificates.key_length)),
     (
         "ATL_MakeSignatureEx",
         f"{_SESSION} #ulAlgorithm *b64Data #ulPvKeyObject",
@@ -162,10 +174,20 @@ FUNCTIONS: Final = table(
         _TEXT,
         keys.make_signature_ex2,
     ),
-    ("ATL_GetHCACertType", _CARD, _NUMBER, certificates.card_certificate_type),
+    ("ATL_GetHCACertType", _CARD, _NUMBER, of_signature_certificate(certificates.certificate_type)),
     ("ATL_VerifySignatureByCert2", "*b64Cert *b64Data *b64Sig", _STATUS, signatures.verify_by_certificate2),
-    ("ATL_CryptCertGetSignatureAlgorithm", "*b64Cert #flag", _TEXT, certificates.signature_algorithm),
-    ("ATL_CryptSignatureGetAlgorithm", "*b64Cert *b64Sig #flags", _TEXT, signatures.signature_algorithm),
+    (
+        "ATL_CryptCertGetSignatureAlgorithm",
+        "*b64Cert #flag",
+        _TEXT,
+        of_certificate(certificates.signature_algorithm),
+    ),
+    (
+        "ATL_CryptSignatureGetAlgorithm",
+        "*b64Cert *b64Sig #flags",
+        _TEXT,
+        signatures.algorithm_function("b64Sig", "b64Cert"),
+    ),
     ("ATL_CloseModuleEx", f"{_CARD} #iFlag", _STATUS, card.close_module),
     ("ATL_SignWithoutHash", f"{_SESSION} *b64Data #ulPvKeyObject", _TEXT, keys.sign_without_hash),
     ("ATL_ChangeUserPIN", f"{_SESSION} !newUserPin", _STATUS, pins.change),

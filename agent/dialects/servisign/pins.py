@@ -16,27 +16,27 @@ from hca_card.pin import Pin
 
 async def init_officer_session(call: FunctionCall) -> int:
     """ATL_InitSOSession: with the card that is in the module's reader now; nothing is verified yet."""
-    handle = call.number("ulModuleHandle")
-    held = call.session.objects.get(handle, CardModule)
-    await card.select_again(call, held)
-    puk = call.secret("cardPuk")
-    officer = OfficerSession(handle, held.selected.serial, puk.copy() if puk else None)
+    handle = call.numbers["ulModuleHandle"]
+    module = call.session.objects.get(handle, CardModule)
+    await card.select_again(call, module)
+    puk = call.secrets["cardPuk"]
+    officer = OfficerSession(handle, module.selected.serial, puk.copy() if puk else None)
     return call.session.objects.add(officer)
 
 
 async def unblock(call: FunctionCall) -> None:
     """ATL_UnblockUserPIN: with the PUK of its session, used once; without one the person is asked."""
-    held, handle = card.module(call), call.number("ulSessionHandle")
+    module, handle = card.named_module(call), call.numbers["ulSessionHandle"]
     officer = call.session.objects.get(handle, OfficerSession)
-    if officer.module != call.number("ulModuleHandle"):
+    if officer.module != call.numbers["ulModuleHandle"]:
         raise LibraryError(LibraryCode.SESSION_HANDLE)
-    if officer.serial != held.selected.serial:
+    if officer.serial != module.selected.serial:
         # The module has another card since; a PUK is good for its own alone.
         raise CardChangedError
-    await card.still_there(call, held)
+    await card.require_in_reader(call, module)
     puk = officer.take()
     try:
-        await _unblock(call, held, puk, call.secret("newUserPin"))
+        await _unblock(call, module, puk, call.secrets["newUserPin"])
     finally:
         if puk is not None:
             puk.wipe()
@@ -47,12 +47,12 @@ async def change(call: FunctionCall) -> None:
 
     Where the session has none any more, the person enters both.
     """
-    session, held = card.session(call), card.module(call)
+    module, session = card.named_session(call)
     if session.kept is None or session.kept.wiped:
         # Before anybody is asked; a PIN that is kept is good for its own card alone.
-        await card.still_there(call, held)
-    new = None if session.kept is None else call.secret("newUserPin")
-    selected = held.selected
+        await card.require_in_reader(call, module)
+    new = None if session.kept is None else call.secrets["newUserPin"]
+    selected = module.selected
     await call.operations.change_pin(
         call.caller,
         new=new,
@@ -65,23 +65,23 @@ async def change(call: FunctionCall) -> None:
 
 async def set_pin(call: FunctionCall) -> None:
     """HCA_SetPIN: a new PIN with the PUK; where one of them is missing (flag 1), the person enters both."""
-    held = call.session.objects.latest_module()[1]
-    await card.still_there(call, held)
-    await _unblock(call, held, call.secret("pukcode"), call.secret("newPincode"))
+    module = card.latest_module(call)
+    await card.require_in_reader(call, module)
+    await _unblock(call, module, call.secrets["pukcode"], call.secrets["newPincode"])
 
 
 async def unlock(call: FunctionCall) -> None:
     """HCA_UnlockHPC: the person enters PUK and new PIN."""
-    held = call.session.objects.latest_module()[1]
-    await card.still_there(call, held)
-    await _unblock(call, held, None, None)
+    module = card.latest_module(call)
+    await card.require_in_reader(call, module)
+    await _unblock(call, module, None, None)
 
 
-async def _unblock(call: FunctionCall, held: CardModule, puk: Pin | None, new: Pin | None) -> None:
+async def _unblock(call: FunctionCall, module: CardModule, puk: Pin | None, new: Pin | None) -> None:
     """With both as the page has them, or both as the person enters them; of the module's card alone."""
     if puk is None or new is None:
         puk = new = None
-    selected = held.selected
+    selected = module.selected
     await call.operations.unblock_pin(
         call.caller,
         puk=puk,

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from agent.dialects.servisign.codes import BUSY, UNKNOWN_SESSION, FrameworkError
 from agent.dialects.servisign.framing import PageRequest
 from agent.dialects.servisign.heartbeats import Heartbeats
 from agent.dialects.servisign.open_objects import OpenObjects
+from agent.operations import Caller
 
 if TYPE_CHECKING:
     from signing.revocation import OcspAnswer
@@ -30,7 +30,7 @@ class SessionLimits:
     """How long and how many.
 
     Attributes:
-        session_idle_s: a session that no call has used for so many seconds is gone. Hospital pages open one
+        session_idle_s: a session that no call has used for so many seconds ends. Hospital pages open one
             when they load and sign hours later; a session without a PIN is harmless and small.
         pin_idle_s: a PIN that no call has used for so many seconds is wiped; the next signature asks for it
             in this program's own window.
@@ -64,6 +64,7 @@ class PageSession:
         last_crl: DER, the one the last CRL function was given.
         ocsp_answer: what the last OCSP query brought; None before, and after one that failed.
         heartbeats: its calls that outlive their requests.
+        caller: who asks the operations for it.
     """
 
     origin: str
@@ -79,6 +80,10 @@ class PageSession:
     ocsp_answer: OcspAnswer | None = None
     objects: OpenObjects = field(default_factory=OpenObjects)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    caller: Caller = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.caller = Caller(self.origin, self.id)
 
     @property
     def unused(self) -> bool:
@@ -86,7 +91,7 @@ class PageSession:
         return not self.waiting and not len(self.objects)
 
     def clear_if_closed(self) -> None:
-        """After a call: a PIN that it kept when its page had already gone goes as well."""
+        """Forget a PIN that a call kept after its page had left."""
         if self.closed:
             self.close()
 
@@ -99,7 +104,7 @@ class PageSession:
 
 
 class PageSessions:
-    """All sessions, found by origin and id together: an id of somebody else finds nothing."""
+    """All sessions, found by origin and id together: another origin's id finds nothing."""
 
     def __init__(self, limits: SessionLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
@@ -110,7 +115,7 @@ class PageSessions:
         return len(self._sessions)
 
     def open(self, origin: str, request: PageRequest) -> PageSession:
-        """The session an Echo opens: a new one, or in tab mode 1 the one its browser has already.
+        """Return the session an Echo opens: a new one, or in tab mode 1 the one its browser has already.
 
         Raises:
             FrameworkError: 61010, there are too many.
@@ -125,7 +130,7 @@ class PageSessions:
         return self._add(origin, secrets.token_urlsafe(ID_BYTES))
 
     def find(self, origin: str, request: PageRequest) -> PageSession:
-        """The session of a call.
+        """Return the session of a call.
 
         In tab mode 1 the id is no secret, so a browser's session that has expired comes back empty.
 
@@ -140,8 +145,8 @@ class PageSessions:
             raise FrameworkError(UNKNOWN_SESSION)
         return self._add(origin, _browser(request))
 
-    def meant_by(self, origin: str, request: PageRequest | None) -> tuple[PageSession, ...]:
-        """The session of a call, if there is one; of a call that could not be read, any of its origin."""
+    def named_by(self, origin: str, request: PageRequest | None) -> tuple[PageSession, ...]:
+        """Return the session of a call, if any; of a call that could not be read, all of its origin."""
         if request is None:
             return tuple(session for session in self._sessions.values() if session.origin == origin)
         found = self._sessions.get((origin, _session_id(request)))
@@ -156,9 +161,8 @@ class PageSessions:
         if force or session.tabs <= 0:
             self._remove(session)
 
-    @asynccontextmanager
-    async def turn(self, session: PageSession) -> AsyncIterator[None]:
-        """Wait until the session's earlier calls are done.
+    async def in_turn(self, session: PageSession, work: Callable[[], Awaitable[str]]) -> str:
+        """Do `work` once the session's earlier calls are done, and return its result.
 
         Raises:
             FrameworkError: 61010, too many wait; 61012, the session ended meanwhile.
@@ -171,9 +175,9 @@ class PageSessions:
                 if session.closed:
                     raise FrameworkError(UNKNOWN_SESSION)
                 try:
-                    yield
+                    return await work()
                 finally:
-                    self._touch(session)
+                    session.touched = self._clock()
                     session.clear_if_closed()
         finally:
             session.waiting -= 1

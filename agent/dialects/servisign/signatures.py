@@ -7,7 +7,7 @@ from typing import Final
 
 from agent.dialects.servisign.certificates import reading
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from agent.dialects.servisign.functions import FunctionCall
+from agent.dialects.servisign.functions import FunctionCall, Implementation
 from signing.certificate import load, public_key
 from signing.hashes import Hash
 from signing.trust import check_period
@@ -32,22 +32,17 @@ async def verify(call: FunctionCall, document: bytes, signature: bytes, certific
     await call.operations.verify(document, signature, certificate, named_hash(signature, certificate))
 
 
-def signature_algorithm(call: FunctionCall) -> str:
-    """ATL_CryptSignatureGetAlgorithm: the dotted OID of the RSA signature algorithm."""
-    return algorithm_oid(call.data("b64Sig"), call.certificate("b64Cert"))
-
-
-def algorithm_oid(signature: bytes, certificate: bytes) -> str:
-    """The dotted OID of the algorithm a signature was made with."""
-    return _SIGNATURE_OIDS[named_hash(signature, certificate)]
+def algorithm_function(signature: str, certificate: str) -> Implementation:
+    """Return ATL_CryptSignatureGetAlgorithm for these arguments: the dotted OID of the RSA algorithm."""
+    return lambda call: _SIGNATURE_OIDS[named_hash(call.data(signature), call.certificate(certificate))]
 
 
 def named_hash(signature: bytes, certificate: bytes) -> Hash:
-    """The hash in the signature's DigestInfo (RFC 8017 §9.2).
+    """Return the hash in the signature's DigestInfo (RFC 8017 §9.2).
 
     Raises:
         LibraryError: 9052, the key opens no DigestInfo.
-        signing.errors.CertificateMalformedError: no certificate with an RSA key.
+        signing.errors.CertificateMalformedError: if it is no certificate with an RSA key.
     """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -64,7 +59,7 @@ def named_hash(signature: bytes, certificate: bytes) -> Hash:
 
 
 def verify_certificate(call: FunctionCall) -> None:
-    """ATL_VerifyCertSignature: does the key of `caCert` verify the signature on `cert`? Nothing else."""
+    """ATL_VerifyCertSignature: whether the key of `caCert` verifies the signature on `cert`, and no more."""
     check_issued(call.certificate("cert"), call.certificate("caCert"))
 
 

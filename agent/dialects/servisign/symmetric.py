@@ -13,7 +13,7 @@ from agent.dialects.servisign.keys import encoded
 from agent.dialects.servisign.open_objects import SecretKey
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers import Cipher
+    from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
     from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
 BLOCK: Final = 8
@@ -33,7 +33,7 @@ def generate_key(call: FunctionCall) -> str:
     Raises:
         LibraryError: 9025, fewer than 1 or more than 64.
     """
-    length = call.number("length")
+    length = call.numbers["length"]
     if length not in SESSION_KEY_LENGTHS:
         raise LibraryError(LibraryCode.KEY_SIZE)
     return encoded(secrets.token_bytes(length))
@@ -45,10 +45,7 @@ def encrypt(call: FunctionCall) -> str:
     Raises:
         LibraryError: 9015, no whole number of blocks.
     """
-    data, context = call.data("b64Data"), _cipher(call).encryptor()
-    if len(data) % BLOCK:
-        raise LibraryError(LibraryCode.DATA_LENGTH)
-    return encoded(context.update(data) + context.finalize())
+    return _whole_blocks(call.data("b64Data"), _cipher(call).encryptor(), LibraryCode.DATA_LENGTH)
 
 
 def decrypt(call: FunctionCall) -> str:
@@ -57,9 +54,12 @@ def decrypt(call: FunctionCall) -> str:
     Raises:
         LibraryError: 9020, no whole number of blocks.
     """
-    data, context = call.data("b64Cipher"), _cipher(call).decryptor()
+    return _whole_blocks(call.data("b64Cipher"), _cipher(call).decryptor(), LibraryCode.ENCRYPTED_DATA_LENGTH)
+
+
+def _whole_blocks(data: bytes, context: CipherContext, otherwise: LibraryCode) -> str:
     if len(data) % BLOCK:
-        raise LibraryError(LibraryCode.ENCRYPTED_DATA_LENGTH)
+        raise LibraryError(otherwise)
     return encoded(context.update(data) + context.finalize())
 
 
@@ -68,12 +68,12 @@ def _cipher(call: FunctionCall) -> Cipher[CBC | ECB]:
     from cryptography.hazmat.primitives.ciphers import Cipher
     from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
-    card.session(call)
-    key = call.session.objects.get(call.number("ulSsKeyObject"), SecretKey)
-    if key.session != call.number("ulSessionHandle"):
+    card.named_session(call)
+    key = call.session.objects.get(call.numbers["ulSsKeyObject"], SecretKey)
+    if key.session != call.numbers["ulSessionHandle"]:
         raise LibraryError(LibraryCode.KEY_HANDLE)
     mode: CBC | ECB
-    match call.number("ulAlgorithm"):
+    match call.numbers["ulAlgorithm"]:
         case _Mechanism.DES3_ECB:
             mode = ECB()  # noqa: S305  (what the page asked for, with the page's own key and data)
         case _Mechanism.DES3_CBC:

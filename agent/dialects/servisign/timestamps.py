@@ -51,7 +51,7 @@ def info_function(stamp: str, wanted: str) -> Callable[[FunctionCall], str]:
     """ATL_GetTSInfo, HCA_GetTSInfo: one thing that a stamp says; nothing is verified."""
 
     def info(call: FunctionCall) -> str:
-        return _part(timestamp.read(call.data(stamp)), call.number(wanted))
+        return _part(timestamp.read(call.data(stamp)), call.numbers[wanted])
 
     return info
 

@@ -412,7 +412,7 @@ async def test_the_page_that_holds_a_puk_for_too_long_loses_it_and_the_person_is
         module = {"ulModuleHandle": handles["ulModuleHandle"]}
         officer = await page.good("ATL_InitSOSession", **module, iFlags=6, cardPuk=Text("12345678"))
         (session,) = place.dialect._sessions._sessions.values()
-        session.handles.forget()
+        session.objects.forget()
         assert await page.failing(
             "ATL_UnblockUserPIN", **module, ulSessionHandle=officer, newUserPin=Text("654321")
         ) == ("9001", "9001")

@@ -29,7 +29,7 @@ def test_the_page_says_of_every_function_what_it_does_and_how_sure_we_are(headin
         (method.index, name) for name, method in methods.items()
     ]
     for _, name, words in said:
-        assert ("**never**: 5906" in words) == (methods[name].function is refused_file), name
+        assert ("**never**: 5906" in words) == (methods[name].implementation is refused_file), name
         assert words.count("|") == 1, f"{name}: what it does, and how sure we are"
 
 

@@ -61,7 +61,7 @@ def ocsp_verdict(authority: Authority) -> str:
     except StatusAnswerError as error:
         return error.error_id.rpartition("_")[2]
     call = cast(
-        "FunctionCall", SimpleNamespace(session=SimpleNamespace(ocsp_answer=judged), number=lambda _: 0)
+        "FunctionCall", SimpleNamespace(session=SimpleNamespace(ocsp_answer=judged), numbers={"idx": 0})
     )
     if not judged.certificates:
         return "unusable"
