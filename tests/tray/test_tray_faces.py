@@ -18,6 +18,7 @@ from agent.tray.messages import (
 )
 from agent.vocabulary import VERB_WORDS, Verb
 from hca_card.model import CardKind
+from tests.support.tray import tray_state
 from tray import faces
 from tray.drawing import SIZES, argb, pixels
 from tray.faces import Face, Picture, face
@@ -50,7 +51,7 @@ def state(
     activity: tuple[TrayActivity, ...] = (),
     simulated: bool = False,
 ) -> TrayState:
-    return TrayState(
+    return tray_state(
         version="0.1.0",
         simulated=simulated,
         working=working,
@@ -179,17 +180,7 @@ def test_a_simulated_card_is_marked_in_menu_and_tooltip() -> None:
 
 
 def test_a_virtual_reader_is_called_so_before_anything_was_read() -> None:
-    shown = face(
-        TrayState(
-            version="1",
-            simulated=False,
-            working=False,
-            readers=(reader(CARD, virtual=True),),
-            cards=(),
-            problems=(),
-            activity=(),
-        )
-    )
+    shown = face(tray_state(readers=(reader(CARD, virtual=True),)))
     assert "虛擬" in find(shown, f"reader {READER}").label
 
 
@@ -238,12 +229,8 @@ def test_text_from_devices_and_pages_cannot_break_the_menu() -> None:
     assert faces.clean(hostile)[:12] == "Reader��evil�"[:12]
     assert len(faces.clean(hostile)) <= 90
     named = face(
-        TrayState(
-            version="1",
-            simulated=False,
-            working=False,
+        tray_state(
             readers=(reader(CARD, hostile),),
-            cards=(),
             problems=(TrayProblem(kind=ProblemKind.PORT, detail=hostile),),
             activity=(row(hostile),),
         )

@@ -13,6 +13,7 @@ from agent.tray.link import Patience, TrayLink
 from agent.tray.messages import NO_TRAY, Choice, Chosen, TrayState
 from tests.support.operations import until
 from tests.support.platforms import not_on_windows
+from tests.support.tray import tray_state
 
 SOON = Patience(pauses=(0.01, 0.01, 0.01), settled=600.0)
 
@@ -37,16 +38,7 @@ class Host:
         self.asked.append(answers)
         if self.trouble is not None:
             raise self.trouble
-        return TrayState(
-            version=self.version,
-            simulated=False,
-            working=False,
-            readers=(),
-            cards=(),
-            problems=(),
-            activity=(),
-            answers=answers,
-        )
+        return tray_state(version=self.version, answers=answers)
 
     async def choose(self, message: Chosen) -> None:
         self.chosen.append(message)

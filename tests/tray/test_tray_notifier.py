@@ -23,10 +23,10 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusSignature, DBusStr
 from dbus_fast.service import ServiceInterface, dbus_method
 
-from agent.operations.messages import ReaderCondition
-from agent.tray.messages import NO_TRAY, Choice, Chosen, ProblemKind, TrayProblem, TrayReader, TrayState
+from agent.tray.messages import NO_TRAY, Choice, Chosen, ProblemKind, TrayProblem, TrayState
 from tests.support.desktop import session_bus
 from tests.support.operations import until
+from tests.support.tray import tray_state
 from tray.faces import Face, face
 from tray.notifier import WATCHER, WATCHER_PATH, Notifier
 
@@ -37,16 +37,8 @@ ITEM_PATH, MENU_PATH = "/StatusNotifierItem", "/MenuBar"
 
 
 def state(*names: str, answers: int = 0, problem: bool = False) -> TrayState:
-    return TrayState(
-        version="1",
-        simulated=False,
-        working=False,
-        readers=tuple(TrayReader(name=name, condition=ReaderCondition.CARD, virtual=False) for name in names),
-        cards=(),
-        problems=(TrayProblem(kind=ProblemKind.TRUST),) if problem else (),
-        activity=(),
-        answers=answers,
-    )
+    problems = (TrayProblem(kind=ProblemKind.TRUST),) if problem else ()
+    return tray_state(*names, answers=answers, problems=problems)
 
 
 class ScriptedLink:

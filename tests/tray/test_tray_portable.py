@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from agent.operations.messages import ReaderCondition
-from agent.tray.messages import Choice, Chosen, TrayReader, TrayState, line, read_from_tray
+from agent.tray.messages import Choice, Chosen, TrayState, line, read_from_tray
+from tests.support.tray import tray_state
 from tray.link import Link
 from tray.portable import Portable
 
@@ -66,15 +66,7 @@ def toolkit(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def state(name: str = "R&D Reader") -> TrayState:
-    return TrayState(
-        version="1",
-        simulated=False,
-        working=False,
-        readers=(TrayReader(name=name, condition=ReaderCondition.CARD, virtual=False),),
-        cards=(),
-        problems=(),
-        activity=(),
-    )
+    return tray_state(name)
 
 
 def shown(portable: Portable) -> FakeIcon:

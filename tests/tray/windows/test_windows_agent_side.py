@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.cli.setup import at_screen
 from agent.config import Config, ConsentSettings
-from agent.interaction import CardChoiceQuestion, CardShown, ConsentQuestion, NewPinQuestion, PinQuestion
+from agent.interaction import (
+    CardChoiceQuestion,
+    CardShown,
+    ConsentQuestion,
+    KeypadQuestion,
+    NewPinQuestion,
+    PinQuestion,
+    Question,
+    UnblockQuestion,
+)
 from agent.interaction.window_messages import SiteShown
 from agent.interaction.windows import Windows, can_open
 from agent.vocabulary import Verb
@@ -23,6 +34,31 @@ CARD = CardShown("Reader 0", CardKind.PERSONNEL, "000000123456", "王小明", Tr
 OTHER = CardShown("Reader 1", CardKind.INSTITUTION, "000000654321", "測試醫院", True)
 CONSENT = ConsentQuestion(PORTAL, Verb.READ)
 PIN = PinQuestion(PORTAL, CARD, PinStatus(3, 6, 8), Verb.SIGN)
+
+QUESTIONS = [
+    CONSENT,
+    PIN,
+    KeypadQuestion(PORTAL, CARD, PinStatus(3, 6, 8), Verb.SIGN),
+    NewPinQuestion(None, CARD, PinStatus(3, 6, 8)),
+    UnblockQuestion(None, CARD, PinStatus(0, 6, 8), PinStatus(3, 8, 8)),
+    CardChoiceQuestion(PORTAL, (CARD, OTHER)),
+]
+ANSWERS = {
+    "decided": {"type": "decided", "allowed": True},
+    "one secret": {"type": "typed", "pin": [49] * 6},
+    "two secrets": {"type": "typed", "pin": [49] * 6, "new": [50] * 6},
+    "picked": {"type": "picked", "index": 1},
+    "forget": {"type": "forget", "origin": PORTAL},
+    "expired": {"type": "expired"},
+    "closed": {"type": "closed"},
+}
+FITTING = {
+    ConsentQuestion: ("decided",),
+    PinQuestion: ("one secret", "two secrets"),
+    NewPinQuestion: ("two secrets",),
+    UnblockQuestion: ("two secrets",),
+    CardChoiceQuestion: ("picked",),
+}
 
 BAD = {
     "ends at once": "",
@@ -48,6 +84,17 @@ async def test_a_window_that_does_not_answer_properly_is_a_no(program: str):
     assert await person.ask(CONSENT) is False
     assert await person.ask(PIN) is None
     assert await person.ask(CardChoiceQuestion(PORTAL, (CARD, OTHER))) is None
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: type(question).__name__)
+@pytest.mark.parametrize("kind", ANSWERS)
+async def test_an_answer_counts_for_its_own_question_alone(question: Question[Any], kind: str):
+    answer = await windows(f"print({json.dumps(ANSWERS[kind])!r})").ask(question)
+    fits = kind in FITTING.get(type(question), ())
+    if kind == "expired" or not isinstance(question, ConsentQuestion):
+        assert (answer is not None) is fits
+    else:
+        assert answer is fits
 
 
 async def test_a_window_that_cannot_be_started_is_a_no():

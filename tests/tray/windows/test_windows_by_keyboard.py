@@ -46,6 +46,12 @@ CARD = CardShown("Reader 0", CardKind.PERSONNEL, "000000123456", "王小明", Tr
 OTHER = CardShown("Reader 1", CardKind.INSTITUTION, "000000654321", "測試醫院", True)
 ALLOW, NO = "alt+y", "alt+n"
 PIN = "a5Zq81xW"
+ANY_PORTS = Config(
+    origins=OriginSettings(),
+    ports=PortSettings(native=0),
+    hipki=HipkiSettings(port=0),
+    servisign=ServiSignSettings(ports=(0,)),
+)
 NONCE = "bm9uY2Utb2YtYXQtbGVhc3QtMzItYnl0ZXMtZm9yLXRlc3Rz"
 
 
@@ -309,13 +315,7 @@ async def test_about_closes_and_a_notice_takes_no_key(person: Windows, screen: S
 async def test_consent_and_pin_by_keyboard_alone_log_in_on_a_running_agent(
     person: Windows, screen: Screen, tmp_path: Path
 ):
-    config = Config(
-        origins=OriginSettings(),
-        ports=PortSettings(native=0),
-        hipki=HipkiSettings(port=0),
-        servisign=ServiSignSettings(ports=(0,)),
-    )
-    async with running_agent(tmp_path, interaction=person, config=config) as agent:  # type: ignore[arg-type]
+    async with running_agent(tmp_path, interaction=person, config=ANY_PORTS) as agent:  # type: ignore[arg-type]
         await person.close()  # the notice of a new certificate
         async with agent.page(PORTAL) as page:
             asked = asyncio.create_task(page.call("authenticate", nonce=NONCE))
@@ -329,13 +329,7 @@ async def test_consent_and_pin_by_keyboard_alone_log_in_on_a_running_agent(
 
 
 async def test_a_page_that_goes_away_takes_its_window_along(person: Windows, screen: Screen, tmp_path: Path):
-    config = Config(
-        origins=OriginSettings(),
-        ports=PortSettings(native=0),
-        hipki=HipkiSettings(port=0),
-        servisign=ServiSignSettings(ports=(0,)),
-    )
-    async with running_agent(tmp_path, interaction=person, config=config) as agent:  # type: ignore[arg-type]
+    async with running_agent(tmp_path, interaction=person, config=ANY_PORTS) as agent:  # type: ignore[arg-type]
         await person.close()
         async with agent.page(PORTAL) as page:
             await page.send("authenticate", nonce=NONCE)
