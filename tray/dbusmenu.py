@@ -44,7 +44,7 @@ class DbusMenu(ServiceInterface):
         self._revision = 1
 
     def show(self, menu: Menu) -> None:
-        """Replace the menu; hosts are told if it is another one."""
+        """Replace the menu, and tell hosts if it is another one."""
         if menu == self._menu:
             return
         self._menu = menu

@@ -18,7 +18,7 @@ from tray.faces import Face, face
 log = logging.getLogger(__name__)
 
 
-class Link:
+class DaemonLink:
     """The two streams; every method may be called from any thread.
 
     Args:
@@ -75,7 +75,7 @@ class Link:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(arrived.put_nowait, last)
 
-        # A daemon thread: a read that blocks must not keep a tray alive whose desktop is gone.
+        # A daemon thread: a read that blocks must not keep a tray alive whose desktop has ended.
         threading.Thread(target=read, name="from the daemon", daemon=True).start()
         while isinstance(one := await arrived.get(), tuple):
             yield one

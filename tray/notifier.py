@@ -26,7 +26,7 @@ from tray import dbusmenu
 from tray.dbus_members import Nothing, constant, ignored, signal
 from tray.drawing import SIZES, argb, pixels
 from tray.faces import TITLE, Face, starting
-from tray.link import Link
+from tray.link import DaemonLink
 from tray.menus import Item, default_of
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ class Notifier:
         link: to the daemon.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: DaemonLink) -> None:
         self._link = link
         self._face = starting()
         self._shown: _Shown | None = None

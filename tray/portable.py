@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tray.drawing import pixels
 from tray.faces import TITLE, Face, starting
-from tray.link import Link
+from tray.link import DaemonLink
 from tray.menus import Item, Menu
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Portable:
         platform: as `sys.platform`.
     """
 
-    def __init__(self, link: Link, platform: str = sys.platform) -> None:
+    def __init__(self, link: DaemonLink, platform: str = sys.platform) -> None:
         import pystray  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         self._link = link

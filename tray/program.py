@@ -7,14 +7,14 @@ import logging
 import sys
 from typing import Final
 
-from tray.link import Link
+from tray.link import DaemonLink
 
 log = logging.getLogger(__name__)
 
 FAILED: Final = 1
 
 
-def run_tray(link: Link, platform: str = sys.platform) -> int:
+def run_tray(link: DaemonLink, platform: str = sys.platform) -> int:
     """Show the icon until the daemon closes the link.
 
     Args:

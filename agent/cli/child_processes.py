@@ -32,13 +32,13 @@ def module(path: str) -> int:
 @click.command(hidden=True)
 def tray() -> int:
     """圖示的行程，由 hca-agent run 啟動 · The icon's process; hca-agent run starts it."""
-    from tray.link import Link
+    from tray.link import DaemonLink
     from tray.program import run_tray
 
     if sys.stdin.isatty():
         raise click.UsageError("圖示由 hca-agent run 啟動 · the icon is started by hca-agent run")
     log_to_terminal()
-    return run_tray(Link.standard())
+    return run_tray(DaemonLink.standard())
 
 
 def log_to_terminal() -> None:

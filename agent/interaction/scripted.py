@@ -117,7 +117,7 @@ class ScriptedInteraction:
     Attributes:
         questions: what was asked, in order.
         keypads: for what the person was pointed to the reader's keypad.
-        notices: what was told, in order, as (zh, en).
+        notices: what `notify` was given, in order, as (zh, en).
     """
 
     def __init__(

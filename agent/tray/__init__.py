@@ -1,1 +1,1 @@
-"""The daemon's side of the tray: what it is told, and what is done when somebody chooses something there."""
+"""The daemon's side of the tray: what it shows, and what a choice in its menu does."""

@@ -164,7 +164,7 @@ class TrayHost:
         await self.interaction.notify(zh, en)
 
     async def _look_once(self) -> None:
-        """Read the readers, before the watcher has seen any change."""
+        """Read the readers, before the watcher reports a change."""
         try:
             views = await self.daemon.operations.readers(_PERSON)
         except Exception as error:

@@ -127,7 +127,7 @@ class TrayLink:
         """Write the state whenever it is another one; changes that come close together are written once."""
         stdin = _piped(process.stdin)
         last: TrayState | None = None
-        # The tray may be gone already; its exit is noticed where it is listened to.
+        # The tray may have ended; its exit is noticed where it is listened to.
         with suppress(ConnectionError):
             while True:
                 await self._news.wait()

@@ -15,7 +15,7 @@ import pytest
 
 from agent.tray.messages import Choice, Chosen, TrayState, line, read_from_tray
 from tests.support.tray import tray_state
-from tray.link import Link
+from tray.link import DaemonLink
 from tray.portable import Portable
 
 
@@ -77,7 +77,7 @@ def shown(portable: Portable) -> FakeIcon:
 
 @pytest.mark.usefixtures("toolkit")
 def test_it_shows_what_the_daemon_tells_and_ends_with_it() -> None:
-    portable = Portable(Link(io.BytesIO(line(state())), io.BytesIO()), "win32")
+    portable = Portable(DaemonLink(io.BytesIO(line(state())), io.BytesIO()), "win32")
     before = shown(portable).icon
     assert portable.run() == 0
     icon = shown(portable)
@@ -95,7 +95,7 @@ def test_it_shows_what_the_daemon_tells_and_ends_with_it() -> None:
 @pytest.mark.usefixtures("toolkit")
 @pytest.mark.parametrize(("platform", "label"), [("win32", "R&&D Reader"), ("linux", "R&D Reader")])
 def test_an_ampersand_is_shown_as_one(platform: str, label: str) -> None:
-    portable = Portable(Link(io.BytesIO(line(state())), io.BytesIO()), platform)
+    portable = Portable(DaemonLink(io.BytesIO(line(state())), io.BytesIO()), platform)
     portable.run()
     assert any(label in item.text for item in shown(portable).menu.items if isinstance(item, FakeItem))
 
@@ -104,7 +104,7 @@ def test_an_ampersand_is_shown_as_one(platform: str, label: str) -> None:
 def test_what_is_chosen_reaches_the_daemon() -> None:
     ours, theirs = os.pipe()
     with os.fdopen(ours, "rb") as daemon, os.fdopen(theirs, "wb") as outgoing:
-        portable = Portable(Link(io.BytesIO(line(state())), outgoing), "win32")
+        portable = Portable(DaemonLink(io.BytesIO(line(state())), outgoing), "win32")
         portable.run()
         (item,) = [
             item for item in shown(portable).menu.items if isinstance(item, FakeItem) and "結束" in item.text
@@ -115,7 +115,7 @@ def test_what_is_chosen_reaches_the_daemon() -> None:
 
 @pytest.mark.usefixtures("toolkit")
 def test_a_daemon_that_speaks_nonsense_ends_it_with_an_error() -> None:
-    portable = Portable(Link(io.BytesIO(b'{"type":"state"}\n'), io.BytesIO()), "win32")
+    portable = Portable(DaemonLink(io.BytesIO(b'{"type":"state"}\n'), io.BytesIO()), "win32")
     assert portable.run() == 1
 
 
@@ -132,6 +132,6 @@ def test_on_macos_the_toolkit_is_only_touched_on_its_own_thread(monkeypatch: pyt
     package.AppHelper = helper  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "PyObjCTools", package)
     monkeypatch.setitem(sys.modules, "PyObjCTools.AppHelper", helper)
-    portable = Portable(Link(io.BytesIO(line(state())), io.BytesIO()), "darwin")
+    portable = Portable(DaemonLink(io.BytesIO(line(state())), io.BytesIO()), "darwin")
     assert portable.run() == 0
     assert called == ["show", "stop"]

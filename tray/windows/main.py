@@ -32,7 +32,7 @@ def run(kind: str) -> int:
     try:
         opening = read_opening(kind, text)
     except msgspec.MsgspecError as error:
-        print(f"hca-agent window {kind}: {error}", file=sys.stderr)  # noqa: T201  (a program's word to its log)
+        print(f"hca-agent window {kind}: {error}", file=sys.stderr)  # noqa: T201  (standard error is the agent's log)
         return MISUSED
     import tkinter
 
