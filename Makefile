@@ -2,12 +2,13 @@
 # make test    all the set-up, then every test
 # make check   the inner loop: style, types, layers and the fast tests
 # make bench   what things cost, as ratios against peers
+# make mutants breaks what guards PINs and signatures on purpose, and lists what no test noticed (slow)
 # make package         the frozen program and this system's packages, in dist/
 # make test-packages   install and use them: on a Debian with nothing but apt, and under Wine (root; slow)
 
 PYTHON := .venv/bin/python
 
-.PHONY: demo test check bench setup package test-packages
+.PHONY: demo test check bench mutants setup package test-packages
 
 demo:
 	@tools/setup demo
@@ -34,6 +35,9 @@ lint:
 
 bench: setup
 	$(PYTHON) -m tests.bench
+
+mutants: setup
+	$(PYTHON) -m tests.mutants
 
 package:
 	@tools/setup package

@@ -34,6 +34,7 @@ import pytest
 
 TARGETS: Final[dict[str, tuple[str, ...]]] = {
     "hca_card/pin_use.py": ("tests/hca_card/test_hca_card_pin_use.py",),
+    "signing/guard.py": ("tests/signing/test_signing_guard.py",),
 }
 """Modules in which a mistake costs a PIN or lets a stranger in, and the tests that must notice it."""
 
