@@ -12,6 +12,7 @@ from agent.access.policy import (
     Listener,
     admit,
     authorise,
+    is_ours,
     may_sign_digest,
 )
 from agent.config import OriginSettings
@@ -250,3 +251,10 @@ def test_a_bare_digest_is_signed_for_listed_origins_and_own_commands_only() -> N
     refused = ["https://portal.example.tw", "https://evil.example.tw", "https://new.example"]
     assert all(may_sign_digest(origin, ORIGINS) for origin in allowed)
     assert not any(may_sign_digest(origin, ORIGINS) for origin in refused)
+
+
+def test_a_name_that_one_port_has_is_ours_at_that_port_alone() -> None:
+    named = Listener(port=7777, tls=True, hosts=frozenset(("component.example.tw",)))
+    assert is_ours("component.example.tw:7777", named) is True
+    for host in ("component.example.tw:7778", "component.example.tw", "other.example.tw:7777", None):
+        assert is_ours(host, named) is False
