@@ -13,6 +13,17 @@ HOME_VARIABLE: Final = "HCA_AGENT_HOME"
 _NAME: Final = "hca-agent"
 
 
+class _Below:
+    """A file or folder with a fixed name, below the user's folder or the administrator's."""
+
+    def __init__(self, name: str, *, machine: bool = False) -> None:
+        self._name = name
+        self._machine = machine
+
+    def __get__(self, paths: Paths, _owner: type[Paths]) -> Path:
+        return (paths.machine if self._machine else paths.home) / self._name
+
+
 @dataclass(frozen=True, slots=True)
 class Paths:
     """The agent's folder, one per user, and the administrator's, one per machine.
@@ -24,6 +35,31 @@ class Paths:
 
     home: Path
     machine: Path
+
+    config = _Below("config.toml")
+    """The user's configuration."""
+    policy = _Below("policy.toml", machine=True)
+    """The administrator's configuration, which wins."""
+    profiles = _Below("profiles")
+    """The folder of the user's card profiles."""
+    machine_profiles = _Below("profiles", machine=True)
+    """The folder of the administrator's card profiles, beside `policy`."""
+    answers = _Below("answers.json")
+    """What the person answered for each origin."""
+    audit = _Below("audit.jsonl")
+    """The audit log, one JSON object a line."""
+    token = _Below("token")
+    """The per-user token of local programs."""
+    tls = _Below("tls")
+    """The folder of the agent's TLS certificate and key."""
+    standing = _Below("standing")
+    """The folder of what authorities said of certificates, kept while it holds."""
+    log = _Below("hca-agent.log")
+    """What the daemon says of itself."""
+    update = _Below("update")
+    """The folder of what is known about newer versions."""
+    simulator = _Below("simulator")
+    """The folder of the simulator's own CA."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str] | None = None) -> Paths:
@@ -70,66 +106,6 @@ class Paths:
         return self
 
     @property
-    def config(self) -> Path:
-        """The user's configuration."""
-        return self.home / "config.toml"
-
-    @property
-    def policy(self) -> Path:
-        """The administrator's configuration, which wins."""
-        return self.machine / "policy.toml"
-
-    @property
-    def profiles(self) -> Path:
-        """The folder of the user's card profiles."""
-        return self.home / "profiles"
-
-    @property
-    def machine_profiles(self) -> Path:
-        """The folder of the administrator's card profiles, beside `policy`."""
-        return self.machine / "profiles"
-
-    @property
-    def answers(self) -> Path:
-        """What the person answered for each origin."""
-        return self.home / "answers.json"
-
-    @property
-    def audit(self) -> Path:
-        """The audit log, one JSON object a line."""
-        return self.home / "audit.jsonl"
-
-    @property
-    def token(self) -> Path:
-        """The per-user token of local programs."""
-        return self.home / "token"
-
-    @property
-    def tls(self) -> Path:
-        """The folder of the agent's TLS certificate and key."""
-        return self.home / "tls"
-
-    @property
     def machine_tls(self) -> Path | None:
         """The folder of the identity that root made for every user; None where all folders were moved."""
         return self.machine / "tls" if self.machine != self.home else None
-
-    @property
-    def standing(self) -> Path:
-        """The folder of what authorities said of certificates, kept while it holds."""
-        return self.home / "standing"
-
-    @property
-    def log(self) -> Path:
-        """What the daemon says of itself."""
-        return self.home / "hca-agent.log"
-
-    @property
-    def update(self) -> Path:
-        """The folder of what is known about newer versions."""
-        return self.home / "update"
-
-    @property
-    def simulator(self) -> Path:
-        """The folder of the simulator's own CA."""
-        return self.home / "simulator"

@@ -134,8 +134,15 @@ if sys.platform == "win32":
             return False  # what Windows tells is of the folder at its other end
         # Where Windows is set to name the person as owner, an administrator still knows what is their own.
         own = {sid_of()} if is_administrator() else frozenset()
-        owner = _text_of(folder, security.OWNER_SECURITY_INFORMATION).removeprefix("O:")
-        return owner in ADMINISTRATORS | own and not writers(list_of(folder)) - own
+        return owner_of(folder) in ADMINISTRATORS | own and not writers(list_of(folder)) - own
+
+    def owner_of(path: Path) -> str:
+        """Return the owner of a file or folder, as SDDL.
+
+        Raises:
+            OSError: if Windows does not tell.
+        """
+        return _text_of(path, security.OWNER_SECURITY_INFORMATION).removeprefix("O:")
 
     def list_of(path: Path) -> str:
         """Return the access control list of a file or folder, as SDDL.
