@@ -4,6 +4,7 @@ import ast
 import importlib
 import pkgutil
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -82,18 +83,32 @@ _OTHER_WORDS = {
 }
 
 
-def test_nothing_of_the_agent_writes_an_id_as_plain_text() -> None:
+def _product_trees() -> Iterator[tuple[str, ast.Module]]:
     for room in ("agent", "tray"):
         for file in (PRODUCT / room).rglob("*.py"):
             name = file.relative_to(PRODUCT).as_posix()
-            if name == "agent/errors/ids.py" or name.startswith("agent/demo/"):
-                continue
-            texts = {
-                node.value
-                for node in ast.walk(ast.parse(file.read_text("utf-8")))
-                if isinstance(node, ast.Constant) and isinstance(node.value, str)
-            }
-            assert texts & set(ErrorId) <= _OTHER_WORDS.get(name, set()), name
+            if name != "agent/errors/ids.py" and not name.startswith("agent/demo/"):
+                yield name, ast.parse(file.read_text("utf-8"))
+
+
+def _texts(node: ast.AST) -> set[str]:
+    constants = (each.value for each in ast.walk(node) if isinstance(each, ast.Constant))
+    return {each for each in constants if isinstance(each, str)}
+
+
+def test_nothing_of_the_agent_writes_an_id_as_plain_text() -> None:
+    for name, tree in _product_trees():
+        assert _texts(tree) & set(ErrorId) <= _OTHER_WORDS.get(name, set()), name
+
+
+def test_nothing_of_the_agent_compares_an_id_with_a_text() -> None:
+    compared = 0
+    for name, tree in _product_trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Compare) and "error_id" in ast.unparse(node):
+                compared += 1
+                assert not _texts(node), f"{name}:{node.lineno}"
+    assert compared > 5
 
 
 ROW = """
