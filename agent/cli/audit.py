@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def audit(call: Invocation, count: int) -> None:
     """稽核紀錄 · What was done with cards, when and for whom."""
     from agent.audit import AuditLog
-    from agent.cli.setup import folder
+    from agent.cli.composition import folder
 
     paths, config = folder()
     rows = AuditLog(paths.audit, config.audit).read(count)

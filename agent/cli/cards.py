@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from agent.cli import output
+from agent.cli.composition import run
 from agent.cli.options import Invocation, card_options, json_option
 from agent.cli.probe import probe
 from agent.cli.profiles import profiles
-from agent.cli.setup import run
 from agent.cli.trace import trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent.cli.setup import Work
+    from agent.cli.composition import Work
     from agent.native import messages
 
 CONDITIONS: Final = {

@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from agent.cli import files, output
+from agent.cli.composition import run
 from agent.cli.options import (
     Invocation,
     card_options,
@@ -16,7 +17,6 @@ from agent.cli.options import (
     output_option,
     pin_option,
 )
-from agent.cli.setup import run
 
 SUFFIX: Final = ".enc"
 

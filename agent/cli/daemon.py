@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def run(call: Invocation, headless: bool) -> None:
     """在前景執行，直到 Ctrl-C · The daemon in the foreground, until Ctrl-C."""
-    from agent.cli.setup import at_screen, folder, nobody, open_service
+    from agent.cli.composition import at_screen, folder, nobody, open_service
     from agent.cli.tray import Tray
     from agent.daemon import serve
     from agent.desktop import begin_anew, has_screen
@@ -73,7 +73,7 @@ def demo(serve: bool) -> int:
     from rich.console import Console
 
     from agent import tls
-    from agent.cli.setup import at_screen, folder
+    from agent.cli.composition import at_screen, folder
     from agent.demo.runner import SERVE_PORT, run_demo, serve_demo
     from agent.errors import AgentError, ErrorId
 

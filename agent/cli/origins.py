@@ -70,7 +70,7 @@ def forget(origin: str) -> int:
 
 def _open() -> tuple[Config, Answers]:
     from agent.access.answers import Answers
-    from agent.cli.setup import folder
+    from agent.cli.composition import folder
 
     paths, config = folder()
     return config, Answers(paths.answers)

@@ -11,11 +11,11 @@ import click
 
 from agent.cli import output
 from agent.cli.cards import pin_rows
+from agent.cli.composition import run
 from agent.cli.options import Invocation, card_options, json_option, pin_option, two_pins_option
-from agent.cli.setup import run
 
 if TYPE_CHECKING:
-    from agent.cli.setup import Work
+    from agent.cli.composition import Work
     from hca_card.pin import Pin
 
 

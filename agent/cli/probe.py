@@ -46,7 +46,7 @@ def probe(call: Invocation, target: Path, force: bool) -> None:
     The results: profile.toml, the draft of a card profile, and trace.jsonl, which holds no personal data and
     may be sent to the developers.
     """
-    from agent.cli import setup
+    from agent.cli import composition
     from agent.cli.files import check_free, write
     from agent.profiles import load
     from hca_card.probe.trace import Recorder, tell
@@ -56,10 +56,10 @@ def probe(call: Invocation, target: Path, force: bool) -> None:
         check_free(list(results.values()), force=force)
     elif not target.parent.is_dir():
         raise click.UsageError(f"沒有這個資料夾 · there is no such folder: {target.parent}")
-    paths, _ = setup.folder()
+    paths, _ = composition.folder()
     recorder = Recorder("hca-agent card probe", __version__)
     begun = time.monotonic()
-    service = setup.open_service(call.simulate, paths)
+    service = composition.open_service(call.simulate, paths)
     known = load(paths)
     with _progress(recorder) as progress:
         name, found, drafted = _probe(service, call.reader, recorder, progress, known)
@@ -98,7 +98,7 @@ def _probe(
 
 def _pick(context: Context, wanted: str | None) -> str:
     """Return the reader named, else the only one with a card."""
-    from agent.cli.setup import reader_named
+    from agent.cli.composition import reader_named
     from agent.errors import AgentError, ErrorId
     from pcsc.errors import NoCardError, NoReaderError
 

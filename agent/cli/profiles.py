@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @click.pass_obj
 def profiles(call: Invocation, file: Path | None) -> int:
     """卡片設定檔 · The card profiles, or whether FILE would be one."""
-    from agent.cli import setup
+    from agent.cli import composition
     from agent.profiles import check, look
 
-    found = (check(file),) if file is not None else look(setup.folder()[0])
+    found = (check(file),) if file is not None else look(composition.folder()[0])
     if call.as_json:
         output.as_json({"profiles": [_members(one) for one in found]})
     else:

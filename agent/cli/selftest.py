@@ -146,7 +146,7 @@ def _screen(probes: Sequence[Probe], *, unmasked: bool) -> TerminalReport:
 @asynccontextmanager
 async def _probe_context(call: Invocation, *, with_pin: bool) -> AsyncIterator[ProbeContext]:
     """Run the body with what the probes need; whatever is wrong with readers is for their rows to say."""
-    from agent.cli.setup import (
+    from agent.cli.composition import (
         SESSION,
         full_name,
         given_pin,

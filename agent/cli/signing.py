@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli import files, output
+from agent.cli.composition import run
 from agent.cli.options import (
     Invocation,
     card_options,
@@ -19,12 +20,11 @@ from agent.cli.options import (
     output_option,
     pin_option,
 )
-from agent.cli.setup import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.cli.setup import Work
+    from agent.cli.composition import Work
     from signing.cms.build import CmsForm
     from signing.hashes import Hash
 

@@ -65,7 +65,7 @@ def simulate(kind: str, address: tuple[str, int] | None, delay: int, control: bo
             "vsmartcard-vpcd, start pcscd, and add --vpcd 127.0.0.1:35963. This program's own commands need "
             f"none of that: they take --simulate {kind}"
         )
-    from agent.cli.setup import folder
+    from agent.cli.composition import folder
     from hca_card.simulator import SimulatorCa, create
     from pcsc.vpcd import VpcdClient
 

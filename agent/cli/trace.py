@@ -12,7 +12,7 @@ from agent.cli import output
 from agent.cli.options import Invocation, card_options, force_option, output_option, pin_option
 
 if TYPE_CHECKING:
-    from agent.cli.setup import Work
+    from agent.cli.composition import Work
 
 DOCUMENT: Final = b"HCA Card Agent: card trace\n"
 """What is signed with --sign; the signature is thrown away."""
@@ -39,8 +39,8 @@ def trace(call: Invocation, *, sign: bool, target: Path, force: bool) -> None:
     Reads the card and its certificates, and with --sign makes a signature. The file holds neither a PIN nor
     personal data.
     """
+    from agent.cli.composition import run
     from agent.cli.files import check_free, write
-    from agent.cli.setup import run
     from agent.errors import error_id
     from hca_card.probe.trace import Recorder
     from signing.hashes import Hash

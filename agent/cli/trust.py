@@ -136,7 +136,7 @@ def _folder() -> tuple[Paths, tuple[tuple[Scope, bool], ...]]:
         AgentError: trust.not_yours, if this user is at home in somebody else's place.
     """
     from agent import tls
-    from agent.cli.setup import folder
+    from agent.cli.composition import folder
     from agent.errors import AgentError, ErrorId
     from agent.trust import Machine
 

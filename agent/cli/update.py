@@ -56,7 +56,7 @@ def download(call: Invocation, folder: Path | None) -> None:
 @click.pass_obj
 def install(call: Invocation) -> None:
     """以 policy.toml 的指令安裝，限管理者 · Install it by policy.toml's command, as the administrator."""
-    from agent.cli.setup import folder
+    from agent.cli.composition import folder
     from agent.update import is_newer, package_of
     from agent.update.install import check_may_install, private_folder, run_installer
 
@@ -72,7 +72,7 @@ def install(call: Invocation) -> None:
 
 
 def _look() -> tuple[Repository, Release]:
-    from agent.cli.setup import folder
+    from agent.cli.composition import folder
     from agent.update.check import look
 
     paths, config = folder()

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from agent.cli import output, setup
+from agent.cli import composition, output
 from agent.cli.program import program
 from agent.errors import AgentError, ErrorId
 from hca_card.errors import PinWrongError
@@ -47,7 +47,7 @@ def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def folder() -> None:
         raise error
 
-    monkeypatch.setattr(setup, "folder", folder)
+    monkeypatch.setattr(composition, "folder", folder)
 
 
 def test_help_loads_nothing_heavy():

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from agent.cli import setup
+from agent.cli import composition
 from tests.support.command_line import answer
 from tests.support.openssl import openssl_program
 from tests.support.platforms import WINDOWS
@@ -97,7 +97,7 @@ def test_a_wrong_pin_costs_one_try_however_many_files_there_are(
 
     winscard, card = VirtualWinscard(), simulated("hpc")
     winscard.add_reader("Simulator").insert(card)
-    monkeypatch.setattr(setup, "_simulated", lambda kinds, paths: winscard)
+    monkeypatch.setattr(composition, "_simulated", lambda kinds, paths: winscard)
     documents = [tmp_path / f"{number}.txt" for number in range(3)]
     for file in documents:
         file.write_text(file.name, encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.cli.setup import at_screen
+from agent.cli.composition import at_screen
 from agent.config import Config, ConsentSettings
 from agent.interaction import (
     CardChoiceQuestion,

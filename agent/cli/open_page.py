@@ -35,7 +35,7 @@ def _await(agent: Popen[bytes], port: int) -> Listener:
 def open_() -> int:
     """在瀏覽器開啟自我檢測，沒有執行就先啟動 · The self-test page; starts the agent where it does not run."""
     from agent import desktop
-    from agent.cli.setup import folder
+    from agent.cli.composition import folder
     from agent.errors import AgentError, ErrorId
     from agent.selftest.listeners import ListenerKind, look
 

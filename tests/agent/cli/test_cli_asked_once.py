@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from agent.cli.pins import AskedOnce
+from agent.cli.asked_once import AskedOnce
 from agent.interaction import CardShown, PinQuestion
 from agent.interaction.scripted import ScriptedInteraction
 from agent.vocabulary import Verb

@@ -126,7 +126,7 @@ def without_keypad(config: Config) -> Config:
 @asynccontextmanager
 async def work(call: Invocation, observe: Observe | None = None) -> AsyncIterator[Work]:
     """Run the body with operations for one command, closed and forgotten when it ends."""
-    from agent.cli.pins import AskedOnce
+    from agent.cli.asked_once import AskedOnce
     from agent.operations import Caller, open_operations
 
     paths, config = folder()
