@@ -350,11 +350,17 @@ def text(item: tlv.Tlv, errors: str = "strict") -> str:
         return oid(item)
     if item.tag == _INTEGER and item.value:
         return str(int.from_bytes(item.value, "big", signed=True))
+    found = string(item, errors)
+    if found is None:
+        raise CardDataError("a text is of a type that is none")
+    return printable(found)
+
+
+def string(item: tlv.Tlv, errors: str = "replace") -> str | None:
+    """Return a string of any type as it is, None for what is of no string type."""
     if item.tag in _CODECS:
-        return printable(item.value.decode(_CODECS[item.tag], errors))
-    if item.tag in _OCTET_TEXTS:
-        return printable(_octet_text(item.value))
-    raise CardDataError("a text is of a type that is none")
+        return item.value.decode(_CODECS[item.tag], errors)
+    return _octet_text(item.value) if item.tag in _OCTET_TEXTS else None
 
 
 def moment(item: tlv.Tlv) -> datetime:

@@ -269,12 +269,11 @@ def _unknown_person(site: ImitatedSite) -> PortalError:
 
 def _issuer(certificate: bytes) -> str:
     """Return the names of the issuer, most particular first, as people read them."""
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
+    from hca_card.certificate import name_attributes, parse
 
-    name = x509.load_der_x509_certificate(certificate).issuer
-    oids = (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.ORGANIZATION_NAME)
-    return "，".join(str(part.value) for oid in oids for part in name.get_attributes_for_oid(oid))
+    names = name_attributes(parse(certificate).issuer)
+    wanted = ("2.5.4.3", "2.5.4.11", "2.5.4.10")  # CN, OU, O
+    return "，".join(text for oid in wanted for kind, text in names if kind == oid)
 
 
 def _chosen(kind: type[_Choice], value: object) -> _Choice:

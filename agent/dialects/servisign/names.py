@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from hca_card import tlv
+from hca_card.certificate import oid, string
+
 if TYPE_CHECKING:
     from asn1crypto.x509 import Name
 
@@ -46,9 +49,10 @@ def write(name: Name, *, reverse: bool = False) -> str:
         reverse: the last RDN first, as LDAP writes it.
 
     Raises:
-        ValueError: the name is no valid DER.
+        CardDataError: the name is no valid DER. What is no text of the type that it claims has U+FFFD in it.
     """
-    rdns = ["+".join(_attribute(pair) for pair in rdn) for rdn in name.chosen]
+    parts = [relative.children for relative in tlv.read(name.dump())[0].children]
+    rdns = ["+".join(_attribute(*pair.children) for pair in pairs) for pairs in parts]
     return ",".join(reversed(rdns) if reverse else rdns)
 
 
@@ -61,12 +65,9 @@ def find(text: str, wanted: str) -> str:
     return ""
 
 
-def _attribute(pair: object) -> str:
-    oid = pair["type"].dotted  # type: ignore[index]
-    value = pair["value"]  # type: ignore[index]
-    native = value.native
-    text = _escape(native) if isinstance(native, str) else "#" + value.dump().hex()
-    return f"{_NAMES.get(oid, oid)}={text}"
+def _attribute(kind: tlv.Tlv, value: tlv.Tlv) -> str:
+    name, text = oid(kind), string(value)
+    return f"{_NAMES.get(name, name)}={'#' + value.encode().hex() if text is None else _escape(text)}"
 
 
 def _escape(value: str) -> str:
