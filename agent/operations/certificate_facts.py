@@ -22,7 +22,7 @@ _KNOWN_MAX: Final = 64
 _LIBRARIES: Final = frozenset(
     (
         "hca_card.certificate",
-        "cryptography.x509",
+        "cryptography.hazmat.primitives.serialization",
         "cryptography.hazmat.primitives.asymmetric.padding",
         "asn1crypto.cms",
     )
