@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from hca_card.errors import CardDataError, ObjectMissingError, UnsupportedError
+from hca_card.errors import ObjectMissingError, UnsupportedError
 from hca_card.pin import Pin
 from pcsc.apdu import Command, Response
 
@@ -233,10 +233,10 @@ class Card(ABC):
         raise self.unsupported()
 
     def certificates(self) -> tuple[CardCertificate, ...]:
-        """Return all certificates in the order of their numbers; one that cannot be read hides no other."""
+        """Return all certificates in the order of their numbers; a place left empty is no error here."""
         found = []
         for index in self.certificate_indexes():
-            with suppress(ObjectMissingError, CardDataError, UnsupportedError):
+            with suppress(ObjectMissingError):
                 found.append(self.certificate(index))
         return tuple(found)
 
