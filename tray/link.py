@@ -38,14 +38,6 @@ class DaemonLink:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         return cls(sys.stdin.buffer, outgoing)
 
-    def choose(self, chosen: Chosen) -> None:
-        """Write what the person chose."""
-        self._send(chosen)
-
-    def opened(self, number: int) -> None:
-        """Write that the menu opens."""
-        self._send(Opened(number=number))
-
     def faces(self) -> Iterator[tuple[TrayState, Face]]:
         """Yield each state and its face; block between them, and end with the daemon.
 
@@ -82,7 +74,8 @@ class DaemonLink:
         if one is not None:
             raise one
 
-    def _send(self, message: Chosen | Opened) -> None:
+    def send(self, message: Chosen | Opened) -> None:
+        """Write what the person did, if the daemon still reads."""
         try:
             with self._lock:
                 self._outgoing.write(line(message))

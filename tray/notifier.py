@@ -21,7 +21,7 @@ from dbus_fast.annotations import DBusInt32, DBusSignature, DBusStr
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 
-from agent.tray.messages import NO_TRAY
+from agent.tray.messages import NO_TRAY, Opened
 from tray import dbusmenu
 from tray.dbus_members import Nothing, constant, ignored, signal
 from tray.drawing import SIZES, argb, pixels
@@ -237,13 +237,13 @@ class Notifier:
 
     def _chosen(self, item: Item) -> None:
         if item.chosen is not None:
-            self._link.choose(item.chosen)
+            self._link.send(item.chosen)
 
     async def _opening(self) -> None:
         """Wait for the daemon's newest state, but never long: a menu that does not open helps nobody."""
         self._openings += 1
         self._answered.clear()
-        self._link.opened(self._openings)
+        self._link.send(Opened(number=self._openings))
         try:
             async with asyncio.timeout(_OPENING_SECONDS):
                 await self._answered.wait()

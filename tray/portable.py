@@ -88,7 +88,7 @@ class Portable:
         def choose(_icon: Any, _item: Any) -> None:
             if item.chosen is not None:
                 # Not on the toolkit's thread: a daemon that is slow to listen must not freeze the menu.
-                threading.Thread(target=self._link.choose, args=(item.chosen,), daemon=True).start()
+                threading.Thread(target=self._link.send, args=(item.chosen,), daemon=True).start()
 
         return choose
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +18,6 @@ LINE_MAX: Final = 256
 _LOOK_SECONDS: Final = 0.1
 
 
-class Stop(Protocol):
-    """What says that the wait is given up: a `threading.Event`."""
-
-    def is_set(self) -> bool:
-        """Whether to stop."""
-        ...
-
-
 class Console(Protocol):
     """A terminal, or what stands for one in tests."""
 
@@ -32,7 +25,7 @@ class Console(Protocol):
         """Show text."""
         ...
 
-    def read_line(self, *, secret: bool, seconds: float, stop: Stop) -> bytearray | None:
+    def read_line(self, *, secret: bool, seconds: float, stop: threading.Event) -> bytearray | None:
         """Return the line without its end; None if time ran out, `stop` was set, or the input ended.
 
         Args:
@@ -61,7 +54,7 @@ class PosixConsole:
         while view:
             view = view[os.write(self._target, view) :]
 
-    def read_line(self, *, secret: bool, seconds: float, stop: Stop) -> bytearray | None:
+    def read_line(self, *, secret: bool, seconds: float, stop: threading.Event) -> bytearray | None:
         """Return the line; on a terminal, what was typed before the question is dropped."""
         with _prepared(self._source, secret=secret):
             line = self._collect(time.monotonic() + seconds, stop)
@@ -69,7 +62,7 @@ class PosixConsole:
             self.write("\n")
         return line
 
-    def _collect(self, deadline: float, stop: Stop) -> bytearray | None:
+    def _collect(self, deadline: float, stop: threading.Event) -> bytearray | None:
         import select
 
         line = bytearray()
@@ -118,7 +111,7 @@ if sys.platform == "win32":
             sys.stderr.write(text)
             sys.stderr.flush()
 
-        def read_line(self, *, secret: bool, seconds: float, stop: Stop) -> bytearray | None:
+        def read_line(self, *, secret: bool, seconds: float, stop: threading.Event) -> bytearray | None:
             """Return the line; backspace takes a character back, Ctrl+C gives up."""
             line = bytearray()
             deadline = time.monotonic() + seconds

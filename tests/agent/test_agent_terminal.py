@@ -30,8 +30,9 @@ if sys.platform == "win32":
 
 import pty
 import termios
+import threading
 
-from agent.interaction.console import PosixConsole, Stop
+from agent.interaction.console import PosixConsole
 from agent.interaction.terminal import TerminalInteraction
 
 CARD = CardShown("ACS ACR39U 00 00", CardKind.PERSONNEL, "000000335361", "測試人員卡", True)
@@ -83,7 +84,7 @@ class Console(PosixConsole):
 
     reading = False
 
-    def _collect(self, deadline: float, stop: Stop) -> bytearray | None:
+    def _collect(self, deadline: float, stop: threading.Event) -> bytearray | None:
         self.reading = True
         try:
             return super()._collect(deadline, stop)

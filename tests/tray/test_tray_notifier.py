@@ -23,7 +23,7 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusSignature, DBusStr
 from dbus_fast.service import ServiceInterface, dbus_method
 
-from agent.tray.messages import NO_TRAY, Choice, Chosen, ProblemKind, TrayProblem, TrayState
+from agent.tray.messages import NO_TRAY, Choice, Chosen, Opened, ProblemKind, TrayProblem, TrayState
 from tests.support.desktop import session_bus
 from tests.support.operations import until
 from tests.support.tray import tray_state
@@ -50,14 +50,14 @@ class ScriptedLink:
         self.openings: list[int] = []
         self.answer: TrayState | None = None
 
-    def choose(self, message: Chosen) -> None:
-        self.choices.append(message)
-
-    def opened(self, number: int) -> None:
-        self.openings.append(number)
+    def send(self, message: Chosen | Opened) -> None:
+        if isinstance(message, Chosen):
+            self.choices.append(message)
+            return
+        self.openings.append(message.number)
         if self.answer is not None:
             readers = tuple(reader.name for reader in self.answer.readers)
-            self.told.put_nowait(state(*readers, answers=number))
+            self.told.put_nowait(state(*readers, answers=message.number))
 
     async def states(self) -> AsyncIterator[tuple[TrayState, Face]]:
         while (one := await self.told.get()) is not None:
