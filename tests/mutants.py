@@ -249,6 +249,7 @@ def survivors(path: str, tests: tuple[str, ...], jobs: int) -> list[Mutant]:
     _say(f"{path}: {len(waiting)} mutants")
     running: dict[BaseProcess, tuple[Mutant, float]] = {}
     survived: list[Mutant] = []
+    hung: list[Mutant] = []
     while waiting or running:
         while waiting and len(running) < jobs:
             mutant = waiting.pop()
@@ -258,6 +259,7 @@ def survivors(path: str, tests: tuple[str, ...], jobs: int) -> list[Mutant]:
             if process.is_alive():
                 if time.monotonic() > deadline:
                     process.kill()
+                    hung.append(mutant)
                 continue
             process.join()
             del running[process]
@@ -265,6 +267,8 @@ def survivors(path: str, tests: tuple[str, ...], jobs: int) -> list[Mutant]:
                 survived.append(mutant)
                 reason = EQUIVALENT.get(mutant.name)
                 _say(f"  survived, line {mutant.line}: {mutant.name}" + (f" ({reason})" if reason else ""))
+    for mutant in dict.fromkeys(hung):
+        _say(f"  killed by the clock after {seconds:.0f} s, line {mutant.line}: {mutant.name}")
     return survived
 
 

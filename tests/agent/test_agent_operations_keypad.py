@@ -7,10 +7,13 @@ import pytest
 from agent.config import CardSettings, Config
 from agent.errors import AgentError, error_id
 from agent.interaction.scripted import Headless
+from agent.paths import Paths
 from agent.vocabulary import Verb
+from hca_card import profile
 from hca_card.errors import PinCancelledError, PinWrongError
 from hca_card.pin import Pin
 from pcsc.apdu import Command
+from pcsc.virtual import KeypadPrompt
 from signing.hashes import Hash
 from tests.support.operations import OWN, PIN, PORTAL, agent
 
@@ -88,3 +91,33 @@ async def test_another_program_cannot_sign_after_a_pin_from_the_keypad(tmp_path:
                 Command(0x00, 0x2A, 0x9E, 0x9A, Hash.SHA_256.digest_info(bytes(32)), le=256)
             )
         assert answer.sw == 0x6982
+
+
+async def test_a_pin_changed_on_the_keypad_is_dropped_when_the_visit_ends(tmp_path: Path) -> None:
+    typed = dict(zip(KeypadPrompt, (RIGHT, b"654321", b"654321"), strict=True))
+    async with agent(tmp_path, "hpc", keypad=typed.get) as world:
+        await world.operations.change_pin(PORTAL)
+        change, drop = bytes.fromhex("00240001"), bytes.fromhex("0020FF01")
+        assert [apdu[:4] for apdu in world.apdus].index(change) < world.apdus.index(drop)
+
+
+async def test_a_card_whose_pin_is_padded_is_never_offered_a_keypad(tmp_path: Path) -> None:
+    """A keypad sends the digits that were typed and nothing after them."""
+    folder = Paths(tmp_path / "home", tmp_path / "machine").profiles
+    folder.mkdir(parents=True, mode=0o700)
+    text = (Path(profile.__file__).parent / "profiles" / "reference.toml").read_text("utf-8")
+    plain = 'max_length = 8, encoding = "ascii" }'
+    assert text.count(plain) == 1
+    padded = text.replace(plain, 'max_length = 8, encoding = "ascii", stored_length = 8 }')
+    (folder / "padded.toml").write_text(padded.replace('"reference"', '"padded"', 1), "utf-8")
+
+    def never(_prompt: KeypadPrompt) -> bytes:
+        raise AssertionError("nobody is called to the keypad")
+
+    async with agent(tmp_path, "hpc", keypad=never) as world:
+        with pytest.raises(PinWrongError):
+            await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        assert world.person is not None
+        assert not world.person.keypads
+        assert world.pins_asked()
+        assert bytes.fromhex("00200001 08 313233343536FFFF") in world.apdus

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -134,18 +134,22 @@ def test_a_cancel_that_the_service_forgets_is_said_again() -> None:
             cancels += 1
             return 0 if cancels == 1 else super().SCardCancel(context)
 
+        def SCardGetStatusChange(
+            self, context: int, timeout: int, states: list[tuple[Any, ...]], /
+        ) -> tuple[int, list[tuple[str, int, list[int]]]]:
+            waiting.set()
+            return super().SCardGetStatusChange(context, timeout, states)
+
     cancels = 0
     with Service(Forgetful()).context() as context:
 
         def wait() -> None:
-            waiting.set()
             with pytest.raises(CancelledError):
                 context.wait([])
 
         thread = threading.Thread(target=wait)
         thread.start()
-        waiting.wait(5)
-        time.sleep(0.05)
+        assert waiting.wait(5)
         context.cancel()
         thread.join(5)
         assert not thread.is_alive()

@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from pcsc.virtual import VirtualWinscard
 from pcsc.watcher import ReaderWatcher
 from pcsc.winscard import INFINITE
 from tests.support.plain_card import PlainCard
+from tests.support.waiting import until
 
 
 class Listener:
@@ -122,9 +124,10 @@ def test_an_absent_service_is_looked_for_ever_more_seldom(listener: Listener) ->
 
     watcher = ReaderWatcher(Service(Absent()), listener)
     watcher.start()
-    time.sleep(1)
+    until(lambda: len(attempts) >= 4, "it is not looked for again")
     watcher.stop()
-    assert 2 <= len(attempts) <= 5
+    gaps = [after - before for before, after in pairwise(attempts[:4])]
+    assert all(gap >= least for gap, least in zip(gaps, (0.1, 0.2, 0.4), strict=True)), gaps
 
 
 def test_a_listener_that_fails_does_not_end_the_watch(winscard: VirtualWinscard, listener: Listener) -> None:
@@ -158,7 +161,7 @@ def test_at_rest_nothing_runs(listener: Listener, monkeypatch: pytest.MonkeyPatc
     winscard.add_reader("A")
     watcher = ReaderWatcher(Service(winscard), listener)
     watcher.start()
-    time.sleep(0.5)
+    until(lambda: waits[-1:] == [INFINITE], "it never comes to rest")
     watcher.stop()
     assert waits == [10, 20, 40, INFINITE]
 

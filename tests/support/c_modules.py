@@ -81,7 +81,10 @@ static void replace(Function *all) { all[SIGN] = (Function)sign; }
 """
 
 HANGS_LISTING = r"""
-static CK_RV slots(unsigned char present, CK_ULONG *found, CK_ULONG *count) { for (;;) pause(); }
+static CK_RV slots(unsigned char present, CK_ULONG *found, CK_ULONG *count) {
+    note("C_GetSlotList");
+    for (;;) pause();
+}
 static void replace(Function *all) { all[GET_SLOT_LIST] = (Function)slots; }
 """
 

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from signing.hashes import Hash
 from tests.support import c_modules, softhsm
 from tests.support.modules import running, slots, visiting
 from tests.support.signing import sign_document
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, softhsm.needs_softhsm, c_modules.needs_compiler]
 
@@ -169,7 +169,7 @@ def test_the_process_ends_when_its_agent_is_gone_even_while_the_module_hangs(
     assert messages.read_answer(child.stdout.readinto1) == messages.Ready()
     child.stdin.write(messages.frame(messages.Slots()))
     child.stdin.flush()
-    time.sleep(0.2)
+    until(lambda: c_modules.noted(tmp_path / "c"), "the module is not asked")
     assert child.poll() is None
     child.stdin.close()
     assert child.wait(10) == 0
