@@ -1,8 +1,9 @@
-"""Every place that decides which file a path leads to, links included."""
+"""Every place that decides which file a path leads to, links included, and who can write there."""
 
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 
@@ -37,3 +38,20 @@ def places_of(path: Path) -> dict[Path, bool]:
                 found[place.parent] = True
                 steps.append(place.parent / place.readlink())
     return found
+
+
+def others_can_write(place: Path, *, near: bool = True) -> bool:
+    """Return whether anybody but root and this user can change a file or folder (POSIX).
+
+    Args:
+        place: the file or folder.
+        near: whether what matters lies right in it; farther up, a folder with the sticky bit, such as /tmp,
+            will do: what lies there can only be replaced by its owner.
+
+    Raises:
+        OSError: if it cannot be looked at.
+    """
+    status = place.stat()
+    sticky = not near and stat.S_ISDIR(status.st_mode) and bool(status.st_mode & stat.S_ISVTX)
+    writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky
+    return bool(writable) or status.st_uid not in (0, os.geteuid())

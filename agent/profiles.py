@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from agent import links
 from agent.paths import Paths
 from hca_card import profile
 from hca_card.profile import Profile, ProfileError
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 
 FILES_MAX: Final = 64
 BYTES_MAX: Final = 256 * 1024
-_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 Profiles = Callable[[], Sequence[Profile]]
 """The card types known, at the time of asking."""
@@ -110,8 +110,7 @@ def _require_trusted(file: Path) -> None:
     """
     try:
         for place in (file, file.parent):
-            status = place.stat()
-            if os.name == "posix" and (status.st_mode & _OTHERS or status.st_uid not in (0, os.geteuid())):
+            if os.name == "posix" and links.others_can_write(place):
                 raise ProfileError(
                     f"{file}: {place} can be written by others; only its owner may: chmod go-w"
                 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ _LIBRARIES: Final = (
     "/usr/lib",
     "/usr/local/lib",
 )
-_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +110,10 @@ def require_safe(path: Path) -> Path:
             raise ModuleUnusableError(detail=f"{path}: is no file")
         if os.name == "posix":
             for place, near in links.places_of(path).items():
-                _require_own(place, near=near)
+                if links.others_can_write(place, near=near):
+                    raise ModuleUnsafeError(
+                        detail=f"{place} can be written by others; only its owner may: chmod go-w"
+                    )
     except OSError as error:
         raise ModuleUnusableError(detail=f"{path}: {error.strerror}") from None
     return file
-
-
-def _require_own(place: Path, *, near: bool) -> None:
-    status = place.stat()
-    # What lies in a folder with the sticky bit, such as /tmp, can only be replaced by its owner.
-    sticky = not near and stat.S_ISDIR(status.st_mode) and bool(status.st_mode & stat.S_ISVTX)
-    if status.st_uid not in (0, os.geteuid()) or (status.st_mode & _OTHERS and not sticky):
-        raise ModuleUnsafeError(detail=f"{place} can be written by others; only its owner may: chmod go-w")

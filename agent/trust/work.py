@@ -57,7 +57,7 @@ class StoreReport:
 
 def status(stores: Iterable[TrustStore], known: OwnAuthorities) -> tuple[StoreReport, ...]:
     """Return what each store trusts; nothing is changed."""
-    return tuple(_Work(store, known).look() for store in stores)
+    return tuple(_Work(store, known).report() for store in stores)
 
 
 def install(
@@ -71,90 +71,34 @@ def install(
         announce: told of the system's prompts.
 
     Raises:
-        ValueError: the agent has no CA yet.
+        ValueError: if the agent has no CA yet.
     """
     if known.current is None:
         raise ValueError("there is nothing to install")
-    return tuple(_Work(store, known).install(known.current, announce) for store in stores)
+    return tuple(_Work(store, known, announce).report(_Work.install) for store in stores)
 
 
 def remove(
     stores: Iterable[TrustStore], known: OwnAuthorities, announce: Announce
 ) -> tuple[StoreReport, ...]:
     """Take out every CA of ours of that scope; where users share a store, those of this folder alone."""
-    return tuple(_Work(store, known).remove(announce) for store in stores)
+    return tuple(_Work(store, known, announce).report(_Work.remove) for store in stores)
 
 
 class _Work:
     """One store, and what happened to it."""
 
-    def __init__(self, store: TrustStore, known: OwnAuthorities) -> None:
+    def __init__(self, store: TrustStore, known: OwnAuthorities, announce: Announce = lambda _: None) -> None:
         self._store = store
         self._known = known
+        self._announce = announce
         self._changed = False
 
-    def look(self) -> StoreReport:
-        return self._report(lambda: None)
-
-    def install(self, current: Authority, announce: Announce) -> StoreReport:
-        def do() -> None:
-            found = self._ours()
-            if not any(each.trusted for each in found if each.authority == current):
-                self._announce(announce, adding=True)
-                self._store.add(current, self._known.file)
-                self._changed = True
-                self._check_that_it_worked(current)
-            self._take_out([each for each in found if self._is_replaced(each.authority)], announce)
-
-        return self._report(do)
-
-    def remove(self, announce: Announce) -> StoreReport:
-        def do() -> None:
-            self._take_out(self._ours(), announce)
-            if self._ours():
-                raise AgentError(ErrorId.TRUST_STILL_THERE, detail=self._store.location)
-
-        return self._report(do)
-
-    def _check_that_it_worked(self, current: Authority) -> None:
-        if not any(each.trusted for each in self._ours() if each.authority == current):
-            raise AgentError(
-                ErrorId.TRUST_TOOL_FAILED, detail=f"{self._store.location}: not trusted afterwards"
-            )
-
-    def _take_out(self, unwanted: Iterable[FoundAuthority], announce: Announce) -> None:
-        for each in unwanted:
-            self._announce(announce, adding=False)
-            self._store.remove(each)
-            self._changed = True
-
-    def _announce(self, announce: Announce, *, adding: bool) -> None:
-        prompt = self._store.prompt(adding=adding)
-        if prompt is not None:
-            announce(prompt)
-
-    def _ours(self) -> list[FoundAuthority]:
-        """Return what concerns this agent: in a shared store, another user's agent is left alone."""
-        found = [each for each in self._store.find() if each.authority.scope == self._known.scope]
-        if not self._store.shared:
-            return found
-        return [
-            each
-            for each in found
-            if each.authority == self._known.current or self._is_replaced(each.authority)
-        ]
-
-    def _is_replaced(self, authority: Authority) -> bool:
-        """Return whether nobody needs it: this folder has another now, or its time is over."""
-        if authority == self._known.current:
-            return False
-        return authority in self._known.former or authority.not_after < datetime.now(UTC)
-
-    def _report(self, do: Callable[[], None]) -> StoreReport:
-        """Do it, and tell what the store is like then; no failure leaves this store's row."""
+    def report(self, do: Callable[[_Work], None] = lambda _: None) -> StoreReport:
+        """Do it, and report what the store is like then; no failure leaves this store's report."""
         error: Exception | None = None
         try:
-            do()
+            do(self)
         except Exception as failure:
             error = failure
         try:
@@ -163,6 +107,55 @@ class _Work:
             return StoreReport(self._store, TrustState.UNKNOWN, (), self._changed, error or failure)
         others = tuple(each.authority for each in found if each.authority != self._known.current)
         return StoreReport(self._store, self._state(found), others, self._changed, error)
+
+    def install(self) -> None:
+        current = self._known.current
+        if current is None:
+            return
+        found = self._ours()
+        if self._state(found) is not TrustState.TRUSTED:
+            self._prepare(adding=True)
+            self._store.add(current, self._known.file)
+            self._changed = True
+            if self._state(self._ours()) is not TrustState.TRUSTED:
+                detail = f"{self._store.location}: not trusted afterwards"
+                raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=detail)
+        self._take_out(each for each in found if self._is_replaced(each.authority))
+
+    def remove(self) -> None:
+        self._take_out(self._ours())
+        if self._ours():
+            raise AgentError(ErrorId.TRUST_STILL_THERE, detail=self._store.location)
+
+    def _take_out(self, unwanted: Iterable[FoundAuthority]) -> None:
+        for each in unwanted:
+            self._prepare(adding=False)
+            self._store.remove(each)
+            self._changed = True
+
+    def _prepare(self, *, adding: bool) -> None:
+        prompt = self._store.prompt(adding=adding)
+        if prompt is not None:
+            self._announce(prompt)
+
+    def _ours(self) -> list[FoundAuthority]:
+        """Return what concerns this agent: in a shared store, another user's agent is left alone."""
+        return [
+            each
+            for each in self._store.find()
+            if each.authority.scope == self._known.scope
+            and (
+                not self._store.shared
+                or each.authority == self._known.current
+                or self._is_replaced(each.authority)
+            )
+        ]
+
+    def _is_replaced(self, authority: Authority) -> bool:
+        """Return whether nobody needs it: this folder has another now, or its time is over."""
+        if authority == self._known.current:
+            return False
+        return authority in self._known.former or authority.not_after < datetime.now(UTC)
 
     def _state(self, found: list[FoundAuthority]) -> TrustState:
         current = [each for each in found if each.authority == self._known.current]
