@@ -118,8 +118,6 @@ class LoginForms:
             raise PortalError("request.malformed")
         with _portal_refusals():
             if "cms" in proof:
-                from agent.demo.pkcs7 import verified_signer
-
                 certificate = verified_signer(_decoded(proof["cms"]), document)
             else:
                 certificate = _decoded(proof.get("certificate"))
@@ -224,6 +222,36 @@ class LoginForms:
                 continue  # another authority's list
             if standing.state is RevocationState.REVOKED:
                 raise PortalError("certificate.revoked")
+
+
+def verified_signer(cms: bytes, document: bytes, nonce: bytes = b"") -> bytes:
+    """Return the signer's certificate, DER, if it signed `document` with SHA-256 and signed attributes.
+
+    Args:
+        cms: ContentInfo with SignedData, DER; the document may be inside or left out.
+        document: what should have been signed.
+        nonce: what the signed attribute randomNonce must hold; empty where none was asked for.
+
+    Raises:
+        SignatureInvalidError: if it did not.
+        CertificateMalformedError: if its certificate cannot be used to tell.
+    """
+    from asn1crypto.core import OctetString
+
+    from signing.cms.build import RANDOM_NONCE
+    from signing.cms.verify import verify_cms
+    from signing.errors import HashUnsupportedError, SignatureFormatError, SignatureInvalidError
+    from signing.hashes import Hash
+
+    try:
+        signature = verify_cms(cms, document)
+    except (SignatureFormatError, HashUnsupportedError) as error:
+        raise SignatureInvalidError(str(error)) from error
+    if signature.hash is not Hash.SHA_256 or not signature.attributes:
+        raise SignatureInvalidError("it is without signed attributes, or not with SHA-256")
+    if nonce and signature.attributes.get(RANDOM_NONCE) != OctetString(nonce).dump():
+        raise SignatureInvalidError("another nonce was signed, or none")
+    return signature.certificate
 
 
 @contextmanager

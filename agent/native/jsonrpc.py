@@ -59,7 +59,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 def read(frame: bytes) -> Request:
-    """The request in a text frame.
+    """Return the request in a text frame.
 
     Raises:
         AgentError: `request.encoding`, `request.not_json`, `request.batch`, `request.unknown_member` or
@@ -98,12 +98,12 @@ def decode(
 
 
 def response(request_id: Id, result: NativeMessage) -> bytes:
-    """The answer to a request."""
+    """Return the answer to a request."""
     return _encoder.encode(_Response(request_id, result))
 
 
 def error_response(request_id: Id | None, error: BaseException) -> bytes:
-    """The answer to a request that failed; `request_id` None where none could be read (JSON-RPC 2.0 §5)."""
+    """Return the answer to a failed request; `request_id` None where none could be read (JSON-RPC 2.0 §5)."""
     data = error_data(error)
     return _encoder.encode(_ErrorResponse(request_id, _Error(row_for(error).jsonrpc, data.en, data)))
 
@@ -114,7 +114,7 @@ def notification(method: str, params: NativeMessage) -> bytes:
 
 
 def error_data(error: BaseException) -> ErrorData:
-    """What a page is told of an error: its row, and the few facts that are meant for pages."""
+    """Return what a page gets of an error: its row, and the few facts that are for pages."""
     text = describe(error)
     tries_left, retry_after = text.facts.get("tries_left"), text.facts.get("retry_after")
     return ErrorData(

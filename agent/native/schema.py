@@ -27,7 +27,7 @@ _REF: Final = "#/components/schemas/{name}"
 
 
 def schema() -> bytes:
-    """The schema as JSON text."""
+    """Return the schema as JSON text."""
     told = [message for _, message in NOTIFICATIONS.values()]
     types = [kind for method in METHODS.values() for kind in (method.takes, method.gives)]
     _, components = msgspec.json.schema_components([*types, *told, messages.ErrorData], ref_template=_REF)

@@ -42,7 +42,7 @@ async def run(services: NativeServices, caller: NativeCaller, params: SelfTestPa
 async def report(
     services: NativeServices, caller: NativeCaller, params: SelfTestReportParams
 ) -> SelfTestFiles:
-    """The report on what `run` found last, with what the page found out itself."""
+    """Return the report on what `run` found last, with what the page found out itself."""
     from agent.selftest import html_report
 
     findings = caller.memory.selftest

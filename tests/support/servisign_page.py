@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
+from agent.dialects.servisign import ServiSignDialect
+from tests.support.operations import until
+
 Handle = Callable[[str, bytes], Awaitable[bytes]]
 
 PCSC_PATH_ID = "6BD4EA2493354E298DD0B09B72A5EA59"
@@ -128,3 +131,8 @@ class Page:
 def items(listed: str) -> list[str]:
     """What the adapter makes of a list: it drops the last piece, whatever it is."""
     return listed.split(";")[:-1]
+
+
+async def until_waiting(dialect: ServiSignDialect, calls: int) -> None:
+    """Wait until so many calls of all sessions are at work or wait for their turn."""
+    await until(lambda: sum(each.waiting for each in dialect._sessions._sessions.values()) == calls)

@@ -38,7 +38,7 @@ class Heartbeats:
         self._running: dict[bytes, _Running] = {}
 
     async def answer(self, key: bytes, begin: Callable[[], Coroutine[Any, Any, str]]) -> str:
-        """The result of the call, or `heartbeat` where that takes longer.
+        """Return the result of the call, or `heartbeat` where that takes longer.
 
         A request whose page goes away takes the call with it, so that nobody is asked for nothing.
 

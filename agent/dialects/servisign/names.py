@@ -57,7 +57,7 @@ def write(name: Name, *, reverse: bool = False) -> str:
 
 
 def find(text: str, wanted: str) -> str:
-    """The value of the first attribute called `wanted` (any case) in a text that `write` made; "" if none."""
+    """Return the value of the first attribute called `wanted` (any case) in a text of `write`; "" if none."""
     key = _key(wanted)
     for name, value in _attributes(text):
         if _key(name) == key:

@@ -60,7 +60,7 @@ class OfficerSession:
     puk: Pin | None = field(default=None, repr=False)
 
     def take(self) -> Pin | None:
-        """The PUK, for the one use it was given for; the caller wipes it. None: ask the person."""
+        """Return the PUK for the one use it was given for; the caller wipes it. None: ask the person."""
         puk, self.puk = self.puk, None
         return puk
 
@@ -112,7 +112,7 @@ class OpenObjects:
         return len(self._objects)
 
     def add(self, opened: Opened) -> int:
-        """The handle of a new object; the oldest one of its sort goes where there are too many."""
+        """Return the handle of a new object; close the oldest of its sort where there are too many."""
         same = [handle for handle, other in self._objects.items() if type(other) is type(opened)]
         if len(same) >= OBJECTS_MAX:
             self.remove(same[0])
@@ -121,7 +121,7 @@ class OpenObjects:
         return self._last
 
     def get(self, handle: int, kind: type[_T]) -> _T:
-        """The object of that handle.
+        """Return the object of that handle.
 
         Raises:
             LibraryError: there is none of that sort: 5006 module, 9046 session, 9024 key.
@@ -132,7 +132,7 @@ class OpenObjects:
         return opened
 
     def latest_module(self) -> tuple[int, CardModule]:
-        """What the functions without a handle work on.
+        """Return the module opened last and its handle, for the functions that name none.
 
         Raises:
             LibraryError: 9038, nothing has been opened.
@@ -152,7 +152,7 @@ class OpenObjects:
         return isinstance(opened, OfficerSession) and opened.module == module
 
     def session_of(self, module: int) -> tuple[int, CardSession] | None:
-        """The card session opened last on a module, if any."""
+        """Return the card session opened last on a module and its handle, if any."""
         for handle, opened in reversed(self._objects.items()):
             if isinstance(opened, CardSession) and opened.module == module:
                 return handle, opened

@@ -95,7 +95,7 @@ class SharedValues:
             self._channels.pop(channel, None)
 
     def get(self, origin: str, channel: str) -> str:
-        """The value that pages of `origin` may read; empty where there is none."""
+        """Return the value that pages of `origin` may read; empty where there is none."""
         self._expire()
         for value in self._channels.get(channel, ()):
             if value.is_for(origin):
@@ -128,7 +128,7 @@ def _host(origin: str) -> str:
 
 
 def _sites(listed: str) -> frozenset[str]:
-    """The sites in a domain list; an origin stands for itself alone, a host for all its ports."""
+    """Return the sites in a domain list; an origin stands for itself alone, a host for all its ports."""
     if len(listed) > SITES_MAX * (SITE_MAX + 2):
         raise FrameworkError(BAD_PARAMETER)
     words = [word.removesuffix("/").casefold() for word in _BETWEEN.split(listed) if word]

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from agent.demo.errors import PortalError
-from agent.demo.login_forms import LoginForms, TrustedIssuers, challenge_text
+from agent.demo.login_forms import LoginForms, TrustedIssuers, challenge_text, verified_signer
 from agent.demo.people import PASSWORD, SignedIn
-from agent.demo.pkcs7 import verified_signer
 from agent.demo.sessions import PortalSession, PortalSessions
 from signing.cms.build import signed_attributes, signed_data
 from signing.errors import SignatureInvalidError

@@ -187,7 +187,7 @@ class Waiting(ScriptedInteraction):
             return await super().ask(question)
         self.asked.set()
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             self.left.set()
         return None

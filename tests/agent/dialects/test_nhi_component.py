@@ -30,6 +30,7 @@ from agent.paths import Paths
 from agent.vocabulary import Verb
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, running_agent
 from tests.support.nhi_component import BASIC, NAME, TURNED_ON, ask, component_agent, names_shown, page
+from tests.support.operations import until
 
 PAGE = (Path(__file__).parents[3] / "docs" / "nhi-component.md").read_text("utf-8")
 STRANGER = "https://stranger.example.tw"
@@ -122,7 +123,7 @@ async def test_what_cannot_be_done_is_explained_once_to_the_person_and_always_in
     caplog.set_level(logging.INFO)
     async with component_agent(tmp_path) as agent, page(agent) as it:
         await ask(it, "H_Sign?Random=00011234567890123456", "EnCrypt?Pwd=secret99", "H_Sign?Random=0001")
-        await asyncio.sleep(0)
+        await until(lambda: any(PORTAL in zh for zh, _ in agent.interaction.notices))
         [(zh, en)] = [each for each in agent.interaction.notices if PORTAL in each[0]]
     assert PORTAL in zh and "健保卡的簽章" in zh and "請改用" in zh
     assert PORTAL in en and "cannot make it" in en
@@ -275,7 +276,7 @@ async def test_a_page_that_goes_away_takes_its_question_along(tmp_path: Path) ->
                 return await super().ask(question)
             asked.set()
             try:
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()
             finally:
                 closed.set()
             return None

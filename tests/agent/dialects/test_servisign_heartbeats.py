@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from agent.config import Config
 from agent.dialects.servisign import ServiSignDialect, SessionLimits
-from tests.support.servisign_page import Page, Text
+from tests.support.operations import until
+from tests.support.servisign_page import Page, Text, until_waiting
 from tests.support.software_card import signature_certificate
 
 SERIAL = "000000335361"
@@ -56,8 +57,8 @@ async def test_the_mark_is_true_in_whatever_way_a_page_writes_it(page, module, m
 @pytest.mark.parametrize("mark", [False, None, "", 0])
 async def test_without_the_mark_the_request_waits(page, operations, module, mark):
     waiting = asyncio.ensure_future(serial(page, module, KeepAlive=mark))
-    await asyncio.sleep(0.1)
-    assert not waiting.done()
+    done, _ = await asyncio.wait((waiting,), timeout=0.1)  # some beats long
+    assert not done
     operations.hold.set()
     assert await waiting == SERIAL
 
@@ -115,28 +116,29 @@ async def test_the_same_request_of_another_origin_or_session_joins_nothing(diale
     assert await serial(page, module) == SERIAL
 
 
-async def test_a_page_that_never_comes_back_ends_its_call(page, operations, module):
+async def test_a_page_that_never_comes_back_ends_its_call(dialect, page, operations, module):
     assert await serial(page, module) == "heartbeat"
-    await asyncio.sleep(0.3)
+    await until_waiting(dialect, 0)
     operations.hold.set()
     assert await page.error() == "0"  # the turn is free
     assert await serial(page, module) == SERIAL
     assert operations.asked == ["card", "card"]
 
 
-async def test_a_page_that_goes_away_while_it_waits_ends_its_call_at_once(page, operations, module):
+async def test_a_page_that_goes_away_while_it_waits_ends_its_call_at_once(dialect, page, operations, module):
     waiting = asyncio.ensure_future(serial(page, module))
-    await asyncio.sleep(0.01)
+    await until_waiting(dialect, 1)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    await asyncio.sleep(0)
+    await until_waiting(dialect, 0)
     assert await page.error() == "0"
 
 
-async def test_a_release_ends_what_beats_and_its_session_is_unknown(page, operations, module):
+async def test_a_release_ends_what_beats_and_its_session_is_unknown(dialect, page, operations, module):
     assert await serial(page, module) == "heartbeat"
     waiting = asyncio.ensure_future(serial(page, module))
-    await asyncio.sleep(0.01)
+    (session,) = dialect._sessions._sessions.values()
+    await until(lambda: any(running.waiting for running in session.heartbeats._running.values()))
     assert await page.call("ServiSignRelease") == "0"
     assert await waiting == "61012"
     assert await serial(page, module) == "61012"

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from agent.config import Config
 from agent.dialects.servisign import FUNCTIONS, ServiSignDialect, refusal
 from hca_card.model import CardKind
-from tests.support.servisign_page import Page, Text, body_of, reply_of
+from tests.support.operations import until
+from tests.support.servisign_page import Page, Text, body_of, reply_of, until_waiting
 from tests.support.software_card import signature_certificate
 
 OTHER = "https://euservice.mohw.gov.tw"
@@ -106,10 +107,10 @@ async def test_an_unknown_function_is_no_success_either(page):
     assert await page.failing("ATL_FormatDisk") == ("61013", "61013")
 
 
-async def test_a_call_that_finds_too_many_waiting_is_no_success_either(page, operations):
+async def test_a_call_that_finds_too_many_waiting_is_no_success_either(dialect, page, operations):
     operations.hold = asyncio.Event()
     waiting = [asyncio.create_task(module(page)) for _ in range(3)]
-    await asyncio.sleep(0)
+    await until_waiting(dialect, 3)
     assert await module(page) == "61010"
     assert await page.error() == "61010"
     operations.hold.set()
@@ -223,8 +224,7 @@ async def test_the_timer_wipes_a_pin_that_no_call_comes_back_for(operations):
     page = await new_page(dialect)
     await session(page, await module(page))
     assert not operations.kept[0].wiped
-    await asyncio.sleep(0.2)
-    assert operations.kept[0].wiped
+    await until(lambda: operations.kept[0].wiped)
     dialect.close()
 
 
@@ -259,14 +259,14 @@ async def test_where_everything_is_in_use_another_echo_is_told_so(dialect):
     assert await Page(dialect.handle, OTHER).echo() == "61010"
 
 
-async def test_calls_of_one_session_run_one_after_another(page, operations):
+async def test_calls_of_one_session_run_one_after_another(dialect, page, operations):
     await module(page)
     operations.hold = asyncio.Event()
     slow = asyncio.ensure_future(page.call("ATL_GetHCACardSN", ulModuleHandle="1"))
-    await asyncio.sleep(0)
+    await until_waiting(dialect, 1)
     bad = asyncio.ensure_future(page.call("ATL_GetHCACardSN", ulModuleHandle="77"))
     code = asyncio.ensure_future(page.error())
-    await asyncio.sleep(0.02)
+    await until_waiting(dialect, 3)
     assert not bad.done()
     assert not code.done()
     operations.hold.set()
@@ -278,7 +278,7 @@ async def test_calls_of_other_sessions_do_not_wait(dialect, page, operations):
     other = await new_page(dialect, origin=OTHER)
     operations.hold = asyncio.Event()
     slow = asyncio.ensure_future(page.call("ATL_GetHCACardSN", ulModuleHandle="1"))
-    await asyncio.sleep(0)
+    await until_waiting(dialect, 1)
     assert await other.error() == "0"
     operations.hold.set()
     await slow
@@ -288,18 +288,18 @@ async def test_a_session_takes_no_endless_queue(page, operations):
     await module(page)
     operations.hold = asyncio.Event()
     calls = [asyncio.ensure_future(page.call("ATL_GetHCACardSN", ulModuleHandle="1")) for _ in range(5)]
-    await asyncio.sleep(0.02)
+    await until(lambda: sum(call.done() for call in calls) == 2)
     operations.hold.set()
     assert sorted(await asyncio.gather(*calls)) == ["000000335361"] * 3 + ["61010"] * 2
 
 
-async def test_a_release_during_a_call_does_not_wait_and_leaves_nothing_behind(page, operations):
+async def test_a_release_during_a_call_does_not_wait_and_leaves_nothing_behind(dialect, page, operations):
     handle = await module(page)
     operations.hold = asyncio.Event()
     opening = asyncio.ensure_future(session(page, handle))
-    await asyncio.sleep(0)
+    await until_waiting(dialect, 1)
     waiting = asyncio.ensure_future(page.error())
-    await asyncio.sleep(0)
+    await until_waiting(dialect, 2)
     assert await page.call("ServiSignRelease") == "0"
     operations.hold.set()
     assert await opening != "61012"

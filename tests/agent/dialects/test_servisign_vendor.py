@@ -22,6 +22,7 @@ from agent.errors import AgentError, describe
 from agent.server import ports
 from agent.server.ports import PortConflict
 from tests.support.agent import ANY_PORT, running_agent
+from tests.support.operations import until
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +157,6 @@ async def test_the_person_is_told_when_the_agent_starts_beside_the_vendors_progr
         async with running_agent(tmp_path, config=config) as agent:
             assert agent.daemon.tls_port != port
             assert [conflict.answers_as_vendor for conflict in agent.daemon.conflicts] == [True]
-            await asyncio.sleep(0.05)  # telling waits for nobody
-            assert any("會連到那個元件" in zh and str(port) in zh for zh, _ in agent.interaction.notices)
+            notices = agent.interaction.notices  # telling waits for nobody
+            await until(lambda: any("會連到那個元件" in zh and str(port) in zh for zh, _ in notices))
     assert len(heard) == 1

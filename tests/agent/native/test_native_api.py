@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from agent.native.messages import API
 from agent.native.methods import METHODS
 from agent.vocabulary import Verb
 from hca_card.pin import Pin
+from hca_card.simulator import SimulatedCard
 from signing.login import validate_token
 from tests.support.agent import DENIED, ORIGINS, PORTAL, RunningAgent, running_agent
 from tests.support.cards import simulated, simulator_ca
 from tests.support.hipki import check_cms
+from tests.support.operations import until
 
 UNKNOWN = "https://never.seen.example"
 
@@ -329,14 +332,24 @@ async def test_closing_the_connection_takes_the_question_back(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-async def test_a_connection_torn_while_the_card_works_leaves_the_card_in_order(tmp_path: Path) -> None:
-    person = SlowPerson()
+async def test_a_connection_torn_while_the_card_works_leaves_the_card_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, verifying, transmit = SlowPerson(), threading.Event(), SimulatedCard.transmit
+
+    def watched(card: SimulatedCard, command: bytes) -> bytes:
+        if command[1] == 0x20:
+            verifying.set()
+        return transmit(card, command)
+
+    monkeypatch.setattr(SimulatedCard, "transmit", watched)
     person.ready.set()
     async with running_agent(tmp_path, ["hpc-slow"], interaction=person) as agent:
         async with agent.page() as page:
             await page.send("sign", document=b64(b"text"))
             await person.asked.wait()
-            await asyncio.sleep(0.3)  # in the midst of VERIFY or the signature
+            verifying.clear()  # of what only asked for the tries left
+            await until(verifying.is_set)
             assert page.socket._response.connection is not None
             page.socket._response.connection.transport.abort()  # type: ignore[union-attr]
         async with agent.page() as page:
