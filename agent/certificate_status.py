@@ -133,13 +133,13 @@ class StatusChecker:
             async with asyncio.timeout(SECONDS):
                 for source, address in places:
                     try:
-                        said = await self._ask(source, address, der, issuer)
+                        status = await self._ask(source, address, der, issuer)
                     except (AgentError, StatusAnswerError) as error:
                         troubles.append(error)
                         continue
-                    if said.state is not RevocationState.UNKNOWN:
-                        return said
-                    unknown = said
+                    if status.state is not RevocationState.UNKNOWN:
+                        return status
+                    unknown = status
         except TimeoutError:
             troubles.append(AgentError(ErrorId.CERTIFICATE_STATUS_UNREACHABLE, detail="no answer in time"))
         if unknown is not None:
@@ -150,14 +150,14 @@ class StatusChecker:
         if source is StatusSource.OCSP:
             question, nonce = revocation.ocsp_request(der, issuer)
             answer = await self._fetch(address, OCSP_BYTES_MAX, question)
-            said = revocation.judge_ocsp(answer, der, issuer, self._clock(), nonce=nonce)
+            status = revocation.judge_ocsp(answer, der, issuer, self._clock(), nonce=nonce)
         else:
             answer = await self._fetch(address, CRL_BYTES_MAX, None)
-            said = await asyncio.to_thread(revocation.judge_crl, answer, der, issuer, self._clock())
-        if said.state is not RevocationState.UNKNOWN:
+            status = await asyncio.to_thread(revocation.judge_crl, answer, der, issuer, self._clock())
+        if status.state is not RevocationState.UNKNOWN:
             with suppress(OSError):  # a full disk makes the next question slower, and nothing else
                 await asyncio.to_thread(self._keep, self._file(source, address, der), answer)
-        return said
+        return status
 
     def _remembered(self, source: StatusSource, address: str, der: bytes, issuer: bytes) -> CertificateStatus:
         """Return what was said lately.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from agent.operations import Operations
     from agent.operations.messages import ReaderView
-    from agent.update.state import State
+    from agent.update.state import LastCheck
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class MetricsSnapshot:
     service_running: bool | None
     certificate_ends: datetime
     conflicts: int
-    update: State | None = None
+    update: LastCheck | None = None
     update_newer: bool = False
 
 

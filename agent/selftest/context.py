@@ -42,7 +42,7 @@ class Computer:
         simulated: whether the readers are simulated ones.
         find: the full path of a program, None when it is not installed.
         programs: the programs running now.
-        driver: the driver of a reader, empty where it cannot be told.
+        driver: the driver of a reader, empty where it cannot be found out.
         config_error: what is wrong with the configuration's files.
     """
 
@@ -68,7 +68,7 @@ class ProbeContext:
         operations: all card work goes through these.
         caller: who asks; the rows show what this caller may see.
         computer: this computer.
-        reader: the reader named; None takes the one that is meant, asking where there are several.
+        reader: the reader named; None takes the one card there is, asking where there are several.
         card: the card found.
         kept: the PIN of the session; None also where it is typed on the reader's keypad each time.
         document: what was signed.

@@ -93,10 +93,10 @@ def _row(row: ResultRow) -> str:
 def _trouble(row: ResultRow) -> str:
     if row.error is None:
         return ""
-    told = row.error
+    error = row.error
     return (
-        f'<p class="trouble {row.status}">{_both(told.text)} <code>{escape(told.id)}</code></p>'
-        f'<p class="next">→ {_both(told.next)}</p>'
+        f'<p class="trouble {row.status}">{_both(error.text)} <code>{escape(error.id)}</code></p>'
+        f'<p class="next">→ {_both(error.next)}</p>'
     )
 
 

@@ -1,4 +1,4 @@
-"""Who listens on a loopback port, told by what it answers: closed, this program, the vendor's, or another."""
+"""Who listens on a loopback port, by its answers: nobody, this program, the vendor's, or another."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Listener:
     """What was found on one port.
 
     Attributes:
-        holder: name and process number, empty where it cannot be told.
+        holder: name and process number, empty where it cannot be found out.
         certificate: DER of the certificate it showed, empty without TLS.
     """
 

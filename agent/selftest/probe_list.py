@@ -32,10 +32,7 @@ def plan(variant: Variant = Variant.ORDINARY, config: Config | None = None) -> t
     ordinary = variant is Variant.ORDINARY
     rows = card.HCA_ROWS if ordinary else card.NHI_ROWS
     found = "hca.init" if ordinary else "nhi.port"
-    certificate_rows = (
-        replace(probe, needs=(found, *probe.needs))
-        for probe in (*certificates.VALIDITY, *certificates.AUTHORITY)
-    )
+    certificate_rows = (replace(probe, needs=(found, *probe.needs)) for probe in certificates.PROBES)
     return (
         *system.BASICS,
         ports.environment,

@@ -28,9 +28,9 @@ def _drivers() -> tuple[tuple[str, str], ...]:
     for folder in _DRIVER_FOLDERS:
         for bundle in sorted(Path(folder).glob("*.bundle")):
             with suppress(OSError, ValueError, plistlib.InvalidFileException):
-                told = plistlib.loads((bundle / "Contents" / "Info.plist").read_bytes())
-                names = told.get("ifdFriendlyName", ())
-                version = told.get("CFBundleShortVersionString", "")
+                described = plistlib.loads((bundle / "Contents" / "Info.plist").read_bytes())
+                names = described.get("ifdFriendlyName", ())
+                version = described.get("CFBundleShortVersionString", "")
                 for name in names if isinstance(names, list) else [names]:
                     found.append((str(name), f"{bundle.stem} {version}".strip()))
     return tuple(found)

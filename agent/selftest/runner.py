@@ -95,8 +95,8 @@ async def _one(probe: Probe, context: ProbeContext) -> ResultRow:
 
 
 def _failure(error: BaseException, context: ProbeContext) -> Finding:
-    told = ""
+    detail = ""
     if isinstance(error, AgentError) and error.error_id == ErrorId.CONFIG_INVALID:
         # Which file and which key: without it nobody could correct the configuration.
-        told = str(error.facts.get("detail", "")).replace(str(context.computer.home), "~")
-    return Finding(RowStatus.FAIL, Bilingual(told), trouble=Trouble.of(error))
+        detail = str(error.facts.get("detail", "")).replace(str(context.computer.home), "~")
+    return Finding(RowStatus.FAIL, Bilingual(detail), trouble=Trouble.of(error))

@@ -103,8 +103,8 @@ def part(row: ResultRow) -> RowPart:
     """Return a row as JSON has it; mask it first where it leaves this person's screen."""
     error: ErrorPart | UnsetType = UNSET
     if row.error is not None:
-        told = row.error
-        error = ErrorPart(told.id, told.text.zh, told.text.en, str(told.next))
+        text = row.error.text
+        error = ErrorPart(row.error.id, text.zh, text.en, str(row.error.next))
     return RowPart(
         row.id, Title(row.title.zh, row.title.en), row.status.value, str(row.detail), row.ms, error
     )

@@ -35,12 +35,12 @@ def pack(rows: Sequence[ResultRow], computer: Computer, *, simulated: bool, time
         simulated: whether the card was a simulated one.
         time: when the self-test ended, aware.
     """
-    told = schema.report(rows, simulated=simulated, time=time)
+    report = schema.report(rows, simulated=simulated, time=time)
     audit = AuditLog(computer.paths.audit, computer.config.audit).read(AUDIT_ROWS)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("selftest.html", html_report.page(rows, simulated=simulated, time=time))
-        bundle.writestr("selftest.json", msgspec.json.format(msgspec.json.encode(told)))
+        bundle.writestr("selftest.json", msgspec.json.format(msgspec.json.encode(report)))
         bundle.writestr("versions.json", _text(versions()))
         bundle.writestr("configuration.json", _text(configuration(computer)))
         bundle.writestr("profiles.json", _text({"profiles": card_profiles(computer)}))
@@ -51,13 +51,13 @@ def pack(rows: Sequence[ResultRow], computer: Computer, *, simulated: bool, time
 
 def versions() -> dict[str, str]:
     """Return the versions of this program, of what it runs on, and of its main libraries."""
-    told = {"hca-agent": __version__, "python": sys.version.split()[0], "system": platform.platform()}
+    found = {"hca-agent": __version__, "python": sys.version.split()[0], "system": platform.platform()}
     for name in _LIBRARIES:
         try:
-            told[name] = metadata.version(name)
+            found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            told[name] = "-"
-    return told
+            found[name] = "-"
+    return found
 
 
 def configuration(computer: Computer) -> dict[str, Any]:

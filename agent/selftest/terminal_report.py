@@ -106,9 +106,9 @@ def lines(row: ResultRow) -> list[Words]:
     if not brief:
         shown += [Words(f"     {each}", "" if each == row.detail.zh else "dim") for each in _each(row.detail)]
     if row.error is not None and row.status is not RowStatus.PASS:
-        told = row.error
-        shown.append(Words(f"     {told.text.zh}\n     {told.text.en}", style))
-        shown.append(Words(f"   → {told.next.zh}\n     {told.next.en}  ({told.id})"))
+        error = row.error
+        shown.append(Words(f"     {error.text.zh}\n     {error.text.en}", style))
+        shown.append(Words(f"   → {error.next.zh}\n     {error.next.en}  ({error.id})"))
     return shown
 
 

@@ -14,7 +14,7 @@ from agent.errors import AgentError, error_id
 from agent.update import state as states
 from agent.update.release import Release, is_newer
 from agent.update.repository import Repository, open_repository
-from agent.update.state import State
+from agent.update.state import LastCheck
 
 if TYPE_CHECKING:
     from agent.config import UpdateSettings
@@ -38,13 +38,13 @@ def look(settings: UpdateSettings, paths: Paths) -> tuple[Repository, Release]:
     """
     repository = open_repository(settings, paths)
     before = states.read(paths.update)
-    told = before.told if before is not None else ""
+    notified = before.notified if before is not None else ""
     try:
         offered = repository.release()
     except AgentError as error:
-        states.write(paths.update, State(checked=states.now(), error=error_id(error), told=told))
+        states.write(paths.update, LastCheck(checked=states.now(), error=error_id(error), notified=notified))
         raise
-    states.write(paths.update, State(checked=states.now(), version=offered.version, told=told))
+    states.write(paths.update, LastCheck(checked=states.now(), version=offered.version, notified=notified))
     return repository, offered
 
 
@@ -92,7 +92,7 @@ class Checks:
         return max(rest.total_seconds(), 0.0) + spread
 
     async def once(self) -> None:
-        """One look, and a word to the person where there is something newer.
+        """One look, and a notice to the person where there is something newer.
 
         Raises:
             AgentError: as `look`.
@@ -102,9 +102,9 @@ class Checks:
         if not is_newer(offered, self._running):
             return
         last = states.read(self._paths.update)
-        if last is None or last.told == offered.version:
+        if last is None or last.notified == offered.version:
             return
-        kept = State(checked=last.checked, version=last.version, told=offered.version)
+        kept = LastCheck(checked=last.checked, version=last.version, notified=offered.version)
         await asyncio.to_thread(states.write, self._paths.update, kept)
         await self._tell(
             f"HCA Card Agent 有新版 {offered.version}（現在是 {self._running}）。"

@@ -1,4 +1,4 @@
-"""What the last look at the repository told, for the self-test, `/metrics` and the next start."""
+"""What the last look at the repository found, for the self-test, `/metrics` and the next start."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ NAME: Final = "state.json"
 _BYTES_MAX: Final = 4096
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class LastCheck(msgspec.Struct, frozen=True, kw_only=True):
     """One look.
 
     Attributes:
         checked: when, aware UTC.
         version: what was on offer; empty where that could not be learnt.
         error: the id of what went wrong; empty when nothing did.
-        told: the version that the person was told of.
+        notified: the version that the person was told of; `told` in the file.
     """
 
     checked: datetime
     version: str = ""
     error: str = ""
-    told: str = ""
+    notified: str = msgspec.field(name="told", default="")
 
 
-def read(folder: Path) -> State | None:
+def read(folder: Path) -> LastCheck | None:
     """Return the last look, None where there was none."""
     with suppress(OSError, msgspec.MsgspecError, ValueError):
-        state = msgspec.json.decode((folder / NAME).read_bytes()[:_BYTES_MAX], type=State)
+        state = msgspec.json.decode((folder / NAME).read_bytes()[:_BYTES_MAX], type=LastCheck)
         if state.checked.tzinfo is not None:
             return state
     return None
 
 
-def write(folder: Path, state: State) -> None:
+def write(folder: Path, state: LastCheck) -> None:
     """Keep `state`.
 
     Raises:

@@ -15,7 +15,7 @@ from agent.config import MetricsSettings
 from agent.interaction.scripted import ScriptedInteraction
 from agent.metrics import CONTENT_TYPE, Counters, MetricsSnapshot, exposition
 from agent.operations.messages import ReaderCondition, ReaderView
-from agent.update.state import State
+from agent.update.state import LastCheck
 from agent.vocabulary import Verb
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, RunningAgent, running_agent
 from tests.support.servisign_page import Page, Text
@@ -182,7 +182,7 @@ def test_every_number_and_word_fits_the_format() -> None:
             (ReaderCondition.CARD, ReaderCondition.CARD, ReaderCondition.EMPTY)
         )
     ]
-    state = State(checked=now, version="9.0", error="update.expired")
+    state = LastCheck(checked=now, version="9.0", error="update.expired")
     told = MetricsSnapshot(readers, False, now, 2, state, update_newer=True)
     families = parse(exposition(counters, told))
     assert value(families, "signatures_total", dialect="agent") == 3

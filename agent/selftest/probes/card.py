@@ -80,8 +80,8 @@ async def open_session(context: ProbeContext) -> Finding:
 
 async def version(context: ProbeContext) -> Finding:
     """Fill the row 卡片版本."""
-    said = await read(context, lambda card: card.version if isinstance(card, HcaCard) else "")
-    return passed(f"卡片版本為:{said}", f"the card's version is {said}") if said else skipped(*_NOT_HERE)
+    value = await read(context, lambda card: card.version if isinstance(card, HcaCard) else "")
+    return passed(f"卡片版本為:{value}", f"the card's version is {value}") if value else skipped(*_NOT_HERE)
 
 
 async def kind(context: ProbeContext) -> Finding:
@@ -91,28 +91,28 @@ async def kind(context: ProbeContext) -> Finding:
 
 async def holder(context: ProbeContext) -> Finding:
     """Fill the row 卡片基本資料."""
-    said = await read(context, _holder)
-    if said is None:
+    value = await read(context, _holder)
+    if value is None:
         return skipped(*_NOT_HERE)
-    detail, masked = texts(holder_values(said))
+    detail, masked = texts(holder_values(value))
     return Finding(RowStatus.PASS, detail, masked)
 
 
 async def serial(context: ProbeContext) -> Finding:
     """Fill the row 卡片序號."""
-    said = await read(context, lambda card: card.serial)
-    return passed(said, masked=Bilingual(mask_card(said)))
+    value = await read(context, lambda card: card.serial)
+    return passed(value, masked=Bilingual(mask_card(value)))
 
 
 async def info(context: ProbeContext) -> Finding:
     """Fill the row 卡片資訊; a card that has ended or was never activated fails here."""
-    said = await read(context, _info)
-    if said is None:
+    value = await read(context, _info)
+    if value is None:
         return skipped(*_NOT_HERE)
-    detail = info_text(said)
-    if said.terminated:
+    detail = info_text(value)
+    if value.terminated:
         return failed(TerminatedError(), detail.zh, detail.en)
-    if not said.activated:
+    if not value.activated:
         return failed(NotActivatedError(), detail.zh, detail.en)
     return passed(detail.zh, detail.en)
 
@@ -122,8 +122,8 @@ async def certificate(context: ProbeContext) -> Finding:
     from hca_card.certificate import describe
 
     index = CERTIFICATE_INDEX[KeyUse.SIGNATURE]
-    told = describe(await read(context, lambda card: card.certificate(index).der))
-    return passed(f"憑證序號 {told.serial_hex}", f"certificate number {told.serial_hex}")
+    facts = describe(await read(context, lambda card: card.certificate(index).der))
+    return passed(f"憑證序號 {facts.serial_hex}", f"certificate number {facts.serial_hex}")
 
 
 async def sign(context: ProbeContext) -> Finding:

@@ -140,14 +140,16 @@ async def status_finding(checker: StatusChecker, der: bytes, issuer: bytes) -> F
         return skipped("無法查詢", "it could not be asked", error.error_id)
 
 
-def _worded(said: CertificateStatus) -> Finding:
-    day = f"{said.this_update.astimezone():%Y-%m-%d %H:%M}"
-    if said.state is RevocationState.GOOD:
-        return passed(f"未被廢止（{said.source.value}，{day}）", f"not revoked ({said.source.value}, {day})")
-    if said.state is RevocationState.UNKNOWN:
+def _worded(answer: CertificateStatus) -> Finding:
+    day = f"{answer.this_update.astimezone():%Y-%m-%d %H:%M}"
+    if answer.state is RevocationState.GOOD:
+        return passed(
+            f"未被廢止（{answer.source.value}，{day}）", f"not revoked ({answer.source.value}, {day})"
+        )
+    if answer.state is RevocationState.UNKNOWN:
         return warned(ErrorId.CERTIFICATE_STATUS_UNKNOWN)
-    since = f"{said.revoked_at.astimezone():%Y-%m-%d}" if said.revoked_at else "-"
-    zh, en = _REASONS.get(said.reason, ("未註明", "not given"))
+    since = f"{answer.revoked_at.astimezone():%Y-%m-%d}" if answer.revoked_at else "-"
+    zh, en = _REASONS.get(answer.reason, ("未註明", "not given"))
     return failed(
         ErrorId.CERTIFICATE_REVOKED, f"廢止日期 {since}，原因：{zh}", f"revoked on {since}, reason: {en}"
     )
@@ -165,11 +167,4 @@ def _roots(context: ProbeContext) -> tuple[bytes, ...]:
     return load_roots(context.computer.config.certificates.roots)
 
 
-VALIDITY: Final = (
-    signature,
-    encryption,
-)
-AUTHORITY: Final = (
-    chain,
-    status,
-)
+PROBES: Final = (signature, encryption, chain, status)

@@ -25,9 +25,9 @@ async def port(context: ProbeContext) -> Finding:
         return _other(await asyncio.to_thread(look, _STANDARD))
     looks = (asyncio.to_thread(look, each) for each in settings.ports if each)
     found = await asyncio.gather(*looks)
-    held = [each for each in found if each.answer not in (ListenerKind.OURS, ListenerKind.CLOSED)]
-    if held:
-        return failed(ErrorId.NHI_PORT_HELD, "、".join(map(_holder, held)))
+    others = [each for each in found if each.answer not in (ListenerKind.OURS, ListenerKind.CLOSED)]
+    if others:
+        return failed(ErrorId.NHI_PORT_HELD, "、".join(map(_holder, others)))
     ports = "、".join(str(each.port) for each in found)
     if any(each.answer is ListenerKind.CLOSED for each in found):
         return failed(ErrorId.AGENT_NOT_RUNNING, f"{ports}：沒有程式在聽", f"{ports}: nobody listens")

@@ -61,23 +61,23 @@ async def readers(context: ProbeContext) -> Finding:
 def _words(context: ProbeContext, view: ReaderView) -> tuple[str, str]:
     zh, en = _CONDITIONS[view.condition]
     driver = context.computer.driver(view.name)
-    told = f"{view.name} [{driver}]" if driver else view.name
+    label = f"{view.name} [{driver}]" if driver else view.name
     atr = f" ATR {view.atr.hex(' ').upper()}" if view.atr else ""
     if view.module:
-        return f"{told}：{zh}{atr}，由 {view.module} 服務", f"{told}: {en}{atr}, served by {view.module}"
-    return f"{told}：{zh}{atr}", f"{told}: {en}{atr}"
+        return f"{label}：{zh}{atr}，由 {view.module} 服務", f"{label}: {en}{atr}, served by {view.module}"
+    return f"{label}：{zh}{atr}", f"{label}: {en}{atr}"
 
 
 @probe("host.exclusive", "其他程式獨占卡片", "Exclusive use", needs=("host.service",))
 async def exclusive(context: ProbeContext) -> Finding:
     """Find cards that another program keeps for itself."""
-    held = [
+    busy = [
         view.name
         for view in await context.operations.readers(context.caller)
         if view.condition is ReaderCondition.BUSY
     ]
-    if held:
-        return failed(ErrorId.READER_BUSY, "、".join(held), ", ".join(held))
+    if busy:
+        return failed(ErrorId.READER_BUSY, "、".join(busy), ", ".join(busy))
     return passed("沒有程式獨占卡片", "no program holds a card exclusively")
 
 

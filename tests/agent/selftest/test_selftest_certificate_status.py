@@ -23,7 +23,7 @@ async def look(folder: Path, kind: str, **certificates: object) -> dict[str, Res
     initial = [each for each in card.HCA_ROWS if each.id == "hca.init"]
     async with agent(folder, kind) as world:
         context = context_of(world, config=Config(certificates=CertificateSettings(**certificates)))
-        rows = await rows_of(context, [*initial, *certificate_probes.AUTHORITY])
+        rows = await rows_of(context, [*initial, certificate_probes.chain, certificate_probes.status])
     return {row.id: row for row in rows}
 
 

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +26,7 @@ from pcsc.vpcd import VpcdClient
 from tests.support.cards import simulated, simulator_ca, simulator_folder
 from tests.support.pcscd import READERS, PrivatePcscd, pcscd_fixture
 from tests.support.selftest import not_passed, rows_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.pcscd
 
@@ -78,11 +78,11 @@ def _card(pcscd: PrivatePcscd, kind: str = "hpc", reader: int = 0) -> Iterator[N
 
 
 def _await_card(name: str) -> None:
-    deadline = time.monotonic() + 20
     with Service.system().context() as context:
-        while not any(state.name == name and state.present for state in context.look()):
-            assert time.monotonic() < deadline, "the card never came"
-            time.sleep(0.05)
+        until(
+            lambda: any(state.name == name and state.present for state in context.look()),
+            "the card never came",
+        )
 
 
 def test_fourteen_rows_pass_in_order_in_under_two_seconds_with_what_the_card_says(
@@ -163,13 +163,14 @@ def test_no_reader_at_all_is_named(pcscd: PrivatePcscd, tmp_path: Path) -> None:
 
 
 def _await_service() -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        with suppress(ServiceUnavailableError):
-            Service.system().context().close()
-            return
-        assert time.monotonic() < deadline, "pcscd never came"
-        time.sleep(0.05)
+    until(_is_served, "pcscd never came")
+
+
+def _is_served() -> bool:
+    with suppress(ServiceUnavailableError):
+        Service.system().context().close()
+        return True
+    return False
 
 
 OTHER_PROGRAM = """
