@@ -236,6 +236,9 @@ def parse(der: bytes) -> ParsedCertificate:
         or version not in (b"\x00", b"\x01", b"\x02")
     ):
         raise CardDataError("this is no certificate that can be read")
+    first: dict[str, bytes] = {}
+    for kind, value in extensions:
+        first.setdefault(kind, value)
     return ParsedCertificate(
         der=der,
         signed_part=signed_part,
@@ -244,8 +247,8 @@ def parse(der: bytes) -> ParsedCertificate:
         subject=subject,
         validity=validity,
         public_key=key,
-        extensions=MappingProxyType(dict(reversed(extensions))),
-        repeated=len({kind for kind, _ in extensions}) < len(extensions),
+        extensions=MappingProxyType(first),
+        repeated=len(first) < len(extensions),
         algorithm=algorithm,
         signature=bits[1:],
     )

@@ -7,29 +7,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from agent.dialects.servisign import names
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
 from hca_card import tlv
+from hca_card.certificate import KEY_USAGE, SUBJECT_DIRECTORY_ATTRIBUTES, ParsedCertificate, oid, parse
+from hca_card.certificate import signature_algorithm as issuers_algorithm
 from hca_card.errors import CardDataError
 from signing.certificate import public_key
-from signing.errors import CertificateMalformedError
-
-if TYPE_CHECKING:
-    from asn1crypto.x509 import TbsCertificate
-
-SUBJECT_DIRECTORY_ATTRIBUTES: Final = "2.5.29.9"
 
 _OBJECT_IDENTIFIER: Final = 0x06
-_OID_OCTETS_MAX: Final = 64
 _SEQUENCE: Final = 0x30
 _SET: Final = 0x31
 
 # ATL_GetHCACertType and HCA_GetCertType, by the hash under the certificate's own signature.
-_CERTIFICATE_TYPES: Final = {"sha1": 1, "sha256": 2}
+_CERTIFICATE_TYPES: Final = {"SHA-1": 1, "SHA-256": 2}
 # RFC 5280 §4.2.1.3, in the order of the bits.
 _KEY_USAGES: Final = {
     "digital_signature": "digitalSignature",
@@ -47,47 +42,46 @@ _KEY_USAGES: Final = {
 def serial_number(der: bytes) -> str:
     """ATL_GetSerialNumber: the octets of the INTEGER, a leading zero octet included, in upper-case hex."""
     with reading(der) as fields:
-        return bytes(fields["serial_number"].contents).hex().upper()
+        return fields.serial_number.hex().upper()
 
 
 def name(der: bytes, field: str, *, reverse: bool = False) -> str:
     """ATL_GetCertSubjectDN and its like: the `subject` or `issuer`; reversed for LDAP's order."""
     with reading(der) as fields:
-        return names.write(fields[field], reverse=reverse)
+        return names.write(fields.issuer if field == "issuer" else fields.subject, reverse=reverse)
 
 
 def date(der: bytes, field: str) -> str:
     """ATL_GetCertNotBefore, ATL_GetCertNotAfter."""
     with reading(der) as fields:
-        return ctime(fields["validity"][field].native)
+        return ctime(fields.period[field == "not_after"])
 
 
 def certificate_public_key(der: bytes) -> str:
     """ATL_GetCertPublicKey: the SubjectPublicKeyInfo, base64 of DER."""
     with reading(der) as fields:
-        return encoded(fields["subject_public_key_info"].dump())
+        return encoded(fields.public_key)
 
 
 def key_usage(der: bytes) -> str:
     """ATL_GetCertKeyUsage: the names of RFC 5280 §4.2.1.3, joined by commas."""
-    from asn1crypto.x509 import KeyUsage
-
     with reading(der) as fields:
-        used = KeyUsage.load(_extension(fields, "2.5.29.15"), strict=True).native
-        return ",".join(word for name, word in _KEY_USAGES.items() if name in used)
+        _extension(fields, KEY_USAGE)
+        if fields.key_usage is None:
+            raise LibraryError(LibraryCode.BAD_CERTIFICATE)
+        return ",".join(word for name, word in _KEY_USAGES.items() if name in fields.key_usage)
 
 
 def signature_algorithm(der: bytes) -> str:
     """ATL_CryptCertGetSignatureAlgorithm: the OID of the certificate's own signature, with dots."""
     with reading(der) as fields:
-        return str(fields["signature"]["algorithm"].dotted)
+        return oid(tlv.read(fields.algorithm)[0].children[0])
 
 
 def extensions(der: bytes) -> str:
     """ATL_GetCertExtension: the OIDs that ATL_GetExtension knows of this certificate, joined by commas."""
     with reading(der) as fields:
-        found = fields["extensions"]
-        return ",".join(item["extn_id"].dotted for item in (() if found.native is None else found))
+        return ",".join(fields.extensions)
 
 
 def certificate_type(der: bytes) -> int:
@@ -97,7 +91,7 @@ def certificate_type(der: bytes) -> int:
         LibraryError: 5004, any other hash has no number.
     """
     with reading(der) as fields:
-        number = _CERTIFICATE_TYPES.get(fields["signature"].hash_algo)
+        number = _CERTIFICATE_TYPES.get(issuers_algorithm(fields)[1])
     if number is None:
         raise LibraryError(LibraryCode.NOT_SUPPORTED)
     return number
@@ -129,7 +123,7 @@ def subject_directory_attribute(call: FunctionCall) -> str:
         value = tlv.find(_extension(fields, SUBJECT_DIRECTORY_ATTRIBUTES), _SEQUENCE) or b""
         for attribute in tlv.objects(value, padded=False):
             kind, values = attribute.children
-            if _dotted(kind.value) == call.text("oid") and values.tag == _SET:
+            if oid(kind) == call.text("oid") and values.tag == _SET:
                 return encoded(values.children[0].encode())
     raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
 
@@ -143,7 +137,7 @@ def oid_from_der(call: FunctionCall) -> str:
         while waiting:
             item = waiting.pop(0)
             if item.tag == _OBJECT_IDENTIFIER:
-                return _dotted(item.value)
+                return oid(item)
             if item.constructed:
                 waiting = [*item.children, *waiting]
     except (CardDataError, ValueError):
@@ -165,20 +159,15 @@ ATTRIBUTES: Final[tuple[Callable[[bytes], str], ...]] = (
 
 
 @contextmanager
-def reading(der: bytes) -> Iterator[TbsCertificate]:
-    """Run the body with the fields of a certificate, read lazily; whatever is wrong with them there is 5060.
+def reading(der: bytes) -> Iterator[ParsedCertificate]:
+    """Run the body with the parts of a certificate; whatever is wrong with them there is 5060.
 
     Raises:
         LibraryError: 5060, or what the block itself raises.
     """
-    from asn1crypto.x509 import Certificate
-
     try:
-        tlv.check(der)
-        yield Certificate.load(der, strict=True)["tbs_certificate"]
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, OSError) as error:
-        raise LibraryError(LibraryCode.BAD_CERTIFICATE) from error
-    except (CardDataError, CertificateMalformedError) as error:
+        yield parse(der)
+    except (CardDataError, ValueError, KeyError, IndexError, OverflowError, OSError) as error:
         raise LibraryError(LibraryCode.BAD_CERTIFICATE) from error
 
 
@@ -193,17 +182,7 @@ def ctime(moment: datetime) -> str:
     return time.ctime(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) + "\n"
 
 
-def _extension(fields: Any, oid: str) -> bytes:
-    extensions = fields["extensions"]
-    for found in () if extensions.native is None else extensions:
-        if found["extn_id"].dotted == oid:
-            return bytes(found["extn_value"].contents)
-    raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
-
-
-def _dotted(octets: bytes) -> str:
-    from asn1crypto.core import ObjectIdentifier
-
-    if not 0 < len(octets) <= _OID_OCTETS_MAX or octets[-1] & 0x80:
-        raise ValueError("no OBJECT IDENTIFIER (ITU-T X.690 §8.19)")
-    return str(ObjectIdentifier(contents=octets).dotted)
+def _extension(fields: ParsedCertificate, kind: str) -> bytes:
+    if kind not in fields.extensions:
+        raise LibraryError(LibraryCode.OBJECT_NOT_FOUND)
+    return fields.extensions[kind]

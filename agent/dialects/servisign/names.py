@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hca_card import tlv
 from hca_card.certificate import oid, string
-
-if TYPE_CHECKING:
-    from asn1crypto.x509 import Name
 
 # Short names that pages ask for; RFC 4514 §3 and X.520. "Email" is what the portals say for PKCS#9's.
 _NAMES: Final = {
@@ -41,17 +38,17 @@ _PIECE: Final = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)|(.)", re.DOTALL)
 _SEPARATOR: Final = re.compile(r"(?:\\.|[^\\,+])*", re.DOTALL)
 
 
-def write(name: Name, *, reverse: bool = False) -> str:
+def write(name: bytes, *, reverse: bool = False) -> str:
     """`C=TW,O=行政院,CN=…`: attributes joined by commas, those of one RDN by plus signs (RFC 4514 §2).
 
     Args:
-        name: the name as the certificate has it.
+        name: the Name as the certificate has it, DER.
         reverse: the last RDN first, as LDAP writes it.
 
     Raises:
         CardDataError: the name is no valid DER. What is no text of the type that it claims has U+FFFD in it.
     """
-    parts = [relative.children for relative in tlv.read(name.dump())[0].children]
+    parts = [relative.children for relative in tlv.read(name)[0].children]
     rdns = ["+".join(_attribute(*pair.children) for pair in pairs) for pairs in parts]
     return ",".join(reversed(rdns) if reverse else rdns)
 

@@ -64,10 +64,8 @@ def date(call: FunctionCall) -> str:
 
 def issuer(call: FunctionCall) -> str:
     """ATL_GetCRLInfo_GetIssuerDN."""
-    from asn1crypto.x509 import Name
-
     with _list(call) as crl:
-        return names.write(Name.load(crl.issuer.public_bytes()))
+        return names.write(crl.issuer.public_bytes())
 
 
 def this_update(call: FunctionCall) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from agent.dialects.servisign.certificates import reading
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall, Implementation
-from signing.certificate import load, public_key
+from signing.certificate import check_signed_by, public_key
+from signing.errors import HashUnsupportedError, SignatureInvalidError
 from signing.hashes import Hash
 from signing.trust import check_period
 
@@ -76,16 +76,10 @@ def check_issued(certificate: bytes, authority: bytes) -> None:
     Raises:
         LibraryError: 5016, it did not; 5060, one of them cannot be read.
     """
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-
-    key = public_key(authority)
-    with reading(certificate):
-        found = load(certificate)
-        try:
-            padding, algorithm = found.signature_algorithm_parameters, found.signature_hash_algorithm
-            if algorithm is None or not isinstance(padding, PKCS1v15):
-                raise LibraryError(LibraryCode.NOT_SUPPORTED)
-            key.verify(found.signature, found.tbs_certificate_bytes, padding, algorithm)
-        except (InvalidSignature, UnsupportedAlgorithm):
-            raise LibraryError(LibraryCode.CERTIFICATE_SIGNATURE) from None
+    public_key(authority)
+    try:
+        check_signed_by(certificate, authority)
+    except SignatureInvalidError:
+        raise LibraryError(LibraryCode.CERTIFICATE_SIGNATURE) from None
+    except HashUnsupportedError:
+        raise LibraryError(LibraryCode.NOT_SUPPORTED) from None
