@@ -114,45 +114,40 @@ class LinuxAutostart:
 
     def __init__(self, command: Sequence[str], folder: Path, machines: Sequence[Path] = ()) -> None:
         self._file = folder / _LINUX_FILE
-        self._machines = [each / _LINUX_FILE for each in machines]
+        self._machines = tuple(each / _LINUX_FILE for each in machines)
         self._text = desktop_entry(command)
 
     @property
     def place(self) -> str:
         """The file that counts."""
-        return str(next((file for file in self._files() if file.exists()), self._file))
+        return str(next((file for file in (self._file, *self._machines) if file.exists()), self._file))
 
     def on(self) -> None:
         """Let the machine's entry count where it starts this program; else write one."""
-        if self._machines_status() is AutostartStatus.ON:
+        if self._judge(*self._machines) is AutostartStatus.ON:
             self._file.unlink(missing_ok=True)
         else:
             _write(self._file, self._text.encode())
 
     def off(self) -> None:
         """Remove the entry; where the machine has one too, say that it does not count here."""
-        if self._machines_status() is AutostartStatus.OFF:
+        if self._judge(*self._machines) is AutostartStatus.OFF:
             self._file.unlink(missing_ok=True)
         else:
             _write(self._file, f"{self._text}Hidden=true\n".encode())
 
     def status(self) -> AutostartStatus:
         """Judge by the first entry; desktops switch one off by `Hidden` or a key of their own."""
-        return self._status_of(self._files())
+        return self._judge(self._file, *self._machines)
 
-    def _files(self) -> Sequence[Path]:
-        return (self._file, *self._machines)
-
-    def _machines_status(self) -> AutostartStatus:
-        return self._status_of(self._machines)
-
-    def _status_of(self, files: Sequence[Path]) -> AutostartStatus:
+    def _judge(self, *files: Path) -> AutostartStatus:
+        text = None
         for file in files:
             with suppress(FileNotFoundError):
-                return self._judge(file.read_text(encoding="utf-8", errors="replace"))
-        return AutostartStatus.OFF
-
-    def _judge(self, text: str) -> AutostartStatus:
+                text = file.read_text(encoding="utf-8", errors="replace")
+                break
+        if text is None:
+            return AutostartStatus.OFF
         lines = [line.strip() for line in text.splitlines()]
         if "Hidden=true" in lines or "X-GNOME-Autostart-enabled=false" in lines:
             return AutostartStatus.OFF
