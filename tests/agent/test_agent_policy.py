@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from agent.access.policy import (
@@ -258,3 +259,13 @@ def test_a_name_that_one_port_has_is_ours_at_that_port_alone() -> None:
     assert is_ours("component.example.tw:7777", named) is True
     for host in ("component.example.tw:7778", "component.example.tw", "other.example.tw:7777", None):
         assert is_ours(host, named) is False
+
+
+def test_an_answer_is_not_changed_and_has_nothing_else_in_it() -> None:
+    answer = msgspec.json.decode(b'{"allowed": true, "until": "2026-01-01T00:00:00Z"}', type=ConsentAnswer)
+    with pytest.raises(AttributeError):
+        answer.allowed = False  # type: ignore[misc]
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(
+            b'{"allowed": true, "until": "2026-01-01T00:00:00Z", "verb": "sign"}', type=ConsentAnswer
+        )

@@ -126,10 +126,10 @@ def test_a_failing_program_of_the_system_is_quoted(tmp_path: Path, ours: OwnAuth
 _REAL = """
 import json, ssl, subprocess, sys
 from pathlib import Path
-from agent.trust import Machine, install, known, remove, status
+from agent.trust import Machine, install, own_authorities, remove
 from agent.trust.linux import system_store
 
-known = known(Path(sys.argv[1]))
+known = own_authorities(Path(sys.argv[1]))
 store = system_store(Machine.this())
 def trusted():
     return subprocess.run(["openssl", "verify", "-verify_hostname", "localhost", sys.argv[1] + "/leaf.pem"],
