@@ -21,6 +21,14 @@ def test_it_measures_a_call_of_each_sort() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
+def test_a_log_in_and_a_signature_take_no_more_calls_than_they_once_did() -> None:
+    command = [sys.executable, "-m", "tests.bench", "calls", "--rounds", "5"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "native log-in" in done.stdout
+
+
 @pytest.mark.parametrize(("broken", "code"), [([], 0), (["it costs 4 times the echo"], 1)])
 def test_it_ends_with_1_when_a_bound_is_broken(
     broken: list[str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
