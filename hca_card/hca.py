@@ -181,8 +181,7 @@ class HcaCard(Iso7816Card):
     def _read(self, place: FilePlace, *, size: int | None = None, der: bool = False) -> bytes:
         if place.sfi:
             return iso7816.read_binary(self._channel, sfi=place.sfi, size=size, der=der)
-        iso7816.select_file(self._channel, place.path)
-        return iso7816.read_binary(self._channel, size=size, der=der)
+        return iso7816.read_file(self._channel, place.path, length=size, der=der)
 
     def _reselect(self) -> None:
         iso7816.select_aid(self._channel, self._profile.aid).require(*iso7816.FOUND)

@@ -200,9 +200,7 @@ class _SecondGeneration:
         return self._listed(DirectoryKind.CERTIFICATES, CERTIFICATES)
 
     def certificate(self, place: contents.ObjectPath) -> bytes:
-        iso7816.select_file(self._channel, place.path)
-        der = place.length is None
-        return iso7816.read_binary(self._channel, offset=place.index, size=place.length, der=der)
+        return iso7816.read_file(self._channel, place.path, index=place.index, length=place.length, der=True)
 
     @cached_property
     def _object_files(self) -> dict[DirectoryKind, contents.ObjectPath | bytes]:

@@ -77,10 +77,17 @@ def file_size(fci: bytes) -> int | None:
     return None
 
 
-def read_file(channel: Channel, path: bytes, *, der: bool = False) -> bytes:
-    """SELECT a transparent file and read all of it; the arguments and errors are those of its two steps."""
+def read_file(
+    channel: Channel, path: bytes, *, index: int = 0, length: int | None = None, der: bool = False
+) -> bytes:
+    """SELECT a transparent file and read it, or `length` bytes of it from `index` on.
+
+    The errors are those of `select_file` and `read_binary`; `der` counts where no length is given.
+    """
     fci = select_file(channel, path)
-    return read_binary(channel, size=None if der else file_size(fci), der=der)
+    if length is None and not der and not index:
+        length = file_size(fci)
+    return read_binary(channel, offset=index, size=length, der=der and length is None)
 
 
 def read_binary(

@@ -165,15 +165,11 @@ class Pkcs15Card(Iso7816Card):
         return None if name is None else Citizen(name)
 
     def _place(self, place: contents.ObjectPath, *, der: bool = False) -> bytes:
-        if not place.index and place.length is None:
-            return self._file(place.path, der=der)
-        iso7816.select_file(self._channel, self._absolute(place.path))
-        return iso7816.read_binary(
-            self._channel, offset=place.index, size=place.length, der=der and place.length is None
-        )
+        path = self._absolute(place.path)
+        return iso7816.read_file(self._channel, path, index=place.index, length=place.length, der=der)
 
-    def _file(self, path: bytes, *, der: bool = False) -> bytes:
-        return iso7816.read_file(self._channel, self._absolute(path), der=der)
+    def _file(self, path: bytes) -> bytes:
+        return iso7816.read_file(self._channel, self._absolute(path))
 
     def _absolute(self, path: bytes) -> bytes:
         return self._base + path if self._base and len(path) == 2 else path

@@ -199,59 +199,51 @@ def pins(content: bytes) -> tuple[PinObject, ...]:
 
 def private_keys(content: bytes) -> tuple[PrivateKey, ...]:
     """Return the RSA keys of an EF.PrKD. Raise `CardDataError` if one cannot be read."""
-    found = []
-    for common, own, kind in _objects(content):
-        facts, key = _native(asn1.CommonObject, common), _native(asn1.CommonKey, own)
-        usage, reference = key["usage"], key["key_reference"]
-        found.append(
-            PrivateKey(
-                id=key["id"],
-                label=printable(facts["label"] or ""),
-                auth_id=facts["auth_id"] or b"",
-                reference=None if reference is None else _octet(reference),
-                bits=_modulus_length(kind),
-                signs=bool({"sign", "sign_recover", "non_repudiation"} & usage),
-                deciphers=bool({"decrypt", "unwrap"} & usage),
-                algorithms=tuple(key["alg_reference"] or ()),
-            )
+    return tuple(
+        PrivateKey(
+            id=key["id"],
+            label=label,
+            auth_id=auth_id,
+            reference=None if key["key_reference"] is None else _octet(key["key_reference"]),
+            bits=_modulus_length(kind),
+            signs=bool({"sign", "sign_recover", "non_repudiation"} & key["usage"]),
+            deciphers=bool({"decrypt", "unwrap"} & key["usage"]),
+            algorithms=tuple(key["alg_reference"] or ()),
         )
-    return tuple(found)
+        for label, auth_id, key, kind in _labelled(content, asn1.CommonKey)
+    )
 
 
 def public_keys(content: bytes) -> tuple[PublicKey, ...]:
     """Return the RSA keys of an EF.PuKD. Raise `CardDataError` if one cannot be read."""
     return tuple(
-        PublicKey(
-            _native(asn1.CommonKey, own)["id"],
-            printable(_native(asn1.CommonObject, common)["label"] or ""),
-            _modulus_length(kind),
-        )
-        for common, own, kind in _objects(content)
+        PublicKey(key["id"], label, _modulus_length(kind))
+        for label, _, key, kind in _labelled(content, asn1.CommonKey)
     )
 
 
 def certificates(content: bytes) -> tuple[CertificateObject, ...]:
     """Return the X.509 certificates of an EF.CD. Raise `CardDataError` if one cannot be read."""
-    found = []
-    for common, own, kind in _objects(content):
-        facts = _native(asn1.CommonCertificate, own)
-        place, der = _value(kind)
-        label = printable(_native(asn1.CommonObject, common)["label"] or "")
-        found.append(CertificateObject(facts["id"], label, facts["authority"], place, der))
-    return tuple(found)
+    return tuple(
+        CertificateObject(own["id"], label, own["authority"], *_value(kind))
+        for label, _, own, kind in _labelled(content, asn1.CommonCertificate)
+    )
 
 
 def data_objects(content: bytes) -> tuple[DataObject, ...]:
     """Return the opaque objects of an EF.DCOD. Raise `CardDataError` if one cannot be read."""
-    found = []
+    # OpaqueDO is an ObjectValue itself, not a sequence that begins with one.
+    return tuple(
+        DataObject(label, printable(own["application_name"] or ""), _path(kind) if _is_path(kind) else None)
+        for label, _, own, kind in _labelled(content, asn1.CommonData)
+    )
+
+
+def _labelled(content: bytes, spec: Any) -> Iterator[tuple[str, bytes, Any, tlv.Tlv]]:
+    """Yield label, authId, class attributes read as `spec`, and type attributes of each object."""
     for common, own, kind in _objects(content):
-        name = _native(asn1.CommonData, own)["application_name"] or ""
-        # OpaqueDO is an ObjectValue itself, not a sequence that begins with one.
-        place = _path(kind) if _is_path(kind) else None
-        found.append(
-            DataObject(printable(_native(asn1.CommonObject, common)["label"] or ""), printable(name), place)
-        )
-    return tuple(found)
+        facts = _native(asn1.CommonObject, common)
+        yield printable(facts["label"] or ""), facts["auth_id"] or b"", _native(spec, own), kind
 
 
 def _objects(content: bytes) -> Iterator[tuple[tlv.Tlv, tlv.Tlv, tlv.Tlv]]:

@@ -94,7 +94,7 @@ class ModuleProcess:
             answer = self._converse(child, request, allowed)
         finally:
             self._lock.release()
-        if isinstance(answer, messages.Refused):
+        if isinstance(answer, messages.CallRefused):
             raise ModuleError(answer.value, f"{self.path.name}: {answer.detail}")
         if not isinstance(answer, said):
             self.end()

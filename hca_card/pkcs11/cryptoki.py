@@ -73,7 +73,7 @@ class User(IntEnum):
     CONTEXT_SPECIFIC = 2
 
 
-class RefusedError(Exception):
+class CryptokiError(Exception):
     """A function of the module did not return CKR_OK."""
 
     def __init__(self, function: str, value: int) -> None:
@@ -128,7 +128,7 @@ class Cryptoki:
         path: the very path that it was loaded by.
 
     Raises:
-        RefusedError: from any method.
+        CryptokiError: from any method.
     """
 
     def __init__(self, path: str) -> None:
@@ -137,7 +137,7 @@ class Cryptoki:
         table = c_void_p()
         value = library.C_GetFunctionList(byref(table))
         if value != Ckr.OK or not table.value:
-            raise RefusedError("C_GetFunctionList", value)
+            raise CryptokiError("C_GetFunctionList", value)
         self._library = library  # keeps it loaded
         self._table = table.value
 
@@ -187,17 +187,17 @@ class Cryptoki:
         output, length = (c_ubyte * _OUTPUT_MAX)(), c_ulong(_OUTPUT_MAX)
         self._call(finish, c_ulong(session), given, c_ulong(len(data)), output, byref(length))
         if length.value > _OUTPUT_MAX:
-            raise RefusedError(finish.name, Ckr.GENERAL_ERROR)
+            raise CryptokiError(finish.name, Ckr.GENERAL_ERROR)
         return bytes(output[: length.value])
 
     def _call(self, function: _Function, *arguments: Any) -> None:
         place = self._table + _TABLE_OFFSET + function * sizeof(c_void_p)
         address = c_void_p.from_address(place).value
         if not address:
-            raise RefusedError(function.name, Ckr.FUNCTION_NOT_SUPPORTED)
+            raise CryptokiError(function.name, Ckr.FUNCTION_NOT_SUPPORTED)
         value = int(CFUNCTYPE(c_ulong)(address)(*arguments))
         if value != Ckr.OK:
-            raise RefusedError(function.name, value)
+            raise CryptokiError(function.name, value)
 
 
 def _text(pin: bytearray | None) -> tuple[Any, c_ulong]:

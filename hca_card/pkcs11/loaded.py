@@ -10,7 +10,7 @@ from pkcs11.constants import Attribute, ObjectClass
 from pkcs11.exceptions import PKCS11Error
 
 from hca_card.pkcs11 import messages
-from hca_card.pkcs11.cryptoki import Ckr, CkTokenInfo, Cryptoki, RefusedError, TokenFlag, User
+from hca_card.pkcs11.cryptoki import Ckr, CkTokenInfo, Cryptoki, CryptokiError, TokenFlag, User
 from hca_card.pkcs11.messages import wipe
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class LoadedModule:
         path: the file, absolute.
 
     Raises:
-        RefusedError: from any method: the module did not return CKR_OK.
+        CryptokiError: from any method: the module did not return CKR_OK.
         PKCS11Error, OSError: it cannot be loaded.
     """
 
@@ -71,11 +71,11 @@ class LoadedModule:
         """Do what is asked; a PIN in it is wiped."""
         try:
             return self._handle(request)
-        except RefusedError as error:
-            return messages.Refused(error.value, str(error))
+        except CryptokiError as error:
+            return messages.CallRefused(error.value, str(error))
         except PKCS11Error as error:
             name = type(error).__name__
-            return messages.Refused(_VALUES.get(name, Ckr.GENERAL_ERROR), f"{name} {error}".strip())
+            return messages.CallRefused(_VALUES.get(name, Ckr.GENERAL_ERROR), f"{name} {error}".strip())
         finally:
             wipe(getattr(request, "pin", None), getattr(request, "new", None))
 
@@ -85,10 +85,10 @@ class LoadedModule:
                 return messages.SlotList(self._list())
             case messages.Open(slot):
                 return self._open(slot)
-            case messages.Look(slot):
+            case messages.LookAtToken(slot):
                 return _token(self._cryptoki.token_info(slot))
             case messages.Certificates(slot):
-                return messages.CertificateList(self._certificates(self._at(slot)))
+                return messages.TokenCertificates(self._certificates(self._at(slot)))
             case messages.Keys(slot):
                 return messages.KeyList(self._keys(self._at(slot)))
             case messages.Sign(slot, key, data):
@@ -111,7 +111,7 @@ class LoadedModule:
         for number, slot in self._slots.items():
             try:
                 info = self._cryptoki.token_info(number)
-            except RefusedError:
+            except CryptokiError:
                 continue  # a card that this module does not know
             if not info.flags & TokenFlag.TOKEN_INITIALIZED:
                 continue
@@ -132,13 +132,13 @@ class LoadedModule:
         if number in self._visits:
             self._close(number)
         if number not in self._slots:
-            raise RefusedError("C_GetSlotList", Ckr.SLOT_ID_INVALID)
+            raise CryptokiError("C_GetSlotList", Ckr.SLOT_ID_INVALID)
         self._visits[number] = _Visit(self._slots[number].get_token())
         return _token(self._cryptoki.token_info(number))
 
     def _at(self, number: int) -> _Visit:
         if number not in self._visits:
-            raise RefusedError("no session", Ckr.SESSION_CLOSED)
+            raise CryptokiError("no session", Ckr.SESSION_CLOSED)
         return self._visits[number]
 
     def _certificates(self, visit: _Visit) -> tuple[messages.Certificate, ...]:

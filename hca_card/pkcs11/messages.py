@@ -72,14 +72,14 @@ class Open(_Part, frozen=True, tag="open"):
     slot: int
 
 
-class Look(_Part, frozen=True, tag="look"):
+class LookAtToken(_Part, frozen=True, tag="look"):
     """How does the token stand? Answered by `Token`."""
 
     slot: int
 
 
 class Certificates(_Part, frozen=True, tag="certificates"):
-    """All certificates. Answered by `CertificateList`."""
+    """All certificates. Answered by `TokenCertificates`."""
 
     slot: int
 
@@ -145,7 +145,7 @@ class Close(_Part, frozen=True, tag="close"):
 
 
 Request = (
-    Slots | Open | Look | Certificates | Keys | Login | Sign | Decrypt | SetPin | Unblock | Close
+    Slots | Open | LookAtToken | Certificates | Keys | Login | Sign | Decrypt | SetPin | Unblock | Close
 )  # fmt: skip
 
 
@@ -168,7 +168,7 @@ class Token(_Part, frozen=True, tag="token", kw_only=True):
         _require_plain(self.label, self.serial)
 
 
-class CertificateList(_Part, frozen=True, tag="certificate-list"):
+class TokenCertificates(_Part, frozen=True, tag="certificate-list"):
     """The certificates, in the module's order."""
 
     certificates: tuple[Certificate, ...]
@@ -203,14 +203,14 @@ class Unusable(_Part, frozen=True, tag="unusable"):
     detail: str
 
 
-class Refused(_Part, frozen=True, tag="refused"):
+class CallRefused(_Part, frozen=True, tag="refused"):
     """The module refused: its return value, and which function gave it."""
 
     value: int
     detail: str
 
 
-Answer = SlotList | Token | CertificateList | KeyList | Octets | Done | Ready | Unusable | Refused
+Answer = SlotList | Token | TokenCertificates | KeyList | Octets | Done | Ready | Unusable | CallRefused
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _REQUESTS: Final = msgspec.msgpack.Decoder(Request)

@@ -102,13 +102,13 @@ class TokenSession:
     def look(self) -> messages.Token:
         """Return the token as it stands now."""
         with _worded():
-            self.token = self._ask(messages.Look(self._slot), messages.Token)
+            self.token = self._ask(messages.LookAtToken(self._slot), messages.Token)
         return self.token
 
     def certificates(self) -> tuple[messages.Certificate, ...]:
         """All certificates that can be read."""
         with _worded():
-            return self._ask(messages.Certificates(self._slot), messages.CertificateList).certificates
+            return self._ask(messages.Certificates(self._slot), messages.TokenCertificates).certificates
 
     def keys(self) -> tuple[messages.Key, ...]:
         """All private keys that can be seen; many modules show them after the PIN only."""
@@ -185,7 +185,7 @@ class TokenSession:
     def _left(self, officer: bool) -> int | None:
         """Return tries left after a wrong PIN, where the token's flags say so; asking costs none."""
         try:
-            token = self._ask(messages.Look(self._slot), messages.Token)
+            token = self._ask(messages.LookAtToken(self._slot), messages.Token)
         except ModuleError:
             return None
         return (puk_status if officer else pin_status)(token).tries_left

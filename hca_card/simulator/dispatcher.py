@@ -124,7 +124,7 @@ class Dispatcher:
         return self._deliver(waiting, command.le)
 
 
-class Part(Protocol):
+class ChipPart(Protocol):
     """What a chip consists of, as far as power-up concerns it."""
 
     def reset(self) -> None:
@@ -139,7 +139,7 @@ class Chip(Dispatcher):
         self,
         atr: bytes,
         handlers: Mapping[int, Handler],
-        *parts: Part,
+        *parts: ChipPart,
         chained: frozenset[int] = frozenset(),
         check_class: Callable[[int], None] = check_interindustry_class,
     ) -> None:
