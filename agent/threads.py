@@ -25,6 +25,7 @@ class _Task:
     work: Callable[[GivenUp], Any]
     loop: asyncio.AbstractEventLoop
     outcome: asyncio.Future[Any]
+    timer: asyncio.TimerHandle
     done: Callable[[Any], None] | None
 
     def do(self) -> None:
@@ -35,7 +36,19 @@ class _Task:
             _forget_variables(error)
             failure = error
         with suppress(RuntimeError):  # the loop is closed, and nobody waits for anything
-            self.loop.call_soon_threadsafe(_settle, self.outcome, result, failure, self.done)
+            self.loop.call_soon_threadsafe(self.settle, result, failure)
+
+    def settle(self, result: Any, failure: BaseException | None) -> None:
+        """Hand the outcome over; on the loop."""
+        self.timer.cancel()
+        if self.done is not None and failure is None:
+            self.done(result)
+        if self.outcome.done():
+            return  # given up in the middle, or too late
+        if failure is not None:
+            self.outcome.set_exception(failure)
+        else:
+            self.outcome.set_result(result)
 
 
 class OneThread:
@@ -51,15 +64,6 @@ class OneThread:
         self._at_end = at_end
         self._closed = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-
-    def begin(self) -> None:
-        """Start the thread before there is work for it.
-
-        Raises:
-            RuntimeError: the system has no more threads.
-        """
-        if self._thread.ident is None:
-            self._thread.start()
 
     def submit(
         self, work: Callable[[GivenUp], T], seconds: float, done: Callable[[T], None] | None = None
@@ -82,9 +86,7 @@ class OneThread:
             self._thread.start()
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
-        timer = loop.call_later(seconds, _settle, outcome, None, AgentError(ErrorId.CARD_TIMEOUT))
-        outcome.add_done_callback(lambda _outcome: timer.cancel())
-        self._tasks.put(_Task(work, loop, outcome, done))
+        self._tasks.put(_Task(work, loop, outcome, loop.call_later(seconds, _time_out, outcome), done))
         return outcome
 
     def close(self) -> None:
@@ -104,20 +106,9 @@ class OneThread:
         self._at_end()
 
 
-def _settle(
-    outcome: asyncio.Future[Any],
-    result: Any,
-    failure: BaseException | None,
-    done: Callable[[Any], None] | None = None,
-) -> None:
-    if done is not None and failure is None:
-        done(result)
-    if outcome.done():
-        return  # given up in the middle, or too late
-    if failure is not None:
-        outcome.set_exception(failure)
-    else:
-        outcome.set_result(result)
+def _time_out(outcome: asyncio.Future[Any]) -> None:
+    if not outcome.done():
+        outcome.set_exception(AgentError(ErrorId.CARD_TIMEOUT))
 
 
 def _forget_variables(error: BaseException) -> None:

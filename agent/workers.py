@@ -62,8 +62,6 @@ class ReaderWorker:
         Raises:
             AgentError: busy: too much is waiting.
         """
-        # A thread that cannot begin takes no place in the queue that nobody would ever give back.
-        self._thread.begin()
         with self._lock:
             if self._closed:
                 raise _NotBegunError(reader=self.reader)
@@ -72,8 +70,10 @@ class ReaderWorker:
                 or self._waiting[origin] >= self._limits.queue_per_origin
             ):
                 raise AgentError(ErrorId.BUSY)
+            outcome = self._thread.submit(partial(self._serve, job, origin), self._limits.seconds, done)
+            # A thread that cannot begin takes no place in the queue that nobody would ever give back.
             self._waiting[origin] += 1
-        return self._thread.submit(partial(self._serve, job, origin), self._limits.seconds, done)
+        return outcome
 
     @property
     def idle(self) -> bool:

@@ -74,7 +74,8 @@ class Activity:
     def begin(self, reader: str) -> None:
         """Count work with the card in `reader`."""
         self._under_way[reader] += 1
-        self._tell()
+        if self._listeners:
+            self._tell()
 
     def end(self, reader: str, error: Exception | None = None) -> None:
         """Count the end of such work; the tries known before it hold no longer, unless `error` says them."""

@@ -17,7 +17,6 @@ import asyncio
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from enum import Enum, auto
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self, TypeVar
@@ -36,9 +35,9 @@ from hca_card.errors import (
     CardChangedError,
     ObjectMissingError,
     PinLastTryError,
+    PinLengthError,
     PinLockedError,
     PinWrongError,
-    PukWrongError,
     UnsupportedError,
 )
 from hca_card.model import Card, KeyUse, PinStatus
@@ -80,6 +79,7 @@ class PinEntry(ABC):
         self.command = command
         self.session = session
         self._pins = pins
+        self._sent = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -110,6 +110,7 @@ class PinEntry(ABC):
         try:
             if (self.by_itself or self.unattended) and self.command is not PinCommand.UNBLOCK:
                 _refuse_last_try(snapshot.pin)
+            self._sent = True
             self._send(visit, card)
         except BaseException as error:
             self._failed(error)
@@ -170,8 +171,7 @@ class _LookedAt(PinEntry):
         if (card.kind, card.serial) != (self._snapshot.kind, self._snapshot.serial):
             raise CardChangedError
         if self.command is not PinCommand.UNBLOCK:
-            self._status = card.pin_status()
-            _require_tries(self._status.tries_left, self._snapshot.pin)
+            _require_tries(card.pin_status().tries_left, self._snapshot.pin)
         return self._snapshot
 
 
@@ -228,9 +228,6 @@ class KeyringPin(_LookedAt):
     def __init__(self, snapshot: CardSnapshot, pin: Pin, forget: Callable[[], object]) -> None:
         super().__init__(PinCommand.VERIFY, snapshot, (pin,))
         self._forget = forget
-
-    def _check(self, visit: Visit, card: Card, audit: AuditEntry) -> CardSnapshot:
-        return replace(super()._check(visit, card, audit), pin=self._status)
 
     def _failed(self, error: BaseException) -> None:
         self._forget()
@@ -304,8 +301,9 @@ class PagePin(PinEntry):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await super().__aexit__(kind, error, trace)
-        refused = isinstance(error, PinWrongError | PukWrongError)
-        if error is None or (isinstance(error, Exception) and not refused and not self._wrong_before):
+        # An answer that was lost may have been "wrong".
+        guessed = not isinstance(error, Exception) or (self._sent and not isinstance(error, PinLengthError))
+        if error is None or not (guessed or self._wrong_before):
             self._wrong.clear(self._origin)
 
     def _check(self, visit: Visit, card: Card, audit: AuditEntry) -> CardSnapshot:

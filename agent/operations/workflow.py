@@ -58,7 +58,7 @@ from agent.slots import Visit
 from agent.slots.module import slot_of
 from agent.vocabulary import Verb
 from agent.workers import Workers
-from hca_card.errors import PinLockedError, UnsupportedError
+from hca_card.errors import CardChangedError, PinLockedError, UnsupportedError
 from hca_card.model import KeyUse, PinStatus
 from hca_card.pin import Pin
 from pcsc.context import ReaderState
@@ -233,6 +233,8 @@ class Workflow:
                 name = session.reader
             else:
                 name = await self._selection.pick(caller, reader, requirement)
+            if requirement.serial:
+                audit.reached(requirement.serial, name)
             async with self._turns[name]:
                 entry = given
                 if entry is None:
@@ -259,13 +261,18 @@ class Workflow:
                     job = partial(entry.run, audit=audit, work=work)
                     done = None if command is PinCommand.VERIFY else partial(self._pin_replaced, entry)
                     required = requirement if given is not None else _ANY
-                    snapshot, result = await self._run(caller, name, job, required, audit, done=done)
+                    try:
+                        snapshot, result = await self._run(caller, name, job, required, audit, done=done)
+                    except Exception:
+                        if session is not None:
+                            audit.reached(session.serial, session.reader)
+                        raise
                     kept = entry.keep(caller, snapshot) if keep else None
             if kept is not None:
                 self._kept.add(kept)
             if command is PinCommand.UNBLOCK:
                 self.guesses.pins.clear(caller.origin)
-            if given is not None:
+            if given is not None and requirement.key is None:
                 await self.note(audit, snapshot)
             return snapshot, result, kept
 
@@ -354,6 +361,8 @@ class Workflow:
             requirement.require(card)
             try:
                 return job(visit, card)
+            except CardChangedError:
+                raise
             except Exception:
                 audit.reached(card.serial, visit.reader)
                 raise
