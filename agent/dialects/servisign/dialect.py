@@ -23,7 +23,7 @@ from agent.dialects.servisign.codes import (
     LibraryCode,
     LibraryError,
 )
-from agent.dialects.servisign.framing import PageRequest, decode_request, encode_reply
+from agent.dialects.servisign.framing import ECHO_NAMES, PageRequest, decode_request, encode_reply
 from agent.dialects.servisign.functions import FunctionCall, LibraryFunction, error_code
 from agent.dialects.servisign.outside import Outside
 from agent.dialects.servisign.sessions import PageSession, PageSessions, SessionLimits
@@ -93,7 +93,7 @@ class ServiSignDialect:
         request: PageRequest | None = None
         try:
             request = await self._decoded(body)
-            if request.is_echo:
+            if request.function in ECHO_NAMES:
                 return self._echo(origin, request)
             return encode_reply(await self._answer(origin, request, body))
         except FrameworkError as error:

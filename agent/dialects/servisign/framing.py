@@ -20,6 +20,8 @@ from hca_card.pin import Pin
 
 FIELD: Final = b"Parameter="
 ECHO_NAMES: Final = frozenset(("Echo", "ServiSignEcho"))
+"""The probe that opens a session."""
+
 
 # An unsigned 32-bit handle or mechanism has ten digits; what is longer is no number of this protocol, and
 # Python would happily compute with a million digits.
@@ -69,11 +71,6 @@ class PageRequest:
     keep_alive: bool
     members: dict[str, object] = field(repr=False)
 
-    @property
-    def is_echo(self) -> bool:
-        """Whether this is the probe that opens a session."""
-        return self.function in ECHO_NAMES
-
     def text(self, name: str) -> str:
         """Return a text argument; absent and "undefined", which JavaScript makes of it, are the empty text.
 
@@ -99,6 +96,11 @@ class PageRequest:
         Raises:
             FrameworkError: 61005, no number of this protocol.
         """
+        value = self.members.get(name)
+        if type(value) is int and name + "_ServiSignBase64Flag" not in self.members:
+            if not NUMBER_MIN <= value <= NUMBER_MAX:
+                raise FrameworkError(BAD_PARAMETER)
+            return value
         text = self.text(name).strip()
         if not text:
             return 0

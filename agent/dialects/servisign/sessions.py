@@ -125,7 +125,8 @@ class PageSessions:
             session = self._sessions.get((origin, _browser(request)))
             if session is not None:
                 session.tabs += 1
-                return self._touch(session)
+                session.touched = self._clock()
+                return session
             return self._add(origin, _browser(request))
         return self._add(origin, secrets.token_urlsafe(ID_BYTES))
 
@@ -140,7 +141,8 @@ class PageSessions:
         self.expire()
         session = self._sessions.get((origin, _session_id(request)))
         if session is not None:
-            return self._touch(session)
+            session.touched = self._clock()
+            return session
         if not request.per_browser:
             raise FrameworkError(UNKNOWN_SESSION)
         return self._add(origin, _browser(request))
@@ -217,10 +219,6 @@ class PageSessions:
         heartbeats = Heartbeats(self._limits.beat_s, self._limits.patience_s)
         session = PageSession(origin, session_id, self._clock(), heartbeats)
         self._sessions[origin, session_id] = session
-        return session
-
-    def _touch(self, session: PageSession) -> PageSession:
-        session.touched = self._clock()
         return session
 
     def _remove(self, session: PageSession) -> None:
