@@ -105,7 +105,7 @@ class AuditLog:
             os.close(descriptor)
 
     def read(self, count: int) -> list[AuditRow]:
-        """The newest `count` rows, the oldest of them first; lines that are no rows are left out."""
+        """Return the newest `count` rows, the oldest of them first; lines that are no rows are left out."""
         return list(islice(self._newest_first(), max(count, 0)))[::-1]
 
     def _newest_first(self) -> Iterator[AuditRow]:
@@ -182,5 +182,5 @@ class Repeats:
 
 
 def now() -> datetime:
-    """The time of a row."""
+    """Return the time of a row."""
     return datetime.now(UTC)

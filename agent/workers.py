@@ -142,7 +142,7 @@ class Workers:
         return worker is not None and worker.idle
 
     def of(self, reader: str) -> ReaderWorker:
-        """The worker of a reader, whether or not the reader is there."""
+        """Return the worker of a reader, whether or not the reader is there."""
         worker = self._workers.get(reader)
         if worker is None:
             worker = self._workers[reader] = ReaderWorker(reader, self._slot_of(reader), self._limits)

@@ -1,4 +1,4 @@
-"""A PIN kept for a session: bound to one card in one reader, gone at its first failure.
+"""A PIN kept for a session: bound to one card in one reader, wiped at its first failure.
 
 Old portals hand over the PIN once and sign several times. The PIN is kept here, never the card's verified
 state, and only as long as the very card it was verified on stays where it is.
@@ -63,7 +63,7 @@ class KeptPin:
             raise AgentError(ErrorId.PIN_NOT_KEPT)
 
     def for_card(self, *, reader: str, serial: str, event_counter: int) -> Pin:
-        """A copy of the PIN for the card in the transaction at hand, to be wiped after its one VERIFY.
+        """Return a copy of the PIN for the card in the transaction at hand, to be wiped after its one VERIFY.
 
         Raises:
             AgentError: pin.not_kept: it has been wiped.
@@ -86,7 +86,7 @@ class KeptPin:
                 self._pin = pin.copy()
 
     def take(self) -> Pin:
-        """The PIN itself, which is not kept here any more; whoever takes it wipes it.
+        """Return the PIN itself, which is not kept here any more; whoever takes it wipes it.
 
         Raises:
             AgentError: pin.not_kept: it has been wiped.
@@ -114,7 +114,7 @@ class KeptPin:
 
     @property
     def wiped(self) -> bool:
-        """Whether the PIN is gone; whatever was using it ends."""
+        """Whether the PIN has been wiped; whatever was using it ends."""
         with self._lock:
             return self._pin.wiped
 
@@ -141,12 +141,12 @@ class WrongPins:
         self._at: dict[str | None, float] = {}
 
     def note(self, origin: str | None) -> None:
-        """A PIN of `origin` was wrong just now."""
+        """Take down that a PIN of `origin` was wrong just now."""
         self._at = {each: at for each, at in self._at.items() if self._recent(at)}
         self._at[origin] = self._clock()
 
     def clear(self, origin: str | None) -> None:
-        """A PIN of `origin` was right."""
+        """Forget it: a PIN of `origin` was right."""
         self._at.pop(origin, None)
 
     def recent(self, origin: str | None) -> bool:

@@ -55,7 +55,7 @@ async def watched(locked: Callable[[], None]) -> AsyncIterator[None]:
 async def _listen(
     kind: BusType, signals: dict[tuple[str, str], bool], locked: Callable[[], None]
 ) -> MessageBus | None:
-    """A connection that calls `locked`; None where there is no such bus."""
+    """Return a connection that calls `locked`; None where there is no such bus."""
     from dbus_fast import Message, MessageType
     from dbus_fast.aio import MessageBus
 

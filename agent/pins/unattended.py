@@ -55,7 +55,7 @@ class _Entry(Grant, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def system_keyring() -> KeyringBackend:
-    """The keyring of this system.
+    """Return the keyring of this system.
 
     Raises:
         AgentError: keyring.unavailable: there is none, or only kinds that keep secrets in a plain file.
@@ -95,7 +95,7 @@ class Unattended:
             raise AgentError(ErrorId.UNATTENDED_DISABLED)
 
     def find(self, serial: str, origin: str | None, folder: Path | None) -> Pin | None:
-        """The PIN of the card, where it is kept for this work; a keyring that cannot be asked has none."""
+        """Return the card's PIN, where it is kept for this work; a keyring that cannot be asked has none."""
         if not self._enabled:
             return None
         try:
@@ -137,7 +137,7 @@ class Unattended:
 
 @contextmanager
 def _worded() -> Iterator[None]:
-    """A keyring's failures in our words; its own could hold the secret."""
+    """Raise a keyring's failures in our words; its own could hold the secret."""
     try:
         yield
     except AgentError:

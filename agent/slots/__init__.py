@@ -37,7 +37,7 @@ class Visit(Protocol):
         ...
 
     def card(self) -> Card:
-        """The card, recognised anew.
+        """Return the card, recognised anew.
 
         Raises:
             UnknownCardError: no application known to us answered.

@@ -42,7 +42,7 @@ class ModuleVisit:
         return ModuleKeypad() if self._session.keypad else None
 
     def card(self) -> Card:
-        """The card, read anew."""
+        """Return the card, read anew."""
         # Loaded late: the ASN.1 reader is not needed by whoever has no such card.
         from hca_card.pkcs11.card import ModuleCard
 
@@ -50,7 +50,7 @@ class ModuleVisit:
 
 
 def _session(serving: ServedReader) -> TokenSession:
-    """A session with the token in the slot, begun."""
+    """Begin a session with the token in the slot."""
     session = TokenSession(serving.module, serving.slot.id, serving.generation)
     session.begin()
     return session

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -230,17 +229,20 @@ async def test_a_change_is_told_on_the_event_loop_and_not_for_our_own_visits(tmp
     async with agent(tmp_path, "") as world:
         told: list[tuple[ReaderView, ...]] = []
         stop = world.operations.on_change(told.append)
-        await asyncio.sleep(0.1)
+        await until(lambda: bool(told))
         world.reader.insert(simulated("hpc"))
-        await until(lambda: bool(told) and told[-1][0].condition is ReaderCondition.CARD)
+        await until(lambda: told[-1][0].condition is ReaderCondition.CARD)
         count = len(told)
         await world.operations.card(OWN)
-        await asyncio.sleep(0.1)
-        assert len(told) == count
-        stop()
         world.reader.remove()
-        await asyncio.sleep(0.1)
-        assert len(told) == count
+        await until(lambda: told[-1][0].condition is ReaderCondition.EMPTY)
+        assert len(told) == count + 1
+        stop()
+        others: list[tuple[ReaderView, ...]] = []
+        world.operations.on_change(others.append)
+        world.reader.insert(simulated("hpc"))
+        await until(lambda: bool(others) and others[-1][0].condition is ReaderCondition.CARD)
+        assert len(told) == count + 1
 
 
 async def test_a_card_held_by_another_program_is_busy(tmp_path: Path) -> None:

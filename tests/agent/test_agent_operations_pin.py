@@ -160,7 +160,7 @@ async def test_a_person_who_never_answers_is_not_waited_for_for_ever(tmp_path: P
         async def ask(self, question: Question[Any]) -> Any:
             if not isinstance(question, PinQuestion):
                 return await super().ask(question)
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
             return None
 
     config = Config(consent=ConsentSettings(seconds=1))
@@ -338,7 +338,7 @@ async def test_one_page_cannot_pile_up_questions(tmp_path: Path) -> None:
         async def ask(self, question: Question[Any]) -> Any:
             if not isinstance(question, PinQuestion):
                 return await super().ask(question)
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
             return None
 
     async with agent(tmp_path, "hpc", interaction=Asleep()) as world:
