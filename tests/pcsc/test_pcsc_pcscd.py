@@ -241,7 +241,7 @@ def use_while_pcscd_dies(pid: int) -> tuple[type[BaseException] | None, type[Bas
         def work() -> None:
             with connection.transaction() as transaction:
                 threading.Timer(0.05, os.kill, (pid, signal.SIGKILL)).start()
-                transaction.send(Command(0, SLOW, 30, 0))
+                transaction.send(Command(0, SLOW, 200, 0))
 
         return error_of(work), error_of(lambda: context.wait([]))
 
