@@ -362,14 +362,13 @@ async def test_a_page_of_the_newer_template_beats_while_the_person_is_asked(
         page = await desk.open()
         log_in = """
             const page = new Page(2022, PCSC, options);
-            globalThis.adapter = page.adapter;
             const module = page.good("ATL_InitModule", "HCAPKCS11.dll", "");
             const session = page.adapter.callWithWindow("ATL_InitSession", module, 6, "");
             return [session, page.error(), page.adapter.beats];
         """
         logging_in = asyncio.create_task(desk.play(page, log_in))
         await asyncio.wait_for(person.asked.wait(), 20)
-        await page.wait_for_function("globalThis.adapter.beats >= 2")
+        await asyncio.sleep(2.5)  # some beats long; the page is blocked by its synchronous requests
         if leaves:
             await page.close()
             await asyncio.gather(logging_in, return_exceptions=True)
