@@ -5,6 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line."""
+    from agent.environment import write_no_keys
+
+    write_no_keys()
     # Loaded late: only the process that is the program composes all the rooms.
     from agent.cli.program import main as run_program
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
+from agent.environment import Child, environment_of
+
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.1
@@ -24,8 +26,9 @@ def own_command(*words: str) -> tuple[str, ...]:
     program = _without_console(sys.executable) if sys.platform == "win32" else sys.executable
     if getattr(sys, "frozen", False):
         return (program, *words)
-    # Never from the current folder, which may be one where others write (-P).
-    return (program, "-P", "-m", "agent", *words)
+    # Isolated (-I): never from the current folder, which may be one where others write, nor from where the
+    # variables of Python say.
+    return (program, "-I", "-m", "agent", *words)
 
 
 def _without_console(program: str) -> str:
@@ -64,7 +67,9 @@ def has_screen(environment: Mapping[str, str] | None = None, platform: str = sys
 
 
 def start(words: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a program on its own: it outlives a Ctrl-C here and hears and says nothing.
+    """Start a program of the person's on its own: it outlives a Ctrl-C here and hears and says nothing.
+
+    Its environment is the person's, as if they had started it.
 
     Raises:
         OSError: it cannot be started.
@@ -78,10 +83,14 @@ def start(words: Sequence[str]) -> subprocess.Popen[bytes]:
     )
 
 
-def converse(words: Sequence[str]) -> subprocess.Popen[bytes]:
+def converse(words: Sequence[str], kind: Child) -> subprocess.Popen[bytes]:
     """Start a process of this program's own that is spoken to over pipes, its standard input and output.
 
     The pipes have no buffer of Python's own, which could not be wiped.
+
+    Args:
+        words: the command.
+        kind: what it is, which decides its environment.
 
     Raises:
         OSError: it cannot be started.
@@ -91,6 +100,7 @@ def converse(words: Sequence[str]) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,
+        env=environment_of(kind),
         # A Ctrl-C at the agent's terminal is the agent's: it ends its processes by itself.
         start_new_session=True,
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),

@@ -23,6 +23,7 @@ import msgspec
 from agent import __version__
 from agent.config import ConsentSettings
 from agent.desktop import converse, has_screen, own_command
+from agent.environment import Child
 from agent.interaction import (
     AnswerT,
     CardChoiceQuestion,
@@ -198,7 +199,7 @@ class _Window:
         self._answers: asyncio.Queue[WindowAnswer | None] = asyncio.Queue()
         self._ended = False
         self._kind = opening.kind
-        self._process = converse(command(self._kind))
+        self._process = converse(command(self._kind), Child.WINDOW)
         self._input = cast(FileIO, self._process.stdin)
         self._output = cast(FileIO, self._process.stdout)
         threading.Thread(

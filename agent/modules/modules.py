@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from agent.config import Pkcs11Settings
 from agent.desktop import converse, own_command
+from agent.environment import Child
 from agent.modules.files import ModuleFile, known
 from agent.modules.served_readers import ServedReader, arranged
 from agent.modules.source import Cards, ModuleSource, Start
@@ -57,7 +58,7 @@ class Modules:
         profiles: Profiles | None = None,
         *,
         real: bool = True,
-        start: Start = lambda path: converse(own_command("module", path)),
+        start: Start = lambda path: converse(own_command("module", path), Child.MODULE),
     ) -> None:
         files = [ModuleFile(Path(path), None) for path in settings.modules] if real else []
         if real and settings.known:

@@ -16,6 +16,7 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 
+from agent.environment import Child, environment_of
 from agent.tray.messages import LINE_MAX, NO_TRAY, Chosen, Opened, TrayState, line, read_from_tray
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class TrayLink:
             stdin=PIPE,
             stdout=PIPE,
             limit=LINE_MAX,
+            env=environment_of(Child.TRAY),
             # A Ctrl-C at the daemon's terminal is the daemon's: the tray ends when its standard input does.
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from agent.environment import Child, environment_of
 from agent.errors import AgentError, ErrorId
 from agent.programs import find
 
@@ -118,7 +119,7 @@ def _run(command: Sequence[str], given: bytes, seconds: float) -> Outcome:
             capture_output=True,
             check=False,
             timeout=seconds,
-            env={**os.environ, "LC_ALL": "C"},
+            env={**environment_of(Child.TOOL), "LC_ALL": "C"},
             start_new_session=True,  # without a terminal, nothing can wait there for a password unseen
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # no black window beside Windows' own
         )

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agent.environment import Child, environment_of
 from agent.errors import AgentError, ErrorId
 from agent.update.administrator import is_administrator, is_administrators
 from agent.update.repository import root_file
@@ -65,7 +66,11 @@ def run_installer(settings: UpdateSettings, file: Path) -> None:
     words = [str(file) if word == _PLACE else word for word in settings.install_command]
     try:
         done = subprocess.run(  # noqa: S603  (the administrator's words; see check_may_install)
-            words, stdin=subprocess.DEVNULL, timeout=_SECONDS, check=False
+            words,
+            stdin=subprocess.DEVNULL,
+            timeout=_SECONDS,
+            check=False,
+            env=environment_of(Child.INSTALLER),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AgentError(ErrorId.UPDATE_INSTALL_FAILED, detail=type(error).__name__) from error

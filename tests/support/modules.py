@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.desktop import converse, own_command
+from agent.environment import Child
 from hca_card.pkcs11 import messages
 from hca_card.pkcs11.card import ModuleCard
 from hca_card.pkcs11.client import ModuleProcess
@@ -17,7 +18,9 @@ from hca_card.pkcs11.session import TokenSession
 def running(path: Path | None, *, seconds: float = 30) -> Iterator[ModuleProcess]:
     """The module of that file."""
     assert path is not None
-    process = ModuleProcess(path, lambda path: converse(own_command("module", path)), seconds=seconds)
+    process = ModuleProcess(
+        path, lambda path: converse(own_command("module", path), Child.MODULE), seconds=seconds
+    )
     try:
         yield process
     finally:

@@ -32,7 +32,7 @@ def test_a_screen_is_known_by_its_display(platform: str, environment: dict[str, 
 
 def test_this_program_starts_itself_frozen_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "python-of-this-test")
-    assert desktop.own_command("tray") == (sys.executable, "-P", "-m", "agent", "tray")
+    assert desktop.own_command("tray") == (sys.executable, "-I", "-m", "agent", "tray")
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert desktop.own_command("tray") == (sys.executable, "tray")
 

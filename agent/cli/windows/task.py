@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
+from agent.environment import Child, environment_of
+
 NAME: Final = "HCA Card Agent certificate"  # in no folder, which would stay
 _SECONDS: Final = 60.0
 _XML: Final = """<?xml version="1.0" encoding="UTF-16"?>
@@ -80,6 +82,7 @@ def _schtasks(*words: str, check: bool = True) -> bool:
         capture_output=True,
         check=False,
         timeout=_SECONDS,
+        env=environment_of(Child.TOOL),
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
     )
     if check and done.returncode:

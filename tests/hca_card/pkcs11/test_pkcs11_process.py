@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.desktop import converse, own_command
+from agent.environment import Child
 from hca_card.pin import Pin
 from hca_card.pkcs11 import messages
 from hca_card.pkcs11.client import ModuleProcess
@@ -144,7 +145,7 @@ def test_a_module_that_crashes_leaves_no_memory_with_a_pin_in_a_file() -> None:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(path: str) -> subprocess.Popen[bytes]:
-        started.append(converse(own_command("module", path)))
+        started.append(converse(own_command("module", path), Child.MODULE))
         return started[-1]
 
     assert softhsm.MODULE is not None
