@@ -8,19 +8,23 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from agent.config import Config, PortSettings, ServiSignSettings
+from agent.config import Config, OriginSettings, PortSettings, ServiSignSettings
 from agent.daemon import Daemon, serve
 from agent.errors import AgentError
 from agent.interaction.scripted import ScriptedInteraction
 from agent.paths import Paths
 from agent.server import ports, token
+from hca_card.pin import Pin
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from tests.support.agent import ANY_PORT, running_agent
+from tests.support.operations import PORTAL
 from tests.support.platforms import WINDOWS, is_private
 
 
@@ -120,6 +124,25 @@ async def test_the_folder_holds_no_secret_that_others_can_read(tmp_path: Path) -
         assert all(map(is_private, [agent.paths.home] if WINDOWS else files))
         for path in files:
             assert b"123456" not in path.read_bytes(), path
+
+
+async def test_a_locked_screen_ends_every_kept_pin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locks: list[Callable[[], None]] = []
+
+    @asynccontextmanager
+    async def watched(locked: Callable[[], None]) -> AsyncIterator[None]:
+        locks.append(locked)
+        yield
+
+    monkeypatch.setattr("agent.pins.screen_lock.watched", watched)
+    config = Config(origins=OriginSettings(allow=frozenset({PORTAL.origin or ""})))
+    async with running_agent(tmp_path, config=config) as agent:
+        assert agent.daemon.operations is not None
+        kept = await agent.daemon.operations.keep_pin(PORTAL, Pin("123456"))
+        assert not kept.wiped
+        [lock] = locks
+        lock()
+        assert kept.wiped
 
 
 async def test_forgetting_a_site_on_the_command_line_takes_effect_at_once(tmp_path: Path) -> None:
