@@ -1,24 +1,25 @@
-"""The calls of a PKCS#11 module that need more care than python-pkcs11 takes; PKCS#11 2.40 §5.
+"""The calls of a PKCS#11 module, over ctypes; PKCS#11 2.40 §5.
 
-It gives PINs as texts, which cannot be wiped; it asks C_Sign for the length first, with a NULL buffer, which
-HiCOS' module answers wrongly; and it does not tell the lengths of PINs. Both use the module as loaded once:
-the system's loader gives the same one for the same path.
+python-pkcs11 and PyKCS11 copy PINs to where they cannot be wiped, and ask C_Sign for the length first, with a
+NULL buffer, which HiCOS' module answers wrongly; python-pkcs11 also loses the return value.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable
-from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_char, c_ubyte, c_ulong, c_void_p, sizeof
+from ctypes import CFUNCTYPE, POINTER, Structure, addressof, byref, c_ubyte, c_ulong, c_void_p, sizeof
 from enum import IntEnum, IntFlag
 from typing import Any, Final
 
 # On Windows the structures are packed (PKCS#11 §2.1); elsewhere they are aligned as usual.
-_PACKED: Final = sys.platform == "win32"
-_TABLE_OFFSET: Final = 2 if _PACKED else sizeof(c_void_p)
+_ALIGNMENT: Final = 1 if sys.platform == "win32" else sizeof(c_void_p)
 _OUTPUT_MAX: Final = 1024
+_OBJECTS_MAX: Final = 64
+_VALUE_MAX: Final = 32 * 1024
 _RSA_PKCS: Final = 0x01
+_RW_SESSION: Final = 0x02
+_SERIAL_SESSION: Final = 0x04
 
 
 class Ckr(IntEnum):
@@ -27,11 +28,7 @@ class Ckr(IntEnum):
     OK = 0x00
     SLOT_ID_INVALID = 0x03
     GENERAL_ERROR = 0x05
-    FUNCTION_FAILED = 0x06
-    DEVICE_ERROR = 0x30
     DEVICE_REMOVED = 0x32
-    ENCRYPTED_DATA_INVALID = 0x40
-    ENCRYPTED_DATA_LEN_RANGE = 0x41
     FUNCTION_CANCELED = 0x50
     FUNCTION_NOT_SUPPORTED = 0x54
     KEY_HANDLE_INVALID = 0x60
@@ -40,7 +37,6 @@ class Ckr(IntEnum):
     PIN_INCORRECT = 0xA0
     PIN_INVALID = 0xA1
     PIN_LEN_RANGE = 0xA2
-    PIN_EXPIRED = 0xA3
     PIN_LOCKED = 0xA4
     SESSION_CLOSED = 0xB0
     SESSION_HANDLE_INVALID = 0xB3
@@ -57,10 +53,8 @@ class TokenFlag(IntFlag):
 
     PROTECTED_AUTHENTICATION_PATH = 0x100
     TOKEN_INITIALIZED = 0x400
-    USER_PIN_COUNT_LOW = 0x10000
     USER_PIN_FINAL_TRY = 0x20000
     USER_PIN_LOCKED = 0x40000
-    SO_PIN_COUNT_LOW = 0x100000
     SO_PIN_FINAL_TRY = 0x200000
     SO_PIN_LOCKED = 0x400000
 
@@ -73,6 +67,23 @@ class User(IntEnum):
     CONTEXT_SPECIFIC = 2
 
 
+class ObjectClass(IntEnum):
+    """CK_OBJECT_CLASS."""
+
+    CERTIFICATE = 1
+    PRIVATE_KEY = 3
+
+
+class Attribute(IntEnum):
+    """CK_ATTRIBUTE_TYPE."""
+
+    CLASS = 0x00
+    VALUE = 0x11
+    ID = 0x102
+    MODULUS = 0x120
+    ALWAYS_AUTHENTICATE = 0x202
+
+
 class CryptokiError(Exception):
     """A function of the module did not return CKR_OK."""
 
@@ -81,11 +92,22 @@ class CryptokiError(Exception):
         self.value = value
 
 
+class CkSlotInfo(Structure):
+    """CK_SLOT_INFO."""
+
+    _pack_ = _ALIGNMENT
+    _fields_ = (
+        ("description", c_ubyte * 64),
+        ("manufacturer", c_ubyte * 32),
+        ("flags", c_ulong),
+        ("versions", c_ubyte * 4),
+    )
+
+
 class CkTokenInfo(Structure):
     """CK_TOKEN_INFO."""
 
-    if _PACKED:
-        _pack_ = 1
+    _pack_ = _ALIGNMENT
     _fields_ = (
         ("label", c_ubyte * 32),
         ("manufacturer", c_ubyte * 32),
@@ -102,19 +124,40 @@ class CkTokenInfo(Structure):
 
 
 class _Mechanism(Structure):
-    if _PACKED:
-        _pack_ = 1
+    _pack_ = _ALIGNMENT
     _fields_ = (("mechanism", c_ulong), ("parameter", c_void_p), ("parameter_length", c_ulong))
 
 
-class _Function(IntEnum):
-    """Places in CK_FUNCTION_LIST, counted from C_Initialize; PKCS#11 §3.7."""
+class CkAttribute(Structure):
+    """CK_ATTRIBUTE."""
 
+    _pack_ = _ALIGNMENT
+    _fields_ = (("type", c_ulong), ("value", c_void_p), ("length", c_ulong))
+
+
+class _FunctionList(Structure):
+    _pack_ = _ALIGNMENT
+    _fields_ = (("version", c_ubyte * 2), ("functions", c_void_p * 68))
+
+
+class Function(IntEnum):
+    """Places in CK_FUNCTION_LIST; PKCS#11 §3.7."""
+
+    C_Initialize = 0
+    C_GetSlotList = 4
+    C_GetSlotInfo = 5
     C_GetTokenInfo = 6
     C_InitPIN = 10
     C_SetPIN = 11
+    C_OpenSession = 12
+    C_CloseSession = 13
     C_Login = 18
     C_Logout = 19
+    C_CreateObject = 20
+    C_GetAttributeValue = 24
+    C_FindObjectsInit = 26
+    C_FindObjects = 27
+    C_FindObjectsFinal = 28
     C_DecryptInit = 33
     C_Decrypt = 34
     C_SignInit = 42
@@ -122,86 +165,112 @@ class _Function(IntEnum):
 
 
 class Cryptoki:
-    """The functions of a module that python-pkcs11 has loaded and initialised already.
+    """A module, loaded and initialised.
 
     Args:
-        path: the very path that it was loaded by.
+        path: the file, absolute.
 
     Raises:
-        CryptokiError: from any method.
+        CryptokiError: from any method: the module did not return CKR_OK.
+        OSError, AttributeError: the file cannot be loaded, or is no module.
     """
 
     def __init__(self, path: str) -> None:
-        library = ctypes.CDLL(path)
-        library.C_GetFunctionList.restype = c_ulong
-        table = c_void_p()
-        value = library.C_GetFunctionList(byref(table))
-        if value != Ckr.OK or not table.value:
+        self._library = ctypes.CDLL(path)
+        self._library.C_GetFunctionList.restype = c_ulong
+        table = POINTER(_FunctionList)()
+        value = self._library.C_GetFunctionList(byref(table))
+        if value != Ckr.OK or not table:
             raise CryptokiError("C_GetFunctionList", value)
-        self._library = library  # keeps it loaded
-        self._table = table.value
+        self._functions = table.contents.functions
+        self.call(Function.C_Initialize, None)
+
+    def call(self, function: Function, *arguments: Any) -> None:
+        """Call that function; integers among the arguments are CK_ULONG, None is NULL."""
+        address = self._functions[function]
+        if not address:
+            raise CryptokiError(function.name, Ckr.FUNCTION_NOT_SUPPORTED)
+        given = (
+            c_ulong(each) if isinstance(each, int) else c_void_p() if each is None else each
+            for each in arguments
+        )
+        value = int(CFUNCTYPE(c_ulong)(address)(*given))
+        if value != Ckr.OK:
+            raise CryptokiError(function.name, value)
+
+    def slots(self) -> tuple[int, ...]:
+        """C_GetSlotList of the slots with a token; the call for the length is what looks anew (§5.5)."""
+        count = c_ulong()
+        self.call(Function.C_GetSlotList, c_ubyte(1), None, byref(count))
+        found = (c_ulong * count.value)()
+        self.call(Function.C_GetSlotList, c_ubyte(1), found, byref(count))
+        return tuple(found[: count.value])
+
+    def slot_info(self, slot: int) -> CkSlotInfo:
+        """C_GetSlotInfo."""
+        info = CkSlotInfo()
+        self.call(Function.C_GetSlotInfo, slot, byref(info))
+        return info
 
     def token_info(self, slot: int) -> CkTokenInfo:
         """C_GetTokenInfo."""
         info = CkTokenInfo()
-        self._call(_Function.C_GetTokenInfo, c_ulong(slot), byref(info))
+        self.call(Function.C_GetTokenInfo, slot, byref(info))
         return info
 
-    def login(self, session: int, user: User, pin: bytearray | None) -> None:
-        """C_Login; None has the PIN typed on the reader's keypad."""
-        self._call(_Function.C_Login, c_ulong(session), c_ulong(user), *_text(pin))
+    def open_session(self, slot: int, *, writing: bool = False) -> int:
+        """C_OpenSession; the handle."""
+        session = c_ulong()
+        flags = _SERIAL_SESSION | (_RW_SESSION if writing else 0)
+        self.call(Function.C_OpenSession, slot, flags, None, None, byref(session))
+        return session.value
 
-    def logout(self, session: int) -> None:
-        """C_Logout."""
-        self._call(_Function.C_Logout, c_ulong(session))
+    def objects(self, session: int, kind: ObjectClass) -> tuple[int, ...]:
+        """C_FindObjects: the handles of the first 64 objects of that class."""
+        wanted = c_ulong(kind)
+        template = CkAttribute(Attribute.CLASS, addressof(wanted), sizeof(wanted))
+        self.call(Function.C_FindObjectsInit, session, byref(template), 1)
+        handles: list[int] = []
+        some, count = (c_ulong * _OBJECTS_MAX)(), c_ulong()
+        try:
+            while len(handles) < _OBJECTS_MAX:
+                self.call(Function.C_FindObjects, session, some, _OBJECTS_MAX - len(handles), byref(count))
+                if not count.value:
+                    break
+                handles += some[: count.value]
+        finally:
+            self.call(Function.C_FindObjectsFinal, session)
+        return tuple(handles)
 
-    def set_pin(self, session: int, old: bytearray | None, new: bytearray | None) -> None:
-        """C_SetPIN; None for both has them typed on the reader's keypad."""
-        self._call(_Function.C_SetPIN, c_ulong(session), *_text(old), *_text(new))
+    def attribute(self, session: int, handle: int, kind: Attribute) -> bytes:
+        """C_GetAttributeValue; empty where the object has no such attribute, or none that can be read."""
+        wanted = CkAttribute(kind, None, 0)
+        try:
+            self.call(Function.C_GetAttributeValue, session, handle, byref(wanted), 1)
+            if wanted.length > _VALUE_MAX:  # CK_UNAVAILABLE_INFORMATION is the greatest number there is
+                return b""
+            value = (c_ubyte * wanted.length)()
+            wanted.value = addressof(value)
+            self.call(Function.C_GetAttributeValue, session, handle, byref(wanted), 1)
+        except CryptokiError:
+            return b""
+        return bytes(value[: wanted.length])
 
-    def init_pin(self, session: int, new: bytearray) -> None:
-        """C_InitPIN."""
-        self._call(_Function.C_InitPIN, c_ulong(session), *_text(new))
+    def begin(self, function: Function, session: int, key: int) -> None:
+        """C_SignInit or C_DecryptInit, with CKM_RSA_PKCS."""
+        self.call(function, session, byref(_Mechanism(_RSA_PKCS, None, 0)), key)
 
-    def sign(self, session: int, key: int, data: bytes, confirm: Callable[[], None]) -> bytes:
-        """C_SignInit with CKM_RSA_PKCS, `confirm`, and C_Sign, once, with a buffer that is long enough."""
-        return self._transform((_Function.C_SignInit, _Function.C_Sign), session, key, data, confirm)
-
-    def decrypt(self, session: int, key: int, cipher: bytes, confirm: Callable[[], None]) -> bytes:
-        """C_DecryptInit with CKM_RSA_PKCS, `confirm`, and C_Decrypt, once."""
-        return self._transform((_Function.C_DecryptInit, _Function.C_Decrypt), session, key, cipher, confirm)
-
-    def _transform(
-        self,
-        functions: tuple[_Function, _Function],
-        session: int,
-        key: int,
-        data: bytes,
-        confirm: Callable[[], None],
-    ) -> bytes:
-        begin, finish = functions
-        mechanism = _Mechanism(_RSA_PKCS, None, 0)
-        self._call(begin, c_ulong(session), byref(mechanism), c_ulong(key))
-        confirm()
-        given = (c_ubyte * len(data)).from_buffer_copy(data)
+    def finish(self, function: Function, session: int, data: bytes) -> bytes:
+        """C_Sign or C_Decrypt, once, with a buffer that is long enough."""
         output, length = (c_ubyte * _OUTPUT_MAX)(), c_ulong(_OUTPUT_MAX)
-        self._call(finish, c_ulong(session), given, c_ulong(len(data)), output, byref(length))
+        self.call(function, session, *text(bytearray(data)), output, byref(length))
         if length.value > _OUTPUT_MAX:
-            raise CryptokiError(finish.name, Ckr.GENERAL_ERROR)
+            raise CryptokiError(function.name, Ckr.GENERAL_ERROR)
         return bytes(output[: length.value])
 
-    def _call(self, function: _Function, *arguments: Any) -> None:
-        place = self._table + _TABLE_OFFSET + function * sizeof(c_void_p)
-        address = c_void_p.from_address(place).value
-        if not address:
-            raise CryptokiError(function.name, Ckr.FUNCTION_NOT_SUPPORTED)
-        value = int(CFUNCTYPE(c_ulong)(address)(*arguments))
-        if value != Ckr.OK:
-            raise CryptokiError(function.name, value)
 
-
-def _text(pin: bytearray | None) -> tuple[Any, c_ulong]:
-    """CK_UTF8CHAR_PTR and its length: the caller's own memory, which the caller wipes."""
-    if pin is None:
-        return POINTER(c_char)(), c_ulong(0)
-    return (c_char * len(pin)).from_buffer(pin), c_ulong(len(pin))
+def text(octets: bytearray | None) -> tuple[Any, int]:
+    """Return a pointer to these very octets (the caller wipes them) and their number; NULL and 0 for None."""
+    if octets is None:
+        return None, 0
+    return (c_ubyte * len(octets)).from_buffer(octets), len(octets)

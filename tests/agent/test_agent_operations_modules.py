@@ -321,7 +321,7 @@ async def test_a_pin_pad_of_a_module_is_pointed_to_and_the_pin_asked_nowhere_els
 
 
 async def test_the_self_test_says_which_modules_serve_which_readers(tmp_path: Path) -> None:
-    from agent.selftest.context import Computer, ProbeContext
+    from agent.selftest import context
     from agent.selftest.model import RowStatus
     from agent.selftest.probe_list import plan
     from agent.selftest.probes.modules import PROBES
@@ -333,8 +333,8 @@ async def test_the_self_test_says_which_modules_serve_which_readers(tmp_path: Pa
     ):
         assert set(PROBES) <= set(plan(config=config))
         async with operating(tmp_path, config) as operations:
-            computer = Computer(Service(Computer()), config, Paths(tmp_path, tmp_path))
-            finding = await PROBES[0].run(ProbeContext(operations, PORTAL, computer))
+            computer = context.Computer(Service(Computer()), config, Paths(tmp_path, tmp_path))
+            finding = await PROBES[0].run(context.ProbeContext(operations, PORTAL, computer))
         assert finding.status is status
         assert "SoftHSM slot ID" in finding.detail.en
     assert finding.trouble is not None

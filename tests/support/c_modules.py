@@ -129,7 +129,9 @@ static CK_RV login(CK_ULONG s, CK_ULONG user, char *pin, CK_ULONG size) {
     return inner->functions[LOGIN](s, user, pin, size);
 }
 static CK_RV open_session(CK_ULONG slot, CK_ULONG flags, void *a, void *b, CK_ULONG *handle) {
-    return used ? 0x32 : inner->functions[OPEN_SESSION](slot, flags, a, b, handle);
+    const char *refusal = getenv("TEST_MODULE_OPEN");
+    if (used) return refusal ? strtoul(refusal, 0, 16) : 0x32;
+    return inner->functions[OPEN_SESSION](slot, flags, a, b, handle);
 }
 static void replace(Function *all) {
     all[LOGIN] = (Function)login; all[OPEN_SESSION] = (Function)open_session;

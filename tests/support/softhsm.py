@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from hca_card.pkcs11.cryptoki import Attribute, CkAttribute, Cryptoki, Function, ObjectClass, User, text
 from hca_card.simulator import templates
 from hca_card.simulator.persons import current_validity
 from tests.support.cards import simulator_ca
@@ -41,6 +43,12 @@ PIN = "123456"
 PUK = "12345678"
 NUMBER = "000000335361"
 LABEL = "測試人員卡"
+
+YES, NO = b"\1", b"\0"
+CKA_TOKEN, CKA_PRIVATE, CKA_CERTIFICATE_TYPE, CKA_KEY_TYPE, CKA_SUBJECT = 0x01, 0x02, 0x80, 0x100, 0x101
+CKA_SENSITIVE, CKA_DECRYPT, CKA_SIGN, CKA_EXTRACTABLE = 0x103, 0x105, 0x108, 0x162
+CKA_RSA = (0x120, *range(0x122, 0x129))
+"""Modulus, both exponents, both primes, both exponents of the CRT, and its coefficient."""
 
 
 @dataclass(frozen=True)
@@ -121,42 +129,49 @@ def _configure(folder: Path) -> Path:
 
 def fill() -> None:
     """In the process: put what standard input lists on the token of that label."""
-    import pkcs11
-    from cryptography.hazmat.primitives.serialization import (
-        Encoding,
-        NoEncryption,
-        PrivateFormat,
-        load_der_private_key,
-    )
-    from pkcs11 import Attribute, ObjectClass
-    from pkcs11.constants import CertificateType
-    from pkcs11.util.rsa import decode_rsa_private_key
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-    token = pkcs11.lib(str(MODULE)).get_token(token_label=sys.argv[1])
-    with token.open(rw=True, user_pin=PIN) as session:
-        for one in json.load(sys.stdin):
-            identity = {Attribute.ID: bytes.fromhex(one["id"]), Attribute.TOKEN: True}
-            session.create_object(
-                {
-                    **identity,
-                    Attribute.CLASS: ObjectClass.CERTIFICATE,
-                    Attribute.CERTIFICATE_TYPE: CertificateType.X_509,
-                    Attribute.SUBJECT: b"\x30\x00",
-                    Attribute.VALUE: bytes.fromhex(one["der"]),
-                    Attribute.PRIVATE: False,
-                }
-            )
-            if one["pkcs8"] is None:
-                continue
-            key = load_der_private_key(bytes.fromhex(one["pkcs8"]), None)
-            pkcs1 = key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-            session.create_object(
-                {
-                    **decode_rsa_private_key(pkcs1),
-                    **identity,
-                    Attribute.PRIVATE: True,
-                    Attribute.SIGN: True,
-                    Attribute.DECRYPT: True,
-                    **({Attribute.ALWAYS_AUTHENTICATE: True} if one["each_time"] else {}),
-                }
-            )
+    module = Cryptoki(str(MODULE))
+    slot = next(
+        each
+        for each in module.slots()
+        if bytes(module.token_info(each).label).decode().strip() == sys.argv[1]
+    )
+    session = module.open_session(slot, writing=True)
+    module.call(Function.C_Login, session, User.USER, *text(bytearray(PIN, "ascii")))
+    for one in json.load(sys.stdin):
+        identity = {CKA_TOKEN: YES, Attribute.ID: bytes.fromhex(one["id"])}
+        certificate = {CKA_SUBJECT: b"\x30\x00", Attribute.VALUE: bytes.fromhex(one["der"])}
+        kind = {Attribute.CLASS: ulong(ObjectClass.CERTIFICATE), CKA_CERTIFICATE_TYPE: ulong(0)}
+        create_object(module, session, kind | identity | certificate | {CKA_PRIVATE: NO})
+        if one["pkcs8"] is None:
+            continue
+        key = load_der_private_key(bytes.fromhex(one["pkcs8"]), None)
+        assert isinstance(key, RSAPrivateKey)
+        secret = key.private_numbers()
+        public = secret.public_numbers
+        numbers = (public.n, public.e, secret.d, secret.p, secret.q, secret.dmp1, secret.dmq1, secret.iqmp)
+        kind = {Attribute.CLASS: ulong(ObjectClass.PRIVATE_KEY), CKA_KEY_TYPE: ulong(0)}
+        uses = {CKA_PRIVATE: YES, CKA_SENSITIVE: YES, CKA_EXTRACTABLE: NO, CKA_SIGN: YES, CKA_DECRYPT: YES}
+        if one["each_time"]:
+            uses[Attribute.ALWAYS_AUTHENTICATE] = YES
+        create_object(
+            module, session, kind | identity | uses | dict(zip(CKA_RSA, map(octets, numbers), strict=True))
+        )
+
+
+def create_object(module: Cryptoki, session: int, template: Mapping[int, bytes]) -> None:
+    values = [ctypes.create_string_buffer(value, len(value)) for value in template.values()]
+    attributes = (CkAttribute * len(template))()
+    for attribute, kind, value in zip(attributes, template, values, strict=True):
+        attribute.type, attribute.value, attribute.length = kind, ctypes.addressof(value), len(value)
+    module.call(Function.C_CreateObject, session, attributes, len(template), ctypes.byref(ctypes.c_ulong()))
+
+
+def ulong(number: int) -> bytes:
+    return bytes(ctypes.c_ulong(number))
+
+
+def octets(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")

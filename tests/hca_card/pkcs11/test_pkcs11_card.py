@@ -271,3 +271,16 @@ def test_nothing_of_a_token_is_seen_while_it_is_not_initialised(
     monkeypatch.setenv("SOFTHSM2_CONF", str(conf))
     with running(softhsm.MODULE) as module:
         assert slots(module) == ()
+
+
+def test_a_refusal_that_only_the_maker_knows_keeps_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = c_modules.build(tmp_path / "c", c_modules.STALE_AFTER_LOGIN, softhsm.MODULE, monkeypatch)
+    monkeypatch.setenv("TEST_MODULE_OPEN", "80000001")
+    with running(path) as module:
+        with visiting(module) as card:
+            card.verify(Pin(softhsm.PIN))
+        with pytest.raises(ModuleError) as caught, visiting(module):
+            pass
+    assert caught.value.code == 0x80000001
