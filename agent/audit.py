@@ -21,6 +21,7 @@ import msgspec
 
 from agent.config import AuditSettings
 from agent.vocabulary import Verb
+from hca_card.decoding import UNREADABLE
 
 log = logging.getLogger(__name__)
 # For shipping (agent.logs): each row as it stands in the file, heard by nobody unless that is configured.
@@ -112,7 +113,7 @@ class AuditLog:
         for number in range(self._keep + 1):
             with suppress(FileNotFoundError):
                 for line in reversed(self._file(number).read_bytes().splitlines()):
-                    with suppress(msgspec.MsgspecError, ValueError):
+                    with suppress(*UNREADABLE):
                         yield msgspec.json.decode(line, type=AuditRow)
 
     def _file(self, number: int) -> Path:

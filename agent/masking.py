@@ -21,11 +21,10 @@ def mask_name(name: str) -> str:
 
 
 def mask_id(number: str) -> str:
-    """`BA00312361` becomes `BA003***61`; whatever is shorter than ten characters shows at most its first."""
+    """`BA00312361` becomes `B*******61`; whatever is shorter than ten characters shows at most its first."""
     number = number.strip()
-    if len(number) < 10:
-        return number[:1] + _HIDDEN * max(len(number) - 1, 0)
-    return number[:5] + _HIDDEN * (len(number) - 7) + number[-2:]
+    shown = 2 if len(number) >= 10 else 0
+    return number[:1] + _HIDDEN * (len(number) - 1 - shown) + number[len(number) - shown :] if number else ""
 
 
 def mask_card(serial: str) -> str:

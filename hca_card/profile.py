@@ -233,7 +233,7 @@ def parse(text: str) -> Profile:
     """Return the profile in TOML text. Raise `ProfileError` as `load` does."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of numbers with too many digits, too
         raise ProfileError(f"is not TOML: {error}") from None
     except RecursionError:
         raise ProfileError("is nested too deeply") from None

@@ -10,9 +10,8 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import BinaryIO, Self
 
-import msgspec
-
 from agent.tray.messages import LINE_MAX, Chosen, Opened, TrayState, line, read_state
+from hca_card.decoding import UNREADABLE
 from tray.faces import Face, face
 
 log = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ class DaemonLink:
         """Yield each state and its face; block between them, and end with the daemon.
 
         Raises:
-            msgspec.MsgspecError: the daemon wrote what no daemon of this version does.
+            UNREADABLE: the daemon wrote what no daemon of this version does.
         """
         while text := self._incoming.readline(LINE_MAX):
             state = read_state(text)
@@ -52,7 +51,7 @@ class DaemonLink:
         """Yield the same on an event loop.
 
         Raises:
-            msgspec.MsgspecError: as `faces`.
+            UNREADABLE: as `faces`.
         """
         loop = asyncio.get_running_loop()
         arrived: asyncio.Queue[tuple[TrayState, Face] | Exception | None] = asyncio.Queue()
@@ -62,7 +61,7 @@ class DaemonLink:
             try:
                 for one in self.faces():
                     loop.call_soon_threadsafe(arrived.put_nowait, one)
-            except (msgspec.MsgspecError, OSError, ValueError) as error:
+            except (OSError, *UNREADABLE) as error:
                 last = error
             if not loop.is_closed():
                 loop.call_soon_threadsafe(arrived.put_nowait, last)

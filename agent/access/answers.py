@@ -17,6 +17,7 @@ from agent.access.policy import ConsentAnswer
 from agent.origins.spelling import is_origin
 from agent.private import write_private
 from agent.vocabulary import Verb
+from hca_card.decoding import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class Answers:
                 return
             self._stamped = stamp
             self._kept = {} if stamp is None else _decode(self._path.read_bytes())
-        except (OSError, msgspec.MsgspecError, ValueError) as error:
+        except (OSError, *UNREADABLE) as error:
             self._kept = {}
             self._set_aside(error)
 

@@ -6,6 +6,7 @@ the screen. Everything printed passes `printable`.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -57,10 +58,20 @@ def facts(rows: Iterable[tuple[str, str]]) -> None:
 
 
 def as_json(message: Struct | Sequence[Struct] | dict[str, object]) -> None:
-    """Print a message as one line of JSON."""
+    """Print a message as one line of JSON, escaping what could steer a terminal."""
     import msgspec
 
-    click.echo(msgspec.json.encode(message).decode())
+    # Not msgspec's own encoder, which refuses lone surrogates: file names can have them.
+    text = json.dumps(msgspec.to_builtins(message), ensure_ascii=False, separators=(",", ":"))
+    if not text.isprintable():
+        # All of these stand inside strings, where JSON has another spelling for them (RFC 8259 §7).
+        text = "".join(each if printable(each) == each else _escaped(each) for each in text)
+    click.echo(text)
+
+
+def _escaped(letter: str) -> str:
+    units = letter.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def error_members(error: BaseException) -> dict[str, object]:

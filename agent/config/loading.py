@@ -74,7 +74,7 @@ def _read(file: Path, *, administrator: bool) -> dict[str, dict[str, Any]]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(file, "", f"cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of numbers with too many digits, too
         raise ConfigError(file, "", f"is not TOML: {error}") from error
     return settled(file, document, administrator=administrator)
 

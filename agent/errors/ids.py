@@ -90,7 +90,6 @@ class ErrorId(StrEnum):
     SELFTEST_NONE = "selftest.none"
     REQUEST_MALFORMED = "request.malformed"
     REQUEST_NOT_JSON = "request.not_json"
-    REQUEST_ENCODING = "request.encoding"
     REQUEST_BINARY = "request.binary"
     REQUEST_BATCH = "request.batch"
     REQUEST_PARAMETERS = "request.parameters"

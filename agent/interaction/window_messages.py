@@ -157,7 +157,7 @@ def read_opening(kind: str, text: bytes | bytearray) -> Opening:
     """Return the agent's line for a window of `kind`.
 
     Raises:
-        msgspec.MsgspecError: it is not what the agent writes, or for another kind.
+        UNREADABLE: it is not what the agent writes, or for another kind.
     """
     opening = _OPENINGS.decode(text)
     if opening.kind != kind:
@@ -169,7 +169,7 @@ def read_answer(text: bytes | bytearray) -> WindowAnswer:
     """Return a window's line.
 
     Raises:
-        msgspec.MsgspecError: it is not what a window writes.
+        UNREADABLE: it is not what a window writes.
     """
     answer: WindowAnswer = _ANSWERS.decode(text)
     return answer

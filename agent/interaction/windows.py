@@ -18,8 +18,6 @@ from contextlib import suppress
 from io import FileIO
 from typing import Any, Final, cast
 
-import msgspec
-
 from agent import __version__
 from agent.config import ConsentSettings
 from agent.desktop import converse, has_screen, own_command
@@ -49,6 +47,7 @@ from agent.interaction.window_messages import (
     WindowAnswer,
     take_pin,
 )
+from hca_card.decoding import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -242,7 +241,7 @@ class _Window:
     def _take(self, text: bytearray) -> None:
         try:
             answer = messages.read_answer(text)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             log.error("the %s window spoke nonsense and is ended: %s", self._kind, error)  # noqa: TRY400
             self.end()
         else:

@@ -12,6 +12,7 @@ import msgspec
 
 from agent.errors import AgentError, ErrorId, describe, row_for
 from agent.native.messages import ErrorData, NativeMessage
+from hca_card.decoding import UNREADABLE
 
 Id = int | Annotated[str, msgspec.Meta(max_length=128)]
 T = TypeVar("T")
@@ -61,14 +62,12 @@ _encoder: Final = msgspec.json.Encoder()
 def read(frame: bytes) -> Request:
     """Return the request in a text frame.
 
+    Args:
+        frame: valid UTF-8, parts that are only read once the method is known too.
+
     Raises:
-        AgentError: `request.encoding`, `request.not_json`, `request.batch`, `request.unknown_member` or
-            `request.malformed`.
+        AgentError: `request.not_json`, `request.batch`, `request.unknown_member` or `request.malformed`.
     """
-    try:
-        frame.decode("utf-8")  # all of it, parts that are only read once the method is known too
-    except UnicodeDecodeError:
-        raise AgentError(ErrorId.REQUEST_ENCODING) from None
     if frame.lstrip(b" \t\r\n")[:1] == b"[":
         raise AgentError(ErrorId.REQUEST_BATCH)
     return decode(frame, Request, otherwise=ErrorId.REQUEST_MALFORMED)
@@ -89,11 +88,11 @@ def decode(
     """
     try:
         return msgspec.json.decode(octets, type=kind)
-    except msgspec.ValidationError as error:
+    except msgspec.ValidationError as error:  # JSON, with a wrong member
         unknown = str(error).startswith(_UNKNOWN_FIELD)
         wrong = ErrorId.REQUEST_UNKNOWN_MEMBER if unknown else otherwise
         raise AgentError(wrong, detail=str(error)) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise AgentError(ErrorId.REQUEST_NOT_JSON, detail=str(error)) from None
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import WSMsgType
+from aiohttp import WSCloseCode, WSMsgType
 
 from agent.errors import AgentError, ErrorId, error_id
 from agent.native import jsonrpc, messages, methods
@@ -90,9 +90,12 @@ class NativeSession(WebSocketSession):
                 self._outbox.put_nowait(frame)
 
     async def read(self) -> None:
-        """Begin the request of each message, or answer why not."""
+        """Begin the request of each message, or answer why not; end at text that is none (RFC 6455 §8.1)."""
         async for message in self.socket:
             if message.type is WSMsgType.TEXT:
+                if not _is_utf8(message.data):
+                    await self.socket.close(code=WSCloseCode.INVALID_TEXT)
+                    return
                 await self._take(message.data)
             elif message.type is WSMsgType.BINARY:
                 await self._refuse(None, AgentError(ErrorId.REQUEST_BINARY))
@@ -138,3 +141,11 @@ class NativeSession(WebSocketSession):
             if error_id(error) == ErrorId.INTERNAL:
                 log.exception("%s failed", request.method)
             await self._refuse(request.id, error)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

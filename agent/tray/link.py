@@ -14,10 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self, TypeVar
 
-import msgspec
-
 from agent.environment import Child, environment_of
 from agent.tray.messages import LINE_MAX, NO_TRAY, Chosen, Opened, TrayState, line, read_from_tray
+from hca_card.decoding import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +156,7 @@ class TrayLink:
                 if not text:
                     return
                 message = read_from_tray(text)
-            except (ValueError, msgspec.MsgspecError) as error:
+            except UNREADABLE as error:
                 # `readline` raises ValueError for a line longer than the limit.
                 log.error("the tray spoke nonsense and is ended: %s", error)  # noqa: TRY400  (no traceback helps)
                 return

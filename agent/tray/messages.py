@@ -140,7 +140,7 @@ def read_state(text: bytes) -> TrayState:
     """Return the daemon's line.
 
     Raises:
-        msgspec.MsgspecError: it is not what the daemon writes.
+        UNREADABLE: it is not what the daemon writes.
     """
     return _TO_TRAY.decode(text)
 
@@ -149,6 +149,6 @@ def read_from_tray(text: bytes) -> Chosen | Opened:
     """Return the tray's line.
 
     Raises:
-        msgspec.MsgspecError: it is not what a tray writes.
+        UNREADABLE: it is not what a tray writes.
     """
     return _FROM_TRAY.decode(text)

@@ -79,6 +79,9 @@ class Checks:
                 log.warning("the update check failed: %s", error)
             except OSError as error:
                 log.warning("the update check failed: %s", error.strerror)
+            except Exception:
+                # Whatever the repository sent: the next look may find it mended.
+                log.exception("the update check failed")
 
     def pause(self) -> float:
         """Seconds until the next look: the rest of the time since the last one, and some more."""

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from agent.errors import AgentError, ErrorId
+from hca_card.decoding import UNREADABLE
 
 NAME: Final = "release.json"
 BYTES_MAX: Final = 64 * 1024
@@ -44,7 +45,7 @@ def decode(octets: bytes) -> Release:
     """
     try:
         release = msgspec.json.decode(octets, type=Release)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise AgentError(ErrorId.UPDATE_REFUSED, detail=f"{NAME}: {error}") from error
     names = release.packages.values()
     if not _VERSION.fullmatch(release.version) or not all(map(_PACKAGE.fullmatch, names)):

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from agent.private import write_private
+from hca_card.decoding import UNREADABLE
 
 NAME: Final = "state.json"
 _BYTES_MAX: Final = 4096
@@ -33,7 +34,7 @@ class LastCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(folder: Path) -> LastCheck | None:
     """Return the last look, None where there was none."""
-    with suppress(OSError, msgspec.MsgspecError, ValueError):
+    with suppress(OSError, *UNREADABLE):
         state = msgspec.json.decode((folder / NAME).read_bytes()[:_BYTES_MAX], type=LastCheck)
         if state.checked.tzinfo is not None:
             return state

@@ -13,8 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
-import msgspec
-
+from hca_card.decoding import UNREADABLE
 from hca_card.pkcs11 import messages
 from hca_card.pkcs11.errors import (
     ModuleCrashedError,
@@ -193,7 +192,7 @@ class _Child:
                 answer := messages.read_answer(lambda memory: self._output.readinto(memory) or 0)
             ) is not None:
                 self._heard(answer)
-        except (OSError, ValueError, msgspec.MsgspecError):
+        except (OSError, *UNREADABLE):
             log.exception("a PKCS#11 module's process spoke nonsense")
         finally:
             self._heard_all = True

@@ -238,7 +238,7 @@ def read_request(read_into: Callable[[memoryview], int]) -> Request | None:
         read_into: reads some bytes into memory and says how many; 0 is the end.
 
     Raises:
-        msgspec.MsgspecError, ValueError: it is not what the agent says.
+        UNREADABLE: it is not what the agent says.
     """
     content = _read(read_into)
     if content is None:

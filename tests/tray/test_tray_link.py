@@ -143,6 +143,8 @@ async def test_where_nothing_shows_icons_the_tray_is_not_started_again(
         """print('{"type":"chosen","choice":"about","more":1}', flush=True)""",
         "print('x' * 100000, flush=True)",
         "sys.stdout.buffer.write(bytes([255, 10])); sys.stdout.flush()",
+        r"""sys.stdout.buffer.write(b'{"type":"chosen","choice":"tries","reader":"\xff"}\n')
+sys.stdout.flush()""",
     ],
 )
 async def test_a_tray_that_speaks_nonsense_is_ended(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-import msgspec
-
 from agent.interaction.window_messages import Opening, read_opening
+from hca_card.decoding import UNREADABLE
 from tray.windows.frame import Window
 from tray.windows.process import Pipe, harden
 
@@ -31,7 +30,7 @@ def run(kind: str) -> int:
         return MISUSED
     try:
         opening = read_opening(kind, text)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         print(f"hca-agent window {kind}: {error}", file=sys.stderr)  # noqa: T201  (standard error is the agent's log)
         return MISUSED
     import tkinter

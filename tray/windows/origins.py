@@ -6,11 +6,10 @@ import tkinter
 from tkinter import ttk
 from typing import Final
 
-import msgspec
-
 from agent.interaction.window_messages import Forget, SiteList, SiteShown, read_opening
 from agent.origins.portals import KNOWN
 from agent.vocabulary import VERB_WORDS
+from hca_card.decoding import UNREADABLE
 from tray.windows.frame import Window, printable
 from tray.windows.look import Colour
 
@@ -49,7 +48,7 @@ class OriginsWindow(Window[SiteList]):
         """Show the list as it is now."""
         try:
             content = read_opening("origins", text).content
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             self.close()
             return
         if isinstance(content, SiteList):

@@ -147,7 +147,7 @@ def _text_of(file: Path) -> str:
 def _parsed(file: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise config.ConfigError(file, "", f"is not TOML: {error}") from error
 
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from agent.errors import AgentError, ErrorId
+from hca_card.decoding import UNREADABLE
 from hca_card.pin import Pin
 
 FIELD: Final = b"tbsPackage="
@@ -246,9 +247,9 @@ def read(body: bytes) -> PagePackage:
 def _package(text: bytes) -> PagePackage:
     try:
         return msgspec.json.decode(text, type=PagePackage, dec_hook=_pin)
-    except msgspec.ValidationError:
+    except msgspec.ValidationError:  # JSON, with a wrong member
         raise AgentError(ErrorId.REQUEST_PARAMETERS) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         raise AgentError(ErrorId.REQUEST_NOT_JSON) from None
 
 

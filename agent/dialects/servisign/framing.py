@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote_to_bytes
 import msgspec
 
 from agent.dialects.servisign.codes import BAD_PARAMETER, FrameworkError
+from hca_card.decoding import UNREADABLE
 from hca_card.pin import Pin
 
 FIELD: Final = b"Parameter="
@@ -173,7 +174,7 @@ def _json_object(text: str) -> dict[str, object]:
         raise FrameworkError(BAD_PARAMETER)
     try:
         value = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except UNREADABLE:
         # The text can hold a PIN, and an error may carry it.
         raise FrameworkError(BAD_PARAMETER) from None
     if not isinstance(value, dict):

@@ -65,6 +65,8 @@ BAD = {
     "fails": "raise SystemExit(1)",
     "dies": "import os; os.kill(os.getpid(), 9)",
     "says nonsense": "print('yes')",
+    "says what is no text": """import os, time
+os.write(1, b'{"type":"forget","origin":"\\xff"}\\n'); time.sleep(60)""",
     "says too much": "print('x' * 100_000)",
     "answers another question": 'print(\'{"type":"picked","index":7}\')',
     "gives no end": 'import sys; sys.stdout.write(\'{"type":"decided","allowed":true}\')',
