@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from agent import tls
+from agent.access.rates import OriginRates
 from agent.config import Config
 from agent.dialects.servisign import ServiSignDialect, refusal
 from agent.errors import AgentError
@@ -19,9 +20,9 @@ from agent.interaction import Interaction
 from agent.metrics import PATH as METRICS_PATH
 from agent.metrics import Monitor
 from agent.operations import Operations, open_operations
-from agent.origins.rate_limits import Buckets
 from agent.paths import Paths
 from agent.pins import screen_lock
+from agent.places import Places
 from agent.renewal import Renewal
 from agent.update.check import Checks
 from pcsc.service import Service
@@ -142,8 +143,7 @@ class Daemon:
         from agent.native.context import NativeServices
         from agent.selftest.context import Computer
         from agent.selftest.service import SelfTests, settled
-        from agent.server import pages, ports, token
-        from agent.server.gate import Gate
+        from agent.server import gate, pages, ports, token
         from agent.server.main_site import MainSite
 
         config, paths = self._config, self._paths.make()
@@ -166,7 +166,7 @@ class Daemon:
             paths,
             simulated=self._simulated,
         )
-        rate = Buckets(config.limits.requests, config.limits.burst)
+        rate = OriginRates(config.limits, operations.rank)
         selftests = SelfTests(operations, consents, machine)
         native = NativeApi(NativeServices(operations, selftests, self._simulated), rate)
         # Not before: whoever is to hear the readers' first news must be there already.
@@ -189,20 +189,21 @@ class Daemon:
             _ServedPort(clear, None, main, public | open_to_programs),
             _ServedPort(secure, renewal.context, main, public),
         ]
-        gate = partial(
-            Gate,
+        opened = partial(
+            gate.Gate,
             origins=config.origins,
             token=token.create(paths.token),
             refused=self._refused,
             answered=self._monitor.counters.answered,
             rate=rate,
+            places=Places(operations.rank, total=gate.REQUESTS_MAX, strangers=gate.REQUESTS_OF_STRANGERS_MAX),
         )
         self._ending.push_async_callback(self._forget_notices)
         if hipki is not None:
-            served.append(self._serve_hipki(hipki, rate))
+            served.append(self._serve_hipki(hipki, rate, native.load))
         if config.nhi_component.enabled:
             served += await self._serve_nhi(renewal.context, rate)
-        await self._listen(served, gate)
+        await self._listen(served, opened)
         self._run_beside(renewal.run())
         self._run_beside(Checks(config.update, paths, self._interaction.notify).run())
         self._ending.push_async_callback(native.close)  # first of all: pages are told before they are cut off
@@ -222,7 +223,7 @@ class Daemon:
         self.hipki_port = taken.port
         return taken
 
-    def _serve_hipki(self, taken: TakenPort, rate: Buckets) -> _ServedPort:
+    def _serve_hipki(self, taken: TakenPort, rate: OriginRates, load: Places) -> _ServedPort:
         from agent.dialects.hipki import PUBLIC, HipkiDialect, HipkiSite
 
         site = HipkiSite(
@@ -230,11 +231,12 @@ class Daemon:
             self._config.origins,
             refused=self._tell_refused,
             rate=rate,
+            load=load,
             self_test=f"http://localhost:{self.native_port}/",
         )
         return _ServedPort(taken, None, site, PUBLIC)
 
-    async def _serve_nhi(self, usual: ssl.SSLContext, rate: Buckets) -> list[_ServedPort]:
+    async def _serve_nhi(self, usual: ssl.SSLContext, rate: OriginRates) -> list[_ServedPort]:
         """Take the ports of the NHI component, as many as are free, and the certificate for its name."""
         from agent.dialects.nhi_component import NhiCommands, NhiSite, context_by_name, take_ports
 
@@ -244,7 +246,7 @@ class Daemon:
         renewal = self._renewal(tls.NHI_COMPONENT)
         self.nhi_identity = renewal.identity
         self._run_beside(renewal.run())
-        site = NhiSite(NhiCommands(self.operations, self._notify), rate)
+        site = NhiSite(NhiCommands(self.operations, self._notify), rate, self.operations.rank)
         context = context_by_name(usual, renewal.context)
         for each in taken:
             self._ending.callback(each.close)

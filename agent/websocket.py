@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Final, Generic, TypeVar
 
 from aiohttp import WSCloseCode, web
@@ -74,6 +74,8 @@ class WebSocketSession(ABC):
 
     def give_way(self) -> None:
         """Begin to end with "try again later", to make room for another session."""
+        for task in self.tasks:
+            task.cancel()
         closing = self.socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"busy")
         self._giving_way = asyncio.create_task(closing)
 
@@ -92,19 +94,6 @@ class WebSocketSessions(Generic[S]):
 
     def __iter__(self) -> Iterator[S]:
         return iter(self._sessions)
-
-    def of_origin(self, origin: str | None) -> list[S]:
-        """Return the sessions that are counted for `origin`."""
-        return [session for session in self._sessions if session.origin == origin]
-
-    def end_one_idle(self, candidates: Collection[S]) -> bool:
-        """End the first idle session of `candidates`; return whether there was one."""
-        for session in candidates:
-            if session.idle:
-                del self._sessions[session]
-                session.give_way()
-                return True
-        return False
 
     async def serve(self, session: S, request: web.BaseRequest) -> web.StreamResponse:
         """Serve a session, counting it while it is open."""

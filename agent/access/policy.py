@@ -17,6 +17,7 @@ import msgspec
 
 from agent.config import OriginSettings
 from agent.origins.spelling import is_loopback_host, is_origin, is_plain_http, loopback_origins
+from agent.places import Rank
 from agent.vocabulary import Verb
 
 _METHODS: Final = frozenset(("GET", "POST", "OPTIONS"))
@@ -181,6 +182,26 @@ def authorise(
     if answer is not None and now < answer.until:
         return Decision.YES if answer.allowed else Decision.NO
     return Decision.ASK if can_ask else Decision.NO
+
+
+def rank_of(
+    origin: str | None, *, origins: OriginSettings, answers: Mapping[Verb, ConsentAnswer], now: datetime
+) -> Rank:
+    """Decide who goes first where there is not enough for all; a yes to anything makes a site known.
+
+    Args:
+        origin: None is this person's own command line or a local program with the per-user token.
+        origins: the configured lists.
+        answers: the answers kept for this origin.
+        now: aware UTC.
+    """
+    if origin is None:
+        return Rank.OWN
+    if origin in origins.deny:
+        return Rank.STRANGER
+    if origin in origins.allow or any(answer.allowed and now < answer.until for answer in answers.values()):
+        return Rank.ALLOWED
+    return Rank.STRANGER
 
 
 def may_sign_digest(origin: str | None, origins: OriginSettings) -> bool:

@@ -6,18 +6,22 @@ from typing import Final
 
 from aiohttp import web
 
-from agent.native import conversion, jsonrpc, messages
+from agent.access.rates import OriginRates
+from agent.errors import AgentError
+from agent.native import conversion, jsonrpc, messages, session
 from agent.native.context import NativeServices
-from agent.native.session import NativeSession, RequestLoad
-from agent.operations import Caller, ReaderView
-from agent.origins.rate_limits import Buckets
+from agent.native.session import NativeSession
+from agent.operations import ReaderView
+from agent.places import Place, Places
 from agent.vocabulary import Verb
 from agent.websocket import WebSocketSessions, turn_away
 
 SESSIONS_MAX: Final = 64
+SESSIONS_OF_STRANGERS_MAX: Final = 32
+"""Of pages that nobody has allowed anything; any site can connect, by many names."""
 SESSIONS_PER_ORIGIN_MAX: Final = 16
 LARGE_STRANGERS_MAX: Final = 4
-"""Pages nobody has allowed to sign yet that may send large documents; any site can connect, by many names."""
+"""How many of these may send large documents."""
 
 
 class NativeApi:
@@ -28,11 +32,19 @@ class NativeApi:
         rate: how often one origin may ask.
     """
 
-    def __init__(self, services: NativeServices, rate: Buckets) -> None:
+    def __init__(self, services: NativeServices, rate: OriginRates) -> None:
         self._services = services
         self._rate = rate
         self._sessions: WebSocketSessions[NativeSession] = WebSocketSessions()
-        self._load = RequestLoad()
+        rank = services.operations.rank
+        self._places = Places(
+            rank, total=SESSIONS_MAX, strangers=SESSIONS_OF_STRANGERS_MAX, each=SESSIONS_PER_ORIGIN_MAX
+        )
+        self._large = Places(rank, total=SESSIONS_MAX, strangers=LARGE_STRANGERS_MAX)
+        self.load: Final = Places(
+            rank, total=session.LOAD_BYTES_MAX, strangers=session.LOAD_BYTES_OF_STRANGERS_MAX
+        )
+        """The bytes of requests that are being read or at work, at every door."""
         self._readers: dict[str, ReaderView] = {}
         self._stop_watching = services.operations.on_change(self._notify)
 
@@ -47,31 +59,33 @@ class NativeApi:
             own_page: whether this program served the page itself; it has shown its token.
         """
         counted = None if own_page else origin
-        if len(self._sessions.of_origin(counted)) >= SESSIONS_PER_ORIGIN_MAX or not self._make_room():
-            return await turn_away(request)
-        large_strangers = sum(each.large and self._is_stranger(each.caller) for each in self._sessions)
-        large = not self._is_stranger(Caller(counted)) or large_strangers < LARGE_STRANGERS_MAX
-        session = NativeSession(
-            self._services, origin, self._load, self._rate, own_page=own_page, large=large
+        large = self._place_for_large(counted)
+        new = NativeSession(
+            self._services, origin, self.load, self._rate, own_page=own_page, large=large is not None
         )
-        return await self._sessions.serve(session, request)
+        try:
+            place = self._places.take(counted, holder=new)
+        except AgentError:
+            return await turn_away(request)
+        else:
+            try:
+                return await self._sessions.serve(new, request)
+            finally:
+                self._places.give_back(place)
+        finally:
+            if large is not None:
+                self._large.give_back(large)
+
+    def _place_for_large(self, origin: str | None) -> Place | None:
+        try:
+            return self._large.take(origin)
+        except AgentError:
+            return None
 
     async def close(self) -> None:
         """End every session, telling each that this program stops."""
         self._stop_watching()
         await self._sessions.close()
-
-    def _is_stranger(self, caller: Caller) -> bool:
-        """Whether it is a page that nobody has allowed to sign."""
-        return caller.origin is not None and not self._services.operations.allowed(caller, Verb.SIGN)
-
-    def _make_room(self) -> bool:
-        """Whether there is room for one more, at the expense of the oldest idle page that nobody allowed."""
-        if len(self._sessions) < SESSIONS_MAX:
-            return True
-        return self._sessions.end_one_idle(
-            [each for each in self._sessions if self._is_stranger(each.caller)]
-        )
 
     def _notify(self, views: tuple[ReaderView, ...]) -> None:
         before, self._readers = self._readers, {view.name: view for view in views}
@@ -84,7 +98,7 @@ class NativeApi:
             frames.append(jsonrpc.notification("reader.changed", conversion.readers(views)))
         if not frames:
             return
-        for session in self._sessions:
+        for each in self._sessions:
             # Nobody is asked for this: a page learns of cards only once the person let it read them.
-            if not session.caller.page and self._services.operations.allowed(session.caller, Verb.READ):
-                session.notify(frames)
+            if not each.caller.page and self._services.operations.allowed(each.caller, Verb.READ):
+                each.notify(frames)

@@ -8,15 +8,15 @@ import math
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType
 
+from agent.access.rates import OriginRates
 from agent.errors import AgentError, ErrorId, error_id
 from agent.native import jsonrpc, messages, methods
 from agent.native.context import NativeCaller, NativeServices
-from agent.origins.rate_limits import Buckets
+from agent.places import Places
 from agent.websocket import WebSocketSession
 
 log = logging.getLogger(__name__)
@@ -30,17 +30,13 @@ REQUESTS_MAX: Final = 8
 LOAD_BYTES_MAX: Final = 3 * FRAME_BYTES_MAX
 """Requests of all sessions at work at the same time; pages send before anybody allowed anything."""
 
+LOAD_BYTES_OF_STRANGERS_MAX: Final = FRAME_BYTES_MAX
+"""How much of it may come from pages that nobody has allowed anything."""
+
 SMALL_FRAME_BYTES_MAX: Final = jsonrpc.SMALL_BYTES_MAX + 128 * 1024
 """Everything but a document."""
 
 _OUTBOX_MAX: Final = 64
-
-
-@dataclass(slots=True)
-class RequestLoad:
-    """The bytes of all requests at work, counted by the sessions that share it."""
-
-    octets: int = 0
 
 
 class NativeSession(WebSocketSession):
@@ -52,7 +48,7 @@ class NativeSession(WebSocketSession):
     Args:
         services: what its methods use.
         origin: the page's origin; None for a local program.
-        load: shared by all sessions.
+        load: the bytes of all requests at work.
         rate: how often one origin may ask.
         own_page: whether this program served the page itself.
         large: whether it may send documents of any size; what is half received is kept in memory.
@@ -62,8 +58,8 @@ class NativeSession(WebSocketSession):
         self,
         services: NativeServices,
         origin: str | None,
-        load: RequestLoad,
-        rate: Buckets,
+        load: Places,
+        rate: OriginRates,
         *,
         own_page: bool = False,
         large: bool = True,
@@ -117,16 +113,20 @@ class NativeSession(WebSocketSession):
             await self._refuse(request.id, AgentError(ErrorId.REQUEST_RATE, retry_after=math.ceil(wait)))
             return
         size = len(frame)
-        if len(self.tasks) >= REQUESTS_MAX or self._load.octets + size > LOAD_BYTES_MAX:
+        if len(self.tasks) >= REQUESTS_MAX:
             await self._refuse(request.id, AgentError(ErrorId.BUSY))
+            return
+        try:
+            place = self._load.take(self.origin, size)
+        except AgentError as error:
+            await self._refuse(request.id, error)
             return
         task = asyncio.create_task(self._answer(request, size))
         self.tasks.add(task)
-        self._load.octets += size
 
         def done(_task: asyncio.Task[None]) -> None:
             self.tasks.discard(task)
-            self._load.octets -= size
+            self._load.give_back(place)
 
         task.add_done_callback(done)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Self, TypeVar, overload
 
 from agent.access.answers import Answers
-from agent.access.consents import Consents
+from agent.access.consents import Consents, ranking
 from agent.audit import AuditLog
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
@@ -25,6 +25,7 @@ from agent.operations.workflow import Workflow
 from agent.paths import Paths
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Grant
+from agent.places import Ranking
 from agent.profiles import loaded
 from agent.vocabulary import Verb
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
@@ -56,8 +57,9 @@ def open_operations(service: Service, interaction: Interaction, config: Config, 
         OSError: the folder cannot be made.
     """
     paths.make()
-    person = Asking(interaction, config)
-    consents = Consents(person, Answers(paths.answers), config)
+    answers = Answers(paths.answers)
+    person = Asking(interaction, config, ranking(config.origins, answers))
+    consents = Consents(person, answers, config)
     audit = AuditLog(paths.audit, config.audit)
     return Operations(Workflow(service, person, consents, audit, config, profiles=loaded(paths)))
 
@@ -77,6 +79,8 @@ class Operations:
         self._workflow = workflow
         self.consents: Final[Consents] = workflow.consents
         """Who may do what, for whoever else is asked."""
+        self.rank: Final[Ranking] = workflow.consents.rank
+        """Who goes first: the person's own programs, then sites that they allowed, strangers last."""
         self.activity: Final[Activity] = workflow.activity
         """What is being done with cards and what is known of them; sends no command."""
         self.on_change: Final = workflow.readers.listen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -53,6 +53,7 @@ from agent.operations.transaction_jobs import (
 )
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Unattended
+from agent.places import Places
 from agent.profiles import Profiles
 from agent.slots import Visit
 from agent.slots.module import slot_of
@@ -66,7 +67,9 @@ from pcsc.service import Service
 
 T = TypeVar("T")
 
-_UNDER_WAY_MAX: Final = 16
+_UNDER_WAY_MAX: Final = 256
+_UNDER_WAY_OF_STRANGERS_MAX: Final = 64
+_UNDER_WAY_OF_ONE_MAX: Final = 16
 _ANY: Final = CardRequirement()
 
 BRINGS: Final[dict[Verb, tuple[Verb, ...]]] = {
@@ -112,7 +115,12 @@ class Workflow:
         self._workers = Workers(partial(slot_of, self.modules, service, profiles), config.card)
         self._selection = CardSelection(self.readers, self._workers, interaction)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._under_way: Counter[str | None] = Counter()
+        self._under_way = Places(
+            consents.rank,
+            total=_UNDER_WAY_MAX,
+            strangers=_UNDER_WAY_OF_STRANGERS_MAX,
+            each=_UNDER_WAY_OF_ONE_MAX,
+        )
         self._kept: weakref.WeakSet[KeptPin] = weakref.WeakSet()
 
     async def close(self) -> None:
@@ -139,18 +147,10 @@ class Workflow:
             document: what it is wanted for, to be shown.
         """
         origin = caller.origin
-        with self.audit.begin(origin, verb) as audit:
-            if self._under_way[origin] >= _UNDER_WAY_MAX:
-                raise AgentError(ErrorId.BUSY)
-            self._under_way[origin] += 1
-            try:
-                also = BRINGS.get(verb, ()) if also is None else also
-                await self.consents.require(origin, verb, *also, document=document)
-                yield audit
-            finally:
-                self._under_way[origin] -= 1
-                if not self._under_way[origin]:
-                    del self._under_way[origin]
+        with self.audit.begin(origin, verb) as audit, self._under_way.held(origin):
+            also = BRINGS.get(verb, ()) if also is None else also
+            await self.consents.require(origin, verb, *also, document=document)
+            yield audit
 
     @contextmanager
     def checked(self, caller: Caller, verb: Verb) -> Iterator[None]:

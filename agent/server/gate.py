@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
 from agent.access.policy import Admission, AdmissionKind, Listener, admit, is_ours
+from agent.access.rates import OriginRates
 from agent.config import OriginSettings
-from agent.origins.rate_limits import Buckets
+from agent.errors import AgentError
 from agent.origins.spelling import is_origin
+from agent.places import Places
 from agent.server.http import SECURITY_HEADERS, allow_origin, empty, only
 from agent.server.token import UserToken
+
+REQUESTS_MAX: Final = 1024
+REQUESTS_OF_STRANGERS_MAX: Final = 64
+"""WebSocket connections are such requests too."""
 
 
 class Refused(Exception):  # noqa: N818  (it is an answer, not a fault)
@@ -63,6 +69,7 @@ class Gate:
         refused: told of every origin that was turned away.
         answered: told of every answer's HTTP status.
         rate: how often one origin may ask, at all gates together.
+        places: for requests that are being answered, at all gates together.
     """
 
     def __init__(
@@ -73,7 +80,8 @@ class Gate:
         *,
         refused: Callable[[str], None],
         answered: Callable[[int], None],
-        rate: Buckets,
+        rate: OriginRates,
+        places: Places,
     ) -> None:
         self._site = site
         self._origins = origins
@@ -81,6 +89,7 @@ class Gate:
         self._refused = refused
         self._answered = answered
         self._rate = rate
+        self._places = places
 
     async def answer(self, request: web.BaseRequest, listener: Listener) -> web.StreamResponse:
         """Answer one request that arrived at `listener`."""
@@ -120,7 +129,14 @@ class Gate:
         authorization = request.headers.get(hdrs.AUTHORIZATION)
         if admission.kind is AdmissionKind.LOCAL_PROGRAM and not self._token.admits(authorization):
             return empty(403)
-        return await self._site.serve(request, path, admission, listener)
+        try:
+            place = self._places.take(admission.origin)
+        except AgentError:
+            return self._excused(request, listener, 429)
+        try:
+            return await self._site.serve(request, path, admission, listener)
+        finally:
+            self._places.give_back(place)
 
     def _excused(self, request: web.BaseRequest, listener: Listener, status: int) -> web.Response:
         """Not served; to pages of an old dialect with a body, for want of which they take an old result."""

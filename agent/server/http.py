@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 from aiohttp import hdrs, web
+
+from agent.errors import AgentError
+from agent.places import Places
 
 BODY_BYTES_MAX: Final = 1024 * 1024
 DOCUMENT_BODY_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -74,6 +78,24 @@ def for_anybody(body: bytes) -> web.Response:
     response = web.Response(body=body, content_type="application/json")
     allow_origin(response, "*")
     return response
+
+
+@contextmanager
+def room(request: web.BaseRequest, load: Places, origin: str, most: int = BODY_BYTES_MAX) -> Iterator[None]:
+    """Run the body while there is room for what `request` brings; one that does not say brings the most.
+
+    Raises:
+        web.HTTPException: 429, there is none.
+    """
+    size = request.content_length
+    try:
+        place = load.take(origin, most if size is None else min(size, most))
+    except AgentError:
+        raise web.HTTPTooManyRequests from None
+    try:
+        yield
+    finally:
+        load.give_back(place)
 
 
 async def form(request: web.BaseRequest, most: int = BODY_BYTES_MAX) -> bytes:

@@ -20,6 +20,7 @@ from agent.server.http import (
     is_part_of_another_page,
     only,
     preflight,
+    room,
 )
 from agent.server.page_tokens import PageTokens
 
@@ -114,8 +115,9 @@ class MainSite:
                 # At its very first call: a page whose Echo is answered goes on, call after call.
                 raise Refused
             metrics.DIALECT.set("servisign")
-            body = await form(request, DOCUMENT_BODY_BYTES_MAX)
-            answer = await self._dialect.handle(admission.origin, body)
+            with room(request, self._native.load, admission.origin, DOCUMENT_BODY_BYTES_MAX):
+                body = await form(request, DOCUMENT_BODY_BYTES_MAX)
+                answer = await self._dialect.handle(admission.origin, body)
             return web.Response(body=answer, content_type="application/json")
         return empty(404)
 

@@ -19,6 +19,7 @@ from agent.interaction import (
 )
 from agent.interaction.asking import Asking
 from agent.interaction.scripted import ScriptedInteraction
+from agent.places import Rank
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.operations import until
@@ -26,7 +27,12 @@ from tests.support.operations import until
 PORTAL = "https://portal.example.tw"
 CARD = CardShown("R", CardKind.PERSONNEL, "000000000001", "測試", True)
 STATUS = PinStatus(3, 6, 8)
+ALLOWED = "https://allowed.example.tw"
 FEW = Config(limits=LimitSettings(questions=2, questions_of_all=3))
+
+
+def strangers(origin: str | None) -> Rank:
+    return Rank.OWN if origin is None else Rank.ALLOWED if origin == ALLOWED else Rank.STRANGER
 
 
 class Clock:
@@ -69,7 +75,7 @@ async def rate_of(asking: Asking, request: PinQuestion) -> object:
 
 async def test_questions_of_all_sites_come_one_at_a_time() -> None:
     person = Slow()
-    asking = Asking(person, Config())
+    asking = Asking(person, Config(), strangers)
     asks = [
         asyncio.create_task(asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ)))
         for number in range(5)
@@ -82,7 +88,7 @@ async def test_questions_of_all_sites_come_one_at_a_time() -> None:
 
 async def test_a_question_waits_its_time_from_when_it_is_shown() -> None:
     person = Slow()
-    asking = Asking(person, Config(consent=replace(ConsentSettings(), seconds=0.1)))  # type: ignore[arg-type]
+    asking = Asking(person, Config(consent=replace(ConsentSettings(), seconds=0.1)), strangers)  # type: ignore[arg-type]
     asks = [
         asyncio.create_task(asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ)))
         for number in range(3)
@@ -94,7 +100,7 @@ async def test_a_question_waits_its_time_from_when_it_is_shown() -> None:
 
 async def test_cancelled_pin_windows_run_out_and_come_back_with_time() -> None:
     clock = Clock()
-    asking = Asking(ScriptedInteraction(), FEW, clock)
+    asking = Asking(ScriptedInteraction(), FEW, strangers, clock)
     for _ in range(2):
         assert await asking.ask(pin_request(PORTAL)) is None
     assert await rate_of(asking, pin_request(PORTAL)) == 30
@@ -110,21 +116,21 @@ async def test_cancelled_pin_windows_run_out_and_come_back_with_time() -> None:
 
 
 async def test_a_person_who_answers_is_asked_as_often_as_they_like() -> None:
-    asking = Asking(ScriptedInteraction(pins=["123456"] * 20), FEW, Clock())
+    asking = Asking(ScriptedInteraction(pins=["123456"] * 20), FEW, strangers, Clock())
     for _ in range(20):
         pin = await asking.ask(pin_request(PORTAL))
         assert pin is not None
 
 
 async def test_the_persons_own_commands_are_never_held_up() -> None:
-    asking = Asking(ScriptedInteraction(), FEW, Clock())
+    asking = Asking(ScriptedInteraction(), FEW, strangers, Clock())
     for _ in range(20):
         assert await asking.ask(pin_request(None)) is None
 
 
 async def test_sites_together_may_open_only_so_many_consent_windows() -> None:
     clock = Clock()
-    asking = Asking(ScriptedInteraction(consents={}), FEW, clock)
+    asking = Asking(ScriptedInteraction(consents={}), FEW, strangers, clock)
     for number in range(3):
         assert not await asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ))
     with pytest.raises(AgentError) as caught:
@@ -133,9 +139,51 @@ async def test_sites_together_may_open_only_so_many_consent_windows() -> None:
     assert await asking.ask(pin_request(PORTAL)) is None
 
 
+async def test_a_question_for_an_allowed_site_closes_a_strangers_window_and_goes_first() -> None:
+    person = Slow()
+    asking = Asking(person, Config(), strangers)
+    asks = [
+        asyncio.create_task(asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ)))
+        for number in range(8)
+    ]
+    await until(lambda: person.open == 1)
+    assert await asking.ask(pin_request(ALLOWED)) is None  # somebody who cancels
+    failures = await asyncio.gather(*asks, return_exceptions=True)
+    assert {getattr(failure, "error_id", failure) for failure in failures} == {"busy"}
+    assert person.most == 1 and [question.origin for question in person.questions] == [ALLOWED]
+
+
+async def test_after_a_strangers_window_gave_way_no_other_opens_for_a_minute() -> None:
+    person, clock = Slow(), Clock()
+    asking = Asking(person, Config(), strangers, clock)
+    first = asyncio.create_task(asking.ask(ConsentQuestion(PORTAL, Verb.READ)))
+    await until(lambda: person.open == 1)
+    assert await asking.ask(pin_request(None)) is None
+    person.answer.set()
+    for clock.now, expected in ((59.0, "busy"), (60.0, True)):
+        try:
+            assert await asking.ask(ConsentQuestion(PORTAL, Verb.READ)) is expected
+        except AgentError as error:
+            assert error.error_id == expected
+    with pytest.raises(AgentError):
+        await first
+
+
+async def test_a_question_for_an_allowed_site_is_not_interrupted_by_another() -> None:
+    person = Slow()
+    asking = Asking(person, Config(), strangers)
+    first = asyncio.create_task(asking.ask(ConsentQuestion(ALLOWED, Verb.READ)))
+    await until(lambda: person.open == 1)
+    second = asyncio.create_task(asking.ask(pin_request(None)))
+    await asyncio.sleep(0)
+    person.answer.set()
+    assert await first is True
+    assert await second is None
+
+
 async def test_who_gives_up_waiting_makes_room() -> None:
     person = Slow()
-    asking = Asking(person, Config())
+    asking = Asking(person, Config(), strangers)
     asks = [
         asyncio.create_task(asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ)))
         for number in range(8)

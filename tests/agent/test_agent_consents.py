@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.access.answers import Answers
-from agent.access.consents import Consents
+from agent.access.consents import Consents, ranking
 from agent.access.policy import ConsentAnswer
 from agent.config import Config, OriginSettings
 from agent.errors import AgentError
@@ -54,7 +54,8 @@ class World:
         self.now = NOW
         self.answers = Answers(folder / "answers.json", lambda: self.now)
         config = Config(origins=origins or OriginSettings())
-        self.consents = Consents(Asking(interaction, config), self.answers, config, lambda: self.now)
+        rank = ranking(config.origins, self.answers, lambda: self.now)
+        self.consents = Consents(Asking(interaction, config, rank), self.answers, config, lambda: self.now)
 
     async def refusal(self, origin: str | None, verb: Verb) -> str:
         with pytest.raises(AgentError) as caught:

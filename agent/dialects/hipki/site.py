@@ -18,13 +18,14 @@ from aiohttp import hdrs, web
 
 from agent import metrics
 from agent.access.policy import Admission, AdmissionKind, Listener, admit
+from agent.access.rates import OriginRates
 from agent.config import OriginSettings
 from agent.dialects.hipki.dialect import HipkiDialect, HipkiVerb
 from agent.origins.portals import KNOWN
-from agent.origins.rate_limits import Buckets
 from agent.origins.spelling import is_origin
+from agent.places import Places
 from agent.server import pages
-from agent.server.http import empty, for_anybody, form, is_part_of_another_page, only
+from agent.server.http import empty, for_anybody, form, is_part_of_another_page, only, room
 from agent.server.page_tokens import PageTokens
 from agent.server.pages import WEB, StaticPage
 
@@ -61,6 +62,7 @@ class HipkiSite:
         origins: the configured lists.
         refused: told of every portal that was turned away.
         rate: how often one portal may ask.
+        load: the bytes of requests at work, at every door.
         self_test: address of the self-test page.
     """
 
@@ -72,13 +74,15 @@ class HipkiSite:
         origins: OriginSettings,
         *,
         refused: Callable[[str], None],
-        rate: Buckets,
+        rate: OriginRates,
+        load: Places,
         self_test: str,
     ) -> None:
         self._dialect = dialect
         self._origins = origins
         self._refused = refused
         self._rate = rate
+        self._load = load
         self._self_test = self_test
         self._tickets = PageTokens()
 
@@ -149,7 +153,9 @@ class HipkiSite:
         if self._rate.take(portal):
             raise web.HTTPTooManyRequests
         certificates = request.query.get("withcert") == "true"
-        return _json(await self._dialect.answer(verb, portal, await form(request), certificates=certificates))
+        with room(request, self._load, portal):
+            body = await form(request)
+            return _json(await self._dialect.answer(verb, portal, body, certificates=certificates))
 
     def _admits(self, portal: str, request: web.BaseRequest, listener: Listener) -> bool:
         """Return whether the portal would be admitted if it could ask here itself."""

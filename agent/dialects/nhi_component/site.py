@@ -8,15 +8,18 @@ from aiohttp import hdrs, web
 
 from agent import metrics
 from agent.access.policy import Admission, AdmissionKind, Listener
+from agent.access.rates import OriginRates
 from agent.dialects.nhi_component.commands import NhiCommands
 from agent.dialects.nhi_component.session import NhiSession
-from agent.origins.rate_limits import Buckets
+from agent.errors import AgentError
+from agent.places import Places, Ranking
 from agent.server import pages
 from agent.server.http import empty, for_anybody
 from agent.websocket import WebSocketSessions, turn_away
 
 PATH: Final = "/echo"
 SESSIONS_MAX: Final = 32
+SESSIONS_OF_STRANGERS_MAX: Final = 16
 SESSIONS_PER_ORIGIN_MAX: Final = 8
 
 
@@ -26,14 +29,22 @@ class NhiSite:
     Args:
         commands: what answers.
         rate: how often one origin may ask.
+        rank: tells who is a stranger.
     """
 
     cors = False
 
-    def __init__(self, commands: NhiCommands, rate: Buckets) -> None:
+    def __init__(self, commands: NhiCommands, rate: OriginRates, rank: Ranking) -> None:
         self._commands = commands
         self._rate = rate
         self._sessions: WebSocketSessions[NhiSession] = WebSocketSessions()
+        self._places = Places(
+            rank,
+            total=SESSIONS_MAX,
+            strangers=SESSIONS_OF_STRANGERS_MAX,
+            each=SESSIONS_PER_ORIGIN_MAX,
+            renew=True,
+        )
         self.close = self._sessions.close
 
     async def serve(
@@ -48,9 +59,15 @@ class NhiSite:
             return empty(403)
         if path != PATH or request.method != hdrs.METH_GET:
             return empty(404)
-        if not self._make_room(admission.origin):
+        session = NhiSession(self._commands, admission.origin, self._rate)
+        try:
+            place = self._places.take(admission.origin, holder=session)
+        except AgentError:
             return await turn_away(request)
-        return await self._sessions.serve(NhiSession(self._commands, admission.origin, self._rate), request)
+        try:
+            return await self._sessions.serve(session, request)
+        finally:
+            self._places.give_back(place)
 
     def refusal(self, _request: web.BaseRequest, _listener: Listener) -> bytes | None:
         """Return None: a page whose upgrade is refused sees a connection that cannot be opened."""
@@ -59,10 +76,3 @@ class NhiSite:
     def excuse(self, _request: web.BaseRequest, _listener: Listener, _status: int) -> bytes | None:
         """Return None, likewise."""
         return None
-
-    def _make_room(self, origin: str | None) -> bool:
-        """Return whether there is room for one more, if need be at the expense of the oldest idle one."""
-        of_origin = self._sessions.of_origin(origin)
-        if len(of_origin) >= SESSIONS_PER_ORIGIN_MAX:
-            return self._sessions.end_one_idle(of_origin)
-        return len(self._sessions) < SESSIONS_MAX or self._sessions.end_one_idle(list(self._sessions))

@@ -417,10 +417,10 @@ async def test_a_card_that_misbehaves_is_a_worded_error(tmp_path: Path, kind: st
 
 
 async def test_too_many_connections_are_told_to_come_again(
-    agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "SESSIONS_MAX", 1)
-    async with agent.page() as page:
+    async with running_agent(tmp_path) as agent, agent.page() as page:
         async with agent.page() as second:
             await second.socket.receive(timeout=5)
             assert second.socket.close_code == 1013
@@ -428,20 +428,29 @@ async def test_too_many_connections_are_told_to_come_again(
 
 
 async def test_one_origin_cannot_take_every_connection(
-    agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "SESSIONS_PER_ORIGIN_MAX", 1)
-    async with agent.page(UNKNOWN), agent.page(UNKNOWN) as second, agent.page(PORTAL) as portal:
+    async with (
+        running_agent(tmp_path) as agent,
+        agent.page(UNKNOWN),
+        agent.page(UNKNOWN) as second,
+        agent.page(PORTAL) as portal,
+    ):
         await second.socket.receive(timeout=5)
         assert second.socket.close_code == 1013
         await portal.call("agent.hello")
 
 
 async def test_sites_nobody_allowed_cannot_keep_the_others_out(
-    agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "SESSIONS_MAX", 2)
-    async with agent.page(UNKNOWN) as first, agent.page("https://n1.seen.example") as second:
+    async with (
+        running_agent(tmp_path) as agent,
+        agent.page(UNKNOWN) as first,
+        agent.page("https://n1.seen.example") as second,
+    ):
         await first.call("agent.hello")
         async with agent.page(PORTAL) as portal:
             await portal.call("agent.hello")
@@ -467,12 +476,42 @@ async def test_a_site_that_waits_for_the_persons_answer_is_not_cut_off_for_anoth
         assert "result" in await page.answer(waiting)
 
 
+class Away(ScriptedInteraction):
+    """Answers no site's question whether it is allowed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def ask(self, question: Question[Any]) -> Any:
+        self.asked.set()
+        return await asyncio.Event().wait()
+
+
+async def test_a_stranger_that_waits_for_the_person_gives_way_to_an_allowed_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "SESSIONS_MAX", 1)
+    person = Away()
+    async with running_agent(tmp_path, interaction=person) as agent, agent.page(UNKNOWN) as page:
+        await page.send("card.read")
+        await person.asked.wait()
+        async with agent.page(PORTAL) as portal:
+            await portal.call("agent.hello")
+            assert (await page.socket.receive(timeout=5)).data == 1013
+
+
 async def test_only_a_few_sites_that_nobody_allowed_may_send_large_documents(
-    agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "LARGE_STRANGERS_MAX", 1)
     large = b64(b"x" * 2_000_000)
-    async with agent.page(UNKNOWN) as first, agent.page(UNKNOWN) as second, agent.page(PORTAL) as portal:
+    async with (
+        running_agent(tmp_path) as agent,
+        agent.page(UNKNOWN) as first,
+        agent.page(UNKNOWN) as second,
+        agent.page(PORTAL) as portal,
+    ):
         await second.send("sign", document=large)
         await second.socket.receive(timeout=5)
         assert second.socket.close_code == 1009

@@ -1,0 +1,104 @@
+"""Pages that nobody has allowed, by as many names as they like, beside a portal that is allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.interaction import ConsentQuestion, PinQuestion, Question
+from agent.interaction.scripted import ScriptedInteraction
+from agent.native.messages import DOCUMENT_BYTES_MAX
+from hca_card.pin import Pin
+from tests.support.agent import PORTAL, Page, RunningAgent, running_agent
+from tests.support.operations import until
+
+STRANGERS = [f"https://n{number}.hostile.example" for number in range(40)]
+
+
+def b64(octets: bytes) -> str:
+    return base64.b64encode(octets).decode("ascii")
+
+
+class Busy(ScriptedInteraction):
+    """Types the PIN for the portal at once, and leaves every other window as it is.
+
+    Attributes:
+        left: the windows of others, in order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: list[str | None] = []
+
+    async def ask(self, question: Question[Any]) -> Any:
+        if question.origin == PORTAL and isinstance(question, PinQuestion):
+            return Pin("123456")
+        assert isinstance(question, ConsentQuestion)
+        self.left.append(question.origin)
+        return await asyncio.Event().wait()
+
+
+@pytest.fixture
+def person() -> Busy:
+    return Busy()
+
+
+@pytest.fixture
+async def agent(tmp_path: Path, person: Busy) -> AsyncIterator[RunningAgent]:
+    async with running_agent(tmp_path, interaction=person) as running:
+        yield running
+
+
+async def pages(agent: RunningAgent, stack: AsyncExitStack, origins: Iterable[str]) -> list[Page]:
+    return [await stack.enter_async_context(agent.page(origin)) for origin in origins]
+
+
+async def log_in(page: Page) -> None:
+    token = await page.call("authenticate", nonce=b64(secrets.token_bytes(32)))
+    assert token["format"] == "web-eid:1.0"
+
+
+async def test_nine_subdomains_that_ask_for_the_card_do_not_take_the_portals_question(
+    agent: RunningAgent, person: Busy
+) -> None:
+    async with AsyncExitStack() as stack, agent.page() as portal:
+        for page in await pages(agent, stack, STRANGERS[:9]):
+            await page.send("card.read")
+        await until(lambda: bool(person.left))
+        for _ in range(3):
+            await log_in(portal)
+        assert len(person.left) == 1
+
+
+async def test_three_sites_with_the_largest_documents_do_not_take_the_portals_room(
+    agent: RunningAgent, person: Busy
+) -> None:
+    largest = b64(bytes(DOCUMENT_BYTES_MAX))
+    async with AsyncExitStack() as stack, agent.page() as portal:
+        strangers = await pages(agent, stack, STRANGERS[:3])
+        sent = [(page, await page.send("sign", document=largest)) for page in strangers]
+        await until(lambda: bool(person.left))
+        refused = [await page.answer(number) for page, number in sent[1:]]
+        assert [answer["error"]["data"]["id"] for answer in refused] == ["busy"] * 2
+        assert "signature" in await portal.call("sign", document=b64(bytes(400_000)))
+
+
+async def test_four_sites_with_sixteen_waiting_connections_each_do_not_keep_the_portal_out(
+    agent: RunningAgent, person: Busy
+) -> None:
+    async with AsyncExitStack() as stack:
+        for origin in STRANGERS[:4] * 16:
+            [page] = await pages(agent, stack, [origin])
+            with suppress(ConnectionError):  # turned away
+                await page.send("card.read")
+        await until(lambda: bool(person.left))
+        for page in await pages(agent, stack, [PORTAL] * 16):
+            await page.call("agent.hello")
+        await log_in(page)
