@@ -4,6 +4,8 @@
     release.py keys    KEYS [--root-days 365]          four new Ed25519 keys and root.json; once
     release.py publish REPOSITORY KEYS --version 1.2.3 deb-x86_64=hca-agent_1.2.3_amd64.deb ...
     release.py refresh REPOSITORY KEYS                 a new time stamp, before the old one expires
+    release.py rotate  KEYS [ROLE...]                  a new root.json before the old one expires, with new
+                                                       keys for these roles; publish after it
 
 KEYS holds one private key for each role, PEM, mode 0600. Keep `root.pem` and `targets.pem` off line; only
 `snapshot.pem` and `timestamp.pem` need to be where `refresh` runs. REPOSITORY is what the web server serves:
@@ -13,6 +15,7 @@ KEYS holds one private key for each role, PEM, mode 0600. Keep `root.pem` and `t
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 import shutil
@@ -41,9 +44,7 @@ def make_keys(folder: Path, *, root_days: float = 365) -> None:
     root = Root(version=1, expires=_in(root_days), consistent_snapshot=True)
     signers = {role: CryptoSigner.generate_ed25519() for role in ROLES}
     for role, signer in signers.items():
-        file = folder / f"{role}.pem"
-        file.touch(mode=0o600, exist_ok=False)
-        file.write_bytes(signer.private_bytes)
+        _write_key(folder / f"{role}.pem", signer)
         root.add_key(signer.public_key, role)
     signed = Metadata(root)
     signed.sign(signers["root"])
@@ -79,8 +80,7 @@ def publish(
     metadata, files = repository / "metadata", repository / "targets"
     metadata.mkdir(parents=True, exist_ok=True)
     files.mkdir(parents=True, exist_ok=True)
-    root = (keys / "root.json").read_bytes()
-    (metadata / f"{Metadata[Root].from_bytes(root).signed.version}.root.json").write_bytes(root)
+    _serve_roots(keys, metadata)
 
     targets = Targets(version=_newest(metadata, "targets") + 1, expires=_in(targets_days))
     members = {"version": version, "packages": {kind: file.name for kind, file in packages.items()}}
@@ -96,7 +96,7 @@ def publish(
     snapshot = Snapshot(
         version=_newest(metadata, "snapshot") + 1,
         expires=_in(snapshot_days),
-        meta={"targets.json": MetaFile(targets.version)},
+        meta={"targets.json": _named(metadata, "targets", targets.version)},
     )
     _sign(Metadata(snapshot), keys, "snapshot", metadata)
     _stamp(metadata, keys, snapshot.version, timestamp_days)
@@ -111,6 +111,7 @@ def refresh(
 ) -> None:
     """Say again that what is offered is the newest; run it by a timer, well within `TIMESTAMP_DAYS`."""
     metadata = repository / "metadata"
+    _serve_roots(keys, metadata)
     newest = _newest(metadata, "snapshot")
     snapshot = Metadata[Snapshot].from_file(str(metadata / f"{newest}.snapshot.json"))
     snapshot.signed.version, snapshot.signed.expires = newest + 1, _in(snapshot_days)
@@ -118,16 +119,65 @@ def refresh(
     _stamp(metadata, keys, newest + 1, timestamp_days)
 
 
+def rotate(keys: Path, roles: Sequence[str] = (), *, root_days: float = 365) -> None:
+    """Make the root metadata that follows, with new keys for `roles`; the old keys are kept as `ROLE.N.pem`.
+
+    It is signed by the root key before and the one after, so that every client which believes the old root
+    believes the new one: root metadata that was skipped, or that the old key did not sign, is refused.
+    """
+    before = Metadata[Root].from_file(str(keys / "root.json"))
+    version = before.signed.version
+    signers = [_signer(keys, "root")]
+    after = Root.from_dict(before.signed.to_dict())
+    after.version, after.expires = version + 1, _in(root_days)
+    for role in roles:
+        signer = CryptoSigner.generate_ed25519()
+        for keyid in list(after.roles[role].keyids):
+            after.revoke_key(keyid, role)
+        after.add_key(signer.public_key, role)
+        (keys / f"{role}.pem").rename(keys / f"{role}.{version}.pem")
+        _write_key(keys / f"{role}.pem", signer)
+        if role == "root":
+            signers.append(signer)
+    signed = Metadata(after)
+    for signer in signers:
+        signed.sign(signer, append=True)
+    (keys / "root.json").rename(keys / f"{version}.root.json")
+    signed.to_file(str(keys / "root.json"))
+
+
+def _serve_roots(keys: Path, metadata: Path) -> None:
+    """Serve every root metadata there was: clients follow them one by one."""
+    for file in (*keys.glob("[0-9]*.root.json"), keys / "root.json"):
+        root = file.read_bytes()
+        (metadata / f"{Metadata[Root].from_bytes(root).signed.version}.root.json").write_bytes(root)
+
+
+def _write_key(file: Path, signer: CryptoSigner) -> None:
+    file.touch(mode=0o600, exist_ok=False)
+    file.write_bytes(signer.private_bytes)
+
+
+def _signer(keys: Path, role: str) -> CryptoSigner:
+    return CryptoSigner(load_pem_private_key((keys / f"{role}.pem").read_bytes(), password=None))
+
+
 def _stamp(metadata: Path, keys: Path, snapshot_version: int, days: float) -> None:
     file = metadata / "timestamp.json"
     before = Metadata[Timestamp].from_file(str(file)).signed.version if file.exists() else 0
-    stamp = Timestamp(version=before + 1, expires=_in(days), snapshot_meta=MetaFile(snapshot_version))
+    named = _named(metadata, "snapshot", snapshot_version)
+    stamp = Timestamp(version=before + 1, expires=_in(days), snapshot_meta=named)
     _sign(Metadata(stamp), keys, "timestamp", metadata)
 
 
+def _named(metadata: Path, role: str, version: int) -> MetaFile:
+    """Name a file by its hash too: another repository with the same keys has one of the same version."""
+    content = (metadata / f"{version}.{role}.json").read_bytes()
+    return MetaFile(version, len(content), {"sha256": hashlib.sha256(content).hexdigest()})
+
+
 def _sign(signed: Metadata, keys: Path, role: str, metadata: Path) -> None:
-    private = load_pem_private_key((keys / f"{role}.pem").read_bytes(), password=None)
-    signed.sign(CryptoSigner(private))
+    signed.sign(_signer(keys, role))
     name = f"{role}.json" if role == "timestamp" else f"{signed.signed.version}.{role}.json"
     # Whole or not at all: clients may be asking at this moment.
     part = metadata / f".{name}.part"
@@ -168,12 +218,18 @@ def main(words: Sequence[str] | None = None) -> None:
     refreshing = commands.add_parser("refresh")
     refreshing.add_argument("repository", type=Path)
     refreshing.add_argument("keys", type=Path)
+    rotating = commands.add_parser("rotate")
+    rotating.add_argument("keys", type=Path)
+    rotating.add_argument("roles", nargs="*", choices=ROLES, metavar="ROLE")
+    rotating.add_argument("--root-days", type=int, default=365)
     asked = parser.parse_args(words)
     match asked.command:
         case "keys":
             make_keys(asked.keys, root_days=asked.root_days)
         case "publish":
             publish(asked.repository, asked.keys, asked.version, dict(asked.packages))
+        case "rotate":
+            rotate(asked.keys, asked.roles, root_days=asked.root_days)
         case "refresh":
             refresh(asked.repository, asked.keys)
 

@@ -9,11 +9,14 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from agent import __version__
-from agent.errors import AgentError, error_id
+from agent.errors import AgentError, ErrorId, describe, error_id
+from agent.threads import OneThread
 from agent.update import state as states
 from agent.update.release import Release, is_newer
-from agent.update.repository import Repository, open_repository
+from agent.update.repository import LOOK_SECONDS, Repository, open_repository
 from agent.update.state import LastCheck
 
 if TYPE_CHECKING:
@@ -24,6 +27,9 @@ log = logging.getLogger(__name__)
 
 _FIRST_SECONDS: Final = (120.0, 600.0)
 """After the start, so that a hall full of computers does not ask at once."""
+
+_REFUSALS: Final = (ErrorId.UPDATE_REFUSED, ErrorId.UPDATE_EXPIRED, ErrorId.UPDATE_ROLLED_BACK)
+"""What a false, old or mixed repository looks like; a server that is away for a day is nobody's trouble."""
 
 Tell = Callable[[str, str], Awaitable[None]]
 """Tells the person something, Traditional Chinese and English."""
@@ -36,15 +42,17 @@ def look(settings: UpdateSettings, paths: Paths) -> tuple[Repository, Release]:
         AgentError: the ids of `agent.update.repository`.
         OSError: the agent's folder cannot be written.
     """
-    repository = open_repository(settings, paths)
-    before = states.read(paths.update)
-    notified = before.notified if before is not None else ""
+    before = states.read(paths.update) or LastCheck(checked=states.now())
     try:
+        repository = open_repository(settings, paths)
         offered = repository.release()
     except AgentError as error:
-        states.write(paths.update, LastCheck(checked=states.now(), error=error_id(error), notified=notified))
+        if (found := error_id(error)) is not ErrorId.UPDATE_OFF:
+            kept = structs.replace(before, checked=states.now(), version="", error=found)
+            states.write(paths.update, kept)
         raise
-    states.write(paths.update, LastCheck(checked=states.now(), version=offered.version, notified=notified))
+    kept = LastCheck(checked=states.now(), version=offered.version, notified=before.notified)
+    states.write(paths.update, kept)
     return repository, offered
 
 
@@ -65,23 +73,48 @@ class Checks:
         self._paths = paths
         self._tell = tell
         self._running = running
+        # A thread that no end of the program waits for, however slowly a server speaks.
+        self._thread = OneThread("update", lambda: None)
 
     async def run(self) -> None:
         """Look until cancelled."""
         if not self._settings.enabled:
             return
-        while True:
-            await asyncio.sleep(self.pause())
-            try:
-                await self.once()
-            except AgentError as error:
-                # No notice: a server that is away for a day is nobody's trouble. The self-test says it.
-                log.warning("the update check failed: %s", error)
-            except OSError as error:
-                log.warning("the update check failed: %s", error.strerror)
-            except Exception:
-                # Whatever the repository sent: the next look may find it mended.
-                log.exception("the update check failed")
+        pause = self.pause()
+        try:
+            while True:
+                await asyncio.sleep(pause)
+                await self.attempt()
+                # Also where what was found cannot be kept: the server is never asked more often than was set.
+                pause = max(self.pause(), self._settings.hours * 3600.0)
+        finally:
+            self._thread.close()
+
+    async def attempt(self) -> None:
+        """Look once and go on whatever happens; the person is told once of a repository that is refused."""
+        try:
+            await self.once()
+        except AgentError as error:
+            log.warning("the update check failed: %s", error)
+            if error_id(error) in _REFUSALS:
+                await self._warn(error)
+        except OSError as error:
+            log.warning("the update check failed: %s", error.strerror)
+        except Exception:
+            # Whatever the repository sent: the next look may find it mended.
+            log.exception("the update check failed")
+
+    async def _warn(self, error: AgentError) -> None:
+        last = states.read(self._paths.update)
+        if last is None or last.warned:
+            return
+        try:
+            await asyncio.to_thread(states.write, self._paths.update, structs.replace(last, warned=True))
+        except OSError as failure:
+            log.warning("what the person was told of cannot be kept: %s", failure.strerror)
+            return
+        words = describe(error)
+        await self._tell(f"更新檢查：{words.zh}{words.next_zh}", f"Update check: {words.en} {words.next_en}")
 
     def pause(self) -> float:
         """Seconds until the next look: the rest of the time since the last one, and some more."""
@@ -101,13 +134,15 @@ class Checks:
             AgentError: as `look`.
             OSError: the agent's folder cannot be written.
         """
-        _, offered = await asyncio.to_thread(look, self._settings, self._paths)
+        _, offered = await self._thread.submit(
+            lambda _given_up: look(self._settings, self._paths), 2 * LOOK_SECONDS
+        )
         if not is_newer(offered, self._running):
             return
         last = states.read(self._paths.update)
         if last is None or last.notified == offered.version:
             return
-        kept = LastCheck(checked=last.checked, version=last.version, notified=offered.version)
+        kept = structs.replace(last, notified=offered.version)
         await asyncio.to_thread(states.write, self._paths.update, kept)
         await self._tell(
             f"HCA Card Agent 有新版 {offered.version}（現在是 {self._running}）。"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import Final
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import IO, Final
 
 from tuf.api.exceptions import DownloadError, DownloadHTTPError
 from tuf.ngclient.fetcher import FetcherInterface
@@ -13,8 +15,6 @@ from agent.http_client import HttpError, HttpPolicy, stream
 
 SILENCE_SECONDS: Final = 15.0
 """How long a server may say nothing."""
-FILE_SECONDS: Final = 1200.0
-"""How long one file may take."""
 
 
 class RepositoryFetcher(FetcherInterface):
@@ -25,12 +25,34 @@ class RepositoryFetcher(FetcherInterface):
     """
 
     def __init__(self, url: str) -> None:
-        self._policy = HttpPolicy(
-            seconds=FILE_SECONDS, silence_seconds=SILENCE_SECONDS, prefix=url, proxy=True
-        )
+        self._url = url
+        self._end = 0.0
+        self._chunks = self._fetching(url)
+
+    def allow(self, seconds: float) -> None:
+        """Let everything that is fetched from now on take so long together, however many files it is."""
+        self._end = time.monotonic() + seconds
+
+    @contextmanager
+    def download_file(self, url: str, max_length: int) -> Iterator[IO[bytes]]:
+        """Fetch as the client does, and hang up at once where it has had enough."""
+        try:
+            with super().download_file(url, max_length) as file:
+                yield file
+        finally:
+            self._chunks.close()
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        chunks = stream(url, self._policy)
+        self._chunks = self._fetching(url)
+        return self._chunks
+
+    def _fetching(self, url: str) -> Generator[bytes, None, None]:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise DownloadError("no answer in time")
+        chunks = stream(
+            url, HttpPolicy(seconds=left, silence_seconds=SILENCE_SECONDS, prefix=self._url, proxy=True)
+        )
         with asyncio.Runner() as runner:
 
             async def following() -> bytes:

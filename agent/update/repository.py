@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
     from agent.config import UpdateSettings
     from agent.paths import Paths
+    from agent.update.fetching import RepositoryFetcher
 
 ROOT: Final = "update-root.json"
+LOOK_SECONDS: Final = 120.0
+"""How long it may take to learn what is on offer, however slowly the server speaks."""
+PACKAGE_SECONDS: Final = 1200.0
 _ROOT_BYTES_MAX: Final = 256 * 1024
 
 
@@ -63,8 +67,11 @@ class Repository:
         self._folder = folder
         metadata = folder / "metadata"
         metadata.mkdir(mode=0o700, parents=True, exist_ok=True)
+        from agent.update.fetching import RepositoryFetcher
+
+        self._fetcher = RepositoryFetcher(url)
         with _framework_errors():
-            self._updater = _updater(url, root, metadata)
+            self._updater = _updater(url, root, metadata, self._fetcher)
 
     def release(self) -> Release:
         """Return the release on offer, newer or not.
@@ -73,6 +80,7 @@ class Repository:
             AgentError: update.unreachable, update.refused, update.expired, update.rolled_back.
             OSError: the folder cannot be written.
         """
+        self._fetcher.allow(LOOK_SECONDS)
         with _framework_errors():
             target = self._target(releases.NAME)
             if target.length > releases.BYTES_MAX:
@@ -99,6 +107,7 @@ class Repository:
             for other in own.iterdir():
                 if other.name != name:
                     other.unlink()
+        self._fetcher.allow(PACKAGE_SECONDS)
         with _framework_errors():
             target = self._target(name)
             if self._updater.find_cached_target(target, str(file)) is None:
@@ -116,17 +125,15 @@ class Repository:
         return target
 
 
-def _updater(url: str, root: bytes, metadata: Path) -> Updater:
+def _updater(url: str, root: bytes, metadata: Path, fetcher: RepositoryFetcher) -> Updater:
     from tuf.ngclient.config import UpdaterConfig
     from tuf.ngclient.updater import Updater
-
-    from agent.update.fetching import RepositoryFetcher
 
     return Updater(
         str(metadata),
         url + "metadata/",
         target_base_url=url + "targets/",
-        fetcher=RepositoryFetcher(url),
+        fetcher=fetcher,
         config=UpdaterConfig(
             max_root_rotations=64,
             max_delegations=8,

@@ -24,12 +24,14 @@ class LastCheck(msgspec.Struct, frozen=True, kw_only=True):
         version: what was on offer; empty where that could not be learnt.
         error: the id of what went wrong; empty when nothing did.
         notified: the version that the person was told of; `told` in the file.
+        warned: the person was told that a look was refused, and none was good since.
     """
 
     checked: datetime
     version: str = ""
     error: str = ""
     notified: str = msgspec.field(name="told", default="")
+    warned: bool = False
 
 
 def read(folder: Path) -> LastCheck | None:

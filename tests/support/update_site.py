@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class UpdateSite:
         keys: what signs it.
         asked: the paths that were asked for.
         moved: where every request is sent on to; empty for nowhere.
+        lie: answers a request in the files' place; returns whether it did.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class UpdateSite:
     url: str = ""
     asked: list[str] = field(default_factory=list)
     moved: str = ""
+    lie: Callable[[BaseHTTPRequestHandler], bool] = lambda _request: False
 
     def publish(self, version: str, package: bytes = PACKAGE, **days: float) -> None:
         """Offer a release."""
@@ -82,7 +84,8 @@ def update_site(folder: Path) -> Iterator[UpdateSite]:
                 self.send_header("Location", site.moved + self.path)
                 self.end_headers()
                 return
-            super().do_GET()
+            if not site.lie(self):
+                super().do_GET()
 
         def log_message(self, *_words: object) -> None:
             pass
@@ -94,6 +97,7 @@ def update_site(folder: Path) -> Iterator[UpdateSite]:
     try:
         yield site
     finally:
+        site.lie = lambda _request: False
         server.shutdown()
         server.server_close()
         thread.join()
