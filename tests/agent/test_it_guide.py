@@ -15,7 +15,7 @@ from agent import metrics
 from agent.config import SECTIONS, load
 from agent.errors import table
 from agent.paths import Paths
-from agent.update.state import State
+from agent.update.state import LastCheck
 from tests.support.platforms import not_on_windows
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -59,7 +59,7 @@ def test_each_key_is_explained_in_both_languages() -> None:
 def test_every_metric_is_told_and_no_other() -> None:
     now = datetime.now(UTC)
     families = metrics._families(
-        metrics.Counters(), metrics.MetricsSnapshot((), True, now, 0, State(checked=now))
+        metrics.Counters(), metrics.MetricsSnapshot((), True, now, 0, LastCheck(checked=now))
     )
     served = {name for name, _, _ in families}
     assert len(served) > 10
