@@ -63,7 +63,7 @@ class Screen:
         while time.monotonic() < deadline:
             title = next((title for title in self.titles() if part in title), None)
             if title is not None:
-                time.sleep(0.9)
+                time.sleep(1.2)
                 return title
             time.sleep(_LOOK)
         raise AssertionError(f"no window with {part!r} in its title: {self.titles()}")
@@ -104,8 +104,8 @@ def window_processes() -> list[int]:
 
 
 @contextmanager
-def private_screen(dpi: int = 96, size: str = "1600x1400") -> Iterator[Screen]:
-    """An X server that nobody else uses; it picks a free number by itself."""
+def private_screen(dpi: int = 96, size: str = "1600x1400", *options: str) -> Iterator[Screen]:
+    """An X server that nobody else uses, with further options; it picks a free number by itself."""
     source, target = os.pipe()
     server = subprocess.Popen(
         [
@@ -119,6 +119,7 @@ def private_screen(dpi: int = 96, size: str = "1600x1400") -> Iterator[Screen]:
             str(dpi),
             "-nolisten",
             "tcp",
+            *options,
         ],
         pass_fds=(target,),
         stdout=subprocess.DEVNULL,

@@ -20,8 +20,8 @@ ContentT = TypeVar("ContentT")
 NAME: Final = "HCA Card Agent"
 SIMULATED: Final = "模擬卡 SIMULATED"
 
-_QUIET_SECONDS: Final = 0.6
 _TICK_MS: Final = 100
+_QUIET_TICKS: Final = 6
 _FOCUS_MS: Final = (1, 150, 500)
 _ROOM: Final = 0.9
 _TEXT_MAX: Final = 400
@@ -71,6 +71,7 @@ class Window(Generic[ContentT]):
     """
 
     shows_time: ClassVar[bool] = True
+    wants_keys: ClassVar[bool] = True
 
     def __init__(self, look: Look, pipe: Pipe, opening: Opening) -> None:
         self.pipe = pipe
@@ -81,7 +82,11 @@ class Window(Generic[ContentT]):
         self.first: tkinter.Misc | None = None
         self._answer: WindowAnswer = Closed()
         self._open_until = None if opening.seconds is None else time.monotonic() + opening.seconds
-        self._quiet_until = float("inf")
+        self._quiet_ticks = 0
+        self._place_seen: tuple[int, int] | None = None
+        self._on_x11 = str(self.root.tk.call("tk", "windowingsystem")) == "x11"
+        self._uncovered = not self._on_x11
+        self._down: set[str] = set()
         zh, en = self.headline()
         self.root.title(f"{zh} · {en} · {NAME}")
         self.root.resizable(False, False)
@@ -119,6 +124,7 @@ class Window(Generic[ContentT]):
     def run(self) -> WindowAnswer:
         """Show the window until it has its answer, and return that."""
         self._guard()
+        self.guard(self.root)
         self._tick()
         self.root.update_idletasks()
         self._place()
@@ -148,6 +154,9 @@ class Window(Generic[ContentT]):
 
     def forget(self) -> None:
         """Wipe what was typed; called when the window closes, however it does."""
+
+    def missed(self) -> None:
+        """Learn that a key was ignored."""
 
     def heard(self, text: bytes) -> None:
         """Take one more line of the agent; most windows expect none, and close."""
@@ -207,7 +216,7 @@ class Window(Generic[ContentT]):
         self.label(en, "Subtitle", above=4, on=page)
 
     def _place(self) -> None:
-        if self.root.tk.call("tk", "windowingsystem") == "x11":
+        if self._on_x11:
             # A dialog is put by the window manager where the person works, whichever screen that is.
             self.root.attributes("-type", "dialog")
         else:
@@ -219,30 +228,101 @@ class Window(Generic[ContentT]):
         if self.first is not None and self.root.focus_get() in (None, self.root):
             self.first.focus_set()
 
-    def _guard(self) -> None:
-        """Ignore keys and clicks for what was there before this window, until nobody types for a while."""
-        for widget in _with_children(self.root):
-            widget.bindtags(("Guard", *widget.bindtags()))
-            if isinstance(widget, ttk.Button):
+    def guard(self, widget: tkinter.Misc) -> None:
+        """Have the guarded moment hold for a widget and all in it; needed for those made while it is shown."""
+        for each in _with_children(widget):
+            if "Guard" in each.bindtags():
+                continue
+            each.bindtags(("Guard", *each.bindtags()))
+            if isinstance(each, ttk.Button):
                 for key in ("<Return>", "<KP_Enter>"):
-                    widget.bind(key, lambda event: event.widget.invoke())
-        for event in ("<KeyPress>", "<ButtonPress>", "<ButtonRelease>"):
-            self.root.bind_class("Guard", event, self._ignore)
-        self.root.bind("<Map>", self._appeared, add=True)
+                    each.bind(key, lambda event: event.widget.invoke())
 
-    def _appeared(self, event: tkinter.Event[tkinter.Misc]) -> None:
+    def _guard(self) -> None:
+        """Ignore keys and clicks for what was there before this window, until nobody types for a while.
+
+        The moment begins when the window is seen whole and has the keyboard, and again each time it gets
+        back either or is moved. It is counted in ticks and not in seconds: in a process that could not run
+        for a second, what a person did in that second is still on its way.
+        """
+        root = self.root
+        for event in ("<KeyPress>", "<ButtonPress>"):
+            root.bind_class("Guard", event, self._pressed)
+        for event in ("<KeyRelease>", "<ButtonRelease>"):
+            root.bind_class("Guard", event, self._released)
+        root.bind("<Map>", self._came, add=True)
+        root.bind("<FocusOut>", self._lost_keys, add=True)
+        if self._on_x11:
+            # Only X tells of what covers a window.
+            root.bind("<Unmap>", self._went, add=True)
+            root.bind("<Visibility>", self._seen, add=True)
+        root.bind("<Configure>", self._moved, add=True)
+
+    def begin_moment(self) -> None:
+        """Begin the guarded moment anew, because what is under the pointer or the keyboard is something else."""
+        self._quiet_ticks = 0
+        self._down.clear()
+
+    def _came(self, event: tkinter.Event[tkinter.Misc]) -> None:
         if event.widget is self.root:
-            self._quiet_until = time.monotonic() + _QUIET_SECONDS
+            self.begin_moment()
 
-    def _ignore(self, _event: tkinter.Event[tkinter.Misc]) -> str | None:
-        now = time.monotonic()
-        if now >= self._quiet_until:
-            self._quiet_until = 0.0
+    def _lost_keys(self, _event: tkinter.Event[tkinter.Misc]) -> None:
+        # Between two fields of this window the keyboard goes too; then it is not lost.
+        if not self._has_keys():
+            self.begin_moment()
+
+    def _went(self, event: tkinter.Event[tkinter.Misc]) -> None:
+        if event.widget is self.root:
+            self._uncovered = False
+
+    def _seen(self, event: tkinter.Event[tkinter.Misc]) -> None:
+        if event.widget is self.root:
+            # Beyond the edge of the screen counts as covered to X; then nothing more can be told.
+            self._uncovered = str(event.state) == "VisibilityUnobscured" or not self._is_on_screen()
+            self.begin_moment()
+
+    def _moved(self, event: tkinter.Event[tkinter.Misc]) -> None:
+        place = self.root.winfo_rootx(), self.root.winfo_rooty()
+        # Not its size: a hint that takes a second line while a PIN is typed must cost no key.
+        if event.widget is self.root and place != self._place_seen:
+            self._place_seen = place
+            self.begin_moment()
+
+    def _is_on_screen(self) -> bool:
+        root = self.root
+        left, top = root.winfo_rootx(), root.winfo_rooty()
+        right, bottom = left + root.winfo_width(), top + root.winfo_height()
+        across, down = root.winfo_screenwidth(), root.winfo_screenheight()
+        return min(left, top) >= 0 and right <= across and bottom <= down
+
+    def _is_attended(self) -> bool:
+        """Whether it is seen whole and has the keyboard, as far as this system tells."""
+        return self._uncovered and (not self.wants_keys or self._has_keys())
+
+    def _has_keys(self) -> bool:
+        return str(self.root.tk.call("focus")) != ""
+
+    def _pressed(self, event: tkinter.Event[tkinter.Misc]) -> str | None:
+        if self._quiet_ticks >= _QUIET_TICKS and self._is_attended():
+            self._down.add(_which(event))
             return None
-        self._quiet_until = now + _QUIET_SECONDS
+        self.begin_moment()
+        if event.type is tkinter.EventType.KeyPress:
+            self.missed()
+        return "break"
+
+    def _released(self, event: tkinter.Event[tkinter.Misc]) -> str | None:
+        which = _which(event)
+        if which in self._down:
+            self._down.discard(which)
+            return None
+        # Pressed before the moment was over. X repeats a key that is held as a release and a press.
+        self.begin_moment()
         return "break"
 
     def _tick(self) -> None:
+        self._quiet_ticks = self._quiet_ticks + 1 if self._is_attended() else 0
         self._listen()
         if self._open_until is not None and self.opening.seconds is not None:
             left = self._open_until - time.monotonic()
@@ -259,7 +339,9 @@ class Window(Generic[ContentT]):
         colour = Colour.TEAL if share > _SOON_SHARE else Colour.AMBER
         self._band.coords(self._bar, 0, 0, round(width * share), self._band.winfo_height())
         self._band.itemconfigure(self._bar, fill=colour)
-        if left is not None and self.shows_time:
+        if self.root.winfo_viewable() and not self._uncovered:
+            self._clock.configure(text="被其他視窗蓋住 · Covered", foreground=Colour.AMBER)
+        elif left is not None and self.shows_time:
             whole = int(left) + 1
             self._clock.configure(
                 text=f"剩 {whole // 60}:{whole % 60:02} left",
@@ -281,6 +363,13 @@ def chip(size: int) -> list[Layer]:
     card = box(part, 3 * part, 19 * part, 17 * part, 3 * part)
     contact = box(4 * part, 7 * part, 10 * part, 12 * part, 1.2 * part)
     return [(card, Colour.TEAL), (contact, "#fcd34d")]
+
+
+def _which(event: tkinter.Event[tkinter.Misc]) -> str:
+    """Return which key or button an event is of; the press and the release of one have the same."""
+    if event.type in (tkinter.EventType.ButtonPress, tkinter.EventType.ButtonRelease):
+        return f"button {event.num}"
+    return f"key {event.keycode}"
 
 
 def _with_children(widget: tkinter.Misc) -> Iterator[tkinter.Misc]:

@@ -13,6 +13,7 @@ class NoticeWindow(Window[Notice]):
     """A sentence in both languages."""
 
     shows_time = False
+    wants_keys = False
 
     def headline(self) -> tuple[str, str]:
         """Return what it is."""

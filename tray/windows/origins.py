@@ -64,6 +64,8 @@ class OriginsWindow(Window[SiteList]):
             )
         for site in sites:
             self._row(site)
+        self.guard(self._rows)
+        self.begin_moment()
         if self.first is not None:
             self.first.focus_set()
 
@@ -86,7 +88,6 @@ class OriginsWindow(Window[SiteList]):
                 style="Small.Plain.TButton",
                 command=lambda: self.pipe.say(Forget(origin=site.origin)),
             )
-            forget.bind("<Return>", lambda _event: forget.invoke())
             forget.bind("<FocusIn>", lambda _event: self._reveal(row))
             forget.pack(side="right", padx=(look.px(8), look.px(4)))
         tkinter.Frame(self._rows, height=look.px(1), background=Colour.LINE).pack(fill="x")

@@ -51,6 +51,12 @@ class SecretWindow(Window[ContentT]):
         for field in self.fields:
             field.wipe()
 
+    def missed(self) -> None:
+        """Begin anew: a PIN without the key that was ignored would be a wrong one, and cost a try."""
+        for field in self.fields:
+            if field.begun:
+                field.start_again()
+
     def _warn(self, secret: str) -> ttk.Checkbutton:
         """Show the warning before the last try, and return the box for the extra yes."""
         self.look.make_check_box()

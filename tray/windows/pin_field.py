@@ -16,6 +16,7 @@ _LOCK_MASK: Final = 0x0002  # X11 LockMask; Tk says the same everywhere
 
 _FEW: Final = 2
 _CAPS: Final = "大寫鎖定（Caps Lock）開著 · Caps Lock is on"
+_AGAIN: Final = "請從頭輸入 · Please type it from the start"
 _NOT_ASCII: Final = "請切換成英數半形輸入 · Switch the keyboard to plain letters and digits"
 
 
@@ -88,6 +89,16 @@ class PinField:
     def fits(self) -> bool:
         """Whether it is as long as the card takes it."""
         return self._status.min_length <= len(self.entry.get()) <= self._status.max_length
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was typed."""
+        return bool(self.entry.get())
+
+    def start_again(self) -> None:
+        """Empty it, and say that it is to be typed from the start."""
+        self.entry.delete(0, "end")
+        self.say(_AGAIN)
 
     def same_as(self, other: PinField) -> bool:
         """Whether the same was typed in both."""
