@@ -229,7 +229,7 @@ class Window(Generic[ContentT]):
             self.first.focus_set()
 
     def guard(self, widget: tkinter.Misc) -> None:
-        """Have the guarded moment hold for a widget and all in it; needed for those made while it is shown."""
+        """Have the guarded moment hold for a widget and all in it; needed for those made later."""
         for each in _with_children(widget):
             if "Guard" in each.bindtags():
                 continue
@@ -259,7 +259,7 @@ class Window(Generic[ContentT]):
         root.bind("<Configure>", self._moved, add=True)
 
     def begin_moment(self) -> None:
-        """Begin the guarded moment anew, because what is under the pointer or the keyboard is something else."""
+        """Begin the guarded moment anew: what is under the pointer or the keyboard is something else."""
         self._quiet_ticks = 0
         self._down.clear()
 
