@@ -92,9 +92,17 @@ class PinLockedError(PinError):
 
 
 class PinLengthError(PinError):
-    """The PIN has a length this card does not take; it was not sent and no try is spent."""
+    """The PIN has a length this card does not take; no try is spent.
+
+    Attributes:
+        sent: card, keypad or module say so, and not this program before anything was sent.
+    """
 
     error_id = "pin.length"
+
+    def __init__(self, detail: str = "", *, sent: bool = False) -> None:
+        super().__init__(detail)
+        self.sent = sent
 
 
 class PinLastTryError(PinError):

@@ -183,7 +183,7 @@ class PinUse:
             raise PinCancelledError
         # 6700 is the card's own answer to a length that the keypad let through; no try is spent.
         if sw in (KeypadStatus.LENGTH, StatusWord.WRONG_LENGTH):
-            raise PinLengthError
+            raise PinLengthError(sent=True)
         return sw
 
     def _drop(self) -> None:

@@ -292,7 +292,7 @@ class Operations:
             Verb.SIGN,
             work,
             CardRequirement(frozenset(kinds), use),
-            given=None if kept is None else SessionPin(kept, use),
+            given=None if kept is None else SessionPin(kept, self._workflow.guesses, caller.origin, key=use),
             session=kept,
             reader=reader,
             document=DocumentShown(None if document is None else len(document), hash.value, settled),
@@ -336,7 +336,7 @@ class Operations:
 
         key = KeyUse.ENCRYPTION
         required = CardRequirement(frozenset(kinds), key)
-        given = None if kept is None else SessionPin(kept, key)
+        given = None if kept is None else SessionPin(kept, self._workflow.guesses, caller.origin, key=key)
         return (
             await self._workflow.use_pin(
                 caller, Verb.DECRYPT, work, required, given=given, session=kept, reader=reader
@@ -457,7 +457,7 @@ class Operations:
         elif old is not None:
             given = PagePin(command, guesses, caller.origin, (old, new), session=kept)
         elif kept is not None:
-            given = SessionPin(kept, new=new, confirm=partial(guesses.confirm, caller.origin))
+            given = SessionPin(kept, guesses, caller.origin, new=new)
         else:
             raise ValueError("there is nothing to replace")
         await self._workflow.use_pin(

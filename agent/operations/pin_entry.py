@@ -6,7 +6,7 @@
 | `KeypadPin` | the reader's keypad | the same | is not typed there | nothing |
 | `KeyringPin` | the system's keyring | the same | is never spent | deleted there |
 | `PagePin` | a page, a command | the card in the reader | is never spent | the origin is remembered |
-| `SessionPin` | a session | the very card it was verified on | is never spent | wiped |
+| `SessionPin` | a session | the very card it was verified on | is never spent | wiped, origin remembered |
 
 A PUK counts its own tries, so nothing about the PIN's tries keeps it from being sent.
 """
@@ -153,6 +153,10 @@ class PinEntry(ABC):
         """Take the consequences of a failure that may have cost a try; raise in its place what it means."""
         del error  # most have none
 
+    def _may_have_spent(self, error: BaseException | None) -> bool:
+        """Return whether a try may be spent: it was sent, and what came back may mean "wrong"."""
+        return self._sent and not (isinstance(error, PinLengthError) and not error.sent)
+
 
 class _LookedAt(PinEntry):
     """A PIN for the card that an earlier transaction looked at."""
@@ -239,7 +243,8 @@ class PageGuesses:
 
     A PIN that a page collected is a guess as far as the card is concerned. It never spends the last try, and
     after one that was wrong the same origin's next one needs the person's yes, whatever was answered before:
-    a page that is allowed but not honest cannot lock the card by itself. No card says how many tries its PUK
+    a page that is allowed but not honest cannot lock the card by itself. So does one whose answer was lost or
+    unclear: a reader that fails at the wrong moment cannot do it either. No card says how many tries its PUK
     has left, and nothing gives them back, so only a right PUK clears a wrong one.
 
     Args:
@@ -301,8 +306,7 @@ class PagePin(PinEntry):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await super().__aexit__(kind, error, trace)
-        # An answer that was lost may have been "wrong".
-        guessed = not isinstance(error, Exception) or (self._sent and not isinstance(error, PinLengthError))
+        guessed = not isinstance(error, Exception) or self._may_have_spent(error)
         if error is None or not (guessed or self._wrong_before):
             self._wrong.clear(self._origin)
 
@@ -317,9 +321,10 @@ class SessionPin(PinEntry):
 
     Args:
         session: wiped when the card is another or its PIN no longer right.
+        guesses: what is remembered of the origin's wrong ones; a PIN that is changed is one more.
+        origin: the session's.
         key: the key that is wanted; VERIFY.
-        new: what a page wants in its place, copied; CHANGE, which needs
-        confirm: asks the person where the page guessed wrong before.
+        new: what a page wants in its place, copied; CHANGE.
     """
 
     by_itself = True
@@ -327,20 +332,22 @@ class SessionPin(PinEntry):
     def __init__(
         self,
         session: KeptPin,
-        key: KeyUse | None = None,
+        guesses: PageGuesses,
+        origin: str | None,
         *,
+        key: KeyUse | None = None,
         new: Pin | None = None,
-        confirm: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         super().__init__(PinCommand.VERIFY if new is None else PinCommand.CHANGE, (), session)
         self._kept = session
+        self._guesses = guesses
+        self._origin = origin
         self._key = key
         self._new = new
-        self._confirm = confirm
 
     async def __aenter__(self) -> Self:
-        if self._confirm is not None:
-            await self._confirm()
+        if self.command is PinCommand.CHANGE:
+            await self._guesses.confirm(self._origin)
         return self
 
     async def __aexit__(self, *details: object) -> None:
@@ -373,6 +380,9 @@ class SessionPin(PinEntry):
 
     def _failed(self, error: BaseException) -> None:
         self._kept.wipe()
+        if self._may_have_spent(error):
+            # It was right once; but the page will have another at hand.
+            self._guesses.pins.note(self._origin)
         _reword(error)
 
 

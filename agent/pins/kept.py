@@ -128,7 +128,7 @@ class KeptPin:
 
 
 class WrongPins:
-    """Which origins had a wrong PIN sent to a card not long ago.
+    """Which origins had a PIN sent to a card not long ago that was wrong, or may have been.
 
     Args:
         seconds: for how long that is remembered.
@@ -138,20 +138,24 @@ class WrongPins:
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._clock = clock
+        self._lock = threading.Lock()
         self._at: dict[str | None, float] = {}
 
     def note(self, origin: str | None) -> None:
-        """Take down that a PIN of `origin` was wrong just now."""
-        self._at = {each: at for each, at in self._at.items() if self._recent(at)}
-        self._at[origin] = self._clock()
+        """Take down that a PIN of `origin` was wrong just now, or may have been; from any thread."""
+        with self._lock:
+            self._at = {each: at for each, at in self._at.items() if self._recent(at)}
+            self._at[origin] = self._clock()
 
     def clear(self, origin: str | None) -> None:
         """Forget it: a PIN of `origin` was right."""
-        self._at.pop(origin, None)
+        with self._lock:
+            self._at.pop(origin, None)
 
     def recent(self, origin: str | None) -> bool:
         """Whether one of `origin` was wrong not long ago."""
-        at = self._at.get(origin)
+        with self._lock:
+            at = self._at.get(origin)
         return at is not None and self._recent(at)
 
     def _recent(self, at: float) -> bool:

@@ -174,7 +174,7 @@ class TokenSession:
                 case Ckr.PIN_LOCKED:
                     raise locked(tries_left=0) from None
                 case Ckr.PIN_LEN_RANGE | Ckr.PIN_INVALID:
-                    raise PinLengthError(str(error)) from None
+                    raise PinLengthError(str(error), sent=True) from None
                 case Ckr.FUNCTION_CANCELED:
                     raise PinCancelledError from None
             with _worded():

@@ -46,7 +46,9 @@ TRIALS: Final = (
     "too short",
     "nobody",
     "answer lost",
+    "answer unclear",
 )
+LOST: Final = ("answer lost", "answer unclear")
 BEFORE: Final = ("pin.locked", "pin.unavailable")
 VERIFY, CHANGE, UNBLOCK = PinCommand.VERIFY, PinCommand.CHANGE, PinCommand.UNBLOCK
 SENDS: Final = {VERIFY: 0x20, CHANGE: 0x24, UNBLOCK: 0x2C}
@@ -84,6 +86,7 @@ ASKED: Final[Trials] = {
     "too short": Outcome("pin.length"),
     "nobody": Outcome("pin.unavailable"),
     "answer lost": Outcome("card.removed", spent=1),
+    "answer unclear": Outcome("card.status", spent=1),
 }
 KEYPAD: Final[Trials] = {**ASKED, "last try": "it is asked for on the screen, where it can be explained"}
 PAGE: Final[Trials] = {
@@ -98,6 +101,7 @@ PAGE: Final[Trials] = {
     "too short": Outcome("pin.length"),
     "nobody": Outcome("ok"),
     "answer lost": Outcome("card.removed", spent=1, ends=True),
+    "answer unclear": Outcome("card.status", spent=1, ends=True),
 }
 SESSION: Final[Trials] = {
     "right": Outcome("ok"),
@@ -111,6 +115,7 @@ SESSION: Final[Trials] = {
     "too short": "it was right when it was kept",
     "nobody": Outcome("ok"),
     "answer lost": Outcome("card.removed", spent=1, ends=True),
+    "answer unclear": Outcome("card.status", spent=1, ends=True),
 }
 PUK_OF_ITS_OWN: Final[Trials] = {"locked": Outcome("puk.locked"), "last try": Outcome("ok")}
 
@@ -138,6 +143,7 @@ TABLE: Final[dict[tuple[str, PinCommand], Trials | str]] = {
         "too short": Outcome("pin.length", ends=True),
         "nobody": Outcome("ok"),
         "answer lost": Outcome("card.removed", spent=1, ends=True),
+        "answer unclear": Outcome("card.status", spent=1, ends=True),
     },
     ("keyring", CHANGE): "the keyring keeps PINs for signatures alone",
     ("keyring", UNBLOCK): "the keyring keeps no PUK",
@@ -180,17 +186,19 @@ def test_the_table_has_every_source_command_and_trial_or_says_why_there_is_none(
 
 
 class LosesAnswer(Wrapper):
-    """A card that is pulled as soon as it has done one command."""
+    """A card that is pulled as soon as it has done one command, or answers it with 6F00."""
 
     def __init__(self, card: VirtualCard, reader: VirtualReader, instruction: int) -> None:
         super().__init__(card)
         self._reader, self._instruction = reader, instruction
-        self.armed = False
+        self.armed = ""
 
     def transmit(self, command: bytes) -> bytes:
         answer = self._card.transmit(command)
         if self.armed and command[1] == self._instruction and len(command) > 5:
-            self.armed = False
+            armed, self.armed = self.armed, ""
+            if armed == "answer unclear":
+                return bytes.fromhex("6F00")
             self._reader.remove()
         return answer
 
@@ -284,7 +292,7 @@ class Stage:
             unattended.remember(self.serial, Pin(self.secret), Grant((ORIGIN,)))
         if self.source == "session":
             self.kept = await operations.keep_pin(PORTAL, Pin(PIN))
-            if self.trial in ("wrong", "answer lost"):
+            if self.trial in ("wrong", *LOST):
                 with self.world.other_program() as other, other.transaction() as transaction:
                     recognise(transaction, other.atr).change_pin(Pin(PIN), Pin("654321"))
         if self.command is UNBLOCK:
@@ -363,7 +371,7 @@ async def test_a_pin_of_each_source_for_each_command(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    wrong = trial in ("wrong", "answer lost")
+    wrong = trial in ("wrong", *LOST)
     right, other = (PUK, WRONG_PUK) if command is UNBLOCK else (PIN, WRONG)
     secret = SHORT if trial == "too short" else other if wrong else right
     keyring = Keyring()
@@ -388,7 +396,7 @@ async def test_a_pin_of_each_source_for_each_command(
             monkeypatch.setattr(KeptPin, "ended_by", lambda *_, **__: False)
         before_transaction(monkeypatch, 1 if source in ("page", "session") else 2, stage.meanwhile)
         copies = copied(monkeypatch)
-        card.armed = trial == "answer lost"
+        card.armed = trial if trial in LOST else ""
         left = stage.left - (trial == "tries changed")
 
         result, value = "ok", None
@@ -402,6 +410,8 @@ async def test_a_pin_of_each_source_for_each_command(
         if trial == "pulled" and source == "session":
             await until(lambda: stage.ended)  # by the news of its reader
         assert stage.ended is outcome.ends
+        if source == "session":
+            assert world.operations._workflow.guesses.pins.recent(ORIGIN) is bool(outcome.spent)
         row = world.audit()[-1]
         assert row.result == result
         assert (
