@@ -164,6 +164,7 @@ class ErrorId(StrEnum):
     TRUST_TOOL_FAILED = "trust.tool_failed"
     TRUST_NEEDS_ROOT = "trust.needs_root"
     TRUST_LOCKED = "trust.locked"
+    TRUST_READ_ONLY = "trust.read_only"
     TRUST_DECLINED = "trust.declined"
     TRUST_NOT_YOURS = "trust.not_yours"
     TRUST_SYSTEM_FIRST = "trust.system_first"

@@ -20,7 +20,8 @@ TRUSTED_FOR_SERVERS: Final = "C,,"
 
 _FILE: Final = "cert9.db"
 _LINE: Final = re.compile(r"(?P<nickname>.*\S)\s+(?P<trust>[pPcCTuw]*),[pPcCTuw]*,[pPcCTuw]*\s*")
-# What certutil says when a Firefox has a primary password, which is asked for nowhere but there.
+_FILES: Final = (_FILE, "key4.db", "pkcs11.txt")
+# What certutil says when a database has a password, which is asked for nowhere but in the browser.
 _LOCKED: Final = ("SEC_ERROR_BAD_PASSWORD", "SEC_ERROR_TOKEN_NOT_LOGGED_IN", "SEC_ERROR_NEED_PASSWORD")
 
 
@@ -50,7 +51,7 @@ class NssDatabase(TrustStore):
 
     def add(self, authority: Authority, file: Path) -> None:
         """Trust it for web servers; a database with a primary password is left as it was."""
-        self._check_owner()
+        self._check_changeable()
         if not (self._folder / _FILE).exists():
             self._machine.tool(TOOL)  # before a folder is made that nobody would fill
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -68,13 +69,15 @@ class NssDatabase(TrustStore):
                 # Without the password certutil stores the certificate and fails at trusting it.
                 with suppress(AgentError):
                     self._certutil("-D", "-n", authority.name)
-            if any(word in str(error.facts.get("detail")) for word in _LOCKED):
-                raise AgentError(ErrorId.TRUST_LOCKED, detail=str(file)) from error
-            raise
+            raise _judged(error, file) from error
 
     def remove(self, found: FoundAuthority) -> None:
         """Delete it by its nickname."""
-        self._certutil("-D", "-n", found.key)
+        self._check_changeable()
+        try:
+            self._certutil("-D", "-n", found.key)
+        except AgentError as error:
+            raise _judged(error, self._folder) from error
 
     def _ours(self) -> Iterator[FoundAuthority]:
         listing = os.fsdecode(self._certutil("-L"))
@@ -95,5 +98,22 @@ class NssDatabase(TrustStore):
         return [self._machine.tool(TOOL), "-d", f"sql:{self._folder}", *words]
 
     def _check_owner(self) -> None:
-        if not self._machine.owns(self._folder):
+        # Each file of its own: one may be a link to somebody else's.
+        if not all(self._machine.owns(each) for each in (self._folder, *map(self._folder.joinpath, _FILES))):
             raise AgentError(ErrorId.TRUST_NOT_YOURS, detail=self.location)
+
+    def _check_changeable(self) -> None:
+        self._check_owner()
+        for each in (self._folder, *map(self._folder.joinpath, _FILES)):
+            # A link that leads nowhere would have certutil make its target, wherever that is.
+            if each.is_symlink() and not each.exists():
+                raise AgentError(ErrorId.TRUST_READ_ONLY, detail=str(each))
+            if each.exists() and not os.access(each, os.W_OK):
+                raise AgentError(ErrorId.TRUST_READ_ONLY, detail=str(each))
+
+
+def _judged(error: AgentError, place: Path) -> AgentError:
+    """Return what kept certutil from changing the database."""
+    if any(word in str(error.facts.get("detail")) for word in _LOCKED):
+        return AgentError(ErrorId.TRUST_LOCKED, detail=str(place))
+    return error

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sqlite3
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +17,15 @@ from agent.trust import FoundAuthority, Machine, OwnAuthorities, TrustState, ins
 from agent.trust.nss import NssDatabase
 from tests.support.platforms import LINUX_STORES, not_on_windows
 from tests.support.portal_tls import PortalTls
-from tests.support.trust import current, machine, made, real_machine
+from tests.support.terminal import Terminal
+from tests.support.trust import (
+    can_have_mounts,
+    current,
+    machine,
+    made,
+    real_machine,
+    with_own_system_store,
+)
 
 pytestmark = not_on_windows(LINUX_STORES)
 
@@ -101,6 +113,125 @@ def test_a_database_with_a_primary_password_is_left_as_it_was(
     assert str(ours.file) in str(row.error)
     assert row.state is TrustState.ABSENT
     assert "HCA Card Agent" not in certutil(database, "-L")
+
+
+def locked(database: NssDatabase, tmp_path: Path, *, fips: bool = False) -> Path:
+    """Make it with a password; the file that has it."""
+    password = tmp_path / "password"
+    password.write_text("secret of the person\n")
+    Path(database.location).mkdir(parents=True)
+    certutil(database, "-N", "-f", str(password))
+    if fips:
+        if shutil.which("modutil") is None:
+            pytest.skip("needs modutil")
+        words = ["modutil", "-dbdir", f"sql:{database.location}", "-fips", "true", "-force"]
+        subprocess.run(words, check=True, capture_output=True, timeout=30)
+    return password
+
+
+@pytest.mark.parametrize("fips", [False, True], ids=["a password", "a password and FIPS"])
+def test_a_locked_database_is_looked_into_and_cleaned_without_its_password(
+    database: NssDatabase, ours: OwnAuthorities, tmp_path: Path, fips: bool
+) -> None:
+    password = locked(database, tmp_path, fips=fips)
+    assert status([database], ours)[0].state is TrustState.ABSENT
+    (row,) = install([database], ours, quietly)
+    assert isinstance(row.error, AgentError) and row.error.error_id == "trust.locked"
+    assert row.state is TrustState.ABSENT
+    given = current(ours).pem  # by the person, who knows it
+    certutil(database, "-A", "-a", "-n", "mine", "-t", "C,,", "-f", str(password), given=given)
+    assert status([database], ours)[0].accepted
+    assert install([database], ours, quietly)[0].error is None
+    row = remove([database], ours, quietly)[0]
+    assert row.clean and row.changed and row.error is None
+
+
+async def test_trust_install_on_a_terminal_says_a_sentence_and_asks_for_no_password(tmp_path: Path) -> None:
+    """On a real terminal, where certutil would ask."""
+    home = tmp_path / "home"
+    database = NssDatabase(real_machine(tmp_path), home / ".pki" / "nssdb", "Browser", ("Browser",))
+    locked(database, tmp_path)
+    environment = {"HOME": str(home), "HCA_AGENT_HOME": str(tmp_path / "agent"), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-m", "agent", "trust", "install"]
+    if can_have_mounts():
+        command = with_own_system_store(tmp_path / "system", *command)
+    terminal = Terminal(command, environment)
+    try:
+        await terminal.expect("trust.locked")
+        assert "assword or Pin" not in terminal.screen
+    finally:
+        terminal.close()
+
+
+def test_a_read_only_database_is_looked_into_and_left_with_a_sentence(
+    database: NssDatabase, ours: OwnAuthorities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install([database], ours, quietly)
+    folder = Path(database.location)
+    monkeypatch.setattr("os.access", lambda path, _mode: Path(path).parent != folder)
+    assert status([database], ours)[0].accepted
+    (row,) = remove([database], ours, quietly)
+    assert isinstance(row.error, AgentError) and row.error.error_id == "trust.read_only"
+    assert row.state is TrustState.TRUSTED and not row.changed
+    monkeypatch.undo()
+    remove([database], ours, quietly)
+    monkeypatch.setattr("os.access", lambda path, _mode: Path(path) != folder)
+    (row,) = install([database], ours, quietly)
+    assert isinstance(row.error, AgentError) and row.error.error_id == "trust.read_only"
+    assert row.state is TrustState.ABSENT
+
+
+@pytest.mark.parametrize("name", ["cert9.db", "key4.db", ""], ids=["certificates", "keys", "folder"])
+def test_a_link_to_somebody_elses_database_is_not_followed(
+    ours: OwnAuthorities, tmp_path: Path, name: str
+) -> None:
+    """As where root looks after itself and a user had put a link there."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    theirs = NssDatabase(real_machine(tmp_path), tmp_path / "theirs", "Browser", ())
+    install([theirs], ours, quietly)
+    remove([theirs], ours, quietly)
+    before = {file: file.read_bytes() for file in Path(theirs.location).iterdir()}
+    for file in (Path(theirs.location), *before):
+        os.chown(file, 65534, 65534)
+    folder = tmp_path / "mine"
+    if name:
+        shutil.copytree(theirs.location, folder)
+        (folder / name).unlink()
+        (folder / name).symlink_to(Path(theirs.location, name))
+    else:
+        folder.symlink_to(theirs.location)
+    mine = NssDatabase(real_machine(tmp_path), folder, "Browser", ())
+    for row in (*install([mine], ours, quietly), *remove([mine], ours, quietly)):
+        assert isinstance(row.error, AgentError) and row.error.error_id == "trust.not_yours"
+    assert {file: file.read_bytes() for file in before} == before
+
+
+@pytest.mark.parametrize("name", ["cert9.db", ""], ids=["certificates", "folder"])
+def test_a_link_that_leads_nowhere_makes_nothing(ours: OwnAuthorities, tmp_path: Path, name: str) -> None:
+    folder, nowhere = tmp_path / "mine", tmp_path / "nowhere"
+    if name:
+        folder.mkdir()
+    (folder / name).symlink_to(nowhere)
+    (row,) = install([NssDatabase(real_machine(tmp_path), folder, "Browser", ())], ours, quietly)
+    assert isinstance(row.error, AgentError) and row.error.error_id == "trust.read_only"
+    assert not nowhere.exists()
+
+
+@pytest.mark.parametrize("lock", ["EXCLUSIVE", "IMMEDIATE"])
+def test_a_database_that_another_program_holds_is_left_with_a_sentence(
+    database: NssDatabase, ours: OwnAuthorities, lock: str
+) -> None:
+    install([database], ours, quietly)
+    holder = sqlite3.connect(Path(database.location, "cert9.db"), isolation_level=None)
+    try:
+        holder.execute(f"BEGIN {lock}")
+        (row,) = remove([database], ours, quietly)
+        assert isinstance(row.error, AgentError) and row.error.error_id == "trust.tool_failed"
+        assert "SEC_ERROR" in str(row.error)
+    finally:
+        holder.close()
+    assert remove([database], ours, quietly)[0].clean
 
 
 def test_a_missing_certutil_is_named_as_missing(tmp_path: Path, ours: OwnAuthorities) -> None:
