@@ -90,7 +90,7 @@ class AuditLog:
     def _append(self, line: bytes, *, unless_full: bool = False) -> bool:
         """Add a line, and say whether it was added."""
         if sys.platform == "win32":
-            from agent.win32.append import append
+            from agent.win32.append_to_file import append
 
             if unless_full and self._is_full():
                 return False

@@ -21,7 +21,7 @@ from typing import Final
 from agent.config import CertificateSettings
 from agent.errors import AgentError, ErrorId
 from agent.http_client import HttpError, HttpPolicy, fetch
-from agent.private import write_private
+from agent.private_files import write_private
 from signing import revocation
 from signing.errors import (
     CertificateMalformedError,

@@ -138,7 +138,7 @@ class Daemon:
         await self.stop()
 
     async def _start(self) -> None:
-        from agent.dialects.servisign import vendor
+        from agent.dialects.servisign import vendor_at_port
         from agent.native.api import NativeApi
         from agent.native.context import NativeServices
         from agent.selftest.context import Computer
@@ -150,7 +150,9 @@ class Daemon:
         # The ports come first: a second agent must fail before it replaces the token of the first.
         clear = ports.listen([config.ports.native])
         self._ending.callback(clear.close)
-        secure = await asyncio.to_thread(ports.listen, config.servisign.ports, vendor.answers_as_vendor)
+        secure = await asyncio.to_thread(
+            ports.listen, config.servisign.ports, vendor_at_port.answers_as_vendor
+        )
         self._ending.callback(secure.close)
         self.native_port, self.tls_port, self.conflicts = clear.port, secure.port, secure.conflicts
         hipki = await asyncio.to_thread(self._take_hipki) if config.hipki.enabled else None
@@ -238,7 +240,7 @@ class Daemon:
 
     async def _serve_nhi(self, usual: ssl.SSLContext, rate: OriginRates) -> list[_ServedPort]:
         """Take the ports of the NHI component, as many as are free, and the certificate for its name."""
-        from agent.dialects.nhi_component import NhiCommands, NhiSite, context_by_name, take_ports
+        from agent.dialects.nhi_component import NhiDialect, NhiSite, context_by_name, take_ports
 
         taken, conflicts = await asyncio.to_thread(take_ports, self._config.nhi_component.ports)
         self.conflicts += tuple(conflicts)
@@ -246,7 +248,7 @@ class Daemon:
         renewal = self._renewal(tls.NHI_COMPONENT)
         self.nhi_identity = renewal.identity
         self._run_beside(renewal.run())
-        site = NhiSite(NhiCommands(self.operations, self._notify), rate, self.operations.rank)
+        site = NhiSite(NhiDialect(self.operations, self._notify), rate, self.operations.rank)
         context = context_by_name(usual, renewal.context)
         for each in taken:
             self._ending.callback(each.close)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent import links
+from agent import path_safety
 from agent.paths import Paths
 from hca_card import profile
 from hca_card.profile import Profile, ProfileError
@@ -110,7 +110,7 @@ def _require_trusted(file: Path) -> None:
     """
     try:
         for place in (file, file.parent):
-            if os.name == "posix" and links.others_can_write(place):
+            if os.name == "posix" and path_safety.others_can_write(place):
                 raise ProfileError(
                     f"{file}: {place} can be written by others; only its owner may: chmod go-w"
                 )

@@ -12,10 +12,10 @@ from typing import Any, Final, Self
 
 from pcsc import pinpad
 from pcsc.apdu import LE_SHORT_MAX, Command, Response
+from pcsc.apdu_processors import LengthForm, Send, assemble, extended_length
 from pcsc.atr import historical_bytes
 from pcsc.context import Context, ReaderState
 from pcsc.errors import CardRemovedError, CommunicationError, NoCardError, PcscError
-from pcsc.processors import LengthForm, Send, assemble, extended_length
 from pcsc.results import RESET_CODES, ReturnCode, check, error, unsigned
 from pcsc.winscard import CardProtocol, Disposition, Share
 

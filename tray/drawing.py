@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-from tray.faces import Picture
+from tray.icon_states import Picture
 from tray.shapes import Distance, box, disc, stroke
 
 Colour = tuple[int, int, int]

@@ -23,10 +23,10 @@ from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus
 
 from agent.tray.messages import NO_TRAY, Opened
 from tray import dbusmenu
+from tray.daemon_link import DaemonLink
 from tray.dbus_members import Nothing, constant, ignored, signal
 from tray.drawing import SIZES, argb, pixels
-from tray.faces import TITLE, Face, starting
-from tray.link import DaemonLink
+from tray.icon_states import TITLE, Face, starting
 from tray.menus import Item, default_of
 
 log = logging.getLogger(__name__)

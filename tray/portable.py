@@ -9,9 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from tray.daemon_link import DaemonLink
 from tray.drawing import pixels
-from tray.faces import TITLE, Face, starting
-from tray.link import DaemonLink
+from tray.icon_states import TITLE, Face, starting
 from tray.menus import Item, Menu
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import Final
 
-from tray.link import DaemonLink
+from tray.daemon_link import DaemonLink
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import msgspec
 
 from agent.access.policy import ConsentAnswer
 from agent.origins.spelling import is_origin
-from agent.private import write_private
+from agent.private_files import write_private
 from agent.vocabulary import Verb
 from hca_card.decoding import UNREADABLE
 

@@ -12,8 +12,8 @@ import click
 @click.argument("kind")
 def window(kind: str) -> int:
     """一個視窗，由本程式自己啟動 · One window; message on standard input, answer on standard output."""
-    from agent.interaction.window_messages import KINDS
-    from tray.windows.main import run
+    from agent.interaction.dialog_messages import KINDS
+    from tray.dialogs.main import run
 
     if kind not in KINDS:
         raise click.BadParameter(f"{kind!r}: {', '.join(sorted(KINDS))}", param_hint="KIND")
@@ -32,7 +32,7 @@ def module(path: str) -> int:
 @click.command(hidden=True)
 def tray() -> int:
     """圖示的行程，由 hca-agent run 啟動 · The icon's process; hca-agent run starts it."""
-    from tray.link import DaemonLink
+    from tray.daemon_link import DaemonLink
     from tray.program import run_tray
 
     if sys.stdin.isatty():

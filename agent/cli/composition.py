@@ -99,9 +99,9 @@ def open_person() -> AbstractContextManager[Interaction]:
 
 def at_screen(config: Config, simulated: bool) -> AbstractContextManager[Interaction]:
     """Return the person at the screen, asked in windows; where there is no screen, as `open_person`."""
-    from agent.interaction.windows import Windows, can_open
+    from agent.interaction.dialogs import Dialogs, can_open
 
-    return nullcontext(Windows(config.consent, simulated=simulated)) if can_open() else open_person()
+    return nullcontext(Dialogs(config.consent, simulated=simulated)) if can_open() else open_person()
 
 
 def given_pin() -> AbstractContextManager[Interaction]:
@@ -126,7 +126,7 @@ def without_keypad(config: Config) -> Config:
 @asynccontextmanager
 async def work(call: Invocation, observe: Observe | None = None) -> AsyncIterator[Work]:
     """Run the body with operations for one command, closed and forgotten when it ends."""
-    from agent.cli.asked_once import AskedOnce
+    from agent.cli.pin_for_many_files import AskedOnce
     from agent.operations import Caller, open_operations
 
     paths, config = folder()

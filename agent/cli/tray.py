@@ -34,9 +34,9 @@ class Tray:
         from agent.access.answers import Answers
         from agent.audit import AuditLog
         from agent.desktop import own_command
-        from agent.interaction.windows import Windows
+        from agent.interaction.dialogs import Dialogs
         from agent.tray.host import TrayHost
-        from agent.tray.link import TrayLink
+        from agent.tray.tray_process import TrayProcess
 
         def ended(again: bool) -> None:
             self.again = again
@@ -45,7 +45,7 @@ class Tray:
         host = TrayHost(
             daemon=daemon,
             interaction=self.interaction,
-            windows=Windows(self.config.consent, simulated=self.simulated),
+            windows=Dialogs(self.config.consent, simulated=self.simulated),
             config=self.config,
             audit=AuditLog(self.paths.audit, self.config.audit),
             answers=Answers(self.paths.answers),
@@ -55,7 +55,7 @@ class Tray:
             simulated=self.simulated,
         )
         async with (
-            TrayLink(own_command("tray"), host.state, host.choose) as link,
+            TrayProcess(own_command("tray"), host.state, host.choose) as link,
             host.follow(link.changed),
         ):
             yield

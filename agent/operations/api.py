@@ -15,7 +15,6 @@ from agent.config import Config
 from agent.errors import AgentError, ErrorId
 from agent.interaction import DocumentShown, Interaction
 from agent.interaction.asking import Asking
-from agent.modules import ModuleView
 from agent.operations import transaction_jobs as jobs
 from agent.operations.activity import Activity
 from agent.operations.card_selection import CardRequirement
@@ -25,6 +24,7 @@ from agent.operations.workflow import Workflow
 from agent.paths import Paths
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Grant
+from agent.pkcs11_modules import ModuleView
 from agent.places import Ranking
 from agent.profiles import loaded
 from agent.vocabulary import Verb

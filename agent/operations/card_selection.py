@@ -20,8 +20,8 @@ from agent.operations.transaction_jobs import CardSnapshot, look
 from agent.slots import Visit
 from agent.vocabulary import KIND_WORDS
 from agent.workers import Workers
+from hca_card.atr_hints import only_kinds
 from hca_card.errors import CardChangedError, CardError
-from hca_card.hints import only_kinds
 from hca_card.model import Card, CardKind, KeyUse
 from pcsc.context import ReaderState
 from pcsc.errors import PcscError

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from agent.modules import Modules
 from agent.operations.messages import ReaderCondition, ReaderView
+from agent.pkcs11_modules import Modules
 from agent.threads import GivenUp, OneThread
 from pcsc.context import Context, ReaderState
 from pcsc.errors import (

@@ -23,7 +23,6 @@ from agent.interaction import (
     PinQuestion,
     UnblockQuestion,
 )
-from agent.modules import Modules
 from agent.operations.activity import Activity
 from agent.operations.audit_trail import AuditEntry, AuditTrail
 from agent.operations.card_selection import CardRequirement, CardSelection
@@ -53,6 +52,7 @@ from agent.operations.transaction_jobs import (
 )
 from agent.pins.kept import KeptPin
 from agent.pins.unattended import Unattended
+from agent.pkcs11_modules import Modules
 from agent.places import Places
 from agent.profiles import Profiles
 from agent.slots import Visit

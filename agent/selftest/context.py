@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.programs import Program, find, running
+from agent.processes import Program, find, running
 from agent.selftest.reader_drivers import driver_of
 
 if TYPE_CHECKING:

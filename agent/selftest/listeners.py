@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import quote
 
-from agent.programs import holder_of
+from agent.processes import holder_of
 
 _SECONDS: Final = 2.0
 _BODY_MAX: Final = 64 * 1024

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from agent.programs import Address, connected, user_of
+from agent.processes import Address, connected, user_of
 from agent.server import peer_linux
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from agent.programs import Address
+from agent.processes import Address
 
 # linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h, include/net/tcp_states.h
 _AF_NETLINK: Final = 16

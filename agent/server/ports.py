@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.errors import AgentError, ErrorId
-from agent.programs import holder_of
+from agent.processes import holder_of
 
 BACKLOG = 64
 _EPHEMERAL_ATTEMPTS = 20

@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from agent.errors import AgentError, ErrorId
-from agent.private import write_private
+from agent.private_files import write_private
 
 _BYTES = 32
 _SCHEME = "bearer "

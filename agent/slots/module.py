@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agent.modules import Modules, ServedReader
+from agent.pkcs11_modules import Modules, ServedReader
 from agent.profiles import Profiles
 from agent.slots import CardSlot, Visit
 from agent.slots.pcsc import PcscSlot

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from agent.private import write_private
+from agent.private_files import write_private
 from agent.tls.certificates import issue
 from agent.tls.scope import LOOPBACK, Scope
 

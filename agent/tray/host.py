@@ -16,7 +16,7 @@ from agent import __version__, desktop
 from agent.access.answers import Answers
 from agent.audit import AuditLog
 from agent.errors import AgentError, describe
-from agent.interaction.window_messages import SiteShown
+from agent.interaction.dialog_messages import SiteShown
 from agent.masking import mask_card
 from agent.operations.messages import Caller
 from agent.tray.messages import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.daemon import Daemon
     from agent.interaction import Interaction
-    from agent.interaction.windows import Windows
+    from agent.interaction.dialogs import Dialogs
     from agent.operations.messages import ReaderView
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class TrayHost:
 
     daemon: Daemon
     interaction: Interaction
-    windows: Windows
+    windows: Dialogs
     config: Config
     audit: AuditLog
     answers: Answers

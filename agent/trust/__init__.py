@@ -6,10 +6,10 @@ place that belongs to the whole machine is changed as root alone.
 """
 
 from agent.trust.authority import Authority, OwnAuthorities, own_authorities, read
+from agent.trust.installation import StoreReport, TrustState, install, remove, status
 from agent.trust.machine import Machine
 from agent.trust.store import FoundAuthority, SystemPrompt, TrustStore
 from agent.trust.stores import stores_of, stores_of_all_users
-from agent.trust.work import StoreReport, TrustState, install, remove, status
 
 __all__ = [
     "Authority",

@@ -12,9 +12,9 @@ from typing import Final
 from agent import tls
 from agent.errors import AgentError, ErrorId
 from agent.trust.authority import OwnAuthorities, own_authorities
+from agent.trust.installation import StoreReport, install, remove
 from agent.trust.machine import Machine
 from agent.trust.stores import stores_of_all_users
-from agent.trust.work import StoreReport, install, remove
 
 FOLDER_MODE: Final = 0o755
 FILE_MODE: Final = 0o644

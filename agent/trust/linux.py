@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.errors import AgentError, ErrorId
-from agent.private import write_whole
+from agent.private_files import write_whole
 from agent.trust.authority import Authority, authorities, certificates
 from agent.trust.machine import Machine
 from agent.trust.store import FoundAuthority, TrustStore

@@ -12,7 +12,7 @@ from typing import Final
 
 from agent.environment import Child, environment_of
 from agent.errors import AgentError, ErrorId
-from agent.programs import find
+from agent.processes import find
 
 SECONDS: Final = 60.0
 PROMPT_SECONDS: Final = 300.0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.errors import AgentError, ErrorId
-from agent.private import write_whole
+from agent.private_files import write_whole
 from agent.trust.authority import Authority, authorities, certificates
 from agent.trust.linux import demand_root
 from agent.trust.machine import Machine

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from agent import links
+from agent import path_safety
 from agent.win32 import acl
 
 
@@ -28,8 +28,8 @@ def is_administrators(path: Path) -> bool:
     Raises:
         OSError: it is not there, or cannot be asked.
     """
-    file = links.real(path)
-    return all(map(_is_administrators, (file, *file.parents, *links.places_of(path.absolute()))))
+    file = path_safety.real(path)
+    return all(map(_is_administrators, (file, *file.parents, *path_safety.places_of(path.absolute()))))
 
 
 def _is_administrators(path: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from agent.private import write_private
+from agent.private_files import write_private
 from hca_card.decoding import UNREADABLE
 
 NAME: Final = "state.json"

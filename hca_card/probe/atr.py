@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import xor
 
+from pcsc.apdu_processors import extended_length
 from pcsc.atr import historical_bytes
-from pcsc.processors import extended_length
 
 
 @dataclass(frozen=True, slots=True)

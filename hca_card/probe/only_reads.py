@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from pcsc.apdu import Command, Response
+from pcsc.apdu_processors import LengthForm, Transmit, assemble
 from pcsc.errors import MalformedResponseError
-from pcsc.processors import LengthForm, Transmit, assemble
 from pcsc.trace import Observe
 
 CPLC: Final = 0x9F7F

@@ -14,7 +14,7 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tray.drawing import pixels
-from tray.faces import Picture
+from tray.icon_states import Picture
 
 SIZES: Final = (16, 20, 24, 32, 40, 48, 64, 256)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pcsc.results import ReturnCode
 from pcsc.virtual.readers import VirtualReader
-from pcsc.virtual.world import World
+from pcsc.virtual.state import ServiceState
 from pcsc.winscard import Share
 
 
@@ -22,7 +22,7 @@ class VirtualContext:
         closed: whether it was released.
     """
 
-    world: World
+    world: ServiceState
     start: int
     waiting: bool = False
     cancelled: bool = False

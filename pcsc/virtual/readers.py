@@ -9,7 +9,7 @@ from typing import Final
 
 from pcsc.results import ReturnCode, error
 from pcsc.virtual.keypad import KeypadInput
-from pcsc.virtual.world import World
+from pcsc.virtual.state import ServiceState
 from pcsc.winscard import COUNTER_SHIFT, ReaderFlags, VirtualCard
 
 _WATCHED: Final = ReaderFlags.EMPTY | ReaderFlags.PRESENT | ReaderFlags.MUTE | ReaderFlags.EXCLUSIVE
@@ -26,7 +26,7 @@ class VirtualReader:
         typed: gives what the person types; None for a reader without keypad.
     """
 
-    def __init__(self, world: World, name: str, typed: KeypadInput | None) -> None:
+    def __init__(self, world: ServiceState, name: str, typed: KeypadInput | None) -> None:
         self._world = world
         self._changed = world.changed
         self.name: Final = name

@@ -20,13 +20,13 @@ from pcsc.results import ReturnCode
 from pcsc.virtual.handles import VirtualContext, VirtualHandle
 from pcsc.virtual.keypad import FEATURES, KeypadInput, perform
 from pcsc.virtual.readers import VirtualReader
-from pcsc.virtual.world import World
+from pcsc.virtual.state import ServiceState
 from pcsc.winscard import PNP_NOTIFICATION, CardProtocol, Disposition, ReaderFlags, Share
 
 _PROTOCOL: Final = CardProtocol.T1
 
 
-class VirtualWinscard(World):
+class VirtualWinscard(ServiceState):
     """A smart card service of one's own: a `pcsc.winscard.Winscard`, safe to use from any thread."""
 
     virtual: Final = True

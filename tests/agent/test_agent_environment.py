@@ -16,9 +16,9 @@ from agent.config import ConsentSettings, Pkcs11Settings, UpdateSettings
 from agent.desktop import own_command
 from agent.environment import KEY_LOG, Child, environment_of
 from agent.interaction import ConsentQuestion
-from agent.interaction.windows import Windows
-from agent.modules.modules import Modules
-from agent.tray.link import TrayLink
+from agent.interaction.dialogs import Dialogs
+from agent.pkcs11_modules.installed_modules import Modules
+from agent.tray.tray_process import TrayProcess
 from agent.trust import Machine
 from agent.update.install import run_installer
 from agent.vocabulary import Verb
@@ -85,7 +85,7 @@ def written(file: Path) -> dict[str, str]:
 async def test_a_window_is_given_what_a_window_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":4242")
     program = SAID.format(file=str(tmp_path / "said"))
-    person = Windows(ConsentSettings(), command=lambda kind: (sys.executable, "-I", "-c", program, kind))
+    person = Dialogs(ConsentSettings(), command=lambda kind: (sys.executable, "-I", "-c", program, kind))
     assert await person.ask(ConsentQuestion("https://portal.example.tw", Verb.READ)) is False
     check(written(tmp_path / "said"))
     assert written(tmp_path / "said")["DISPLAY"] == ":4242"
@@ -101,7 +101,7 @@ async def test_the_tray_is_given_what_a_tray_needs(tmp_path: Path, monkeypatch: 
 
     async def choose(_message: object) -> None: ...
 
-    async with TrayLink((sys.executable, "-I", "-c", program), state, choose):  # type: ignore[arg-type]
+    async with TrayProcess((sys.executable, "-I", "-c", program), state, choose):  # type: ignore[arg-type]
         await until((tmp_path / "said").exists)
     check(written(tmp_path / "said"))
     assert written(tmp_path / "said")["DBUS_SESSION_BUS_ADDRESS"] == "unix:path=/a/bus"

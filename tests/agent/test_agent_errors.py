@@ -79,7 +79,7 @@ _OTHER_WORDS = {
     "agent/native/messages.py": {"busy"},
     "agent/native/schema.py": {"card.changed"},
     "agent/operations/messages.py": {"busy"},
-    "tray/faces.py": {"busy"},
+    "tray/icon_states.py": {"busy"},
 }
 
 

@@ -131,7 +131,7 @@ async def test_the_native_api_serves_a_page_with_a_card_of_a_module(tmp_path: Pa
 async def test_a_module_that_crashes_or_hangs_leaves_the_agent_up_and_the_next_request_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, error: type[Exception]
 ) -> None:
-    monkeypatch.setattr("agent.modules.source.REQUEST_SECONDS", 2.0)
+    monkeypatch.setattr("agent.pkcs11_modules.source.REQUEST_SECONDS", 2.0)
     module = c_modules.build(tmp_path / "c", body, softhsm.MODULE, monkeypatch)
     async with operating(tmp_path, listing(module)) as operations:
         with pytest.raises(error) as caught:
@@ -178,7 +178,7 @@ async def test_a_module_that_crashes_when_it_is_asked_for_its_slots_leaves_the_a
 async def test_a_module_that_hangs_when_it_is_asked_for_its_slots_keeps_nobody_else_waiting_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.modules.source.REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr("agent.pkcs11_modules.source.REQUEST_SECONDS", 1.0)
     module = c_modules.build(tmp_path / "c", c_modules.HANGS_LISTING, softhsm.MODULE, monkeypatch)
     winscard = Computer()
     winscard.add_reader(READER).insert(simulated("nhi"))
@@ -230,10 +230,10 @@ async def test_a_hicos_card_signs_through_its_makers_module_and_without_it_is_to
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     winscard, _card, apdus, module = in_a_reader(tmp_path, monkeypatch, kind="hicos")
-    monkeypatch.setattr("agent.modules.files._opensc", lambda _platform: iter(()))
+    monkeypatch.setattr("agent.pkcs11_modules.files._opensc", lambda _platform: iter(()))
     for installed in (True, False):
         monkeypatch.setattr(
-            "agent.modules.files._hicos", lambda _platform, there=installed: iter([module] * there)
+            "agent.pkcs11_modules.files._hicos", lambda _platform, there=installed: iter([module] * there)
         )
         async with operating(tmp_path, Config(), winscard) as operations:
             if installed:

@@ -13,9 +13,9 @@ import pytest
 from agent.config import Config, Pkcs11Settings
 from agent.errors import error_id
 from agent.interaction.scripted import ScriptedInteraction
-from agent.modules.files import known
 from agent.operations import open_operations
 from agent.paths import Paths
+from agent.pkcs11_modules.files import known
 from hca_card.errors import CardError
 from hca_card.model import CardKind
 from hca_card.pin import Pin

@@ -13,7 +13,7 @@ from agent.errors import AgentError, describe
 from agent.interaction import CardChoiceQuestion, CardShown
 from agent.interaction.scripted import Headless, ScriptedInteraction
 from agent.operations import Caller
-from hca_card.hints import only_kinds
+from hca_card.atr_hints import only_kinds
 from hca_card.model import CardKind
 from pcsc.errors import NoReaderError
 from signing.hashes import Hash

@@ -17,7 +17,7 @@ from agent.access.answers import Answers
 from agent.cli import output
 from agent.config import ConfigError, UpdateSettings, load
 from agent.errors import AgentError
-from agent.interaction import window_messages
+from agent.interaction import dialog_messages
 from agent.paths import Paths
 from agent.tray import messages as tray_messages
 from agent.update import check, release
@@ -41,7 +41,7 @@ each_hostile = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 
 
 @each_hostile
-@pytest.mark.parametrize("kind", [Any, dict[str, str], window_messages.WindowAnswer, release.Release])
+@pytest.mark.parametrize("kind", [Any, dict[str, str], dialog_messages.WindowAnswer, release.Release])
 def test_unreadable_is_all_that_a_decoder_raises(text: bytes, kind: Any) -> None:
     for given in (text, text.decode("utf-8", "surrogateescape")):
         with suppress(*UNREADABLE):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from pcsc.apdu import Command
+from pcsc.apdu_processors import LengthForm
 from pcsc.connection import Connection, Transaction
 from pcsc.context import Context
 from pcsc.errors import (
@@ -19,7 +20,6 @@ from pcsc.errors import (
     ReaderUnavailableError,
     ServiceUnavailableError,
 )
-from pcsc.processors import LengthForm
 from pcsc.service import Service
 from pcsc.virtual import VirtualReader, VirtualWinscard
 from pcsc.winscard import Disposition

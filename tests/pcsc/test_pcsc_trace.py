@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pcsc.apdu import Command, Response
+from pcsc.apdu_processors import LengthForm, assemble
 from pcsc.connection import Connection
 from pcsc.errors import CardRemovedError, MalformedResponseError
-from pcsc.processors import LengthForm, assemble
 from pcsc.service import Service
 from pcsc.trace import Exchange
 from pcsc.virtual import VirtualWinscard

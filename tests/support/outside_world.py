@@ -186,7 +186,7 @@ class Authority:
 
 
 @dataclass
-class Outside:
+class AllowedHosts:
     """The servers.
 
     Attributes:
@@ -210,10 +210,10 @@ class Outside:
 
 
 @contextmanager
-def outside_world(folder: Path) -> Iterator[Outside]:
+def outside_world(folder: Path) -> Iterator[AllowedHosts]:
     """An authority, reached by HTTP, and a directory, both on loopback."""
     authority = Authority(folder)
-    outside = Outside(authority, Directory())
+    outside = AllowedHosts(authority, Directory())
     with ExitStack() as ending:
         outside.directory.port = ending.enter_context(_serving(outside.directory.server()))
         outside.http_port = ending.enter_context(_serving(_http(outside)))
@@ -234,7 +234,7 @@ def _serving(server: socketserver.BaseServer) -> Iterator[int]:
         thread.join()
 
 
-def _http(outside: Outside) -> ThreadingHTTPServer:
+def _http(outside: AllowedHosts) -> ThreadingHTTPServer:
     kinds: dict[str, Callable[[bytes], bytes]] = {
         "application/timestamp-query": outside.authority.stamp,
         "application/ocsp-request": outside.authority.ocsp,

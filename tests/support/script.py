@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from pcsc.apdu import Command, Response
-from pcsc.processors import LengthForm, assemble
+from pcsc.apdu_processors import LengthForm, assemble
 from pcsc.winscard import VirtualCard
 
 Exchange = tuple[str, str]

@@ -18,7 +18,7 @@ from hca_card.simulator import SimulatedCard
 from pcsc.virtual import VirtualReader
 from tests.support.agent import RunningAgent, running_agent
 from tests.support.cards import simulated
-from tests.support.outside_world import Outside
+from tests.support.outside_world import AllowedHosts
 from tests.support.servisign_page import NHI_PATH_ID, PCSC_PATH_ID, Text, body_of, marked, reply_of
 
 ORIGIN = "https://e-service.mohw.gov.tw"
@@ -115,7 +115,7 @@ class Place:
     agent: RunningAgent
     reader: VirtualReader
     card: SimulatedCard
-    outside: Outside
+    outside: AllowedHosts
     wire: Wire
     person: ScriptedInteraction
     answers: list[str | None] = field(default_factory=list)
@@ -134,7 +134,7 @@ class Place:
 
 
 @contextmanager
-def served(folder: Path, outside: Outside, kind: str = "hpc", **settings: Any) -> Iterator[Place]:
+def served(folder: Path, outside: AllowedHosts, kind: str = "hpc", **settings: Any) -> Iterator[Place]:
     """An agent that may reach the outside world of the tests, and sign bare digests for `ORIGIN`."""
     answers: list[str | None] = []
     pairs: list[tuple[str, str] | None] = []

@@ -20,8 +20,8 @@ from agent.interaction import (
     PinQuestion,
     UnblockQuestion,
 )
-from agent.interaction.window_messages import About, Notice, Opening, SiteList, SiteShown, line
-from agent.interaction.windows import COMPATIBLE
+from agent.interaction.dialog_messages import About, Notice, Opening, SiteList, SiteShown, line
+from agent.interaction.dialogs import COMPATIBLE
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.screen import Screen, private_screen

@@ -18,7 +18,7 @@ from agent.access.answers import Answers
 from agent.access.policy import ConsentAnswer
 from agent.audit import AuditLog
 from agent.config import Config, OriginSettings
-from agent.interaction.window_messages import SiteShown
+from agent.interaction.dialog_messages import SiteShown
 from agent.operations.messages import ReaderCondition
 from agent.server.ports import PortConflict
 from agent.tray.host import TrayHost, sites
@@ -30,7 +30,7 @@ from signing.hashes import Hash
 from tests.support.cards import simulated
 from tests.support.operations import OWN, World, until
 from tests.support.operations import agent as running
-from tray.faces import Picture, picture
+from tray.icon_states import Picture, picture
 
 
 @dataclass

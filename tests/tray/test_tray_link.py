@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.tray.link import Patience, TrayLink
 from agent.tray.messages import NO_TRAY, Choice, Chosen, TrayState
+from agent.tray.tray_process import Patience, TrayProcess
 from tests.support.operations import until
 from tests.support.platforms import not_on_windows
 from tests.support.tray import tray_state
@@ -46,9 +46,9 @@ class Host:
             raise RuntimeError("no browser")
 
 
-def tray(program: str, path: Path, host: Host, patience: Patience = SOON) -> TrayLink:
+def tray(program: str, path: Path, host: Host, patience: Patience = SOON) -> TrayProcess:
     code = f"PATH = {str(path)!r}\n{program}"
-    return TrayLink((sys.executable, "-c", code), host.state, host.choose, patience)
+    return TrayProcess((sys.executable, "-c", code), host.state, host.choose, patience)
 
 
 def lines(path: Path) -> list[str]:
@@ -159,7 +159,7 @@ async def test_a_tray_that_speaks_nonsense_is_ended(
 
 @not_on_windows("signal 0 asks nothing there")
 async def test_a_tray_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.tray.link._END_SECONDS", 0.2)
+    monkeypatch.setattr("agent.tray.tray_process._END_SECONDS", 0.2)
     pids = tmp_path / "pid"
     program = "import os, time\nopen(PATH, 'w').write(str(os.getpid()) + '\\n')\ntime.sleep(60)"
     async with tray(program, pids, Host()):
@@ -180,7 +180,7 @@ async def test_a_tray_that_cannot_be_started_is_done_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     host = Host()
-    async with TrayLink((str(tmp_path / "nothing"),), host.state, host.choose, SOON):
+    async with TrayProcess((str(tmp_path / "nothing"),), host.state, host.choose, SOON):
         await until(lambda: "cannot be started" in caplog.text)
 
 

@@ -27,7 +27,7 @@ from agent.tray.messages import NO_TRAY, Choice, Chosen, Opened, ProblemKind, Tr
 from tests.support.desktop import session_bus
 from tests.support.operations import until
 from tests.support.tray import tray_state
-from tray.faces import Face, face
+from tray.icon_states import Face, face
 from tray.notifier import WATCHER, WATCHER_PATH, Notifier
 
 pytestmark = pytest.mark.skipif(shutil.which("dbus-run-session") is None, reason="needs D-Bus")

@@ -15,7 +15,7 @@ import pytest
 
 from agent.tray.messages import Choice, Chosen, TrayState, line, read_from_tray
 from tests.support.tray import tray_state
-from tray.link import DaemonLink
+from tray.daemon_link import DaemonLink
 from tray.portable import Portable
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from agent import config
 from agent.cli.windows import browser_policy
 from agent.cli.windows.toml_text import toml_text
-from agent.private import write_private
+from agent.private_files import write_private
 from agent.win32.registry import Registry
 
 KEY: Final = r"Software\HCA Card Agent\Setup"

@@ -4,8 +4,8 @@ Bare text commands over a WebSocket at `/echo`; errors are bare numbers. What de
 modules and servers is refused with the component's own numbers, and the person is told why.
 """
 
-from agent.dialects.nhi_component.commands import NhiCommands
+from agent.dialects.nhi_component.dialect import NhiDialect
 from agent.dialects.nhi_component.ports import context_by_name, take_ports
 from agent.dialects.nhi_component.site import NhiSite
 
-__all__ = ["NhiCommands", "NhiSite", "context_by_name", "take_ports"]
+__all__ = ["NhiDialect", "NhiSite", "context_by_name", "take_ports"]

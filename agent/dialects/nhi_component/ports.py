@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterable
 
 from agent import tls
-from agent.dialects.nhi_component.vendor import answers_as_component
+from agent.dialects.nhi_component.vendor_at_port import answers_as_component
 from agent.errors import AgentError
 from agent.server.ports import PortConflict, TakenPort, listen
 

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import WSCloseCode, WSMessage, WSMsgType
 
 from agent.access.rates import OriginRates
-from agent.dialects.nhi_component.commands import NhiCommands
+from agent.dialects.nhi_component.dialect import NhiDialect
 from agent.dialects.nhi_component.frames import FRAME_BYTES_MAX, CommandFrame
 from agent.errors import AgentError, ErrorId
 from agent.operations import Caller
@@ -31,7 +31,7 @@ class NhiSession(WebSocketSession):
         rate: how often one origin may ask.
     """
 
-    def __init__(self, commands: NhiCommands, origin: str | None, rate: OriginRates) -> None:
+    def __init__(self, commands: NhiDialect, origin: str | None, rate: OriginRates) -> None:
         super().__init__(origin, FRAME_BYTES_MAX)
         self._caller = Caller(origin, secrets.token_urlsafe(12))
         self._commands = commands

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from agent import metrics
 from agent.access.policy import Admission, AdmissionKind, Listener
 from agent.access.rates import OriginRates
-from agent.dialects.nhi_component.commands import NhiCommands
+from agent.dialects.nhi_component.dialect import NhiDialect
 from agent.dialects.nhi_component.session import NhiSession
 from agent.errors import AgentError
 from agent.places import Places, Ranking
@@ -34,7 +34,7 @@ class NhiSite:
 
     cors = False
 
-    def __init__(self, commands: NhiCommands, rate: OriginRates, rank: Ranking) -> None:
+    def __init__(self, commands: NhiDialect, rate: OriginRates, rank: Ranking) -> None:
         self._commands = commands
         self._rate = rate
         self._sessions: WebSocketSessions[NhiSession] = WebSocketSessions()

@@ -25,7 +25,7 @@ from agent.dialects.servisign.codes import (
 )
 from agent.dialects.servisign.framing import ECHO_NAMES, PageRequest, decode_request, encode_reply
 from agent.dialects.servisign.functions import FunctionCall, LibraryFunction, error_code
-from agent.dialects.servisign.outside import Outside
+from agent.dialects.servisign.network import AllowedHosts
 from agent.dialects.servisign.sessions import PageSession, PageSessions, SessionLimits
 from agent.dialects.servisign.shared_values import SharedValues
 from agent.errors import ErrorId, error_id, row_for, where
@@ -73,7 +73,7 @@ class ServiSignDialect:
         self._limits = limits or SessionLimits()
         self._sessions = PageSessions(self._limits, clock)
         self._values = SharedValues(clock)
-        self._outside = Outside(self._settings)
+        self._hosts = AllowedHosts(self._settings)
         # A request can hold a PIN: what is kept of it says nothing without this key.
         self._key = secrets.token_bytes(32)
         self._timer: asyncio.TimerHandle | None = None
@@ -174,7 +174,7 @@ class ServiSignDialect:
 
     async def _in_turn(self, session: PageSession, function: LibraryFunction, request: PageRequest) -> str:
         try:
-            call = FunctionCall(function, request, session, self._operations, self._outside)
+            call = FunctionCall(function, request, session, self._operations, self._hosts)
             try:
                 answer = function.implementation(call)
                 text = function.success(await answer if inspect.isawaitable(answer) else answer)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.keys import encoded
-from agent.dialects.servisign.outside import SECONDS
+from agent.dialects.servisign.network import SECONDS
 from agent.errors import AgentError, ErrorId
 from agent.vocabulary import Verb
 
@@ -45,9 +45,9 @@ async def certificates(call: FunctionCall) -> tuple[str, ...]:
     given = {attribute: wanted[key] for key, attribute in _ATTRIBUTES.items() if wanted[key]}
     if not (name or given) or any(len(value) > _VALUE_MAX for value in (name, *given.values())):
         raise LibraryError(LibraryCode.PARAMETER)
-    server = call.outside.directory
+    server = call.hosts.directory
     await call.operations.permit(call.caller, Verb.READ)
-    found = await search(server, name or call.outside.base, given, one=bool(name))
+    found = await search(server, name or call.hosts.base, given, one=bool(name))
     if not found:
         raise LibraryError(LibraryCode.CERTIFICATE_NOT_FOUND)
     return tuple(encoded(der) for der in found)

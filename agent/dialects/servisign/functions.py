@@ -13,7 +13,7 @@ from agent.dialects.servisign.framing import PageRequest, lenient_base64
 from hca_card.pin import Pin
 
 if TYPE_CHECKING:
-    from agent.dialects.servisign.outside import Outside
+    from agent.dialects.servisign.network import AllowedHosts
     from agent.dialects.servisign.sessions import PageSession
     from agent.operations import Operations
 
@@ -85,7 +85,7 @@ class FunctionCall:
         LibraryError: 9040, a PIN has characters no PIN has; it is not sent anywhere.
     """
 
-    __slots__ = ("_texts", "caller", "numbers", "operations", "outside", "secrets", "session")
+    __slots__ = ("_texts", "caller", "hosts", "numbers", "operations", "secrets", "session")
 
     def __init__(
         self,
@@ -93,12 +93,12 @@ class FunctionCall:
         request: PageRequest,
         session: PageSession,
         operations: Operations,
-        outside: Outside,
+        hosts: AllowedHosts,
     ) -> None:
         self.session = session
         self.caller = session.caller
         self.operations = operations
-        self.outside = outside
+        self.hosts = hosts
         self._texts: dict[str, str] = {}
         self.numbers: dict[str, int] = {}
         self.secrets: dict[str, Pin | None] = {}

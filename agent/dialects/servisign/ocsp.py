@@ -53,9 +53,9 @@ async def query(call: FunctionCall) -> None:
     algorithm = named_hash(signature, sender)
     await call.operations.verify(tbs, signature, sender, algorithm)
     question = revocation.signed_request(tbs, signature, algorithm, sender)
-    url = call.outside.at(call.text("serverUrl"))
+    url = call.hosts.at(call.text("serverUrl"))
     await call.operations.permit(call.caller, Verb.READ)
-    answer = await call.outside.post(url, question, _MEDIA_TYPE)
+    answer = await call.hosts.post(url, question, _MEDIA_TYPE)
     call.session.ocsp_answer = judge(answer, tbs, issuer, responder, datetime.now(UTC))
 
 

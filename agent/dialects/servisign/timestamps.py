@@ -23,18 +23,18 @@ _NONCE_BITS: Final = 64
 
 async def query(call: FunctionCall) -> str:
     """ATL_TSQuery: from a host that the page names, if it is listed; the authority's whole answer."""
-    url = call.outside.named(call.text("hostname"), call.text("hostport"))
+    url = call.hosts.named(call.text("hostname"), call.text("hostport"))
     return await _stamped(call, url, call.data("b64Data"))
 
 
 async def query_own(call: FunctionCall) -> str:
     """HCA_TSQuery: from the authority that is configured."""
-    return await _stamped(call, call.outside.timestamps, call.data("data"))
+    return await _stamped(call, call.hosts.timestamps, call.data("data"))
 
 
 async def query_ex(call: FunctionCall) -> str:
     """HCA_TSQueryEx: as ATL_TSQuery."""
-    url = call.outside.named(call.text("bIP"), call.text("bPort"))
+    url = call.hosts.named(call.text("bIP"), call.text("bPort"))
     return await _stamped(call, url, call.data("bData"))
 
 
@@ -59,7 +59,7 @@ def info_function(stamp: str, wanted: str) -> Callable[[FunctionCall], str]:
 async def _stamped(call: FunctionCall, url: URL, data: bytes) -> str:
     await call.operations.permit(call.caller, Verb.READ)
     question = timestamp.request(data, 1 << _NONCE_BITS - 1 | secrets.randbits(_NONCE_BITS - 1))
-    answer = await call.outside.post(url, question, _MEDIA_TYPE)
+    answer = await call.hosts.post(url, question, _MEDIA_TYPE)
     # Only what is a stamp for this very question reaches the page.
     timestamp.check_answer(question, answer)
     return encoded(answer)

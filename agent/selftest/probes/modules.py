@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent.modules import ModuleView
+from agent.pkcs11_modules import ModuleView
 from agent.selftest.context import ProbeContext
 from agent.selftest.model import Finding, failed, passed, probe
 

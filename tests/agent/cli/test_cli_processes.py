@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.interaction.windows import Windows
+from agent.interaction.dialogs import Dialogs
 from tests.support.interruptible import interruptible, replace
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
 from tests.support.waiting import until, until_unseen
@@ -243,13 +243,13 @@ def test_a_demo_where_there_is_a_screen_asks_in_windows(invoke, monkeypatch: pyt
         asked.append(interaction)
 
     monkeypatch.setattr("agent.demo.runner.serve_demo", served)
-    monkeypatch.setattr("agent.interaction.windows.can_open", lambda: True)
+    monkeypatch.setattr("agent.interaction.dialogs.can_open", lambda: True)
     assert invoke("demo", "--serve").exit_code == 0
-    assert [type(each) for each in asked] == [Windows]
+    assert [type(each) for each in asked] == [Dialogs]
 
 
 def test_a_demo_that_can_ask_nobody_says_so(invoke, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("agent.interaction.windows.can_open", lambda: False)
+    monkeypatch.setattr("agent.interaction.dialogs.can_open", lambda: False)
     result = invoke("demo", "--serve")
     assert result.exit_code == 1
     assert "(interaction.unavailable)" in result.stderr

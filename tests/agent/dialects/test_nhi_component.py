@@ -17,10 +17,10 @@ from aiohttp import WSCloseCode, WSMsgType
 
 from agent import tls
 from agent.config import Config, ConfigError, LimitSettings, NhiComponentSettings, load
-from agent.dialects.nhi_component.commands import NOTICES_MAX
+from agent.dialects.nhi_component.dialect import NOTICES_MAX
 from agent.dialects.nhi_component.session import WAITING_MAX
 from agent.dialects.nhi_component.site import SESSIONS_MAX, SESSIONS_PER_ORIGIN_MAX
-from agent.dialects.nhi_component.vendor import answers_as_component
+from agent.dialects.nhi_component.vendor_at_port import answers_as_component
 from agent.errors import table
 from agent.errors.numbers.nhi_component import number_of
 from agent.errors.numbers.words import number_words

@@ -24,7 +24,7 @@ from agent import tls
 from agent import trust as trust_work
 from agent.config import Config, PortSettings, ServiSignSettings
 from agent.paths import Paths
-from agent.programs import Program, running
+from agent.processes import Program, running
 from agent.selftest.context import ProbeContext
 from agent.selftest.listeners import ListenerKind, look
 from agent.selftest.model import ResultRow, RowStatus

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from agent.programs import Address
+from agent.processes import Address
 from agent.server import peer, peer_linux
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux is asked in this way")

@@ -13,7 +13,7 @@ from contextlib import closing
 import pytest
 
 from agent.errors import AgentError
-from agent.programs import holder_of
+from agent.processes import holder_of
 from agent.server import ports
 from agent.server.ports import PortConflict, TakenPort
 

@@ -1,0 +1,273 @@
+"""The person at the screen: each question is a window in a short-lived process of its own.
+
+The agent writes what the window shows to its standard input and reads one line from its standard output.
+The window ends when its asker stops waiting, and when the agent ends, which closes the pipe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from io import FileIO
+from typing import Any, Final, cast
+
+from agent import __version__
+from agent.config import ConsentSettings
+from agent.desktop import converse, has_screen, own_command
+from agent.environment import Child
+from agent.interaction import (
+    AnswerT,
+    CardChoiceQuestion,
+    CardQuestion,
+    ConsentQuestion,
+    KeypadQuestion,
+    NewPinQuestion,
+    PinQuestion,
+    Question,
+    UnblockQuestion,
+)
+from agent.interaction import dialog_messages as messages
+from agent.interaction.dialog_messages import (
+    Closed,
+    Content,
+    Decided,
+    Expired,
+    Forget,
+    Opening,
+    Picked,
+    SiteShown,
+    Typed,
+    WindowAnswer,
+    take_pin,
+)
+from hca_card.decoding import UNREADABLE
+
+log = logging.getLogger(__name__)
+
+COMPATIBLE: Final = "HCAServiSign 1.0.23.1227"
+"""What users of the old component are told to look for in the window that a double click opens."""
+
+_NOTICE_SECONDS: Final = 12.0
+_NOTICES_MAX: Final = 4
+_END_SECONDS: Final = 2.0
+
+
+def can_open(environment: Mapping[str, str] | None = None, platform: str = sys.platform) -> bool:
+    """Whether windows can be shown: there is a screen that Tk can draw on, and there is Tk.
+
+    Args:
+        environment: `os.environ` when None.
+        platform: as `sys.platform`.
+    """
+    known = os.environ if environment is None else environment
+    # Tk draws on X11 alone; desktops of Wayland have an X server for such programs.
+    screen = has_screen(known, platform) and (platform in ("win32", "darwin") or bool(known.get("DISPLAY")))
+    return screen and all(importlib.util.find_spec(name) is not None for name in ("tkinter", "_tkinter"))
+
+
+class Dialogs:
+    """An `Interaction` by windows. `agent.interaction.asking` sees to it that questions come one at a time.
+
+    Args:
+        settings: how long a question waits, and how long a yes holds.
+        simulated: every card of this agent is a simulated one, which each window then says.
+        command: gives the words that start the window of a kind.
+    """
+
+    def __init__(
+        self,
+        settings: ConsentSettings,
+        *,
+        simulated: bool = False,
+        command: Callable[[str], Sequence[str]] = lambda kind: own_command("window", kind),
+    ) -> None:
+        self._settings = settings
+        self._simulated = simulated
+        self._command = command
+        self._notice_turn = asyncio.Lock()
+        self._notices: set[asyncio.Task[None]] = set()
+
+    @property
+    def available(self) -> bool:
+        """Always: there is a screen."""
+        return True
+
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
+        """Show the question's window until it is answered, or this is cancelled."""
+        seconds = None if isinstance(question, KeypadQuestion) else self._settings.seconds
+        answer = await self._answer(self._opening(cast(Content, question), seconds))
+        return cast("AnswerT | None", _result(question, answer))
+
+    async def notify(self, zh: str, en: str) -> None:
+        """Show a notice in the corner of the screen for some seconds, without waiting for it."""
+        if len(self._notices) >= _NOTICES_MAX:
+            log.info("too many notices at once; not shown: %s", en)
+            return
+        task = asyncio.create_task(self._notice(zh, en))
+        self._notices.add(task)
+        task.add_done_callback(self._notices.discard)
+
+    async def show_about(self) -> None:
+        """Show the window with the version until the person closes it."""
+        await self._answer(self._opening(messages.About(version=__version__, compatible=COMPATIBLE)))
+
+    async def show_origins(
+        self, sites: Callable[[], tuple[SiteShown, ...]], forget: Callable[[str], object]
+    ) -> None:
+        """Show the window of allowed sites until the person closes it.
+
+        Args:
+            sites: gives the list as it is now.
+            forget: forgets every answer for an origin.
+        """
+
+        def opening() -> Opening:
+            return self._opening(messages.SiteList(sites=sites()))
+
+        window = _Window(self._command, opening())
+        try:
+            while isinstance(answer := await window.answer(), Forget):
+                forget(answer.origin)
+                await window.show(opening())
+        finally:
+            window.end()
+
+    async def close(self) -> None:
+        """Close the notices that are still on the screen."""
+        for task in tuple(self._notices):
+            task.cancel()
+        await asyncio.gather(*self._notices, return_exceptions=True)
+
+    async def _notice(self, zh: str, en: str) -> None:
+        async with self._notice_turn:
+            await self._answer(self._opening(messages.Notice(zh=zh, en=en), _NOTICE_SECONDS))
+
+    def _opening(self, content: Content, seconds: float | None = None) -> Opening:
+        simulated = self._simulated or (isinstance(content, CardQuestion) and content.card.simulated)
+        return Opening(content=content, simulated=simulated, seconds=seconds, days=self._settings.days)
+
+    async def _answer(self, opening: Opening) -> WindowAnswer:
+        """Return what the window answers; one that ends without an answer, or cannot start, is closed."""
+        try:
+            window = _Window(self._command, opening)
+        except OSError as error:
+            log.error("a window cannot be started: %s", error)  # noqa: TRY400  (the error says it all)
+            return Closed()
+        try:
+            return await window.answer() or Closed()
+        finally:
+            window.end()
+
+
+def _result(question: Question[Any], answer: WindowAnswer) -> object:
+    """Return what a window's answer says to `question`; an answer to another kind of question is a no."""
+    match answer:
+        case Typed(pin=pin) if isinstance(question, PinQuestion):
+            return take_pin(pin)
+        case Typed(pin=pin, new=list(new)) if isinstance(question, NewPinQuestion | UnblockQuestion):
+            return take_pin(pin), take_pin(new)
+        case Picked(index=index) if isinstance(question, CardChoiceQuestion) and index < len(question.cards):
+            return question.cards[index]
+        case Decided(allowed=allowed) if isinstance(question, ConsentQuestion):
+            return allowed
+        case Expired():
+            return None
+    return False if isinstance(question, ConsentQuestion) else None
+
+
+class _Window:
+    """One window process. A thread of its own reads it, into memory that can be wiped.
+
+    Args:
+        command: gives the words that start the window of a kind.
+        opening: what it shows first.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(self, command: Callable[[str], Sequence[str]], opening: Opening) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._answers: asyncio.Queue[WindowAnswer | None] = asyncio.Queue()
+        self._ended = False
+        self._kind = opening.kind
+        self._process = converse(command(self._kind), Child.WINDOW)
+        self._input = cast(FileIO, self._process.stdin)
+        self._output = cast(FileIO, self._process.stdout)
+        threading.Thread(
+            target=self._converse, args=(opening,), name=f"window {self._kind}", daemon=True
+        ).start()
+
+    async def show(self, opening: Opening) -> None:
+        """Write it one more opening, if it still reads."""
+        await asyncio.to_thread(self._write, opening)
+
+    async def answer(self) -> WindowAnswer | None:
+        """Return its next answer; None when it has ended."""
+        return await self._answers.get()
+
+    def end(self) -> None:
+        """Close it, whatever it is doing; safe to call twice."""
+        self._ended = True
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    def _converse(self, opening: Opening) -> None:
+        self._write(opening)
+        buffer = bytearray(messages.ANSWER_MAX)
+        filled = 0
+        try:
+            while filled < len(buffer) and (count := self._read(buffer, filled)):
+                filled += count
+                while (end := buffer.find(b"\n", 0, filled)) >= 0:
+                    self._take(buffer[:end])
+                    buffer[: filled - end - 1] = buffer[end + 1 : filled]
+                    filled -= end + 1
+        finally:
+            buffer[:] = bytes(len(buffer))
+            self._finish()
+
+    def _read(self, buffer: bytearray, filled: int) -> int:
+        with memoryview(buffer) as view, view[filled:] as rest:
+            return self._output.readinto(rest) or 0
+
+    def _take(self, text: bytearray) -> None:
+        try:
+            answer = messages.read_answer(text)
+        except UNREADABLE as error:
+            log.error("the %s window spoke nonsense and is ended: %s", self._kind, error)  # noqa: TRY400
+            self.end()
+        else:
+            self._give(answer)
+        finally:
+            text[:] = bytes(len(text))
+
+    def _finish(self) -> None:
+        try:
+            code = self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        for pipe in (self._input, self._output):
+            with suppress(OSError):
+                pipe.close()
+        if code and not self._ended:
+            log.warning("the %s window ended with %d", self._kind, code)
+        self._give(None)
+
+    def _give(self, answer: WindowAnswer | None) -> None:
+        with suppress(RuntimeError):  # the event loop has ended, and nobody waits
+            self._loop.call_soon_threadsafe(self._answers.put_nowait, answer)
+
+    def _write(self, opening: Opening) -> None:
+        with suppress(OSError, ValueError):  # it has ended; the reading notices
+            rest = memoryview(messages.line(opening))
+            while rest:
+                rest = rest[os.write(self._input.fileno(), rest) :]

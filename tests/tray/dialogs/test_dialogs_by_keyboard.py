@@ -1,0 +1,339 @@
+"""Each window on a real X server, filled by keyboard alone, with its answer as the agent gets it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from asyncio import to_thread
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agent.config import (
+    Config,
+    ConsentSettings,
+    HipkiSettings,
+    OriginSettings,
+    PortSettings,
+    ServiSignSettings,
+)
+from agent.interaction import (
+    CardChoiceQuestion,
+    CardShown,
+    ConsentQuestion,
+    DocumentShown,
+    KeypadQuestion,
+    NewPinQuestion,
+    PinQuestion,
+    UnblockQuestion,
+)
+from agent.interaction.dialog_messages import SiteShown
+from agent.interaction.dialogs import Dialogs
+from agent.vocabulary import Verb
+from hca_card.model import CardKind, PinStatus
+from tests.support.agent import running_agent
+from tests.support.screen import Screen, private_screen, window_processes
+
+pytestmark = pytest.mark.slow
+
+PORTAL = "https://euservice.mohw.gov.tw"
+CARD = CardShown("Reader 0", CardKind.PERSONNEL, "000000123456", "王小明", True)
+OTHER = CardShown("Reader 1", CardKind.INSTITUTION, "000000654321", "測試醫院", True)
+ALLOW, NO = "alt+y", "alt+n"
+PIN = "a5Zq81xW"
+ANY_PORTS = Config(
+    origins=OriginSettings(),
+    ports=PortSettings(native=0),
+    hipki=HipkiSettings(port=0),
+    servisign=ServiSignSettings(ports=(0,)),
+)
+NONCE = "bm9uY2Utb2YtYXQtbGVhc3QtMzItYnl0ZXMtZm9yLXRlc3Rz"
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[Screen]:
+    with private_screen() as screen:
+        yield screen
+
+
+@pytest.fixture
+def screen(display: Screen, monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
+    monkeypatch.setenv("DISPLAY", display.display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    yield display
+    display.await_none()
+
+
+@pytest.fixture
+async def person(screen: Screen) -> AsyncIterator[Dialogs]:
+    windows = Dialogs(ConsentSettings(seconds=30))
+    yield windows
+    await windows.close()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+def outside_of(number: int) -> bytes:
+    """What other programs can see of a process: its words and its environment."""
+    process = Path(f"/proc/{number}")
+    limits = (process / "limits").read_text()
+    assert [row.split()[4:6] for row in limits.splitlines() if row.startswith("Max core")] == [["0", "0"]]
+    seen = (process / "cmdline").read_bytes()
+    # Only root can look at all: the process has made itself undumpable.
+    with contextlib.suppress(PermissionError):
+        seen += (process / "environ").read_bytes()
+    return seen
+
+
+def pin_request(tries: int = 3, document: DocumentShown | None = None) -> PinQuestion:
+    return PinQuestion(PORTAL, CARD, PinStatus(tries, 6, 8), Verb.LOGIN, document)
+
+
+@pytest.mark.parametrize(
+    ("keys", "allowed"),
+    [
+        ((ALLOW,), True),
+        (("Tab", "space"), True),
+        (("Tab", "Return"), True),
+        ((NO,), False),
+        (("Return",), False),
+        (("space",), False),
+        (("Escape",), False),
+        (("Tab", "Tab", "Return"), False),
+    ],
+)
+async def test_only_pressing_the_button_that_allows_is_a_yes(
+    person: Dialogs, screen: Screen, keys: tuple[str, ...], allowed: bool
+):
+    asked = asyncio.create_task(person.ask(ConsentQuestion(PORTAL, Verb.LOGIN, also=(Verb.READ,))))
+    title = await to_thread(screen.await_window, "登入")
+    assert "log in with the card" in title
+    await to_thread(screen.key, *keys)
+    assert await asked is allowed
+
+
+async def test_what_was_being_typed_when_the_window_came_neither_allows_nor_fills_in(
+    person: Dialogs, screen: Screen
+):
+    for ask, expected in (
+        (person.ask(ConsentQuestion(PORTAL, Verb.SIGN)), True),
+        (person.ask(pin_request()), b"123456"),
+    ):
+        asked = asyncio.create_task(ask)  # type: ignore[var-annotated,arg-type]
+        seen = None
+        while seen is None or time.monotonic() < seen + 1.5:
+            await to_thread(screen.key, "8", ALLOW, "Return", "space")
+            if seen is None and await to_thread(screen.titles):
+                seen = time.monotonic()
+        assert not asked.done()
+        await asyncio.sleep(0.8)
+        if expected is True:
+            await to_thread(screen.key, ALLOW)
+            assert await asked is True
+        else:
+            await to_thread(screen.type, "123456")
+            await to_thread(screen.key, "Return")
+            pin = await asked
+            assert pin.octets == expected
+
+
+async def test_nobody_answering_is_neither_yes_nor_no(screen: Screen):
+    windows = Dialogs(ConsentSettings(seconds=2))
+    assert await windows.ask(ConsentQuestion(PORTAL, Verb.READ)) is None
+    assert await windows.ask(pin_request()) is None
+
+
+async def test_whoever_stops_waiting_closes_the_window(person: Dialogs, screen: Screen):
+    asked = asyncio.create_task(person.ask(pin_request()))
+    await to_thread(screen.await_window, "PIN")
+    assert len(window_processes()) == 1
+    asked.cancel()
+    await to_thread(screen.await_none)
+    await until(lambda: not window_processes())
+
+
+async def test_a_window_that_is_killed_is_a_no(person: Dialogs, screen: Screen):
+    asked = asyncio.create_task(person.ask(ConsentQuestion(PORTAL, Verb.READ)))
+    await to_thread(screen.await_window, "讀取")
+    (number,) = window_processes()
+    os.kill(number, 9)
+    assert await asked is False
+
+
+async def test_a_pin_is_typed_and_seen_nowhere_but_in_the_answer(
+    person: Dialogs, screen: Screen, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+):
+    caplog.set_level(logging.DEBUG)
+    asked = asyncio.create_task(person.ask(pin_request(document=DocumentShown(12, "SHA-256", bytes(32)))))
+    await to_thread(screen.await_window, "PIN")
+    (number,) = window_processes()
+    await to_thread(screen.type, PIN)
+    everything = outside_of(number)
+    assert b"window\0pin\0" in everything
+    await to_thread(screen.key, "Return")
+    pin = await asked
+    assert pin is not None
+    assert pin.octets == PIN.encode()
+    for secret in (PIN, PIN.encode().hex(), PIN.encode("utf-16-le").decode("latin-1")):
+        assert secret.encode("latin-1") not in everything
+        assert secret not in caplog.text
+        assert secret not in "".join(capfd.readouterr())
+    for value in (b"000000123456", "王小明".encode()):
+        assert value not in everything
+
+
+async def test_enter_on_a_pin_that_is_too_short_sends_nothing(person: Dialogs, screen: Screen):
+    asked = asyncio.create_task(person.ask(pin_request()))
+    await to_thread(screen.await_window, "PIN")
+    await to_thread(screen.type, "12345")
+    await to_thread(screen.key, "Return", "alt+o")
+    await asyncio.sleep(0.3)
+    assert not asked.done()
+    await to_thread(screen.type, "6789")  # the ninth is more than a card takes
+    await to_thread(screen.key, "alt+o")
+    pin = await asked
+    assert pin is not None
+    assert pin.octets == b"12345678"
+
+
+async def test_characters_that_no_pin_has_are_not_taken(person: Dialogs, screen: Screen):
+    asked = asyncio.create_task(person.ask(pin_request()))
+    await to_thread(screen.await_window, "PIN")
+    await to_thread(screen.type, "１２é密a1")
+    await to_thread(screen.key, "Caps_Lock")
+    await to_thread(screen.type, "3456")
+    await to_thread(screen.key, "Caps_Lock", "Return")
+    pin = await asked
+    assert pin is not None
+    assert pin.octets == b"a13456"
+
+
+async def test_the_last_try_needs_a_yes_of_its_own(person: Dialogs, screen: Screen):
+    asked = asyncio.create_task(person.ask(pin_request(tries=1)))
+    await to_thread(screen.await_window, "PIN")
+    await to_thread(screen.type, "123456")
+    await to_thread(screen.key, "Return", "alt+o")
+    await asyncio.sleep(0.3)
+    assert not asked.done()
+    await to_thread(screen.key, "alt+k")
+    await to_thread(screen.type, "123456")
+    await to_thread(screen.key, "Return")
+    pin = await asked
+    assert pin is not None
+    assert pin.octets == b"123456"
+
+
+async def test_a_new_pin_is_typed_twice_alike(person: Dialogs, screen: Screen):
+    asked = asyncio.create_task(person.ask(NewPinQuestion(None, CARD, PinStatus(3, 6, 8))))
+    await to_thread(screen.await_window, "變更 PIN")
+    for text, key in (("123456", "Return"), ("abcdef", "Tab"), ("abcdeg", "Return")):
+        await to_thread(screen.type, text)
+        await to_thread(screen.key, key)
+    await asyncio.sleep(0.3)
+    assert not asked.done()
+    await to_thread(screen.key, "BackSpace")
+    await to_thread(screen.type, "f")
+    await to_thread(screen.key, "Return")
+    pair = await asked
+    assert pair is not None
+    assert [pin.octets for pin in pair] == [b"123456", b"abcdef"]
+
+
+async def test_a_puk_and_a_new_pin_unblock(person: Dialogs, screen: Screen):
+    request = UnblockQuestion(None, CARD, PinStatus(0, 6, 8), PinStatus(10, 8, 8))
+    asked = asyncio.create_task(person.ask(request))
+    await to_thread(screen.await_window, "解鎖")
+    for text in ("12345678", "654321", "654321"):
+        await to_thread(screen.type, text)
+        await to_thread(screen.key, "Return")
+    pair = await asked
+    assert pair is not None
+    assert [pin.octets for pin in pair] == [b"12345678", b"654321"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "chosen"),
+    [(("Return",), CARD), (("Down", "Return"), OTHER), (("Up", "alt+o"), OTHER), (("Escape",), None)],
+)
+async def test_a_card_is_chosen_with_the_arrows(
+    person: Dialogs, screen: Screen, keys: tuple[str, ...], chosen: CardShown | None
+):
+    asked = asyncio.create_task(person.ask(CardChoiceQuestion(PORTAL, (CARD, OTHER))))
+    await to_thread(screen.await_window, "哪一張")
+    await to_thread(screen.key, *keys)
+    assert await asked == chosen
+
+
+async def test_the_keypad_window_stays_until_the_keypad_has_answered(person: Dialogs, screen: Screen):
+    shown = asyncio.create_task(person.ask(KeypadQuestion(PORTAL, CARD, PinStatus(3, 6, 8), Verb.LOGIN)))
+    await to_thread(screen.await_window, "請看讀卡機")
+    await to_thread(screen.type, "123456")
+    assert not shown.done()
+    shown.cancel()
+    await to_thread(screen.await_none)
+
+
+async def test_a_site_is_removed_from_the_list_by_keyboard(person: Dialogs, screen: Screen):
+    new_year = datetime(2030, 1, 1, tzinfo=UTC)
+    kept = {
+        origin: SiteShown(origin=origin, allowed=True, verbs=(Verb.READ,), until=new_year)
+        for origin in (PORTAL, "https://b.example")
+    }
+    shown = asyncio.create_task(person.show_origins(lambda: tuple(kept.values()), kept.pop))
+    await to_thread(screen.await_window, "允許的網站")
+    await to_thread(screen.key, "Tab", "Return")
+    await until(lambda: len(kept) == 1)
+    assert PORTAL not in kept
+    await asyncio.sleep(1.2)  # other rows are where these were: the guarded moment begins anew
+    await to_thread(screen.key, "Tab", "space")
+    await until(lambda: not kept)
+    await to_thread(screen.key, "Escape")
+    await shown
+
+
+async def test_about_closes_and_a_notice_takes_no_key(person: Dialogs, screen: Screen):
+    shown = asyncio.create_task(person.show_about())
+    await to_thread(screen.await_window, "HCA Card Agent 0.")
+    before = time.monotonic()
+    await person.notify("說一聲", "a word")
+    assert time.monotonic() - before < 1
+    await to_thread(screen.await_window, "通知")
+    await to_thread(screen.key, "Escape")
+    await asyncio.wait_for(shown, 5)
+    await person.close()
+
+
+async def test_consent_and_pin_by_keyboard_alone_log_in_on_a_running_agent(
+    person: Dialogs, screen: Screen, tmp_path: Path
+):
+    async with running_agent(tmp_path, interaction=person, config=ANY_PORTS) as agent:  # type: ignore[arg-type]
+        await person.close()  # the notice of a new certificate
+        async with agent.page(PORTAL) as page:
+            asked = asyncio.create_task(page.call("authenticate", nonce=NONCE))
+            await to_thread(screen.await_window, "登入嗎")
+            await to_thread(screen.key, ALLOW)
+            await to_thread(screen.await_window, "請輸入 PIN")
+            await to_thread(screen.type, "123456")
+            await to_thread(screen.key, "Return")
+            token = await asked
+            assert token["format"].startswith("web-eid:1")
+
+
+async def test_a_page_that_goes_away_takes_its_window_along(person: Dialogs, screen: Screen, tmp_path: Path):
+    async with running_agent(tmp_path, interaction=person, config=ANY_PORTS) as agent:  # type: ignore[arg-type]
+        await person.close()
+        async with agent.page(PORTAL) as page:
+            await page.send("authenticate", nonce=NONCE)
+            await to_thread(screen.await_window, "登入嗎")
+            closing = asyncio.create_task(page.socket.close())
+            await to_thread(screen.await_none)
+            await closing

@@ -1,0 +1,269 @@
+"""What the icon shows and says in each state."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from agent.operations.messages import ReaderCondition
+from agent.tray.messages import (
+    Choice,
+    ProblemKind,
+    TrayActivity,
+    TrayCard,
+    TrayProblem,
+    TrayReader,
+    TrayState,
+)
+from agent.vocabulary import VERB_WORDS, Verb
+from hca_card.model import CardKind
+from tests.support.tray import tray_state
+from tray import icon_states
+from tray.drawing import SIZES, argb, pixels
+from tray.icon_states import Face, Picture, face
+from tray.menus import Item, default_of
+
+READER = "ACS ACR39U 00 00"
+NOON = datetime(2026, 3, 4, 4, 0, tzinfo=UTC)
+
+
+def reader(condition: ReaderCondition, name: str = READER, *, virtual: bool = False) -> TrayReader:
+    return TrayReader(name=name, condition=condition, virtual=virtual)
+
+
+def card(*, simulated: bool = False, tries_left: int | None = None) -> TrayCard:
+    return TrayCard(
+        reader=READER,
+        kind=CardKind.PERSONNEL,
+        number="********5361",
+        simulated=simulated,
+        tries_left=tries_left,
+        asked=None if tries_left is None else NOON,
+    )
+
+
+def state(
+    *conditions: ReaderCondition,
+    working: bool = False,
+    problems: tuple[TrayProblem, ...] = (),
+    cards: tuple[TrayCard, ...] = (),
+    activity: tuple[TrayActivity, ...] = (),
+    simulated: bool = False,
+) -> TrayState:
+    return tray_state(
+        version="0.1.0",
+        simulated=simulated,
+        working=working,
+        readers=tuple(
+            reader(condition, READER if number == 0 else f"{READER} {number}")
+            for number, condition in enumerate(conditions)
+        ),
+        cards=cards,
+        problems=problems,
+        activity=activity,
+    )
+
+
+def labels(shown: Face) -> list[str]:
+    return [item.label for item in shown.menu if not item.is_separator]
+
+
+def find(shown: Face, key: str) -> Item:
+    return next(item for item in shown.menu if item.key == key)
+
+
+EMPTY, CARD = ReaderCondition.EMPTY, ReaderCondition.CARD
+MUTE, BUSY, GONE = ReaderCondition.MUTE, ReaderCondition.BUSY, ReaderCondition.UNAVAILABLE
+PORT = TrayProblem(kind=ProblemKind.PORT, detail="56445 HCAServiSign (4242)")
+SERVICE = TrayProblem(kind=ProblemKind.SERVICE)
+TRUST = TrayProblem(kind=ProblemKind.TRUST)
+
+
+@pytest.mark.parametrize(
+    ("given", "picture", "problem", "words"),
+    [
+        pytest.param(state(), Picture.NO_READER, False, "沒有讀卡機", id="no reader"),
+        pytest.param(state(GONE), Picture.NO_READER, False, "沒有讀卡機", id="a reader that is going"),
+        pytest.param(state(EMPTY), Picture.READER, False, "沒有卡片", id="a reader"),
+        pytest.param(state(CARD), Picture.CARD, False, "卡片已就緒", id="a card"),
+        pytest.param(state(EMPTY, CARD), Picture.CARD, False, "卡片已就緒", id="a card in the other reader"),
+        pytest.param(state(CARD, working=True), Picture.BUSY, False, "正在使用卡片", id="at work"),
+        pytest.param(state(BUSY), Picture.BUSY, False, "正在使用卡片", id="held by another program"),
+        pytest.param(state(BUSY, CARD), Picture.CARD, False, "卡片已就緒", id="one held, one free"),
+        pytest.param(state(MUTE), Picture.READER, True, "沒有回應", id="a card put in the wrong way"),
+        pytest.param(state(MUTE, CARD), Picture.CARD, True, "卡片已就緒", id="a good card beside a mute one"),
+        pytest.param(
+            state(CARD, problems=(PORT,)),
+            Picture.CARD,
+            True,
+            "56445 HCAServiSign (4242)",
+            id="a port conflict",
+        ),
+        pytest.param(
+            state(problems=(SERVICE,)), Picture.NO_READER, True, "智慧卡服務沒有執行", id="no service"
+        ),
+        pytest.param(state(EMPTY, problems=(TRUST,)), Picture.READER, True, "尚未信任", id="not trusted"),
+        pytest.param(
+            state(CARD, working=True, problems=(TRUST,)),
+            Picture.BUSY,
+            True,
+            "正在使用卡片",
+            id="work in spite",
+        ),
+    ],
+)
+def test_each_state_has_its_picture_and_its_words(
+    given: TrayState, picture: Picture, problem: bool, words: str
+) -> None:
+    shown = face(given)
+    assert (shown.picture, shown.problem) == (picture, problem)
+    assert words in "\n".join(shown.tooltip)
+    assert all(" · " in line for line in shown.tooltip), "each line says it in both languages"
+
+
+def test_the_menu_says_everything_in_chinese_first() -> None:
+    shown = face(state(CARD, problems=(PORT,), cards=(card(tries_left=3),)))
+    for wanted in ("自我檢測", "允許的網站", "最近的活動", "開啟記錄資料夾", "重新啟動", "結束"):
+        (label,) = [label for label in labels(shown) if wanted in label]
+        zh, en = label.split(" · ")
+        assert zh == wanted and en.isascii()
+
+
+def test_a_double_click_means_about_and_only_that() -> None:
+    shown = face(state(CARD))
+    item = default_of(shown.menu)
+    assert item is not None and item.chosen is not None
+    assert item.chosen.choice is Choice.ABOUT
+    assert sum(item.default for item in shown.menu) == 1
+
+
+def test_every_choice_can_be_chosen_somewhere() -> None:
+    shown = face(state(CARD))
+    assert {item.chosen.choice for item in shown.menu if item.chosen is not None} == set(Choice)
+
+
+def test_keys_are_all_different_so_that_items_keep_their_numbers() -> None:
+    rows = tuple(row("https://a.tw") for _ in range(10))
+    shown = face(state(CARD, EMPTY, MUTE, problems=(PORT, SERVICE, TRUST), cards=(card(),), activity=rows))
+    keys = [item.key for item in shown.menu] + [row.key for item in shown.menu for row in item.items]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (3, "還可以試 3 次 · 3 PIN tries left"),
+        (1, "還可以試 1 次 · 1 PIN try left"),
+        (0, "已鎖住"),
+        (None, "查詢"),
+    ],
+)
+def test_tries_are_what_was_last_told_or_else_can_be_asked(left: int | None, words: str) -> None:
+    item = find(face(state(CARD, cards=(card(tries_left=left),))), f"tries {READER}")
+    assert words in item.label
+    assert item.chosen is not None
+    assert (item.chosen.choice, item.chosen.reader) == (Choice.TRIES, READER)
+
+
+def test_no_tries_are_offered_without_a_card() -> None:
+    assert not [item for item in face(state(EMPTY)).menu if item.key.startswith("tries")]
+
+
+def test_a_simulated_card_is_marked_in_menu_and_tooltip() -> None:
+    for given in (state(CARD, simulated=True), state(CARD, cards=(card(simulated=True),))):
+        shown = face(given)
+        assert "模擬卡" in shown.tooltip[0]
+        assert "模擬卡" in find(shown, f"card {READER}").label
+    real = face(state(CARD, cards=(card(),)))
+    assert "模擬卡" not in "".join((*real.tooltip, *labels(real)))
+
+
+def test_a_virtual_reader_is_called_so_before_anything_was_read() -> None:
+    shown = face(tray_state(readers=(reader(CARD, virtual=True),)))
+    assert "虛擬" in find(shown, f"reader {READER}").label
+
+
+def row(
+    origin: str | None, result: str = "ok", verb: Verb = Verb.SIGN, *, simulated: bool = False
+) -> TrayActivity:
+    return TrayActivity(time=NOON, origin=origin, verb=verb, result=result, simulated=simulated)
+
+
+def test_recent_activity_is_told_in_words() -> None:
+    shown = face(
+        state(
+            activity=(
+                row("https://portal.example.tw", simulated=True),
+                row(None, "pin.cancelled", Verb.LOGIN),
+                row("https://portal.example.tw", "no.such.error"),
+            )
+        )
+    )
+    done, cancelled, unknown = find(shown, "activity").items
+    assert f"{NOON.astimezone():%m-%d %H:%M}" in done.label
+    assert "https://portal.example.tw" in done.label and "【模擬卡 SIMULATED】用卡片簽章：完成" in done.label
+    assert "本機" in cancelled.label and "用卡片登入：已取消輸入 PIN 碼。" in cancelled.label
+    assert "no.such.error" in unknown.label
+    assert not any(item.enabled for item in (done, cancelled, unknown))
+
+
+def test_no_activity_says_so() -> None:
+    (item,) = find(face(state()), "activity").items
+    assert "還沒有紀錄" in item.label
+
+
+def test_every_error_and_verb_has_words_of_a_bearable_length() -> None:
+    from agent.errors import table
+
+    for verb in Verb:
+        for result in ("ok", *table()):
+            words = icon_states.activity(
+                row("https://a-rather-long-name.hospital.example.tw:8443", result, verb)
+            )
+            assert len(words) <= 150, words
+            assert VERB_WORDS[verb][0] in words
+
+
+def test_text_from_devices_and_pages_cannot_break_the_menu() -> None:
+    hostile = "Reader\n\u202eevil\x1b[2J\u200b" + "x" * 500
+    shown = face(state(CARD))
+    assert icon_states.clean(hostile)[:12] == "Reader��evil�"[:12]
+    assert len(icon_states.clean(hostile)) <= 90
+    named = face(
+        tray_state(
+            readers=(reader(CARD, hostile),),
+            problems=(TrayProblem(kind=ProblemKind.PORT, detail=hostile),),
+            activity=(row(hostile),),
+        )
+    )
+    for item in (*named.menu, *find(named, "activity").items):
+        assert not set(item.label) & {"\n", "\u202e", "\x1b", "\u200b"}
+    assert len(labels(named)) == len(labels(shown)) + 1
+
+
+@pytest.mark.parametrize("problem", [False, True])
+@pytest.mark.parametrize("size", SIZES)
+def test_every_picture_looks_different_at_every_size(size: int, problem: bool) -> None:
+    drawn = {pixels(picture, problem, size) for picture in Picture}
+    assert len(drawn) == len(Picture)
+    assert all(len(one) == size * size * 4 for one in drawn)
+    assert drawn.isdisjoint(pixels(picture, not problem, size) for picture in Picture)
+
+
+@pytest.mark.parametrize("picture", Picture)
+def test_pictures_have_clear_corners_and_something_within(picture: Picture) -> None:
+    drawn = pixels(picture, False, 32)
+    assert drawn[3] == 0 and drawn[-1] == 0
+    assert sum(drawn[3::4]) / 255 > 150
+
+
+def test_the_badge_is_red_with_white_in_it() -> None:
+    drawn, side = pixels(Picture.READER, True, 64), 64
+    at = lambda x, y: tuple(drawn[(y * side + x) * 4 :][:4])  # noqa: E731
+    assert at(36, 18) == (211, 47, 47, 255)
+    assert at(46, 14) == (255, 255, 255, 255)
+
+
+def test_pixels_for_the_bus_have_alpha_first() -> None:
+    assert argb(bytes((1, 2, 3, 4, 5, 6, 7, 8))) == bytes((4, 1, 2, 3, 8, 5, 6, 7))

@@ -1,0 +1,126 @@
+"""The sites with an answer kept: what each may do, until when, and a button to forget it."""
+
+from __future__ import annotations
+
+import tkinter
+from tkinter import ttk
+from typing import Final
+
+from agent.interaction.dialog_messages import Forget, SiteList, SiteShown, read_opening
+from agent.origins.portals import KNOWN
+from agent.vocabulary import VERB_WORDS
+from hca_card.decoding import UNREADABLE
+from tray.dialogs.frame import Window, printable
+from tray.dialogs.look import Colour
+
+_HEIGHT: Final = 400
+
+
+class OriginsWindow(Window[SiteList]):
+    """The sites; the agent forgets one, and sends the list anew."""
+
+    def headline(self) -> tuple[str, str]:
+        """Return what is listed."""
+        return "允許的網站", "Sites that may use the card"
+
+    def fill(self) -> None:
+        """Show the list."""
+        look = self.look
+        look.make_scrollbar()
+        holder = ttk.Frame(self.body)
+        holder.pack(fill="both", expand=True, pady=(look.px(12), 0))
+        self._canvas = tkinter.Canvas(
+            holder, width=look.px(560), height=look.px(_HEIGHT), background=Colour.PAPER, highlightthickness=0
+        )
+        self._bar_beside = ttk.Scrollbar(holder, style="Bar.Vertical.TScrollbar", command=self._canvas.yview)
+        self._canvas.configure(yscrollcommand=self._bar_beside.set)
+        self._canvas.pack(side="left", fill="both", expand=True)
+        self._rows = ttk.Frame(self._canvas)
+        self._canvas.create_window(0, 0, anchor="nw", window=self._rows, width=look.px(560))
+        self._rows.bind("<Configure>", lambda _event: self._measure())
+        for event, step in (("<Button-4>", -1), ("<Button-5>", 1), ("<Prior>", -6), ("<Next>", 6)):
+            self.root.bind(event, lambda _event, by=step: self._scroll(by))  # type: ignore[misc]
+        self.root.bind("<MouseWheel>", lambda event: self._scroll(-1 if event.delta > 0 else 1))
+        self.first = self.button("關閉 Close", "c", self.close, main=True)
+        self._list(self.content.sites)
+
+    def heard(self, text: bytes) -> None:
+        """Show the list as it is now."""
+        try:
+            content = read_opening("origins", text).content
+        except UNREADABLE:
+            self.close()
+            return
+        if isinstance(content, SiteList):
+            self._list(content.sites)
+
+    def _list(self, sites: tuple[SiteShown, ...]) -> None:
+        for child in self._rows.winfo_children():
+            child.destroy()
+        if not sites:
+            self.label("還沒有任何網站；第一次使用時會詢問您。", above=20, on=self._rows)
+            self.label(
+                "No site yet: you are asked at the first use of each.", "Muted", above=2, on=self._rows
+            )
+        for site in sites:
+            self._row(site)
+        self.guard(self._rows)
+        self.begin_moment()
+        if self.first is not None:
+            self.first.focus_set()
+
+    def _row(self, site: SiteShown) -> None:
+        look = self.look
+        row = ttk.Frame(self._rows)
+        row.pack(fill="x", pady=(0, look.px(2)))
+        words = ttk.Frame(row)
+        words.pack(side="left", fill="x", expand=True, pady=look.px(10))
+        width = look.px(400)
+        portal = KNOWN.get(site.origin)
+        if portal is not None:
+            self.label(portal.zh, on=words, width=width)
+        self.label(printable(site.origin), "Strong", on=words, width=width)
+        self.label(_what(site), "Muted", above=2, on=words, width=width)
+        if site.verbs:
+            forget = ttk.Button(
+                row,
+                text="移除 Remove",
+                style="Small.Plain.TButton",
+                command=lambda: self.pipe.say(Forget(origin=site.origin)),
+            )
+            forget.bind("<FocusIn>", lambda _event: self._reveal(row))
+            forget.pack(side="right", padx=(look.px(8), look.px(4)))
+        tkinter.Frame(self._rows, height=look.px(1), background=Colour.LINE).pack(fill="x")
+
+    def _measure(self) -> None:
+        self._canvas.configure(scrollregion=self._canvas.bbox("all"))
+        needed, most = self._rows.winfo_reqheight(), self.look.px(_HEIGHT)
+        self._canvas.configure(height=min(needed, most))
+        if needed > most:
+            self._bar_beside.pack(side="right", fill="y")
+        else:
+            self._bar_beside.pack_forget()
+
+    def _scroll(self, by: int) -> None:
+        if self._rows.winfo_height() > self._canvas.winfo_height():
+            self._canvas.yview_scroll(by, "units")
+
+    def _reveal(self, row: ttk.Frame) -> None:
+        """Scroll to a row that the Tab key has reached."""
+        whole, shown = max(1, self._rows.winfo_height()), self._canvas.winfo_height()
+        top, bottom = row.winfo_y(), row.winfo_y() + row.winfo_height()
+        above = self._canvas.canvasy(0)
+        if top < above:
+            self._canvas.yview_moveto(top / whole)
+        elif bottom > above + shown:
+            self._canvas.yview_moveto((bottom - shown) / whole)
+
+
+def _what(site: SiteShown) -> str:
+    zh, en = ("允許", "allowed") if site.allowed else ("拒絕", "refused")
+    if not site.verbs or site.until is None:
+        return f"設定檔{zh}，請改設定檔\n{en.capitalize()} by the configuration file; change it there"
+    verbs = "、".join(VERB_WORDS[verb][0] for verb in site.verbs)
+    english = ", ".join(VERB_WORDS[verb][1] for verb in site.verbs)
+    until = f"{site.until.astimezone():%Y-%m-%d %H:%M}"
+    return f"{zh}：{verbs}\n{en.capitalize()}: {english}\n到 until {until}"

@@ -1,0 +1,76 @@
+"""What several windows show in the same way: who asks, which card, which document, how many tries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.interaction import CardShown, DocumentShown
+from agent.origins.portals import KNOWN
+from agent.vocabulary import KIND_WORDS
+from tray.dialogs.frame import SIMULATED, Window, printable
+
+_DIGEST_GROUP = 32
+
+
+def show_site(window: Window[Any], origin: str | None, wish: tuple[str, str] | None = None) -> None:
+    """Show who asks: the proper name where it is known, and always the whole origin, wrapped and never cut.
+
+    Args:
+        window: where.
+        origin: None for this person's own command.
+        wish: what is wanted, in both languages, where the headline does not say it.
+    """
+    panel = window.panel()
+    zh, en = ("", "") if wish is None else wish
+    if origin is None:
+        window.label(f"您自己的程式{f'要{zh}' if zh else ''}", "Strong", on=panel)
+        words = f"Your own program wants to {en}" if en else "Your own program"
+        window.label(words, "Muted", above=2, on=panel)
+        return
+    portal = KNOWN.get(origin)
+    if portal is not None:
+        window.label(portal.zh, on=panel)
+        window.label(portal.en, "Muted", above=1, on=panel)
+    window.label(printable(origin), "Strong", above=6 if portal is not None else 0, on=panel)
+    if wish is not None:
+        window.label(f"要{zh} · wants to {en}", "Muted", above=4, on=panel)
+    if "xn--" in origin:
+        window.label(
+            "網址含有非英文字母（xn--），可能在模仿別的網站。\n"
+            "The address holds letters beyond English (xn--) and may imitate another site.",
+            "Hint",
+            above=4,
+            on=panel,
+        )
+
+
+def show_card(window: Window[Any], card: CardShown) -> None:
+    """Show which card, in which reader."""
+    panel = window.panel(above=10)
+    holder, place = card_words(card)
+    window.label(holder, "Strong", on=panel)
+    window.label(place, "Muted", above=3, on=panel)
+
+
+def card_words(card: CardShown) -> tuple[str, str]:
+    """Return a card as two paragraphs: whose and of which kind, then number and reader."""
+    zh, en = KIND_WORDS[card.kind]
+    mark = f"【{SIMULATED}】 " if card.simulated else ""
+    holder = printable(card.holder) or zh
+    return f"{mark}{holder}", f"{zh} {en} · {printable(card.serial)}\n讀卡機 Reader: {printable(card.reader)}"
+
+
+def show_document(window: Window[Any], document: DocumentShown | None) -> None:
+    """Show what is going to be signed, as far as it can be named."""
+    if document is None:
+        return
+    size = "" if document.size is None else f"{document.size:,} bytes · "
+    digest = document.digest.hex()
+    groups = " ".join(digest[at : at + _DIGEST_GROUP] for at in range(0, len(digest), _DIGEST_GROUP))
+    window.label(f"文件 Document: {size}{printable(document.hash)}", "Muted", above=10)
+    window.label(groups, "Muted", above=1)
+
+
+def tries_words(left: int | None) -> str:
+    """Return how many tries are left; empty where the card does not say."""
+    return "" if left is None else f"還可以試 {left} 次 · {left} {'try' if left == 1 else 'tries'} left"
