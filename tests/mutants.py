@@ -33,7 +33,7 @@ from typing import Any, Final
 import pytest
 
 TARGETS: Final[dict[str, tuple[str, ...]]] = {
-    "agent/access/policy.py": ("tests/agent/test_agent_policy.py",),
+    "agent/access/policy.py": ("tests/agent/access/test_access_policy.py",),
     "hca_card/pin_use.py": ("tests/hca_card/test_hca_card_pin_use.py",),
     "signing/guard.py": ("tests/signing/test_signing_guard.py",),
 }

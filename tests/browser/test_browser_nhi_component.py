@@ -20,7 +20,7 @@ from playwright.async_api import Page
 
 from agent import tls
 from agent.config import OriginSettings
-from tests.agent.test_agent_tls import under
+from tests.agent.tls.test_tls import under
 from tests.support.agent import RunningAgent
 from tests.support.chromium import chromium, make_home, trust
 from tests.support.nhi_component import BASIC, NAME, TURNED_ON, component_agent

@@ -214,7 +214,7 @@ def test_a_restart_of_the_service_is_survived(pcscd: PrivatePcscd, tmp_path: Pat
     import subprocess
     import sys
 
-    script = "from tests.agent.test_agent_operations_opensc import _over_a_restart; _over_a_restart()"
+    script = "from tests.agent.operations.test_operations_opensc import _over_a_restart; _over_a_restart()"
     working = pcscd.popen(
         [sys.executable, "-c", script, str(pcscd.ports[0]), str(tmp_path)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

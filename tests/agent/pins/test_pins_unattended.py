@@ -25,7 +25,7 @@ ON = Config(
     origins=OriginSettings(allow=frozenset((ORIGIN, str(OTHER.origin)))),
     unattended=UnattendedSettings(enabled=True),
 )
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass

@@ -11,7 +11,7 @@ from agent.errors import ErrorRow, facts, row_for, table
 from agent.errors.numbers.hipki import HipkiNumbers, RetCode, hipki_numbers
 from hca_card.errors import PinLockedError, PinWrongError
 
-PAGE = (Path(__file__).parents[2] / "docs" / "hipki.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "hipki.md").read_text("utf-8")
 # PKCS#11 v2.40 §A: the return values are below 0x200; those of a vendor's own have the highest bit.
 CKR = range(0x200)
 

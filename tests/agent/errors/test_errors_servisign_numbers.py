@@ -13,7 +13,7 @@ from agent.errors import table
 from agent.errors.numbers.words import number_words
 
 SERVISIGN = Path(codes.__file__).parent
-PAGE = (Path(__file__).parents[2] / "docs" / "servisign-codes.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "servisign-codes.md").read_text("utf-8")
 
 # The numbers of the protocol: library, NHI reader, framework.
 PROTOCOL = {
