@@ -11,6 +11,7 @@ import logging
 import selectors
 import socket
 import threading
+import time
 from enum import IntEnum
 from typing import Final, Self
 
@@ -23,6 +24,10 @@ PORT: Final = 35963
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
+_FRAME_SECONDS: Final = 10.0
+"""How long a message may take from its first byte to its last, and an answer to be taken."""
+_LENGTH_MAX: Final = 0xFFFF
+_WRONG_LENGTH: Final = bytes.fromhex("6700")
 
 
 class Order(IntEnum):
@@ -71,22 +76,24 @@ class VpcdClient:
                 self._sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
-            pause = _FIRST_PAUSE
+            spoke = False
             with link, contextlib.suppress(OSError), _Link(link) as connected:
-                self._hold(connected)
+                spoke = self._hold(connected)
             # A driver that takes cards and drops them at once must not become a busy loop.
-            self._sleep(_FIRST_PAUSE)
+            pause = _FIRST_PAUSE if spoke else min(pause * 2, _LONGEST_PAUSE)
+            self._sleep(pause)
 
-    def _hold(self, link: _Link) -> None:
-        """Serve the card until it is pulled out or the driver hangs up."""
-        if not self._take(link):
-            return
+    def _hold(self, link: _Link) -> bool:
+        """Serve the card until it is pulled out or the driver hangs up; whether the driver said anything."""
+        if link.is_to_itself or not self._take(link):
+            return False
         try:
             self._serve(link)
         except OSError as end:
             _log.debug("the card is out of the vpcd reader: %s", end)
         finally:
             self._give_back()
+        return link.spoke
 
     def insert(self) -> None:
         """Put the card (back) into the reader."""
@@ -135,9 +142,10 @@ class VpcdClient:
 
     def _serve(self, link: _Link) -> None:
         while True:
-            message = link.receive(int.from_bytes(link.receive(2), "big"))
-            answer = self._answer(message)
+            answer = self._answer(link.receive())
             if answer is not None:
+                if len(answer) > _LENGTH_MAX:
+                    answer = _WRONG_LENGTH  # 65536 bytes and a status word fit into no message
                 link.send(len(answer).to_bytes(2, "big") + answer)
 
     def _answer(self, message: bytes) -> bytes | None:
@@ -156,11 +164,17 @@ class VpcdClient:
 
 
 class _Link:
-    """The connection to the driver, which another thread can cut; a context manager."""
+    """The connection to the driver, which another thread can cut; a context manager.
+
+    Attributes:
+        spoke: a whole message came.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
-        connection.settimeout(None)
+        # For what is sent: reading begins when there is something to read.
+        connection.settimeout(_FRAME_SECONDS)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.spoke = False
         self._connection = connection
         self._wake, self._woken = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -175,6 +189,11 @@ class _Link:
         self._wake.close()
         self._woken.close()
 
+    @property
+    def is_to_itself(self) -> bool:
+        """Whether nobody listens: a port that the system may give to whoever connects connects to itself."""
+        return bool(self._connection.getsockname() == self._connection.getpeername())
+
     def cut(self) -> None:
         """End it, and wake the thread that waits for the driver."""
         with contextlib.suppress(OSError):
@@ -184,22 +203,38 @@ class _Link:
             self._wake.shutdown(socket.SHUT_WR)
 
     def send(self, message: bytes) -> None:
-        """All of `message`."""
-        self._connection.sendall(message)
-
-    def receive(self, length: int) -> bytes:
-        """Exactly `length` bytes.
+        """All of `message`.
 
         Raises:
-            ConnectionError: the driver hung up, or the link was cut.
+            OSError: the driver does not take it, hung up, or the link was cut.
         """
+        self._connection.sendall(message)
+
+    def receive(self) -> bytes:
+        """Wait for a message, for however long, and return its content.
+
+        Raises:
+            OSError: the driver hung up or says the rest too slowly, or the link was cut.
+        """
+        first = self._receive(1, None)
+        end = time.monotonic() + _FRAME_SECONDS
+        length = int.from_bytes(first + self._receive(1, end), "big")
+        content = self._receive(length, end)
+        self.spoke = True
+        return content
+
+    def _receive(self, length: int, end: float | None) -> bytes:
         received = bytearray()
         while len(received) < length:
             if hasattr(socket, "TCP_QUICKACK"):
                 # The driver sends length and content in two segments with Nagle's algorithm on: without an
                 # acknowledgement at once every command takes 44 ms. Linux forgets the option after each use.
                 self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            if any(key.fileobj is self._woken for key, _ in self._selector.select()):
+            left = None if end is None else max(end - time.monotonic(), 0.0)
+            ready = self._selector.select(left)
+            if not ready:
+                raise TimeoutError("vpcd stopped in the middle of a message")
+            if any(key.fileobj is self._woken for key, _ in ready):
                 raise ConnectionError("the card was pulled out")
             part = self._connection.recv(length - len(received))
             if not part:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import random
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 
 from pcsc.vpcd import Order, VpcdClient
-from tests.support.plain_card import EXTENDED_ATR, SLOW, PlainCard
+from tests.support.plain_card import ECHO, EXTENDED_ATR, READ, SLOW, PlainCard
 
 
 class Driver:
@@ -64,13 +68,22 @@ def card() -> PlainCard:
 
 @pytest.fixture
 def client(driver: Driver, card: PlainCard) -> Iterator[VpcdClient]:
+    with serving(driver, card) as client:
+        yield client
+
+
+@contextmanager
+def serving(driver: Driver, card: PlainCard) -> Iterator[VpcdClient]:
+    """The card in the driver's reader."""
     client = VpcdClient(card, port=driver.port)
     thread = threading.Thread(target=client.run)
     thread.start()
-    driver.accept()
-    yield client
-    client.stop()
-    thread.join(5)
+    try:
+        driver.accept()
+        yield client
+    finally:
+        client.stop()
+        thread.join(5)
     assert not thread.is_alive()
     assert not client.connected
 
@@ -158,3 +171,95 @@ def test_waiting_for_a_driver_that_is_not_there_can_be_stopped(card: PlainCard) 
     client.stop()
     thread.join(5)
     assert not thread.is_alive()
+
+
+# A driver that is none: whoever listens on the port.
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"\x00", b"\xff\xff", b"\xff\xff" + bytes(65534), b"\x00\x05\x00\xa4"],
+    ids=["half a length", "a length alone", "a byte less than promised", "half a command"],
+)
+def test_a_message_that_never_ends_is_given_up_and_the_card_comes_back(
+    driver: Driver, card: PlainCard, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr("pcsc.vpcd._FRAME_SECONDS", 0.2)
+    with serving(driver, card):
+        assert driver.link is not None
+        driver.link.sendall(said)
+        with pytest.raises(ConnectionError):
+            driver.receive(1)
+        driver.link.close()
+        driver.accept()
+        assert driver.ask(ATR) == EXTENDED_ATR
+
+
+def test_a_driver_that_says_nothing_is_waited_for_and_can_be_left(driver: Driver, client: VpcdClient) -> None:
+    client.remove()
+    with pytest.raises(ConnectionError):
+        driver.receive(1)
+
+
+def test_a_driver_that_takes_no_answers_is_given_up(
+    driver: Driver, card: PlainCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pcsc.vpcd._FRAME_SECONDS", 0.5)
+    command = bytes((0, ECHO, 0, 0, 0)) + (60000).to_bytes(2, "big") + bytes(60000)
+    with serving(driver, card):
+        assert driver.link is not None
+        driver.link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with pytest.raises(OSError):
+            while True:
+                driver.send(command)
+        driver.link.close()
+        driver.accept()
+        assert driver.ask(ATR) == EXTENDED_ATR
+
+
+def test_an_answer_too_long_for_a_message_is_told_as_such(driver: Driver, client: VpcdClient) -> None:
+    everything = bytes((0, READ, 0xFF, 0xFF, 0, 0, 0))
+    assert driver.ask(everything) == bytes.fromhex("6700")
+    assert driver.ask(ATR) == EXTENDED_ATR
+
+
+def test_a_storm_of_lies_is_answered_or_dropped_and_the_card_comes_back(
+    driver: Driver, card: PlainCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pcsc.vpcd._FRAME_SECONDS", 0.2)
+    monkeypatch.setattr("pcsc.vpcd._LONGEST_PAUSE", 0.05)
+    chance = random.Random(1)
+    with serving(driver, card):
+        threads = threading.active_count()
+        for _ in range(40):
+            assert driver.link is not None
+            with suppress(OSError):
+                for _ in range(chance.randrange(5)):
+                    driver.link.sendall(chance.randbytes(chance.randrange(400)))
+            if chance.random() < 0.5:
+                driver.link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST
+            driver.link.close()
+            driver.accept()
+        assert driver.ask(ATR) == EXTENDED_ATR
+        assert threading.active_count() == threads
+
+
+def test_a_card_never_takes_itself_for_the_driver(
+    driver: Driver, card: PlainCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux gives the port to whoever connects, too, and then the connection may meet itself."""
+    connect, made = socket.create_connection, list[socket.socket]()
+
+    def once_to_itself(*address: Any, **more: Any) -> socket.socket:
+        if made:
+            return connect(*address, **more)
+        own = socket.socket()
+        own.bind(("127.0.0.1", 0))
+        own.connect(own.getsockname())
+        made.append(own)
+        return own
+
+    monkeypatch.setattr(socket, "create_connection", once_to_itself)
+    with serving(driver, card):
+        assert made[0].fileno() == -1
+        assert driver.ask(ATR) == EXTENDED_ATR
