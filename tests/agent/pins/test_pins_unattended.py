@@ -220,6 +220,14 @@ entry = json.loads(ring.get_password(SERVICE, number)); entry["pin"] = sys.stdin
 ring.set_password(SERVICE, number, json.dumps(entry))' "$serial"
 agent sign {folder}/a.txt --force < /dev/null || echo FAILED
 agent pin forget --serial "$serial" || echo GONE
+{python} -c 'import sys
+from agent.pins.unattended import system_keyring
+system_keyring().set_password("hca-agent", sys.argv[1], "what the guide says how to delete")' "$serial"
+{python} -c 'import secretstorage
+bus = secretstorage.dbus_init()
+for item in list(secretstorage.search_items(bus, {{"service": "hca-agent"}})):
+    item.delete()
+    print("CLEARED")'
 """
 
 
@@ -254,5 +262,6 @@ def test_a_real_secret_service_keeps_the_pin_until_its_first_failure(tmp_path: P
     assert '"unattended": true' in said or '"unattended":true' in said, said
     assert "FAILED" in said and "pin.changed_elsewhere" in said, said
     assert "GONE" in said, said
+    assert said.count("CLEARED") == 1, said  # by the attribute that docs/it-guide.md names
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or PIN.encode() not in file.read_bytes(), file
