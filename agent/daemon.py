@@ -261,16 +261,18 @@ class Daemon:
 
     async def _listen(self, served: Sequence[_ServedPort], gate: Callable[[HttpSite], Gate]) -> None:
         from agent.access.policy import Listener
-        from agent.server import peer, serving
+        from agent.server import accepting, peer, serving
 
-        peers = await asyncio.to_thread(peer.system)
+        peers, handshakes = await asyncio.to_thread(peer.system), accepting.Handshakes()
         for one in served:
             # A port that serves no page of ours cannot have sent one; no site takes another's for its own.
             own_ports = frozenset(
                 (each.taken.port, each.tls) for each in served if each.public and each.site is one.site
             )
             listener = Listener(one.taken.port, one.tls, one.public, own_ports, one.hosts)
-            runner = await serving.serve(gate(one.site), one.taken, listener, one.context, peers)
+            runner = await serving.serve(
+                gate(one.site), one.taken, listener, one.context, peers=peers, handshakes=handshakes
+            )
             self._ending.push_async_callback(runner.cleanup)
 
     async def _measured(self) -> bytes:

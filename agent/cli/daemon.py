@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 from typing import TYPE_CHECKING
 
 import click
@@ -33,10 +34,11 @@ def run(call: Invocation, headless: bool) -> None:
     from agent.daemon import serve
     from agent.desktop import begin_anew, has_screen
     from agent.errors import AgentError
-    from agent.logs import logged
+    from agent.logs import logged, write_seldom
 
     paths, config = folder()
     log_to_terminal()
+    write_seldom(logging.getLogger().handlers)
     tray: Tray | None = None
     simulated = bool(call.simulate)
     with (

@@ -5,6 +5,7 @@ Nothing here is waited for by the event loop: records go into a queue, and one t
 
 from __future__ import annotations
 
+from agent.logs.repetition import write_seldom
 from agent.logs.shipping import AUDIT_ROWS, logged
 
-__all__ = ["AUDIT_ROWS", "logged"]
+__all__ = ["AUDIT_ROWS", "logged", "write_seldom"]

@@ -26,6 +26,8 @@ class LogMessage(logging.Formatter):
         text = record.getMessage()
         if record.exc_info and record.exc_info[0] is not None:
             text += f": {self.formatException(record.exc_info)}"
+        if left_out := getattr(record, "left_out", 0):
+            text += f" (and {left_out} more like it before)"
         return printable(text)[:_LENGTH_MAX]
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802

@@ -17,6 +17,7 @@ from typing import Any, Final
 from agent.config import LogSettings
 from agent.errors import AgentError
 from agent.logs.formats import JsonLine, LogMessage, Shipped, TextLine
+from agent.logs.repetition import Unrepeated
 from agent.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,8 @@ def logged(settings: LogSettings, paths: Paths) -> Iterator[None]:
     waiting: queue.Queue[logging.LogRecord] = queue.Queue(_QUEUE_MAX)
     said = _Queue(waiting)
     said.setFormatter(LogMessage())
+    repetition = Unrepeated(exempt=AUDIT_ROWS)
+    said.addFilter(repetition)
     try:
         file = [_file(settings, paths)]
     except OSError as error:
@@ -122,6 +125,17 @@ def logged(settings: LogSettings, paths: Paths) -> Iterator[None]:
         said.handle(logging.makeLogRecord(members | {"args": (ended,)}))
         raise
     finally:
+        for name, left_out in repetition.uncounted():
+            said.enqueue(
+                logging.makeLogRecord(
+                    {
+                        "name": name,
+                        "levelno": logging.INFO,
+                        "levelname": "INFO",
+                        "msg": f"{left_out} records more, like those before",
+                    }
+                )
+            )
         root.removeHandler(said)
         root.setLevel(before)
         rows.removeHandler(said)

@@ -43,9 +43,11 @@ class Peers:
         if self._lookup is None:
             return True
         try:
+            if self._lookup in _AT_ONCE:
+                return self._lookup(peer[:2], here[:2])
             return await asyncio.to_thread(self._lookup, peer[:2], here[:2])
         except (OSError, ValueError) as error:
-            log.info("a connection from port %d has no owner: %s", peer[1], error)
+            log.info("a connection has no owner: %s", error)
             return False
 
 
@@ -78,6 +80,8 @@ def by_process(peer: Address, here: Address) -> bool:
     return user_of(pid) == os.getuid()
 
 
+_AT_ONCE: Final = frozenset((peer_linux.by_sock_diag,))
+"""Ways that answer sooner than a thread could begin."""
 _LOOKUPS: Final[dict[str, tuple[Lookup, ...]]] = {
     "linux": (peer_linux.by_sock_diag, peer_linux.by_table),
     "darwin": (by_process,),

@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -28,23 +29,59 @@ _ANSWER: Final = struct.Struct("=BBBB48sIIIII")
 _NO_COOKIE: Final = 0xFFFFFFFF
 
 
+class _Kernel:
+    """The one socket through which the kernel is asked: open from the first question on.
+
+    It needs no descriptor when one is needed most, while connections take all that there are.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._sequence = 0
+
+    def ask(self, question: bytes) -> bytes:
+        """Return the answer, which the kernel has ready when the question is sent.
+
+        Raises:
+            OSError: it cannot be asked.
+        """
+        with self._lock:
+            if self._socket is None:
+                self._socket = socket.socket(_AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+                self._socket.settimeout(2)
+            self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+            head = _HEADER.pack(
+                _HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, self._sequence, 0
+            )
+            try:
+                self._socket.send(head + question)
+                while True:
+                    answer = self._socket.recv(4096)
+                    # One that was not waited for any more may still lie there.
+                    if len(answer) < _HEADER.size or _HEADER.unpack_from(answer)[3] == self._sequence:
+                        return answer
+            except OSError:
+                self._socket.close()
+                self._socket = None
+                raise
+
+
+_kernel: Final = _Kernel()
+
+
 def by_sock_diag(peer: Address, here: Address) -> bool:
-    """Ask the kernel, which finds the one socket by its addresses (sock_diag(7))."""
-    with socket.socket(_AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
-        kernel.settimeout(2)
-        kernel.send(_question(peer, here))
-        return _uid(kernel.recv(4096)) == os.getuid()
+    """Ask the kernel, which finds the one socket by its addresses (sock_diag(7)); takes microseconds."""
+    return _uid(_kernel.ask(_question(peer, here))) == os.getuid()
 
 
 def _question(peer: Address, here: Address) -> bytes:
     family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
     ports = (port.to_bytes(2, "big") for _, port in (peer, here))
     hosts = (ip_address(host).packed.ljust(16, b"\0") for host, _ in (peer, here))
-    wanted = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _ALL_STATES) + _SOCKET_ID.pack(
+    return _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _ALL_STATES) + _SOCKET_ID.pack(
         *ports, *hosts, 0, _NO_COOKIE, _NO_COOKIE
     )
-    length = _HEADER.size + len(wanted)
-    return _HEADER.pack(length, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0) + wanted
 
 
 def _uid(answer: bytes) -> int:
@@ -57,7 +94,8 @@ def _uid(answer: bytes) -> int:
     if kind != _SOCK_DIAG_BY_FAMILY or len(answer) < _HEADER.size + _ANSWER.size:
         raise OSError("not the answer that was asked for")
     fields = _ANSWER.unpack_from(answer, _HEADER.size)
-    if fields[1] in _GONE:
+    # What no process holds any more has no inode, and would be root's by its number.
+    if fields[1] in _GONE or not fields[9]:
         raise OSError("the connection is over")
     return int(fields[8])
 
@@ -68,7 +106,7 @@ def by_table(peer: Address, here: Address) -> bool:
     local, remote = _in_table(peer), _in_table(here)
     for line in table.read_text("ascii").splitlines()[1:]:
         fields = line.split()
-        if fields[1:3] == [local, remote] and int(fields[3], 16) not in _GONE:
+        if fields[1:3] == [local, remote] and int(fields[3], 16) not in _GONE and int(fields[9]):
             return int(fields[7]) == os.getuid()
     raise OSError("no such connection")
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
+import sys
 from typing import Any, Final, cast
 
 from aiohttp import web
 
 from agent.access.policy import Listener
+from agent.server.accepting import Acceptor, Handshakes
 from agent.server.gate import Gate
-from agent.server.http import SECURITY_HEADERS, empty
+from agent.server.http import SECURITY_HEADERS
 from agent.server.peer import Peers
 from agent.server.ports import TakenPort
 
@@ -22,6 +25,9 @@ HEAD_SECONDS: Final = 10.0
 """How long a new connection may take to say what it wants."""
 CONNECTIONS_MAX: Final = 256
 """On one port; browsers keep six for each site."""
+_SHARES: Final = 4
+_RESERVED_DESCRIPTORS: Final = 96
+"""For everything but connections of pages: readers, windows, files, handshakes."""
 _SETTINGS: Final[dict[str, Any]] = {
     "access_log": None,
     "auto_decompress": False,  # nothing that we serve needs it, and a few bytes can unpack to gigabytes
@@ -30,19 +36,27 @@ _SETTINGS: Final[dict[str, Any]] = {
 }
 
 
+def _descriptors() -> int:
+    """Return how many descriptors connections may take."""
+    if sys.platform == "win32":
+        return CONNECTIONS_MAX * _SHARES
+    import resource
+
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(soft - _RESERVED_DESCRIPTORS, _SHARES * 8)
+
+
 class _Protocol(web.RequestHandler):
     """HTTP that says nothing of itself when it is spoken to badly, and waits for nobody for long.
 
     Attributes:
-        ours: whether the process at the other end is this user's; None until that was looked up.
         working: whether a request of it is being answered.
     """
 
-    __slots__ = ("_head_timer", "ours", "working")
+    __slots__ = ("_head_timer", "working")
 
     def __init__(self, manager: _Server, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(manager, loop=loop, **_SETTINGS)
-        self.ours: bool | None = None
         self.working = False
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -52,8 +66,8 @@ class _Protocol(web.RequestHandler):
         abort = cast("asyncio.Transport", transport).abort
         manager = self._manager
         if manager is not None:
-            others = cast("list[_Protocol]", manager.connections)
-            if len(others) > CONNECTIONS_MAX and not any(other.give_way(self) for other in others):
+            server = cast("_Server", manager)
+            if len(server.connections) > min(CONNECTIONS_MAX, server.most) and not server.make_room(self):
                 abort()
                 return
         self._head_timer = asyncio.get_running_loop().call_later(HEAD_SECONDS, abort)
@@ -63,7 +77,7 @@ class _Protocol(web.RequestHandler):
         self.head_read()
         super().connection_lost(exc)
 
-    def give_way(self, newcomer: _Protocol) -> bool:
+    def give_way(self, newcomer: _Protocol | None) -> bool:
         """End, if nothing is being answered here."""
         transport = self.transport
         if self is newcomer or self.working or transport is None or transport.is_closing():
@@ -76,16 +90,6 @@ class _Protocol(web.RequestHandler):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-
-    async def is_ours(self, peers: Peers) -> bool:
-        """Return whether the process at the other end is this user's; looked up once for each connection."""
-        if self.ours is None:
-            transport = self.transport
-            if transport is None:
-                return False
-            peer, here = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-            self.ours = await peers.ours(peer, here)
-        return self.ours
 
     def handle_error(
         self,
@@ -105,29 +109,69 @@ class _Protocol(web.RequestHandler):
 
 
 class _Server(web.Server):
+    """What makes the protocols of one port.
+
+    Attributes:
+        most: how many connections this process has descriptors for, as one of several ports.
+    """
+
+    most = _descriptors() // _SHARES
+
     def __call__(self) -> web.RequestHandler:
         return _Protocol(self, self._loop)
 
+    def make_room(self, newcomer: _Protocol | None = None) -> bool:
+        """End the connection that has been silent the longest; False where all are at work."""
+        return any(other.give_way(newcomer) for other in cast("list[_Protocol]", self.connections))
+
 
 class _Socket(web.SockSite):
-    """A listening socket on which a TLS handshake may take no longer than anything else that comes first."""
+    """A listening socket whose connections are looked at before anything is spent on them."""
+
+    def __init__(
+        self,
+        runner: web.ServerRunner,
+        server: _Server,
+        listener: socket.socket,
+        context: ssl.SSLContext | None,
+        *,
+        peers: Peers,
+        handshakes: Handshakes,
+    ) -> None:
+        super().__init__(runner, listener, ssl_context=context)
+        self._own_server = server
+        self._peers = peers
+        self._handshakes = handshakes
+        self._acceptor: Acceptor | None = None
 
     async def start(self) -> None:
         """Accept connections."""
         await web.BaseSite.start(self)
-        if self._runner.server is None:
-            raise RuntimeError("the runner has not been set up")
-        self._server = await asyncio.get_running_loop().create_server(
-            self._runner.server,
-            sock=self._sock,
-            ssl=self._ssl_context,
-            backlog=self._backlog,
-            ssl_handshake_timeout=None if self._ssl_context is None else HEAD_SECONDS,
+        self._acceptor = Acceptor(
+            self._sock,
+            self._own_server,
+            self._ssl_context,
+            seconds=HEAD_SECONDS,
+            peers=self._peers,
+            handshakes=self._handshakes,
+            make_room=self._own_server.make_room,
         )
+
+    async def stop(self) -> None:
+        """Accept no more."""
+        if self._acceptor is not None:
+            await self._acceptor.close()
+        await super().stop()
 
 
 async def serve(
-    gate: Gate, taken: TakenPort, listener: Listener, context: ssl.SSLContext | None, peers: Peers
+    gate: Gate,
+    taken: TakenPort,
+    listener: Listener,
+    context: ssl.SSLContext | None,
+    *,
+    peers: Peers,
+    handshakes: Handshakes,
 ) -> web.ServerRunner:
     """Serve what is behind `gate` on every socket of `taken`, until the result's `cleanup` is awaited.
 
@@ -137,6 +181,7 @@ async def serve(
         listener: what policy knows of the port.
         context: for TLS; None in the clear.
         peers: tells whose process is at the other end.
+        handshakes: of all ports.
     """
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -144,8 +189,6 @@ async def serve(
         protocol.head_read()
         protocol.working = True
         try:
-            if not await protocol.is_ours(peers):
-                return empty(403)
             return await gate.answer(request, listener)
         finally:
             protocol.working = False
@@ -155,5 +198,5 @@ async def serve(
     runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     for each in taken.sockets:
-        await _Socket(runner, each, ssl_context=context).start()
+        await _Socket(runner, server, each, context, peers=peers, handshakes=handshakes).start()
     return runner

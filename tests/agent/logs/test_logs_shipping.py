@@ -100,8 +100,8 @@ def test_of_an_exception_only_type_and_places_are_written(paths: Paths) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
 def test_the_file_is_the_users_alone_and_is_put_aside_when_full(paths: Paths) -> None:
     with logged(LogSettings(kilobytes=16, keep=2), paths):
-        for _ in range(700):
-            log.info("x" * 100)
+        for number in range(700):
+            log.info(f"{number:0100}")
     files = sorted(path.name for path in paths.home.glob("hca-agent.log*"))
     assert files == ["hca-agent.log", "hca-agent.log.1", "hca-agent.log.2"]
     for path in paths.home.glob("hca-agent.log*"):

@@ -1,0 +1,170 @@
+"""From a listening socket to connections: whose process is it, is there room, and only then TLS or HTTP.
+
+Loopback is open to every user of the machine. A socket of another user costs one question to the kernel here
+and is closed; what it never gets is a TLS handshake, a task that waits, or a line in the log for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from agent.server.peer import Peers
+
+log = logging.getLogger(__name__)
+
+HANDSHAKES_MAX: Final = 64
+"""Connections of this user, on all ports together, that have not finished their TLS handshake."""
+LOOKUPS_MAX: Final = 32
+"""Connections whose user is being looked up; the next ones wait in the kernel."""
+
+_AT_ONCE: Final = 16
+"""Connections taken before everything else has its turn."""
+_PAUSE_SECONDS: Final = 0.1
+_REFUSALS_MAX: Final = 8
+_REFUSAL_SECONDS: Final = 1.0
+_FULL: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_REFUSAL: Final = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Handshakes:
+    """The TLS handshakes under way on all ports; the oldest ends where another needs the room."""
+
+    def __init__(self, most: int = HANDSHAKES_MAX) -> None:
+        self._most = most
+        self._tasks: dict[asyncio.Task[None], None] = {}
+
+    def begin(self, task: asyncio.Task[None]) -> None:
+        """Count `task`, which is one until `end`."""
+        while len(self._tasks) >= self._most:
+            oldest = next(iter(self._tasks))
+            del self._tasks[oldest]
+            oldest.cancel()
+        self._tasks[task] = None
+
+    def end(self, task: asyncio.Task[None]) -> None:
+        """Count it no longer."""
+        self._tasks.pop(task, None)
+
+
+class Acceptor:
+    """One listening socket.
+
+    Args:
+        listener: bound, listening, not blocking; closed at the end.
+        protocol: makes what speaks on a connection.
+        context: for TLS; None in the clear.
+        seconds: how long a handshake may take.
+        peers: tells whose process is at the other end.
+        handshakes: shared by all ports.
+        make_room: ends a connection that is idle; False where there is none. Called when the system has no
+            descriptor left.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        context: ssl.SSLContext | None,
+        *,
+        seconds: float,
+        peers: Peers,
+        handshakes: Handshakes,
+        make_room: Callable[[], bool],
+    ) -> None:
+        self._listener = listener
+        self._here = listener.getsockname()
+        self._protocol = protocol
+        self._context = context
+        self._seconds = seconds
+        self._peers = peers
+        self._handshakes = handshakes
+        self._make_room = make_room
+        self._lookups = asyncio.Semaphore(LOOKUPS_MAX)
+        self._refusals = asyncio.Semaphore(_REFUSALS_MAX)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._accepting = asyncio.create_task(self._accept())
+
+    async def close(self) -> None:
+        """Accept no more, and end the handshakes; connections go on."""
+        tasks = (self._accepting, *self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._listener.close()
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            for _ in range(_AT_ONCE):
+                await self._lookups.acquire()
+                try:
+                    connection, peer = await loop.sock_accept(self._listener)
+                except OSError as error:
+                    self._lookups.release()
+                    await self._failed(error)
+                    continue
+                except BaseException:
+                    self._lookups.release()
+                    raise
+                task = loop.create_task(self._connect(connection, peer))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            # A connection that is there already is given without a pause.
+            await asyncio.sleep(0)
+
+    async def _failed(self, error: OSError) -> None:
+        """Survive what one connection, or the want of descriptors, does to accepting."""
+        if error.errno in _FULL:
+            log.warning("no connection can be accepted: %s", error.strerror)
+            self._make_room()
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            # The other side may have left before it was let in (accept(2)).
+            await asyncio.sleep(0)
+
+    async def _connect(self, connection: socket.socket, peer: tuple[str, int]) -> None:
+        """Let one connection in, or close it."""
+        taken = False
+        try:
+            try:
+                ours = await self._peers.ours(peer, connection.getsockname())
+            finally:
+                self._lookups.release()
+            if ours:
+                taken = await self._begin(connection)
+            elif self._context is None and not self._refusals.locked():
+                await self._refuse(connection)
+        except (OSError, TimeoutError):
+            pass  # the other side has left, or never spoke TLS
+        finally:
+            if not taken:
+                connection.close()
+
+    async def _refuse(self, connection: socket.socket) -> None:
+        """Say 403 and wait a moment: closed at once, it would be lost to a reset (RFC 9112 §9.6)."""
+        async with self._refusals, asyncio.timeout(_REFUSAL_SECONDS):
+            connection.send(_REFUSAL)
+            connection.shutdown(socket.SHUT_WR)
+            while await asyncio.get_running_loop().sock_recv(connection, 65536):
+                pass
+
+    async def _begin(self, connection: socket.socket) -> bool:
+        """Hand the connection to HTTP; True where it is no longer ours to close."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is None or self._context is None:
+            await loop.connect_accepted_socket(self._protocol, connection)
+            return True
+        self._handshakes.begin(task)
+        try:
+            await loop.connect_accepted_socket(
+                self._protocol, connection, ssl=self._context, ssl_handshake_timeout=self._seconds
+            )
+        finally:
+            self._handshakes.end(task)
+        return True
