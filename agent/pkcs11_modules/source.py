@@ -70,7 +70,7 @@ class ModuleSource:
             self._failures, self.slots = 0, ()
         self._cards = cards
         try:
-            self.slots = self.process.ask(messages.Slots(), messages.SlotList, seconds=self._seconds).slots
+            self.slots = self.process.ask(messages.Slots(), seconds=self._seconds).slots
         except ModuleError as error:
             self.trouble = error
             self._failures += 1

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Any, Final, cast
 
 from hca_card.decoding import UNREADABLE
 from hca_card.pkcs11 import messages
@@ -21,14 +21,12 @@ from hca_card.pkcs11.errors import (
     ModuleTimeoutError,
     ModuleUnusableError,
 )
-from hca_card.pkcs11.messages import Answer, Request
+from hca_card.pkcs11.messages import Answer, AnswerT, Question
 
 log = logging.getLogger(__name__)
 
 Start = Callable[[str], "subprocess.Popen[bytes]"]
 """Starts the process for the module of that path, with unbuffered pipes to its standard input and output."""
-
-_Said = TypeVar("_Said", bound=Answer)
 
 _END_SECONDS: Final = 2.0
 
@@ -65,17 +63,15 @@ class ModuleProcess:
 
     def ask(
         self,
-        request: Request,
-        said: type[_Said],
+        question: Question[AnswerT],
         *,
         generation: int | None = None,
         seconds: float | None = None,
-    ) -> _Said:
+    ) -> AnswerT:
         """Return what the module answers. A request is sent at most once, whatever happens.
 
         Args:
-            request: what is asked; the caller wipes a PIN in it.
-            said: the answer that belongs to it.
+            question: what is asked; the caller wipes a PIN in it.
             generation: the process that this request goes on with; None takes any, and starts one.
             seconds: how long it may take, where that is not as usual.
 
@@ -90,12 +86,13 @@ class ModuleProcess:
             raise ModuleTimeoutError(detail=f"{self.path.name} is busy")
         try:
             child = self._child(generation)
-            answer = self._converse(child, request, allowed)
+            child.write(question)
+            answer = self._hear(child, allowed)
         finally:
             self._lock.release()
         if isinstance(answer, messages.CallRefused):
             raise ModuleError(answer.value, f"{self.path.name}: {answer.detail}")
-        if not isinstance(answer, said):
+        if not isinstance(answer, messages.answer_type(question)):
             self.end()
             raise ModuleCrashedError(detail=f"{self.path.name}: another answer than was asked for")
         return answer
@@ -125,10 +122,6 @@ class ModuleProcess:
             self.end()
             raise ModuleUnusableError(detail=f"{self.path}: {ready.detail}")
         return child
-
-    def _converse(self, child: _Child, request: Request, seconds: float) -> Answer:
-        child.write(request)
-        return self._hear(child, seconds)
 
     def _hear(self, child: _Child, seconds: float) -> Answer:
         try:
@@ -166,9 +159,9 @@ class _Child:
             return self._process.wait(_END_SECONDS)
         return None
 
-    def write(self, request: Request) -> None:
-        """Send a request; where the process is gone, the listening notices."""
-        buffer = messages.frame(request)
+    def write(self, question: Question[Any]) -> None:
+        """Send a question; where the process is gone, the listening notices."""
+        buffer = messages.frame(question)
         with suppress(OSError, ValueError), memoryview(buffer) as view:
             done = 0
             while done < len(buffer):

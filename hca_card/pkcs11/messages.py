@@ -6,7 +6,7 @@ PINs travel as octets in memory that both ends wipe; nothing here is ever writte
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, Generic, TypeVar, get_args
 
 import msgspec
 
@@ -60,93 +60,6 @@ class Key(_Part, frozen=True):
     handle: int
     id: bytes
     modulus: bytes
-
-
-class Slots(_Part, frozen=True, tag="slots"):
-    """Which slots have a token? Answered by `SlotList`."""
-
-
-class Open(_Part, frozen=True, tag="open"):
-    """Begin with the token in a slot: one read-only session. Answered by `Token`."""
-
-    slot: int
-
-
-class LookAtToken(_Part, frozen=True, tag="look"):
-    """How does the token stand? Answered by `Token`."""
-
-    slot: int
-
-
-class Certificates(_Part, frozen=True, tag="certificates"):
-    """All certificates. Answered by `TokenCertificates`."""
-
-    slot: int
-
-
-class Keys(_Part, frozen=True, tag="keys"):
-    """All RSA private keys that can be seen. Answered by `KeyList`."""
-
-    slot: int
-
-
-class Login(_Part, frozen=True, tag="login"):
-    """Log in once; without a PIN it is typed on the keypad. Answered by `Done`."""
-
-    slot: int
-    pin: bytearray | None
-
-    def __repr__(self) -> str:
-        return "Login(…)"
-
-
-class Sign(_Part, frozen=True, tag="sign"):
-    """CKM_RSA_PKCS over a DigestInfo. Answered by `Octets`."""
-
-    slot: int
-    key: int
-    data: bytes
-
-
-class Decrypt(_Part, frozen=True, tag="decrypt"):
-    """CKM_RSA_PKCS of one block. Answered by `Octets`."""
-
-    slot: int
-    key: int
-    data: bytes
-
-
-class SetPin(_Part, frozen=True, tag="set-pin"):
-    """Replace the PIN; without both they are typed on the keypad. Answered by `Done`."""
-
-    slot: int
-    pin: bytearray | None
-    new: bytearray | None
-
-    def __repr__(self) -> str:
-        return "SetPin(…)"
-
-
-class Unblock(_Part, frozen=True, tag="unblock"):
-    """Set a new PIN as security officer. Answered by `Done`."""
-
-    slot: int
-    pin: bytearray
-    new: bytearray
-
-    def __repr__(self) -> str:
-        return "Unblock(…)"
-
-
-class Close(_Part, frozen=True, tag="close"):
-    """Log out and end the session. Answered by `Done`."""
-
-    slot: int
-
-
-Request = (
-    Slots | Open | LookAtToken | Certificates | Keys | Login | Sign | Decrypt | SetPin | Unblock | Close
-)  # fmt: skip
 
 
 class SlotList(_Part, frozen=True, tag="slot-list"):
@@ -212,6 +125,82 @@ class CallRefused(_Part, frozen=True, tag="refused"):
 
 Answer = SlotList | Token | TokenCertificates | KeyList | Octets | Done | Ready | Unusable | CallRefused
 
+AnswerT = TypeVar("AnswerT", bound=Answer)
+
+
+class Question(_Part, Generic[AnswerT], frozen=True):
+    """What is asked of the module, and the type of its answer."""
+
+
+class _AtSlot(Question[AnswerT], frozen=True):
+    slot: int
+
+
+class _KeyWork(_AtSlot[Octets], frozen=True):
+    key: int
+    data: bytes
+
+
+class _WithPin(_AtSlot[Done], frozen=True):
+    pin: bytearray | None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
+class Slots(Question[SlotList], frozen=True, tag="slots"):
+    """Which slots have a token?"""
+
+
+class Open(_AtSlot[Token], frozen=True, tag="open"):
+    """Begin with the token in a slot: one read-only session."""
+
+
+class LookAtToken(_AtSlot[Token], frozen=True, tag="look"):
+    """How does the token stand?"""
+
+
+class Certificates(_AtSlot[TokenCertificates], frozen=True, tag="certificates"):
+    """All certificates."""
+
+
+class Keys(_AtSlot[KeyList], frozen=True, tag="keys"):
+    """All RSA private keys that can be seen."""
+
+
+class Login(_WithPin, frozen=True, tag="login"):
+    """Log in once; without a PIN it is typed on the keypad."""
+
+
+class Sign(_KeyWork, frozen=True, tag="sign"):
+    """CKM_RSA_PKCS over a DigestInfo."""
+
+
+class Decrypt(_KeyWork, frozen=True, tag="decrypt"):
+    """CKM_RSA_PKCS of one block."""
+
+
+class SetPin(_WithPin, frozen=True, tag="set-pin"):
+    """Replace the PIN; without both they are typed on the keypad."""
+
+    new: bytearray | None
+
+
+class Unblock(_WithPin, frozen=True, tag="unblock"):
+    """Set a new PIN as security officer."""
+
+    pin: bytearray
+    new: bytearray
+
+
+class Close(_AtSlot[Done], frozen=True, tag="close"):
+    """Log out and end the session."""
+
+
+Request = (
+    Slots | Open | LookAtToken | Certificates | Keys | Login | Sign | Decrypt | SetPin | Unblock | Close
+)  # fmt: skip
+
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _REQUESTS: Final = msgspec.msgpack.Decoder(Request)
 _ANSWERS: Final = msgspec.msgpack.Decoder(Answer)
@@ -223,12 +212,18 @@ def _require_plain(*texts: str) -> None:
         raise ValueError("a text that no slot or token can have")
 
 
-def frame(message: Request | Answer) -> bytearray:
+def frame(message: Question[Any] | Answer) -> bytearray:
     """One message as it is written; wipe it when it may hold a PIN."""
     buffer = bytearray()
     _ENCODER.encode_into(message, buffer, LENGTH_SIZE)
     buffer[:LENGTH_SIZE] = (len(buffer) - LENGTH_SIZE).to_bytes(LENGTH_SIZE, "big")
     return buffer
+
+
+def answer_type(question: Question[AnswerT]) -> type[AnswerT]:
+    """Return the type that the question's class names."""
+    kind: type[AnswerT] = get_args(type(question).__orig_bases__[0])[0]  # type: ignore[attr-defined]
+    return kind
 
 
 def read_request(read_into: Callable[[memoryview], int]) -> Request | None:
@@ -238,28 +233,16 @@ def read_request(read_into: Callable[[memoryview], int]) -> Request | None:
         read_into: reads some bytes into memory and says how many; 0 is the end.
 
     Raises:
-        UNREADABLE: it is not what the agent says.
+        msgspec.MsgspecError, ValueError, RecursionError: it is not what the agent says.
     """
-    content = _read(read_into)
-    if content is None:
-        return None
-    try:
-        request: Request = _REQUESTS.decode(content)
-        return request
-    finally:
-        wipe(content)
+    request: Request | None = _read(read_into, _REQUESTS)
+    return request
 
 
 def read_answer(read_into: Callable[[memoryview], int]) -> Answer | None:
     """Return the next answer, or None at the end of the pipe, as `read_request` does."""
-    content = _read(read_into)
-    if content is None:
-        return None
-    try:
-        answer: Answer = _ANSWERS.decode(content)
-        return answer
-    finally:
-        wipe(content)
+    answer: Answer | None = _read(read_into, _ANSWERS)
+    return answer
 
 
 def wipe(*secrets: bytearray | None) -> None:
@@ -269,14 +252,18 @@ def wipe(*secrets: bytearray | None) -> None:
             secret[:] = bytes(len(secret))
 
 
-def _read(read_into: Callable[[memoryview], int]) -> bytearray | None:
+def _read(read_into: Callable[[memoryview], int], decoder: msgspec.msgpack.Decoder[Any]) -> Any:
     head = _exactly(read_into, LENGTH_SIZE)
     if head is None:
         return None
     length = int.from_bytes(head, "big")
     if length > FRAME_MAX:
         raise ValueError("a message is too long")
-    return _exactly(read_into, length)
+    content = _exactly(read_into, length)
+    try:
+        return None if content is None else decoder.decode(content)
+    finally:
+        wipe(content)
 
 
 def _exactly(read_into: Callable[[memoryview], int], length: int) -> bytearray | None:

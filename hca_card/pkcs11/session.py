@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 from hca_card.errors import (
     CardDataError,
@@ -25,11 +25,9 @@ from hca_card.pkcs11 import messages
 from hca_card.pkcs11.client import ModuleProcess
 from hca_card.pkcs11.cryptoki import Ckr, TokenFlag
 from hca_card.pkcs11.errors import ModuleError
-from hca_card.pkcs11.messages import Done
+from hca_card.pkcs11.messages import AnswerT, Question
 from pcsc.errors import CardRemovedError, CardResetError, NoCardError
 from pcsc.status import StatusError, StatusWord
-
-_Said = TypeVar("_Said", bound=messages.Answer)
 
 KEYPAD_SECONDS: Final = 60.0
 """How long the person is waited for at a keypad; readers give up after half a minute."""
@@ -79,7 +77,7 @@ class TokenSession:
         """
         if not self._begun:
             with _worded(NoCardError):
-                self.token = self._ask(messages.Open(self._slot), messages.Token)
+                self.token = self._ask(messages.Open(self._slot))
             self._begun = True
 
     def __enter__(self) -> Self:
@@ -88,7 +86,7 @@ class TokenSession:
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._ask(messages.Close(self._slot), Done)
+            self._ask(messages.Close(self._slot))
         except ModuleError:
             # Also after a crash: ending a process that has ended does nothing.
             if self.pin_sent and self._module.generation == self._generation:
@@ -102,18 +100,18 @@ class TokenSession:
     def look(self) -> messages.Token:
         """Return the token as it stands now."""
         with _worded():
-            self.token = self._ask(messages.LookAtToken(self._slot), messages.Token)
+            self.token = self._ask(messages.LookAtToken(self._slot))
         return self.token
 
     def certificates(self) -> tuple[messages.Certificate, ...]:
         """All certificates that can be read."""
         with _worded():
-            return self._ask(messages.Certificates(self._slot), messages.TokenCertificates).certificates
+            return self._ask(messages.Certificates(self._slot)).certificates
 
     def keys(self) -> tuple[messages.Key, ...]:
         """All private keys that can be seen; many modules show them after the PIN only."""
         with _worded():
-            return self._ask(messages.Keys(self._slot), messages.KeyList).keys
+            return self._ask(messages.Keys(self._slot)).keys
 
     def login(self, pin: Pin | None) -> None:
         """C_Login, once; None has the PIN typed on the keypad."""
@@ -135,7 +133,7 @@ class TokenSession:
     def sign(self, key: int, data: bytes) -> bytes:
         """CKM_RSA_PKCS with that key."""
         with _worded():
-            return self._ask(messages.Sign(self._slot, key, data), messages.Octets).octets
+            return self._ask(messages.Sign(self._slot, key, data)).octets
 
     def decrypt(self, key: int, data: bytes) -> bytes:
         """CKM_RSA_PKCS with that key.
@@ -145,7 +143,7 @@ class TokenSession:
         """
         with _worded():
             try:
-                return self._ask(messages.Decrypt(self._slot, key, data), messages.Octets).octets
+                return self._ask(messages.Decrypt(self._slot, key, data)).octets
             except ModuleError as error:
                 if type(error) is ModuleError and error.code not in (*_GONE, *_ENDED, *_CANNOT):
                     raise CardDataError("the module cannot decrypt this") from None
@@ -161,7 +159,7 @@ class TokenSession:
         self.pin_sent = True
         seconds = KEYPAD_SECONDS if request.pin is None else None
         try:
-            self._ask(request, Done, seconds=seconds)
+            self._ask(request, seconds=seconds)
         except ModuleError as error:
             if type(error) is not ModuleError:
                 raise
@@ -185,13 +183,13 @@ class TokenSession:
     def _left(self, officer: bool) -> int | None:
         """Return tries left after a wrong PIN, where the token's flags say so; asking costs none."""
         try:
-            token = self._ask(messages.LookAtToken(self._slot), messages.Token)
+            token = self._ask(messages.LookAtToken(self._slot))
         except ModuleError:
             return None
         return (puk_status if officer else pin_status)(token).tries_left
 
-    def _ask(self, request: messages.Request, said: type[_Said], *, seconds: float | None = None) -> _Said:
-        return self._module.ask(request, said, generation=self._generation, seconds=seconds)
+    def _ask(self, question: Question[AnswerT], *, seconds: float | None = None) -> AnswerT:
+        return self._module.ask(question, generation=self._generation, seconds=seconds)
 
 
 def pin_status(token: messages.Token) -> PinStatus:

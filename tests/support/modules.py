@@ -29,7 +29,7 @@ def running(path: Path | None, *, seconds: float = 30) -> Iterator[ModuleProcess
 
 def slots(process: ModuleProcess) -> tuple[messages.Slot, ...]:
     """The slots with a token."""
-    return process.ask(messages.Slots(), messages.SlotList).slots
+    return process.ask(messages.Slots()).slots
 
 
 @contextmanager

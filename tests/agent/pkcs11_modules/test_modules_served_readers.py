@@ -33,7 +33,7 @@ class Pretended:
     running: bool = False
     generation: int = 0
 
-    def ask(self, _request: object, _said: object, *, seconds: float | None = None) -> messages.SlotList:
+    def ask(self, _question: object, *, seconds: float | None = None) -> messages.SlotList:
         self.asked += 1
         if not self.running:
             self.running, self.generation = True, self.generation + 1
