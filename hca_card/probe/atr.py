@@ -7,7 +7,7 @@ from functools import reduce
 from operator import xor
 
 from pcsc.apdu_processors import extended_length
-from pcsc.atr import historical_bytes
+from pcsc.atr import historical_bytes, protocols
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +33,15 @@ class AtrFacts:
 
 def read(atr: bytes) -> AtrFacts:
     """Return the ATR in words; one that is cut says what can be read of it."""
-    protocols = _protocols(atr)
+    named = protocols(atr)
     historical = historical_bytes(atr)
     # With T=0 alone there is no TCK (ISO/IEC 7816-3 §8.2.5).
-    checked = any(protocol != 0 for protocol in protocols)
+    checked = any(protocol != 0 for protocol in named)
     return AtrFacts(
         convention={0x3B: "direct", 0x3F: "inverse"}.get(atr[0], "") if atr else "",
-        protocols=tuple(f"T={protocol}" for protocol in dict.fromkeys(protocols or [0])),
+        protocols=tuple(f"T={protocol}" for protocol in dict.fromkeys(named or [0])),
         historical=historical,
         text="".join(chr(octet) if 0x20 <= octet < 0x7F else "." for octet in historical),
         check=reduce(xor, atr[1:], 0) == 0 if checked else None,
         extended=extended_length(historical),
     )
-
-
-def _protocols(atr: bytes) -> list[int]:
-    """Return the protocol of each TDi; T=15 only says that global interface bytes follow."""
-    found: list[int] = []
-    position, following = 1, atr[1] >> 4 if len(atr) > 1 else 0
-    while following & 0x08:
-        position += following.bit_count()
-        if position >= len(atr):
-            break
-        if atr[position] & 0x0F != 15:
-            found.append(atr[position] & 0x0F)
-        following = atr[position] >> 4
-    return found

@@ -227,9 +227,9 @@ class VirtualWinscard(ServiceState):
         self, card: Any, share: int, protocols: int, initialization: int, /
     ) -> tuple[int, int]:
         with self.changed:
-            handle, trouble = self._wait_for_turn(card, current=False)
-            if handle is None or trouble:
-                return int(trouble or 0), 0
+            handle = self._wait_for_turn(card, current=False)
+            if isinstance(handle, ReturnCode):
+                return int(handle), 0
             reader = handle.reader
             wanted = Share(share)
             if wanted is Share.EXCLUSIVE and reader.sharers > 1:
@@ -248,10 +248,10 @@ class VirtualWinscard(ServiceState):
 
     def SCardDisconnect(self, card: Any, disposition: int, /) -> int:
         with self.changed:
-            handle, _ = self._wait_for_turn(card, current=False)
+            self._wait_for_turn(card, current=False)
+            handle = self._handles.pop(card, None)
             if handle is None:
                 return int(ReturnCode.INVALID_HANDLE)
-            del self._handles[card]
             if handle.context.trouble():
                 return int(ReturnCode.NO_SERVICE)
             reader = handle.reader
@@ -266,18 +266,18 @@ class VirtualWinscard(ServiceState):
 
     def SCardBeginTransaction(self, card: Any, /) -> int:
         with self.changed:
-            handle, trouble = self._wait_for_turn(card)
-            if handle is None or trouble:
-                return int(trouble or 0)
+            handle = self._wait_for_turn(card)
+            if isinstance(handle, ReturnCode):
+                return int(handle)
             handle.reader.owner = handle
             handle.reader.depth += 1
             return 0
 
     def SCardEndTransaction(self, card: Any, disposition: int, /) -> int:
         with self.changed:
-            handle, trouble = self._find(card)
-            if handle is None or trouble:
-                return int(trouble or 0)
+            handle = self._find(card)
+            if isinstance(handle, ReturnCode):
+                return int(handle)
             reader = handle.reader
             if reader.owner is not handle:
                 return int(ReturnCode.NOT_TRANSACTED)
@@ -297,16 +297,16 @@ class VirtualWinscard(ServiceState):
 
     def SCardStatus(self, card: Any, /) -> tuple[int, str, int, int, list[int]]:
         with self.changed:
-            handle, trouble = self._find(card)
-            if handle is None or trouble:
-                return int(trouble or 0), "", 0, 0, []
+            handle = self._find(card)
+            if isinstance(handle, ReturnCode):
+                return int(handle), "", 0, 0, []
             return 0, handle.reader.name, handle.reader.state, int(_PROTOCOL), list(handle.reader.atr)
 
     def SCardControl(self, card: Any, code: int, data: list[int], /) -> tuple[int, list[int]]:
         with self.changed:
-            handle, trouble = self._find(card)
-            if handle is None or trouble:
-                return int(trouble or 0), []
+            handle = self._find(card)
+            if isinstance(handle, ReturnCode):
+                return int(handle), []
             typed = handle.reader.typed
         if typed is None:
             return int(ReturnCode.UNSUPPORTED_FEATURE), []
@@ -322,9 +322,9 @@ class VirtualWinscard(ServiceState):
     def _with_card(self, card: Any, work: Callable[[VirtualHandle], bytes | None]) -> tuple[int, list[int]]:
         """Let the card work, without the lock, so that it can be pulled out meanwhile."""
         with self.changed:
-            handle, trouble = self._wait_for_turn(card)
-            if handle is None or trouble:
-                return int(trouble or 0), []
+            handle = self._wait_for_turn(card)
+            if isinstance(handle, ReturnCode):
+                return int(handle), []
             reader = handle.reader
             reader.busy = True
         answer = None
@@ -334,19 +334,16 @@ class VirtualWinscard(ServiceState):
             with self.changed:
                 reader.busy = False
                 self.changed.notify_all()
+                trouble = handle.trouble()
                 if handle.context.trouble():
                     trouble = self._stop_code
-                else:
-                    trouble = handle.trouble()
-                    if answer is None or trouble is ReturnCode.REMOVED_CARD:
-                        # The command was on its way: a real driver reports a failed exchange first.
-                        trouble = ReturnCode.NOT_TRANSACTED
+                elif answer is None or trouble is ReturnCode.REMOVED_CARD:
+                    # The command was on its way: a real driver reports a failed exchange first.
+                    trouble = ReturnCode.NOT_TRANSACTED
         return (int(trouble), []) if trouble else (0, list(answer or b""))
 
-    def _wait_for_turn(
-        self, card: Any, *, current: bool = True
-    ) -> tuple[VirtualHandle | None, ReturnCode | None]:
-        """Wait until no other connection is in a transaction and the card is idle.
+    def _wait_for_turn(self, card: Any, *, current: bool = True) -> VirtualHandle | ReturnCode:
+        """Wait until no other has a transaction and the card is idle; return the handle, or what is wrong.
 
         Args:
             card: the handle.
@@ -354,7 +351,7 @@ class VirtualWinscard(ServiceState):
         """
         handle = self._handles.get(card)
         if handle is None:
-            return None, ReturnCode.INVALID_HANDLE
+            return ReturnCode.INVALID_HANDLE
         reader = handle.reader
 
         def trouble() -> ReturnCode | None:
@@ -365,14 +362,14 @@ class VirtualWinscard(ServiceState):
 
         self.changed.wait_for(lambda: trouble() or our_turn() or card not in self._handles)
         if card not in self._handles:
-            return None, ReturnCode.INVALID_HANDLE
+            return ReturnCode.INVALID_HANDLE
         if not current and not reader.plugged:
-            return handle, ReturnCode.READER_UNAVAILABLE
-        return handle, trouble()
+            return ReturnCode.READER_UNAVAILABLE
+        return trouble() or handle
 
-    def _find(self, card: Any) -> tuple[VirtualHandle | None, ReturnCode | None]:
+    def _find(self, card: Any) -> VirtualHandle | ReturnCode:
         handle = self._handles.get(card)
-        return handle, ReturnCode.INVALID_HANDLE if handle is None else handle.trouble()
+        return ReturnCode.INVALID_HANDLE if handle is None else handle.trouble() or handle
 
     def _context_trouble(self, context: Any) -> ReturnCode | None:
         known = self._contexts.get(context)
