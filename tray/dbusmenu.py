@@ -23,6 +23,8 @@ Layout = list[Any]  # (ia{sv}av): number, properties, children as variants
 
 _ROOT: Final = 0
 _NUMBERS_MAX: Final = 2**31 - 1
+_LIST_MAX: Final = 256
+"""How many of a list that somebody sends are looked at: more than a menu of ours has."""
 
 
 class DbusMenu(ServiceInterface):
@@ -101,7 +103,7 @@ class DbusMenu(ServiceInterface):
         names: Annotated[list[str], DBusSignature("as")],
     ) -> Annotated[list[list[Any]], DBusSignature("a(ia{sv})")]:
         """Return properties of several items; no number is all of them."""
-        wanted = numbers or [_ROOT, *self._items]
+        wanted = dict.fromkeys(numbers[:_LIST_MAX]) or (_ROOT, *self._items)
         return [[number, self._properties(number, names)] for number in wanted if self._has(number)]
 
     @dbus_method(name="GetProperty")
@@ -121,9 +123,10 @@ class DbusMenu(ServiceInterface):
         self, events: Annotated[list[list[Any]], DBusSignature("a(isvu)")]
     ) -> Annotated[list[int], DBusSignature("ai")]:
         """Take several events; return the numbers that are not in the menu."""
-        for number, event, *_ in events:
+        taken = events[:_LIST_MAX]
+        for number, event, *_ in taken:
             self._event(number, event)
-        return [number for number, *_ in events if not self._has(number)]
+        return [number for number, *_ in taken if not self._has(number)]
 
     @dbus_method(name="AboutToShow")
     async def about_to_show(self, number: DBusInt32) -> DBusBool:
@@ -135,9 +138,9 @@ class DbusMenu(ServiceInterface):
         self, numbers: Annotated[list[int], DBusSignature("ai")]
     ) -> Annotated[tuple[list[int], list[int]], DBusSignature("aiai")]:
         """Return which of several are out of date, and which are not in the menu."""
-        known = [number for number in numbers if self._has(number)]
-        stale = [number for number in known if await self._refreshed(number)]
-        return stale, [number for number in numbers if number not in known]
+        wanted = tuple(dict.fromkeys(numbers[:_LIST_MAX]))
+        stale = [number for number in wanted if await self._refreshed(number)]
+        return stale, [number for number in wanted if not self._has(number)]
 
     async def _refreshed(self, number: int) -> bool:
         if number != _ROOT:

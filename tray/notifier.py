@@ -2,6 +2,9 @@
 
 A panel (the host) finds it through `org.kde.StatusNotifierWatcher`. Panels come and go, at login often after
 this program: the item is registered whenever a watcher appears.
+
+Any program on the bus can call what a panel calls. So nothing that comes from it decides anything: it opens
+windows, in which the person does, and all of it is bounded.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from dbus_fast.annotations import DBusInt32, DBusSignature, DBusStr
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 
+from agent.origins.rate_limits import Buckets
 from agent.tray.messages import NO_TRAY, Opened
 from tray import dbusmenu
 from tray.daemon_link import DaemonLink
@@ -39,6 +43,11 @@ _BUS: Final = "org.freedesktop.DBus"
 _BUS_PATH: Final = "/org/freedesktop/DBus"
 _OPENING_SECONDS: Final = 0.5
 _RECONNECT_SECONDS: Final = 1.0
+_REGISTER_SECONDS: Final = 3.0
+_CHOICES: Final = (0.1, 4)
+"""How often the same thing is chosen: a second, and at once."""
+_OPENINGS: Final = (4.0, 20)
+_WAITING_MAX: Final = 16
 _NO_BUS: Final = (OSError, EOFError, ValueError, InvalidAddressError, AuthError, DBusError)
 
 
@@ -147,9 +156,13 @@ class Notifier:
         self._link = link
         self._face = starting()
         self._shown: _Shown | None = None
-        self._registering: asyncio.Task[None] | None = None
+        self._watcher_came = asyncio.Event()
         self._openings = 0
+        self._opened: asyncio.Task[None] | None = None
+        self._waiting = 0
         self._answered = asyncio.Event()
+        self._choices = Buckets(*_CHOICES)
+        self._often = Buckets(*_OPENINGS)
 
     async def run(self) -> int:
         """Show what the daemon writes until it closes the link; return the exit code."""
@@ -180,19 +193,19 @@ class Notifier:
             StatusNotifierItem(self._activated, self._face),
             dbusmenu.DbusMenu(self._chosen, self._opening),
         )
+        watching = asyncio.create_task(self._watch(bus))
         try:
             shown.menu.show(self._face.menu)
             bus.export(PATH, shown.item)
             bus.export(dbusmenu.PATH, shown.menu)
             self._shown = shown
-            with suppress(*_NO_BUS):
-                await self._watch(bus)
             await asyncio.wait((following, lost), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._shown = None
             bus.disconnect()
-            lost.cancel()
-            await asyncio.gather(lost, return_exceptions=True)
+            for task in (lost, watching):
+                task.cancel()
+            await asyncio.gather(lost, watching, return_exceptions=True)
 
     async def _follow(self) -> None:
         async for state, face in self._link.states():
@@ -203,17 +216,24 @@ class Notifier:
                 self._answered.set()
 
     async def _watch(self, bus: MessageBus) -> None:
-        """Register now and whenever a watcher appears."""
-        bus.add_message_handler(lambda message: self._bus_said(bus, message))
+        """Register now and whenever a watcher appears; one that does not answer is not waited for long."""
+        bus.add_message_handler(self._bus_said)
         rule = f"type='signal',sender='{_BUS}',interface='{_BUS}',member='NameOwnerChanged',arg0='{WATCHER}'"
-        await _call(bus, Message(_BUS, _BUS_PATH, _BUS, "AddMatch", signature="s", body=[rule]))
-        await self._register(bus)
+        with suppress(*_NO_BUS):
+            await _call(bus, Message(_BUS, _BUS_PATH, _BUS, "AddMatch", signature="s", body=[rule]))
+        while True:
+            self._watcher_came.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_REGISTER_SECONDS):
+                    await self._register(bus)
+            await self._watcher_came.wait()
 
-    def _bus_said(self, bus: MessageBus, message: Message) -> None:
-        if message.message_type is MessageType.SIGNAL and message.member == "NameOwnerChanged":
+    def _bus_said(self, message: Message) -> None:
+        # Any program can send a signal of that name; the sender is written by the bus.
+        if message.member == "NameOwnerChanged" and message.sender == _BUS:
             name, _before, owner = message.body
             if name == WATCHER and owner:
-                self._registering = asyncio.create_task(self._register(bus))
+                self._watcher_came.set()
 
     async def _register(self, bus: MessageBus) -> None:
         register = Message(
@@ -236,11 +256,24 @@ class Notifier:
             self._chosen(item)
 
     def _chosen(self, item: Item) -> None:
-        if item.chosen is not None:
+        if item.chosen is not None and not self._choices.take(item.chosen.choice):
             self._link.send(item.chosen)
 
     async def _opening(self) -> None:
-        """Wait for the daemon's newest state, but never long: a menu that does not open helps nobody."""
+        """Wait for the daemon's newest state, all who ask together, and not oftener than menus are opened."""
+        if self._opened is None or self._opened.done():
+            if self._often.take(""):
+                return
+            self._opened = asyncio.create_task(self._ask_daemon())
+        if self._waiting < _WAITING_MAX:
+            self._waiting += 1
+            try:
+                await asyncio.shield(self._opened)
+            finally:
+                self._waiting -= 1
+
+    async def _ask_daemon(self) -> None:
+        """Wait for the daemon's answer, but never long: a menu that does not open helps nobody."""
         self._openings += 1
         self._answered.clear()
         self._link.send(Opened(number=self._openings))

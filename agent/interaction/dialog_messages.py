@@ -54,6 +54,12 @@ class About(_Part, frozen=True, kw_only=True, tag="about"):
     compatible: str
 
 
+class Ending(_Part, frozen=True, kw_only=True, tag="end"):
+    """Shall this program end, or with `again` begin anew? A menu can be used by other programs."""
+
+    again: bool
+
+
 class SiteShown(_Part, frozen=True, kw_only=True):
     """One site in the list; `until` is None and `verbs` is empty for one that the configuration names."""
 
@@ -78,6 +84,7 @@ Content = (
     | CardChoiceQuestion
     | Notice
     | About
+    | Ending
     | SiteList
 )
 
@@ -106,7 +113,7 @@ class Opening(_Part, frozen=True, kw_only=True):
 
 
 class Decided(_Part, frozen=True, kw_only=True, tag="decided"):
-    """The person said yes or no to a consent."""
+    """The person said yes or no."""
 
     allowed: bool
 

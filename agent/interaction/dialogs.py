@@ -118,6 +118,11 @@ class Dialogs:
         """Show the window with the version until the person closes it."""
         await self._answer(self._opening(messages.About(version=__version__, compatible=COMPATIBLE)))
 
+    async def confirm_end(self, *, again: bool) -> bool:
+        """Return whether the person wants this program to end, or with `again` to begin anew."""
+        answer = await self._answer(self._opening(messages.Ending(again=again), self._settings.seconds))
+        return isinstance(answer, Decided) and answer.allowed
+
     async def show_origins(
         self, sites: Callable[[], tuple[SiteShown, ...]], forget: Callable[[str], object]
     ) -> None:

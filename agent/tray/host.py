@@ -138,10 +138,21 @@ class TrayHost:
         )
 
     async def choose(self, message: Chosen) -> None:
-        """Do what the person chose."""
+        """Do what the person chose, unless that is being done: a double click can be two clicks."""
+        if message.choice in self._open:
+            return
+        self._open.add(message.choice)
+        try:
+            await self._do(message)
+        finally:
+            self._open.discard(message.choice)
+
+    async def _do(self, message: Chosen) -> None:
         match message.choice:
-            case Choice.ABOUT | Choice.ORIGINS:
-                await self._show_window(message.choice)
+            case Choice.ABOUT:
+                await self.windows.show_about()
+            case Choice.ORIGINS:
+                await self.windows.show_origins(self._sites, self.answers.forget)
             case Choice.TRIES:
                 await self._ask_tries(message.reader)
             case Choice.SELF_TEST:
@@ -158,7 +169,10 @@ class TrayHost:
                         f"資料夾無法開啟，它在 {folder}", f"The folder could not be opened; it is {folder}"
                     )
             case Choice.RESTART | Choice.QUIT:
-                self.end(message.choice is Choice.RESTART)
+                # On Linux any program of the session can choose this; only the person can say yes to it.
+                again = message.choice is Choice.RESTART
+                if await self.windows.confirm_end(again=again):
+                    self.end(again)
 
     async def _tell(self, zh: str, en: str) -> None:
         await self.interaction.notify(zh, en)
@@ -203,19 +217,6 @@ class TrayHost:
             msgspec.convert(row, TrayActivity, from_attributes=True)
             for row in reversed(self.audit.read(ACTIVITY_ROWS))
         )
-
-    async def _show_window(self, choice: Choice) -> None:
-        """Show the window unless it is open: a double click is two clicks on some desktops."""
-        if choice in self._open:
-            return
-        self._open.add(choice)
-        try:
-            if choice is Choice.ABOUT:
-                await self.windows.show_about()
-            else:
-                await self.windows.show_origins(self._sites, self.answers.forget)
-        finally:
-            self._open.discard(choice)
 
     def _sites(self) -> tuple[SiteShown, ...]:
         return tuple(sites(self.config, self.answers))

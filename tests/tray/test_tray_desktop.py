@@ -290,10 +290,14 @@ def test_restart_begins_the_daemon_anew_and_quit_ends_it(desktop: Desktop) -> No
         agent.await_icon()
         (first,) = agent.trays()
         agent.choose("重新啟動")
+        desktop.screen.await_window("要重新啟動")
+        desktop.screen.key("alt+r")
         wait_for("the next tray", lambda: agent.trays() not in ([], [first]) and agent.answers())
         assert agent.process.poll() is None, "on this system the process stays the same"
         agent.await_icon()
         agent.choose("結束")
+        desktop.screen.await_window("要結束")
+        desktop.screen.key("alt+q")
         assert agent.process.wait(SECONDS) == 0
         assert agent.log.read_text().count("已停止") == 2
 

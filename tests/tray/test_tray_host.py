@@ -40,10 +40,15 @@ class FakeWindows:
     shown: list[str] = field(default_factory=list)
     sites: tuple[SiteShown, ...] = ()
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    yes: bool = True
 
     async def show_about(self) -> None:
         self.shown.append("about")
         await self.closing.wait()
+
+    async def confirm_end(self, *, again: bool) -> bool:
+        self.shown.append("restart" if again else "quit")
+        return self.yes
 
     async def show_origins(
         self, sites: Callable[[], tuple[SiteShown, ...]], forget: Callable[[str], object]
@@ -276,6 +281,34 @@ async def test_restart_and_quit_end_the_daemon(tmp_path: Path) -> None:
         await one.host.choose(Chosen(choice=Choice.QUIT))
         await one.host.choose(Chosen(choice=Choice.RESTART))
         assert one.ended == [False, True]
+
+
+async def test_without_a_yes_in_a_window_neither_restart_nor_quit_ends_the_daemon(tmp_path: Path) -> None:
+    async with tray(tmp_path, "") as one:
+        one.windows.yes = False
+        await one.host.choose(Chosen(choice=Choice.QUIT))
+        await one.host.choose(Chosen(choice=Choice.RESTART))
+        assert one.windows.shown == ["quit", "restart"] and one.ended == []
+
+
+async def test_what_is_chosen_again_while_it_is_done_is_done_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+    closing = asyncio.Event()
+
+    async def opens(what: object) -> bool:
+        opened.append(what)
+        return await closing.wait()
+
+    monkeypatch.setattr(desktop, "open_page", opens)
+    async with tray(tmp_path, "") as one:
+        async with asyncio.TaskGroup() as clicks:
+            for _ in range(1000):
+                clicks.create_task(one.host.choose(Chosen(choice=Choice.SELF_TEST)))
+            await until(lambda: bool(opened))
+            closing.set()
+        assert len(opened) == 1
 
 
 async def test_a_reader_nobody_named_before_is_refused_in_words(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ OPENINGS = [
     Opening(content=UnblockQuestion(None, CARD, STATUS, STATUS)),
     Opening(content=CardChoiceQuestion(None, (CARD,))),
     Opening(content=messages.About(version="1", compatible="2")),
+    Opening(content=messages.Ending(again=False)),
     Opening(content=messages.Notice(zh="中", en="en")),
     Opening(content=messages.SiteList(sites=(messages.SiteShown(origin="https://a.example", allowed=True),))),
 ]

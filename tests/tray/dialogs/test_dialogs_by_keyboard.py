@@ -312,6 +312,18 @@ async def test_about_closes_and_a_notice_takes_no_key(person: Dialogs, screen: S
     await person.close()
 
 
+@pytest.mark.parametrize(
+    ("keys", "ends"), [(("alt+q",), True), (("Return",), False), (("Escape",), False), (("alt+c",), False)]
+)
+async def test_only_pressing_quit_ends_the_program(
+    person: Windows, screen: Screen, keys: tuple[str, ...], ends: bool
+):
+    asked = asyncio.create_task(person.confirm_end(again=False))
+    await to_thread(screen.await_window, "要結束")
+    await to_thread(screen.key, *keys)
+    assert await asked is ends
+
+
 async def test_consent_and_pin_by_keyboard_alone_log_in_on_a_running_agent(
     person: Dialogs, screen: Screen, tmp_path: Path
 ):
