@@ -28,6 +28,9 @@ SIMULATED: Final = "【模擬卡 SIMULATED】"
 _TEXT_MAX: Final = 90
 _ROW_MAX: Final = 150
 
+_NO_MARKUP: Final = str.maketrans("<>&", "＜＞＆")
+"""Some panels read a tooltip as markup and some do not: neither may find any, nor an escape shown as such."""
+
 
 class Picture(Enum):
     """What the icon shows below a problem's badge."""
@@ -88,7 +91,8 @@ def face(state: TrayState) -> Face:
     problems = tuple(_problem_words(problem) for problem in state.problems)
     troubled = bool(problems) or any(reader.condition is ReaderCondition.MUTE for reader in state.readers)
     summary = _summary(state, shown)
-    return Face(shown, troubled, (summary, *problems), _menu(state, problems))
+    tooltip = (summary, *(problem.translate(_NO_MARKUP) for problem in problems))
+    return Face(shown, troubled, tooltip, _menu(state, problems))
 
 
 def picture(state: TrayState) -> Picture:
