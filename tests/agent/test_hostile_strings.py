@@ -162,11 +162,10 @@ def test_no_byte_that_steers_the_terminal_comes_from_a_file_name_or_an_argument(
     tmp_path: Path, as_json: bool
 ) -> None:
     name = b"a\x1b]0;owned\x07\x1b[2J\x9b2J\xff\xe2\x80\xae\xc2\x9b2J[red]<b>.txt"
-    folder = os.fsencode(tmp_path)
     (tmp_path / "home").mkdir()
-    with open(os.path.join(folder, name), "wb") as file:
-        file.write(b"no signature")
-    path = os.path.join(folder, name)
+    file = tmp_path / os.fsdecode(name)
+    file.write_bytes(b"no signature")
+    path = os.fsencode(file)
     json_word: tuple[str, ...] = ("--json",) if as_json else ()
     for words in (
         ("verify", *json_word, path, path),

@@ -1,4 +1,4 @@
-"""What a card, a reader or a page says is text in every window, on a real X server: never a command or picture."""
+"""What a card, a reader or a page says is text in every window, on a real X server."""
 
 from __future__ import annotations
 
