@@ -35,7 +35,7 @@ from hca_card.model import CardKind, PinStatus
 from tests.support.hostile_strings import HOSTILE, squeezed, steering
 from tests.support.tray import tray_state
 from tray import dbusmenu
-from tray.faces import face
+from tray.icon_states import face
 from tray.menus import Item
 
 STATUS = PinStatus(3, 6, 8)

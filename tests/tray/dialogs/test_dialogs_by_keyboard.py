@@ -316,7 +316,7 @@ async def test_about_closes_and_a_notice_takes_no_key(person: Dialogs, screen: S
     ("keys", "ends"), [(("alt+q",), True), (("Return",), False), (("Escape",), False), (("alt+c",), False)]
 )
 async def test_only_pressing_quit_ends_the_program(
-    person: Windows, screen: Screen, keys: tuple[str, ...], ends: bool
+    person: Dialogs, screen: Screen, keys: tuple[str, ...], ends: bool
 ):
     asked = asyncio.create_task(person.confirm_end(again=False))
     await to_thread(screen.await_window, "要結束")

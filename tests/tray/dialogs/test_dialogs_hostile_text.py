@@ -20,15 +20,15 @@ from agent.interaction import (
     PinQuestion,
     UnblockQuestion,
 )
-from agent.interaction import window_messages as messages
-from agent.interaction.window_messages import Content, Opening, SiteShown
+from agent.interaction import dialog_messages as messages
+from agent.interaction.dialog_messages import Content, Opening, SiteShown
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.hostile_strings import HOSTILE, squeezed, steering
 from tests.support.screen import private_screen
-from tray.windows.frame import _with_children
-from tray.windows.main import make
-from tray.windows.process import Pipe
+from tray.dialogs.frame import _with_children
+from tray.dialogs.main import make
+from tray.dialogs.process import Pipe
 
 pytestmark = pytest.mark.slow
 
