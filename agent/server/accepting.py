@@ -162,9 +162,25 @@ class Acceptor:
             return True
         self._handshakes.begin(task)
         try:
+            # What TLS needs takes half a megabyte: nothing of it for those who never speak.
+            async with asyncio.timeout(self._seconds):
+                if not await _speaks(connection):
+                    return False
             await loop.connect_accepted_socket(
                 self._protocol, connection, ssl=self._context, ssl_handshake_timeout=self._seconds
             )
         finally:
             self._handshakes.end(task)
         return True
+
+
+async def _speaks(connection: socket.socket) -> bool:
+    """Wait for the first byte and leave it where it is; False when the other side ends instead."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(connection, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(connection)
+    return bool(connection.recv(1, socket.MSG_PEEK))

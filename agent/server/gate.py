@@ -17,7 +17,7 @@ from agent.access.rates import OriginRates
 from agent.config import OriginSettings
 from agent.errors import AgentError
 from agent.origins.spelling import is_origin
-from agent.places import Places
+from agent.places import Places, Rank
 from agent.server.http import SECURITY_HEADERS, allow_origin, empty, only
 from agent.server.token import UserToken
 
@@ -90,6 +90,10 @@ class Gate:
         self._answered = answered
         self._rate = rate
         self._places = places
+
+    def knows(self, request: web.BaseRequest) -> bool:
+        """Return whether `request` comes from an origin that something is allowed, or from no page at all."""
+        return self._places.rank(only(request, hdrs.ORIGIN)) is not Rank.STRANGER
 
     async def answer(self, request: web.BaseRequest, listener: Listener) -> web.StreamResponse:
         """Answer one request that arrived at `listener`."""

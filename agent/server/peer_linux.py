@@ -21,7 +21,11 @@ _NLM_F_REQUEST: Final = 1
 _NLMSG_ERROR: Final = 2
 _ALL_STATES: Final = 0xFFFFFFFF
 _GONE: Final = frozenset((6, 7, 10))
-"""TIME_WAIT, CLOSE: no process holds it any more; LISTEN: found because the connection was not."""
+"""TIME_WAIT, CLOSE: no process holds it any more; LISTEN: found because the connection was not.
+
+One that was closed while something was still under way has another state, no inode and, whoever had it, root
+as its user.
+"""
 _HEADER: Final = struct.Struct("=IHHII")
 _REQUEST: Final = struct.Struct("=BBBxI")
 _SOCKET_ID: Final = struct.Struct("=2s2s16s16sIII")

@@ -50,13 +50,15 @@ class _Protocol(web.RequestHandler):
     """HTTP that says nothing of itself when it is spoken to badly, and waits for nobody for long.
 
     Attributes:
+        known: whether its last request came from an allowed origin or the person's own program.
         working: whether a request of it is being answered.
     """
 
-    __slots__ = ("_head_timer", "working")
+    __slots__ = ("_head_timer", "known", "working")
 
     def __init__(self, manager: _Server, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(manager, loop=loop, **_SETTINGS)
+        self.known = False
         self.working = False
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -121,8 +123,9 @@ class _Server(web.Server):
         return _Protocol(self, self._loop)
 
     def make_room(self, newcomer: _Protocol | None = None) -> bool:
-        """End the connection that has been silent the longest; False where all are at work."""
-        return any(other.give_way(newcomer) for other in cast("list[_Protocol]", self.connections))
+        """End an idle connection, the oldest and a stranger's first; False where all are at work."""
+        others = sorted(cast("list[_Protocol]", self.connections), key=lambda other: other.known)
+        return any(other.give_way(newcomer) for other in others)
 
 
 class _Socket(web.SockSite):
@@ -187,6 +190,7 @@ async def serve(
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         protocol = cast("_Protocol", request.protocol)
         protocol.head_read()
+        protocol.known = gate.knows(request)
         protocol.working = True
         try:
             return await gate.answer(request, listener)

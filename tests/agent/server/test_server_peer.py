@@ -58,6 +58,17 @@ def test_a_connection_of_another_user_is_theirs(lookup: peer.Lookup) -> None:
             assert not lookup(client.getsockname(), listener.getsockname())
 
 
+@linux
+@pytest.mark.parametrize("lookup", OF_SOCKETS)
+def test_a_connection_that_its_process_has_closed_is_nobodys(lookup: peer.Lookup) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_connection(listener.getsockname()) as client:
+            address = client.getsockname()
+        # It waits to be accepted still; the kernel names root as its user, whoever had it.
+        with pytest.raises(OSError, match=r"over|no such"):
+            lookup(address, listener.getsockname())
+
+
 async def test_an_unknown_connection_is_refused() -> None:
     def unknown(_peer: Address, _here: Address) -> bool:
         raise OSError(errno.ENOENT, "no such socket")
