@@ -46,6 +46,18 @@ class Holder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """A holder in whose place nothing is ever being done.
+
+    Attributes:
+        give_way: as `Holder.give_way`.
+    """
+
+    give_way: Callable[[], None]
+    idle: bool = True
+
+
 @dataclass(slots=True, eq=False)
 class Place:
     """A place that is taken, until it is given back or its holder has given way."""
@@ -71,10 +83,13 @@ class Places:
     ) -> None:
         self.rank = rank
         self._total = total
+        self._enough = min(total, strangers)  # up to here nobody need be asked for a rank
         self._strangers = strangers
         self._each = total if each is None else each
         self._renew = renew
         self._held: dict[Place, None] = {}
+        self._used = 0
+        self._used_by: dict[str | None, int] = {}
 
     def take(self, origin: str | None, size: int = 1, holder: Holder | None = None) -> Place:
         """Return a place, if need be that of a holder who gives way: the one unused longest.
@@ -82,21 +97,45 @@ class Places:
         Raises:
             AgentError: busy.
         """
-        rank = self.rank(origin)
-        own = [place for place in self._held if place.origin == origin]
-        self._make_room(own, size, self._each, own if self._renew else ())
-        if rank is Rank.STRANGER:
-            strangers = self._those_of(Rank.STRANGER)
-            self._make_room(strangers, size, self._strangers, strangers)
-        if _sum(self._held) + size > self._total:
-            self._make_room(self._held, size, self._total, self._giving_way_to(rank), rank)
         place = Place(origin, size, holder)
+        own = self._used_by.get(origin, 0) + size
+        if own > self._each or self._used + size > self._enough:
+            self._make_room_for(place)
+            own = self._used_by.get(origin, 0) + size
         self._held[place] = None
+        self._used += size
+        self._used_by[origin] = own
         return place
+
+    def _make_room_for(self, new: Place) -> None:
+        origin, size, rank = new.origin, new.size, self.rank(new.origin)
+        if (missing := self._used_by.get(origin, 0) + size - self._each) > 0:
+            own = [place for place in self._held if place.origin == origin]
+            self._make_room(missing, own if self._renew else (), rank)
+        if rank is Rank.STRANGER:
+            strangers = self._held_by_strangers()
+            self._make_room(sum(place.size for place in strangers) + size - self._strangers, strangers, rank)
+        if (missing := self._used + size - self._total) > 0:
+            end_any = self._renew and rank is not Rank.STRANGER
+            self._make_room(missing, list(self._held) if end_any else self._held_by_strangers(), rank)
 
     def give_back(self, place: Place) -> None:
         """Free a place; one that is free already stays so."""
-        self._held.pop(place, None)
+        if place in self._held:
+            del self._held[place]
+            self._used -= place.size
+            self._used_by[place.origin] -= place.size
+            if not self._used_by[place.origin]:
+                del self._used_by[place.origin]
+
+    def hand_over(self, place: Place, origin: str | None, holder: Holder | None = None) -> Place:
+        """Give a place that is held to another holder; return it as the new holder's."""
+        self.give_back(place)
+        given = Place(origin, place.size, holder)
+        self._held[given] = None
+        self._used += given.size
+        self._used_by[origin] = self._used_by.get(origin, 0) + given.size
+        return given
 
     def used(self, place: Place) -> None:
         """Take down that a place is in use now, so that those unused for longer give way before it."""
@@ -117,52 +156,37 @@ class Places:
         finally:
             self.give_back(place)
 
-    def _those_of(self, rank: Rank) -> list[Place]:
-        known: dict[str | None, Rank] = {}
-        return [
-            place for place in self._held if known.setdefault(place.origin, self.rank(place.origin)) is rank
-        ]
+    def _held_by_strangers(self) -> list[Place]:
+        ranks: dict[str | None, Rank] = {origin: self.rank(origin) for origin in self._used_by}
+        return [place for place in self._held if ranks[place.origin] is Rank.STRANGER]
 
-    def _giving_way_to(self, rank: Rank) -> list[Place]:
-        strangers = self._those_of(Rank.STRANGER)
-        if not self._renew or rank is Rank.STRANGER:
-            return strangers
-        return strangers + [place for place in self._held if place not in strangers]
+    def _make_room(self, missing: int, candidates: Iterable[Place], rank: Rank) -> None:
+        """See that so much gets free for somebody of this rank, at the expense of `candidates`.
 
-    def _make_room(
-        self,
-        among: Iterable[Place],
-        size: int,
-        limit: int,
-        candidates: Iterable[Place],
-        rank: Rank = Rank.STRANGER,
-    ) -> None:
-        """See that `among` has room for `size` more, at the expense of `candidates`.
+        The lowest rank goes first, and of it those who are idle; who is not goes for a higher rank alone.
 
-        Those who are idle go first; those who are not go for somebody of a higher rank than theirs.
+        Raises:
+            AgentError: busy: too few can go, and nobody does.
         """
-        missing = _sum(among) + size - limit
         if missing <= 0:
             return
-        able = [place for place in candidates if place.holder is not None]
-        leaving = [place for place in able if place.holder is not None and place.holder.idle]
-        leaving += [place for place in able if place not in leaving and self.rank(place.origin) > rank]
+        leaving = []
+        for place in candidates:
+            holder, lower = place.holder, self.rank(place.origin)
+            if holder is not None and (lower > rank or (holder.idle and lower == rank)):
+                leaving.append((-lower, not holder.idle, place, holder))
+        leaving.sort(key=lambda each: each[:2])
         ending = []
-        for place in leaving:
+        for _, _, place, holder in leaving:
             if missing <= 0:
                 break
-            ending.append(place)
+            ending.append((place, holder))
             missing -= place.size
         if missing > 0:
             raise AgentError(ErrorId.BUSY)
-        for place in ending:
-            del self._held[place]
-            if place.holder is not None:
-                place.holder.give_way()
-
-
-def _sum(places: Iterable[Place]) -> int:
-    return sum(place.size for place in places)
+        for place, holder in ending:
+            self.give_back(place)
+            holder.give_way()
 
 
 class Turn:

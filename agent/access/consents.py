@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from types import MappingProxyType
 from typing import Final
 
 from agent.access.answers import Answers
@@ -18,13 +17,12 @@ from agent.config import Config, OriginSettings
 from agent.errors import AgentError, ErrorId
 from agent.interaction import ConsentQuestion, DocumentShown, Interaction
 from agent.origins.portals import named
-from agent.places import Rank, Ranking
+from agent.places import Ranking
 from agent.vocabulary import Verb
 
 log = logging.getLogger(__name__)
 
 _NOTIFIED_MAX: Final = 256
-_NO_ANSWERS: Final[Mapping[Verb, ConsentAnswer]] = MappingProxyType({})
 
 
 def _utc_now() -> datetime:
@@ -33,13 +31,7 @@ def _utc_now() -> datetime:
 
 def ranking(origins: OriginSettings, answers: Answers, now: Callable[[], datetime] = _utc_now) -> Ranking:
     """Return what tells the rank of an origin at the moment it is asked."""
-
-    def rank(origin: str | None) -> Rank:
-        # The file of answers is not looked at for what is settled without it.
-        kept = _NO_ANSWERS if origin is None or origin in origins.allow else answers.of(origin)
-        return rank_of(origin, origins=origins, answers=kept, now=now())
-
-    return rank
+    return partial(rank_of, origins=origins, answers=answers.of, now=now)
 
 
 @dataclass(slots=True)
@@ -154,7 +146,7 @@ class Consents:
 
     def _answers_of(self, origin: str | None) -> Mapping[Verb, ConsentAnswer]:
         """Return the answers kept; their file is not looked at for an origin that the configuration lists."""
-        return _NO_ANSWERS if origin is None or origin in self._origins.allow else self._answers.of(origin)
+        return {} if origin is None or origin in self._origins.allow else self._answers.of(origin)
 
     def _missing(self, origin: str, verbs: Iterable[Verb]) -> tuple[Verb, ...]:
         """Return those of `verbs` that are to be asked about; empty when all are allowed.

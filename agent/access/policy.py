@@ -6,7 +6,7 @@ hostile rows can test each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -185,21 +185,27 @@ def authorise(
 
 
 def rank_of(
-    origin: str | None, *, origins: OriginSettings, answers: Mapping[Verb, ConsentAnswer], now: datetime
+    origin: str | None,
+    *,
+    origins: OriginSettings,
+    answers: Callable[[str], Mapping[Verb, ConsentAnswer]],
+    now: Callable[[], datetime],
 ) -> Rank:
     """Decide who goes first where there is not enough for all; a yes to anything makes a site known.
 
     Args:
         origin: None is this person's own command line or a local program with the per-user token.
         origins: the configured lists.
-        answers: the answers kept for this origin.
-        now: aware UTC.
+        answers: gives the answers kept for an origin, where the lists do not settle it.
+        now: the clock, aware UTC.
     """
     if origin is None:
         return Rank.OWN
     if origin in origins.deny:
         return Rank.STRANGER
-    if origin in origins.allow or any(answer.allowed and now < answer.until for answer in answers.values()):
+    if origin in origins.allow or any(
+        answer.allowed and now() < answer.until for answer in answers(origin).values()
+    ):
         return Rank.ALLOWED
     return Rank.STRANGER
 

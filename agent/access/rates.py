@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
@@ -14,6 +15,7 @@ _STRANGERS: Final = 4
 """All strangers together may ask as often as so many origins."""
 
 _TOGETHER: Final = ""
+_HELD_UP_SECONDS: Final = 0.25
 
 
 class OriginRates:
@@ -35,6 +37,11 @@ class OriginRates:
         self._known = Buckets(limits.requests, limits.burst, clock)
         self._strangers = Buckets(limits.requests, limits.burst, clock)
         self._together = Buckets(limits.requests * _STRANGERS, limits.burst * _STRANGERS, clock)
+
+    async def hold_up(self, origin: str | None) -> None:
+        """Let a stranger wait for a refusal: one that asked again at each would keep this program busy."""
+        if self._rank(origin) is Rank.STRANGER:
+            await asyncio.sleep(_HELD_UP_SECONDS)
 
     def take(self, origin: str) -> float:
         """Take down a request of `origin`; 0 when it may be made, else the seconds until it may."""

@@ -110,6 +110,7 @@ class NativeSession(WebSocketSession):
             await self._refuse(None, error)
             return
         if self.origin is not None and (wait := self._rate.take(self.origin)):
+            await self._rate.hold_up(self.origin)  # and nothing more is read meanwhile
             await self._refuse(request.id, AgentError(ErrorId.REQUEST_RATE, retry_after=math.ceil(wait)))
             return
         size = len(frame)

@@ -126,18 +126,21 @@ class Gate:
     ) -> web.StreamResponse:
         if admission.kind is AdmissionKind.REFUSED:
             raise Refused
-        if wait := self._rate.take(admission.origin) if admission.origin else 0.0:
-            response = self._excused(request, listener, 429)
-            response.headers[hdrs.RETRY_AFTER] = str(math.ceil(wait))
-            return response
         authorization = request.headers.get(hdrs.AUTHORIZATION)
         if admission.kind is AdmissionKind.LOCAL_PROGRAM and not self._token.admits(authorization):
             return empty(403)
+        # A page of ours asks for another site, whom its own site counts.
+        origin = admission.origin if admission.kind is AdmissionKind.PAGE else None
         try:
-            place = self._places.take(admission.origin)
+            place = self._places.take(origin)
         except AgentError:
             return self._excused(request, listener, 429)
         try:
+            if wait := self._rate.take(origin) if origin else 0.0:
+                await self._rate.hold_up(origin)
+                response = self._excused(request, listener, 429)
+                response.headers[hdrs.RETRY_AFTER] = str(math.ceil(wait))
+                return response
             return await self._site.serve(request, path, admission, listener)
         finally:
             self._places.give_back(place)

@@ -17,9 +17,9 @@ from agent.interaction.scripted import ScriptedInteraction
 from agent.native.messages import DOCUMENT_BYTES_MAX
 from hca_card.pin import Pin
 from tests.support.agent import PORTAL, Page, RunningAgent, running_agent
+from tests.support.hostile import ORIGINS, Doors, Portal, hostile_process
+from tests.support.nhi_component import TURNED_ON
 from tests.support.operations import until
-
-STRANGERS = [f"https://n{number}.hostile.example" for number in range(40)]
 
 
 def b64(octets: bytes) -> str:
@@ -52,7 +52,7 @@ def person() -> Busy:
 
 @pytest.fixture
 async def agent(tmp_path: Path, person: Busy) -> AsyncIterator[RunningAgent]:
-    async with running_agent(tmp_path, interaction=person) as running:
+    async with running_agent(tmp_path, interaction=person, config=TURNED_ON) as running:
         yield running
 
 
@@ -69,7 +69,7 @@ async def test_nine_subdomains_that_ask_for_the_card_do_not_take_the_portals_que
     agent: RunningAgent, person: Busy
 ) -> None:
     async with AsyncExitStack() as stack, agent.page() as portal:
-        for page in await pages(agent, stack, STRANGERS[:9]):
+        for page in await pages(agent, stack, ORIGINS[:9]):
             await page.send("card.read")
         await until(lambda: bool(person.left))
         for _ in range(3):
@@ -82,7 +82,7 @@ async def test_three_sites_with_the_largest_documents_do_not_take_the_portals_ro
 ) -> None:
     largest = b64(bytes(DOCUMENT_BYTES_MAX))
     async with AsyncExitStack() as stack, agent.page() as portal:
-        strangers = await pages(agent, stack, STRANGERS[:3])
+        strangers = await pages(agent, stack, ORIGINS[:3])
         sent = [(page, await page.send("sign", document=largest)) for page in strangers]
         await until(lambda: bool(person.left))
         refused = [await page.answer(number) for page, number in sent[1:]]
@@ -94,7 +94,7 @@ async def test_four_sites_with_sixteen_waiting_connections_each_do_not_keep_the_
     agent: RunningAgent, person: Busy
 ) -> None:
     async with AsyncExitStack() as stack:
-        for origin in STRANGERS[:4] * 16:
+        for origin in ORIGINS[:4] * 16:
             [page] = await pages(agent, stack, [origin])
             with suppress(ConnectionError):  # turned away
                 await page.send("card.read")
@@ -102,3 +102,18 @@ async def test_four_sites_with_sixteen_waiting_connections_each_do_not_keep_the_
         for page in await pages(agent, stack, [PORTAL] * 16):
             await page.call("agent.hello")
         await log_in(page)
+
+
+async def test_with_forty_sites_at_every_door_the_portal_is_never_refused_and_three_windows_are_seen(
+    agent: RunningAgent, person: Busy
+) -> None:
+    portal, attack = Portal(agent), hostile_process(Doors.of(agent))
+    await asyncio.to_thread(attack.__enter__)
+    try:
+        await until(lambda: bool(person.left))
+        for _ in range(3):
+            for log_in_there in portal.log_ins.values():
+                await log_in_there()
+    finally:
+        await asyncio.to_thread(attack.__exit__, None, None, None)
+    assert len(person.left) <= 3

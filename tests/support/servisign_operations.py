@@ -17,6 +17,7 @@ from agent.operations import (
     Selected,
     SignResult,
 )
+from agent.places import Rank
 from agent.vocabulary import Verb
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import ObjectMissingError, PinLengthError, PinLockedError, PinWrongError
@@ -56,6 +57,7 @@ class FakeOperations:
         asked: what was asked, in order, without PINs.
         hold: operations wait for it where it is set.
         errors: raised once by the operation of that name.
+        strangers: origins that nobody allowed, who are refused whatever asks for a permission.
         kept: every PIN kept; `given` every PIN handed over, which the giver must wipe.
     """
 
@@ -69,6 +71,7 @@ class FakeOperations:
     asked: list[str] = field(default_factory=list)
     hold: asyncio.Event | None = None
     errors: dict[str, Exception] = field(default_factory=dict)
+    strangers: set[str] = field(default_factory=set)
     kept: list[KeptPin] = field(default_factory=list)
     given: list[Pin] = field(default_factory=list)
     missing: frozenset[int] = frozenset()
@@ -125,6 +128,11 @@ class FakeOperations:
 
     async def permit(self, caller: Caller, verb: Verb) -> None:
         self.asked.append(f"permit {verb}")
+        if caller.origin in self.strangers:
+            raise AgentError(ErrorId.CONSENT_REFUSED)
+
+    def rank(self, origin: str | None) -> Rank:
+        return Rank.STRANGER if origin in self.strangers else Rank.ALLOWED
 
     async def keep_pin(
         self, caller: Caller, pin: Pin | None, *, reader: str | None = None, kinds: Collection[CardKind] = ()

@@ -151,6 +151,7 @@ class HipkiSite:
                 self._refused(portal)
             return _json(self._dialect.refusal(verb))
         if self._rate.take(portal):
+            await self._rate.hold_up(portal)
             raise web.HTTPTooManyRequests
         certificates = request.query.get("withcert") == "true"
         with room(request, self._load, portal):

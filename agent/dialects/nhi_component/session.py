@@ -49,8 +49,11 @@ class NhiSession(WebSocketSession):
         async for message in self.socket:
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 continue
+            command = self._command(message)
+            if isinstance(command, AgentError) and command.error_id == ErrorId.REQUEST_RATE:
+                await self._rate.hold_up(self.origin)  # and nothing more is read meanwhile
             try:
-                self._waiting.put_nowait(self._command(message))
+                self._waiting.put_nowait(command)
             except asyncio.QueueFull:
                 await self.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many")
                 return

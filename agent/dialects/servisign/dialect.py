@@ -27,8 +27,10 @@ from agent.dialects.servisign.framing import ECHO_NAMES, PageRequest, decode_req
 from agent.dialects.servisign.functions import FunctionCall, LibraryFunction, error_code
 from agent.dialects.servisign.network import AllowedHosts
 from agent.dialects.servisign.sessions import PageSession, PageSessions, SessionLimits
-from agent.dialects.servisign.shared_values import SharedValues
-from agent.errors import ErrorId, error_id, row_for, where
+from agent.dialects.servisign.shared_values import SharedValues, is_for_others
+from agent.errors import AgentError, ErrorId, error_id, row_for, where
+from agent.places import Places, Turns
+from agent.vocabulary import Verb
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -41,6 +43,8 @@ FUNCTIONS: Final = pcsc_functions.FUNCTIONS | nhi_reader_functions.FUNCTIONS
 
 # A document of some hundred kilobytes takes as long as some hundred calls.
 _DECODED_AT_ONCE: Final = 64 * 1024
+_LARGE_MAX: Final = 64
+_LARGE_OF_STRANGERS_MAX: Final = 4
 _NO_CARD: Final = 9056
 _NO_CARD_NHI: Final = 30037
 
@@ -71,13 +75,13 @@ class ServiSignDialect:
         self._operations = operations
         self._settings = config.servisign
         self._limits = limits or SessionLimits()
-        self._sessions = PageSessions(self._limits, clock)
-        self._values = SharedValues(clock)
+        self._sessions = PageSessions(self._limits, operations.rank, clock)
+        self._values = SharedValues(operations.rank, clock)
         self._hosts = AllowedHosts(self._settings)
         # A request can hold a PIN: what is kept of it says nothing without this key.
         self._key = secrets.token_bytes(32)
         self._timer: asyncio.TimerHandle | None = None
-        self._large = asyncio.Lock()
+        self._large = Turns(Places(operations.rank, total=_LARGE_MAX, strangers=_LARGE_OF_STRANGERS_MAX))
 
     async def handle(self, origin: str, body: bytes) -> bytes:
         """Answer one request of an admitted origin.
@@ -92,7 +96,7 @@ class ServiSignDialect:
         self._arm()
         request: PageRequest | None = None
         try:
-            request = await self._decoded(body)
+            request = await self._decoded(origin, body)
             if request.function in ECHO_NAMES:
                 return self._echo(origin, request)
             return encode_reply(await self._answer(origin, request, body))
@@ -107,12 +111,15 @@ class ServiSignDialect:
         code = BUSY if status == HTTPStatus.TOO_MANY_REQUESTS else BAD_PARAMETER
         return self._failed(origin, None, code)
 
-    async def _decoded(self, body: bytes) -> PageRequest:
+    async def _decoded(self, origin: str, body: bytes) -> PageRequest:
         """Return the request, a large one read in a thread, one at a time, to keep nobody waiting."""
         if len(body) <= _DECODED_AT_ONCE:
             return decode_request(body)
-        async with self._large:
-            return await asyncio.to_thread(decode_request, body)
+        try:
+            async with self._large.turn(origin):
+                return await asyncio.to_thread(decode_request, body)
+        except AgentError:
+            raise FrameworkError(BUSY) from None
 
     def _failed(self, origin: str, request: PageRequest | None, code: int) -> bytes:
         """Return the body for a call whose function never began; pages look at nothing but GetErrorCode."""
@@ -147,8 +154,7 @@ class ServiSignDialect:
             case "ServiSignCheckUpdate":
                 return "0"  # a page cannot update this program
             case "setServiSignValue" | "getServiSignValue":
-                self._sessions.find(origin, request)
-                return self._value(origin, request)
+                return await self._value(self._sessions.find(origin, request), request)
         function = FUNCTIONS.get(request.function)
         if function is None:
             raise FrameworkError(UNKNOWN_FUNCTION)
@@ -159,14 +165,21 @@ class ServiSignDialect:
         key = hashlib.blake2b(body, key=self._key).digest()
         return await session.heartbeats.answer(key, partial(self._sessions.in_turn, session, work))
 
-    def _value(self, origin: str, request: PageRequest) -> str:
-        channel = request.text("channel")
+    async def _value(self, session: PageSession, request: PageRequest) -> str:
+        channel, origin = request.text("channel"), session.origin
         if request.function == "getServiSignValue":
             return self._values.get(origin, channel)
+        sites = request.text("domain_list")
+        if is_for_others(origin, sites):
+            # Its reader cannot see who wrote it, and may take it for its own.
+            try:
+                await self._operations.permit(session.caller, Verb.READ)
+            except AgentError as error:
+                raise FrameworkError(row_for(error).servisign) from None
         self._values.put(
             origin,
             channel,
-            sites=request.text("domain_list"),
+            sites=sites,
             seconds=request.number("timeout"),
             text=request.text("value"),
         )

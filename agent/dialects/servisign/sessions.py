@@ -17,7 +17,9 @@ from agent.dialects.servisign.codes import BUSY, UNKNOWN_SESSION, FrameworkError
 from agent.dialects.servisign.framing import PageRequest
 from agent.dialects.servisign.heartbeats import Heartbeats
 from agent.dialects.servisign.open_objects import OpenObjects
+from agent.errors import AgentError
 from agent.operations import Caller
+from agent.places import Place, Places, Ranking
 
 if TYPE_CHECKING:
     from signing.revocation import OcspAnswer
@@ -37,7 +39,8 @@ class SessionLimits:
         per_origin: sessions of one origin; another Echo ends the longest unused one in which nothing is
             open, else the longest unused one.
         in_all: sessions of all origins together; another Echo ends the longest unused one in which nothing
-            is open, and is refused as busy where there is none.
+            is open, of a stranger if there is one, and is refused as busy where there is none.
+        strangers: sessions of all origins together that nobody has allowed anything.
         waiting: calls of one session that may wait for their turn.
         beat_s: how long a request marked KeepAlive waits before it is answered `heartbeat`.
         patience_s: how long such a call goes on while its page does not ask for it.
@@ -47,6 +50,7 @@ class SessionLimits:
     pin_idle_s: float = 600
     per_origin: int = 32
     in_all: int = 256
+    strangers: int = 64
     waiting: int = 16
     beat_s: float = 1.0
     patience_s: float = 5.0
@@ -65,12 +69,14 @@ class PageSession:
         ocsp_answer: what the last OCSP query brought; None before, and after one that failed.
         heartbeats: its calls that outlive their requests.
         caller: who asks the operations for it.
+        leave: ends it, where its place is given to another.
     """
 
     origin: str
     id: str
     touched: float
     heartbeats: Heartbeats
+    leave: Callable[[PageSession], None]
     last_error: int = 0
     tabs: int = 1
     waiting: int = 0
@@ -86,9 +92,13 @@ class PageSession:
         self.caller = Caller(self.origin, self.id)
 
     @property
-    def unused(self) -> bool:
+    def idle(self) -> bool:
         """Whether nothing is open in it and no call runs."""
         return not self.waiting and not len(self.objects)
+
+    def give_way(self) -> None:
+        """End."""
+        self.leave(self)
 
     def clear_if_closed(self) -> None:
         """Forget a PIN that a call kept after its page had left."""
@@ -106,10 +116,14 @@ class PageSession:
 class PageSessions:
     """All sessions, found by origin and id together: another origin's id finds nothing."""
 
-    def __init__(self, limits: SessionLimits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, limits: SessionLimits, rank: Ranking, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._limits = limits
         self._clock = clock
+        self._places = Places(rank, total=limits.in_all, strangers=limits.strangers, renew=True)
         self._sessions: dict[tuple[str, str], PageSession] = {}
+        self._place_of: dict[PageSession, Place] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -125,7 +139,7 @@ class PageSessions:
             session = self._sessions.get((origin, _browser(request)))
             if session is not None:
                 session.tabs += 1
-                session.touched = self._clock()
+                self._touch(session)
                 return session
             return self._add(origin, _browser(request))
         return self._add(origin, secrets.token_urlsafe(ID_BYTES))
@@ -141,7 +155,7 @@ class PageSessions:
         self.expire()
         session = self._sessions.get((origin, _session_id(request)))
         if session is not None:
-            session.touched = self._clock()
+            self._touch(session)
             return session
         if not request.per_browser:
             raise FrameworkError(UNKNOWN_SESSION)
@@ -209,19 +223,24 @@ class PageSessions:
             if not idle:
                 raise FrameworkError(BUSY)
             # A page that makes a session for each click must not end the one its other tab works with.
-            self._remove(min(idle, key=lambda session: (not session.unused, session.touched)))
-        elif len(self._sessions) >= self._limits.in_all:
-            # Any page may open sessions; only one whose person has allowed it has anything open in them.
-            unused = [session for session in self._sessions.values() if session.unused]
-            if not unused:
-                raise FrameworkError(BUSY)
-            self._remove(min(unused, key=lambda session: session.touched))
+            self._remove(min(idle, key=lambda session: (not session.idle, session.touched)))
         heartbeats = Heartbeats(self._limits.beat_s, self._limits.patience_s)
-        session = PageSession(origin, session_id, self._clock(), heartbeats)
+        session = PageSession(origin, session_id, self._clock(), heartbeats, self._remove)
+        try:
+            self._place_of[session] = self._places.take(origin, holder=session)
+        except AgentError:
+            raise FrameworkError(BUSY) from None
         self._sessions[origin, session_id] = session
         return session
 
+    def _touch(self, session: PageSession) -> None:
+        session.touched = self._clock()
+        if session in self._place_of:
+            self._places.used(self._place_of[session])
+
     def _remove(self, session: PageSession) -> None:
+        if session in self._place_of:
+            self._places.give_back(self._place_of.pop(session))
         self._sessions.pop((session.origin, session.id), None)
         session.close()
         session.heartbeats.close()

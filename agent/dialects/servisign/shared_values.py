@@ -8,12 +8,15 @@ and the list holds hosts or origins with any of `,` `;` `|` or blanks between.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 from agent.dialects.servisign.codes import BAD_PARAMETER, BUSY, FrameworkError
+from agent.errors import AgentError
+from agent.places import Place, Places, Ranking, Resting
 
 # Seconds rather than milliseconds: a page that means the other finds its value for too long, not gone too
 # soon, and never for longer than this.
@@ -24,8 +27,10 @@ SITES_MAX: Final = 32
 SITE_MAX: Final = 300
 PER_ORIGIN: Final = 32
 IN_ALL: Final = 256
+OF_STRANGERS: Final = 64
 
 _BETWEEN: Final = re.compile(r"[\s,;|]+")
+_PORT: Final = re.compile(r":[0-9]+$")
 _SITE: Final = re.compile(r"(?:https?://)?(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -57,12 +62,15 @@ class SharedValues:
     is for, or that wrote it, replaces it in its place.
 
     Args:
+        rank: tells who is a stranger; values of strangers end for others, never the others for theirs.
         clock: seconds that only grow.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, rank: Ranking, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._channels: dict[str, list[SharedValue]] = {}
+        self._places = Places(rank, total=IN_ALL, strangers=OF_STRANGERS, each=PER_ORIGIN)
+        self._place_of: dict[SharedValue, Place] = {}
 
     def put(self, origin: str, channel: str, sites: str, seconds: int, text: str) -> None:
         """Leave a value; an empty one takes away what was there.
@@ -85,14 +93,13 @@ class SharedValues:
         places = [index for index, old in enumerate(here) if old.writer == origin or old.is_for(origin)]
         kept = [old for index, old in enumerate(here) if index not in places]
         if text:
-            self._require_room(origin, replaced=len(places))
             lifetime = min(seconds, LIFETIME_MAX_S) if seconds > 0 else LIFETIME_MAX_S
             new = SharedValue(origin, allowed, self._clock() + lifetime, text)
+            self._settle(new, channel, [here[index] for index in places])
+            # Somebody's may have given way.
+            kept = [old for old in self._channels.get(channel, []) if old in kept]
             kept.insert(places[0] if places else len(kept), new)
-        if kept:
-            self._channels[channel] = kept
-        else:
-            self._channels.pop(channel, None)
+        self._keep(channel, kept)
 
     def get(self, origin: str, channel: str) -> str:
         """Return the value that pages of `origin` may read; empty where there is none."""
@@ -104,27 +111,49 @@ class SharedValues:
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._channels.clear()
+        for channel in tuple(self._channels):
+            self._keep(channel, [])
 
-    def _require_room(self, origin: str, *, replaced: int) -> None:
-        living = [value for values in self._channels.values() for value in values]
-        own = sum(value.writer == origin for value in living)
-        if not replaced and (own >= PER_ORIGIN or len(living) >= IN_ALL):
-            raise FrameworkError(BUSY)
+    def _settle(self, new: SharedValue, channel: str, replaced: Sequence[SharedValue]) -> None:
+        """Give a value its place: that of one that it replaces, else one of its own."""
+        holder = Resting(partial(self._drop, channel, new))
+        if replaced:
+            place = self._places.hand_over(self._place_of.pop(replaced[0]), new.writer, holder)
+        else:
+            try:
+                place = self._places.take(new.writer, holder=holder)
+            except AgentError:
+                raise FrameworkError(BUSY) from None
+        self._place_of[new] = place
+
+    def _drop(self, channel: str, value: SharedValue) -> None:
+        self._keep(channel, [each for each in self._channels.get(channel, []) if each is not value])
+
+    def _keep(self, channel: str, values: list[SharedValue]) -> None:
+        """Let these be the values of a channel, and free the places of the others."""
+        for value in self._channels.pop(channel, []):
+            if value not in values and value in self._place_of:
+                self._places.give_back(self._place_of.pop(value))
+        if values:
+            self._channels[channel] = values
 
     def _expire(self) -> None:
         now = self._clock()
         for channel, values in tuple(self._channels.items()):
-            living = [value for value in values if value.ends > now]
-            if living:
-                self._channels[channel] = living
-            else:
-                del self._channels[channel]
+            self._keep(channel, [value for value in values if value.ends > now])
+
+
+def is_for_others(origin: str, sites: str) -> bool:
+    """Return whether a value of `origin` for these sites would be read by another host.
+
+    Raises:
+        FrameworkError: 61005, a list that cannot be read.
+    """
+    return not {_host(site if "//" in site else f"//{site}") for site in _sites(sites)} <= {_host(origin)}
 
 
 def _host(origin: str) -> str:
-    parts = urlsplit(origin)
-    return parts.netloc.removesuffix(f":{parts.port}")
+    return _PORT.sub("", urlsplit(origin).netloc)
 
 
 def _sites(listed: str) -> frozenset[str]:

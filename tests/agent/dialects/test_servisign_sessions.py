@@ -253,6 +253,29 @@ async def test_sessions_with_something_open_are_never_ended_for_another_origin(d
     assert [await portal.error() for portal in portals] == ["0"] * 4
 
 
+async def test_echos_of_strangers_end_no_session_of_a_page_that_is_allowed(dialect, operations):
+    strangers = [f"https://flood{number}.example" for number in range(20)]
+    operations.strangers.update(strangers)
+    portals = [await new_page(dialect, origin=f"https://portal{number}.example.tw") for number in range(7)]
+    flood = [await new_page(dialect, origin=origin) for origin in strangers]
+    assert [await portal.error() for portal in portals] == ["0"] * 7
+    assert [await page.error() for page in flood[-2:]] == ["61012", "0"]
+    portals.append(await new_page(dialect, origin=OTHER))
+    assert [await portal.error() for portal in portals] == ["0"] * 8
+    assert await Page(dialect.handle, strangers[0]).echo() == "61010"
+
+
+async def test_a_call_of_a_stranger_that_waits_for_the_person_gives_way_too(dialect, operations):
+    operations.strangers.add("https://flood.example")
+    operations.hold = asyncio.Event()
+    waiting = asyncio.create_task(module(await new_page(dialect, origin="https://flood.example")))
+    await until_waiting(dialect, 1)
+    portals = [await new_page(dialect, origin=f"https://portal{number}.example.tw") for number in range(8)]
+    assert [await portal.error() for portal in portals] == ["0"] * 8
+    operations.hold.set()
+    await waiting
+
+
 async def test_where_everything_is_in_use_another_echo_is_told_so(dialect):
     for number in range(8):
         await module(await new_page(dialect, origin=f"https://portal{number}.example.tw"))

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from agent.dialects.servisign.codes import FrameworkError
-from agent.dialects.servisign.shared_values import IN_ALL, PER_ORIGIN, VALUE_MAX, SharedValue, SharedValues
+from agent.dialects.servisign.shared_values import (
+    IN_ALL,
+    OF_STRANGERS,
+    PER_ORIGIN,
+    VALUE_MAX,
+    SharedValue,
+    SharedValues,
+)
+from agent.places import Rank
 from tests.support.servisign_page import Page, Text
 
 A, B, EVIL = "https://a.example.tw", "https://b.example.tw", "https://evil.example"
@@ -13,7 +21,7 @@ A, B, EVIL = "https://a.example.tw", "https://b.example.tw", "https://evil.examp
 
 @pytest.fixture
 def values(clock):
-    return SharedValues(clock)
+    return SharedValues(lambda origin: Rank.STRANGER if "flood" in origin else Rank.ALLOWED, clock)
 
 
 def put(values, origin=A, channel="c", sites="", seconds=60, text="v"):
@@ -100,12 +108,63 @@ def test_one_origin_and_all_together_have_so_many_and_living_ones_stay(values, c
     put(values, channel="0", text="replaced")
     assert values.get(A, "0") == "replaced"
     for number in range(IN_ALL - PER_ORIGIN):
-        put(values, origin=f"https://flood{number}.example")
+        put(values, origin=f"https://other{number}.example")
     with pytest.raises(FrameworkError):
         put(values, origin=B)
     clock.now += 61
     put(values, origin=B)
     assert values.get(B, "c") == "v"
+
+
+def test_values_of_strangers_end_for_others_and_no_others_end_for_theirs(values):
+    put(values)
+    for number in range(IN_ALL * 2):
+        put(values, origin=f"https://flood{number}.example", channel=str(number % 3))
+    assert values.get(A, "c") == "v"
+    assert values.get(f"https://flood{IN_ALL * 2 - 1}.example", str((IN_ALL * 2 - 1) % 3)) == "v"
+    living = sum(map(len, values._channels.values()))
+    assert living == OF_STRANGERS + 1 == len(values._place_of)
+    for number in range(IN_ALL - 1):
+        put(values, origin=f"https://other{number}.example")
+    assert sum(map(len, values._channels.values())) == IN_ALL
+    with pytest.raises(FrameworkError):
+        put(values, origin="https://flood0.example", channel="new")
+
+
+def test_what_ended_leaves_no_place_behind(values, clock):
+    put(values)
+    put(values, text="replaced")
+    put(values, origin=B, channel="d")
+    put(values, origin=B, channel="d", text="")
+    assert len(values._place_of) == 1
+    clock.now += 61
+    assert values.get(A, "c") == "" and not values._place_of
+
+
+@pytest.mark.parametrize("sites", ["", "evil.example", "https://evil.example:8443, evil.example:99999"])
+async def test_a_site_that_nobody_allowed_leaves_values_for_its_own_host(dialect, operations, sites):
+    operations.strangers.add(EVIL)
+    page = Page(dialect.handle, EVIL)
+    await page.echo()
+    members = {"channel": Text("c"), "domain_list": Text(sites), "timeout": 60, "value": Text("v")}
+    assert await page.call("setServiSignValue", **members) == "0"
+    assert not operations.asked
+
+
+@pytest.mark.parametrize(
+    "sites", ["b.example.tw", "evil.example b.example.tw", "https://b.example.tw:8443", "x.evil.example"]
+)
+async def test_a_site_that_nobody_allowed_leaves_no_value_for_another(dialect, operations, sites):
+    operations.strangers.add(EVIL)
+    writer, reader = Page(dialect.handle, EVIL), Page(dialect.handle, B)
+    for page in (writer, reader):
+        await page.echo()
+    members = {"channel": Text("c"), "domain_list": Text(sites), "timeout": 60, "value": Text("fixed")}
+    assert await writer.call("setServiSignValue", **members) == "61906"
+    assert await reader.call("getServiSignValue", channel=Text("c")) == ""
+    assert operations.asked == ["permit read"]
+    operations.strangers.clear()  # the person says yes
+    assert await writer.call("setServiSignValue", **members) == "0"
 
 
 def test_a_value_never_prints(clock):

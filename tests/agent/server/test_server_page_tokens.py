@@ -34,6 +34,31 @@ def test_nobody_can_guess_one_or_fill_the_memory() -> None:
     given = [tokens.issue() for _ in range(1000)]
     assert len(set(given)) == 1000
     assert all(len(token) >= 32 for token in given)
-    assert not tokens.redeem(given[0])
+    assert not tokens._spent
     assert tokens.redeem(given[-1])
-    assert not tokens.redeem("")
+    for made_up in ("", "A" * 64, "é" * 64, given[1][:-1], given[1] + "AAAA", given[1][:-1] + "="):
+        assert not tokens.redeem(made_up)
+    assert not PageTokens().redeem(given[1])
+
+
+def test_whoever_loads_pages_by_the_hundred_makes_nobody_elses_token_worthless() -> None:
+    tokens = PageTokens()
+    portals = tokens.issue()
+    for _ in range(1000):
+        tokens.issue()
+    assert tokens.redeem(portals)
+
+
+def test_those_shown_are_forgotten_with_time_and_no_forgotten_one_is_good_again() -> None:
+    clock = Clock()
+    tokens = PageTokens(clock)
+    given = []
+    for _ in range(5000):
+        clock.now += 0.001
+        given.append(tokens.issue())
+    assert all(tokens.redeem(token) for token in given)
+    assert len(tokens._spent) == 4096
+    assert not any(tokens.redeem(token) for token in given)
+    clock.now += SECONDS + 1
+    assert tokens.redeem(tokens.issue())
+    assert len(tokens._spent) == 1
