@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from agent.errors import AgentError, ErrorId
 from agent.processes import holder_of
 
-BACKLOG = 1024
+BACKLOG = 4096
 """Connections that wait in the kernel: when another user fills this, an owner's waits a second more."""
 _EPHEMERAL_ATTEMPTS = 20
 _NO_IPV6 = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT))
