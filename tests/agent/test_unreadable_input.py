@@ -103,13 +103,13 @@ def test_a_toml_file_that_cannot_be_read_is_named(tmp_path: Path, value: str) ->
 async def test_a_look_for_updates_that_fails_in_an_unforeseen_way_is_not_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    looks = asyncio.Queue[None]()
+    loop, looks = asyncio.get_running_loop(), asyncio.Queue[None]()
     checks = Checks(
-        UpdateSettings(enabled=True), Paths(tmp_path, tmp_path), lambda _zh, _en: asyncio.sleep(0)
+        UpdateSettings(enabled=True, hours=0), Paths(tmp_path, tmp_path), lambda _zh, _en: asyncio.sleep(0)
     )
 
     def look(*_: object) -> None:
-        looks.put_nowait(None)
+        loop.call_soon_threadsafe(looks.put_nowait, None)
         raise RuntimeError("what nobody thought of")
 
     monkeypatch.setattr(checks, "pause", lambda: 0.0)

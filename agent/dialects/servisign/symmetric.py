@@ -45,7 +45,10 @@ def encrypt(call: FunctionCall) -> str:
     Raises:
         LibraryError: 9015, no whole number of blocks.
     """
-    return _whole_blocks(call.data("b64Data"), _cipher(call).encryptor(), LibraryCode.DATA_LENGTH)
+    data, context = call.data("b64Data"), _cipher(call).encryptor()
+    if len(data) % BLOCK:
+        raise LibraryError(LibraryCode.DATA_LENGTH)
+    return _through(context, data)
 
 
 def decrypt(call: FunctionCall) -> str:
@@ -54,12 +57,13 @@ def decrypt(call: FunctionCall) -> str:
     Raises:
         LibraryError: 9020, no whole number of blocks.
     """
-    return _whole_blocks(call.data("b64Cipher"), _cipher(call).decryptor(), LibraryCode.ENCRYPTED_DATA_LENGTH)
+    cipher, context = call.data("b64Cipher"), _cipher(call).decryptor()
+    if len(cipher) % BLOCK:
+        raise LibraryError(LibraryCode.ENCRYPTED_DATA_LENGTH)
+    return _through(context, cipher)
 
 
-def _whole_blocks(data: bytes, context: CipherContext, otherwise: LibraryCode) -> str:
-    if len(data) % BLOCK:
-        raise LibraryError(otherwise)
+def _through(context: CipherContext, data: bytes) -> str:
     return encoded(context.update(data) + context.finalize())
 
 
