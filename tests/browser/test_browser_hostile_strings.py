@@ -24,11 +24,11 @@ from tests.support.desk import SetDesk
 from tests.support.hostile_strings import HOSTILE
 
 IMAGE: Final = "<img src=x onerror=alert(1)>"
-SCRIPT: Final = '"><script>alert(1)</script></style>{{token}}${1}<b>\x1b[2J'
+SCRIPT: Final = '"><script>alert(1)</script></style>{{token}}${1}<b>'
 SHORT: Final = "<b>'\"&{{\\"
 
 CARDS: Final = {
-    "personnel": Personnel(IMAGE, SCRIPT, "M", "0650101", SHORT, "<", "<"),
+    "personnel": Personnel(IMAGE, SCRIPT, "M", "0650101", SHORT, "A", "<"),
     "institution": Institution("<b>'\"&{{", IMAGE, "'>", "<s>'\"&{{$", "<u>'\"&{{$", SCRIPT, "<i>'\"", IMAGE),
 }
 
@@ -81,7 +81,7 @@ async def test_the_self_test_page_and_its_report_show_a_hostile_card_and_reader_
             await page.goto(agent.clear)
             await page.evaluate(RUN)
             await page.check("#unmasked")
-            await page.get_by_text("onerror=alert(1)").first.wait_for()
+            await page.get_by_text("onerror=alert(1)").first.wait_for(state="attached")
             assert await elements_of_data(page) == []
             text = await saved(page, "#save-html")
             assert "<img src=x" not in text and "&lt;img src=x" in text
