@@ -6,6 +6,7 @@ each row is one `write` on a descriptor opened for appending.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -21,6 +22,7 @@ import msgspec
 
 from agent.config import AuditSettings
 from agent.vocabulary import Verb
+from hca_card.big5 import printable
 from hca_card.decoding import UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,8 @@ _rows.setLevel(logging.CRITICAL)
 
 OK: Final = "ok"
 _LOCK_SECONDS: Final = 60
-_ROW_BYTES_MAX: Final = 2048
+_TEXT_MAX: Final = 256
+"""Characters of one text in a row: what is longer is shortened, for no row is left out."""
 
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -59,6 +62,9 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     unattended: bool = False
 
 
+_TEXTS: Final = ("origin", "card", "certificate", "result")
+
+
 class AuditLog:
     """The log in one file and those put aside: `audit.jsonl`, `audit.1.jsonl` (the newest) and so on.
 
@@ -74,10 +80,7 @@ class AuditLog:
 
     def record(self, row: AuditRow) -> None:
         """Append one row; a log that cannot be written is reported and never stops a person's work."""
-        line = msgspec.json.encode(row) + b"\n"
-        if len(line) > _ROW_BYTES_MAX:
-            log.error("an audit row of %d bytes was not written", len(line))
-            return
+        line = msgspec.json.encode(_fitting(row)) + b"\n"
         if _rows.isEnabledFor(logging.INFO):
             _rows.info("%s", line[:-1].decode())
         try:
@@ -96,11 +99,15 @@ class AuditLog:
                 return False
             append(self._path, line)
             return True
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            if unless_full and os.fstat(descriptor).st_size >= self._most:
+            size = os.fstat(descriptor).st_size
+            if unless_full and size >= self._most:
                 return False
-            os.write(descriptor, line)
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line  # a line torn by a full disk or lost power takes no other along
+            if os.write(descriptor, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return True
         finally:
             os.close(descriptor)
@@ -157,6 +164,17 @@ class AuditLog:
                 return  # Windows renames nothing that somebody reads: the file grows until the next row
 
 
+def _fitting(row: AuditRow) -> AuditRow:
+    """Return the row with every text cut to its two ends where it is too long."""
+    texts = {name: _fitted(text) for name in _TEXTS if (text := getattr(row, name)) is not None}
+    return msgspec.structs.replace(row, **texts)
+
+
+def _fitted(text: str) -> str:
+    text = printable(text)
+    return text if len(text) <= _TEXT_MAX else f"{text[: _TEXT_MAX // 2]}…{text[1 - _TEXT_MAX // 2 :]}"
+
+
 class Repeats:
     """Which rows say what was just said: a page that asks all day must not push real work out of the log.
 
@@ -171,13 +189,20 @@ class Repeats:
         self._most = most
         self._clock = clock
         self._seen: dict[tuple[object, ...], float] = {}
+        self._full = False
 
     def is_repeat(self, *key: object) -> bool:
         """Whether `key` was seen within the time, or too much else was."""
         now = self._clock()
         self._seen = {item: at for item, at in self._seen.items() if now - at < self._seconds}
-        if key in self._seen or len(self._seen) >= self._most:
+        if key in self._seen:
             return True
+        if len(self._seen) >= self._most:
+            if not self._full:
+                log.warning("too many different rows of strangers for the audit log; more are left out")
+            self._full = True
+            return True
+        self._full = False
         self._seen[key] = now
         return False
 

@@ -73,7 +73,9 @@ class WebSocketSession(ABC):
         await self.socket.close(code=WSCloseCode.GOING_AWAY, message=b"agent.stopped")
 
     def give_way(self) -> None:
-        """Begin to end with "try again later", to make room for another session."""
+        """Begin to end with "try again later": to make room for another session, or where nobody reads."""
+        if self._giving_way is not None:
+            return
         for task in self.tasks:
             task.cancel()
         closing = self.socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"busy")

@@ -33,13 +33,21 @@ _LOCAL_SYSLOG: Final = {"linux": "/dev/log", "darwin": "/var/run/syslog"}
 
 
 class _Queue(logging.handlers.QueueHandler):
-    """Into the queue; where the writer cannot keep up, records are lost rather than anybody kept waiting."""
+    """Into the queue; where the writer cannot keep up, records are lost rather than anybody kept waiting.
+
+    How many were lost is the next thing that is said.
+    """
+
+    _lost = 0
 
     def enqueue(self, record: logging.LogRecord) -> None:
         try:
+            if self._lost:
+                self.queue.put_nowait(_record(logging.WARNING, f"{self._lost} records were lost here"))
+                self._lost = 0
             self.queue.put_nowait(record)
         except queue.Full:
-            return
+            self._lost += 1
 
 
 class _Writer(logging.handlers.QueueListener):
@@ -121,8 +129,7 @@ def logged(settings: LogSettings, paths: Paths) -> Iterator[None]:
     except Exception as error:
         # Started at the login, it has no terminal that anybody sees; on a terminal it is said once already.
         ended = f"ended: {error if isinstance(error, AgentError) else type(error).__name__}"
-        members = {"name": log.name, "levelno": logging.ERROR, "levelname": "ERROR", "msg": "%s"}
-        said.handle(logging.makeLogRecord(members | {"args": (ended,)}))
+        said.handle(_record(logging.ERROR, ended))
         raise
     finally:
         for name, left_out in repetition.uncounted():
@@ -141,6 +148,10 @@ def logged(settings: LogSettings, paths: Paths) -> Iterator[None]:
         rows.removeHandler(said)
         rows.setLevel(rows_before)
         listener.stop()
+
+
+def _record(level: int, text: str) -> logging.LogRecord:
+    return logging.LogRecord(log.name, level, __file__, 0, "%s", (text,), None)
 
 
 def _file(settings: LogSettings, paths: Paths) -> logging.Handler:

@@ -80,10 +80,12 @@ class NativeSession(WebSocketSession):
         return not self.tasks
 
     def notify(self, frames: Iterable[bytes]) -> None:
-        """Send notifications; a side that does not read loses them, and can ask instead."""
-        with suppress(asyncio.QueueFull):
+        """Send notifications; a side that does not read is left, rather than with news of long ago."""
+        try:
             for frame in frames:
                 self._outbox.put_nowait(frame)
+        except asyncio.QueueFull:
+            self.give_way()
 
     async def read(self) -> None:
         """Begin the request of each message, or answer why not; end at text that is none (RFC 6455 §8.1)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class AuditEntry:
         unattended: whether the PIN came from the keyring.
         quiet: success is not worth a row.
         noted: the card was looked at for its key or PIN, so each such request has its row.
+        allowed: it may be done, so that no flood of what may not keeps its row out.
     """
 
     serial: str = ""
@@ -38,6 +40,7 @@ class AuditEntry:
     unattended: bool = False
     quiet: bool = False
     noted: bool = False
+    allowed: bool = False
 
     def note(self, snapshot: CardSnapshot, facts: CertificateFacts) -> None:
         """Take down which card it turned out to be."""
@@ -54,12 +57,16 @@ class AuditTrail:
     """The audit log as operations use it.
 
     Everything that used a key or a PIN has its row. Reading and being refused can be repeated by a page as
-    often as it likes, so equal rows of these are written once in ten minutes, and only so many in all.
+    often as it likes, so equal rows of these are written once in ten minutes, and only so many different ones
+    of what was not allowed.
     """
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
-        self._repeats = Repeats(_REPEAT_SECONDS, _NEW_ROWS_MAX)
+        self._repeats = {
+            False: Repeats(_REPEAT_SECONDS, _NEW_ROWS_MAX),
+            True: Repeats(_REPEAT_SECONDS, sys.maxsize),
+        }
         self._listeners: list[Callable[[Verb, str], None]] = []
 
     def listen(self, listener: Callable[[Verb, str], None]) -> None:
@@ -87,7 +94,7 @@ class AuditTrail:
     def _write(self, origin: str | None, verb: Verb, entry: AuditEntry, result: str) -> None:
         card = mask_card(entry.serial)
         repeatable = verb is Verb.READ or not entry.noted
-        if repeatable and self._repeats.is_repeat(origin, verb, card, result):
+        if repeatable and self._repeats[entry.allowed].is_repeat(origin, verb, card, result):
             return
         # On the event loop on purpose: a short append, and an operation cancelled here still leaves its row.
         self._audit.record(

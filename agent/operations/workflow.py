@@ -150,6 +150,7 @@ class Workflow:
         with self.audit.begin(origin, verb) as audit, self._under_way.held(origin):
             also = BRINGS.get(verb, ()) if also is None else also
             await self.consents.require(origin, verb, *also, document=document)
+            audit.allowed = True
             yield audit
 
     @contextmanager

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent.audit import AuditLog, AuditRow, Repeats, now
@@ -51,6 +52,34 @@ def test_a_torn_line_hides_no_other(file: Path) -> None:
         )
     log.record(row("after"))
     assert [item.result for item in log.read(9)] == ["before", "after"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="done by the file's descriptor")
+def test_a_line_torn_at_its_end_takes_the_next_row_not_along(file: Path) -> None:
+    log = AuditLog(file, AuditSettings())
+    log.record(row("before"))
+    with file.open("ab") as stream:
+        stream.write(b'{"time":"2026-01-0')
+    log.record(row("after"))
+    assert [item.result for item in log.read(9)] == ["before", "after"]
+
+
+@pytest.mark.parametrize(
+    "text", ["F" * 100_000, '"\\' * 9_000, "卡" * 9_000, "\udcff\x1b[2J\n\u202e" * 900, "\U0010ffff" * 9_000]
+)
+@pytest.mark.parametrize("name", ["origin", "card", "certificate", "result"])
+def test_a_text_that_is_too_long_is_shortened_and_its_row_written(file: Path, name: str, text: str) -> None:
+    log = AuditLog(file, AuditSettings())
+    log.record(msgspec.structs.replace(row(), **{name: f"begin{text}end"}))
+    (read,) = log.read(9)
+    shown = getattr(read, name)
+    assert (
+        shown.startswith("begin")
+        and shown.endswith("end")
+        and "…" in shown
+        and shown.isprintable() | ("\U0010ffff" in text)
+    )
+    assert file.stat().st_size < 2048
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")

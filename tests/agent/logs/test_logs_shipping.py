@@ -185,6 +185,31 @@ def test_a_writer_that_hangs_keeps_nobody_waiting(paths: Paths, monkeypatch: pyt
         free.set()
 
 
+def test_what_was_lost_is_said_as_soon_as_there_is_room(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, free = threading.Event(), threading.Event()
+    emit = shipping._PrivateFile.emit
+
+    def emit_later(self: shipping._PrivateFile, record: logging.LogRecord) -> None:
+        hangs.set()
+        free.wait(20)
+        emit(self, record)
+
+    monkeypatch.setattr(shipping, "_QUEUE_MAX", 10)
+    monkeypatch.setattr(shipping._PrivateFile, "emit", emit_later)
+    with logged(LogSettings(), paths):
+        log.info("the first")
+        hangs.wait(20)
+        for _ in range(30):
+            log.info("on the event loop")
+        free.set()
+        while paths.log.read_text("utf-8").count("on the event loop") < 10:
+            time.sleep(0.01)
+        log.info("later")
+    assert "20 records were lost here" in paths.log.read_text("utf-8")
+
+
 @pytest.mark.slow
 def test_a_writer_that_never_ends_keeps_nobody_from_ending(
     paths: Paths, monkeypatch: pytest.MonkeyPatch

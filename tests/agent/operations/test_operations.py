@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from asn1crypto import x509
 
 from agent.config import Config, OriginSettings
 from agent.errors import AgentError, error_id
 from agent.interaction.scripted import Headless, ScriptedInteraction
-from agent.operations import ReaderCondition, ReaderView
+from agent.operations import Caller, ReaderCondition, ReaderView
 from agent.vocabulary import Verb
 from hca_card.errors import ObjectMissingError, UnsupportedError
 from hca_card.model import CardKind, Insured, KeyUse, Personnel
+from hca_card.simulator.cards import Stock
 from pcsc.errors import ReaderBusyError, ReaderUnavailableError, ServiceUnavailableError
 from signing.errors import (
     CipherInvalidError,
@@ -284,6 +288,47 @@ async def test_everything_done_with_a_key_leaves_a_masked_row(tmp_path: Path) ->
         assert PIN not in text
         assert "000000335361" not in text
         assert "測試" not in text
+
+
+async def test_a_certificate_with_an_endless_number_signs_with_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issue = Stock.issue.__func__  # type: ignore[attr-defined]
+
+    def issue_with_long_numbers(cls: type[Stock], *args: Any) -> Stock:
+        stock: Stock = issue(cls, *args)
+        own = []
+        for slot, identity, key in stock.own:
+            certificate = x509.Certificate.load(identity.certificate)
+            certificate["tbs_certificate"]["serial_number"] = (1 << 9001) - 1
+            own.append((slot, replace(identity, certificate=certificate.dump(force=True)), key))
+        return replace(stock, own=own)
+
+    monkeypatch.setattr(Stock, "issue", classmethod(issue_with_long_numbers))
+    async with agent(tmp_path, "hpc") as world:
+        await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        await world.operations.authenticate(PORTAL, NONCE, origin=str(PORTAL.origin))
+        rows = world.audit()
+        assert [(row.verb, row.result) for row in rows] == [(Verb.SIGN, "ok"), (Verb.LOGIN, "ok")]
+        assert all(row.certificate.startswith("1FFF") and "…" in row.certificate for row in rows)
+
+
+async def test_no_flood_of_strangers_keeps_the_row_of_an_allowed_site_out(tmp_path: Path) -> None:
+    config = Config(origins=OriginSettings(allow=frozenset((str(PORTAL.origin),))))
+    async with agent(tmp_path, "hpc", interaction=Headless(), config=config) as world:
+        for number in range(200):
+            with pytest.raises(AgentError):
+                await world.operations.card(Caller(f"https://s{number}.example"))
+        await world.operations.card(PORTAL)
+        world.reader.remove()
+        with pytest.raises(Exception, match=r".") as caught:
+            await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        rows = world.audit()
+        assert [(row.verb, row.result) for row in rows if row.origin == PORTAL.origin] == [
+            (Verb.READ, "ok"),
+            (Verb.SIGN, error_id(caught.value)),
+        ]
+        assert len(rows) < 100
 
 
 async def test_a_refused_page_leaves_one_row_however_often_it_asks(tmp_path: Path) -> None:
