@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from xml.parsers.expat import ExpatError
 
 from agent.desktop import own_command
+from agent.paths import demand_own_way
+from agent.private_files import write_whole
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -125,14 +127,14 @@ class LinuxAutostart:
     def on(self) -> None:
         """Let the machine's entry count where it starts this program; else write one."""
         if self._judge(*self._machines) is AutostartStatus.ON:
-            self._file.unlink(missing_ok=True)
+            _remove(self._file)
         else:
             _write(self._file, self._text.encode())
 
     def off(self) -> None:
         """Remove the entry; where the machine has one too, say that it does not count here."""
         if self._judge(*self._machines) is AutostartStatus.OFF:
-            self._file.unlink(missing_ok=True)
+            _remove(self._file)
         else:
             _write(self._file, f"{self._text}Hidden=true\n".encode())
 
@@ -187,7 +189,7 @@ class MacosAutostart:
 
     def off(self) -> None:
         """Remove the property list."""
-        self._file.unlink(missing_ok=True)
+        _remove(self._file)
 
     def status(self) -> AutostartStatus:
         """Judge by the user's property list, else by every user's."""
@@ -300,12 +302,13 @@ def _quoted(word: str) -> str:
     return f'"{inner}"'.replace("\\", "\\\\").replace("%", "%%")
 
 
+def _remove(file: Path) -> None:
+    demand_own_way(file)
+    file.unlink(missing_ok=True)
+
+
 def _write(file: Path, content: bytes) -> None:
     """Replace a file in one step, so that a login at this moment reads one or the other."""
+    demand_own_way(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(file, content, mode=0o644)

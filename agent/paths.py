@@ -5,12 +5,52 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from agent import path_safety
+from agent.errors import AgentError, ErrorId
+
 HOME_VARIABLE: Final = "HCA_AGENT_HOME"
 _NAME: Final = "hca-agent"
+
+
+def demand_own_way(path: Path) -> None:
+    """Refuse to write where somebody else decides, if this is root (POSIX): a user's home, or behind a link.
+
+    What others can write or link, they can also exchange while root is at work there.
+
+    Args:
+        path: absolute; need not be there.
+
+    Raises:
+        AgentError: folder.not_yours.
+        OSError: the way there cannot be looked at.
+    """
+    if os.name != "posix" or os.geteuid() != 0:
+        return
+    there = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    for place in path_safety.places_of(there):
+        with suppress(FileNotFoundError):  # a link that leads nowhere is found with the link itself
+            if place.lstat().st_uid != 0 or path_safety.others_can_write(place, near=False):
+                raise AgentError(ErrorId.FOLDER_NOT_YOURS, detail=str(place))
+
+
+def _close(folder: Path) -> None:
+    """Take from others what they may do with the user's own folder; never by way of a link."""
+    status = folder.stat()
+    if status.st_uid != os.geteuid() or (folder.is_symlink() and status.st_mode & 0o022):
+        raise AgentError(ErrorId.FOLDER_NOT_YOURS, detail=str(folder))
+    if not status.st_mode & 0o077 or folder.is_symlink():
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
 
 
 class _Below:
@@ -93,16 +133,22 @@ class Paths:
     def make(self) -> Paths:
         """Create the user's folder, readable by the user alone (0700).
 
+        Everything that this program writes lies in it, so it must be this user's, and nobody else may say
+        where it lies. A folder that a link leads to is used as it is, or refused.
+
         Raises:
+            AgentError: folder.not_yours.
             OSError: it cannot be created.
         """
-        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if os.name == "posix" and self.home.stat().st_mode & 0o077:
-            self.home.chmod(0o700)
-        elif sys.platform == "win32":
+        if sys.platform == "win32":
             from agent.win32 import acl
 
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
             acl.keep_private(self.home)
+        else:
+            demand_own_way(self.home)
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _close(self.home)
         return self
 
     @property

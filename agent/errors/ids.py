@@ -166,6 +166,7 @@ class ErrorId(StrEnum):
     TRUST_LOCKED = "trust.locked"
     TRUST_READ_ONLY = "trust.read_only"
     TRUST_DECLINED = "trust.declined"
+    FOLDER_NOT_YOURS = "folder.not_yours"
     TRUST_NOT_YOURS = "trust.not_yours"
     TRUST_SYSTEM_FIRST = "trust.system_first"
     TRUST_FIREFOX_SETTING = "trust.firefox_setting"

@@ -5,6 +5,7 @@ The packages call it when they are installed, and once a month after that.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -46,7 +47,7 @@ def set_up(folder: Path, machine: Machine) -> tuple[OwnAuthorities, tuple[StoreR
     tls.ensure(folder)
     for name in (tls.CA, tls.LEAF, tls.KEY, tls.FORMER):
         with suppress(FileNotFoundError):
-            (folder / name).chmod(FILE_MODE)
+            _let_read(folder / name)
     ours = own_authorities(folder)
     return ours, install(stores_of_all_users(machine), ours, lambda _: None)
 
@@ -65,6 +66,18 @@ def take_down(folder: Path, machine: Machine) -> tuple[OwnAuthorities, tuple[Sto
         for name in (tls.KEY, tls.LEAF, tls.CA, tls.FORMER):
             (folder / name).unlink(missing_ok=True)
     return ours, rows
+
+
+def _let_read(file: Path) -> None:
+    if os.name != "posix":
+        return
+    descriptor = os.open(
+        file, os.O_RDONLY | os.O_NOFOLLOW
+    )  # whoever may write in the folder could make links
+    try:
+        os.fchmod(descriptor, FILE_MODE)
+    finally:
+        os.close(descriptor)
 
 
 def _demand_root(machine: Machine, order: str) -> None:
