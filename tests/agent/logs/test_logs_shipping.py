@@ -201,8 +201,8 @@ def test_what_was_lost_is_said_as_soon_as_there_is_room(
     with logged(LogSettings(), paths):
         log.info("the first")
         hangs.wait(20)
-        for _ in range(30):
-            log.info("on the event loop")
+        for number in range(30):
+            log.info(f"{number} on the event loop")  # each another, or they were counted
         free.set()
         while paths.log.read_text("utf-8").count("on the event loop") < 10:
             time.sleep(0.01)
