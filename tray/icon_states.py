@@ -80,6 +80,11 @@ _PROBLEM_WORDS: Final = {
 }
 
 
+_ASK_AGAIN: Final = Item(
+    "ask again", "重新詢問未知網站 · Ask about unknown sites again", Chosen(choice=Choice.ASK_AGAIN)
+)
+
+
 def starting() -> Face:
     """Return the face before the daemon has written anything."""
     return Face(Picture.NO_READER, False, ("啟動中 · Starting",), (*_ending_items(),))
@@ -152,6 +157,7 @@ def _menu(state: TrayState, problems: tuple[str, ...]) -> Menu:
         separator("after readers"),
         Item("self-test", "自我檢測 · Self-test", Chosen(choice=Choice.SELF_TEST)),
         Item("origins", "允許的網站 · Allowed sites", Chosen(choice=Choice.ORIGINS)),
+        *((_ASK_AGAIN,) if state.silence else ()),
         Item("activity", "最近的活動 · Recent activity", items=_activity_items(state)),
         Item("log-folder", "開啟記錄資料夾 · Open log folder", Chosen(choice=Choice.LOG_FOLDER)),
         separator("before the end"),

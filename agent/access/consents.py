@@ -15,7 +15,7 @@ from agent.access.answers import Answers
 from agent.access.policy import ConsentAnswer, Decision, authorise, may_sign_digest, rank_of
 from agent.config import Config, OriginSettings
 from agent.errors import AgentError, ErrorId
-from agent.interaction import ConsentQuestion, DocumentShown, Interaction
+from agent.interaction import ConsentQuestion, ConsentReply, DocumentShown, Interaction
 from agent.origins.portals import named
 from agent.places import Ranking
 from agent.vocabulary import Verb
@@ -104,8 +104,8 @@ class Consents:
             document: what it is wanted for, to be shown.
 
         Raises:
-            AgentError: origin.refused, consent.refused, consent.timeout, interaction.unavailable, busy,
-                request.rate.
+            AgentError: origin.refused, consent.refused, consent.silenced, consent.timeout,
+                interaction.unavailable, busy, request.rate.
         """
         if origin is None:
             return
@@ -200,10 +200,14 @@ class Consents:
                 return True
             verb = wanted if wanted in missing else missing[0]
             also = tuple(each for each in missing if each is not verb)
-            allowed = await self._interaction.ask(ConsentQuestion(origin, verb, document, also))
-            if allowed is not None:
-                self._remember(origin, missing, allowed=allowed)
-            return allowed
+            unknown = self.rank(origin) is Rank.STRANGER
+            reply = await self._interaction.ask(
+                ConsentQuestion(origin, verb, document, also, unknown=unknown)
+            )
+            if reply is None:
+                return None
+            self._remember(origin, missing, allowed=bool(reply))
+            return bool(reply)
 
     def _remember(self, origin: str, verbs: tuple[Verb, ...], *, allowed: bool) -> None:
         settings = self._settings
@@ -214,7 +218,7 @@ class Consents:
             log.exception("the answer for %s could not be kept; it holds until this program ends", origin)
 
 
-def _require_yes(answer: bool | None) -> None:
+def _require_yes(answer: bool | ConsentReply | None) -> None:
     if answer is None:
         raise AgentError(ErrorId.CONSENT_TIMEOUT)
     if not answer:

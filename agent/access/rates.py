@@ -9,6 +9,7 @@ from typing import Final
 
 from agent.config import LimitSettings
 from agent.origins.rate_limits import Buckets
+from agent.origins.sites import site_of
 from agent.places import Rank, Ranking
 
 _STRANGERS: Final = 4
@@ -21,8 +22,8 @@ _HELD_UP_SECONDS: Final = 0.25
 class OriginRates:
     """How often one origin may ask, at all doors together.
 
-    A page has as many origins as it likes: they cannot have the bucket of a known one forgotten, and share
-    one of their own.
+    A page has as many origins as it likes: those of one domain count as one, and all that nobody allowed
+    can neither have the bucket of a known one forgotten nor ask much oftener together.
 
     Args:
         limits: of one origin.
@@ -47,4 +48,4 @@ class OriginRates:
         """Take down a request of `origin`; 0 when it may be made, else the seconds until it may."""
         if self._rank(origin) is not Rank.STRANGER:
             return self._known.take(origin)
-        return self._strangers.take(origin) or self._together.take(_TOGETHER)
+        return self._strangers.take(site_of(origin)) or self._together.take(_TOGETHER)

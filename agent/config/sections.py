@@ -114,12 +114,17 @@ class ConsentSettings:
         refusal_minutes: how many minutes a "no" holds.
         seconds: how long a question waits for its answer.
         page_pin_minutes: for how long after a wrong PIN from a page its next one needs the person's yes.
+        silence_after: after how many questions in a row that come to nothing the unknown origins of a site
+            are refused unasked, and after how many such sites in a row all unknown origins are.
+        silence_minutes: for how long.
     """
 
     days: int = _key(values.whole(1, 366), 30)
     refusal_minutes: int = _key(values.whole(1, 1440), 10)
     seconds: int = _key(values.whole(5, 600), 120)
     page_pin_minutes: int = _key(values.whole(1, 1440), 30)
+    silence_after: int = _key(values.whole(1, 1000), 3)
+    silence_minutes: int = _key(values.whole(1, 1440), 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +134,12 @@ class LimitSettings:
     Attributes:
         requests: how many requests a second one origin may make over time.
         burst: how many of them at once.
-        questions: how many windows a minute one origin may open that the person does not answer with a yes.
-        questions_of_all: how many consent windows a minute all origins together may open in that way.
+        questions: how many windows a minute one site may open that the person does not answer with a yes.
     """
 
     requests: int = _key(values.whole(1, 10_000), 20)
     burst: int = _key(values.whole(1, 10_000), 200)
     questions: int = _key(values.whole(1, 1000), 5)
-    questions_of_all: int = _key(values.whole(1, 1000), 20)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from agent.interaction import AnswerT, CardChoiceQuestion, ConsentQuestion, PinQuestion, Question
+from agent.interaction import (
+    AnswerT,
+    CardChoiceQuestion,
+    ConsentQuestion,
+    ConsentReply,
+    PinQuestion,
+    Question,
+)
 from hca_card.model import CardKind
 from hca_card.pin import Pin
 
@@ -48,7 +55,7 @@ class ScriptedPerson:
             case ConsentQuestion(origin=origin):
                 if origin != self.trusts:
                     self.refused.append(origin)
-                return origin == self.trusts
+                return ConsentReply.YES if origin == self.trusts else ConsentReply.NO
             case PinQuestion():
                 self.asked.append(question)
                 act, self.while_asked = self.while_asked, None

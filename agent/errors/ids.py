@@ -56,6 +56,7 @@ class ErrorId(StrEnum):
     ORIGIN_REFUSED = "origin.refused"
     ORIGIN_NOT_HTTPS = "origin.not_https"
     CONSENT_REFUSED = "consent.refused"
+    CONSENT_SILENCED = "consent.silenced"
     CONSENT_TIMEOUT = "consent.timeout"
     INTERACTION_UNAVAILABLE = "interaction.unavailable"
     DIGEST_REFUSED = "digest.refused"

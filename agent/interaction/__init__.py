@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated, Generic, Never, Protocol, TypeVar
 
 import msgspec
@@ -47,13 +48,27 @@ class Question(msgspec.Struct, Generic[AnswerT_co], frozen=True, forbid_unknown_
     origin: str | None
 
 
-class ConsentQuestion(Question[bool], frozen=True, tag="consent"):
+class ConsentReply(Enum):
+    """What the person says to a consent; only the yes is true."""
+
+    YES = "yes"
+    NO = "no"
+    NO_TO_UNKNOWN = "no-to-unknown"
+    """No, and no to every unknown site for a while, without being asked."""
+
+    def __bool__(self) -> bool:
+        """Return whether it is the yes."""
+        return self is ConsentReply.YES
+
+
+class ConsentQuestion(Question[ConsentReply], frozen=True, tag="consent"):
     """May `origin` do all of `verbs`, first of all with `document`? One answer holds for each of them.
 
     Attributes:
         verb: the work that is wanted now.
         also: what it brings with it and was not answered before.
         once: the yes is for this one time, because the site's last PIN was wrong.
+        unknown: nobody has allowed the site anything so far.
     """
 
     origin: str
@@ -61,6 +76,7 @@ class ConsentQuestion(Question[bool], frozen=True, tag="consent"):
     document: DocumentShown | None = None
     also: tuple[Verb, ...] = ()
     once: bool = False
+    unknown: bool = False
 
     @property
     def verbs(self) -> tuple[Verb, ...]:

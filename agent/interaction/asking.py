@@ -5,22 +5,32 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, cast
 
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
-from agent.interaction import AnswerT, ConsentQuestion, Interaction, KeypadQuestion, Question
+from agent.interaction import (
+    AnswerT,
+    ConsentQuestion,
+    ConsentReply,
+    Interaction,
+    KeypadQuestion,
+    Question,
+)
+from agent.interaction.silence import Silence
 from agent.origins.rate_limits import Buckets
+from agent.origins.sites import site_of
 from agent.places import Places, Rank, Ranking, Turn, Turns
 
 # More questions than a person would answer; a site that opens windows by the dozen gets "busy".
 _WAITING_MAX: Final = 16
 _STRANGERS_MAX: Final = 8
+_STRANGERS_OF_A_SITE_MAX: Final = 4
 # A window that gave way is not followed by the next stranger's while the person works with a site they know.
 _QUIET_SECONDS: Final = 60.0
-_EVERYBODY: Final = ""
 
 
 class Asking:
@@ -28,8 +38,9 @@ class Asking:
 
     A site may put only so many questions in a minute that come to nothing (refused, cancelled, not answered);
     a question that the person answers does not count, so that somebody signing document after document is not
-    stopped. Sites together may ask only so often whether they are allowed, because a page can have as many
-    origins as it likes. The person's own commands are never held up.
+    stopped. The origins of a domain that nobody knows are one site, because a page can have as many as it
+    likes; and after too many questions in a row that came to nothing, unknown sites are refused unasked. The
+    person's own commands are never held up.
 
     Questions for programs and sites that are known go first: a stranger's window closes for them, and for a
     while no other stranger's opens.
@@ -39,6 +50,9 @@ class Asking:
         config: how long a question waits, and how many there may be.
         rank: tells who is a stranger.
         clock: seconds that only grow.
+
+    Attributes:
+        silence: which unknown sites are refused unasked now.
     """
 
     def __init__(
@@ -50,12 +64,13 @@ class Asking:
     ) -> None:
         self._inner = inner
         self._seconds = config.consent.seconds
-        questions, consents = config.limits.questions, config.limits.questions_of_all
-        self._questions = Buckets(questions / 60, questions, clock)
-        self._consents = Buckets(consents / 60, consents, clock)
+        self._questions = Buckets(config.limits.questions / 60, config.limits.questions, clock)
+        self.silence: Final = Silence(config.consent, clock)
+        self._notices: set[asyncio.Task[None]] = set()
         self._rank = rank
         self._clock = clock
         self._turns = Turns(Places(rank, total=_WAITING_MAX, strangers=_STRANGERS_MAX))
+        self._waiting = Counter[str]()
         self._quiet_until = -math.inf
 
     @property
@@ -67,31 +82,88 @@ class Asking:
         """Return what `inner` answers in time.
 
         Raises:
-            AgentError: request.rate; busy: too much waits, or somebody who is known goes first.
+            AgentError: request.rate, consent.silenced; busy: too much waits, or somebody who is known goes
+                first.
         """
         if isinstance(question, KeypadQuestion):
             # Until the caller ends it; the keypad itself lets nobody ask in quick succession.
             async with self._turns.turn(question.origin):
                 return await self._inner.ask(question)
-        consent, origin = isinstance(question, ConsentQuestion), question.origin
+        if isinstance(question, ConsentQuestion) and question.unknown:
+            return cast("AnswerT | None", await self._ask_for_unknown(question))
+        origin = question.origin
         self._require_quiet(origin)
-        if consent:
-            _require(self._consents.take(_EVERYBODY))
         if origin is not None:
             _require(self._questions.take(origin))
         async with self._turns.turn(origin) as turn:
             self._require_quiet(origin)
             answer = await self._show(question, turn)
-        if answer if consent else answer is not None:
-            if origin is not None:
-                self._questions.give_back(origin)
-            if consent:
-                self._consents.give_back(_EVERYBODY)
+        if origin is not None and (answer if isinstance(question, ConsentQuestion) else answer is not None):
+            self._questions.give_back(origin)
         return answer
 
     async def notify(self, zh: str, en: str) -> None:
         """As `inner` does."""
         await self._inner.notify(zh, en)
+
+    async def _ask_for_unknown(self, question: ConsentQuestion) -> ConsentReply | None:
+        origin, site = question.origin, site_of(question.origin)
+        self._require_no_silence(origin)
+        if self._waiting[site] >= _STRANGERS_OF_A_SITE_MAX:
+            raise AgentError(ErrorId.BUSY)
+        _require(self._questions.take(site))
+        self._waiting[site] += 1
+        try:
+            return await self._show_in_turn(question, site)
+        finally:
+            self._waiting[site] -= 1
+            self._waiting += Counter()  # without those that are 0: sites are endless
+
+    async def _show_in_turn(self, question: ConsentQuestion, site: str) -> ConsentReply | None:
+        origin = question.origin
+        async with self._turns.turn(origin) as turn:
+            self._require_no_silence(origin)
+            try:
+                reply = await self._show(question, turn)
+            except asyncio.CancelledError:
+                if self.silence.came_to_nothing(origin, refused=False):
+                    self._tell_of_silence(origin)
+                raise
+            if reply:
+                self.silence.said_yes(origin)
+                self._questions.give_back(site)
+            elif reply is ConsentReply.NO_TO_UNKNOWN:
+                self.silence.begin()
+                self._tell_of_silence(origin)
+            elif self.silence.came_to_nothing(origin, refused=True):
+                self._tell_of_silence(origin)
+        return reply
+
+    def _require_no_silence(self, origin: str) -> None:
+        """Refuse an unknown origin while it, or every stranger, is not asked about.
+
+        Raises:
+            AgentError: consent.silenced, busy.
+        """
+        if left := self.silence.left(origin):
+            raise AgentError(ErrorId.CONSENT_SILENCED, retry_after=math.ceil(left))
+        self._require_quiet(origin)
+
+    def _tell_of_silence(self, origin: str) -> None:
+        """Tell the person once that a silence began; whoever asked does not wait until that is read."""
+        minutes, site = self.silence.minutes, self.silence.whose(origin)
+        zh, en = ("未知的網站", "unknown sites") if site is None else (f"網站 {site} ", f"the site {site}")
+        task = asyncio.create_task(
+            self._inner.notify(
+                f"{minutes} 分鐘內不再詢問，直接拒絕{zh}。要允許某個網站，請選圖示選單的"
+                "「重新詢問未知網站」，或執行 hca-agent origins allow 網址。",
+                f"For {minutes} minutes {en} will be refused without asking you. To allow a site, choose"
+                ' "Ask about unknown sites again" in the menu of the icon, or run hca-agent origins allow'
+                " ADDRESS.",
+            )
+        )
+        self._notices.add(task)
+        task.add_done_callback(self._notices.discard)
 
     async def _show(self, question: Question[AnswerT], turn: Turn) -> AnswerT | None:
         """Return what `inner` answers in time, unless the turn ends before."""

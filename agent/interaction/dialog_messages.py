@@ -15,6 +15,7 @@ import msgspec
 from agent.interaction import (
     CardChoiceQuestion,
     ConsentQuestion,
+    ConsentReply,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
@@ -99,12 +100,14 @@ class Opening(_Part, frozen=True, kw_only=True):
         simulated: every card of this agent, or the card shown, is a simulated one.
         seconds: how long the window stays open; None is as long as the person likes.
         days: how long a consent holds.
+        silence_minutes: for how long all unknown sites can be refused with one answer.
     """
 
     content: Content
     simulated: bool = False
     seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
     days: Count = 0
+    silence_minutes: Count = 0
 
     @property
     def kind(self) -> str:
@@ -115,7 +118,7 @@ class Opening(_Part, frozen=True, kw_only=True):
 class Decided(_Part, frozen=True, kw_only=True, tag="decided"):
     """The person said yes or no."""
 
-    allowed: bool
+    reply: ConsentReply
 
 
 class Typed(_Part, frozen=True, kw_only=True, tag="typed"):

@@ -27,6 +27,7 @@ from agent.interaction import (
     CardChoiceQuestion,
     CardQuestion,
     ConsentQuestion,
+    ConsentReply,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
@@ -121,7 +122,7 @@ class Dialogs:
     async def confirm_end(self, *, again: bool) -> bool:
         """Return whether the person wants this program to end, or with `again` to begin anew."""
         answer = await self._answer(self._opening(messages.Ending(again=again), self._settings.seconds))
-        return isinstance(answer, Decided) and answer.allowed
+        return isinstance(answer, Decided) and bool(answer.reply)
 
     async def show_origins(
         self, sites: Callable[[], tuple[SiteShown, ...]], forget: Callable[[str], object]
@@ -156,7 +157,13 @@ class Dialogs:
 
     def _opening(self, content: Content, seconds: float | None = None) -> Opening:
         simulated = self._simulated or (isinstance(content, CardQuestion) and content.card.simulated)
-        return Opening(content=content, simulated=simulated, seconds=seconds, days=self._settings.days)
+        return Opening(
+            content=content,
+            simulated=simulated,
+            seconds=seconds,
+            days=self._settings.days,
+            silence_minutes=self._settings.silence_minutes,
+        )
 
     async def _answer(self, opening: Opening) -> WindowAnswer:
         """Return what the window answers; one that ends without an answer, or cannot start, is closed."""
@@ -180,11 +187,11 @@ def _result(question: Question[Any], answer: WindowAnswer) -> object:
             return take_pin(pin), take_pin(new)
         case Picked(index=index) if isinstance(question, CardChoiceQuestion) and index < len(question.cards):
             return question.cards[index]
-        case Decided(allowed=allowed) if isinstance(question, ConsentQuestion):
-            return allowed
+        case Decided(reply=reply) if isinstance(question, ConsentQuestion):
+            return reply
         case Expired():
             return None
-    return False if isinstance(question, ConsentQuestion) else None
+    return ConsentReply.NO if isinstance(question, ConsentQuestion) else None
 
 
 class _Window:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO, Final, cast
 
 from agent.errors import AgentError, ErrorId
@@ -11,6 +11,7 @@ from agent.interaction import (
     CardChoiceQuestion,
     CardShown,
     ConsentQuestion,
+    ConsentReply,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
@@ -109,7 +110,8 @@ class ScriptedInteraction:
 
     Args:
         pins: given in turn, one for each question; None is a person who cancels, and so is the end.
-        consents: by verb; a verb that is missing is refused. None as a value is a person who never answers.
+        consents: by verb; a verb that is missing is refused. None as a value is a person who never answers;
+            `ConsentReply.NO_TO_UNKNOWN` one who refuses all unknown sites.
         chosen: picks among several cards; None is a person who cancels.
         available: whether this person can be asked at all.
         pairs: old and new PIN, or PUK and new PIN, given in turn; None and the end as for `pins`.
@@ -123,7 +125,7 @@ class ScriptedInteraction:
     def __init__(
         self,
         pins: Iterable[str | None] = (),
-        consents: dict[Verb, bool | None] | None = None,
+        consents: Mapping[Verb, bool | ConsentReply | None] | None = None,
         chosen: Callable[[tuple[CardShown, ...]], CardShown | None] = lambda _cards: None,
         *,
         available: bool = True,
@@ -131,7 +133,9 @@ class ScriptedInteraction:
     ) -> None:
         self._pins = iter(pins)
         self._pairs = iter(pairs)
-        self._consents = dict.fromkeys(Verb, True) if consents is None else consents
+        self._consents: Mapping[Verb, bool | ConsentReply | None] = (
+            dict.fromkeys(Verb, True) if consents is None else consents
+        )
         self._chosen = chosen
         self._available = available
         self.questions: list[Question[Any]] = []
@@ -155,7 +159,10 @@ class ScriptedInteraction:
         match question:
             case ConsentQuestion():
                 answers = [self._consents.get(verb, False) for verb in question.verbs]
-                return None if None in answers else all(answers)
+                if ConsentReply.NO_TO_UNKNOWN in answers:
+                    return ConsentReply.NO_TO_UNKNOWN
+                reply = ConsentReply.YES if all(answers) else ConsentReply.NO
+                return None if None in answers else reply
             case PinQuestion():
                 characters = next(self._pins, None)
                 return None if characters is None else Pin(characters)

@@ -14,6 +14,7 @@ from agent.interaction import (
     CardChoiceQuestion,
     CardShown,
     ConsentQuestion,
+    ConsentReply,
     DocumentShown,
     KeypadQuestion,
     NewPinQuestion,
@@ -52,8 +53,24 @@ def _consent_words(question: ConsentQuestion) -> str:
     once = "它上次送來的 PIN 碼是錯的。 The last PIN it sent was wrong.\n" if question.once else ""
     return (
         f"\n網站 {site_zh} 想要{zh}，是否允許？\nMay the site {site_en} {en}?\n"
-        f"{once}{_document_words(question.document)}[y/N] "
+        f"{once}{_document_words(question.document)}{_all_words(question)}"
     )
+
+
+def _all_words(question: ConsentQuestion) -> str:
+    if not question.unknown:
+        return "[y/N] "
+    return (
+        "輸入 none：一段時間內拒絕所有未知網站，不再詢問。\n"
+        "Type none to refuse all unknown sites for a while, unasked. [y/N/none] "
+    )
+
+
+def _reply(line: str, question: ConsentQuestion) -> ConsentReply:
+    word = line.strip().lower()
+    if word == "none" and question.unknown:
+        return ConsentReply.NO_TO_UNKNOWN
+    return ConsentReply.YES if word in ("y", "yes", "是", "好") else ConsentReply.NO
 
 
 def _pin_words(question: PinQuestion | KeypadQuestion) -> str:
@@ -134,7 +151,7 @@ class TerminalInteraction:
         match question:
             case ConsentQuestion():
                 answer = await self._line(_consent_words(question))
-                return None if answer is None else answer.strip().lower() in ("y", "yes", "是", "好")
+                return None if answer is None else _reply(answer, question)
             case PinQuestion():
                 return await self._secret(_pin_words(question), "PIN 碼 PIN: ", question.status)
             case KeypadQuestion():

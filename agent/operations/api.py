@@ -15,6 +15,7 @@ from agent.config import Config
 from agent.errors import AgentError, ErrorId
 from agent.interaction import DocumentShown, Interaction
 from agent.interaction.asking import Asking
+from agent.interaction.silence import Silence
 from agent.operations import transaction_jobs as jobs
 from agent.operations.activity import Activity
 from agent.operations.card_selection import CardRequirement
@@ -61,7 +62,8 @@ def open_operations(service: Service, interaction: Interaction, config: Config, 
     person = Asking(interaction, config, ranking(config.origins, answers))
     consents = Consents(person, answers, config)
     audit = AuditLog(paths.audit, config.audit)
-    return Operations(Workflow(service, person, consents, audit, config, profiles=loaded(paths)))
+    workflow = Workflow(service, person, consents, audit, config, profiles=loaded(paths))
+    return Operations(workflow, person.silence)
 
 
 class Operations:
@@ -75,8 +77,10 @@ class Operations:
     card: where these are not empty, the card is one of them, or AgentError card.wrong_kind is raised.
     """
 
-    def __init__(self, workflow: Workflow) -> None:
+    def __init__(self, workflow: Workflow, silence: Silence) -> None:
         self._workflow = workflow
+        self.silence: Final = silence
+        """Which unknown sites are refused unasked now."""
         self.consents: Final[Consents] = workflow.consents
         """Who may do what, for whoever else is asked."""
         self.rank: Final[Ranking] = workflow.consents.rank

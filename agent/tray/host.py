@@ -135,6 +135,7 @@ class TrayHost:
             problems=tuple(self._problems()),
             activity=await asyncio.to_thread(self._activity),
             answers=answers,
+            silence=self.daemon.operations.silence.begun,
         )
 
     async def choose(self, message: Chosen) -> None:
@@ -168,6 +169,9 @@ class TrayHost:
                     await self._tell(
                         f"資料夾無法開啟，它在 {folder}", f"The folder could not be opened; it is {folder}"
                     )
+            case Choice.ASK_AGAIN:
+                self.daemon.operations.silence.end()
+                self._changed()
             case Choice.RESTART | Choice.QUIT:
                 # On Linux any program of the session can choose this; only the person can say yes to it.
                 again = message.choice is Choice.RESTART

@@ -89,6 +89,7 @@ class TrayState(_Part, frozen=True, tag="state"):
         working: a card is being worked with at this moment.
         activity: the newest first.
         answers: how many menu openings this answers; the tray waits for the answer to the last.
+        silence: some or all unknown sites are refused unasked at this moment.
     """
 
     version: str
@@ -99,6 +100,7 @@ class TrayState(_Part, frozen=True, tag="state"):
     problems: tuple[TrayProblem, ...]
     activity: tuple[TrayActivity, ...]
     answers: int = 0
+    silence: bool = False
 
 
 class Choice(StrEnum):
@@ -108,6 +110,7 @@ class Choice(StrEnum):
     TRIES = "tries"
     SELF_TEST = "self-test"
     ORIGINS = "origins"
+    ASK_AGAIN = "ask-again"
     LOG_FOLDER = "log-folder"
     RESTART = "restart"
     QUIT = "quit"

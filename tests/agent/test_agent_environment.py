@@ -86,7 +86,7 @@ async def test_a_window_is_given_what_a_window_needs(tmp_path: Path, monkeypatch
     monkeypatch.setenv("DISPLAY", ":4242")
     program = SAID.format(file=str(tmp_path / "said"))
     person = Dialogs(ConsentSettings(), command=lambda kind: (sys.executable, "-I", "-c", program, kind))
-    assert await person.ask(ConsentQuestion("https://portal.example.tw", Verb.READ)) is False
+    assert not await person.ask(ConsentQuestion("https://portal.example.tw", Verb.READ))
     check(written(tmp_path / "said"))
     assert written(tmp_path / "said")["DISPLAY"] == ":4242"
 

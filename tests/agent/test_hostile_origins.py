@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 
 from agent.audit import AuditLog, AuditRow
-from agent.config import Config, LimitSettings
+from agent.config import Config, ConsentSettings, LimitSettings
 from agent.dialects.servisign import refusal
 from agent.interaction import ConsentQuestion
 from agent.interaction.scripted import ScriptedInteraction
@@ -311,7 +311,9 @@ async def test_two_origins_or_two_hosts_are_none(tmp_path: Path) -> None:
 async def test_a_site_that_only_looks_like_another_is_shown_in_full_and_gets_nothing_from_a_no(
     tmp_path: Path,
 ) -> None:
-    plenty = replace(ANY_PORT, limits=LimitSettings(questions=1000, questions_of_all=1000))
+    plenty = replace(
+        ANY_PORT, limits=LimitSettings(questions=1000), consent=ConsentSettings(silence_after=1000)
+    )
     async with target(tmp_path, config=plenty) as world:
         for origin in LOOKALIKES:
             async with world.agent.page(origin) as page:
@@ -348,10 +350,17 @@ async def test_a_page_with_many_names_does_not_open_many_windows(tmp_path: Path)
     async with target(tmp_path) as world:
         told = []
         for number in range(25):
-            async with world.agent.page(f"https://n{number}.evil.example") as page:
-                told.append((await page.failing("card.read"))["data"]["id"])
-        assert told == ["consent.refused"] * 20 + ["request.rate"] * 5
+            async with world.agent.page(f"https://n{number}.evil.com.tw") as page:
+                error = await page.failing("card.read")
+                told.append(error["data"]["id"])
+        assert told == ["consent.refused"] * 3 + ["consent.silenced"] * 22
+        assert 0 < error["data"]["retryAfter"] <= 600
+        assert len(world.agent.interaction.questions) == 3
         assert not world.apdus
+        # What that domain used up is not charged to a new portal.
+        async with world.agent.page("https://new-portal.gov.tw") as page:
+            assert (await page.failing("card.read"))["data"]["id"] == "consent.refused"
+        assert len(world.agent.interaction.questions) == 4
 
 
 async def test_with_nobody_to_ask_an_unknown_old_page_is_stopped_at_its_echo(tmp_path: Path) -> None:

@@ -36,9 +36,7 @@ from tests.support.servisign_page import Page, Text
 
 ROOT = Path(__file__).parents[2]
 OURS = tuple(str(ROOT / room) for room in ("agent", "hca_card", "pcsc", "signing", "tray"))
-PLENTY = replace(
-    ANY_PORT, limits=LimitSettings(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000)
-)
+PLENTY = replace(ANY_PORT, limits=LimitSettings(requests=10_000, burst=10_000, questions=1000))
 NATIVE, OLD, HIPKI, LINES = 160, 60, 20, 2
 
 

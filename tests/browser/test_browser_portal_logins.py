@@ -228,9 +228,7 @@ async def counter(tmp_path_factory: pytest.TempPathFactory, authorities: Any) ->
     shutil.copytree(authorities.agent, folder / "agent" / "tls")
     home = make_home(folder / "browser", [authorities.portal.authority, authorities.agent / "ca.pem"])
     person = ScriptedPerson()
-    config = replace(
-        ANY_PORT, limits=LimitSettings(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000)
-    )
+    config = replace(ANY_PORT, limits=LimitSettings(requests=10_000, burst=10_000, questions=1000))
     place = PortalAddress(HOST, tls=authorities.portal.context())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("agent.demo.captcha.digits", lambda: "24680")

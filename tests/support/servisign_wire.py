@@ -144,7 +144,7 @@ def served(folder: Path, outside: AllowedHosts, kind: str = "hpc", **settings: A
         ports=PortSettings(native=0),
         hipki=HipkiSettings(port=0),
         # These tests call faster, and cancel more windows in a minute, than any page may.
-        limits=LimitSettings(requests=10_000, burst=10_000, questions=1000, questions_of_all=1000),
+        limits=LimitSettings(requests=10_000, burst=10_000, questions=1000),
         servisign=ServiSignSettings(
             ports=(0,),
             **{

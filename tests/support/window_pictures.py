@@ -42,7 +42,10 @@ _SECONDS: Final = 120.0
 
 WINDOWS: Final = {
     "consent": Opening(
-        content=ConsentQuestion(_KNOWN, Verb.LOGIN, also=(Verb.READ,)), days=30, seconds=_SECONDS
+        content=ConsentQuestion(_KNOWN, Verb.LOGIN, also=(Verb.READ,), unknown=True),
+        days=30,
+        silence_minutes=10,
+        seconds=_SECONDS,
     ),
     "pin": Opening(content=PinQuestion(_KNOWN, _CARD, _THREE, Verb.LOGIN), seconds=_SECONDS),
     "last-try": Opening(

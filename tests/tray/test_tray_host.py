@@ -315,3 +315,14 @@ async def test_a_reader_nobody_named_before_is_refused_in_words(tmp_path: Path) 
     async with tray(tmp_path, "hpc") as one:
         await one.host.choose(Chosen(choice=Choice.TRIES, reader="no such reader"))
         assert len(one.notices) == 1 and one.world.apdus == []
+
+
+async def test_the_silence_is_shown_and_the_menu_ends_it(tmp_path: Path) -> None:
+    async with tray(tmp_path, "") as one:
+        silence = one.world.operations.silence
+        assert not (await one.host.state(0)).silence
+        silence.begin()
+        assert (await one.host.state(0)).silence
+        await one.host.choose(Chosen(choice=Choice.ASK_AGAIN))
+        assert not silence.begun
+        assert not (await one.host.state(0)).silence

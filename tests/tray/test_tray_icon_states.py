@@ -50,6 +50,7 @@ def state(
     cards: tuple[TrayCard, ...] = (),
     activity: tuple[TrayActivity, ...] = (),
     simulated: bool = False,
+    silence: bool = False,
 ) -> TrayState:
     return tray_state(
         version="0.1.0",
@@ -62,6 +63,7 @@ def state(
         cards=cards,
         problems=problems,
         activity=activity,
+        silence=silence,
     )
 
 
@@ -139,8 +141,14 @@ def test_a_double_click_means_about_and_only_that() -> None:
 
 
 def test_every_choice_can_be_chosen_somewhere() -> None:
-    shown = face(state(CARD))
+    shown = face(state(CARD, silence=True))
     assert {item.chosen.choice for item in shown.menu if item.chosen is not None} == set(Choice)
+
+
+def test_asking_again_is_offered_while_unknown_sites_are_refused_unasked() -> None:
+    assert "ask again" not in {item.key for item in face(state(CARD)).menu}
+    shown = find(face(state(CARD, silence=True)), "ask again")
+    assert "重新詢問未知網站" in shown.label
 
 
 def test_keys_are_all_different_so_that_items_keep_their_numbers() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent.interaction import ConsentQuestion
+from agent.interaction import ConsentQuestion, ConsentReply
 from agent.interaction.dialog_messages import Decided
 from agent.vocabulary import VERB_WORDS, Verb
 from tray.dialogs.frame import Window
@@ -60,12 +60,19 @@ class ConsentWindow(Window[ConsentQuestion]):
             self.label(before_en + means_en, "Muted", above=2)
         show_document(self, question.document)
         self.label(self._holds(), "Muted", above=10)
-        self.button("允許 Allow", "y", lambda: self.finish(Decided(allowed=True)), main=True)
+        self.button("允許 Allow", "y", lambda: self.finish(Decided(reply=ConsentReply.YES)), main=True)
         self.first = self.button("不允許 No", "n", self.close)
+        if question.unknown:
+            minutes = self.opening.silence_minutes
+            self.wide_button(
+                f"拒絕所有未知網站 {minutes} 分鐘 · No to all unknown sites for {minutes} minutes",
+                "u",
+                lambda: self.finish(Decided(reply=ConsentReply.NO_TO_UNKNOWN)),
+            )
 
     def close(self) -> None:
         """Answer no."""
-        self.finish(Decided(allowed=False))
+        self.finish(Decided(reply=ConsentReply.NO))
 
     def _holds(self) -> str:
         if self.content.once:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.interaction import ConsentReply
 from agent.interaction.dialog_messages import Decided, Ending
 from tray.dialogs.frame import Window
 
@@ -23,5 +24,5 @@ class EndingWindow(Window[Ending]):
             self.label("結束後，網站就無法使用卡片，直到您再次啟動它。", above=8)
             self.label("Afterwards no site can use the card until you start it again.", "Muted", above=2)
         words, key = ("重新啟動 Restart", "r") if self.content.again else ("結束 Quit", "q")
-        self.button(words, key, lambda: self.finish(Decided(allowed=True)), main=True)
+        self.button(words, key, lambda: self.finish(Decided(reply=ConsentReply.YES)), main=True)
         self.first = self.button("取消 Cancel", "c", self.close)

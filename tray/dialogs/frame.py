@@ -99,6 +99,7 @@ class Window(Generic[ContentT]):
             self.root, padding=(self.look.px(28), self.look.px(18), self.look.px(28), self.look.px(22))
         )
         page.pack(fill="both", expand=True)
+        self._page = page
         self._heading(page, zh, en)
         ttk.Frame(page, width=self.look.width).pack()
         self.body = ttk.Frame(page)
@@ -188,15 +189,21 @@ class Window(Generic[ContentT]):
 
     def button(self, text: str, key: str, command: Callable[[], None], *, main: bool = False) -> ttk.Button:
         """Show a button left of those there are; Alt and `key` press it, and Enter when it has the focus."""
-        words = f"{text} ({key.upper()})"
-        made = ttk.Button(
-            self.buttons,
-            text=words,
-            underline=len(words) - 2,
-            command=command,
-            style="Main.TButton" if main else "Plain.TButton",
-        )
+        made = self._button(self.buttons, text, key, command, "Main" if main else "Plain")
         made.pack(side="right", padx=(self.look.px(6), 0))
+        return made
+
+    def wide_button(self, text: str, key: str, command: Callable[[], None]) -> ttk.Button:
+        """Show a button in a line of its own below the others, for what is seldom wanted."""
+        made = self._button(self._page, text, key, command, "Plain")
+        made.pack(anchor="e", pady=(self.look.px(8), 0))
+        return made
+
+    def _button(
+        self, on: ttk.Frame, text: str, key: str, command: Callable[[], None], style: str
+    ) -> ttk.Button:
+        words = f"{text} ({key.upper()})"
+        made = ttk.Button(on, text=words, underline=len(words) - 2, command=command, style=f"{style}.TButton")
         for letter in (key.lower(), key.upper()):
             self.root.bind(f"<Alt-{letter}>", lambda _event: made.invoke())
         return made

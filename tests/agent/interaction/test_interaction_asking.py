@@ -12,6 +12,7 @@ from agent.interaction import (
     CardChoiceQuestion,
     CardShown,
     ConsentQuestion,
+    ConsentReply,
     NewPinQuestion,
     PinQuestion,
     Question,
@@ -28,7 +29,7 @@ PORTAL = "https://portal.example.tw"
 CARD = CardShown("R", CardKind.PERSONNEL, "000000000001", "測試", True)
 STATUS = PinStatus(3, 6, 8)
 ALLOWED = "https://allowed.example.tw"
-FEW = Config(limits=LimitSettings(questions=2, questions_of_all=3))
+FEW = Config(limits=LimitSettings(questions=2))
 
 
 def strangers(origin: str | None) -> Rank:
@@ -82,7 +83,7 @@ async def test_questions_of_all_sites_come_one_at_a_time() -> None:
     ]
     await until(lambda: person.open == 1)
     person.answer.set()
-    assert await asyncio.gather(*asks) == [True] * 5
+    assert await asyncio.gather(*asks) == [ConsentReply.YES] * 5
     assert person.most == 1
 
 
@@ -128,15 +129,137 @@ async def test_the_persons_own_commands_are_never_held_up() -> None:
         assert await asking.ask(pin_request(None)) is None
 
 
-async def test_sites_together_may_open_only_so_many_consent_windows() -> None:
-    clock = Clock()
-    asking = Asking(ScriptedInteraction(consents={}), FEW, strangers, clock)
-    for number in range(3):
-        assert not await asking.ask(ConsentQuestion(f"https://s{number}.example", Verb.READ))
+def unknown(origin: str) -> ConsentQuestion:
+    return ConsentQuestion(origin, Verb.READ, unknown=True)
+
+
+async def silenced(asking: Asking, origin: str) -> object:
     with pytest.raises(AgentError) as caught:
-        await asking.ask(ConsentQuestion("https://s9.example", Verb.READ))
-    assert (caught.value.error_id, caught.value.facts["retry_after"]) == ("request.rate", 20)
-    assert await asking.ask(pin_request(PORTAL)) is None
+        await asking.ask(unknown(origin))
+    assert caught.value.error_id == "consent.silenced"
+    return caught.value.facts["retry_after"]
+
+
+async def test_a_domain_with_endless_names_is_silent_after_three_noes_and_a_new_portal_is_asked_about() -> (
+    None
+):
+    person, clock = ScriptedInteraction(consents={}), Clock()
+    asking = Asking(person, Config(), strangers, clock)
+    for number in range(3):
+        assert not await asking.ask(unknown(f"https://n{number}.evil.com.tw"))
+    assert await silenced(asking, "https://n3.evil.com.tw:8443") == 600
+    clock.now += 20
+    assert await silenced(asking, "https://n4.evil.com.tw") == 580
+    person._consents = {Verb.READ: True}
+    assert await asking.ask(unknown("https://honest.com.tw"))
+    assert await silenced(asking, "https://n5.evil.com.tw") == 580
+    clock.now += 580
+    assert await asking.ask(unknown("https://n6.evil.com.tw"))
+    assert len(person.questions) == 5
+
+
+async def test_the_person_is_told_once_that_a_site_is_silent_and_how_to_allow_one() -> None:
+    person = ScriptedInteraction(consents={})
+    asking = Asking(person, Config(), strangers, Clock())
+    for number in range(3):
+        await asking.ask(unknown(f"https://n{number}.evil.com.tw"))
+    for number in range(9):
+        await silenced(asking, f"https://m{number}.evil.com.tw")
+    await until(lambda: bool(person.notices))
+    [(zh, en)] = person.notices
+    assert "evil.com.tw" in zh
+    assert "10 minutes the site evil.com.tw" in en
+    assert "hca-agent origins allow" in zh
+    assert "hca-agent origins allow" in en
+
+
+@pytest.mark.parametrize("answer", [False, None])
+async def test_after_three_domains_in_a_row_all_unknown_sites_are_silent_and_no_others(
+    answer: bool | None,
+) -> None:
+    person, clock = ScriptedInteraction(consents={Verb.READ: answer, Verb.SIGN: True}), Clock()
+    asking = Asking(person, Config(), strangers, clock)
+    for number in range(3):
+        assert not await asking.ask(unknown(f"https://s{number}.example"))
+    assert await silenced(asking, "https://honest.com.tw") == 600
+    await until(lambda: len(person.notices) == 1)
+    # Neither a site that is known nor the person's own program notices it.
+    assert await asking.ask(ConsentQuestion(ALLOWED, Verb.SIGN))
+    assert await asking.ask(pin_request(ALLOWED)) is None
+    assert await asking.ask(pin_request(None)) is None
+    clock.now += 600
+    assert not await asking.ask(unknown("https://honest.com.tw"))
+
+
+async def test_a_yes_begins_the_row_anew() -> None:
+    person = ScriptedInteraction(consents={Verb.READ: False, Verb.SIGN: True})
+    asking = Asking(person, Config(), strangers, Clock())
+    for number in range(9):
+        assert not await asking.ask(unknown(f"https://s{number}.example"))
+        assert await asking.ask(ConsentQuestion(f"https://t{number}.example", Verb.SIGN, unknown=True))
+
+
+async def test_noes_long_ago_are_no_row() -> None:
+    clock = Clock()
+    asking = Asking(ScriptedInteraction(consents={}), Config(), strangers, clock)
+    for number in range(9):
+        assert not await asking.ask(unknown(f"https://s{number % 4}.example"))
+        clock.now += 400
+
+
+async def test_the_person_can_refuse_all_unknown_sites_at_once_and_take_that_back() -> None:
+    person = ScriptedInteraction(consents={Verb.READ: ConsentReply.NO_TO_UNKNOWN})
+    asking = Asking(person, Config(), strangers, Clock())
+    assert not await asking.ask(unknown("https://evil.example"))
+    assert await silenced(asking, "https://other.example") == 600
+    assert asking.silence.begun
+    asking.silence.end()
+    assert not asking.silence.begun
+    assert not await asking.ask(unknown("https://other.example"))
+
+
+async def test_questions_that_wait_when_the_silence_begins_are_never_shown() -> None:
+    person = Slow()
+    person._consents = {}
+    asking = Asking(person, Config(), strangers, Clock())
+    asks = [asyncio.create_task(asking.ask(unknown(f"https://s{number}.example"))) for number in range(8)]
+    await until(lambda: person.open == 1)
+    person.answer.set()
+    answers = await asyncio.gather(*asks, return_exceptions=True)
+    assert answers[:3] == [ConsentReply.NO] * 3
+    assert {getattr(answer, "error_id", answer) for answer in answers[3:]} == {"consent.silenced"}
+    assert len(person.questions) == 3
+
+
+async def test_windows_that_pages_take_back_count_once_for_their_domain() -> None:
+    person = Slow()
+    asking = Asking(person, Config(), strangers, Clock())
+
+    async def taken_back(origin: str) -> None:
+        ask = asyncio.create_task(asking.ask(unknown(origin)))
+        await until(lambda: person.open == 1)
+        ask.cancel()
+        await asyncio.gather(ask, return_exceptions=True)
+
+    for _ in range(3):
+        await taken_back("https://reloaded.example")
+    assert not asking.silence.begun
+    await taken_back("https://a.example")
+    await taken_back("https://b.example")
+    assert await silenced(asking, "https://c.example") == 600
+
+
+async def test_one_domain_does_not_take_every_place_in_the_queue() -> None:
+    person = Slow()
+    asking = Asking(person, Config(), strangers)
+    asks = [asyncio.create_task(asking.ask(unknown(f"https://n{number}.evil.com.tw"))) for number in range(9)]
+    await until(lambda: person.open == 1)
+    honest = asyncio.create_task(asking.ask(unknown("https://honest.com.tw")))
+    await asyncio.sleep(0)
+    person.answer.set()
+    assert await honest is ConsentReply.YES
+    failures = await asyncio.gather(*asks, return_exceptions=True)
+    assert [getattr(each, "error_id", "shown") for each in failures].count("shown") == 4
 
 
 async def test_a_question_for_an_allowed_site_closes_a_strangers_window_and_goes_first() -> None:
@@ -160,7 +283,7 @@ async def test_after_a_strangers_window_gave_way_no_other_opens_for_a_minute() -
     await until(lambda: person.open == 1)
     assert await asking.ask(pin_request(None)) is None
     person.answer.set()
-    for clock.now, expected in ((59.0, "busy"), (60.0, True)):
+    for clock.now, expected in ((59.0, "busy"), (60.0, ConsentReply.YES)):
         try:
             assert await asking.ask(ConsentQuestion(PORTAL, Verb.READ)) is expected
         except AgentError as error:
@@ -177,7 +300,7 @@ async def test_a_question_for_an_allowed_site_is_not_interrupted_by_another() ->
     second = asyncio.create_task(asking.ask(pin_request(None)))
     await asyncio.sleep(0)
     person.answer.set()
-    assert await first is True
+    assert await first is ConsentReply.YES
     assert await second is None
 
 

@@ -13,6 +13,7 @@ from agent.interaction import (
     CardChoiceQuestion,
     CardShown,
     ConsentQuestion,
+    ConsentReply,
     DocumentShown,
     KeypadQuestion,
     NewPinQuestion,
@@ -180,7 +181,7 @@ async def test_nobody_answering_in_time_is_no_answer_and_the_next_question_gets_
     asked = asyncio.create_task(interaction.ask(ConsentQuestion(PORTAL, Verb.LOGIN)))
     await settled(terminal, "log in with the card")
     terminal.type("n\n")
-    assert await asked is False
+    assert await asked is ConsentReply.NO
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,17 @@ async def test_only_a_yes_is_a_yes(terminal: Terminal, answer: str, allowed: boo
     asked = asyncio.create_task(person(terminal).ask(ConsentQuestion(PORTAL, Verb.READ)))
     await settled(terminal, "[y/N]")
     terminal.type(answer + "\n")
-    assert await asked is allowed
+    assert bool(await asked) is allowed
+
+
+@pytest.mark.parametrize("unknown", [True, False])
+async def test_none_refuses_all_unknown_sites_where_that_is_offered(
+    terminal: Terminal, unknown: bool
+) -> None:
+    asked = asyncio.create_task(person(terminal).ask(ConsentQuestion(PORTAL, Verb.READ, unknown=unknown)))
+    await settled(terminal, "[y/N/none]" if unknown else "[y/N]")
+    terminal.type("none\n")
+    assert await asked is (ConsentReply.NO_TO_UNKNOWN if unknown else ConsentReply.NO)
 
 
 async def test_two_questions_at_once_are_asked_one_after_the_other(terminal: Terminal) -> None:
@@ -201,10 +212,10 @@ async def test_two_questions_at_once_are_asked_one_after_the_other(terminal: Ter
     await settled(terminal, "https://a.example")
     assert "https://b.example" not in await terminal.screen("[y/N]")
     terminal.type("y\n")
-    assert await first is True
+    assert await first is ConsentReply.YES
     await settled(terminal, "https://b.example")
     terminal.type("n\n")
-    assert await second is False
+    assert await second is ConsentReply.NO
 
 
 @pytest.mark.parametrize(
@@ -341,7 +352,7 @@ async def test_all_that_a_yes_allows_and_the_document_are_named(terminal: Termin
         assert words in screen
     await settled(terminal, "[y/N]")
     terminal.type("y\n")
-    assert await asked is True
+    assert await asked is ConsentReply.YES
 
 
 async def test_the_keypad_is_pointed_to_and_nothing_is_asked(terminal: Terminal) -> None:

@@ -9,6 +9,7 @@ from agent.interaction import (
     CardChoiceQuestion,
     CardShown,
     ConsentQuestion,
+    ConsentReply,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
@@ -34,7 +35,7 @@ OPENINGS = [
     Opening(content=messages.SiteList(sites=(messages.SiteShown(origin="https://a.example", allowed=True),))),
 ]
 ANSWERS = [
-    messages.Decided(allowed=True),
+    messages.Decided(reply=ConsentReply.NO_TO_UNKNOWN),
     messages.Typed(pin=list(b"123456")),
     messages.Typed(pin=list(b"123456"), new=list(b"abcdef")),
     messages.Picked(index=1),
@@ -82,8 +83,8 @@ def test_the_agent_hears_what_a_window_answered(answer: messages.WindowAnswer):
         b"{}",
         b"[]",
         b'{"type":"decided"}',
-        b'{"type":"decided","allowed":1}',
-        b'{"type":"decided","allowed":true,"more":1}',
+        b'{"type":"decided","reply":1}',
+        b'{"type":"decided","reply":"yes","more":1}',
         b'{"type":"typed","pin":"123456"}',
         b'{"type":"typed","pin":[]}',
         b'{"type":"typed","pin":[256]}',

@@ -15,6 +15,7 @@ from agent.interaction import (
     CardChoiceQuestion,
     CardShown,
     ConsentQuestion,
+    ConsentReply,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
@@ -44,7 +45,7 @@ QUESTIONS = [
     CardChoiceQuestion(PORTAL, (CARD, OTHER)),
 ]
 ANSWERS = {
-    "decided": {"type": "decided", "allowed": True},
+    "decided": {"type": "decided", "reply": "yes"},
     "one secret": {"type": "typed", "pin": [49] * 6},
     "two secrets": {"type": "typed", "pin": [49] * 6, "new": [50] * 6},
     "picked": {"type": "picked", "index": 1},
@@ -69,8 +70,8 @@ BAD = {
 os.write(1, b'{"type":"forget","origin":"\\xff"}\\n'); time.sleep(60)""",
     "says too much": "print('x' * 100_000)",
     "answers another question": 'print(\'{"type":"picked","index":7}\')',
-    "gives no end": 'import sys; sys.stdout.write(\'{"type":"decided","allowed":true}\')',
-    "says more than there is": 'print(\'{"type":"decided","allowed":true,"really":true}\')',
+    "gives no end": 'import sys; sys.stdout.write(\'{"type":"decided","reply":"yes"}\')',
+    "says more than there is": 'print(\'{"type":"decided","reply":"yes","really":true}\')',
 }
 
 
@@ -83,7 +84,7 @@ def windows(program: str, seconds: int = 20) -> Dialogs:
 @pytest.mark.parametrize("program", BAD.values(), ids=BAD)
 async def test_a_window_that_does_not_answer_properly_is_a_no(program: str):
     person = windows(program)
-    assert await person.ask(CONSENT) is False
+    assert await person.ask(CONSENT) is ConsentReply.NO
     assert await person.ask(PIN) is None
     assert await person.ask(CardChoiceQuestion(PORTAL, (CARD, OTHER))) is None
 
@@ -96,23 +97,23 @@ async def test_an_answer_counts_for_its_own_question_alone(question: Question[An
     if kind == "expired" or not isinstance(question, ConsentQuestion):
         assert (answer is not None) is fits
     else:
-        assert answer is fits
+        assert bool(answer) is fits
 
 
 async def test_a_window_that_cannot_be_started_is_a_no():
     person = Dialogs(ConsentSettings(), command=lambda _kind: ("/nonexistent/program",))
-    assert await person.ask(CONSENT) is False
+    assert await person.ask(CONSENT) is ConsentReply.NO
     assert await person.ask(PIN) is None
 
 
 async def test_the_first_answer_counts_and_ends_the_window():
     person = windows(
         "import sys, time\n"
-        'print(\'{"type":"decided","allowed":true}\', flush=True)\n'
-        'print(\'{"type":"decided","allowed":false}\', flush=True)\n'
+        'print(\'{"type":"decided","reply":"yes"}\', flush=True)\n'
+        'print(\'{"type":"decided","reply":"no"}\', flush=True)\n'
         "time.sleep(60)"
     )
-    assert await person.ask(CONSENT) is True
+    assert await person.ask(CONSENT) is ConsentReply.YES
     await until(lambda: not window_processes())
 
 

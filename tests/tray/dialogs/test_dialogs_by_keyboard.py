@@ -26,6 +26,7 @@ from agent.interaction import (
     CardChoiceQuestion,
     CardShown,
     ConsentQuestion,
+    ConsentReply,
     DocumentShown,
     KeypadQuestion,
     NewPinQuestion,
@@ -118,14 +119,14 @@ async def test_only_pressing_the_button_that_allows_is_a_yes(
     title = await to_thread(screen.await_window, "登入")
     assert "log in with the card" in title
     await to_thread(screen.key, *keys)
-    assert await asked is allowed
+    assert bool(await asked) is allowed
 
 
 async def test_what_was_being_typed_when_the_window_came_neither_allows_nor_fills_in(
     person: Dialogs, screen: Screen
 ):
     for ask, expected in (
-        (person.ask(ConsentQuestion(PORTAL, Verb.SIGN)), True),
+        (person.ask(ConsentQuestion(PORTAL, Verb.SIGN)), ConsentReply.YES),
         (person.ask(pin_request()), b"123456"),
     ):
         asked = asyncio.create_task(ask)  # type: ignore[var-annotated,arg-type]
@@ -136,9 +137,9 @@ async def test_what_was_being_typed_when_the_window_came_neither_allows_nor_fill
                 seen = time.monotonic()
         assert not asked.done()
         await asyncio.sleep(0.8)
-        if expected is True:
+        if expected is ConsentReply.YES:
             await to_thread(screen.key, ALLOW)
-            assert await asked is True
+            assert await asked is expected
         else:
             await to_thread(screen.type, "123456")
             await to_thread(screen.key, "Return")
@@ -150,6 +151,18 @@ async def test_nobody_answering_is_neither_yes_nor_no(screen: Screen):
     windows = Dialogs(ConsentSettings(seconds=2))
     assert await windows.ask(ConsentQuestion(PORTAL, Verb.READ)) is None
     assert await windows.ask(pin_request()) is None
+
+
+async def test_alt_u_refuses_all_unknown_sites_where_that_is_offered(person: Dialogs, screen: Screen):
+    for unknown, reply in ((True, ConsentReply.NO_TO_UNKNOWN), (False, ConsentReply.NO)):
+        asked = asyncio.create_task(person.ask(ConsentQuestion(PORTAL, Verb.READ, unknown=unknown)))
+        await to_thread(screen.await_window, "讀取")
+        await to_thread(screen.key, "alt+u")
+        if not unknown:
+            await asyncio.sleep(0.5)
+            assert not asked.done()
+            await to_thread(screen.key, "Escape")
+        assert await asked is reply
 
 
 async def test_whoever_stops_waiting_closes_the_window(person: Dialogs, screen: Screen):
@@ -166,7 +179,7 @@ async def test_a_window_that_is_killed_is_a_no(person: Dialogs, screen: Screen):
     await to_thread(screen.await_window, "讀取")
     (number,) = window_processes()
     os.kill(number, 9)
-    assert await asked is False
+    assert await asked is ConsentReply.NO
 
 
 async def test_a_pin_is_typed_and_seen_nowhere_but_in_the_answer(

@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 
 from agent.config import ConsentSettings
-from agent.interaction import CardChoiceQuestion, CardShown, ConsentQuestion, PinQuestion, Question
+from agent.interaction import (
+    CardChoiceQuestion,
+    CardShown,
+    ConsentQuestion,
+    ConsentReply,
+    PinQuestion,
+    Question,
+)
 from agent.interaction.dialogs import Dialogs
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
@@ -203,7 +210,7 @@ async def test_a_window_that_is_covered_takes_no_answer_and_begins_its_moment_wh
         assert not asked.done()
         await asyncio.sleep(SETTLED)
         await to_thread(screen.key, "alt+y")
-        assert await asyncio.wait_for(asked, 10) is True
+        assert await asyncio.wait_for(asked, 10) is ConsentReply.YES
 
 
 async def test_a_keyboard_that_comes_back_begins_the_moment_anew(screen: Screen, another: Another):
@@ -219,7 +226,7 @@ async def test_a_keyboard_that_comes_back_begins_the_moment_anew(screen: Screen,
         assert not asked.done()
         await asyncio.sleep(SETTLED)
         await to_thread(screen.key, "alt+y")
-        assert await asyncio.wait_for(asked, 10) is True
+        assert await asyncio.wait_for(asked, 10) is ConsentReply.YES
 
 
 async def test_a_window_that_is_moved_under_the_pointer_begins_its_moment_anew(screen: Screen):
