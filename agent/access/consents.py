@@ -17,7 +17,7 @@ from agent.config import Config, OriginSettings
 from agent.errors import AgentError, ErrorId
 from agent.interaction import ConsentQuestion, ConsentReply, DocumentShown, Interaction
 from agent.origins.portals import named
-from agent.places import Ranking
+from agent.places import Rank, Ranking
 from agent.vocabulary import Verb
 
 log = logging.getLogger(__name__)
