@@ -18,7 +18,7 @@ _ADMINISTRATORS_PATH: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class RunningProgram:
     """A running program."""
 
     pid: int
@@ -34,14 +34,14 @@ def find(name: str) -> str | None:
     return shutil.which(name, path=path)
 
 
-def running() -> tuple[Program, ...]:
+def running() -> tuple[RunningProgram, ...]:
     """Return the programs that run now, as far as this user may know."""
     import psutil
 
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):  # it ended
-            found.append(Program(process.pid, process.name()))
+            found.append(RunningProgram(process.pid, process.name()))
     return tuple(found)
 
 
@@ -55,7 +55,7 @@ def holder_of(port: int) -> str:
     with suppress(psutil.Error, OSError):
         for pid, each in _connections():
             if each.status == psutil.CONN_LISTEN and each.laddr.port == port and pid:
-                return str(Program(pid, psutil.Process(pid).name()))
+                return str(RunningProgram(pid, psutil.Process(pid).name()))
     return _user_listening_on(port) if sys.platform == "linux" else ""
 
 

@@ -13,13 +13,13 @@ from agent.cli import output
 if TYPE_CHECKING:
     from subprocess import Popen
 
-    from agent.selftest.listeners import Listener
+    from agent.selftest.listeners import FoundListener
 
 _START_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.2
 
 
-def _await(agent: Popen[bytes], port: int) -> Listener:
+def _await(agent: Popen[bytes], port: int) -> FoundListener:
     """Return who answers at `port` once the agent does, has ended, or took too long."""
     from agent.selftest.listeners import ListenerKind, look
 

@@ -40,7 +40,7 @@ WRONGLY_CALLED: Final = 2
 INTERRUPTED: Final = 130
 
 
-class Program(click.Group):
+class CommandGroup(click.Group):
     """The top of the command line: the one place where exceptions become sentences and exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -99,7 +99,9 @@ def _failed(error: Exception, call: Invocation) -> None:
         output.error(error)
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__)
 def program() -> None:
     """健康照護網站與您卡片之間的開放程式 · The open program between Taiwan's health portals and your card.

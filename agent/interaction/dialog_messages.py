@@ -37,31 +37,31 @@ Octets = Annotated[list[Octet], msgspec.Meta(min_length=1, max_length=64)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _DialogPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
 
-class Notice(_Part, frozen=True, kw_only=True, tag="notice"):
+class Notice(_DialogPart, frozen=True, kw_only=True, tag="notice"):
     """Something that needs no answer."""
 
     zh: str
     en: str
 
 
-class About(_Part, frozen=True, kw_only=True, tag="about"):
+class About(_DialogPart, frozen=True, kw_only=True, tag="about"):
     """Which version this is, and which old program it stands in for."""
 
     version: str
     compatible: str
 
 
-class Ending(_Part, frozen=True, kw_only=True, tag="end"):
+class Ending(_DialogPart, frozen=True, kw_only=True, tag="end"):
     """Shall this program end, or with `again` begin anew? A menu can be used by other programs."""
 
     again: bool
 
 
-class SiteShown(_Part, frozen=True, kw_only=True):
+class SiteShown(_DialogPart, frozen=True, kw_only=True):
     """One site in the list; `until` is None and `verbs` is empty for one that the configuration names."""
 
     origin: str
@@ -70,7 +70,7 @@ class SiteShown(_Part, frozen=True, kw_only=True):
     until: datetime | None = None
 
 
-class SiteList(_Part, frozen=True, kw_only=True, tag="origins"):
+class SiteList(_DialogPart, frozen=True, kw_only=True, tag="origins"):
     """The sites with an answer kept, or named by the configuration."""
 
     sites: tuple[SiteShown, ...]
@@ -93,7 +93,7 @@ KINDS: Final = frozenset(str(content.__struct_config__.tag) for content in get_a
 """The windows there are, by the word that starts them."""
 
 
-class Opening(_Part, frozen=True, kw_only=True):
+class Opening(_DialogPart, frozen=True, kw_only=True):
     """What a window shows.
 
     Attributes:
@@ -115,36 +115,36 @@ class Opening(_Part, frozen=True, kw_only=True):
         return str(self.content.__struct_config__.tag)
 
 
-class Decided(_Part, frozen=True, kw_only=True, tag="decided"):
+class Decided(_DialogPart, frozen=True, kw_only=True, tag="decided"):
     """The person said yes or no."""
 
     reply: ConsentReply
 
 
-class Typed(_Part, frozen=True, kw_only=True, tag="typed"):
+class Typed(_DialogPart, frozen=True, kw_only=True, tag="typed"):
     """The PIN; with `new`, the PIN or PUK and the new PIN."""
 
     pin: Octets
     new: Octets | None = None
 
 
-class Picked(_Part, frozen=True, kw_only=True, tag="picked"):
+class Picked(_DialogPart, frozen=True, kw_only=True, tag="picked"):
     """The card of that place in the list."""
 
     index: Count
 
 
-class Forget(_Part, frozen=True, kw_only=True, tag="forget"):
+class Forget(_DialogPart, frozen=True, kw_only=True, tag="forget"):
     """Forget every answer for a site, and show the list anew."""
 
     origin: str
 
 
-class Expired(_Part, frozen=True, kw_only=True, tag="expired"):
+class Expired(_DialogPart, frozen=True, kw_only=True, tag="expired"):
     """Nobody answered in time."""
 
 
-class Closed(_Part, frozen=True, kw_only=True, tag="closed"):
+class Closed(_DialogPart, frozen=True, kw_only=True, tag="closed"):
     """The person closed the window, or cancelled."""
 
 

@@ -26,7 +26,7 @@ from pcsc.watcher import ReaderWatcher
 
 log = logging.getLogger(__name__)
 
-Listener = Callable[[tuple[ReaderView, ...]], None]
+ReadersListener = Callable[[tuple[ReaderView, ...]], None]
 
 _LOOK_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 2.0
@@ -77,7 +77,7 @@ class Readers:
         self._on_change = on_change
         self._on_service = on_service
         self._modules = modules
-        self._listeners: list[Listener] = []
+        self._listeners: list[ReadersListener] = []
         self._pin_pads: set[str] = set()
         self._last: tuple[ReaderView, ...] | None = None
         self._watcher: ReaderWatcher | None = None
@@ -116,7 +116,7 @@ class Readers:
         self._thread.close()
         await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
+    def listen(self, listener: ReadersListener) -> Callable[[], None]:
         """Call `listener` at each change; what is returned ends that."""
         self._listeners.append(listener)
 

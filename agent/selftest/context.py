@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.processes import Program, find, running
+from agent.processes import RunningProgram, find, running
 from agent.selftest.reader_drivers import driver_of
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Computer:
     clock: Callable[[], datetime] = _now
     simulated: bool = False
     find: Callable[[str], str | None] = find
-    programs: Callable[[], Sequence[Program]] = running
+    programs: Callable[[], Sequence[RunningProgram]] = running
     driver: Callable[[str], str] = driver_of
     config_error: AgentError | None = None
 

@@ -33,7 +33,7 @@ class ListenerKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class FoundListener:
     """What was found on one port.
 
     Attributes:
@@ -47,7 +47,7 @@ class Listener:
     certificate: bytes = b""
 
 
-def look(port: int, *, tls: bool = True) -> Listener:
+def look(port: int, *, tls: bool = True) -> FoundListener:
     """Ask whoever listens on `port` who it is; blocking, a few seconds at most.
 
     Args:
@@ -56,19 +56,19 @@ def look(port: int, *, tls: bool = True) -> Listener:
     """
     address = next((each for each in _LOOPBACK if _is_open(each, port)), None)
     if address is None:
-        return Listener(port, ListenerKind.CLOSED)
+        return FoundListener(port, ListenerKind.CLOSED)
     certificate = b""
     try:
         status, certificate = _ask((address, port), tls, "/status")
         if _is_ours(status):
-            return Listener(port, ListenerKind.OURS, holder_of(port), certificate)
+            return FoundListener(port, ListenerKind.OURS, holder_of(port), certificate)
         echo = _ask((address, port), tls, "/", _echo())[0] if tls else None
         answer = ListenerKind.VENDOR if _is_vendors(echo) else ListenerKind.OTHER
     except TimeoutError:
         answer = ListenerKind.SILENT
     except (OSError, http.client.HTTPException):
         answer = ListenerKind.OTHER
-    return Listener(port, answer, holder_of(port), certificate)
+    return FoundListener(port, answer, holder_of(port), certificate)
 
 
 def _is_open(address: str, port: int) -> bool:

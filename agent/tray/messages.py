@@ -26,11 +26,11 @@ NO_TRAY: Final = 3
 """The tray's exit code where there is nothing to show an icon on; starting it again would not help."""
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _TrayPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
 
-class TrayReader(_Part, frozen=True):
+class TrayReader(_TrayPart, frozen=True):
     """One reader, as it stands without any command sent to its card."""
 
     name: str
@@ -38,7 +38,7 @@ class TrayReader(_Part, frozen=True):
     virtual: bool
 
 
-class TrayCard(_Part, frozen=True):
+class TrayCard(_TrayPart, frozen=True):
     """What earlier work of this agent read of the card that is still in that reader.
 
     Attributes:
@@ -64,14 +64,14 @@ class ProblemKind(StrEnum):
     TRUST = "trust"
 
 
-class TrayProblem(_Part, frozen=True):
+class TrayProblem(_TrayPart, frozen=True):
     """One problem; `detail` is the port and the program on it, for people."""
 
     kind: ProblemKind
     detail: str = ""
 
 
-class TrayActivity(_Part, frozen=True):
+class TrayActivity(_TrayPart, frozen=True):
     """One row of the audit log: `origin` is None for the person's own command, `result` is an error id."""
 
     time: datetime
@@ -81,7 +81,7 @@ class TrayActivity(_Part, frozen=True):
     simulated: bool
 
 
-class TrayState(_Part, frozen=True, tag="state"):
+class TrayState(_TrayPart, frozen=True, tag="state"):
     """All that the icon and its menu show.
 
     Attributes:
@@ -116,14 +116,14 @@ class Choice(StrEnum):
     QUIT = "quit"
 
 
-class Chosen(_Part, frozen=True, tag="chosen"):
+class Chosen(_TrayPart, frozen=True, tag="chosen"):
     """The person chose something; `Choice.TRIES` is about the card in `reader`."""
 
     choice: Choice
     reader: str | None = None
 
 
-class Opened(_Part, frozen=True, tag="opened"):
+class Opened(_TrayPart, frozen=True, tag="opened"):
     """The menu is about to be shown, for the `number`-th time: what it shows should be fresh."""
 
     number: int

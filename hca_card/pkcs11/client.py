@@ -21,7 +21,7 @@ from hca_card.pkcs11.errors import (
     ModuleTimeoutError,
     ModuleUnusableError,
 )
-from hca_card.pkcs11.messages import Answer, AnswerT, Question
+from hca_card.pkcs11.messages import Answer, AnswerT, ModuleQuestion
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class ModuleProcess:
 
     def ask(
         self,
-        question: Question[AnswerT],
+        question: ModuleQuestion[AnswerT],
         *,
         generation: int | None = None,
         seconds: float | None = None,
@@ -159,7 +159,7 @@ class _Child:
             return self._process.wait(_END_SECONDS)
         return None
 
-    def write(self, question: Question[Any]) -> None:
+    def write(self, question: ModuleQuestion[Any]) -> None:
         """Send a question; where the process is gone, the listening notices."""
         buffer = messages.frame(question)
         with suppress(OSError, ValueError), memoryview(buffer) as view:

@@ -16,11 +16,11 @@ TEXT_MAX: Final = 64
 """The longest text of CK_SLOT_INFO and CK_TOKEN_INFO."""
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _ModulePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class Slot(_Part, frozen=True, kw_only=True):
+class Slot(_ModulePart, frozen=True, kw_only=True):
     """A slot with an initialised token in it.
 
     Attributes:
@@ -41,14 +41,14 @@ class Slot(_Part, frozen=True, kw_only=True):
         _require_plain(self.description, self.label, self.serial)
 
 
-class Certificate(_Part, frozen=True):
+class Certificate(_ModulePart, frozen=True):
     """An X.509 certificate; `id` joins it to its key."""
 
     id: bytes
     der: bytes
 
 
-class Key(_Part, frozen=True):
+class Key(_ModulePart, frozen=True):
     """An RSA private key.
 
     Attributes:
@@ -62,13 +62,13 @@ class Key(_Part, frozen=True):
     modulus: bytes
 
 
-class SlotList(_Part, frozen=True, tag="slot-list"):
+class SlotList(_ModulePart, frozen=True, tag="slot-list"):
     """The slots with a token."""
 
     slots: tuple[Slot, ...]
 
 
-class Token(_Part, frozen=True, tag="token", kw_only=True):
+class Token(_ModulePart, frozen=True, tag="token", kw_only=True):
     """CK_TOKEN_INFO, as far as it matters; `flags` as there."""
 
     label: str
@@ -81,19 +81,19 @@ class Token(_Part, frozen=True, tag="token", kw_only=True):
         _require_plain(self.label, self.serial)
 
 
-class TokenCertificates(_Part, frozen=True, tag="certificate-list"):
+class TokenCertificates(_ModulePart, frozen=True, tag="certificate-list"):
     """The certificates, in the module's order."""
 
     certificates: tuple[Certificate, ...]
 
 
-class KeyList(_Part, frozen=True, tag="key-list"):
+class KeyList(_ModulePart, frozen=True, tag="key-list"):
     """The private keys, in the module's order."""
 
     keys: tuple[Key, ...]
 
 
-class Octets(_Part, frozen=True, tag="octets"):
+class Octets(_ModulePart, frozen=True, tag="octets"):
     """A signature or a plain text."""
 
     octets: bytes
@@ -102,21 +102,21 @@ class Octets(_Part, frozen=True, tag="octets"):
         return "Octets(…)"
 
 
-class Done(_Part, frozen=True, tag="done"):
+class Done(_ModulePart, frozen=True, tag="done"):
     """It is done."""
 
 
-class Ready(_Part, frozen=True, tag="ready"):
+class Ready(_ModulePart, frozen=True, tag="ready"):
     """The module is loaded; the first thing that is said."""
 
 
-class Unusable(_Part, frozen=True, tag="unusable"):
+class Unusable(_ModulePart, frozen=True, tag="unusable"):
     """It cannot be loaded, said instead of `Ready`."""
 
     detail: str
 
 
-class CallRefused(_Part, frozen=True, tag="refused"):
+class CallRefused(_ModulePart, frozen=True, tag="refused"):
     """The module refused: its return value, and which function gave it."""
 
     value: int
@@ -128,11 +128,11 @@ Answer = SlotList | Token | TokenCertificates | KeyList | Octets | Done | Ready 
 AnswerT = TypeVar("AnswerT", bound=Answer)
 
 
-class Question(_Part, Generic[AnswerT], frozen=True):
+class ModuleQuestion(_ModulePart, Generic[AnswerT], frozen=True):
     """What is asked of the module, and the type of its answer."""
 
 
-class _AtSlot(Question[AnswerT], frozen=True):
+class _AtSlot(ModuleQuestion[AnswerT], frozen=True):
     slot: int
 
 
@@ -148,7 +148,7 @@ class _WithPin(_AtSlot[Done], frozen=True):
         return f"{type(self).__name__}(…)"
 
 
-class Slots(Question[SlotList], frozen=True, tag="slots"):
+class Slots(ModuleQuestion[SlotList], frozen=True, tag="slots"):
     """Which slots have a token?"""
 
 
@@ -212,7 +212,7 @@ def _require_plain(*texts: str) -> None:
         raise ValueError("a text that no slot or token can have")
 
 
-def frame(message: Question[Any] | Answer) -> bytearray:
+def frame(message: ModuleQuestion[Any] | Answer) -> bytearray:
     """One message as it is written; wipe it when it may hold a PIN."""
     buffer = bytearray()
     _ENCODER.encode_into(message, buffer, LENGTH_SIZE)
@@ -220,7 +220,7 @@ def frame(message: Question[Any] | Answer) -> bytearray:
     return buffer
 
 
-def answer_type(question: Question[AnswerT]) -> type[AnswerT]:
+def answer_type(question: ModuleQuestion[AnswerT]) -> type[AnswerT]:
     """Return the type that the question's class names."""
     kind: type[AnswerT] = get_args(type(question).__orig_bases__[0])[0]  # type: ignore[attr-defined]
     return kind

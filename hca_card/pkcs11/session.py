@@ -25,7 +25,7 @@ from hca_card.pkcs11 import messages
 from hca_card.pkcs11.client import ModuleProcess
 from hca_card.pkcs11.cryptoki import Ckr, TokenFlag
 from hca_card.pkcs11.errors import ModuleError
-from hca_card.pkcs11.messages import AnswerT, Question
+from hca_card.pkcs11.messages import AnswerT, ModuleQuestion
 from pcsc.errors import CardRemovedError, CardResetError, NoCardError
 from pcsc.status import StatusError, StatusWord
 
@@ -188,7 +188,7 @@ class TokenSession:
             return None
         return (puk_status if officer else pin_status)(token).tries_left
 
-    def _ask(self, question: Question[AnswerT], *, seconds: float | None = None) -> AnswerT:
+    def _ask(self, question: ModuleQuestion[AnswerT], *, seconds: float | None = None) -> AnswerT:
         return self._module.ask(question, generation=self._generation, seconds=seconds)
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from agent import processes
-from agent.processes import Address, Program, connected, holder_of
+from agent.processes import Address, RunningProgram, connected, holder_of
 
 HERE, THERE = ("127.0.0.1", 56445), ("127.0.0.1", 50001)
 
@@ -78,7 +78,7 @@ def test_a_listener_is_found_among_all_connections(monkeypatch: pytest.MonkeyPat
     ]
     monkeypatch.setattr(psutil, "net_connections", lambda _kind: rows)
     monkeypatch.setattr(psutil, "Process", Process)
-    assert holder_of(56445) == str(Program(4312, "HCAServiSign")) == "HCAServiSign (4312)"
+    assert holder_of(56445) == str(RunningProgram(4312, "HCAServiSign")) == "HCAServiSign (4312)"
     assert holder_of(56545) == ""
 
 

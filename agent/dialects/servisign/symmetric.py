@@ -20,7 +20,7 @@ BLOCK: Final = 8
 SESSION_KEY_LENGTHS: Final = range(1, 65)
 
 
-class _Mechanism(IntEnum):
+class _CipherMechanism(IntEnum):
     """PKCS#11 v2.40 §2.10; neither pads."""
 
     DES3_ECB = 0x132
@@ -78,9 +78,9 @@ def _cipher(call: FunctionCall) -> Cipher[CBC | ECB]:
         raise LibraryError(LibraryCode.KEY_HANDLE)
     mode: CBC | ECB
     match call.numbers["ulAlgorithm"]:
-        case _Mechanism.DES3_ECB:
+        case _CipherMechanism.DES3_ECB:
             mode = ECB()  # noqa: S305  (what the page asked for, with the page's own key and data)
-        case _Mechanism.DES3_CBC:
+        case _CipherMechanism.DES3_CBC:
             mode = CBC(_vector(call.text("hexIv")))
         case _:
             raise LibraryError(LibraryCode.MECHANISM)

@@ -10,7 +10,7 @@ from typing import Final
 from agent import tls
 from agent.errors import ErrorId
 from agent.selftest.context import ProbeContext
-from agent.selftest.listeners import Listener, ListenerKind, look
+from agent.selftest.listeners import FoundListener, ListenerKind, look
 from agent.selftest.model import Finding, failed, passed, probe, warned
 from agent.selftest.probes.system import judged, trust_rows
 
@@ -34,14 +34,14 @@ async def port(context: ProbeContext) -> Finding:
     return passed(f"{ports}：本程式", f"{ports}: this program")
 
 
-def _other(found: Listener) -> Finding:
+def _other(found: FoundListener) -> Finding:
     """Return who answers while the dialect is off; anybody may."""
     if found.answer is ListenerKind.CLOSED:
         return passed(f"{found.port}：沒有程式在聽", f"{found.port}: nobody listens")
     return passed(f"{_holder(found)} 在服務健保卡的網頁", "it serves the pages of NHI cards")
 
 
-def _holder(found: Listener) -> str:
+def _holder(found: FoundListener) -> str:
     return f"{found.port}：{found.holder or '不明的程式 unknown program'}"
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from agent import tls
 from agent.errors import ErrorId
 from agent.selftest.context import ProbeContext
-from agent.selftest.listeners import Listener, ListenerKind, look
+from agent.selftest.listeners import FoundListener, ListenerKind, look
 from agent.selftest.model import Finding, failed, passed, probe, skipped, warned
 
 _VENDOR: Final = "servisign"
@@ -30,7 +30,7 @@ async def environment(context: ProbeContext) -> Finding:
 @probe("host.portals", "入口網站連到的程式（56445 等）", "Whom portals reach (56445 …)")
 async def portals(context: ProbeContext) -> Finding:
     """Find out whom portals' pages reach: the first port in their order on which anybody answers."""
-    passed_over: list[Listener] = []
+    passed_over: list[FoundListener] = []
     for found in await _look_at(context):
         match found.answer:
             case ListenerKind.CLOSED:
@@ -53,12 +53,12 @@ async def portals(context: ProbeContext) -> Finding:
     return passed("沒有程式占用", "held by nobody")
 
 
-async def _look_at(context: ProbeContext) -> list[Listener]:
+async def _look_at(context: ProbeContext) -> list[FoundListener]:
     ports = [port for port in context.computer.config.servisign.ports if port]
     return await asyncio.gather(*(asyncio.to_thread(look, port) for port in ports))
 
 
-def _holder(found: Listener) -> str:
+def _holder(found: FoundListener) -> str:
     return f"{found.port}：{found.holder or '不明的程式 unknown program'}"
 
 

@@ -24,7 +24,7 @@ from agent import tls
 from agent import trust as trust_work
 from agent.config import Config, PortSettings, ServiSignSettings
 from agent.paths import Paths
-from agent.processes import Program, running
+from agent.processes import RunningProgram, running
 from agent.selftest.context import ProbeContext
 from agent.selftest.listeners import ListenerKind, look
 from agent.selftest.model import ResultRow, RowStatus
@@ -209,7 +209,7 @@ async def test_the_vendors_program_is_found_by_its_process(tmp_path: Path) -> No
 
 async def test_without_the_vendors_program_the_row_passes(tmp_path: Path) -> None:
     async with selftest_world(tmp_path, "hpc") as world:
-        context = context_of(world, programs=lambda: (Program(1, "init"),))
+        context = context_of(world, programs=lambda: (RunningProgram(1, "init"),))
         assert short(await host(context, "vendor")) == "pass"
 
 
