@@ -208,7 +208,9 @@ class Daemon:
         await self._listen(served, opened)
         self._run_beside(renewal.run())
         self._run_beside(Checks(config.update, paths, self._interaction.notify).run())
-        self._ending.push_async_callback(native.close)  # first of all: pages are told before they are cut off
+        self._ending.push_async_callback(
+            native.close
+        )  # first of all: pages learn of the end before they are cut off
         self._warn()
 
     def _take_hipki(self) -> TakenPort | None:

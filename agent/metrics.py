@@ -125,7 +125,7 @@ class Monitor:
         return exposition(self.counters, now)
 
     async def _look_once(self) -> None:
-        """Look for the readers before the watcher has told of any change."""
+        """Look for the readers before the watcher has reported any change."""
         try:
             self._readers = await self._operations.readers(_MONITOR)
         except Exception as error:

@@ -1,7 +1,7 @@
 """A bounded number of places, kept so that strangers never stand in the way of those who are known here.
 
-The same rule at every door and for everything that is bounded (questions, requests, connections, sessions,
-bytes): strangers share a part of the places, and when somebody known needs one, a stranger gives way.
+The same rule applies to everything that is bounded (questions, requests, connections, sessions, bytes), at
+every site: strangers share a part of the places, and when somebody known needs one, a stranger gives way.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Places:
                 del self._used_by[place.origin]
 
     def hand_over(self, place: Place, origin: str | None, holder: Holder | None = None) -> Place:
-        """Give a place that is held to another holder; return it as the new holder's."""
+        """Give an occupied place to another holder; return it as the new holder's."""
         self.give_back(place)
         given = Place(origin, place.size, holder)
         self._held[given] = None
@@ -144,7 +144,7 @@ class Places:
             self._held[place] = None
 
     @contextmanager
-    def held(self, origin: str | None, size: int = 1) -> Iterator[None]:
+    def occupied(self, origin: str | None, size: int = 1) -> Iterator[None]:
         """Run the body with a place that nobody takes away.
 
         Raises:

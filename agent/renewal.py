@@ -21,7 +21,7 @@ class Renewal:
 
     Args:
         folder: where this user's identity lies.
-        changed: told when the server shows another certificate from now on.
+        changed: called when the server shows another certificate from now on.
         machines: where the machine's lies, which is shown where there is one; root renews that.
         scope: for which names.
 

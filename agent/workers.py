@@ -149,7 +149,7 @@ class Workers:
         return worker
 
     def keep_only(self, readers: Collection[str]) -> None:
-        """Close the workers of readers that are gone."""
+        """Close the workers of readers that were removed."""
         for name in [name for name in self._workers if name not in readers]:
             self._workers.pop(name).close()
 

@@ -48,10 +48,10 @@ def epoch() -> int:
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
     try:
-        told = subprocess.run(
+        git_log = subprocess.run(
             ["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=True
         )
-        return int(told.stdout)
+        return int(git_log.stdout)
     except (OSError, ValueError, subprocess.CalledProcessError):
         return int(datetime.now(UTC).timestamp())
 
@@ -81,12 +81,12 @@ def _forget_this_machine() -> None:
     for file in FROZEN.rglob("*"):
         if file.is_symlink() or not file.is_file() or file.read_bytes()[:4] != b"\x7fELF":
             continue
-        told = subprocess.run(
+        patchelf = subprocess.run(
             ["patchelf", "--print-rpath", str(file)], capture_output=True, text=True, check=False
         )
-        searched = told.stdout.strip().split(":")
+        searched = patchelf.stdout.strip().split(":")
         kept = ":".join(each for each in searched if each.startswith("$ORIGIN"))
-        if kept != told.stdout.strip():
+        if kept != patchelf.stdout.strip():
             change = ["--set-rpath", kept] if kept else ["--remove-rpath"]
             subprocess.run(["patchelf", *change, str(file)], check=True)
 
@@ -96,8 +96,8 @@ def sbom() -> None:
     command = [sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible", "--of", "JSON"]
     command += ["--pyproject", str(ROOT / "pyproject.toml"), "-o", "-", sys.executable]
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(epoch())}
-    told = subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment)
-    bill: dict[str, Any] = json.loads(told.stdout)
+    cyclonedx = subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment)
+    bill: dict[str, Any] = json.loads(cyclonedx.stdout)
     wanted = {_normal(name) for name in distributions()}
     bill["components"] = [each for each in bill["components"] if _normal(each["name"]) in wanted]
     bill["components"] += list(_beside_python_packages())

@@ -59,7 +59,7 @@ class CardRemovedError(PcscError):
 
 
 class CardResetError(PcscError):
-    """Another program reset the card; whatever was selected or verified is gone."""
+    """Another program reset the card; whatever was selected or verified is no longer so."""
 
     error_id = "card.reset"
 

@@ -55,7 +55,7 @@ class ReturnCode(IntEnum):
     SECURITY_VIOLATION = 0x8010006A
 
     # What Windows passes through from below winscard: the dead handle and pipe of a service that was
-    # restarted, the RPC server that is gone, and what drivers say when the device fails.
+    # restarted, the RPC server that has ended, and what drivers say when the device fails.
     WINDOWS_INVALID_HANDLE = 0x00000006
     WINDOWS_GENERAL_FAILURE = 0x0000001F
     WINDOWS_TIMEOUT = 0x00000079

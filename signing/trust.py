@@ -68,7 +68,7 @@ def validate_chain(
     from pyhanko_certvalidator import errors
 
     moment = at or datetime.now(UTC)
-    # First, so that a person whose card has expired is told that, whoever issued it.
+    # This comes first, so that a person whose card has expired learns that, whoever issued it.
     check_period(der, moment)
     trusted = tuple(roots)
     if der in trusted:

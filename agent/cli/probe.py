@@ -90,7 +90,7 @@ def _probe(
             found = probe(channel, connection.atr, known, progress)
             recorder.step("draft profile, tried on the card")
             drafted = draft(found, channel)
-        # What other programs had selected is gone, and a reset is how they notice.
+        # What other programs had selected is no longer selected, and a reset is how they notice.
         with suppress(PcscError):
             connection.reset()
         return connection.reader, found, drafted

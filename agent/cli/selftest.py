@@ -101,7 +101,7 @@ def report(call: Invocation, *, target: Path | None, force: bool) -> None:
 
     target = target or Path(f"hca-agent-report-{datetime.now().astimezone():%Y%m%d-%H%M%S}.zip")
     check_free([target], force=force)
-    # Nobody writes to a help desk in order to type a PIN: it is used only where it was given.
+    # Nobody makes a report in order to type a PIN: a PIN is used only where it was given.
     context, rows = asyncio.run(_run(call, "ordinary", with_pin=call.pin_stdin, shown=True, unmasked=False))
     computer = context.computer
     packed = support_bundle.pack(rows, computer, simulated=context.simulated, time=computer.clock())
@@ -166,7 +166,7 @@ async def _probe_context(call: Invocation, *, with_pin: bool) -> AsyncIterator[P
     try:
         config = load(paths)
     except AgentError as error:
-        # The very thing that a help desk is to be told.
+        # This failure is the very thing that the help desk needs to know.
         config, fault = Config(), error
     if call.pin_stdin:
         config = without_keypad(config)

@@ -100,7 +100,7 @@ async def demo_environment(
     in_readers = {name: create(kind, authority) for name, kind in cards.items() if kind}
     for name, card in in_readers.items():
         readers[name].insert(card)
-    # Made before the agent looks, so that nobody is told to trust an authority that ends with the demo.
+    # The authority is made before the agent looks: nobody is asked to trust one that ends with the demo.
     for scope in tls.SCOPES:
         await asyncio.to_thread(tls.ensure, paths.tls, scope)
     async with AsyncExitStack() as stack:

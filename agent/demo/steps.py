@@ -118,7 +118,7 @@ class DemoSteps:
         self._person.chooses = CardKind.PERSONNEL
         async with self._page() as page:
             await self._servisign(page)
-        # The component keeps to the card it was told of until that one is taken out.
+        # The component stays with the card that it was given until that card is taken out.
         self._pull()
         async with self._page() as page:
             await self._nhi_reader(page)

@@ -40,7 +40,7 @@ class Asking:
     a question that the person answers does not count, so that somebody signing document after document is not
     stopped. The origins of a domain that nobody knows are one site, because a page can have as many as it
     likes; and after too many questions in a row that came to nothing, unknown sites are refused unasked. The
-    person's own commands are never held up.
+    person's own commands never wait for it.
 
     Questions for programs and sites that are known go first: a stranger's window closes for them, and for a
     while no other stranger's opens.

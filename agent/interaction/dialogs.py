@@ -226,7 +226,7 @@ class _Window:
         return await self._answers.get()
 
     def end(self) -> None:
-        """Close it, whatever it is doing; safe to call twice."""
+        """Close the window, even in the middle of a question; safe to call twice."""
         self._ended = True
         with suppress(ProcessLookupError):
             self._process.kill()

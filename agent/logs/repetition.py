@@ -61,7 +61,7 @@ class Unrepeated(logging.Filter):
         return True
 
     def uncounted(self) -> Iterator[tuple[str, int]]:
-        """Yield each logger of which records were left out that nothing has told yet, and their number."""
+        """Yield each logger whose left out records no line has mentioned yet, and their number."""
         for place in self._places.values():
             if place.left_out:
                 yield place.name, place.left_out

@@ -44,7 +44,7 @@ class NativeApi:
         self.load: Final = Places(
             rank, total=session.LOAD_BYTES_MAX, strangers=session.LOAD_BYTES_OF_STRANGERS_MAX
         )
-        """The bytes of requests that are being read or at work, at every door."""
+        """The bytes of requests that are being read or at work, of all sites together."""
         self._readers: dict[str, ReaderView] = {}
         self._stop_watching = services.operations.on_change(self._notify)
 

@@ -1,4 +1,4 @@
-"""The messages of the native API: what each method takes and gives, and what is told without being asked.
+"""The messages of the native API: what each method takes and gives, and what the agent sends unasked.
 
 These types are the schema: `agent.native.schema` publishes them, msgspec decodes into them and refuses
 whatever is not in them. Names are camelCase on the wire; bytes are base64 (RFC 4648 §4), times ISO 8601, UTC.

@@ -21,16 +21,18 @@ NOTIFICATIONS: Final[dict[str, tuple[str, type[messages.NativeMessage]]]] = {
     "selftest.begun": ("A self-test of this connection begins.", selftest_messages.SelfTestBegun),
     "selftest.row": ("A row of it has finished.", selftest_messages.SelfTestRow),
 }
-"""What is told unasked, and only to origins that may read cards; of a self-test, to whoever runs it."""
+"""What the agent sends unasked: to origins that may read cards, and of a self-test to whoever runs it."""
 
 _REF: Final = "#/components/schemas/{name}"
 
 
 def schema() -> bytes:
     """Return the schema as JSON text."""
-    told = [message for _, message in NOTIFICATIONS.values()]
+    notifications = [message for _, message in NOTIFICATIONS.values()]
     types = [kind for method in METHODS.values() for kind in (method.takes, method.gives)]
-    _, components = msgspec.json.schema_components([*types, *told, messages.ErrorData], ref_template=_REF)
+    _, components = msgspec.json.schema_components(
+        [*types, *notifications, messages.ErrorData], ref_template=_REF
+    )
     document = {
         "openrpc": "1.3.2",
         "info": {

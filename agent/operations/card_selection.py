@@ -194,7 +194,7 @@ class CardSelection:
                 del self._chosen[chooser]
 
     async def _settle(self, caller: Caller, requirement: CardRequirement) -> str | list[CardSnapshot]:
-        """Return the reader to use, or the several cards that could be meant."""
+        """Return the reader to use, or the several cards that fit the request."""
         there = candidates(await self._readers.look())
         if len(there) == 1:
             return there[0].name

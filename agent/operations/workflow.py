@@ -147,7 +147,7 @@ class Workflow:
             document: what it is wanted for, to be shown.
         """
         origin = caller.origin
-        with self.audit.begin(origin, verb) as audit, self._under_way.held(origin):
+        with self.audit.begin(origin, verb) as audit, self._under_way.occupied(origin):
             also = BRINGS.get(verb, ()) if also is None else also
             await self.consents.require(origin, verb, *also, document=document)
             audit.allowed = True

@@ -41,7 +41,7 @@ class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folders: tuple[str, ...] = ()
 
     def covers(self, origin: str | None, folder: Path | None) -> bool:
-        """Whether a document of `origin`, or of this person's own in `folder`, is meant."""
+        """Whether a document of `origin`, or of this person's own in `folder`, is covered."""
         if origin is not None:
             return origin in self.origins
         return folder is not None and any(folder.is_relative_to(each) for each in self.folders)

@@ -16,7 +16,7 @@ from hca_card.pkcs11.errors import ModuleUnsafeError, ModuleUnusableError
 from hca_card.recognise import CITIZEN_TEXT, NHI_ATRS
 
 Serves = Callable[[bytes], bool]
-"""Whether a module is meant for a card with this answer to reset."""
+"""Whether a module is made for a card with this answer to reset."""
 
 _LIBRARIES: Final = (
     "/usr/lib/x86_64-linux-gnu",
@@ -33,7 +33,7 @@ class ModuleFile:
 
     Attributes:
         path: absolute.
-        serves: the cards it is meant for; None for one that the administrator listed, which is asked always.
+        serves: the cards it is made for; None for one that the administrator listed, which is asked always.
     """
 
     path: Path

@@ -116,8 +116,8 @@ class Modules:
                 self.end()
                 return {}
             servings = arranged(wanted, cards, [state.name for state in states])
-            held = {name: (atr, counter) for name, atr, counter in cards}
-            self._seen = _Snapshot(MappingProxyType(held), MappingProxyType(servings))
+            card_of = {name: (atr, counter) for name, atr, counter in cards}
+            self._seen = _Snapshot(MappingProxyType(card_of), MappingProxyType(servings))
             return self._seen.servings
 
     def known_for(self, reader: str, state: ReaderState | None) -> tuple[bool, ServedReader | None]:

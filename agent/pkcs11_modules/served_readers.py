@@ -52,8 +52,8 @@ def arranged(
                     found[name] = ServedReader(name, source.process, slot, source.generation, None)
                 continue
             card = there.get(reader)
-            meant = card is not None and (source.serves is None or source.serves(card[0]))
-            if meant and reader not in found:
+            serves = card is not None and (source.serves is None or source.serves(card[0]))
+            if serves and reader not in found:
                 found[reader] = ServedReader(reader, source.process, slot, source.generation, card)
     return found
 

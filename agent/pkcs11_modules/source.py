@@ -32,7 +32,7 @@ class ModuleSource:
     """One module's file, its process, and what it said last.
 
     Attributes:
-        serves: the cards it is meant for; None for one that is asked always.
+        serves: the cards it is made for; None for one that is asked always.
         trouble: what kept it from being used when it was last asked.
         slots: those in which it sees a token.
         generation: the process that said so.

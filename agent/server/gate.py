@@ -66,8 +66,8 @@ class Gate:
         site: what is served.
         origins: the configured lists.
         token: what lets local programs in.
-        refused: told of every origin that was turned away.
-        answered: told of every answer's HTTP status.
+        refused: called with every origin that was turned away.
+        answered: called with every answer's HTTP status.
         rate: how often one origin may ask, at all gates together.
         places: for requests that are being answered, at all gates together.
     """
@@ -150,7 +150,7 @@ class Gate:
         return _with_body(empty(status), self._site.excuse(request, listener, status))
 
     def _refuse(self, request: web.BaseRequest, origin: str | None, listener: Listener) -> web.Response:
-        """403; a page of an old dialect is told in its own words, or it would advise an installation."""
+        """Answer 403, to a page of an old dialect in its own words, or it would advise an installation."""
         response = empty(403)
         if origin is None or not is_ours(only(request, hdrs.HOST), listener):
             return response

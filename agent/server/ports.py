@@ -22,7 +22,7 @@ class PortConflict:
     """A port of ours that another program holds.
 
     Attributes:
-        holder: the program's name and process number, empty where it cannot be told.
+        holder: the program's name and process number, empty where it is unknown.
         answers_as_vendor: it speaks the portals' protocol, so they will talk to it and not to this program.
     """
 
@@ -95,7 +95,7 @@ def listen(ports: Sequence[int], answers: Callable[[int], bool] = lambda _port: 
 
 
 def _pair(port: int) -> tuple[socket.socket, ...] | None:
-    """Return the listening sockets of `port`, None when either is held by somebody else."""
+    """Return the listening sockets of `port`, None when another program has either of them."""
     for _ in range(1 if port else _EPHEMERAL_ATTEMPTS):
         first = _bind(socket.AF_INET, "127.0.0.1", port)
         if first is None:

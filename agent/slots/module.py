@@ -102,8 +102,8 @@ class ModuleSlot:
         except ModuleTimeoutError:
             raise
         except PcscError:
-            # It may not bear that the card was reset, or the token is gone. Nothing has been done yet, so it
-            # may begin anew, once.
+            # The module may not bear that the card was reset, or the token was removed. Nothing has been done
+            # yet, so it may begin anew, once.
             serving.module.end()
             again = self._serving()
             if again is None:
@@ -133,8 +133,8 @@ class ModuleSlot:
     def _reset(self, serving: ServedReader) -> None:
         """Reset the card: a module's C_Logout need not reach it, and other programs could use the PIN.
 
-        No command is sent. Where the card cannot be reset it is gone, or its module is ended, with which the
-        service resets what that one had open.
+        No command is sent. Where the card cannot be reset it was removed, or its module is ended, with
+        which the service resets what that one had open.
         """
         try:
             with Connection(self._pcsc(), self._reader) as connection:

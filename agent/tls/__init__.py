@@ -4,7 +4,7 @@ The usual CA may sign for `localhost`, `127.0.0.1` and `::1` and nothing else (R
 the NHI component for that component's name alone, and a CA's private key exists only in memory while it signs
 the one leaf: trusting it in a browser gives nobody a power over any other site, not even a thief of this
 folder. Both end together and are made anew in time; whoever trusted the old CA has to trust the new one then,
-which is why `TlsIdentity.fresh` is told to the person.
+which is why the person is notified of `TlsIdentity.fresh`.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def profiles(folder: Path) -> tuple[Path, ...]:
 
 
 class FollowingProfile(TrustStore):
-    """A profile that takes what the system trusts, unless it was told not to.
+    """A profile that takes what the system trusts, unless its settings forbid it.
 
     Args:
         profile: its folder.

@@ -35,7 +35,7 @@ class StoreReport:
     Attributes:
         others: certificates of ours that are there beside the current one.
         changed: whether this call added or removed anything.
-        error: what kept it from doing all it should.
+        error: why the call did not do all it should.
     """
 
     store: TrustStore
@@ -68,7 +68,7 @@ def install(
     Args:
         stores: where.
         known: the certificates of the agent's folder.
-        announce: told of the system's prompts.
+        announce: called before the system's prompts.
 
     Raises:
         ValueError: if the agent has no CA yet.

@@ -71,7 +71,7 @@ class ChromiumPolicy(TrustStore):
         self._write([*(each for each in self._named() if each != authority), authority])
 
     def remove(self, found: FoundAuthority) -> None:
-        """Name it no more; a file that names nothing goes, and the folders that held it alone."""
+        """Name it no more; a file that names nothing goes, and the folders that contained nothing else."""
         demand_root(self._machine)
         self._write([each for each in self._named() if each != found.authority])
 
@@ -133,9 +133,9 @@ class FirefoxPolicy(TrustStore):
         demand_root(self._machine)
         content = self._content()
         named = content.get("policies", {})
-        held = named.get("Certificates", {})
-        held["Install"] = [path for path in held.get("Install", []) if path != found.key]
-        for holder, key in ((held, "Install"), (named, "Certificates"), (content, "policies")):
+        certificates = named.get("Certificates", {})
+        certificates["Install"] = [path for path in certificates.get("Install", []) if path != found.key]
+        for holder, key in ((certificates, "Install"), (named, "Certificates"), (content, "policies")):
             if not holder.get(key):
                 holder.pop(key, None)
         if content:

@@ -38,7 +38,7 @@ class TrustStore(Protocol):
 
     Attributes:
         name: what people call it.
-        location: the file, folder or store that is meant.
+        location: the file, folder or store itself.
         programs: who looks there.
         browsers: whether any of them is a browser, so that portals depend on it.
         shared: whether other users of the machine have certificates here too.

@@ -12,7 +12,7 @@ def stores_of(machine: Machine, *, governed: bool = True) -> tuple[TrustStore, .
 
     Args:
         machine: whose user.
-        governed: whether what policies name counts as trusted; else the user's own places alone are meant.
+        governed: whether what policies name counts as trusted; else only the user's own places count.
     """
     if machine.platform == "win32":
         root = windows.UserRootStore(machine)

@@ -179,9 +179,9 @@ function finish(row) {
 /** For who does not see the page. */
 function tell(row) {
   const [zh] = STATES[row.status];
-  const told = make("span");
-  told.textContent = `${row.title.zh}：${zh}。${row.status === "fail" && row.error ? row.error.zh : ""} `;
-  element("said").append(told);
+  const announcement = make("span");
+  announcement.textContent = `${row.title.zh}：${zh}。${row.status === "fail" && row.error ? row.error.zh : ""} `;
+  element("said").append(announcement);
   element("bar").value = rows.size;
 }
 
@@ -255,11 +255,11 @@ const urgency = ({ id }) => (/^(card|hca|nhi)\./.test(id) ? 0 : 1);
 
 /** What to do, each once, however many rows wait for it. */
 function toDo(failing) {
-  const told = new Map();
+  const rowOfError = new Map();
   for (const row of failing) {
-    if (row.error && !told.has(row.error.id)) told.set(row.error.id, row);
+    if (row.error && !rowOfError.has(row.error.id)) rowOfError.set(row.error.id, row);
   }
-  return [...told.values()].map(({ id, title, error }) => {
+  return [...rowOfError.values()].map(({ id, title, error }) => {
     const item = make("li");
     const link = make("a");
     link.href = `#row-${id}`;
@@ -347,8 +347,8 @@ function fromAgent({ id, title, status, detail, ms, error }) {
 }
 
 function fromBrowser({ id, zh, en, status, detailZh, detailEn, ms, error }) {
-  const told = error && { id: error.id, zh: error.zh, en: error.en, next: { zh: error.nextZh, en: error.nextEn } };
-  return { id, title: { zh, en }, status, ms, detail: { zh: detailZh, en: detailEn }, error: told };
+  const failure = error && { id: error.id, zh: error.zh, en: error.en, next: { zh: error.nextZh, en: error.nextEn } };
+  return { id, title: { zh, en }, status, ms, detail: { zh: detailZh, en: detailEn }, error: failure };
 }
 
 /** The two languages of a text of the report. */

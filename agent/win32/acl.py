@@ -56,9 +56,9 @@ def leads_elsewhere(folder: Path) -> bool:
     Raises:
         OSError: it is not there.
     """
-    told = folder.lstat()
-    attributes = getattr(told, "st_file_attributes", 0)  # Windows has them alone
-    return stat.S_ISLNK(told.st_mode) or bool(attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT)
+    status = folder.lstat()
+    attributes = getattr(status, "st_file_attributes", 0)  # Windows has them alone
+    return stat.S_ISLNK(status.st_mode) or bool(attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT)
 
 
 def _allowed(list_: str) -> list[tuple[str, str]]:

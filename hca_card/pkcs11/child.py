@@ -62,7 +62,7 @@ def _listen(given: int, requests: queue.SimpleQueue[messages.Request]) -> None:
         while (request := messages.read_request(read_into)) is not None:
             requests.put(request)
     finally:
-        # At once, and without asking the module: it may hang, and the agent is gone or wants it gone.
+        # At once, and without asking the module: it may hang, and the agent has ended or wants it to end.
         os._exit(0)
 
 

@@ -160,7 +160,7 @@ class _Child:
         return None
 
     def write(self, question: ModuleQuestion[Any]) -> None:
-        """Send a question; where the process is gone, the listening notices."""
+        """Send a question; where the process has ended, the thread that listens notices."""
         buffer = messages.frame(question)
         with suppress(OSError, ValueError), memoryview(buffer) as view:
             done = 0
@@ -169,7 +169,7 @@ class _Child:
         messages.wipe(buffer)
 
     def end(self) -> None:
-        """End it, whatever it is doing."""
+        """End the process, even in the middle of a call."""
         with suppress(ProcessLookupError):
             self._process.kill()
 

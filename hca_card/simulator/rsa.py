@@ -1,7 +1,7 @@
 """The RSA of a simulated card, as a card does it: PKCS#1 v1.5 padding and the bare private operation.
 
 Plain integers on purpose. A card is handed a DigestInfo or a block that is already encrypted, which a
-library that hashes and pads by itself has no door for; and the keys guard nothing but invented people.
+library that hashes and pads by itself has no function for; and the keys guard nothing but invented people.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def _deb(tree: Path, dist: Path, version: str, epoch: int) -> None:
     with tempfile.TemporaryDirectory(prefix="hca-agent-deb-") as folder:
         root = Path(folder, "root")
         shutil.copytree(tree, root, symlinks=True)
-        architecture = _told("dpkg", "--print-architecture")
+        architecture = _output_of("dpkg", "--print-architecture")
         _put(root / DOC / "changelog.gz", _gzip(_debian_changelog(version, epoch)))
         _put(root / "usr/share/lintian/overrides/hca-agent", (HERE / "lintian-overrides").read_bytes())
         control = root / "DEBIAN"
@@ -177,7 +177,7 @@ def _libraries(root: Path, work: Path) -> str:
     program = root / PROGRAM
     files = [str(path) for path in program.rglob("*") if path.is_file() and _is_elf(path)]
     folders = sorted({str(Path(file).parent) for file in files})
-    told = _told(
+    dependencies = _output_of(
         "dpkg-shlibdeps",
         "-O",
         "--ignore-missing-info",
@@ -189,7 +189,7 @@ def _libraries(root: Path, work: Path) -> str:
         *(f"-e{each}" for each in files),
         cwd=source.parent,
     )
-    line = next(line for line in told.splitlines() if line.startswith("shlibs:Depends="))
+    line = next(line for line in dependencies.splitlines() if line.startswith("shlibs:Depends="))
     return line.partition("=")[2]
 
 
@@ -270,7 +270,7 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, 76)
 
 
-def _told(*command: str, cwd: Path | None = None) -> str:
+def _output_of(*command: str, cwd: Path | None = None) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=cwd).stdout.strip()
 
 

@@ -131,18 +131,18 @@ class _Tree:
 
 
 CODE_PAGE: Final = "\r\n\r\n950\t_ForceCodepage\r\n"
-"""The table that says in which code page all texts are: wixl 0.101 does not write what it is told of it."""
+"""The table that says in which code page all texts are: wixl 0.101 ignores the one that its source names."""
 
 
 def corrections() -> list[str]:
     """Return what wixl cannot say, in the SQL of Windows Installer."""
     wixls_own = ("WIX_UPGRADE_DETECTED", "WIX_DOWNGRADE_DETECTED")
-    told = ";".join((*wixls_own, "AUTOSTART", "REMOVE_DATA", *(name for name, _ in PROPERTIES)))
+    secure = ";".join((*wixls_own, "AUTOSTART", "REMOVE_DATA", *(name for name, _ in PROPERTIES)))
     return [
         _set("LaunchCondition", "Description", _ONLY_NEW, "NOT WIX_DOWNGRADE_DETECTED"),
         _set("Component", "Condition", "AUTOSTART=1", "Autostart"),
         # Without it, what an administrator says does not reach the part of the installation with more rights.
-        _set("Property", "Value", told, "SecureCustomProperties"),
+        _set("Property", "Value", secure, "SecureCustomProperties"),
         # wixl 0.101 cannot shorten a Chinese name to the eight letters that stand beside it.
         *(
             _set("Shortcut", "Name", f"HCA{number}|{name}", f"S{number}")
@@ -154,8 +154,8 @@ def corrections() -> list[str]:
 
 def _set(table: str, column: str, value: str | int, row: str) -> str:
     key = {"InstallExecuteSequence": "Action", "LaunchCondition": "Condition"}.get(table, table)
-    told = value if isinstance(value, int) else f"'{value}'"
-    return f"UPDATE {table} SET {column} = {told} WHERE {key} = '{row}'"  # noqa: S608  (words of ours alone)
+    literal = value if isinstance(value, int) else f"'{value}'"
+    return f"UPDATE {table} SET {column} = {literal} WHERE {key} = '{row}'"  # noqa: S608  (words of ours alone)
 
 
 def _settings(tree: _Tree, *, machine: bool) -> str:
@@ -194,7 +194,7 @@ def _actions(tree: _Tree, *, machine: bool) -> str:
     program = tree.programs["hca-agentw.exe"]
     scope = " --machine" if machine else ""
     rights = "no" if machine else "yes"
-    gone = 'REMOVE="ALL" AND NOT UPGRADINGPRODUCTCODE'
+    removed_for_good = 'REMOVE="ALL" AND NOT UPGRADINGPRODUCTCODE'
     # Only ever when it is installed: any user may start a repair, with properties, and Windows gives it the
     # system's rights.
     return f"""<CustomAction Id="Apply" FileKey="{program}" ExeCommand="windows-setup apply{scope}"
@@ -207,7 +207,7 @@ def _actions(tree: _Tree, *, machine: bool) -> str:
     Execute="deferred" Impersonate="yes" Return="ignore"/>
 <InstallExecuteSequence>
 <Custom Action="End" After="InstallInitialize">REMOVE="ALL"</Custom>
-<Custom Action="TakeBack" After="InstallInitialize">{gone}</Custom>
-<Custom Action="ForgetData" After="InstallInitialize">{gone} AND REMOVE_DATA="1"</Custom>
+<Custom Action="TakeBack" After="InstallInitialize">{removed_for_good}</Custom>
+<Custom Action="ForgetData" After="InstallInitialize">{removed_for_good} AND REMOVE_DATA="1"</Custom>
 <Custom Action="Apply" After="WriteRegistryValues">NOT Installed</Custom>
 </InstallExecuteSequence>"""

@@ -10,7 +10,7 @@ from typing import Final
 NAME: Final = "HCA Card Agent"
 MAKER: Final = "HCA Card Agent contributors"
 SETUP_KEY: Final = rf"Software\{NAME}\Setup"
-"""Where the installers leave what they were told, for `hca-agent windows-setup apply`."""
+"""Where the installers leave the options that they were given, for `hca-agent windows-setup apply`."""
 
 RUN_KEY: Final = r"Software\Microsoft\Windows\CurrentVersion\Run"
 SHORTCUTS: Final = ((f"{NAME} 啟動", "run"), (f"{NAME} 自我檢測", "open"))
@@ -22,7 +22,7 @@ PROPERTIES: Final = (
     ("POLICY_FILE", "PolicyFile"),
     ("BROWSER_POLICIES", "BrowserPolicies"),
 )
-"""What can be told on the installer's command line, and the value below `SETUP_KEY` where it is left."""
+"""The options of the installer's command line, and the value below `SETUP_KEY` where it is left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def judge_ocsp_answer(
         serial_numbers: of the certificates asked about.
         issuer: their issuer's certificate, trusted by the caller.
         at: the moment that counts, aware.
-        nonce: what the question held, empty where it held none; None for an answer that was judged and kept
+        nonce: the one in the question, empty where it had none; None for an answer that was judged and kept
             earlier. Responders that sign ahead of time cannot repeat it (RFC 6960 §4.4.1): an answer without
             nonce counts if it says until when it holds.
         responder: the one certificate that may sign the answer; None for any that the issuer appointed.

@@ -425,8 +425,10 @@ async def test_the_first_page_leads_to_every_log_in_and_logging_out_back_to_it(c
     page = counter.page
     counter.insert("hop")
     await counter.open("/")
-    doors = await page.eval_on_selector_all(".door", "doors => doors.map(door => door.getAttribute('href'))")
-    assert set(doors) == {path for path, each in PAGES.items() if each.log_in}
+    links = await page.eval_on_selector_all(
+        ".login-link", "all => all.map(link => link.getAttribute('href'))"
+    )
+    assert set(links) == {path for path, each in PAGES.items() if each.log_in}
     await attempt(counter, SCENES["institution by ServiSign"])
     await counter.entered()
     await page.goto(counter.stage.origin + "/vpn")

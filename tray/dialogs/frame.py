@@ -285,7 +285,7 @@ class Window(Generic[ContentT]):
 
     def _seen(self, event: tkinter.Event[tkinter.Misc]) -> None:
         if event.widget is self.root:
-            # Beyond the edge of the screen counts as covered to X; then nothing more can be told.
+            # Beyond the edge of the screen counts as covered to X; then nothing more is known.
             self._uncovered = str(event.state) == "VisibilityUnobscured" or not self._is_on_screen()
             self.begin_moment()
 

@@ -38,7 +38,7 @@ def add(registry: Registry) -> None:
 
 
 def remove(registry: Registry) -> None:
-    """Take ours out again, and the keys that held nothing else.
+    """Remove our entries again, and the keys that contained nothing else.
 
     Raises:
         OSError: this process has not the right.

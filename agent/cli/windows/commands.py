@@ -143,6 +143,6 @@ def _told_to_administrators() -> Iterator[None]:
             # The system's temporary folder is open to all: never through a link that somebody left there.
             file.unlink(missing_ok=True)
             with file.open("x", encoding="utf-8") as log:
-                told = output.error_members(error) | {"detail": output.detail(error)}
-                log.write(json.dumps(told, ensure_ascii=False) + "\n")
+                members = output.error_members(error) | {"detail": output.detail(error)}
+                log.write(json.dumps(members, ensure_ascii=False) + "\n")
         raise

@@ -1,8 +1,9 @@
 r"""What the installers for Windows have this program do: after the files are there, and before they go.
 
-The installers leave what they were told as texts in the registry (`Software\HCA Card Agent\Setup`, of the
-machine or of the user), so that nothing anybody typed is ever part of a command. It is checked here as the
-configuration is, and an installation with something wrong in it fails instead of starting with less.
+The installers leave the options that they were given as texts in the registry (`Software\HCA Card
+Agent\Setup`, of the machine or of the user), so that nothing anybody typed is ever part of a command. They
+are checked here as the configuration is, and an installation with a wrong option fails
+instead of starting with less.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _HEAD: Final = "# 由安裝程式寫入 · written by the installer\n"
 
 @dataclass(frozen=True, slots=True)
 class InstallerOptions:
-    """What the installer was told; empty is nothing.
+    """The options that the installer was given; an empty one was not given.
 
     Attributes:
         ports: the ServiSign ports, apart by blanks, commas or semicolons.
@@ -75,16 +76,16 @@ class InstallerOptions:
 
 
 def apply(wishes: InstallerOptions, file: Path, registry: Registry, *, machine: bool) -> None:
-    """Write the configuration, and what browsers are to be told.
+    """Write the configuration and the policies of browsers.
 
     Args:
-        wishes: what the installer was told.
+        wishes: the options that the installer was given.
         file: policy.toml for the machine, else the user's config.toml.
         registry: the module `winreg`.
         machine: for every user.
 
     Raises:
-        ConfigError: what the installer was told is wrong; nothing was written.
+        ConfigError: an option of the installer is wrong; nothing was written.
         OSError: a file cannot be read or written.
     """
     text = configuration(wishes, file, machine=machine)
@@ -98,7 +99,7 @@ def apply(wishes: InstallerOptions, file: Path, registry: Registry, *, machine: 
 
 
 def configuration(wishes: InstallerOptions, file: Path, *, machine: bool) -> str | None:
-    """Return the text of the file; None when the installer was told nothing that belongs there.
+    """Return the text of the file; None when no option of the installer belongs there.
 
     Raises:
         ConfigError: it would not be accepted.

@@ -1,4 +1,4 @@
-"""Configuration written as TOML, for what the installers are told."""
+"""The options of the installers, written as a configuration in TOML."""
 
 from __future__ import annotations
 

@@ -130,9 +130,9 @@ async function readNatively(address) {
   const agent = new HcaAgent(address);
   try {
     await agent.connect();
-    const held = await cards(agent);
-    const card = held.find(({ kind }) => kind === "nhi");
-    if (!card) throw notThere("insured", held);
+    const present = await cards(agent);
+    const card = present.find(({ kind }) => kind === "nhi");
+    if (!card) throw notThere("insured", present);
     return { number: card.serial, idNumber: card.holder.idNumber, name: card.holder.name, birth: card.holder.birth };
   } finally {
     agent.close();
@@ -155,8 +155,8 @@ function wrongCard(role, found) {
   });
 }
 
-function notThere(role, held) {
-  const others = held.map(({ kind }) => Object.values(CARDS).find(({ kinds }) => kinds.includes(kind)));
+function notThere(role, present) {
+  const others = present.map(({ kind }) => Object.values(CARDS).find(({ kinds }) => kinds.includes(kind)));
   if (others[0]) return wrongCard(role, others[0]);
   const { zh, en } = CARDS[role];
   return new Trouble({
@@ -183,8 +183,8 @@ async function numbered(code, unreachable, address, role) {
   const words = await fetch(`/api/words/${code}`);
   const said = words.ok ? await words.json() : { zh: `元件回覆代碼 ${code}。`, en: `The component answered ${code}.` };
   const trouble = { id: `component.${code}`, ...said };
-  if (ABOUT.card.has(code)) return withAgent(address, trouble, (held) => missing(held, role));
-  if (ABOUT.pin.has(code)) return withAgent(address, trouble, (held) => tries(held, role, trouble));
+  if (ABOUT.card.has(code)) return withAgent(address, trouble, (present) => missing(present, role));
+  if (ABOUT.pin.has(code)) return withAgent(address, trouble, (present) => tries(present, role, trouble));
   return new Trouble(trouble);
 }
 
@@ -194,8 +194,8 @@ async function fromHipki({ ret_code: code, last_error: last, message }, address,
   const between = message.indexOf("。 ") + 1 || message.length;
   const trouble = { id: `component.${code.toString(16)}`, zh: message.slice(0, between), en: message.slice(between + 1) };
   if (code === HIPKI.refused) return new Trouble({ ...trouble, id: "origin.refused" });
-  if (HIPKI.pin.has(last)) return withAgent(address, trouble, (held) => tries(held, role, trouble));
-  return withAgent(address, trouble, (held) => missing(held, role));
+  if (HIPKI.pin.has(last)) return withAgent(address, trouble, (present) => tries(present, role, trouble));
+  return withAgent(address, trouble, (present) => missing(present, role));
 }
 
 /** What agent.js knows of it: why nothing answers, or what `look` makes of the cards in the readers. */
@@ -214,14 +214,14 @@ async function withAgent(address, trouble, look) {
 async function cards(agent) {
   const { readers } = await agent.readers();
   const filled = readers.filter(({ state }) => state === "card");
-  const held = await Promise.all(filled.map(({ name }) => agent.card({ reader: name }).catch(() => null)));
-  return held.filter(Boolean);
+  const present = await Promise.all(filled.map(({ name }) => agent.card({ reader: name }).catch(() => null)));
+  return present.filter(Boolean);
 }
 
-const missing = (held, role) => (held.some(({ kind }) => CARDS[role].kinds.includes(kind)) ? null : notThere(role, held));
+const missing = (present, role) => (present.some(({ kind }) => CARDS[role].kinds.includes(kind)) ? null : notThere(role, present));
 
-function tries(held, role, trouble) {
-  const card = held.find(({ kind }) => CARDS[role].kinds.includes(kind));
+function tries(present, role, trouble) {
+  const card = present.find(({ kind }) => CARDS[role].kinds.includes(kind));
   if (!card?.pin) return null;
   const { triesLeft, locked } = card.pin;
   if (locked || triesLeft === null) return new Trouble({ ...trouble, triesLeft: locked ? 0 : null });

@@ -14,7 +14,7 @@ const WORDS = {
   ],
   nhi: ["請於讀卡機插入您的健保卡", "Insert your NHI card into the reader", "讀取健保卡", "Read the NHI card"],
 };
-// What the agent is told: a card of another kind is refused before its PIN is asked.
+// The kinds of card that the agent may use: a card of another kind is refused before its PIN is asked.
 const KINDS = { certificate: ["hpc"], "institution-certificate": ["hop", "hop-secondary"], nhi: ["nhi"] };
 
 const session = openSession();

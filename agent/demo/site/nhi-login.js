@@ -34,9 +34,9 @@ async function readCard() {
     ["身分證字號", "ID number", card.idNumber],
     ["健保卡號", "Card number", card.number],
   ]);
-  const told = document.getElementById("note");
-  told.replaceChildren(...(note ? [note.zh, english(note.en)] : []));
-  told.hidden = !note;
+  const noteShown = document.getElementById("note");
+  noteShown.replaceChildren(...(note ? [note.zh, english(note.en)] : []));
+  noteShown.hidden = !note;
   read.hidden = true;
   confirm.hidden = false;
   document.getElementById("confirm-title").focus();

@@ -6,9 +6,9 @@ const tray = document.getElementById("tray");
 const list = document.getElementById("tray-readers");
 const said = document.getElementById("tray-said");
 
-openSession().then(({ tray: held }) => {
-  if (!held) return;
-  draw(held);
+openSession().then(({ tray: state }) => {
+  if (!state) return;
+  draw(state);
   tray.hidden = false;
 }).catch(() => {});
 

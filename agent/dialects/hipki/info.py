@@ -63,12 +63,12 @@ async def _token(
         card = await operations.choose(caller, reader=view.name)
         if card.kind is CardKind.NHI:
             return UNKNOWN
-        held = await operations.certificates(caller, view.name)
+        certificates_of_card = await operations.certificates(caller, view.name)
     except Exception as error:
         if error_id(error) == ErrorId.INTERNAL:
             raise
         return UNKNOWN
-    read = [(each, facts) for each in held if (facts := _facts(each)) is not None]
+    read = [(each, facts) for each in certificates_of_card if (facts := _facts(each)) is not None]
     own = [(each, facts) for each, facts in read if each.use in _USAGES]
     simulated = any(facts.simulated for _, facts in read)
     return HipkiToken(
@@ -81,42 +81,44 @@ async def _token(
     )
 
 
-def _facts(held: CardCertificate) -> CertificateDescription | None:
+def _facts(certificate: CardCertificate) -> CertificateDescription | None:
     """Describe a certificate; None for one that cannot be read or whose key cannot be used."""
     try:
-        public_key(held.der)
-        return describe(held.der)
+        public_key(certificate.der)
+        return describe(certificate.der)
     except (CardDataError, CertificateError):
         return None
 
 
-def _certificate(held: CardCertificate, facts: CertificateDescription) -> HipkiCertificate:
+def _certificate(certificate: CardCertificate, facts: CertificateDescription) -> HipkiCertificate:
     return HipkiCertificate(
-        label=f"cert{held.index}",
-        id=_id(held),
-        usage=_USAGES[held.use],
-        certb64=held.der,
+        label=f"cert{certificate.index}",
+        id=_id(certificate),
+        usage=_USAGES[certificate.use],
+        certb64=certificate.der,
         sn=facts.serial_hex,
         subject_dn=facts.subject,
         issuer_dn=facts.issuer,
         not_before=_moment(facts.not_before),
         not_after=_moment(facts.not_after),
-        thumbprint=hashlib.sha1(held.der, usedforsecurity=False).hexdigest().upper(),
+        thumbprint=hashlib.sha1(certificate.der, usedforsecurity=False).hexdigest().upper(),
     )
 
 
-def _key(held: CardCertificate) -> HipkiKey:
-    return HipkiKey(label=f"pub{held.index}", id=_id(held), keyb64=_public(held), type="RSA")
+def _key(certificate: CardCertificate) -> HipkiKey:
+    return HipkiKey(
+        label=f"pub{certificate.index}", id=_id(certificate), keyb64=_public(certificate), type="RSA"
+    )
 
 
-def _id(held: CardCertificate) -> bytes:
-    return hashlib.sha1(_public(held), usedforsecurity=False).digest()
+def _id(certificate: CardCertificate) -> bytes:
+    return hashlib.sha1(_public(certificate), usedforsecurity=False).digest()
 
 
-def _public(held: CardCertificate) -> bytes:
+def _public(certificate: CardCertificate) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    return public_key(held.der).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return public_key(certificate.der).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _moment(moment: datetime) -> str:

@@ -60,9 +60,9 @@ class HipkiSite:
     Args:
         dialect: does the work.
         origins: the configured lists.
-        refused: told of every portal that was turned away.
+        refused: called with every portal that was turned away.
         rate: how often one portal may ask.
-        load: the bytes of requests at work, at every door.
+        load: the bytes of requests at work, of all sites together.
         self_test: address of the self-test page.
     """
 

@@ -1,7 +1,7 @@
 """The NHI component dialect: NHI cards for pages written for NHI's own local program (docs/nhi-component.md).
 
 Bare text commands over a WebSocket at `/echo`; errors are bare numbers. What depends on NHI's security
-modules and servers is refused with the component's own numbers, and the person is told why.
+modules and servers is refused with the component's own numbers, and the person learns why.
 """
 
 from agent.dialects.nhi_component.dialect import NhiDialect

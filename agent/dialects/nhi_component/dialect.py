@@ -1,4 +1,4 @@
-"""What each command of the NHI component does, and what the person is told of those that cannot be done."""
+"""What each command of the NHI component does, and what the person learns of those that cannot be done."""
 
 from __future__ import annotations
 

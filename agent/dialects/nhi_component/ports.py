@@ -22,8 +22,8 @@ def take_ports(ports: Iterable[int]) -> tuple[list[TakenPort], list[PortConflict
         try:
             taken.append(listen([port], answers_as_component))
         except AgentError as refused:
-            held = refused.facts["conflicts"]
-            conflicts.extend(held if isinstance(held, tuple) else ())
+            reported = refused.facts["conflicts"]
+            conflicts.extend(reported if isinstance(reported, tuple) else ())
     return taken, conflicts
 
 

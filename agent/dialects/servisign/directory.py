@@ -58,7 +58,7 @@ async def search(server: URL, base: str, given: dict[str, str], *, one: bool) ->
 
     Args:
         server: a listed one.
-        base: the entry that is meant, or the one above those that are.
+        base: the entry to return, or the one above those to return.
         given: what an entry must say, by attribute.
         one: the entry `base` itself.
 

@@ -88,7 +88,7 @@ async def make_signature_ex2(call: FunctionCall) -> str:
 
 
 async def sign_without_hash(call: FunctionCall) -> str:
-    """ATL_SignWithoutHash: a digest the page made, its hash told by its length."""
+    """ATL_SignWithoutHash: sign a digest that the page made; its length says which hash it is."""
     digest = call.data("b64Data")
     module, session = card.named_session(call)
     key = _card_key(call, "ulPvKeyObject", private=True)

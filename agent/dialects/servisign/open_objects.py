@@ -165,8 +165,8 @@ class OpenObjects:
             opened.kept.wipe()
         elif isinstance(opened, OfficerSession):
             opened.wipe()
-        for other, held in tuple(self._objects.items()):
-            if _parent(held) == handle:
+        for other, opened_on_it in tuple(self._objects.items()):
+            if _parent(opened_on_it) == handle:
                 self.remove(other)
 
     def forget(self) -> None:

@@ -1,6 +1,6 @@
 """Values that pages leave for each other: setServiSignValue and getServiSignValue.
 
-A value is for the sites that its writer lists, by host and never in part, and it is gone when its time is
+A value is for the sites that its writer lists, by host and never in part, and it is dropped when its time is
 over. What this program chose where nothing is known (docs/servisign.md, "Shared values"): times are seconds,
 and the list holds hosts or origins with any of `,` `;` `|` or blanks between.
 """
@@ -18,8 +18,8 @@ from agent.dialects.servisign.codes import BAD_PARAMETER, BUSY, FrameworkError
 from agent.errors import AgentError
 from agent.places import Place, Places, Ranking, Resting
 
-# Seconds rather than milliseconds: a page that means the other finds its value for too long, not gone too
-# soon, and never for longer than this.
+# Seconds rather than milliseconds: a page that counts in milliseconds finds its value for too long rather
+# than not at all, and never for longer than this.
 LIFETIME_MAX_S: Final = 3600
 CHANNEL_MAX: Final = 128
 VALUE_MAX: Final = 16 * 1024
@@ -41,7 +41,7 @@ class SharedValue:
     Attributes:
         writer: the origin of that page.
         sites: hosts, hosts with port, and origins that may read it.
-        ends: the clock's seconds at which it is gone.
+        ends: the clock's seconds at which it expires.
     """
 
     writer: str
