@@ -85,7 +85,10 @@ class AuditLog:
             _rows.info("%s", line[:-1].decode())
         try:
             if not self._append(line, unless_full=True):
-                self._rotate()
+                try:
+                    self._rotate()
+                except OSError:
+                    log.exception("the audit log cannot be put aside and grows: %s", self._path)
                 self._append(line)
         except OSError:
             log.exception("the audit log cannot be written: %s", self._path)

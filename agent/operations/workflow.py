@@ -159,7 +159,8 @@ class Workflow:
         try:
             yield
         except BaseException:
-            with self.audit.begin(caller.origin, verb):
+            with self.audit.begin(caller.origin, verb) as audit:
+                audit.allowed = self.consents.allowed(caller.origin, verb)
                 raise
 
     async def visit(

@@ -105,7 +105,7 @@ class Acceptor:
                 await self._lookups.acquire()
                 try:
                     connection, peer = await loop.sock_accept(self._listener)
-                except OSError as error:
+                except Exception as error:  # whatever it was, the port must not fall deaf
                     self._lookups.release()
                     await self._failed(error)
                     continue
@@ -118,15 +118,15 @@ class Acceptor:
             # A connection that is there already is given without a pause.
             await asyncio.sleep(0)
 
-    async def _failed(self, error: OSError) -> None:
+    async def _failed(self, error: Exception) -> None:
         """Survive what one connection, or the want of descriptors, does to accepting."""
-        if error.errno in _FULL:
-            log.warning("no connection can be accepted: %s", error.strerror)
-            self._make_room()
-            await asyncio.sleep(_PAUSE_SECONDS)
-        else:
+        if isinstance(error, OSError) and error.errno not in _FULL:
             # The other side may have left before it was let in (accept(2)).
             await asyncio.sleep(0)
+            return
+        log.warning("no connection can be accepted: %r", error)
+        self._make_room()
+        await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _connect(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Let one connection in, or close it."""
@@ -178,7 +178,10 @@ async def _speaks(connection: socket.socket) -> bool:
     """Wait for the first byte and leave it where it is; False when the other side ends instead."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
-    loop.add_reader(connection, readable.set)
+    try:
+        loop.add_reader(connection, readable.set)
+    except NotImplementedError:
+        return True  # the loop of Windows cannot wait without reading
     try:
         await readable.wait()
     finally:

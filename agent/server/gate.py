@@ -92,8 +92,14 @@ class Gate:
         self._places = places
 
     def knows(self, request: web.BaseRequest) -> bool:
-        """Return whether `request` comes from an origin that something is allowed, or from no page at all."""
-        return self._places.rank(only(request, hdrs.ORIGIN)) is not Rank.STRANGER
+        """Return whether `request` comes from an origin that something is allowed, or from an own program.
+
+        Without an origin the token tells: a page's picture of this address has none either.
+        """
+        origin = only(request, hdrs.ORIGIN)
+        if origin is None:
+            return self._token.admits(request.headers.get(hdrs.AUTHORIZATION))
+        return self._places.rank(origin) is not Rank.STRANGER
 
     async def answer(self, request: web.BaseRequest, listener: Listener) -> web.StreamResponse:
         """Answer one request that arrived at `listener`."""

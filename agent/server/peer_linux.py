@@ -106,12 +106,15 @@ def _uid(answer: bytes) -> int:
 
 def by_table(peer: Address, here: Address) -> bool:
     """Without sock_diag: the table of all sockets (proc(5), /proc/net/tcp)."""
-    table = Path("/proc/net", "tcp6" if ":" in peer[0] else "tcp")
-    local, remote = _in_table(peer), _in_table(here)
-    for line in table.read_text("ascii").splitlines()[1:]:
-        fields = line.split()
-        if fields[1:3] == [local, remote] and int(fields[3], 16) not in _GONE and int(fields[9]):
-            return int(fields[7]) == os.getuid()
+    tables = [("tcp6" if ":" in peer[0] else "tcp", [_in_table(peer), _in_table(here)])]
+    if ":" not in peer[0]:
+        # A socket of IPv6 can speak IPv4, as all of Java do.
+        tables.append(("tcp6", [_in_table((f"::ffff:{host}", port)) for host, port in (peer, here)]))
+    for name, addresses in tables:
+        for line in Path("/proc/net", name).read_text("ascii").splitlines()[1:]:
+            fields = line.split()
+            if fields[1:3] == addresses and int(fields[3], 16) not in _GONE and int(fields[9]):
+                return int(fields[7]) == os.getuid()
     raise OSError("no such connection")
 
 

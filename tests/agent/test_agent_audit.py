@@ -99,6 +99,17 @@ def test_a_full_log_is_put_aside_and_only_so_many_are_kept(file: Path) -> None:
     assert results == [f"r{number}" for number in range(400 - len(results), 400)]
 
 
+def test_a_full_log_that_cannot_be_put_aside_grows_and_loses_no_row(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = AuditLog(file, AuditSettings(kilobytes=16, keep=1))
+    (file.with_name("audit.1.jsonl") / "kept").mkdir(parents=True)
+    for number in range(200):
+        log.record(row(f"r{number}"))
+    assert file.read_bytes().count(b"\n") == 200
+    assert "cannot be put aside" in caplog.text
+
+
 def test_a_lock_left_by_a_dead_process_grows_old(file: Path) -> None:
     log = AuditLog(file, AuditSettings(kilobytes=16, keep=2))
     file.write_bytes(b"x" * 20 * 1024 + b"\n")

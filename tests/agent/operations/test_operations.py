@@ -331,6 +331,17 @@ async def test_no_flood_of_strangers_keeps_the_row_of_an_allowed_site_out(tmp_pa
         assert len(rows) < 100
 
 
+async def test_no_flood_of_strangers_keeps_out_what_an_allowed_site_is_refused(tmp_path: Path) -> None:
+    config = Config(origins=OriginSettings(allow=frozenset((str(PORTAL.origin),))))
+    async with agent(tmp_path, "hpc", interaction=Headless(), config=config) as world:
+        for number in range(200):
+            with pytest.raises(AgentError):
+                await world.operations.card(Caller(f"https://s{number}.example"))
+        with pytest.raises(DocumentRefusedError):
+            await world.operations.sign(PORTAL, Hash.SHA_256, document=bytes(range(128, 192)))
+        assert [row.verb for row in world.audit() if row.origin == PORTAL.origin] == [Verb.SIGN]
+
+
 async def test_a_refused_page_leaves_one_row_however_often_it_asks(tmp_path: Path) -> None:
     async with agent(tmp_path, "hpc", interaction=ScriptedInteraction(consents={})) as world:
         for _ in range(50):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -35,7 +36,9 @@ async def agent(tmp_path: Path) -> AsyncIterator[RunningAgent]:
         yield running
 
 
-async def said_to(agent: RunningAgent, origin: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def said_to(
+    agent: RunningAgent, origin: str | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Return a connection that an origin keeps open after an answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", agent.daemon.native_port)
     await answered(agent, origin, reader, writer)
@@ -43,10 +46,11 @@ async def said_to(agent: RunningAgent, origin: str) -> tuple[asyncio.StreamReade
 
 
 async def answered(
-    agent: RunningAgent, origin: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    agent: RunningAgent, origin: str | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     host = f"localhost:{agent.daemon.native_port}"
-    writer.write(f"GET /status HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n".encode())
+    said = "" if origin is None else f"Origin: {origin}\r\n"
+    writer.write(f"GET /status HTTP/1.1\r\nHost: {host}\r\n{said}\r\n".encode())
     async with asyncio.timeout(20):
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
         await reader.readuntil(b"}")
@@ -87,6 +91,49 @@ async def test_a_socket_that_never_speaks_gets_no_tls(
     async with agent.http.get(f"{agent.tls}/status", headers={"Connection": "close"}) as response:
         assert response.status == 200
     assert 1 <= len(begun) <= 2
+
+
+async def test_tls_is_spoken_where_the_loop_cannot_watch_sockets(
+    agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add_reader(*_: Any) -> None:
+        raise NotImplementedError  # as the loop of Windows does
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", add_reader)
+    async with agent.http.get(f"{agent.tls}/status") as response:
+        assert response.status == 200
+
+
+async def test_a_port_survives_whatever_accepting_a_connection_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    accept, failed = loop.sock_accept, set[socket.socket]()
+
+    async def sock_accept(listener: socket.socket) -> Any:
+        if listener not in failed:
+            failed.add(listener)
+            raise MemoryError
+        return await accept(listener)
+
+    monkeypatch.setattr(loop, "sock_accept", sock_accept)
+    async with running_agent(tmp_path) as agent, agent.http.get(f"{agent.tls}/status") as response:
+        assert response.status == 200
+        assert failed
+
+
+async def test_a_request_without_an_origin_makes_no_connection_known(
+    agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "CONNECTIONS_MAX", 4)
+    portals = await said_to(agent, PORTAL)
+    pictures = [await said_to(agent, None) for _ in range(3)]
+    more = [await said_to(agent, STRANGER) for _ in range(3)]
+    for reader, _ in pictures:
+        assert await asyncio.wait_for(reader.read(), 20) == b""
+    await answered(agent, PORTAL, *portals)
+    for _, writer in (portals, *pictures, *more):
+        writer.close()
 
 
 async def test_strangers_connections_give_way_before_a_portals(

@@ -31,6 +31,15 @@ def test_a_connection_of_this_process_is_ours(
 
 
 @linux
+@pytest.mark.parametrize("lookup", OF_SOCKETS)
+def test_a_socket_of_ipv6_that_speaks_ipv4_is_ours(lookup: peer.Lookup) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_INET6) as client:
+        client.connect(("::ffff:127.0.0.1", listener.getsockname()[1]))
+        with listener.accept()[0] as connection:
+            assert lookup(connection.getpeername(), connection.getsockname())
+
+
+@linux
 @pytest.mark.parametrize("lookup", LOOKUPS)
 def test_a_connection_that_does_not_exist_is_nobodys(lookup: peer.Lookup) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(OSError, match=r".+"):
