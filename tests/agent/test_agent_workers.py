@@ -18,6 +18,7 @@ from pcsc.errors import NoCardError, PcscError, ReaderUnavailableError, ServiceU
 from pcsc.service import Service
 from pcsc.virtual import VirtualReader, VirtualWinscard
 from tests.support.cards import simulated
+from tests.support.waiting import until_async
 
 NAME = "ACS ACR39U 00 00"
 
@@ -107,7 +108,7 @@ async def test_a_job_given_up_in_the_queue_is_never_begun(world: World) -> None:
     first = asyncio.ensure_future(world.worker.run(gate))
     await begun(gate)
     waiting = asyncio.ensure_future(world.worker.run(second))
-    await asyncio.sleep(0.01)
+    await until_async(lambda: world.worker._waiting.total() == 2)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     gate.go.set()
@@ -120,7 +121,8 @@ async def test_a_job_given_up_while_another_program_has_the_card_is_never_begun(
     gate = Gate()
     with world.service.context() as context, Connection(context, NAME) as other, other.transaction():
         waiting = asyncio.ensure_future(world.worker.run(gate))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # nothing may begin meanwhile
+        assert not gate.begun.is_set()
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
     assert await world.worker.run(atr)

@@ -245,7 +245,7 @@ async def command_line(folder: Path, pin: str) -> dict[str, bytes]:
         seen = b""
         while not talking.done():
             seen += process(child.pid)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # how often its memory is looked at while it works
         output, _ = await talking
         assert output, words
         told[f"{folder.name} {words} from outside"] = seen

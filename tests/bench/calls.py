@@ -65,7 +65,7 @@ class Counter:
         self.on = True
         await work()
         # What is left to do when the answer is on its way belongs to the request too.
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # whatever comes during this time is counted
         self.on = False
         return self.calls, self.switches
 

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Final
 
 from tests.bench.tables import Table, milliseconds, ratio, timed
 from tests.support.pcscd import PrivatePcscd, private_pcscd, why_not
+from tests.support.waiting import until
 
 PIN: Final = "123456"
 MODULES: Final = ("/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so", "/usr/lib/aarch64-linux-gnu/opensc-pkcs11.so")
@@ -142,11 +142,11 @@ def _card(pcscd: PrivatePcscd) -> Iterator[Callable[[], dict[str, float]]]:
         assert holder.stdin is not None and holder.stdout is not None
         if holder.stdout.readline() != b"held\n":
             raise RuntimeError("the simulated card did not come up")
-        deadline = time.monotonic() + _CARD_SECONDS
-        while pcscd.run(["opensc-tool", "--atr"], capture_output=True).returncode:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"no card in the reader: {pcscd.log}")
-            time.sleep(0.05)
+        until(
+            lambda: not pcscd.run(["opensc-tool", "--atr"], capture_output=True).returncode,
+            lambda: f"no card in the reader: {pcscd.log}",
+            _CARD_SECONDS,
+        )
 
         def report() -> dict[str, float]:
             holder.stdin.write(b"\n")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.tables import Table, interleaved, milliseconds, ratio, timed
+from tests.support.waiting import until
 
 _START_SECONDS: Final = 60.0
 _PEER: Final = """
@@ -74,10 +75,15 @@ def answering(command: Sequence[str], port: int, environment: Mapping[str, str])
         stderr=subprocess.DEVNULL,
     ) as server:
         try:
-            while not _answers(port):
-                if server.poll() is not None or time.perf_counter() - begin > _START_SECONDS:
+
+            def up() -> bool:
+                if _answers(port):
+                    return True
+                if server.poll() is not None:
                     raise RuntimeError(f"{command} did not start")
-                time.sleep(0.005)
+                return False
+
+            until(up, f"{command} did not start", _START_SECONDS, pause=0.005)
             return time.perf_counter() - begin
         finally:
             server.terminate()

@@ -16,6 +16,7 @@ import time
 from pcsc.vpcd import VpcdClient
 from pcsc.winscard import VirtualCard
 from tests.support.cards import simulated
+from tests.support.waiting import until
 
 
 class CountingCard:
@@ -48,8 +49,7 @@ def main() -> None:
     card = CountingCard(simulated(kind))
     client = VpcdClient(card, port=int(port))
     threading.Thread(target=client.run, daemon=True).start()
-    while not client.connected:
-        time.sleep(0.02)
+    until(lambda: client.connected, "the reader does not take the card")
     print("held", flush=True)  # noqa: T201
     for _line in sys.stdin:
         print(card.report(), flush=True)  # noqa: T201

@@ -85,7 +85,7 @@ async def _at_the_desk(
     await page.click("#submit")
     await terminal.expect(PIN)
     _order(card, "remove")
-    await asyncio.sleep(1)
+    await asyncio.sleep(1)  # nothing may end the question meanwhile
     await terminal.type("123456")
     await page.wait_for_selector(".message[data-error]")
     seen["pulled"] = await page.inner_text("#message")

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.bookworm import Bookworm, bookworm, why_not
 from tests.support.packaged_login import ORIGIN
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.packages,
@@ -91,10 +92,14 @@ def running(machine: Bookworm, folder: Path, *words: str, before: Sequence[str] 
     command = machine.inside("hca-agent", "run", *words, user=USER, before=(*ALONE, *before))
     with said.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         try:
-            deadline = time.monotonic() + 60
-            while "✔" not in said.read_text():
-                assert process.poll() is None and time.monotonic() < deadline, said.read_text()
-                time.sleep(0.1)
+
+            def listening() -> bool:
+                if "✔" in said.read_text():
+                    return True
+                assert process.poll() is None, said.read_text()
+                return False
+
+            until(listening, said.read_text, 60)
             yield Running(process.pid, said)
         finally:
             process.terminate()
@@ -189,7 +194,7 @@ def test_it_makes_no_connection_of_its_own(installed: Bookworm, tmp_path: Path) 
     try:
         with running(installed, tmp_path, "--headless", "--simulate", "hpc", before=tracer) as agent:
             agent.login(installed)
-            time.sleep(2)
+            time.sleep(2)  # nothing may be connected to meanwhile
     finally:
         policy.unlink()
     calls = trace.read_text()

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from tests.support.platforms import not_on_windows
 from tests.support.screen import private_screen
 from tests.support.servisign_page import Text
 from tests.support.servisign_wire import Adapter, Wire
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_KEY = r"[Software\\Microsoft\\Windows\\CurrentVersion\\Run]"
@@ -177,12 +177,9 @@ def status(port: int) -> dict[str, object] | None:
     return None
 
 
-def within(look, seconds: float = SECONDS):
+def within(look, seconds: float = SECONDS, complaint: str = "it did not come"):
     """What `look` finds, once it finds something."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return found
+    return until(look, complaint, seconds, pause=0.2)
 
 
 def log_in(port: int, authority: Path) -> str:
@@ -222,7 +219,7 @@ def test_a_package_for_every_user_serves_a_login_and_leaves_nothing_behind(
     with windows.running(folder / "hca-agentw.exe"):
         # The machine's own certificate, and the port and site that the administrator named.
         assert "測試人員卡" in log_in(PORTS[0], windows.machine / "tls" / "ca.pem")
-        assert within(lambda: windows.icon_pixels(tmp_path) >= 8), "no icon: see desktop.png"
+        assert within(lambda: windows.icon_pixels(tmp_path) >= 8, complaint="no icon: see desktop.png")
     assert windows.data.is_dir()
     if package.suffix == ".msi":
         windows.wine.run("msiexec", "/x", str(package), "/qn", "REMOVE_DATA=1")

@@ -22,6 +22,7 @@ from tests.support.agent import PORTAL, RunningAgent
 from tests.support.hipki import package
 from tests.support.servisign_page import Page, Text
 from tests.support.servisign_traces import e_service_login
+from tests.support.waiting import until_async
 
 ORIGINS: Final = tuple(f"https://n{number}.hostile{number % 8}.example" for number in range(40))
 PIN: Final = "123456"
@@ -216,8 +217,7 @@ def hostile_process(doors: Doors) -> Iterator[None]:
 
 async def _main(words: str) -> None:
     async with hostile(Doors(**json.loads(words))) as ended:
-        while not ended():  # noqa: ASYNC110  (what is waited for knows no event loop)
-            await asyncio.sleep(0.01)
+        await until_async(ended, "not all of them came to work", 60)
         print("at work", flush=True)  # noqa: T201
         await asyncio.to_thread(sys.stdin.read)
 

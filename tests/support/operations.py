@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,9 @@ from pcsc.connection import Connection
 from pcsc.service import Service
 from pcsc.virtual import KeypadPrompt, VirtualReader, VirtualWinscard
 from tests.support.cards import simulated
+from tests.support.waiting import until_async
+
+until = until_async  # the name that the tests of an agent know it by
 
 PORTAL = Caller("https://portal.example.tw", "1")
 OTHER = Caller("https://other.example.tw", "1")
@@ -89,13 +91,6 @@ class Spy:
         return self.card.transmit(command)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread will bring about."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  (what is waited for knows no event loop)
-            await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
 async def agent(
     folder: Path,
@@ -124,9 +119,10 @@ async def agent(
 
 async def card_in(operations: Operations, reader: str) -> None:
     """Return when there is a card in the reader of that name."""
-    async with asyncio.timeout(20):
-        while True:
-            views = {view.name: view.condition for view in await operations.readers(PORTAL)}
-            if views.get(reader) == "card":
-                return
-            await asyncio.sleep(0.1)
+
+    async def there() -> bool:
+        return any(
+            (view.name, view.condition) == (reader, "card") for view in await operations.readers(PORTAL)
+        )
+
+    await until_async(there, f"no card in {reader}", 20)

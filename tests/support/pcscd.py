@@ -24,7 +24,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+
+from tests.support.waiting import until
 
 PORTS: Final = (35963, 35964)
 READERS: Final = ("Virtual PCD 00 00", "Virtual PCD 00 01")
@@ -221,12 +222,13 @@ class PrivatePcscd:
         )
 
     def _wait(self, condition: Callable[[], bool], complaint: str, seconds: float = 10) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            ended = self._daemon is not None and self._daemon.poll() is not None
-            if ended or time.monotonic() > deadline:
-                raise AssertionError(f"{complaint}:\n{self.log}")
-            time.sleep(0.01)
+        def holds() -> bool:
+            if condition():
+                return True
+            assert self._daemon is None or self._daemon.poll() is None, f"{complaint}:\n{self.log}"
+            return False
+
+        until(holds, lambda: f"{complaint}:\n{self.log}", seconds)
 
 
 @contextmanager

@@ -84,7 +84,7 @@ class PlainCard:
             return Response(bytes((self.verified,)), 0x9000)
         if command.ins == SLOW:
             self.slow.set()
-            time.sleep(command.p1 / 100)
+            time.sleep(command.p1 / 100)  # a card's deliberate slowness
             return Response(b"", 0x9000)
         return Response(b"", 0x6D00)
 

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.waiting import until
+
 _SECONDS = 20.0
-_LOOK = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,21 +60,17 @@ class Screen:
 
     def await_window(self, part: str) -> str:
         """The title that holds `part`, once its window is seen and past its guarded moment."""
-        deadline = time.monotonic() + _SECONDS
-        while time.monotonic() < deadline:
-            title = next((title for title in self.titles() if part in title), None)
-            if title is not None:
-                time.sleep(1.2)
-                return title
-            time.sleep(_LOOK)
-        raise AssertionError(f"no window with {part!r} in its title: {self.titles()}")
+        found = until(
+            lambda: [title for title in self.titles() if part in title],
+            lambda: f"no window with {part!r} in its title: {self.titles()}",
+            _SECONDS,
+        )
+        time.sleep(1.2)  # a window takes no answer during this time, and shows no end of it
+        return found[0]
 
     def await_none(self) -> None:
         """Return when no window is seen any more."""
-        deadline = time.monotonic() + _SECONDS
-        while self.titles():
-            assert time.monotonic() < deadline, self.titles()
-            time.sleep(_LOOK)
+        until(lambda: not self.titles(), lambda: str(self.titles()), _SECONDS)
 
     def shoot(self, part: str, target: Path) -> None:
         """A picture of the window whose title holds `part`."""

@@ -8,14 +8,13 @@ import pty
 import re
 import subprocess
 import termios
-import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tests.support.interruptible import interruptible
+from tests.support.waiting import until_async
 
 _SECONDS: Final = 20.0
-_LOOK: Final = 0.02
 # The program throws away what was typed before its question, and asks a moment before it listens.
 _HESITATION: Final = 0.3
 
@@ -51,13 +50,15 @@ class Terminal:
         Raises:
             AssertionError: it did not come; the message holds the screen.
         """
-        deadline = time.monotonic() + _SECONDS
-        while (found := re.compile(pattern).search(self.screen, self._seen)) is None:
+
+        def shown() -> bool:
             self._look()
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{pattern!r} did not come:\n{self.screen[self._seen :]}")
-            await asyncio.sleep(_LOOK)
-        self._seen = found.end()
+            found = re.compile(pattern).search(self.screen, self._seen)
+            if found is not None:
+                self._seen = found.end()
+            return found is not None
+
+        await until_async(shown, lambda: f"{pattern!r} did not come:\n{self.screen[self._seen :]}", _SECONDS)
 
     async def answer(self, question: str, text: str) -> None:
         """Wait for a question and type the answer."""
@@ -67,15 +68,16 @@ class Terminal:
     async def answer_unseen(self, question: str, text: str) -> None:
         """Wait for a question whose answer is not shown, and type it."""
         await self.expect(question)
-        deadline = time.monotonic() + _SECONDS
-        while termios.tcgetattr(self._master)[3] & termios.ECHO:
-            assert time.monotonic() < deadline, "the terminal would show what is typed"
-            await asyncio.sleep(_LOOK)
+        await until_async(
+            lambda: not termios.tcgetattr(self._master)[3] & termios.ECHO,
+            "the terminal would show what is typed",
+            _SECONDS,
+        )
         await self.type(text)
 
     async def type(self, text: str) -> None:
         """Type a line."""
-        await asyncio.sleep(_HESITATION)
+        await asyncio.sleep(_HESITATION)  # a person's deliberate slowness
         os.write(self._master, text.encode() + b"\n")
 
     async def interrupt(self) -> int:

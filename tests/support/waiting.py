@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+_PAUSE = 0.01
+
+T = TypeVar("T")
 
 
-def until(condition: Callable[[], object], complaint: str | Callable[[], str], seconds: float = 15) -> None:
-    """Return as soon as `condition` holds.
+def until(
+    condition: Callable[[], T], complaint: str | Callable[[], str], seconds: float = 15, pause: float = _PAUSE
+) -> T:
+    """What `condition` gives, as soon as it holds.
 
     Raises:
         AssertionError: if it does not hold after so many seconds; its words are `complaint`.
     """
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(complaint if isinstance(complaint, str) else complaint())
-        time.sleep(0.01)
+        time.sleep(pause)  # the poll of whoever has no event loop
+    return found
+
+
+async def until_async(
+    condition: Callable[[], object | Awaitable[object]],
+    complaint: str | Callable[[], str] = "it did not come",
+    seconds: float = 5,
+) -> None:
+    """Return as soon as `condition` holds, which another thread, process or task will bring about.
+
+    Raises:
+        AssertionError: if it does not hold after so many seconds; its words are `complaint`.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                found = condition()
+                if await found if inspect.isawaitable(found) else found:
+                    return
+                await asyncio.sleep(_PAUSE)  # the poll of whoever has an event loop
+    except TimeoutError as error:
+        raise AssertionError(complaint if isinstance(complaint, str) else complaint()) from error
 
 
 def until_unseen(terminal: int) -> None:

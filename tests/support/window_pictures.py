@@ -95,7 +95,7 @@ def take(screen: Screen, name: str, target: Path) -> None:
         process.stdin.flush()
         screen.await_window("HCA Card Agent")
         screen.type(_TYPED.get(name, ""))
-        time.sleep(0.3)
+        time.sleep(0.3)  # nothing of a window tells that it has drawn what was typed
         screen.shoot("HCA Card Agent", target)
         process.stdin.close()
 

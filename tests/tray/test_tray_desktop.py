@@ -27,6 +27,7 @@ from dbus_fast.aio import MessageBus
 
 from tests.support.cards import simulator_ca, simulator_folder
 from tests.support.desktop import Desktop, missing, private_desktop
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,10 +45,7 @@ LABELS = ("自我檢測", "允許的網站", "最近的活動", "開啟記錄資
 
 
 def wait_for(what: str, condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {SECONDS:.0f} s"
-        time.sleep(0.1)
+    until(condition, f"{what}: not within {SECONDS:.0f} s", SECONDS, pause=0.1)
 
 
 class GoneError(Exception):
@@ -136,7 +134,7 @@ class Running:
         wait_for("the menu on the bus", told)
         picture = self.log.with_name("icon.png")
         wait_for("the icon in the panel", lambda: len(set(self.desktop.shoot(picture, ICON_PART))) > 200)
-        time.sleep(0.5)
+        time.sleep(0.5)  # nothing may be clicked while the panel still moves
 
     def choose(self, wanted: str) -> None:
         """Open the menu with the right button, and go down to an item with the keyboard."""
@@ -149,13 +147,13 @@ class Running:
         """Open the menu with the right button of the mouse."""
         self.desktop.screen.xdotool("mousemove", *map(str, ICON))
         self.desktop.screen.xdotool("click", "3")
-        time.sleep(1.0)
+        time.sleep(1.0)  # the menu is the panel's, and nothing tells that it is drawn
 
     def close_menu(self) -> None:
         """Close it, and put the mouse away."""
         self.desktop.screen.key("Escape", "Escape")
         self.desktop.screen.xdotool("mousemove", *map(str, AWAY))
-        time.sleep(0.5)
+        time.sleep(0.5)  # the menu is the panel's, and nothing tells that it is gone
 
     def close_only_window(self, part: str) -> None:
         """Wait for the one window whose title holds `part`, and close it by keyboard."""
@@ -164,7 +162,7 @@ class Running:
             return [title for title in self.desktop.screen.titles() if part in title]
 
         self.desktop.screen.await_window(part)
-        time.sleep(1.0)
+        time.sleep(1.0)  # no second window may come meanwhile
         assert len(there()) == 1, there()
         self.desktop.screen.key("Escape")
         wait_for(f"{part} to close", lambda: not there())

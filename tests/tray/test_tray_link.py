@@ -161,7 +161,7 @@ async def test_a_tray_that_speaks_nonsense_is_ended(
 async def test_a_tray_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.tray.tray_process._END_SECONDS", 0.2)
     pids = tmp_path / "pid"
-    program = "import os, time\nopen(PATH, 'w').write(str(os.getpid()) + '\\n')\ntime.sleep(60)"
+    program = "import os, time\nopen(PATH, 'w').write(str(os.getpid()) + '\\n')\ntime.sleep(60)"  # stays
     async with tray(program, pids, Host()):
         await until(lambda: bool(lines(pids)))
     with pytest.raises(ProcessLookupError):

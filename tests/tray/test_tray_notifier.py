@@ -117,9 +117,11 @@ class Panel:
     async def shows(self, label: str) -> None:
         """Return when the menu has an item of that label."""
         await until(lambda: bool(self.watcher.registered))
-        async with asyncio.timeout(5):
-            while label not in await self.items():  # noqa: ASYNC110  (asked anew each time)
-                await asyncio.sleep(0.01)
+
+        async def there() -> bool:
+            return label in await self.items()
+
+        await until(there)
 
     def hear(self, message: Message) -> None:
         if message.message_type is MessageType.SIGNAL and message.interface in (ITEM, MENU):

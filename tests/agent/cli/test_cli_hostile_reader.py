@@ -42,7 +42,7 @@ def serve(link):
             link.sendall(frame(bytes(255) if way == "an ATR of zeros" else ATR))
         elif len(message) > 1:
             if way == "silence":
-                time.sleep(600)
+                time.sleep(600)  # the silence of a hostile reader
             elif way == "an empty answer":
                 link.sendall(frame(b""))
             elif way == "one byte":
@@ -53,7 +53,7 @@ def serve(link):
                 link.sendall(frame(bytes(200) + b"\\x61\\xff"))
             elif way == "half an answer":
                 link.sendall(b"\\xff\\xff" + bytes(100))
-                time.sleep(600)
+                time.sleep(600)  # the silence of a hostile reader
             elif way == "noise":
                 import random
                 link.sendall(frame(random.randbytes(random.randrange(2, 300))))
@@ -67,11 +67,11 @@ while True:
             print("in", flush=True)
             if way == "a storm":
                 link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                time.sleep(0.02)
+                time.sleep(0.02)  # how fast the storm is
                 continue
             serve(link)
     except OSError:
-        time.sleep(0.05)
+        time.sleep(0.05)  # how often a hostile reader comes back
 """
 WAYS = (
     "an ATR of zeros",

@@ -56,7 +56,7 @@ async def byte_by_byte(_reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     while True:
         writer.write(b"x")
         await writer.drain()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # a server's deliberate slowness
 
 
 async def endless(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

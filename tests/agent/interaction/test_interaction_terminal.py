@@ -3,8 +3,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 
 import pytest
@@ -25,6 +25,7 @@ from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
 from tests.support.operations import until
+from tests.support.waiting import until_async
 
 if sys.platform == "win32":
     pytest.skip("a terminal in the sense of POSIX", allow_module_level=True)
@@ -58,14 +59,15 @@ class Terminal:
 
     async def screen(self, expected: str, seconds: float = 5) -> str:
         """Wait until `expected` is on the screen; everything shown so far."""
-        deadline = time.monotonic() + seconds
         os.set_blocking(self.keyboard, False)
-        while expected not in self.seen.decode("utf-8", "replace"):
-            assert time.monotonic() < deadline, self.seen.decode("utf-8", "replace")
-            try:
-                self.seen += os.read(self.keyboard, 4096)
-            except BlockingIOError:
-                await asyncio.sleep(0.01)
+
+        def shown() -> bool:
+            with suppress(BlockingIOError):
+                while expected not in self.seen.decode("utf-8", "replace"):
+                    self.seen += os.read(self.keyboard, 4096)
+            return expected in self.seen.decode("utf-8", "replace")
+
+        await until_async(shown, lambda: self.seen.decode("utf-8", "replace"), seconds)
         return self.seen.decode("utf-8", "replace")
 
     def close(self) -> None:

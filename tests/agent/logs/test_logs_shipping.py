@@ -28,6 +28,7 @@ from agent.paths import Paths
 from agent.vocabulary import Verb
 from tests.support.agent import ANY_PORT, running_agent
 from tests.support.platforms import not_on_windows
+from tests.support.waiting import until
 
 log = logging.getLogger("agent.something")
 
@@ -204,8 +205,10 @@ def test_what_was_lost_is_said_as_soon_as_there_is_room(
         for number in range(30):
             log.info(f"{number} on the event loop")  # each another, or they were counted
         free.set()
-        while paths.log.read_text("utf-8").count("on the event loop") < 10:
-            time.sleep(0.01)
+        until(
+            lambda: paths.log.read_text("utf-8").count("on the event loop") >= 10,
+            lambda: paths.log.read_text("utf-8"),
+        )
         log.info("later")
     assert "20 records were lost here" in paths.log.read_text("utf-8")
 

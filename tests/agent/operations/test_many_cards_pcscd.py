@@ -19,6 +19,7 @@ from tests.support.agent import RunningAgent, _client
 from tests.support.cards import simulated
 from tests.support.many_cards import KINDS, MINISTRY, OFFICE, Person, facts_of, work_through
 from tests.support.pcscd import private_pcscd
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.pcscd
 
@@ -47,12 +48,12 @@ async def _serve(readers: tuple[str, ...], folder: Path) -> tuple[int, list[str 
         Daemon(BUSY_SITES, Service.system(), person, paths, simulated=True) as daemon,
         _client(daemon) as http,
     ):
-        async with asyncio.timeout(20):
-            while True:
-                views = await daemon.operations.readers(Caller(None))
-                if [view.condition for view in views] == [ReaderCondition.CARD] * len(readers):
-                    break
-                await asyncio.sleep(0.05)
+
+        async def all_in() -> bool:
+            views = await daemon.operations.readers(Caller(None))
+            return [view.condition for view in views] == [ReaderCondition.CARD] * len(readers)
+
+        await until_async(all_in, "not all cards are in", 20)
         running = RunningAgent(daemon, [], person, paths, http)
         cards = await facts_of(running, readers)
         return await work_through(running, cards, 40, seed=61), person.choices

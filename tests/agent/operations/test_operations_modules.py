@@ -189,7 +189,7 @@ async def test_a_module_that_hangs_when_it_is_asked_for_its_slots_keeps_nobody_e
         async def tick() -> None:
             nonlocal ticks
             while True:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # the beat that a held event loop would miss
                 ticks += 1
 
         ticking = asyncio.create_task(tick())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,7 @@ from signing.hashes import Hash
 from tests.support.cards import simulated
 from tests.support.operations import NONCE, PIN, PORTAL, Spy, card_in
 from tests.support.pcscd import READERS, PrivatePcscd, pcscd_fixture
+from tests.support.waiting import until_async
 
 MODULE = next((one.path for one in known() if one.path.name == "opensc-pkcs11.so"), None)
 
@@ -110,13 +111,12 @@ async def _operate(folder: Path, spy: Spy, client: VpcdClient) -> None:
         kept = await operations.keep_pin(PORTAL, Pin(PIN))
         await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT, kept=kept)
         # Long enough for the watcher to have told of our own visit and its reset.
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(0.7)  # nothing may end the session meanwhile
         await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT, kept=kept)
         assert not kept.wiped
         assert ours(spy.apdus) == []
         client.remove()
-        await asyncio.sleep(1.5)
-        assert kept.wiped
+        await until_async(lambda: kept.wiped, "the PIN outlives its card", 1.5)
         client.insert()
         await card_in(operations, READERS[0])
         await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
@@ -244,13 +244,14 @@ def _over_a_restart() -> None:
             sys.stdout.write("signed\n")
             sys.stdout.flush()
             await asyncio.to_thread(sys.stdin.readline)
-            async with asyncio.timeout(20):
-                while True:
-                    try:
-                        await card_in(operations, READERS[0])
-                        break
-                    except PcscError:
-                        await asyncio.sleep(0.2)
+
+            async def back() -> bool:
+                with suppress(PcscError):
+                    await card_in(operations, READERS[0])
+                    return True
+                return False
+
+            await until_async(back, "the card is not back", 20)
             await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
             sys.stdout.write("signed again\n")
             sys.stdout.flush()

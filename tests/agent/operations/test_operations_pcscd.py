@@ -22,6 +22,7 @@ from signing.hashes import Hash
 from tests.support.cards import simulated
 from tests.support.operations import NONCE, PIN, PORTAL, card_in
 from tests.support.pcscd import READERS, PrivatePcscd, pcscd_fixture
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.pcscd
 
@@ -58,10 +59,10 @@ async def _operate(client: VpcdClient, folder: Path) -> None:
         for _ in range(2):
             await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT, kept=kept)
             # Long enough for the watcher to have told of our own visit, which must not end the session.
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(0.7)  # nothing may end the session meanwhile
         assert not kept.wiped
         client.remove()
-        await asyncio.sleep(1.5)
+        await until_async(lambda: kept.wiped, "the PIN outlives its card", 1.5)
         client.insert()
         await card_in(operations, READERS[0])
         with pytest.raises((AgentError, CardChangedError)):

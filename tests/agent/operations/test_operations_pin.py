@@ -315,7 +315,7 @@ async def test_two_pages_at_once_are_asked_one_after_the_other_and_both_served(t
                 return await super().ask(question)
             type(self).open += 1
             assert type(self).open == 1
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # a person's deliberate slowness
             type(self).open -= 1
             return await super().ask(question)
 

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from tests.bench.starts import free_ports
+from tests.support.waiting import until_async
 
 pytestmark = [
     pytest.mark.slow,
@@ -142,10 +143,14 @@ async def running(home: Path, descriptors: int | None = None) -> AsyncIterator[A
         )  # fmt: skip
     try:
         agent = Agent(process.pid, native, tls, home, error)
-        async with asyncio.timeout(60):
-            while not await _answers(native):
-                assert process.returncode is None, error.read_text()
-                await asyncio.sleep(0.05)
+
+        async def answers() -> bool:
+            if await _answers(native):
+                return True
+            assert process.returncode is None, error.read_text()
+            return False
+
+        await until_async(answers, error.read_text, 60)
         yield agent
     finally:
         process.send_signal(signal.SIGINT)

@@ -102,7 +102,8 @@ def test_what_is_no_module_is_named_as_unusable(tmp_path: Path) -> None:
 
 def test_a_program_that_answers_nonsense_is_ended(tmp_path: Path) -> None:
     def start(_path: str) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-c", "import os, time; os.write(1, b'x' * 99); time.sleep(60)"]
+        program = "import os, time; os.write(1, b'x' * 99); time.sleep(60)"  # stays
+        words = [sys.executable, "-c", program]
         return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
     module = ModuleProcess(tmp_path / "module.so", start)
@@ -119,7 +120,7 @@ def test_a_program_that_answers_what_nobody_asked_is_ended(tmp_path: Path) -> No
         os.read(0, 1)
         while True:
             os.write(1, bytes.fromhex("{none}"))
-            time.sleep(0.01)
+            time.sleep(0.01)  # how fast the program talks
     """
     started: list[subprocess.Popen[bytes]] = []
 

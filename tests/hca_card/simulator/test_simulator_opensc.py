@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.pcscd,
@@ -19,13 +19,13 @@ pytestmark = [
 ]
 
 HOLD = """
-import sys, threading, time
+import sys, threading
 from pcsc.vpcd import VpcdClient
 from tests.support.cards import simulated
+from tests.support.waiting import until
 client = VpcdClient(simulated(sys.argv[1]), port=int(sys.argv[2]))
 threading.Thread(target=client.run, daemon=True).start()
-while not client.connected:
-    time.sleep(0.02)
+until(lambda: client.connected, "the reader does not take the card")
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -66,10 +66,10 @@ def run(pcscd: PrivatePcscd, kind: str, tmp_path: Path) -> Iterator[Run]:
 
 
 def _wait_for_card(pcscd: PrivatePcscd) -> None:
-    deadline = time.monotonic() + 15
-    while pcscd.run(["opensc-tool", "--atr"], capture_output=True).returncode:
-        assert time.monotonic() < deadline, f"no card in the reader:\n{pcscd.log}"
-        time.sleep(0.05)
+    until(
+        lambda: not pcscd.run(["opensc-tool", "--atr"], capture_output=True).returncode,
+        lambda: f"no card in the reader:\n{pcscd.log}",
+    )
 
 
 def public_key(run: Run, identifier: str, to: Path) -> None:

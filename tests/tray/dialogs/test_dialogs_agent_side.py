@@ -67,7 +67,7 @@ BAD = {
     "dies": "import os; os.kill(os.getpid(), 9)",
     "says nonsense": "print('yes')",
     "says what is no text": """import os, time
-os.write(1, b'{"type":"forget","origin":"\\xff"}\\n'); time.sleep(60)""",
+os.write(1, b'{"type":"forget","origin":"\\xff"}\\n'); time.sleep(60)  # a window that stays""",
     "says too much": "print('x' * 100_000)",
     "answers another question": 'print(\'{"type":"picked","index":7}\')',
     "gives no end": 'import sys; sys.stdout.write(\'{"type":"decided","reply":"yes"}\')',
@@ -111,7 +111,7 @@ async def test_the_first_answer_counts_and_ends_the_window():
         "import sys, time\n"
         'print(\'{"type":"decided","reply":"yes"}\', flush=True)\n'
         'print(\'{"type":"decided","reply":"no"}\', flush=True)\n'
-        "time.sleep(60)"
+        "time.sleep(60)"  # a window that stays
     )
     assert await person.ask(CONSENT) is ConsentReply.YES
     await until(lambda: not window_processes())
@@ -138,7 +138,7 @@ async def test_what_a_window_is_told_is_not_in_its_words(tmp_path: Path):
 
 @not_on_windows("counts processes in /proc")
 async def test_more_notices_than_a_person_reads_are_not_shown():
-    person = windows("import time; time.sleep(60)")
+    person = windows("import time; time.sleep(60)")  # windows that stay
     for _ in range(50):
         await person.notify("一", "one")
     await until(lambda: len(window_processes()) == 1)  # those of the test before may not have ended yet

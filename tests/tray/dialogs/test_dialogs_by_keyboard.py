@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from asyncio import to_thread
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.agent import running_agent
 from tests.support.screen import Screen, private_screen, window_processes
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.slow
 
@@ -75,12 +76,6 @@ async def person(screen: Screen) -> AsyncIterator[Dialogs]:
     windows = Dialogs(ConsentSettings(seconds=30))
     yield windows
     await windows.close()
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 def outside_of(number: int) -> bytes:
@@ -136,7 +131,7 @@ async def test_what_was_being_typed_when_the_window_came_neither_allows_nor_fill
             if seen is None and await to_thread(screen.titles):
                 seen = time.monotonic()
         assert not asked.done()
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(0.8)  # nothing is typed until the guarded moment has passed
         if expected is ConsentReply.YES:
             await to_thread(screen.key, ALLOW)
             assert await asked is expected
@@ -159,7 +154,7 @@ async def test_alt_u_refuses_all_unknown_sites_where_that_is_offered(person: Dia
         await to_thread(screen.await_window, "讀取")
         await to_thread(screen.key, "alt+u")
         if not unknown:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # nothing may be answered meanwhile
             assert not asked.done()
             await to_thread(screen.key, "Escape")
         assert await asked is reply
@@ -171,7 +166,7 @@ async def test_whoever_stops_waiting_closes_the_window(person: Dialogs, screen: 
     assert len(window_processes()) == 1
     asked.cancel()
     await to_thread(screen.await_none)
-    await until(lambda: not window_processes())
+    await until_async(lambda: not window_processes(), seconds=20)
 
 
 async def test_a_window_that_is_killed_is_a_no(person: Dialogs, screen: Screen):
@@ -209,7 +204,7 @@ async def test_enter_on_a_pin_that_is_too_short_sends_nothing(person: Dialogs, s
     await to_thread(screen.await_window, "PIN")
     await to_thread(screen.type, "12345")
     await to_thread(screen.key, "Return", "alt+o")
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # nothing may be answered meanwhile
     assert not asked.done()
     await to_thread(screen.type, "6789")  # the ninth is more than a card takes
     await to_thread(screen.key, "alt+o")
@@ -235,7 +230,7 @@ async def test_the_last_try_needs_a_yes_of_its_own(person: Dialogs, screen: Scre
     await to_thread(screen.await_window, "PIN")
     await to_thread(screen.type, "123456")
     await to_thread(screen.key, "Return", "alt+o")
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # nothing may be answered meanwhile
     assert not asked.done()
     await to_thread(screen.key, "alt+k")
     await to_thread(screen.type, "123456")
@@ -251,7 +246,7 @@ async def test_a_new_pin_is_typed_twice_alike(person: Dialogs, screen: Screen):
     for text, key in (("123456", "Return"), ("abcdef", "Tab"), ("abcdeg", "Return")):
         await to_thread(screen.type, text)
         await to_thread(screen.key, key)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # nothing may be answered meanwhile
     assert not asked.done()
     await to_thread(screen.key, "BackSpace")
     await to_thread(screen.type, "f")
@@ -304,11 +299,11 @@ async def test_a_site_is_removed_from_the_list_by_keyboard(person: Dialogs, scre
     shown = asyncio.create_task(person.show_origins(lambda: tuple(kept.values()), kept.pop))
     await to_thread(screen.await_window, "允許的網站")
     await to_thread(screen.key, "Tab", "Return")
-    await until(lambda: len(kept) == 1)
+    await until_async(lambda: len(kept) == 1, seconds=20)
     assert PORTAL not in kept
     await asyncio.sleep(1.2)  # other rows are where these were: the guarded moment begins anew
     await to_thread(screen.key, "Tab", "space")
-    await until(lambda: not kept)
+    await until_async(lambda: not kept, seconds=20)
     await to_thread(screen.key, "Escape")
     await shown
 

@@ -26,6 +26,7 @@ from agent.interaction.dialogs import Dialogs
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.screen import Screen, private_screen
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.slow
 
@@ -178,13 +179,12 @@ async def test_a_key_held_since_before_the_window_came_is_no_answer_however_late
     with private_screen(96, "1600x1400", "-ardelay", delay, "-arinterval", "30") as screen:
         monkeypatch.setenv("DISPLAY", screen.display)
         async with asking(CHOICE) as asked:
-            while not await to_thread(screen.titles):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+            await until_async(lambda: to_thread(screen.titles), "no window came", 20)
             await to_thread(screen.xdotool, "keydown", "Return")
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(2.5)  # nothing may be answered meanwhile
             assert not asked.done()
             await to_thread(screen.xdotool, "keyup", "Return")
-            await asyncio.sleep(SETTLED)
+            await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
             await to_thread(screen.key, "Return")
             assert await asyncio.wait_for(asked, 10) == CARD
 
@@ -201,14 +201,14 @@ async def test_a_window_that_is_covered_takes_no_answer_and_begins_its_moment_wh
         for _ in range(4):
             await to_thread(click, screen, points[-1:])
             await to_thread(screen.key, "alt+y")
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # nothing may be answered meanwhile
         assert not asked.done()
         await another.tell("lower")
         await to_thread(screen.key, "alt+y")
         await to_thread(click, screen, points)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # nothing may be answered meanwhile
         assert not asked.done()
-        await asyncio.sleep(SETTLED)
+        await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
         await to_thread(screen.key, "alt+y")
         assert await asyncio.wait_for(asked, 10) is ConsentReply.YES
 
@@ -219,12 +219,12 @@ async def test_a_keyboard_that_comes_back_begins_the_moment_anew(screen: Screen,
         number = (await to_thread(window_of, screen))[-1]
         await another.tell("focus 50x50+1500+1300")
         await to_thread(screen.key, "alt+y")
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # nothing may be answered meanwhile
         assert not asked.done()
         await to_thread(screen.xdotool, "windowfocus", "--sync", number, "key", "alt+y")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # nothing may be answered meanwhile
         assert not asked.done()
-        await asyncio.sleep(SETTLED)
+        await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
         await to_thread(screen.key, "alt+y")
         assert await asyncio.wait_for(asked, 10) is ConsentReply.YES
 
@@ -238,9 +238,9 @@ async def test_a_window_that_is_moved_under_the_pointer_begins_its_moment_anew(s
         away = ("windowmove", number, str(left + 300), str(top + 300))
         back = ("windowmove", number, str(left), str(top))
         await to_thread(screen.xdotool, *away)
-        await asyncio.sleep(SETTLED)
+        await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
         await to_thread(screen.xdotool, "mousemove", str(x), str(y), *back, "click", "1", "key", "alt+y")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # nothing may be answered meanwhile
         assert not asked.done()
 
 
@@ -251,10 +251,10 @@ async def test_a_pin_of_which_a_key_was_ignored_is_typed_anew(screen: Screen, an
         await to_thread(screen.type, "123")
         await another.tell("focus 50x50+1500+1300")
         await to_thread(screen.xdotool, "windowfocus", "--sync", number, "key", "4")
-        await asyncio.sleep(SETTLED)
+        await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
         await to_thread(screen.type, "567")
         await to_thread(screen.key, "Return")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # nothing may be answered meanwhile
         assert not asked.done()
         await to_thread(screen.type, "890")
         await to_thread(screen.key, "Return")
