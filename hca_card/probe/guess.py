@@ -23,7 +23,7 @@ _IDENTITY_MOST: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class FilePlace:
+class GuessedFile:
     """Where a file is, and what it holds.
 
     Attributes:
@@ -48,9 +48,9 @@ class Guess:
 
     application: FoundApplication | None
     identity: ProfileIdentity | None
-    basic: FilePlace | None
-    info: FilePlace | None
-    certificates: Mapping[int, FilePlace]
+    basic: GuessedFile | None
+    info: GuessedFile | None
+    certificates: Mapping[int, GuessedFile]
     pin: PinObject | None
     puk: PinObject | None
     keys: tuple[ProfileKey, ...]
@@ -94,7 +94,7 @@ def guess(found: Findings) -> Guess:
     return best or Guess(None, None, None, None, {}, None, None, ())
 
 
-def _description(place: FilePlace | None) -> CertificateDescription | None:
+def _description(place: GuessedFile | None) -> CertificateDescription | None:
     try:
         return None if place is None else describe(place.content)
     except CardDataError:
@@ -161,21 +161,21 @@ def _identity_of(
     )
 
 
-def _places(found: Findings, application: FoundApplication | None) -> list[FilePlace]:
+def _places(found: Findings, application: FoundApplication | None) -> list[GuessedFile]:
     """Every file with content, by short identifier where the application has one for it."""
     applications = found.applications if application is None else [application]
     files = [file for one in applications for file in one.files if file.content and not file.records]
-    by_sfi = [FilePlace(file.sfi, b"", file.content) for file in files]
+    by_sfi = [GuessedFile(file.sfi, b"", file.content) for file in files]
     known = {b"", *(place.content for place in by_sfi)}
     by_path = [
-        FilePlace(0, path, file.content)
+        GuessedFile(0, path, file.content)
         for path, file in found.objects.items()
         if application is None or (file.path and file.content not in known)
     ]
     return [*by_sfi, *by_path]
 
 
-def _records(found: Findings, application: FoundApplication) -> tuple[FilePlace | None, FilePlace | None]:
+def _records(found: Findings, application: FoundApplication) -> tuple[GuessedFile | None, GuessedFile | None]:
     records = profile.reference().records
     basic = info = None
     for place in _places(found, application):
@@ -208,14 +208,14 @@ def _is_info(content: bytes, layout: RecordLayout) -> bool:
     return all(roc_date(date) for date in dates) and all(flag in (b"0", b"1") for flag in flags)
 
 
-def _certificates(found: Findings, application: FoundApplication | None) -> dict[int, FilePlace]:
+def _certificates(found: Findings, application: FoundApplication | None) -> dict[int, GuessedFile]:
     """Return the places of the certificates by HCA's numbers."""
     places = []
     for place in _places(found, application):
         if place.content[:1] == b"\x30":
             with suppress(CardDataError):
                 der = place.content[: tlv.announced_length(place.content)]
-                places.append(FilePlace(place.sfi, place.path, der))
+                places.append(GuessedFile(place.sfi, place.path, der))
     return {number: places[at] for number, at in numbered([place.content for place in places]).items()}
 
 
