@@ -65,7 +65,7 @@ class Screen:
             lambda: f"no window with {part!r} in its title: {self.titles()}",
             _SECONDS,
         )
-        time.sleep(1.2)  # a window takes no answer during this time, and shows no end of it
+        time.sleep(2)  # a window takes no answer during this time, and shows no end of it
         return found[0]
 
     def await_none(self) -> None:
