@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
@@ -24,6 +24,7 @@ from agent.interaction.silence import Silence
 from agent.origins.rate_limits import Buckets
 from agent.origins.sites import site_of
 from agent.places import Places, Rank, Ranking, Turn, Turns
+from hca_card.pin import Pin
 
 # More questions than a person would answer; a site that opens windows by the dozen gets "busy".
 _WAITING_MAX: Final = 16
@@ -177,12 +178,17 @@ class Asking:
             if turn.leaving.done():
                 self._quiet_until = self._clock() + _QUIET_SECONDS
                 raise AgentError(ErrorId.BUSY)
-            return None
+        except asyncio.CancelledError:
+            if showing.done():
+                _wipe(showing)
+            raise
         finally:
             if not showing.done():
                 showing.cancel()
                 with suppress(asyncio.CancelledError):
                     await showing
+                _wipe(showing)
+        return None
 
     def _require_quiet(self, origin: str | None) -> None:
         """Refuse a stranger for a while after another one gave way.
@@ -192,6 +198,16 @@ class Asking:
         """
         if self._clock() < self._quiet_until and self._rank(origin) is Rank.STRANGER:
             raise AgentError(ErrorId.BUSY)
+
+
+def _wipe(showing: asyncio.Task[Any]) -> None:
+    """Wipe a PIN that came in the very moment in which nobody wanted it any more."""
+    if showing.cancelled() or showing.exception() is not None:
+        return
+    answer = showing.result()
+    for pin in answer if isinstance(answer, tuple) else (answer,):
+        if isinstance(pin, Pin):
+            pin.wipe()
 
 
 def _require(wait: float) -> None:

@@ -23,6 +23,7 @@ from agent.interaction.scripted import ScriptedInteraction
 from agent.places import Rank
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
+from hca_card.pin import Pin
 from tests.support.operations import until
 
 PORTAL = "https://portal.example.tw"
@@ -321,3 +322,26 @@ async def test_who_gives_up_waiting_makes_room() -> None:
     assert person.open == 0
     person.answer.set()
     assert await asking.ask(ConsentQuestion("https://s9.example", Verb.READ))
+
+
+@pytest.mark.parametrize("pair", [False, True])
+async def test_a_pin_that_comes_as_its_request_is_cancelled_is_wiped(pair: bool) -> None:
+    typed = [Pin("123456"), Pin("654321")]
+    card, asked, answer = PinQuestion(PORTAL, CARD, STATUS, Verb.SIGN), asyncio.Event(), asyncio.Event()
+
+    class Person(ScriptedInteraction):
+        async def ask(self, question: Question[Any]) -> Any:
+            asked.set()
+            await answer.wait()
+            return tuple(typed) if pair else typed[0]
+
+    question: Question[Any] = NewPinQuestion(PORTAL, CARD, STATUS) if pair else card
+    request = asyncio.create_task(Asking(Person(), Config(), strangers).ask(question))
+    await asked.wait()
+    answer.set()
+    await asyncio.sleep(0)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    await asyncio.sleep(0)
+    assert [pin.wiped for pin in typed] == [True, pair]
