@@ -11,7 +11,8 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from agent.server.peer import Peers
@@ -130,20 +131,28 @@ class Acceptor:
 
     async def _connect(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Let one connection in, or close it."""
-        taken = False
+        begun = False
         try:
             try:
                 ours = await self._peers.ours(peer, connection.getsockname())
             finally:
                 self._lookups.release()
             if ours:
-                taken = await self._begin(connection)
+                with self._handshake():
+                    if await self._has_begun(connection):
+                        begun = True  # from here on asyncio closes it, whatever happens
+                        await asyncio.get_running_loop().connect_accepted_socket(
+                            self._protocol,
+                            connection,
+                            ssl=self._context,
+                            ssl_handshake_timeout=None if self._context is None else self._seconds,
+                        )
             elif self._context is None and not self._refusals.locked():
                 await self._refuse(connection)
         except (OSError, TimeoutError):
             pass  # the other side has left, or never spoke TLS
         finally:
-            if not taken:
+            if not begun:
                 connection.close()
 
     async def _refuse(self, connection: socket.socket) -> None:
@@ -154,24 +163,28 @@ class Acceptor:
             while await asyncio.get_running_loop().sock_recv(connection, 65536):
                 pass
 
-    async def _begin(self, connection: socket.socket) -> bool:
-        """Hand the connection to HTTP; True where it is no longer ours to close."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if task is None or self._context is None:
-            await loop.connect_accepted_socket(self._protocol, connection)
-            return True
+    @contextmanager
+    def _handshake(self) -> Iterator[None]:
+        """Run the body as one of the handshakes under way, if this port speaks TLS."""
+        task = asyncio.current_task()
+        if self._context is None or task is None:
+            yield
+            return
         self._handshakes.begin(task)
         try:
-            # What TLS needs takes half a megabyte: nothing of it for those who never speak.
-            async with asyncio.timeout(self._seconds):
-                if not await _speaks(connection):
-                    return False
-            await loop.connect_accepted_socket(
-                self._protocol, connection, ssl=self._context, ssl_handshake_timeout=self._seconds
-            )
+            yield
         finally:
             self._handshakes.end(task)
-        return True
+
+    async def _has_begun(self, connection: socket.socket) -> bool:
+        """Wait until the other side of a TLS connection speaks; False where it ends instead.
+
+        What TLS needs takes half a megabyte: nothing of it for those who never speak.
+        """
+        if self._context is None:
+            return True
+        async with asyncio.timeout(self._seconds):
+            return await _speaks(connection)
 
 
 async def _speaks(connection: socket.socket) -> bool:
