@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pcsc.status import StatusError, StatusWord
@@ -26,6 +26,7 @@ class Command:
         le: the number of response bytes wanted, 1 to 65536; 256 and 65536 ask for "all there is" in the
             short and the extended form. None asks for none.
         secret: the data holds a PIN or PUK: it never appears in a repr, a trace or an error.
+        fits_short: whether Lc and Le both fit the short form.
     """
 
     cla: int
@@ -35,6 +36,7 @@ class Command:
     data: bytes = b""
     le: int | None = None
     secret: bool = False
+    fits_short: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # All four at once: none has a bit beyond the eighth, nor a sign.
@@ -44,16 +46,13 @@ class Command:
             raise ValueError("command data is longer than 65535 bytes")
         if self.le is not None and not 1 <= self.le <= LE_EXTENDED_MAX:
             raise ValueError("Le must be 1 to 65536")
+        fits_short = len(self.data) <= LC_SHORT_MAX and (self.le or 0) <= LE_SHORT_MAX
+        object.__setattr__(self, "fits_short", fits_short)
 
     @property
     def header(self) -> bytes:
         """CLA INS P1 P2."""
         return bytes((self.cla, self.ins, self.p1, self.p2))
-
-    @property
-    def fits_short(self) -> bool:
-        """Whether Lc and Le both fit the short form."""
-        return len(self.data) <= LC_SHORT_MAX and (self.le or 0) <= LE_SHORT_MAX
 
     def encode(self) -> bytes:
         """Return the bytes to send: short if they fit, else extended (ISO/IEC 7816-3 §12.1.3).
