@@ -182,7 +182,7 @@ def test_a_link_that_others_could_make_point_elsewhere_is_not_rested_on(tmp_path
 def test_what_is_installed_never_lies_where_the_person_could_change_it(
     site: UpdateSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after sudo where that keeps the home folder: then the agent's folder is the person's own."""
+    """After sudo that keeps the home folder it is the person's own, and refused; the copy is root's anyway."""
     folder = Path("/root") / f".hca-agent-test-{os.getpid()}"
     folder.mkdir()
     site.paths(folder / "home")
@@ -196,6 +196,11 @@ def test_what_is_installed_never_lies_where_the_person_could_change_it(
         policy = f'[update]\nenabled = true\nurl = "{site.url}"\ninstall_command = {json.dumps(words)}\n'
         (folder / "policies" / "policy.toml").write_text(policy)
         monkeypatch.setattr(Paths, "of", lambda: Paths(person, folder / "policies"))
+        result = run("install")
+        assert result.exit_code == 1
+        assert "folder.not_yours" in result.output
+        assert not told.exists()
+        os.chown(person, 0, 0)
         result = run("install")
         assert result.exit_code == 0, result.output
         mode, _, owner = told.read_text().split()[:3]
