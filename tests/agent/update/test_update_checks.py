@@ -182,7 +182,7 @@ def test_a_link_that_others_could_make_point_elsewhere_is_not_rested_on(tmp_path
 def test_what_is_installed_never_lies_where_the_person_could_change_it(
     site: UpdateSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After sudo that keeps the home folder it is the person's own, and refused; the copy is root's anyway."""
+    """After sudo that keeps the home folder it is the person's own: refused; the copy is root's anyway."""
     folder = Path("/root") / f".hca-agent-test-{os.getpid()}"
     folder.mkdir()
     site.paths(folder / "home")
