@@ -26,7 +26,7 @@ from tests.support.terminal import Terminal
 
 pcscd = pcscd_fixture()
 AGENT = (sys.executable, "-m", "agent")
-YES_OR_NO = r"\[y/N\] "
+YES_OR_NO = r"\[y/N(?:/none)?\] "
 PIN = r"PIN 碼 PIN: "
 
 
