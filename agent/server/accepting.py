@@ -79,7 +79,6 @@ class Acceptor:
         make_room: Callable[[], bool],
     ) -> None:
         self._listener = listener
-        self._here = listener.getsockname()
         self._protocol = protocol
         self._context = context
         self._seconds = seconds
