@@ -42,6 +42,18 @@ class SignatureFormatError(SigningError):
     error_id = "signature.format_unknown"
 
 
+class DocumentUnusableError(SigningError):
+    """The document cannot be signed in this format; the detail says why."""
+
+    error_id = "document.unusable"
+
+
+class EvidenceError(SigningError):
+    """A time stamp, a certificate or an authority's answer that the signature needs was not to be had."""
+
+    error_id = "evidence.unavailable"
+
+
 class SignedContentMissingError(SignatureFormatError):
     """The document is not inside the signature, and none was named."""
 

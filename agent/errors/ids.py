@@ -67,6 +67,8 @@ class ErrorId(StrEnum):
     HASH_UNSUPPORTED = "hash.unsupported"
     SIGNATURE_INVALID = "signature.invalid"
     SIGNATURE_FORMAT_UNKNOWN = "signature.format_unknown"
+    DOCUMENT_UNUSABLE = "document.unusable"
+    EVIDENCE_UNAVAILABLE = "evidence.unavailable"
     CIPHER_INVALID = "cipher.invalid"
     TOKEN_INVALID = "token.invalid"
     NONCE_INVALID = "nonce.invalid"
