@@ -39,6 +39,7 @@ KEY_USAGE: Final = "2.5.29.15"
 BASIC_CONSTRAINTS: Final = "2.5.29.19"
 CRL_DISTRIBUTION_POINTS: Final = "2.5.29.31"
 POLICIES: Final = "2.5.29.32"
+SUBJECT_ALTERNATIVE_NAME: Final = "2.5.29.17"
 AUTHORITY_KEY_IDENTIFIER: Final = "2.5.29.35"
 EXTENDED_KEY_USAGE: Final = "2.5.29.37"
 AUTHORITY_INFO_ACCESS: Final = "1.3.6.1.5.5.7.1.1"
@@ -72,6 +73,7 @@ _TIME: Final = re.compile(r"(\d{2}|\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:[.,]\
 _OID_OCTETS_MAX: Final = 64
 _BOOLEAN, _INTEGER, _BIT_STRING, _OID, _SEQUENCE = 0x01, 0x02, 0x03, 0x06, 0x30
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+_RFC822_NAME: Final = 0x81
 # ITU-T X.680 §41: UTF8, Universal and BMP; Numeric, Printable, Teletex, IA5, Visible and GeneralString.
 _CODECS: Final = {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 _OCTET_TEXTS: Final = frozenset((0x12, 0x13, 0x14, 0x16, 0x1A, 0x1B))
@@ -139,6 +141,17 @@ class ParsedCertificate:
         if self.key_usage is not None:
             return "key_cert_sign" in self.key_usage
         return _optional(lambda: self.may_issue)
+
+    @property
+    def email(self) -> str | None:
+        """The holder's address for e-mail (rfc822Name, RFC 5280 §4.2.1.6); None without a readable one."""
+        return _optional(
+            lambda: next(
+                printable(name.value.decode("ascii"))
+                for name in self.listed(SUBJECT_ALTERNATIVE_NAME)
+                if name.tag == _RFC822_NAME and len(name.value) <= TEXT_LIMIT
+            )
+        )
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -273,10 +286,10 @@ def describe(der: bytes) -> CertificateDescription:
         return next(iter(attributes.get(f"{_ATTRIBUTES}{arc}", ())), None)
 
     return CertificateDescription(
-        subject=_written(subject),
+        subject=written_name(subject),
         common_name=_first(subject, "2.5.4.3"),
         serial_number=_first(subject, "2.5.4.5"),
-        issuer=_written(issuer),
+        issuer=written_name(issuer),
         serial_hex=f"{certificate.number:X}",
         not_before=not_before,
         not_after=not_after,
@@ -442,9 +455,9 @@ def _children(der: bytes, count: int | None = None) -> tuple[tlv.Tlv, ...]:
     return children
 
 
-def _written(name: list[tuple[str, str]]) -> str:
+def written_name(name: list[tuple[str, str]], between: str = ", ") -> str:
     """Return the name as one line; a comma inside a value is escaped: no value can pose as an attribute."""
-    return ", ".join(
+    return between.join(
         f"{_NAMES.get(kind, kind)}={value.replace(chr(92), chr(92) * 2).replace(',', chr(92) + ',')}"
         for kind, value in name
     )

@@ -36,6 +36,7 @@ from hca_card.pin import Pin
 from pcsc.service import Service
 from signing.cipher import decrypt, encrypt
 from signing.cms.build import CmsForm, sign_cms
+from signing.cms.envelope import Envelope, open_envelope
 from signing.errors import HashUnsupportedError
 from signing.guard import check_document
 from signing.hashes import Hash
@@ -323,19 +324,21 @@ class Operations:
     async def decrypt(
         self,
         caller: Caller,
-        cipher: bytes,
+        cipher: bytes | Envelope,
         *,
         reader: str | None = None,
         kept: KeptPin | None = None,
         kinds: Collection[CardKind] = (),
     ) -> bytes:
-        """Return the plain text of one RSA PKCS#1 v1.5 block.
+        """Return the plain text of one RSA PKCS#1 v1.5 block, or the content of CMS EnvelopedData.
 
         Raises:
             signing.errors.CipherInvalidError: it was not made for this card.
         """
 
-        def work(card: Card, _certificate: bytes) -> bytes:
+        def work(card: Card, certificate: bytes) -> bytes:
+            if isinstance(cipher, Envelope):
+                return open_envelope(card, cipher, certificate)
             return decrypt(card, cipher)
 
         key = KeyUse.ENCRYPTION

@@ -6,6 +6,7 @@ const PATHS = new Map([
   ["CheckEnvir", "/pkcs11info"],
   ["decrypt", "/decrypt"],
   ["Decrypt", "/decrypt"],
+  ["DecryptData", "/decrypt"],
 ]);
 // Whatever else a page asks for, it learns from the answer to `sign` that it is not known.
 const SIGN = "/sign";
@@ -57,11 +58,22 @@ function name(origin) {
 }
 
 function wanted(text) {
-  try {
-    return PATHS.get(JSON.parse(text).func) ?? SIGN;
-  } catch {
-    return SIGN;
+  // Some pages escape the whole of what they send.
+  for (const read of [(written) => written, decodeURIComponent]) {
+    try {
+      return PATHS.get(JSON.parse(read(text)).func) ?? SIGN;
+    } catch {
+      // Whoever answers says what is wrong with it.
+    }
   }
+  return SIGN;
+}
+
+// The page's text goes into the form as it is: pages escape inside their JSON what a form would take for its own
+// ("%", "+"), and it is read as a form once. Only "&" they may have left alone: it would end the text early.
+function form(text) {
+  if (/\p{Surrogate}/u.test(text)) throw new TypeError("half of a character: it would be sent as another");
+  return `tbsPackage=${text.replaceAll("&", "%26")}`;
 }
 
 async function serve(text, origin) {
@@ -72,7 +84,7 @@ async function serve(text, origin) {
       "X-HCA-Ticket": fact("ticket"),
       "X-HCA-Portal": origin,
     },
-    body: `tbsPackage=${encodeURIComponent(text)}`,
+    body: form(text),
     credentials: "omit",
   });
   return answer.text();

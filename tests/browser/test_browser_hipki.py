@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
@@ -30,6 +31,7 @@ from tests.support.portal_tls import PortalTls
 
 PIN = "123456"
 HOSTS = ("portal.example.test", "evil.example.test", "severed.example.test")
+ESCAPED = "登入 a+b=1&c 100%"
 TEXT = "勞工健檢申報 labour health examination"
 SIGN = {"func": "MakeSignature", "tbs": TEXT, "tbsEncoding": "NONE", "hashAlgorithm": "SHA256", "nonce": ""}
 LOGIN = {**SIGN, "signatureType": "PKCS7", "pin": PIN, "withCardSN": "true", "nonce": "portal's nonce"}
@@ -135,7 +137,7 @@ async def test_a_portal_that_knows_only_hipki_reads_signs_and_decrypts(
         [slot] = (await desk.ask(page, {"func": "CheckEnvir"}))["slots"]
         assert "certs" not in slot["token"]
         [slot] = (await desk.ask(page, {"func": "GetUserCert"}))["slots"]
-        own, encryption = slot["token"]["certs"]
+        own, encryption, *_authorities = slot["token"]["certs"]
         assert own["usage"] == "digitalSignature"
 
         answer = await desk.ask(page, {**LOGIN, "slotDescription": slot["slotDescription"]})
@@ -150,6 +152,10 @@ async def test_a_portal_that_knows_only_hipki_reads_signs_and_decrypts(
         key_of(answer).verify(
             base64.b64decode(answer["signature"]), TEXT.encode(), padding.PKCS1v15(), hashes.SHA256()
         )
+        escaped = {**SIGN, "tbs": quote(ESCAPED), "signatureType": "PKCS7", "pin": quote(PIN)}
+        for tbs in (escaped["tbs"], ESCAPED):
+            answer = await desk.ask(page, {**escaped, "tbs": tbs})
+            assert check_cms(base64.b64decode(answer["signature"]), tmp_path) == ESCAPED.encode()
         cipher = key_of(encryption).encrypt(TEXT.encode(), padding.PKCS1v15())
         asked = {"func": "decrypt", "cipher": base64.b64encode(cipher).decode(), "pin": PIN}
         assert base64.b64decode((await desk.ask(page, asked))["plaintext"]) == TEXT.encode()
@@ -163,7 +169,7 @@ async def test_a_wrong_pin_and_a_func_that_nobody_knows_are_told_to_the_page(set
     async with set_desk() as desk:
         page = await desk.open(desk.portal)
         wrong = await desk.ask(page, {**LOGIN, "pin": "999999"})
-        assert (wrong["ret_code"], wrong["last_error"]) == (0x76000007, 0x80000002)
+        assert (wrong["ret_code"], wrong["last_error"]) == (0x76100006, -2147483646)
         assert (await desk.ask(page, {"func": "FormatDisk"}))["ret_code"] == 0x7600000E
 
 

@@ -44,11 +44,11 @@ export function askHipki(base, request) {
 export function signThroughHipki(base, pin, text, signatureType) {
   return askHipki(base, {
     func: "MakeSignature",
-    tbs: text,
+    tbs: encodeURIComponent(text),
     tbsEncoding: "NONE",
     hashAlgorithm: "SHA256",
     signatureType,
     withCardSN: "true",
-    pin,
+    pin: encodeURIComponent(pin),
   });
 }

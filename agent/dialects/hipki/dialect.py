@@ -47,7 +47,7 @@ class HipkiVerb(StrEnum):
 
 _FUNCTIONS: Final = {
     HipkiVerb.SIGN: frozenset(("", "MakeSignature", "sign")),
-    HipkiVerb.DECRYPT: frozenset(("", "Decrypt", "decrypt")),
+    HipkiVerb.DECRYPT: frozenset(("", "Decrypt", "DecryptData", "decrypt")),
 }
 """What `func` may be where a page asks for that work; reading looks at none."""
 
@@ -109,10 +109,10 @@ class HipkiDialect:
             raise AgentError(ErrorId.REQUEST_UNKNOWN_METHOD)
         # What is wrong with a request is found before a PIN is used.
         if verb is HipkiVerb.DECRYPT:
-            block = package.block
+            cipher = package.encrypted
             async with self._kept_pin(caller, package) as kept:
-                plain = await self._operations.decrypt(caller, block, reader=package.reader, kept=kept)
-            return DecryptAnswer(**good, plaintext=plain)
+                plain = await self._operations.decrypt(caller, cipher, reader=package.reader, kept=kept)
+            return DecryptAnswer(**good, plain=package.written(plain), plaintext=plain)
         arguments = _signature_arguments(package)
         async with self._kept_pin(caller, package) as kept:
             result = await self._operations.sign(

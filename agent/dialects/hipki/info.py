@@ -13,7 +13,13 @@ from agent.dialects.hipki.messages import HipkiCertificate, HipkiKey, HipkiSlot,
 from agent.errors import ErrorId, error_id
 from agent.operations import Caller, Operations, ReaderCondition, ReaderView
 from agent.vocabulary import KIND_WORDS
-from hca_card.certificate import CertificateDescription, describe
+from hca_card.certificate import (
+    CertificateDescription,
+    describe,
+    name_attributes,
+    parse,
+    written_name,
+)
 from hca_card.errors import CardDataError
 from hca_card.model import CardCertificate, CardKind, CertificateUse
 from signing.certificate import public_key
@@ -28,6 +34,12 @@ _USAGES: Final = {
     CertificateUse.SIGNATURE: "digitalSignature",
     CertificateUse.ENCRYPTION: "keyEncipherment|dataEncipherment",
 }
+_AUTHORITIES: Final = {
+    CertificateUse.CA: "CA Cert",
+    CertificateUse.INTERMEDIATE: "CA Cert",
+    CertificateUse.ROOT: "ROOT CA Cert",
+}
+_AUTHORITIES_USAGE: Final = "keyCertSign|cRLSign"
 _WITH_CARD: Final = frozenset((ReaderCondition.CARD, ReaderCondition.BUSY))
 
 
@@ -70,13 +82,15 @@ async def _token(
         return UNKNOWN
     read = [(each, facts) for each in certificates_of_card if (facts := _facts(each)) is not None]
     own = [(each, facts) for each, facts in read if each.use in _USAGES]
+    # A root that issued the holder's certificate has two numbers.
+    authorities = {each.der: (each, facts) for each, facts in read if each.use in _AUTHORITIES}
     simulated = any(facts.simulated for _, facts in read)
     return HipkiToken(
         label=("模擬卡 " if simulated else "") + KIND_WORDS[card.kind][0],
         model=_MODELS.get(card.kind, "HCA"),
         manufacturer_id=_MANUFACTURER,
         serial_number=card.serial,
-        certs=tuple(_certificate(*each) for each in own) if certificates else UNSET,
+        certs=tuple(_certificate(*each) for each in (*own, *authorities.values())) if certificates else UNSET,
         keys=tuple(_key(each) for each, _ in own) if certificates else UNSET,
     )
 
@@ -91,16 +105,22 @@ def _facts(certificate: CardCertificate) -> CertificateDescription | None:
 
 
 def _certificate(certificate: CardCertificate, facts: CertificateDescription) -> HipkiCertificate:
+    parsed = parse(certificate.der)
     return HipkiCertificate(
-        label=f"cert{certificate.index}",
+        label=_AUTHORITIES.get(certificate.use, f"cert{certificate.index}"),
         id=_id(certificate),
-        usage=_USAGES[certificate.use],
+        usage=_USAGES.get(certificate.use, _AUTHORITIES_USAGE),
         certb64=certificate.der,
         sn=facts.serial_hex,
-        subject_dn=facts.subject,
-        issuer_dn=facts.issuer,
+        subject_dn=written_name(name_attributes(parsed.subject), ","),
+        issuer_dn=written_name(name_attributes(parsed.issuer), ","),
+        subject_cn=facts.common_name or "",
+        subject_id=facts.id_last_four or facts.business_number or "",
+        email=parsed.email or "",
         not_before=_moment(facts.not_before),
         not_after=_moment(facts.not_after),
+        not_before_t=int(facts.not_before.timestamp()),
+        not_after_t=int(facts.not_after.timestamp()),
         thumbprint=hashlib.sha1(certificate.der, usedforsecurity=False).hexdigest().upper(),
     )
 

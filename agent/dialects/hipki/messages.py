@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
+import re
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -16,11 +18,14 @@ import msgspec
 from agent.errors import AgentError, ErrorId
 from hca_card.decoding import UNREADABLE
 from hca_card.pin import Pin
+from signing.cms.envelope import Envelope, read_envelope
 
 FIELD: Final = b"tbsPackage="
 
+# Escapes that leave JSON's strings once they are decoded: quotation mark, backslash, control characters.
+_MARKS: Final = re.compile(rb"%(22|5[Cc]|[01][0-9A-Fa-f])")
 _READER_NAME_MAX: Final = 256
-_CIPHER_MAX: Final = 1024
+_BLOCK_MAX: Final = 1024
 _NONCE_MAX: Final = 1024
 
 
@@ -38,6 +43,8 @@ class PagePackage(msgspec.Struct, frozen=True, rename="camel"):
         nonce: what PKCS7 is to hold as nonce, as UTF-8.
         slot_description: the reader; left out or empty, whichever has the card.
         cipher: what is to be decrypted, base64.
+        cipher_type: `PKCS1`, one RSA block, or `PKCS7`, CMS EnvelopedData.
+        plain_encoding: how the answer's `plain` is written: `NONE`, the text itself, or `base64`.
     """
 
     func: str = ""
@@ -50,6 +57,8 @@ class PagePackage(msgspec.Struct, frozen=True, rename="camel"):
     nonce: str = ""
     slot_description: str = ""
     cipher: str = ""
+    cipher_type: str = "PKCS1"
+    plain_encoding: str = "NONE"
 
     def __repr__(self) -> str:
         return f"PagePackage(func={self.func!r}, …)"
@@ -106,16 +115,36 @@ class PagePackage(msgspec.Struct, frozen=True, rename="camel"):
         return octets
 
     @property
-    def block(self) -> bytes:
+    def encrypted(self) -> bytes | Envelope:
         """What is to be decrypted.
 
         Raises:
-            AgentError: request.parameters if there is nothing, or too much.
+            AgentError: request.parameters if there is nothing, or it is of no type that is known.
+            signing.errors.CipherInvalidError: it is not of the type that it says.
         """
-        block = decoded(self.cipher)
-        if not 0 < len(block) <= _CIPHER_MAX:
+        octets = decoded(self.cipher)
+        if not octets or self.plain_encoding.lower() not in ("none", "", "base64"):
             raise AgentError(ErrorId.REQUEST_PARAMETERS)
-        return block
+        match self.cipher_type.upper():
+            case "PKCS1" | "" if len(octets) <= _BLOCK_MAX:
+                return octets
+            case "PKCS7":
+                return read_envelope(octets)
+            case _:
+                raise AgentError(ErrorId.REQUEST_PARAMETERS)
+
+    def written(self, plain: bytes) -> str:
+        """Return what was decrypted, as `plain_encoding` says.
+
+        Raises:
+            AgentError: request.parameters if it is no text.
+        """
+        if self.plain_encoding.lower() == "base64":
+            return base64.b64encode(plain).decode("ascii")
+        try:
+            return plain.decode("utf-8")
+        except UnicodeDecodeError:
+            raise AgentError(ErrorId.REQUEST_PARAMETERS) from None
 
     def wipe(self) -> None:
         """Forget the PIN."""
@@ -129,12 +158,15 @@ class HipkiAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     Attributes:
         func: what it answers: `pkcs11info`, `sign`, `decrypt`.
         message: what happened and what to do next, in both languages; empty where all is well.
+        message2: always empty, and `scap` always null: pages compare with them.
     """
 
     func: str
     ret_code: int = msgspec.field(name="ret_code")
     last_error: int = msgspec.field(name="last_error")
     message: str
+    message2: str = ""
+    scap: None = msgspec.field(default=None, name="SCAP")
     server_version: str
 
 
@@ -153,24 +185,36 @@ class SignAnswer(HipkiAnswer, frozen=True, kw_only=True):
 
 
 class DecryptAnswer(HipkiAnswer, frozen=True, kw_only=True):
-    """A plain text, base64."""
+    """A plain text.
 
+    Attributes:
+        plain: as the page wants it written.
+        plaintext: base64.
+    """
+
+    plain: str
     plaintext: bytes
 
 
 class HipkiCertificate(msgspec.Struct, frozen=True, rename="camel"):
-    """A certificate of the holder's.
+    """A certificate of the holder's, or of an authority above.
 
     Attributes:
-        label: a name for it.
+        label: a name for it; `CA Cert` and `ROOT CA Cert` for authorities'.
         id: what it has in common with its key: SHA-1 of the public key.
-        usage: `digitalSignature`, or `keyEncipherment|dataEncipherment`.
+        usage: `digitalSignature`, `keyEncipherment|dataEncipherment`, `keyCertSign|cRLSign`.
         certb64: DER.
         sn: its number, upper-case hexadecimal.
-        subject_dn: the holder's whole name.
-        issuer_dn: the authority's.
+        subject_dn: the holder's whole name; "," alone between its parts, for pages split at that.
+        issuer_dn: the authority's, likewise.
+        subject_cn: the holder's name alone; empty without one, as are the next two.
+        subject_id: what the certificate tells of the holder's number: the last digits of a person's, an
+            organisation's whole.
+        email: the holder's address.
         not_before: UTC, ISO 8601.
         not_after: likewise.
+        not_before_t: the same in seconds since 1970.
+        not_after_t: likewise.
         thumbprint: SHA-1 of the certificate, upper-case hexadecimal.
     """
 
@@ -181,8 +225,13 @@ class HipkiCertificate(msgspec.Struct, frozen=True, rename="camel"):
     sn: str
     subject_dn: str = msgspec.field(name="subjectDN")
     issuer_dn: str = msgspec.field(name="issuerDN")
+    subject_cn: str = msgspec.field(name="subjectCN")
+    subject_id: str = msgspec.field(name="subjectID")
+    email: str
     not_before: str
     not_after: str
+    not_before_t: int
+    not_after_t: int
     thumbprint: str
 
 
@@ -239,9 +288,31 @@ def read(body: bytes) -> PagePackage:
     """
     for pair in body.split(b"&"):
         if pair.startswith(FIELD):
-            # "+" is not a blank here: pages that escape nothing but it mean base64's plus.
-            return _package(unquote_to_bytes(pair[len(FIELD) :]))
+            return _package(_form_decoded(pair[len(FIELD) :]))
     return PagePackage()
+
+
+def _form_decoded(value: bytes) -> bytes:
+    """Return the JSON in a form's value: decoded once, and what a page escaped in a text stays in that text.
+
+    "+" is not a blank here: pages that escape nothing but it mean base64's plus.
+    """
+    decoded_once = unquote_to_bytes(value)
+    inside = unquote_to_bytes(_MARKS.sub(rb"\\u00\1", value))
+    if inside == decoded_once:
+        return decoded_once
+    # Whoever escapes the whole JSON escapes its marks too, and then only the first is JSON. A text that holds
+    # a mark must neither break the JSON around it nor add a member to it.
+    names = _names(inside)
+    return decoded_once if names in (None, _names(decoded_once)) else inside
+
+
+def _names(text: bytes) -> object:
+    """Return the names of the members, a repeated one repeated; None for what is not JSON."""
+    try:
+        return json.loads(text, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
+    except UNREADABLE:
+        return None
 
 
 def _package(text: bytes) -> PagePackage:

@@ -32,7 +32,8 @@ from agent.server.pages import WEB, StaticPage
 TICKET: Final = "X-HCA-Ticket"
 PORTAL: Final = "X-HCA-Portal"
 
-POPUP: Final = "/popupForm"
+POPUPS: Final = frozenset(("/popupForm", "/ChtPopupForm"))
+"""One page by the two names that the vendor's older and present scripts have for it."""
 SELF_TEST: Final = "/selfTest.htm"
 _FILES: Final = MappingProxyType(
     {
@@ -43,7 +44,7 @@ _FILES: Final = MappingProxyType(
 )
 # Pages once read this image to be answered without a popup; any site could. It is known and not served.
 _IMAGE: Final = "/p11Image.bmp"
-PUBLIC: Final = frozenset((POPUP, SELF_TEST, _IMAGE, *_FILES))
+PUBLIC: Final = frozenset((*POPUPS, SELF_TEST, _IMAGE, *_FILES))
 """What anybody may GET."""
 
 _VERBS: Final = MappingProxyType({f"/{verb}": verb for verb in HipkiVerb})
@@ -112,7 +113,7 @@ class HipkiSite:
             return empty(403)
         if admission.kind is AdmissionKind.PUBLIC and path == "/status":
             return for_anybody(pages.STATUS)
-        if path == POPUP:
+        if path in POPUPS:
             # Tickets are few: another site's page, which cannot read one, may not use them up.
             return empty(403) if is_part_of_another_page(request) else self._popup()
         if path == SELF_TEST:
@@ -161,7 +162,9 @@ class HipkiSite:
     def _admits(self, portal: str, request: web.BaseRequest, listener: Listener) -> bool:
         """Return whether the portal would be admitted if it could ask here itself."""
         host = only(request, hdrs.HOST)
-        asked = admit(portal, host, "POST", POPUP, listener=listener, origins=self._origins)
+        asked = admit(
+            portal, host, "POST", request.rel_url.raw_path, listener=listener, origins=self._origins
+        )
         return asked.kind is AdmissionKind.PAGE
 
 

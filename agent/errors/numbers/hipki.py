@@ -25,7 +25,6 @@ class RetCode(IntEnum):
 
     OK = 0
     NO_CARD = 0x76000006
-    NOT_LOGGED_IN = 0x76000007
     WRONG_TYPE = 0x76000008
     TOO_LARGE = 0x7600000A
     NOT_JSON = 0x7600000B
@@ -35,6 +34,10 @@ class RetCode(IntEnum):
     ORIGIN_REFUSED = 0x76000031
     NO_PIN = 0x76000998
     CANCELLED = 0x76000999
+    NO_READER = 0x76100003
+    LOGIN_FAILED = 0x76100006
+    NOT_YET_VALID = 0x76500001
+    EXPIRED = 0x76500002
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class HipkiNumbers:
 
     Attributes:
         ret_code: unsigned, 32 bits.
-        last_error: unsigned, 32 bits; 0 where the trouble is none that PKCS#11 has a word for.
+        last_error: signed, 32 bits; 0 where the trouble is none that PKCS#11 has a word for.
     """
 
     ret_code: RetCode
@@ -52,8 +55,8 @@ class HipkiNumbers:
 
 CKR_PIN_INCORRECT: Final = 0xA0
 CKR_PIN_LOCKED: Final = 0xA4
-TRIES: Final = 0x80000000
-"""Plus the tries left, 1 or 2, of a PIN that was wrong."""
+TRIES: Final = -0x80000000
+"""Plus the tries left, 1 or 2, of a PIN that was wrong: pages compare with negative numbers."""
 
 _OF_FAMILY: Final[Mapping[JsonRpc, RetCode]] = MappingProxyType(
     {
@@ -62,7 +65,7 @@ _OF_FAMILY: Final[Mapping[JsonRpc, RetCode]] = MappingProxyType(
         JsonRpc.METHOD_NOT_FOUND: RetCode.UNKNOWN_METHOD,
         JsonRpc.INVALID_PARAMS: RetCode.PARAMETER,
         JsonRpc.READER: RetCode.NO_CARD,
-        JsonRpc.PIN: RetCode.NOT_LOGGED_IN,
+        JsonRpc.PIN: RetCode.LOGIN_FAILED,
         JsonRpc.PERMISSION: RetCode.ORIGIN_REFUSED,
         JsonRpc.DATA: RetCode.PARAMETER,
     }
@@ -71,11 +74,15 @@ _OF_FAMILY: Final[Mapping[JsonRpc, RetCode]] = MappingProxyType(
 
 _OF_ROW: Final[Mapping[ErrorId, RetCode]] = MappingProxyType(
     {
+        ErrorId.SERVICE_UNAVAILABLE: RetCode.NO_READER,
+        ErrorId.READER_NONE: RetCode.NO_READER,
         ErrorId.CARD_NONE: RetCode.NO_CARD,
         ErrorId.CARD_MUTE: RetCode.NO_CARD,
         ErrorId.CARD_UNKNOWN: RetCode.WRONG_TYPE,
         ErrorId.CARD_WRONG_KIND: RetCode.WRONG_TYPE,
         ErrorId.CARD_UNSUPPORTED: RetCode.WRONG_TYPE,
+        ErrorId.CERTIFICATE_NOT_YET_VALID: RetCode.NOT_YET_VALID,
+        ErrorId.CERTIFICATE_EXPIRED: RetCode.EXPIRED,
         ErrorId.CONSENT_TIMEOUT: RetCode.FAILED,
         ErrorId.PIN_CANCELLED: RetCode.CANCELLED,
         ErrorId.PIN_UNAVAILABLE: RetCode.NO_PIN,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
@@ -47,7 +48,7 @@ class Desk:
         return dict(json.loads(await self.dialect.answer(HipkiVerb.SIGN, origin, package(**members))))
 
     async def decrypt(self, **members: object) -> dict[str, Any]:
-        body = package(func="decrypt", **members)
+        body = package(**{"func": "decrypt", **members})
         return dict(json.loads(await self.dialect.answer(HipkiVerb.DECRYPT, str(PORTAL.origin), body)))
 
     async def info(self, *, certificates: bool = True, **members: object) -> dict[str, Any]:
@@ -190,10 +191,10 @@ async def test_a_login_is_not_signed_in_the_disguise_of_a_document(desk: SetDesk
 
 async def test_wrong_pins_from_the_page_count_down_and_the_last_try_is_never_sent(desk: SetDesk) -> None:
     async with desk() as at:
-        assert numbers(await at.sign(pin="999999")) == (0x76000007, 0x80000002)
-        assert numbers(await at.sign(pin="999999")) == (0x76000007, 0x80000001)
+        assert numbers(await at.sign(pin="999999")) == (0x76100006, -2147483646)
+        assert numbers(await at.sign(pin="999999")) == (0x76100006, -2147483647)
         answer = await at.sign(pin=PIN)
-        assert numbers(answer) == (0x76000007, 0xA1)
+        assert numbers(answer) == (0x76100006, 0xA1)
         assert "最後一次" in answer["message"]
         assert at.world.tries == 1
 
@@ -202,18 +203,18 @@ async def test_a_wrong_pin_in_our_own_window_locks_the_card_at_the_third(desk: S
     person = ScriptedInteraction(pins=["999999"] * 3)
     async with desk(person=person) as at:
         answers = [numbers(await at.sign())[1] for _ in range(4)]
-        assert answers == [0x80000002, 0x80000001, 0xA4, 0xA4]
+        assert answers == [-2147483646, -2147483647, 0xA4, 0xA4]
 
 
 async def test_a_locked_card_says_so(desk: SetDesk) -> None:
     async with desk("hpc-locked") as at:
-        assert numbers(await at.sign(pin=PIN)) == (0x76000007, 0xA4)
-        assert numbers(await at.sign()) == (0x76000007, 0xA4)
+        assert numbers(await at.sign(pin=PIN)) == (0x76100006, 0xA4)
+        assert numbers(await at.sign()) == (0x76100006, 0xA4)
 
 
 async def test_a_pin_of_a_length_no_card_takes_is_not_sent(desk: SetDesk) -> None:
     async with desk() as at:
-        assert numbers(await at.sign(pin="12")) == (0x76000007, 0xA2)
+        assert numbers(await at.sign(pin="12")) == (0x76100006, 0xA2)
         assert at.world.tries == 3
 
 
@@ -253,14 +254,87 @@ async def test_a_site_that_is_not_allowed_is_not_served(desk: SetDesk, config: C
 async def test_what_was_encrypted_to_the_card_is_decrypted(desk: SetDesk) -> None:
     async with desk() as at:
         token = (await at.info())["slots"][0]["token"]
-        [_, encryption] = token["certs"]
+        _, encryption, *_authorities = token["certs"]
         key = x509.load_der_x509_certificate(base64.b64decode(encryption["certb64"])).public_key()
         assert isinstance(key, rsa.RSAPublicKey)
         cipher = base64.b64encode(key.encrypt(TEXT.encode(), padding.PKCS1v15())).decode()
         answer = await at.decrypt(cipher=cipher, pin=PIN)
         assert (answer["func"], numbers(answer)) == ("decrypt", (0, 0))
-        assert base64.b64decode(answer["plaintext"]) == TEXT.encode()
+        assert (base64.b64decode(answer["plaintext"]), answer["plain"]) == (TEXT.encode(), TEXT)
+        answer = await at.decrypt(cipher=cipher, pin=PIN, plainEncoding="base64")
+        assert base64.b64decode(answer["plain"]) == TEXT.encode()
         assert numbers(await at.decrypt(cipher=base64.b64encode(b"\1" * 256).decode(), pin=PIN))[1] == 0x40
+
+
+@pytest.mark.parametrize(
+    "options", [("-des3", "-keyid"), ("-aes-256-cbc", "-stream")], ids=["3DES, key identifier", "AES, BER"]
+)
+async def test_an_envelope_that_openssl_made_for_the_card_is_opened(
+    desk: SetDesk, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    async with desk() as at:
+        own = (await at.info())["slots"][0]["token"]["certs"]
+        for number, certificate in enumerate(own[:2]):
+            (tmp_path / f"{number}.der").write_bytes(base64.b64decode(certificate["certb64"]))
+        (tmp_path / "plain").write_bytes(TEXT.encode() * 50)
+
+        def envelope(number: int) -> str:
+            files = ("-in", str(tmp_path / "plain"), "-out", str(tmp_path / "cms"))
+            openssl(
+                "cms", "-encrypt", "-binary", *options, *files, "-outform", "DER",
+                "-recip", str(tmp_path / f"{number}.der"),
+            )  # fmt: skip
+            return base64.b64encode((tmp_path / "cms").read_bytes()).decode()
+
+        asked = {"func": "DecryptData", "cipherType": "PKCS7", "pin": PIN, "plainEncoding": "NONE"}
+        answer = await at.decrypt(**asked, cipher=envelope(1))
+        assert (answer["func"], numbers(answer), answer["plain"]) == ("decrypt", (0, 0), TEXT * 50)
+        # One that was made for another key, and none at all.
+        assert numbers(await at.decrypt(**asked, cipher=envelope(0)))[1] == 0x40
+        before = at.world.tries, len(at.world.apdus)
+        broken = base64.b64encode(b"\x30\x80\x06\x09" + bytes(40)).decode()
+        assert numbers(await at.decrypt(**asked, cipher=broken))[1] == 0x40
+        assert (at.world.tries, len(at.world.apdus)) == before
+
+
+async def test_every_answer_has_the_members_that_pages_compare_with(desk: SetDesk) -> None:
+    async with desk() as at:
+        wrong = await at.sign(pin="12")
+        for answer in (await at.info(), await at.sign(pin=PIN), wrong):
+            assert (answer["message2"], answer["SCAP"]) == ("", None)
+
+
+async def test_a_certificate_is_told_as_pages_take_it_apart(desk: SetDesk) -> None:
+    """What callers do: split names at ",", compute with seconds, look for the authorities by their labels."""
+    async with desk("citizen") as at:
+        certs = (await at.info())["slots"][0]["token"]["certs"]
+        own, *_ = certs
+        found = x509.load_der_x509_certificate(base64.b64decode(own["certb64"]))
+        parts = own["subjectDN"].split(",")
+        names = {"C": "countryName", "O": "organizationName", "CN": "commonName"}
+        assert not any(part.startswith(" ") for part in (*parts, *own["issuerDN"].split(",")))
+        assert [part.partition("=")[0] for part in parts if part.partition("=")[0] in names] == [
+            short
+            for attribute in found.subject
+            for short, name in names.items()
+            if attribute.oid._name == name
+        ]
+        assert f"CN={own['subjectCN']}" in parts
+        assert own["subjectID"].isdigit() and len(own["subjectID"]) == 4
+        assert own["email"] == ""
+        assert own["notAfterT"] - own["notBeforeT"] == int(
+            (found.not_valid_after_utc - found.not_valid_before_utc).total_seconds()
+        )
+
+
+async def test_the_authorities_of_a_card_are_told_by_their_labels(desk: SetDesk) -> None:
+    async with desk("hpc") as at:
+        own, _, *authorities = (await at.info())["slots"][0]["token"]["certs"]
+        first, *_, last = authorities
+        assert (first["label"], last["label"]) == ("CA Cert", "ROOT CA Cert")
+        assert (first["subjectDN"], last["subjectDN"]) == (own["issuerDN"], last["issuerDN"])
+        assert first["issuerDN"] == last["subjectDN"]
+        assert {each["usage"] for each in authorities} == {"keyCertSign|cRLSign"}
 
 
 async def test_every_reader_is_a_slot_and_every_card_with_keys_a_token(desk: SetDesk) -> None:
@@ -276,8 +350,9 @@ async def test_every_reader_is_a_slot_and_every_card_with_keys_a_token(desk: Set
         assert [each["usage"] for each in token["certs"]] == [
             "digitalSignature",
             "keyEncipherment|dataEncipherment",
+            *["keyCertSign|cRLSign"] * 3,
         ]
-        for certificate, key in zip(token["certs"], token["keys"], strict=True):
+        for certificate, key in zip(token["certs"][:2], token["keys"], strict=True):
             found = x509.load_der_x509_certificate(base64.b64decode(certificate["certb64"]))
             assert int(certificate["sn"], 16) == found.serial_number
             assert certificate["thumbprint"] == found.fingerprint(hashes.SHA1()).hex().upper()
@@ -343,6 +418,41 @@ async def test_what_is_not_json_is_said_to_be_none(desk: SetDesk, body: bytes) -
     async with desk() as at:
         answer = json.loads(await at.dialect.answer(HipkiVerb.SIGN, str(PORTAL.origin), body))
         assert answer["ret_code"] == 0x7600000B
+
+
+ESCAPED = "登入 a+b=1&c 100%"
+SAID = 'say "hi"\\ to\nthem'
+
+
+@pytest.mark.parametrize(
+    ("sent", "tbs"),
+    [
+        (json.dumps({"tbs": quote(ESCAPED)}), ESCAPED),
+        (json.dumps({"tbs": ESCAPED.replace("&", "%26")}, ensure_ascii=False), ESCAPED),
+        (json.dumps({"tbs": "%2B/%2B/aGVsbG8="}), "+/+/aGVsbG8="),
+        (quote(json.dumps({"tbs": ESCAPED})), ESCAPED),
+        (json.dumps({"tbs": "100%25%20"}), "100% "),
+        (json.dumps({"tbs": "100% 20%"}), "100% 20%"),
+        (json.dumps({"tbs": SAID}), SAID),
+        (json.dumps({"tbs": quote(SAID)}), SAID),
+        (quote(json.dumps({"tbs": SAID})), SAID),
+        # What works with the vendor's component: escaped for JSON first and for the form then.
+        (json.dumps({"tbs": quote(json.dumps("she said")[1:-1])}), "she said"),
+        ('{"tbs":"' + quote(json.dumps('she "said"')[1:-1]) + '"}', 'she "said"'),
+        # A text cannot put another in its place, nor a PIN beside it.
+        (json.dumps({"tbs": quote('a","tbs":"b')}), 'a","tbs":"b'),
+        (json.dumps({"tbs": quote('a","pin":"123456')}), 'a","pin":"123456'),
+    ],
+)
+def test_the_text_that_a_page_sends_is_read_as_a_form_once(sent: str, tbs: str) -> None:
+    found = read(b"tbsPackage=" + sent.encode())
+    assert (found.tbs, found.typed) == (tbs, None)
+
+
+def test_a_pin_that_a_page_escapes_arrives_as_it_was_typed() -> None:
+    found = read(b'tbsPackage={"pin":"a%2Bb%25%22!"}')
+    assert found.typed is not None
+    assert found.typed.octets == b'a+b%"!'
 
 
 def test_a_plus_is_no_blank() -> None:

@@ -54,6 +54,7 @@ async def test_the_popup_may_reach_its_opener_and_nothing_else(agent: RunningAge
     assert "unsafe" not in policy
     assert b"<script>" not in answer.body and b"style=" not in answer.body and b"onclick" not in answer.body
     assert "https://euservice.mohw.gov.tw" in answer.body.decode()
+    assert (await raw(agent, "GET", "/ChtPopupForm")).headers == answer.headers
     assert (await raw(agent, "GET", "/popup.js")).headers["cross-origin-opener-policy"] == "same-origin"
 
 
