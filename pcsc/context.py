@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from pcsc.errors import CancelledError
+from pcsc.errors import CancelledError, PcscError, ReaderUnavailableError, ServiceUnavailableError
 from pcsc.pinpad import Features
 from pcsc.results import ReturnCode, check, unsigned
 from pcsc.trace import Observe
@@ -23,13 +24,20 @@ from pcsc.winscard import (
 )
 
 _LONGEST_BLIND_WAIT: Final = 1.0
-"""Seconds between two looks at the list of readers where the service cannot announce them (macOS)."""
+"""Seconds between two looks at the list of readers where the service cannot announce them (macOS, or more
+readers than one call takes), or cannot wait at all."""
 
 _CANCEL_AGAIN: Final = 0.01
 
 _PRESENT, _MUTE, _EXCLUSIVE = int(ReaderFlags.PRESENT), int(ReaderFlags.MUTE), int(ReaderFlags.EXCLUSIVE)
 _IN_USE, _CHANGED = int(ReaderFlags.INUSE), int(ReaderFlags.CHANGED)
 _UNAVAILABLE: Final = int(ReaderFlags.UNAVAILABLE | ReaderFlags.UNKNOWN)
+_UNNAMEABLE: Final = int(ReaderFlags.UNNAMEABLE)
+
+
+_SPOILT: Final = frozenset(
+    (ReturnCode.UNKNOWN_READER, ReturnCode.READER_UNAVAILABLE, ReturnCode.INVALID_PARAMETER)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,8 @@ class ReaderState:
         mute: the card does not answer.
         exclusive: a program has the card for itself.
         in_use: some program is connected to the card.
-        unavailable: the reader is not (or no longer) there.
+        unavailable: the reader is not (or no longer) there, or cannot be named.
+        unnameable: it is there, and the service cannot be asked about it: its name does not get through.
         atr: the card's answer to reset; empty without a card or with a mute one.
         event_counter: counts insertions and removals, 16 bits. It starts anew when the reader is plugged in
             or the service restarts, and stays 0 on a platform that does not count.
@@ -55,6 +64,7 @@ class ReaderState:
     exclusive: bool = False
     in_use: bool = False
     unavailable: bool = False
+    unnameable: bool = False
     atr: bytes = b""
     event_counter: int = 0
     raw: int = field(default=0, compare=False, repr=False)
@@ -71,6 +81,7 @@ class ReaderState:
             exclusive=bool(state & _EXCLUSIVE),
             in_use=bool(state & _IN_USE),
             unavailable=bool(state & _UNAVAILABLE),
+            unnameable=bool(state & _UNNAMEABLE),
             atr=bytes(atr) if present else b"",
             event_counter=state >> COUNTER_SHIFT & 0xFFFF,
             raw=state & ~_CHANGED,
@@ -107,6 +118,7 @@ class Context:
         self.features: Final[dict[str, Features]] = {}
         self._pnp = True
         self._pnp_count = 0
+        self._room: float = math.inf
         self._lock = threading.Lock()
         self._idle = threading.Event()
         self._idle.set()
@@ -137,18 +149,18 @@ class Context:
         if not names:
             return []
         code, states = self._status_change(0, [(name, ReaderFlags.UNAWARE) for name in names])
-        if unsigned(code) in (ReturnCode.UNKNOWN_READER, ReturnCode.READER_UNAVAILABLE):
-            # One unknown name spoils the whole call.
-            if len(names) == 1:
-                return [ReaderState(names[0], unavailable=True)]
+        if unsigned(code) in _SPOILT and len(names) > 1:
+            # One unknown name spoils the whole call, and so do too many.
             return [state for name in names for state in self.states([name])]
+        if unsigned(code) in (ReturnCode.UNKNOWN_READER, ReturnCode.READER_UNAVAILABLE):
+            return [ReaderState(names[0], unavailable=True)]
         if unsigned(code) != ReturnCode.TIMEOUT:
             check(code)
         return states
 
     def look(self) -> list[ReaderState]:
-        """All readers and their states."""
-        return [state for state in self.states(self.readers()) if not state.unavailable]
+        """All readers and their states, those that cannot be named too."""
+        return [state for state in self.states(self.readers()) if state.unnameable or not state.unavailable]
 
     def wait(self, known: Sequence[ReaderState], timeout: float | None = None) -> bool:
         """Wait until a reader comes or goes, or a card does in one of the `known` readers.
@@ -158,8 +170,8 @@ class Context:
             timeout: seconds; None waits for ever.
 
         Returns:
-            True when something changed, False when it is only time to look again: the time is up, or the
-            service cannot announce readers.
+            True when something changed, False when it is only time to look again: the time is up, the
+            service cannot announce readers, or cannot wait.
 
         Raises:
             CancelledError: `cancel` was called, during this wait or since the last one.
@@ -182,29 +194,43 @@ class Context:
             raise CancelledError
 
     def _wait(self, known: Sequence[ReaderState], timeout: float | None) -> bool:
-        waiting: list[tuple[str, int]] = [(state.name, state.raw) for state in known]
-        if self._pnp:
+        waiting: list[tuple[str, int]] = [(state.name, state.raw) for state in known if not state.unnameable]
+        announced = self._pnp and len(waiting) < self._room
+        if announced:
             # Where the service counts its readers, the count it last gave closes the gap between two waits.
             waiting.append((PNP_NOTIFICATION, self._pnp_count or len(known) << COUNTER_SHIFT))
         else:
             timeout = min(timeout or _LONGEST_BLIND_WAIT, _LONGEST_BLIND_WAIT)
         if not waiting:
-            self._cancelled.wait(timeout)
-            self._give_up_if_cancelled()
-            return False
+            return self._wait_blindly(timeout)
         milliseconds = INFINITE if timeout is None else min(int(timeout * 1000), INFINITE)
         code, states = self._status_change(milliseconds, waiting)
         code = unsigned(code)
-        if self._pnp and states:
+        if announced and states:
             self._pnp_count = states[-1].event_counter << COUNTER_SHIFT
         if code == ReturnCode.TIMEOUT:
             return False
-        if self._pnp and (code == ReturnCode.UNKNOWN_READER or (states and states[-1].unavailable)):
-            self._pnp = not set(self.readers()) >= {state.name for state in known}
-        if not self._pnp:
+        if announced and code == ReturnCode.INVALID_PARAMETER:
+            # The service takes so many names in one call and no more (pcsc-lite 16): this one does not fit.
+            self._room = len(waiting) - 1
             return False
-        check(code)
+        if announced and (code == ReturnCode.UNKNOWN_READER or (states and states[-1].unavailable)):
+            self._pnp = not set(self.readers()) >= {state.name for state in known}
+        if not self._pnp and announced:
+            return False
+        try:
+            check(code)
+        except (CancelledError, ReaderUnavailableError, ServiceUnavailableError):
+            raise
+        except PcscError:
+            # Whatever it is, it would be the same again at once.
+            return self._wait_blindly(timeout)
         return True
+
+    def _wait_blindly(self, timeout: float | None) -> bool:
+        self._cancelled.wait(min(timeout or _LONGEST_BLIND_WAIT, _LONGEST_BLIND_WAIT))
+        self._give_up_if_cancelled()
+        return False
 
     def _status_change(
         self, milliseconds: int, states: Sequence[tuple[str, int]]

@@ -28,6 +28,36 @@ class ServiceUnavailableError(PcscError):
     error_id = "service.unavailable"
 
 
+class ServiceRestartedError(ServiceUnavailableError):
+    """The smart card service ended in the middle, or was started anew: what it had given is void."""
+
+    error_id = "service.restarted"
+
+
+class ServiceEndingError(ServiceUnavailableError):
+    """The smart card service ends, as the computer shuts down or the person logs out."""
+
+    error_id = "service.ending"
+
+
+class ServiceBusyError(ServiceUnavailableError):
+    """The smart card service takes no more programs."""
+
+    error_id = "service.busy"
+
+
+class ServiceDeniedError(ServiceUnavailableError):
+    """The system does not let this session use the smart card service (polkit, or its like)."""
+
+    error_id = "service.denied"
+
+
+class BindingError(ServiceUnavailableError):
+    """The library between this program and the smart card service failed, and no reader can be seen."""
+
+    error_id = "service.binding"
+
+
 class NoReaderError(PcscError):
     """There is no reader."""
 
@@ -38,6 +68,18 @@ class ReaderUnavailableError(PcscError):
     """The reader named is not (or no longer) there."""
 
     error_id = "reader.unavailable"
+
+
+class ReaderNameError(PcscError):
+    """The reader's name cannot be passed on to the smart card service."""
+
+    error_id = "reader.name"
+
+
+class ReaderLimitError(PcscError):
+    """The reader or its driver cannot do what was asked."""
+
+    error_id = "reader.limit"
 
 
 class ReaderBusyError(PcscError):
@@ -64,6 +106,18 @@ class CardResetError(PcscError):
     error_id = "card.reset"
 
 
+class CardUnpoweredError(CardResetError):
+    """Another program, or the system to save power, cut the card's power: it forgot everything."""
+
+    error_id = "card.unpowered"
+
+
+class CardProtocolError(PcscError):
+    """Reader and card have no way of speaking in common."""
+
+    error_id = "card.protocol"
+
+
 class CardMuteError(PcscError):
     """The card does not answer: upside down, dirty, broken, or not a chip card."""
 
@@ -74,6 +128,30 @@ class CommunicationError(PcscError):
     """The exchange with the card failed."""
 
     error_id = "card.communication"
+
+
+class ReaderFaultError(CommunicationError):
+    """The reader or its driver failed in the exchange."""
+
+    error_id = "reader.failed"
+
+
+class ReaderTooSmallError(CommunicationError):
+    """The reader or its driver does not pass on as much as this exchange needs."""
+
+    error_id = "reader.too_small"
+
+
+class ReaderTimeoutError(CommunicationError):
+    """The reader did not answer in time."""
+
+    error_id = "reader.timeout"
+
+
+class ReaderNotReadyError(CommunicationError):
+    """The reader is not ready yet."""
+
+    error_id = "reader.not_ready"
 
 
 class MalformedResponseError(PcscError):

@@ -8,14 +8,25 @@ from typing import Final
 from pcsc.errors import (
     CancelledError,
     CardMuteError,
+    CardProtocolError,
     CardRemovedError,
     CardResetError,
+    CardUnpoweredError,
     CommunicationError,
     NoCardError,
     NoReaderError,
     PcscError,
     ReaderBusyError,
+    ReaderFaultError,
+    ReaderLimitError,
+    ReaderNotReadyError,
+    ReaderTimeoutError,
+    ReaderTooSmallError,
     ReaderUnavailableError,
+    ServiceBusyError,
+    ServiceDeniedError,
+    ServiceEndingError,
+    ServiceRestartedError,
     ServiceUnavailableError,
 )
 
@@ -27,6 +38,8 @@ class ReturnCode(IntEnum):
     CANCELLED = 0x80100002
     INVALID_HANDLE = 0x80100003
     INVALID_PARAMETER = 0x80100004
+    NO_MEMORY = 0x80100006
+    WAITED_TOO_LONG = 0x80100007
     INSUFFICIENT_BUFFER = 0x80100008
     UNKNOWN_READER = 0x80100009
     TIMEOUT = 0x8010000A
@@ -41,9 +54,13 @@ class ReturnCode(IntEnum):
     NOT_TRANSACTED = 0x80100016
     READER_UNAVAILABLE = 0x80100017
     SHUTDOWN = 0x80100018
+    READER_UNSUPPORTED = 0x8010001A
+    CARD_UNSUPPORTED = 0x8010001C
     NO_SERVICE = 0x8010001D
     SERVICE_STOPPED = 0x8010001E
     UNSUPPORTED_FEATURE = 0x8010001F
+    WINDOWS_UNSUPPORTED_FEATURE = 0x80100022
+    NO_ACCESS = 0x80100027
     NO_READERS_AVAILABLE = 0x8010002E
     COMM_DATA_LOST = 0x8010002F
     SERVER_TOO_BUSY = 0x80100031
@@ -54,8 +71,9 @@ class ReturnCode(IntEnum):
     REMOVED_CARD = 0x80100069
     SECURITY_VIOLATION = 0x8010006A
 
-    # What Windows passes through from below winscard: the dead handle and pipe of a service that was
-    # restarted, the RPC server that has ended, and what drivers say when the device fails.
+    # What Windows passes through from below winscard: what its rules forbid, the dead handle and pipe of a
+    # service that was restarted, the RPC server that has ended, and what drivers say when the device fails.
+    WINDOWS_ACCESS_DENIED = 0x00000005
     WINDOWS_INVALID_HANDLE = 0x00000006
     WINDOWS_GENERAL_FAILURE = 0x0000001F
     WINDOWS_TIMEOUT = 0x00000079
@@ -67,19 +85,22 @@ class ReturnCode(IntEnum):
 _ERRORS: Final[dict[int, type[PcscError]]] = {
     ReturnCode.CANCELLED: CancelledError,
     # A handle can only become invalid behind our back, when the service that gave it was restarted.
-    ReturnCode.INVALID_HANDLE: ServiceUnavailableError,
-    ReturnCode.WINDOWS_INVALID_HANDLE: ServiceUnavailableError,
-    ReturnCode.WINDOWS_BROKEN_PIPE: ServiceUnavailableError,
-    ReturnCode.WINDOWS_RPC_UNAVAILABLE: ServiceUnavailableError,
+    ReturnCode.INVALID_HANDLE: ServiceRestartedError,
+    ReturnCode.WINDOWS_INVALID_HANDLE: ServiceRestartedError,
+    ReturnCode.WINDOWS_BROKEN_PIPE: ServiceRestartedError,
+    ReturnCode.WINDOWS_RPC_UNAVAILABLE: ServiceRestartedError,
     # pcsc-lite says COMM_ERROR when its daemon dies during a call (the link to the card is NOT_TRANSACTED).
-    ReturnCode.COMM_ERROR: ServiceUnavailableError,
-    ReturnCode.SYSTEM_CANCELLED: ServiceUnavailableError,
-    ReturnCode.SHUTDOWN: ServiceUnavailableError,
+    ReturnCode.COMM_ERROR: ServiceRestartedError,
+    ReturnCode.SYSTEM_CANCELLED: ServiceEndingError,
+    ReturnCode.SHUTDOWN: ServiceEndingError,
     ReturnCode.NO_SERVICE: ServiceUnavailableError,
     ReturnCode.SERVICE_STOPPED: ServiceUnavailableError,
-    ReturnCode.SERVER_TOO_BUSY: ServiceUnavailableError,
-    # polkit refuses this user; to the person that is a service that cannot be used.
-    ReturnCode.SECURITY_VIOLATION: ServiceUnavailableError,
+    ReturnCode.SERVER_TOO_BUSY: ServiceBusyError,
+    # pcsc-lite has so many places for programs, and says this when all are taken.
+    ReturnCode.NO_MEMORY: ServiceBusyError,
+    ReturnCode.SECURITY_VIOLATION: ServiceDeniedError,
+    ReturnCode.NO_ACCESS: ServiceDeniedError,
+    ReturnCode.WINDOWS_ACCESS_DENIED: ServiceDeniedError,
     ReturnCode.NO_READERS_AVAILABLE: NoReaderError,
     ReturnCode.UNKNOWN_READER: ReaderUnavailableError,
     ReturnCode.READER_UNAVAILABLE: ReaderUnavailableError,
@@ -87,21 +108,26 @@ _ERRORS: Final[dict[int, type[PcscError]]] = {
     ReturnCode.NO_SMARTCARD: NoCardError,
     ReturnCode.REMOVED_CARD: CardRemovedError,
     ReturnCode.RESET_CARD: CardResetError,
-    # Another program cut the power: as after a reset, nothing selected or verified is left.
-    ReturnCode.UNPOWERED_CARD: CardResetError,
+    ReturnCode.UNPOWERED_CARD: CardUnpoweredError,
     ReturnCode.UNRESPONSIVE_CARD: CardMuteError,
-    ReturnCode.UNSUPPORTED_CARD: CardMuteError,
     ReturnCode.INVALID_ATR: CardMuteError,
-    ReturnCode.INSUFFICIENT_BUFFER: CommunicationError,
-    ReturnCode.TIMEOUT: CommunicationError,
-    ReturnCode.PROTO_MISMATCH: CommunicationError,
-    ReturnCode.NOT_READY: CommunicationError,
-    ReturnCode.UNKNOWN_ERROR: CommunicationError,
+    ReturnCode.UNSUPPORTED_CARD: CardProtocolError,
+    ReturnCode.CARD_UNSUPPORTED: CardProtocolError,
+    ReturnCode.PROTO_MISMATCH: CardProtocolError,
+    ReturnCode.READER_UNSUPPORTED: ReaderLimitError,
+    ReturnCode.UNSUPPORTED_FEATURE: ReaderLimitError,
+    ReturnCode.WINDOWS_UNSUPPORTED_FEATURE: ReaderLimitError,
+    ReturnCode.INVALID_PARAMETER: ReaderLimitError,
+    ReturnCode.INSUFFICIENT_BUFFER: ReaderTooSmallError,
+    ReturnCode.TIMEOUT: ReaderTimeoutError,
+    ReturnCode.WAITED_TOO_LONG: ReaderTimeoutError,
+    ReturnCode.WINDOWS_TIMEOUT: ReaderTimeoutError,
+    ReturnCode.NOT_READY: ReaderNotReadyError,
     ReturnCode.NOT_TRANSACTED: CommunicationError,
-    ReturnCode.COMM_DATA_LOST: CommunicationError,
-    ReturnCode.WINDOWS_GENERAL_FAILURE: CommunicationError,
-    ReturnCode.WINDOWS_TIMEOUT: CommunicationError,
-    ReturnCode.WINDOWS_IO_DEVICE: CommunicationError,
+    ReturnCode.UNKNOWN_ERROR: ReaderFaultError,
+    ReturnCode.COMM_DATA_LOST: ReaderFaultError,
+    ReturnCode.WINDOWS_GENERAL_FAILURE: ReaderFaultError,
+    ReturnCode.WINDOWS_IO_DEVICE: ReaderFaultError,
 }
 
 RESET_CODES: Final = frozenset({ReturnCode.RESET_CARD, ReturnCode.UNPOWERED_CARD})

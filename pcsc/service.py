@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Self
 
+from pcsc.binding import system
 from pcsc.context import Context
 from pcsc.errors import ServiceUnavailableError
 from pcsc.trace import Observe
-from pcsc.winscard import Winscard, system
+from pcsc.winscard import Winscard
 
 
 class Service:

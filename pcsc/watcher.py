@@ -107,9 +107,9 @@ class ReaderWatcher:
         """
         names: list[str] | None = None
         patience: float | None = None
+        contradiction = 0.0
         while not self._stopping.is_set():
             states = context.look()
-            self._pause = _FIRST_PAUSE
             self._report_service(True)
             news = self._report(tuple(states))
             if names != (names := [state.name for state in states]):
@@ -117,7 +117,12 @@ class ReaderWatcher:
             try:
                 woken = context.wait(states, patience)
             except ReaderUnavailableError:
+                # The next look tells which; but of a service that contradicts itself it tells nothing new.
+                self._stopping.wait(contradiction)
+                contradiction = min(max(contradiction * 2, _IDLE_WAKE_UP_PAUSE), _LONGEST_PAUSE)
                 continue
+            # Not before: where looking works and waiting does not, the pause must grow all the same.
+            self._pause, contradiction = _FIRST_PAUSE, 0.0
             if not woken and patience is not None:
                 patience = patience * 2 if patience < _LONGEST_PATIENCE else None
             elif woken and not news:

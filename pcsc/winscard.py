@@ -62,6 +62,8 @@ class ReaderFlags(IntFlag):
     INUSE = 0x0100
     MUTE = 0x0200
     UNPOWERED = 0x0400
+    UNNAMEABLE = 0x8000
+    """Not one of winscard.h's: the binding cannot pass this reader's name on."""
 
 
 def control_code(function: int) -> int:
@@ -96,13 +98,6 @@ class Winscard(Protocol):
     def SCardTransmit(self, card: Any, protocol: int, command: list[int], /) -> tuple[int, list[int]]: ...
     def SCardStatus(self, card: Any, /) -> tuple[int, str, int, int, list[int]]: ...
     def SCardControl(self, card: Any, code: int, data: list[int], /) -> tuple[int, list[int]]: ...
-
-
-def system() -> Winscard:
-    """Return the system's own PC/SC; loaded late, as virtual readers do not need pyscard."""
-    from smartcard import scard
-
-    return scard  # type: ignore[no-any-return]
 
 
 class VirtualCard(Protocol):

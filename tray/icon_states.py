@@ -70,8 +70,11 @@ _CONDITION_WORDS: Final = {
     ReaderCondition.CARD: "有卡片 · card inserted",
     ReaderCondition.MUTE: "卡片沒有回應，請檢查方向 · the card does not answer: check which way it is in",
     ReaderCondition.BUSY: "卡片正由其他程式獨占 · another program holds the card",
+    ReaderCondition.UNNAMEABLE: "名稱含有特殊字元，無法使用 · its name cannot be used here",
     ReaderCondition.UNAVAILABLE: "無法使用 · not available",
 }
+
+_USELESS: Final = {ReaderCondition.UNNAMEABLE, ReaderCondition.UNAVAILABLE}
 
 _PROBLEM_WORDS: Final = {
     ProblemKind.PORT: "連接埠被其他程式占用 · A port is held by another program",
@@ -109,7 +112,7 @@ def picture(state: TrayState) -> Picture:
         return Picture.CARD
     if ReaderCondition.BUSY in conditions:
         return Picture.BUSY
-    return Picture.READER if conditions - {ReaderCondition.UNAVAILABLE} else Picture.NO_READER
+    return Picture.READER if conditions - _USELESS else Picture.NO_READER
 
 
 def clean(text: str, most: int = _TEXT_MAX) -> str:

@@ -25,6 +25,7 @@ CONDITIONS: Final = {
     "card": "有卡片 card",
     "mute": "卡片沒有反應 mute",
     "busy": "被其他程式占用 busy",
+    "unnameable": "名稱無法傳給智慧卡服務，不能使用 its name cannot be used here",
     "unavailable": "無法使用 unavailable",
 }
 USES: Final = {

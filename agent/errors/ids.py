@@ -10,8 +10,18 @@ class ErrorId(StrEnum):
 
     # Readers and the service behind them
     SERVICE_UNAVAILABLE = "service.unavailable"
+    SERVICE_RESTARTED = "service.restarted"
+    SERVICE_ENDING = "service.ending"
+    SERVICE_BUSY = "service.busy"
+    SERVICE_DENIED = "service.denied"
+    SERVICE_BINDING = "service.binding"
     READER_NONE = "reader.none"
     READER_UNAVAILABLE = "reader.unavailable"
+    READER_NAME = "reader.name"
+    READER_LIMIT = "reader.limit"
+    READER_TOO_SMALL = "reader.too_small"
+    READER_TIMEOUT = "reader.timeout"
+    READER_NOT_READY = "reader.not_ready"
     READER_BUSY = "reader.busy"
     READER_FAILED = "reader.failed"
 
@@ -19,6 +29,8 @@ class ErrorId(StrEnum):
     CARD_NONE = "card.none"
     CARD_REMOVED = "card.removed"
     CARD_RESET = "card.reset"
+    CARD_UNPOWERED = "card.unpowered"
+    CARD_PROTOCOL = "card.protocol"
     CARD_MUTE = "card.mute"
     CARD_COMMUNICATION = "card.communication"
     CARD_MALFORMED = "card.malformed"

@@ -28,7 +28,7 @@ KeyName = Literal["signature", "encryption"]
 Format = Literal["pkcs1", "cms"]
 KindName = Literal["hpc", "hop", "hop-secondary", "nhi", "citizen", "pkcs15"]
 CardKinds = Annotated[tuple[KindName, ...], Meta(min_length=1, max_length=6)]
-ReaderState = Literal["empty", "card", "mute", "busy", "unavailable"]
+ReaderState = Literal["empty", "card", "mute", "busy", "unnameable", "unavailable"]
 
 
 class NativeMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

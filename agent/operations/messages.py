@@ -29,6 +29,8 @@ class ReaderCondition(StrEnum):
     CARD = "card"
     MUTE = "mute"
     BUSY = "busy"
+    UNNAMEABLE = "unnameable"
+    """There, and of no use here: its name does not get through to the service."""
     UNAVAILABLE = "unavailable"
 
 

@@ -18,6 +18,7 @@ from pcsc.errors import (
     NoReaderError,
     PcscError,
     ReaderBusyError,
+    ReaderNameError,
     ReaderUnavailableError,
     ServiceUnavailableError,
 )
@@ -40,6 +41,7 @@ _WITHOUT_CARD: Final = {
     ReaderCondition.BUSY: ReaderBusyError,
     ReaderCondition.MUTE: CardMuteError,
     ReaderCondition.EMPTY: NoCardError,
+    ReaderCondition.UNNAMEABLE: ReaderNameError,
     ReaderCondition.UNAVAILABLE: ReaderUnavailableError,
 }
 """What keeps a reader from being used; what a person can do most about first."""
@@ -216,6 +218,8 @@ class Readers:
 
 
 def _condition(state: ReaderState) -> ReaderCondition:
+    if state.unnameable:
+        return ReaderCondition.UNNAMEABLE
     if state.unavailable:
         return ReaderCondition.UNAVAILABLE
     if not state.present:
@@ -229,7 +233,7 @@ def named(views: Sequence[ReaderView], name: str) -> ReaderView:
     """Return the reader of that name, with a card that can be asked.
 
     Raises:
-        ReaderUnavailableError, NoCardError, CardMuteError, ReaderBusyError: it has none.
+        ReaderUnavailableError, ReaderNameError, NoCardError, CardMuteError, ReaderBusyError: it has none.
     """
     for view in views:
         if view.name == name:
@@ -243,7 +247,7 @@ def candidates(views: Sequence[ReaderView]) -> tuple[ReaderView, ...]:
     """Return the readers to choose from when none is named: real before virtual, Windows' own never.
 
     Raises:
-        NoReaderError, NoCardError, CardMuteError, ReaderBusyError: there is none.
+        NoReaderError, ReaderNameError, NoCardError, CardMuteError, ReaderBusyError: there is none.
     """
     real: list[ReaderView] = []
     virtual: list[ReaderView] = []

@@ -24,7 +24,13 @@ LOSSES: Final = frozenset(
         ErrorId.CARD_MUTE,
         ErrorId.READER_UNAVAILABLE,
         ErrorId.READER_NONE,
+        ErrorId.READER_NAME,
         ErrorId.SERVICE_UNAVAILABLE,
+        ErrorId.SERVICE_RESTARTED,
+        ErrorId.SERVICE_ENDING,
+        ErrorId.SERVICE_BUSY,
+        ErrorId.SERVICE_DENIED,
+        ErrorId.SERVICE_BINDING,
     )
 )
 """After one of these in a row that uses the card, no later row that does could say anything new."""

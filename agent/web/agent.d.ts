@@ -35,7 +35,7 @@ export interface Hello {
 
 export interface Reader {
   name: string;
-  state: "empty" | "card" | "mute" | "busy" | "unavailable";
+  state: "empty" | "card" | "mute" | "busy" | "unnameable" | "unavailable";
   pinPad: boolean;
   virtual: boolean;
 }

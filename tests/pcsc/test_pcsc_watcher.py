@@ -191,6 +191,49 @@ def test_a_reader_that_appears_unannounced_is_found_soon(
     watcher.stop()
 
 
+UNLISTED = 0x8010_0FFF
+
+
+@pytest.mark.parametrize(
+    "code", [UNLISTED, ReturnCode.INVALID_PARAMETER, ReturnCode.UNKNOWN_READER, ReturnCode.NO_MEMORY]
+)
+def test_a_service_that_cannot_wait_is_no_busy_loop(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    waits = 0
+    pauses: list[float] = []
+    monkeypatch.setattr("pcsc.context._LONGEST_BLIND_WAIT", 0.05)
+
+    class Unable(VirtualWinscard):
+        def SCardGetStatusChange(
+            self, context: Any, timeout: int, states: list[tuple[Any, ...]], /
+        ) -> tuple[int, list[tuple[str, int, list[int]]]]:
+            nonlocal waits
+            if not timeout:
+                return super().SCardGetStatusChange(context, timeout, states)
+            waits += 1
+            return int(code), []
+
+    class Pausing(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout or 0)
+            return super().wait(min(timeout or 0, 0.01))
+
+    winscard = Unable()
+    winscard.add_reader("A")
+    services: list[bool] = []
+    watcher = ReaderWatcher(Service(winscard), listener, services.append)
+    monkeypatch.setattr(watcher, "_stopping", Pausing())
+    begun = time.monotonic()
+    watcher.start()
+    until(lambda: waits >= 6, "it does not try again")
+    watcher.stop()
+    # Each try but the first two waits, in the context or by a pause that grows.
+    assert time.monotonic() - begun >= 0.05 * 3 or pauses[2] < pauses[3] < pauses[4], pauses
+    if code != ReturnCode.NO_MEMORY:
+        assert services == [True] and listener.presence() == [{"A": False}]
+
+
 def test_no_surprise_ends_the_watch(listener: Listener) -> None:
     surprises: list[Exception] = [OSError("a driver's own"), UnicodeDecodeError("utf-8", b"", 0, 1, "a name")]
 

@@ -36,9 +36,10 @@ from tests.support.waiting import until
 
 PORTS: Final = (35963, 35964)
 READERS: Final = ("Virtual PCD 00 00", "Virtual PCD 00 01")
-MORE_PORTS: Final = (35973, 35974)
-MORE_READERS: Final = ("Virtual PCD Two 00 00", "Virtual PCD Two 00 01")
-"""Of a driver that is loaded a second time, where four readers are wanted: it has two slots and no more."""
+TWO: Final = (b"Virtual PCD",)
+FOUR: Final = (b"Virtual PCD", b"Virtual PCD Two")
+SIXTEEN: Final = (b"Virtual PCD", *(b"Virtual PCD %d" % number for number in range(2, 9)))
+"""Names of readers, in the octets that reader.conf gives the service; each is a driver with two slots."""
 
 _DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 _TOOLS = ("pcscd", "unshare", "nsenter", "setpriv", "mount", "ip")
@@ -86,16 +87,25 @@ class PrivatePcscd:
 
     host: Final = "127.0.0.1"
 
-    def __init__(self, folder: Path, *, four_readers: bool = False) -> None:
-        self.ports: tuple[int, ...] = PORTS + (MORE_PORTS if four_readers else ())
-        self.readers: tuple[str, ...] = READERS + (MORE_READERS if four_readers else ())
-        entries = [_CONFIGURATION.format(name="Virtual PCD", port=PORTS[0], driver=_DRIVER)]
-        if four_readers:
+    def __init__(self, folder: Path, names: Sequence[bytes] = TWO) -> None:
+        ports: list[int] = []
+        readers: list[str] = []
+        entries: list[bytes] = []
+        for number, name in enumerate(names):
             # The driver keeps its slots in static variables: loaded from another file, it has others.
-            driver = Path(shutil.copy(_DRIVER, folder / "second.so"))
-            entries.append(_CONFIGURATION.format(name="Virtual PCD Two", port=MORE_PORTS[0], driver=driver))
+            driver = Path(shutil.copy(_DRIVER, folder / f"driver{number}.so")) if number else _DRIVER
+            port = PORTS[0] + 10 * number
+            ports += (port, port + 1)
+            readers += (f"{name.decode('utf-8', 'replace')} 00 0{slot}" for slot in range(2))
+            entries.append(
+                _CONFIGURATION.format(name="", port=port, driver=driver)
+                .encode()
+                .replace(b'""', b'"%s"' % name)
+            )
+        self.ports: tuple[int, ...] = tuple(ports)
+        self.readers: tuple[str, ...] = tuple(readers)
         self._configuration = folder / "reader.conf"
-        self._configuration.write_text("\n".join(entries))
+        self._configuration.write_bytes(b"\n".join(entries))
         self._log = folder / "pcscd.log"
         self._daemon: subprocess.Popen[bytes] | None = None
         Path("/run/pcscd").mkdir(exist_ok=True)
@@ -232,12 +242,12 @@ class PrivatePcscd:
 
 
 @contextmanager
-def private_pcscd(*, four_readers: bool = False) -> Iterator[PrivatePcscd]:
-    """A running pcscd with two or four empty virtual readers; skips the test where it cannot be had."""
+def private_pcscd(names: Sequence[bytes] = TWO) -> Iterator[PrivatePcscd]:
+    """A running pcscd with two empty virtual readers of each name; skips the test where it cannot be had."""
     if reason := why_not():
         pytest.skip(reason)
     with tempfile.TemporaryDirectory(prefix="pcscd-") as folder:
-        daemon = PrivatePcscd(Path(folder), four_readers=four_readers)
+        daemon = PrivatePcscd(Path(folder), names)
         try:
             daemon.start()
             yield daemon

@@ -17,6 +17,7 @@ _CONDITIONS: Final = {
     ReaderCondition.CARD: ("有卡片", "a card"),
     ReaderCondition.MUTE: ("卡片沒有反應", "a card that does not answer"),
     ReaderCondition.BUSY: ("被其他程式獨占", "held by another program"),
+    ReaderCondition.UNNAMEABLE: ("名稱含有特殊字元，無法使用", "its name cannot be used here"),
     ReaderCondition.UNAVAILABLE: ("無法使用", "unavailable"),
 }
 
@@ -53,6 +54,11 @@ async def readers(context: ProbeContext) -> Finding:
     real = [view for view in cards if not view.virtual] or cards
     if len(real) > 1 and context.reader is None:
         return warned(ErrorId.CARD_AMBIGUOUS, zh, en)
+    unnameable = [view for view in found if view.condition is ReaderCondition.UNNAMEABLE]
+    if len(unnameable) == len(found):
+        return failed(ErrorId.READER_NAME, zh, en)
+    if unnameable and not cards:
+        return warned(ErrorId.READER_NAME, zh, en)
     if not any(view.condition is not ReaderCondition.EMPTY for view in found):
         return warned(ErrorId.CARD_NONE, zh, en)
     return passed(zh, en)

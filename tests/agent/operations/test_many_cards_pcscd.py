@@ -18,14 +18,14 @@ from tests.agent.operations.test_many_cards import BUSY_SITES
 from tests.support.agent import RunningAgent, _client
 from tests.support.cards import simulated
 from tests.support.many_cards import KINDS, MINISTRY, OFFICE, Person, facts_of, work_through
-from tests.support.pcscd import private_pcscd
+from tests.support.pcscd import FOUR, private_pcscd
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.pcscd
 
 
 def test_40_mixed_requests_from_two_sites_through_a_real_service(tmp_path: Path) -> None:
-    with private_pcscd(four_readers=True) as pcscd:
+    with private_pcscd(FOUR) as pcscd:
         different, asked = pcscd.call(_work, pcscd.ports, pcscd.readers, tmp_path)
     assert different > 12
     assert set(asked) <= {MINISTRY, OFFICE} and len(asked) <= 2
