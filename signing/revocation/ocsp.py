@@ -118,7 +118,7 @@ def judge_ocsp_answer(
         policy.check_hash(response.signature_hash_algorithm)
         _check_responder(response, authority, pinned, at)
         _check_nonce(response, nonce)
-        found = tuple(_status(_about(response, number, authority), at) for number in serial_numbers)
+        found = tuple(_status(_about(response, number, issuer), at) for number in serial_numbers)
         return OcspAnswer(response.response_status.value, found)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise StatusAnswerUnusableError("the OCSP answer cannot be read") from error
@@ -175,9 +175,9 @@ def _check_nonce(response: OCSPResponse, nonce: bytes | None) -> None:
         raise StatusAnswerUnrelatedError("the answer was given to another question")
 
 
-def _about(response: OCSPResponse, serial_number: int, authority: Certificate) -> OCSPSingleResponse:
+def _about(response: OCSPResponse, serial_number: int, issuer: bytes) -> OCSPSingleResponse:
     for single in response.responses:
-        if single.serial_number == serial_number and authority_hashes(authority, single.hash_algorithm) == (
+        if single.serial_number == serial_number and authority_hashes(issuer, single.hash_algorithm) == (
             single.issuer_name_hash,
             single.issuer_key_hash,
         ):

@@ -9,15 +9,15 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from hca_card.tlv import read
 from signing.asn1 import parsing
-from signing.certificate import load, parsed
+from signing.certificate import parsed
 from signing.errors import OcspError
 from signing.hashes import Hash
 
 if TYPE_CHECKING:
     from asn1crypto.ocsp import TBSRequest
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
-    from cryptography.x509 import Certificate as Authority
 
 CERTIFICATES_MAX: Final = 64
 NONCE_MAX: Final = 128
@@ -56,7 +56,7 @@ def to_be_signed(serial_numbers: Sequence[int], nonce: bytes, issuer: bytes) -> 
     if not 0 < len(serial_numbers) <= CERTIFICATES_MAX or len(nonce) > NONCE_MAX:
         raise OcspError
     # SHA-1 here names the authority and protects nothing; responders need not know any other (RFC 5019).
-    name, key = authority_hashes(load(issuer), SHA1())  # noqa: S303
+    name, key = authority_hashes(issuer, SHA1())  # noqa: S303
     named = {
         "hash_algorithm": {"algorithm": "sha1"},
         "issuer_name_hash": name,
@@ -106,12 +106,22 @@ def signed_request(tbs: bytes, signature: bytes, algorithm: Hash, sender: bytes)
         return bytes(OCSPRequest({"tbs_request": _request(tbs), "optional_signature": fields}).dump())
 
 
-def authority_hashes(authority: Authority, algorithm: HashAlgorithm) -> tuple[bytes, bytes]:
-    """Return the hashes of an authority's name and key, by which OCSP names it (RFC 6960 §4.1.1)."""
-    from cryptography.x509.ocsp import OCSPRequestBuilder
+def authority_hashes(issuer: bytes, algorithm: HashAlgorithm) -> tuple[bytes, bytes]:
+    """Return the hashes of an authority's own name and key, by which OCSP names it (RFC 6960 §4.1.1).
 
-    named = OCSPRequestBuilder().add_certificate(authority, authority, algorithm).build()
-    return named.issuer_name_hash, named.issuer_key_hash
+    Not cryptography's request builder: it takes the name from the issuer field of the certificate that is
+    asked about, and an authority's own has another one there unless it is the root.
+    """
+    from cryptography.hazmat.primitives.hashes import Hash as Hashing
+
+    authority = parsed(issuer)
+    key = read(authority.public_key)[0].children[1].value[1:]
+    found = []
+    for octets in (authority.subject, key):
+        hashing = Hashing(algorithm)
+        hashing.update(octets)
+        found.append(hashing.finalize())
+    return found[0], found[1]
 
 
 def _request(tbs: bytes) -> TBSRequest:

@@ -34,7 +34,9 @@ class Holder:
     ) -> None:
         self._card = SoftwareCard()
         now = datetime.now(UTC)
-        attributes = x509.UnrecognizedExtension(ObjectIdentifier("2.5.29.9"), _attributes(subject_type))
+        attributes = x509.UnrecognizedExtension(
+            ObjectIdentifier("2.5.29.9"), directory_attributes(subject_type)
+        )
         self.certificate = issue(
             key=rsa_key("signature"),
             issuer_key=rsa_key(issuer_key),
@@ -52,7 +54,7 @@ class Holder:
         return sign_document(self._card, document, Hash.SHA_256)
 
 
-def _attributes(subject_type: str) -> bytes:
+def directory_attributes(subject_type: str) -> bytes:
     """SubjectDirectoryAttributes (RFC 5280 §4.2.1.8) with subject type and card number."""
     return core.SequenceOf(
         spec=core.Any,
