@@ -35,12 +35,20 @@ machine_option = click.option(
 
 @trust.command()
 @machine_option
+@click.option(
+    "--portals",
+    is_flag=True,
+    help="加上 --machine：Chrome、Edge、Chromium 也不再為已知的入口網站詢問（Linux） · With --machine:"
+    " Chrome, Edge and Chromium do not ask about the known portals either (Linux).",
+)
 @json_option
 @click.pass_obj
-def install(call: Invocation, machine: bool) -> int:
+def install(call: Invocation, machine: bool, portals: bool) -> int:
     """讓您的每個瀏覽器接受 · Have every browser of yours accept it."""
+    if portals and not machine:
+        raise click.UsageError("--portals 需要 --machine · --portals needs --machine")
     if machine:
-        return _for_all_users(call, install=True)
+        return _for_all_users(call, install=True, portals=portals)
     paths, scopes = _folder()
     reports = [_install(paths, scope, wanted=wanted) for scope, wanted in scopes]
     show(reports, as_json=call.as_json)
@@ -86,7 +94,7 @@ def status(call: Invocation) -> int:
     return 0 if good else 1
 
 
-def _for_all_users(call: Invocation, *, install: bool) -> int:
+def _for_all_users(call: Invocation, *, install: bool, portals: bool = False) -> int:
     """Do root's part."""
     from agent.paths import Paths
     from agent.trust import Machine, all_users, stores_of_all_users
@@ -97,6 +105,13 @@ def _for_all_users(call: Invocation, *, install: bool) -> int:
             "這個系統由安裝程式處理 · on this system the installer sees to it", click.get_current_context()
         )
     known, rows = all_users.set_up(folder, this) if install else all_users.take_down(folder, this)
+    if this.platform == "linux":
+        from agent.trust.portal_policies import add_portals, remove_portals
+
+        if portals:
+            add_portals(this)
+        elif not install:
+            remove_portals(this)
     show([CertificateReport(known, rows)], as_json=call.as_json, removed=not install)
     return _exit_code(row.accepted if install else row.clean for row in rows)
 

@@ -21,6 +21,10 @@ TRUSTED_FOR_SERVERS: Final = "C,,"
 _FILE: Final = "cert9.db"
 _LINE: Final = re.compile(r"(?P<nickname>.*\S)\s+(?P<trust>[pPcCTuw]*),[pPcCTuw]*,[pPcCTuw]*\s*")
 _FILES: Final = (_FILE, "key4.db", "pkcs11.txt")
+MADE: Final = "made-by-hca-agent"
+"""The mark in a database that this program made: its owner's browser uses another place once it is gone."""
+
+_LIBRARY: Final = re.compile(r"^library=(.*)$", re.MULTILINE)
 # What certutil says when a database has a password, which is asked for nowhere but in the browser.
 _LOCKED: Final = ("SEC_ERROR_BAD_PASSWORD", "SEC_ERROR_TOKEN_NOT_LOGGED_IN", "SEC_ERROR_NEED_PASSWORD")
 
@@ -33,14 +37,18 @@ class NssDatabase(TrustStore):
         folder: where `cert9.db` lies or will lie.
         name: what people call it.
         programs: who looks there.
+        goes: whether one that this program made is deleted once it is empty.
     """
 
-    def __init__(self, machine: Machine, folder: Path, name: str, programs: tuple[str, ...]) -> None:
+    def __init__(
+        self, machine: Machine, folder: Path, name: str, programs: tuple[str, ...], *, goes: bool = False
+    ) -> None:
         self.name = name
         self.location = str(folder)
         self.programs = programs
         self._machine = machine
         self._folder = folder
+        self._goes = goes
 
     def find(self) -> tuple[FoundAuthority, ...]:
         """Return every certificate of ours, under whatever nickname it was put there."""
@@ -56,6 +64,8 @@ class NssDatabase(TrustStore):
             self._machine.tool(TOOL)  # before a folder is made that nobody would fill
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._certutil("-N", "--empty-password")
+            if self._goes:
+                (self._folder / MADE).touch()
         present = [found.key for found in self.find() if found.authority == authority]
         try:
             if present:
@@ -78,6 +88,22 @@ class NssDatabase(TrustStore):
             self._certutil("-D", "-n", found.key)
         except AgentError as error:
             raise _judged(error, self._folder) from error
+        if self._goes and (self._folder / MADE).exists() and self._is_empty():
+            for name in (MADE, *_FILES):
+                (self._folder / name).unlink(missing_ok=True)
+            with suppress(OSError):  # somebody put more there
+                self._folder.rmdir()
+                self._folder.parent.rmdir()
+
+    def _is_empty(self) -> bool:
+        """Return whether nobody has put a certificate, a key or a module there."""
+        if any(map(_LINE.fullmatch, os.fsdecode(self._certutil("-L")).splitlines())):
+            return False
+        keys = self._machine.run(self._command("-K"), b"", SECONDS)
+        if b"no keys found" not in keys.output + keys.errors:
+            return False
+        modules = (self._folder / "pkcs11.txt").read_text("utf-8", "replace")
+        return not any(named.strip() for named in _LIBRARY.findall(modules))
 
     def _ours(self) -> Iterator[FoundAuthority]:
         listing = os.fsdecode(self._certutil("-L"))

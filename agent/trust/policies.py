@@ -1,24 +1,25 @@
 """What the administrator of a Linux machine has the browsers of all its users trust: their policy files.
 
-The Chromium family reads every file of a folder, so that one of ours stands beside the administrator's
-(`CACertificates`). Firefox reads a single file, in which one line of ours is added and removed
-(`Certificates.Install`). A browser in a sandbox of its own (snap, Flatpak) sees neither.
+Of the files in a folder the Chromium family takes one list whole (`CACertificates`; `policy_files.py`), and
+Firefox reads a single file (`Certificates.Install`): one text of ours is added to whatever the administrator
+says there, and taken out again. A browser in a sandbox of its own (snap, Flatpak) sees neither.
 """
 
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from agent.errors import AgentError, ErrorId
-from agent.private_files import write_whole
+from agent.trust import json_text
 from agent.trust.authority import Authority, authorities, certificates
 from agent.trust.linux import demand_root
 from agent.trust.machine import Machine
+from agent.trust.policy_files import PolicyFolder, change_file
 from agent.trust.store import FoundAuthority, SystemPrompt, TrustStore
 
 CHROMIUM_FAMILY: Final = (
@@ -26,7 +27,6 @@ CHROMIUM_FAMILY: Final = (
     ("Chrome", "etc/opt/chrome/policies/managed"),
     ("Edge", "etc/opt/edge/policies/managed"),
 )
-FILE: Final = "hca-agent.json"
 FIREFOX: Final = "etc/firefox/policies/policies.json"
 # A Firefox that finds the file above reads none of these any more.
 _FIREFOX_OTHERS: Final = (
@@ -35,8 +35,10 @@ _FIREFOX_OTHERS: Final = (
     "usr/share/firefox*/distribution/policies.json",
     "opt/firefox*/distribution/policies.json",
 )
-_KEPT: Final = ("etc", "etc/opt")
-"""Folders that every system has, and that stay when nothing is in them."""
+AUTHORITIES: Final = "CACertificates"
+_DISTRUSTED: Final = "CADistrustedCertificates"
+_PLATFORM: Final = "CAPlatformIntegrationEnabled"
+_INSTALL: Final = ("policies", "Certificates", "Install")
 
 
 def policies(machine: Machine) -> tuple[ChromiumPolicy | FirefoxPolicy, ...]:
@@ -46,7 +48,7 @@ def policies(machine: Machine) -> tuple[ChromiumPolicy | FirefoxPolicy, ...]:
 
 
 class ChromiumPolicy(TrustStore):
-    """A policy file of ours alone, for one browser of the Chromium family.
+    """The authorities that one browser of the Chromium family is told to trust.
 
     Args:
         machine: whose it is.
@@ -58,36 +60,35 @@ class ChromiumPolicy(TrustStore):
         self.name = f"{program} policy"
         self.programs = (program,)
         self._machine = machine
-        self._file = machine.root / folder / FILE
-        self.location = str(self._file)
+        self._policies = PolicyFolder(machine.root, folder)
+        self.location = str(self._policies.file)
 
     def find(self) -> tuple[FoundAuthority, ...]:
-        """Return what our file names."""
-        return tuple(FoundAuthority(authority, trusted=True) for authority in self._named())
+        """Return what of ours is named in any file; trusted is what the browser makes of all of them."""
+        said = self._policies.said(AUTHORITIES)
+        heard = frozenset(_decoded(_strings({AUTHORITIES: said}, AUTHORITIES)))
+        refused = frozenset(_decoded(_strings({"": self._policies.said(_DISTRUSTED)}, "")))
+        # A list of ours that takes the administrator's away is not in order, although browsers obey it.
+        alone = self._policies.shadowing(AUTHORITIES)
+        named = dict.fromkeys(authorities(_decoded(self._policies.everywhere(AUTHORITIES))))
+        return tuple(
+            FoundAuthority(each, trusted=each.der in heard - refused and not alone) for each in named
+        )
 
     def add(self, authority: Authority, file: Path) -> None:
         """Name one more."""
         demand_root(self._machine)
-        self._write([*(each for each in self._named() if each != authority), authority])
+        self._policies.add(AUTHORITIES, _encoded(authority))
 
     def remove(self, found: FoundAuthority) -> None:
-        """Name it no more; a file that names nothing goes, and the folders that contained nothing else."""
+        """Name it no more; a file that says nothing goes, and the folders that contained nothing else."""
         demand_root(self._machine)
-        self._write([each for each in self._named() if each != found.authority])
+        self._policies.remove(AUTHORITIES, _encoded(found.authority))
 
-    def _named(self) -> tuple[Authority, ...]:
-        try:
-            content = json.loads(self._file.read_bytes())
-        except (FileNotFoundError, ValueError):
-            return ()
-        return authorities(_decoded(_strings(content, "CACertificates")))
-
-    def _write(self, authorities: Sequence[Authority]) -> None:
-        if not authorities:
-            _delete(self._file, self._machine.root)
-            return
-        texts = [base64.b64encode(authority.der).decode("ascii") for authority in authorities]
-        _put(self._file, {"CACertificates": texts})
+    @property
+    def looks_nowhere_else(self) -> bool:
+        """Whether the browser is told to leave the user's own database alone."""
+        return self._policies.said(_PLATFORM) is False
 
 
 class FirefoxPolicy(TrustStore):
@@ -116,51 +117,36 @@ class FirefoxPolicy(TrustStore):
             AgentError: `trust.tool_failed`: the administrator's file cannot be read, or is elsewhere.
         """
         demand_root(self._machine)
-        content = self._content()
-        if not content:
+        if not self._content():
             for pattern in _FIREFOX_OTHERS:
                 for other in self._machine.root.glob(pattern):
                     raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=f"Firefox: {other}")
-        installed = _inner(_inner(content, "policies"), "Certificates").setdefault("Install", [])
-        if not isinstance(installed, list):
-            raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=self.location)
-        if str(file) not in installed:
-            installed.append(str(file))
-        _put(self._file, content)
+        if str(file) not in _strings(self._content(), *_INSTALL):
+            self._change(lambda text: json_text.added(text, _INSTALL, str(file)))
 
     def remove(self, found: FoundAuthority) -> None:
         """Name the file no more; what is empty then goes with it."""
         demand_root(self._machine)
-        content = self._content()
-        named = content.get("policies", {})
-        certificates = named.get("Certificates", {})
-        certificates["Install"] = [path for path in certificates.get("Install", []) if path != found.key]
-        for holder, key in ((certificates, "Install"), (named, "Certificates"), (content, "policies")):
-            if not holder.get(key):
-                holder.pop(key, None)
-        if content:
-            _put(self._file, content)
-        else:
-            _delete(self._file, self._machine.root)
+        self._change(lambda text: json_text.without(text, _INSTALL, found.key))
+
+    def _change(self, change: Callable[[str], str]) -> None:
+        change_file(self._file, change, self._machine.root, own=False)
 
     def _content(self) -> dict[str, Any]:
         try:
-            content = json.loads(self._file.read_bytes())
+            return json_text.read(self._file.read_bytes().decode())
         except FileNotFoundError:
             return {}
         except ValueError as error:
             raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=f"{self.location}: {error}") from error
-        if not isinstance(content, dict):
-            raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=self.location)
-        return content
 
 
 class StoreWithPolicies(TrustStore):
-    """A user's store whose programs also obey a policy: either is enough.
+    """A user's store whose programs also obey a policy: either is enough, unless the policy says otherwise.
 
     Args:
         store: the user's own.
-        obeyed: the policies that its programs obey, one for each of them.
+        obeyed: the policies that its programs obey.
     """
 
     def __init__(self, store: TrustStore, obeyed: Sequence[TrustStore]) -> None:
@@ -174,13 +160,14 @@ class StoreWithPolicies(TrustStore):
 
     def find(self) -> tuple[FoundAuthority, ...]:
         """Return what all of its policies name, without looking into the store, else what the store has."""
-        named = [policy.find() for policy in self._obeyed]
-        common = tuple(
-            found
-            for found in named[0]
-            if all(any(found.authority == other.authority for other in others) for others in named[1:])
-        )
-        return common or self._store.find()
+        if len(self._obeyed) == len(self.programs):
+            named = [[found for found in policy.find() if found.trusted] for policy in self._obeyed]
+            if common := [found for found in named[0] if all(found in others for others in named[1:])]:
+                return tuple(common)
+        found = self._store.find()
+        if any(isinstance(each, ChromiumPolicy) and each.looks_nowhere_else for each in self._obeyed):
+            return tuple(replace(each, trusted=False) for each in found)
+        return found
 
     def add(self, authority: Authority, file: Path) -> None:
         """Into the user's own."""
@@ -188,8 +175,9 @@ class StoreWithPolicies(TrustStore):
 
     def remove(self, found: FoundAuthority) -> None:
         """Out of the user's own; what a policy names is the administrator's."""
-        if found in self._store.find():
-            self._store.remove(found)
+        for own in self._store.find():
+            if own.authority == found.authority:
+                self._store.remove(own)
 
     def prompt(self, *, adding: bool) -> SystemPrompt | None:
         """As the store's."""
@@ -202,7 +190,7 @@ def governed(machine: Machine, store: TrustStore) -> TrustStore:
         return store
     known = {policy.programs[0]: policy for policy in policies(machine)}
     obeyed = [known[program] for program in store.programs if program in known]
-    return StoreWithPolicies(store, obeyed) if len(obeyed) == len(store.programs) else store
+    return StoreWithPolicies(store, obeyed) if obeyed else store
 
 
 def _strings(content: object, *keys: str) -> Iterator[str]:
@@ -211,6 +199,10 @@ def _strings(content: object, *keys: str) -> Iterator[str]:
         content = content.get(key) if isinstance(content, dict) else None
     if isinstance(content, list):
         yield from (each for each in content if isinstance(each, str))
+
+
+def _encoded(authority: Authority) -> str:
+    return base64.b64encode(authority.der).decode("ascii")
 
 
 def _decoded(texts: Iterable[str]) -> Iterator[bytes]:
@@ -224,27 +216,3 @@ def _in_file(path: Path) -> tuple[Authority, ...]:
         return authorities(certificates(path.read_bytes()))
     except OSError:
         return ()
-
-
-def _inner(content: dict[str, Any], key: str) -> dict[str, Any]:
-    inner = content.setdefault(key, {})
-    if not isinstance(inner, dict):
-        raise AgentError(ErrorId.TRUST_TOOL_FAILED, detail=f"Firefox: {key}")
-    return inner
-
-
-def _put(file: Path, content: dict[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n", mode=0o644)
-
-
-def _delete(file: Path, root: Path) -> None:
-    file.unlink(missing_ok=True)
-    kept = [root / each for each in _KEPT]
-    for folder in file.parents:
-        if folder in kept:
-            return
-        try:
-            folder.rmdir()
-        except OSError:
-            return

@@ -12,7 +12,8 @@ def stores_of(machine: Machine, *, governed: bool = True) -> tuple[TrustStore, .
 
     Args:
         machine: whose user.
-        governed: whether what policies name counts as trusted; else only the user's own places count.
+        governed: whether what policies name counts as trusted; else only the user's own places count, also
+            those that nobody looks into any more, as where something is taken out.
     """
     if machine.platform == "win32":
         root = windows.UserRootStore(machine)
@@ -21,7 +22,7 @@ def stores_of(machine: Machine, *, governed: bool = True) -> tuple[TrustStore, .
         keychain = macos.LoginKeychain(machine)
         return (keychain, *firefox.followers(machine, keychain))
     system = linux.system_store(machine)
-    databases = (*chromium.databases(machine), *firefox.databases(machine))
+    databases = (*chromium.databases(machine, unused=not governed), *firefox.databases(machine))
     browsers = tuple(policies.governed(machine, each) if governed else each for each in databases)
     return browsers if system is None else (*browsers, system)
 

@@ -57,12 +57,13 @@ def test_the_lines_of_the_guide_leave_nothing_of_ours_in_the_home(tmp_path: Path
         folder.mkdir(parents=True)
     subprocess.run(["certutil", "-d", f"sql:{firefox}", "-N", "--empty-password"], check=True, timeout=30)
     run(home, USED)
-    databases = (home / ".pki" / "nssdb", firefox)
+    databases = (home / ".local/share/pki/nssdb", firefox)
     assert all("HCA Card Agent" in certificates(each) for each in databases)
     assert (home / ".config" / "autostart" / "hca-agent.desktop").exists()
 
     run(home, steps())
-    assert not any("HCA Card Agent" in certificates(each) for each in databases)
+    assert "HCA Card Agent" not in certificates(firefox)
+    assert not databases[0].parent.exists() and not (home / ".pki").exists()
     left = [file for file in home.rglob("*") if NAMES.search(os.fsencode(file.relative_to(home)))]
     assert left == []
     for file in home.rglob("*"):

@@ -99,15 +99,16 @@ async def test_chromium_accepts_the_agent_after_install_and_neither_before_nor_a
     tmp_path: Path,
 ) -> None:
     async with desk(tmp_path) as at:
-        database = at.home / ".pki" / "nssdb"
+        database = at.home / ".local/share/pki/nssdb"
         assert await at.in_chromium() == set()
+        assert (database / "cert9.db").exists()  # Chromium's own choice
         installed = await at.trust("install")
         assert installed.returncode == 0, installed.stderr
         assert await at.in_chromium() == REACHED
         assert (await at.trust("status")).returncode == 0
         removed = await at.trust("remove")
         assert removed.returncode == 0, removed.stderr
-        assert "HCA Card Agent" not in names_in(database)
+        assert "HCA Card Agent" not in names_in(database) and not (at.home / ".pki").exists()
         assert await at.in_chromium() == set()
         assert (await at.trust("status")).returncode == 1
 

@@ -1,7 +1,7 @@
-"""Policies of Chrome and Edge that let the known portals reach this computer without asking the person.
+"""Policies of Chrome and Edge that answer for the person what these would ask about the known portals.
 
-`LoopbackNetworkAllowedForUrls` is a list of numbered values; an administrator may have said more there. Ours
-are remembered by number and text, and only what still is as we wrote it is ever taken away.
+`LoopbackNetworkAllowedForUrls` lets them reach this computer, `PopupsAllowedForUrls` lets their pages open the
+window of HiPKI. Each is a list of numbered values; an administrator may have said more there. Ours are remembered by number and text, and only what still is as we wrote it is ever taken away.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from agent.win32.registry import Registry, opened, values
 LISTS: Final = (
     r"Software\Policies\Google\Chrome\LoopbackNetworkAllowedForUrls",
     r"Software\Policies\Microsoft\Edge\LoopbackNetworkAllowedForUrls",
+    r"Software\Policies\Google\Chrome\PopupsAllowedForUrls",
+    r"Software\Policies\Microsoft\Edge\PopupsAllowedForUrls",
 )
+"""In a fixed order: what is remembered names them by number."""
+
 OURS: Final = r"Software\HCA Card Agent\BrowserPolicies"
 _WINDOWS_OWN: Final = ("Software", r"Software\Policies")
 
@@ -45,7 +49,7 @@ def remove(registry: Registry) -> None:
     """
     for label, origin in values(registry, OURS):
         number, _, name = label.partition(" ")
-        path = LISTS[int(number)] if number in ("0", "1") else ""
+        path = dict(zip("0123", LISTS, strict=True)).get(number, "")
         if path and dict(values(registry, path)).get(name) == origin:
             with opened(registry, path, write=True) as key:
                 registry.DeleteValue(key, name)

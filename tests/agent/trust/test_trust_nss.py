@@ -76,6 +76,55 @@ def test_installing_again_and_removing_twice_are_fine(database: NssDatabase, our
     assert current(ours).name not in certutil(database, "-L")
 
 
+@pytest.fixture
+def browsers(tmp_path: Path) -> NssDatabase:
+    """As the Chromium family's, which takes another place where this one is not."""
+    return NssDatabase(real_machine(tmp_path), tmp_path / "home/pki/nssdb", "Browser", (), goes=True)
+
+
+def test_a_browsers_database_that_we_made_goes_with_our_last_certificate(
+    browsers: NssDatabase, ours: OwnAuthorities, tmp_path: Path
+) -> None:
+    install([browsers], ours, quietly)
+    assert remove([browsers], ours, quietly)[0].clean
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_a_browsers_database_stays_where_anything_else_is_in_it(
+    browsers: NssDatabase, ours: OwnAuthorities, tmp_path: Path
+) -> None:
+    modules = Path(browsers.location, "pkcs11.txt")
+
+    def stays() -> bool:
+        assert remove([browsers], ours, quietly)[0].clean
+        return Path(browsers.location, "cert9.db").exists()
+
+    install([browsers], ours, quietly)
+    empty = modules.read_text()
+    modules.write_text(f"{empty}\nlibrary=/usr/lib/opensc-pkcs11.so\nname=OpenSC\n\n")
+    assert stays()
+    modules.write_text(empty)
+    install([browsers], ours, quietly)
+    other = PortalTls(tmp_path / "portal", "portal.example.test").authority.read_bytes()
+    certutil(browsers, "-A", "-a", "-n", "theirs", "-t", "C,,", given=other)
+    assert stays()
+    certutil(browsers, "-D", "-n", "theirs")
+    install([browsers], ours, quietly)
+    noise = tmp_path / "noise"
+    noise.write_bytes(bytes(range(256)) * 8)
+    certutil(browsers, "-S", "-x", "-n", "a key", "-s", "CN=a", "-t", ",,", "-z", str(noise))
+    certutil(browsers, "-D", "-n", "a key")  # the key stays
+    assert stays()
+
+
+def test_an_empty_database_that_the_browser_made_stays(browsers: NssDatabase, ours: OwnAuthorities) -> None:
+    Path(browsers.location).mkdir(parents=True)
+    certutil(browsers, "-N", "--empty-password")
+    install([browsers], ours, quietly)
+    assert remove([browsers], ours, quietly)[0].clean
+    assert certutil(browsers, "-L")
+
+
 def test_other_certificates_stay_as_they_are(
     database: NssDatabase, ours: OwnAuthorities, tmp_path: Path
 ) -> None:

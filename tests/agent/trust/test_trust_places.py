@@ -34,13 +34,38 @@ def test_a_home_without_browsers_has_no_stores(tmp_path: Path) -> None:
 
 def test_browsers_of_the_system_share_one_database_even_before_it_exists(tmp_path: Path) -> None:
     assert where(tmp_path, none_but("chromium", "google-chrome-stable")) == [
-        ("Chromium、Chrome", ".pki/nssdb")
+        ("Chromium、Chrome", ".local/share/pki/nssdb")
     ]
 
 
 def test_a_browser_is_known_by_its_configuration_too(tmp_path: Path) -> None:
     (tmp_path / ".config" / "microsoft-edge").mkdir(parents=True)
-    assert where(tmp_path, none_but()) == [("Edge", ".pki/nssdb")]
+    assert where(tmp_path, none_but()) == [("Edge", ".local/share/pki/nssdb")]
+
+
+@pytest.mark.parametrize(
+    ("home", "data"), [("", ".local/share"), ("snap/chromium/current", ".local/share"),
+                       (".var/app/com.google.Chrome", "data")]
+)  # fmt: skip
+def test_the_database_in_use_is_the_old_one_only_where_it_is_there(
+    tmp_path: Path, home: str, data: str
+) -> None:
+    old, new = (tmp_path / home / each / "nssdb" for each in (".pki", f"{data}/pki"))
+
+    def places(*, unused: bool) -> list[str]:
+        found = chromium.databases(machine(tmp_path, none_but()), unused=unused)
+        return [each.location for each in found]
+
+    new.mkdir(parents=True)
+    assert places(unused=False) == places(unused=True) == [str(new)]
+    old.mkdir(parents=True)
+    assert places(unused=False) == [str(old)]
+    assert places(unused=True) == [str(old), str(new)]
+
+
+def test_a_moved_folder_for_data_has_the_database(tmp_path: Path) -> None:
+    moved = machine(tmp_path, none_but("chromium"), environment={"XDG_DATA_HOME": str(tmp_path / "else")})
+    assert [each.location for each in chromium.databases(moved)] == [str(tmp_path / "else/pki/nssdb")]
 
 
 def test_a_database_whose_browser_is_unknown_is_looked_after_all_the_same(tmp_path: Path) -> None:
@@ -63,11 +88,11 @@ def test_snaps_and_flatpaks_have_databases_of_their_own(tmp_path: Path) -> None:
     for name, revision in (("chromium", "1234"), ("brave", "7"), ("other", "1"), ("unrelated", "1")):
         (tmp_path / "snap" / name / "current").symlink_to(revision)
     assert where(tmp_path, none_but()) == [
-        ("Brave (snap)", "snap/brave/current/.pki/nssdb"),
-        ("Chromium (snap)", "snap/chromium/current/.pki/nssdb"),
+        ("Brave (snap)", "snap/brave/current/.local/share/pki/nssdb"),
+        ("Chromium (snap)", "snap/chromium/current/.local/share/pki/nssdb"),
         ("other (snap)", "snap/other/current/.pki/nssdb"),
         ("Brave (Flatpak)", ".var/app/com.brave.Browser/.pki/nssdb"),
-        ("Chrome (Flatpak)", ".var/app/com.google.Chrome/.pki/nssdb"),
+        ("Chrome (Flatpak)", ".var/app/com.google.Chrome/data/pki/nssdb"),
         ("org.example.Browser (Flatpak)", ".var/app/org.example.Browser/.pki/nssdb"),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,17 +13,21 @@ import pytest
 
 from agent import tls
 from agent.errors import AgentError
+from agent.origins.portals import KNOWN
 from agent.trust import (
     Machine,
     OwnAuthorities,
     TrustStore,
     all_users,
     install,
+    json_text,
     own_authorities,
     remove,
+    status,
     stores_of_all_users,
 )
 from agent.trust.policies import FIREFOX, governed, policies
+from agent.trust.portal_policies import add_portals, remove_portals
 from tests.support.platforms import LINUX_STORES, not_on_windows
 from tests.support.trust import Programs, Shelf, current, machine, made
 
@@ -193,3 +198,129 @@ def test_nobody_else_than_root_gets_that_far(
     with pytest.raises(AgentError, match="sudo hca-agent trust"):
         work(root / "etc/hca-agent/tls", replace(roots, user=1000))
     assert everything(root) == {"etc", "etc/opt"}
+
+
+THEIRS = '// the company\'s own\n{\n  "CACertificates": [ "QUJD" ],\n  "HomepageLocation": "https://a.example"\n}\n'
+
+
+def state(policy: TrustStore, ours: OwnAuthorities) -> str:
+    return status([policy], ours)[0].state.value
+
+
+@pytest.mark.parametrize("name", ["acme.json", "zz-acme.json"])
+def test_a_companys_list_of_authorities_stays_in_force_and_its_file_is_whole_again_afterwards(
+    name: str, ours: OwnAuthorities, root: Path, roots: Machine
+) -> None:
+    file = root / ALL[1] / name
+    file.parent.mkdir(parents=True)
+    file.write_text(THEIRS)
+    file.chmod(0o640)
+    before = everything(root)
+    rows = install(policies(roots), ours, lambda _: None)
+    assert all(row.accepted for row in rows)
+    assert json_text.read(file.read_text())["CACertificates"][0] == "QUJD"
+    assert not (root / ALL[1] / "hca-agent.json").exists()
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert all(row.clean for row in remove(policies(roots), ours, lambda _: None))
+    assert (file.read_text(), everything(root)) == (THEIRS, before)
+
+
+def test_a_file_of_ours_that_took_a_companys_list_away_is_put_right(
+    ours: OwnAuthorities, root: Path, roots: Machine
+) -> None:
+    chrome = policies(roots)[1]
+    install([chrome], ours, lambda _: None)
+    file = root / ALL[1] / "acme.json"
+    file.write_text(THEIRS)
+    assert state(chrome, ours) == "distrusted"
+    install([chrome], ours, lambda _: None)
+    assert state(chrome, ours) == "trusted"
+    assert json_text.read(file.read_text())["CACertificates"][0] == "QUJD"
+    assert not (root / ALL[1] / "hca-agent.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "expected"),
+    [
+        ('{"CACertificates": ["QUJD"]}', "distrusted"),
+        ('{"CACertificates": "QUJD"}', "distrusted"),
+        ('{"CACertificates": ["QUJD",],} // read all the same', "distrusted"),
+        ('{"CADistrustedCertificates": ["OURS"]}', "distrusted"),
+        ('{"CACertificates": ["QUJD"', "trusted"),
+        ('{"HomepageLocation": "CACertificates"}', "trusted"),
+    ],
+)
+def test_a_policy_counts_as_the_browser_reads_all_files_together(
+    theirs: str, expected: str, ours: OwnAuthorities, root: Path, roots: Machine
+) -> None:
+    chrome = policies(roots)[1]
+    install([chrome], ours, lambda _: None)
+    (root / ALL[1] / "zz").write_text(
+        theirs.replace("OURS", base64.b64encode(current(ours).der).decode("ascii"))
+    )
+    assert state(chrome, ours) == expected
+
+
+def test_a_list_that_is_none_is_named_and_left_alone(
+    ours: OwnAuthorities, root: Path, roots: Machine
+) -> None:
+    file = root / ALL[1] / "acme.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"CACertificates": "QUJD"}')
+    row = install([policies(roots)[1]], ours, lambda _: None)[0]
+    assert str(file) in str(row.error)
+    assert file.read_text() == '{"CACertificates": "QUJD"}'
+
+
+def test_a_link_to_the_companys_file_stays_a_link(ours: OwnAuthorities, root: Path, roots: Machine) -> None:
+    kept = root / "srv/acme.json"
+    kept.parent.mkdir()
+    kept.write_text('{"CACertificates": []}')
+    link = root / ALL[1] / "acme.json"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(kept)
+    install([policies(roots)[1]], ours, lambda _: None)
+    assert link.is_symlink() and state(policies(roots)[1], ours) == "trusted"
+    remove([policies(roots)[1]], ours, lambda _: None)
+    assert link.is_symlink() and kept.read_text() == '{"CACertificates": []}'
+
+
+def test_a_users_database_counts_for_nothing_where_the_browser_is_told_to_leave_it_alone(
+    ours: OwnAuthorities, root: Path, roots: Machine
+) -> None:
+    own = Shelf(programs=("Chromium", "Vivaldi"), location="/home/a/.pki/nssdb")
+    (root / ALL[0]).mkdir(parents=True)
+    (root / ALL[0] / "acme.json").write_text('{"CAPlatformIntegrationEnabled": false}')
+    assert not install([governed(roots, own)], ours, lambda _: None)[0].accepted
+    (root / ALL[0] / "acme.json").write_text('{"CAPlatformIntegrationEnabled": true}')
+    assert state(governed(roots, own), ours) == "trusted"
+
+
+def test_the_companys_firefox_policy_is_the_same_bytes_afterwards(
+    ours: OwnAuthorities, root: Path, roots: Machine
+) -> None:
+    theirs = '{ "policies": {"DisableTelemetry": true,\n\t"Certificates": {"ImportEnterpriseRoots": true} } }'
+    (root / FIREFOX).parent.mkdir(parents=True)
+    (root / FIREFOX).write_text(theirs)
+    assert install([policies(roots)[-1]], ours, lambda _: None)[0].accepted
+    remove([policies(roots)[-1]], ours, lambda _: None)
+    assert (root / FIREFOX).read_text() == theirs
+
+
+def test_known_portals_join_the_lists_that_the_administrator_has_and_leave_them(
+    root: Path, roots: Machine
+) -> None:
+    file = root / ALL[2] / "acme.json"
+    file.parent.mkdir(parents=True)
+    listed = next(iter(KNOWN))
+    theirs = json.dumps({"LoopbackNetworkAllowedForUrls": ["https://a.example", listed]})
+    file.write_text(theirs)
+    add_portals(roots)
+    add_portals(roots)
+    said = json.loads(file.read_bytes())["LoopbackNetworkAllowedForUrls"]
+    assert said[:2] == ["https://a.example", listed] and sorted(said[1:]) == sorted(KNOWN)
+    chrome = json.loads((root / ALL[1] / "hca-agent.json").read_bytes())
+    assert set(chrome["LoopbackNetworkAllowedForUrls"]) == set(chrome["PopupsAllowedForUrls"]) == set(KNOWN)
+    remove_portals(roots)
+    assert file.read_text() == theirs
+    assert {path for path in everything(root) if (root / path).is_file()} == {f"{ALL[2]}/acme.json"}
