@@ -1,7 +1,8 @@
 """Policies of Chrome and Edge that answer for the person what these would ask about the known portals.
 
-`LoopbackNetworkAllowedForUrls` lets them reach this computer, `PopupsAllowedForUrls` lets their pages open the
-window of HiPKI. Each is a list of numbered values; an administrator may have said more there. Ours are remembered by number and text, and only what still is as we wrote it is ever taken away.
+`LoopbackNetworkAllowedForUrls` lets them reach this computer, `PopupsAllowedForUrls` lets their pages open
+HiPKI's window. Each is a list of numbered values; an administrator may have said more there. Ours are
+remembered by number and text, and only what still is as we wrote it is ever taken away.
 """
 
 from __future__ import annotations
