@@ -16,8 +16,15 @@ def parsing(der: bytes, wrong: type[SigningError]) -> Iterator[None]:
 
     Lengths, nesting and the number of objects are checked before it runs (`hca_card.tlv`).
     """
-    try:
+    with reading(wrong):
         tlv.check(der)
+        yield
+
+
+@contextmanager
+def reading(wrong: type[SigningError]) -> Iterator[None]:
+    """Run the body, and raise `wrong` for what it finds malformed in DER that has been checked already."""
+    try:
         yield
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, OSError) as error:
         raise wrong from error

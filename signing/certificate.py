@@ -62,7 +62,7 @@ def public_key(der: bytes) -> RSAPublicKey:
     """
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-    key = _any_key(der)
+    key = any_public_key(der)
     if not isinstance(key, RSAPublicKey):
         raise CertificateMalformedError("the certificate holds no RSA key")
     if key.key_size not in KEY_BITS:
@@ -117,7 +117,7 @@ def check_signed_by(der: bytes, authority: bytes) -> None:
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-    certificate, key = parsed(der), _any_key(authority)
+    certificate, key = parsed(der), any_public_key(authority)
     try:
         kind, name = signature_algorithm(certificate)
     except (KeyError, ValueError) as error:
@@ -143,7 +143,12 @@ def is_issued_by(der: bytes, issuer: bytes) -> bool:
         return False
 
 
-def _any_key(der: bytes) -> PublicKeyTypes:
+def any_public_key(der: bytes) -> PublicKeyTypes:
+    """Return the key in a certificate, of whatever kind and length.
+
+    Raises:
+        CertificateMalformedError: it cannot be read.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 

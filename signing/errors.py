@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -167,9 +168,17 @@ class StatusAnswerUnusableError(StatusAnswerError):
 
 
 class StatusAnswerStaleError(StatusAnswerError):
-    """The answer about the certificate's status is out of time."""
+    """The answer about the certificate's status is out of time.
+
+    Attributes:
+        this_update: the answer's own moment, aware, where that lies after the one that counts; else None.
+    """
 
     error_id = "certificate.status_stale"
+
+    def __init__(self, detail: str = "", this_update: datetime | None = None) -> None:
+        super().__init__(detail)
+        self.this_update = this_update
 
 
 class StatusAnswerForgedError(StatusAnswerError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from signing.revocation.addresses import Addresses, addresses
 from signing.revocation.crl import check_crl_signature, find_in_crl, judge_crl, reading_crl
-from signing.revocation.ocsp import OcspAnswer, judge_ocsp, judge_ocsp_answer
+from signing.revocation.ocsp import OcspAnswer, is_about, judge_ocsp, judge_ocsp_answer
 from signing.revocation.ocsp_request import ocsp_request, question_in, signed_request, to_be_signed
 from signing.revocation.status import (
     STRICT,
@@ -31,6 +31,7 @@ __all__ = [
     "addresses",
     "check_crl_signature",
     "find_in_crl",
+    "is_about",
     "judge_crl",
     "judge_ocsp",
     "judge_ocsp_answer",

@@ -124,14 +124,15 @@ def _may_sign_lists(authority: Certificate) -> bool:
 
 
 def _check_covers(crl: CertificateRevocationList, certificate: bytes) -> None:
-    """Return if the list covers end entities' certificates such as this one."""
+    """Return if the list covers certificates such as this one, an authority's or a holder's."""
     from cryptography.x509 import ExtensionNotFound, IssuingDistributionPoint
 
     try:
         point = crl.extensions.get_extension_for_class(IssuingDistributionPoint).value
     except ExtensionNotFound:
         return
-    if point.only_contains_ca_certs or point.only_contains_attribute_certs:
+    others = point.only_contains_user_certs if parsed(certificate).authority else point.only_contains_ca_certs
+    if others or point.only_contains_attribute_certs:
         raise StatusAnswerUnusableError("the list does not cover this certificate")
     # One part of a divided list must not be passed off as the part that the certificate is in.
     if point.full_name and not set(uris(point.full_name)) & set(addresses(certificate).crl):

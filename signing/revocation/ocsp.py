@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from signing.certificate import load, parsed
 from signing.errors import (
+    SigningError,
     StatusAnswerForgedError,
     StatusAnswerStaleError,
     StatusAnswerUnrelatedError,
@@ -122,6 +123,19 @@ def judge_ocsp_answer(
         return OcspAnswer(response.response_status.value, found)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise StatusAnswerUnusableError("the OCSP answer cannot be read") from error
+
+
+def is_about(answer: bytes, der: bytes, issuer: bytes) -> bool:
+    """Return whether an OCSP answer, whoever gave it, claims to be about this certificate."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.x509.ocsp import load_der_ocsp_response
+
+    try:
+        _about(load_der_ocsp_response(answer), parsed(der).number, load(issuer))
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, SigningError):
+        return False
+    return True
 
 
 def _check_responder(

@@ -110,7 +110,7 @@ def check_times(this_update: datetime, next_update: datetime | None, at: datetim
     """
     at = at.astimezone(UTC)
     if this_update > at + SKEW:
-        raise StatusAnswerStaleError("the answer is dated in the future")
+        raise StatusAnswerStaleError("the answer is dated in the future", this_update)
     until = next_update or this_update + UNDATED_MAX
     if at > until + SKEW:
         raise StatusAnswerStaleError(f"the answer held until {until:%Y-%m-%d %H:%M}")

@@ -1,9 +1,14 @@
-"""What can be said of a signature, each with a stable id and how much it weighs."""
+"""What can be said of a signature, each with a stable id; `findings.toml` has weight and sentences."""
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Final
 
 
 class Weight(IntEnum):
@@ -20,11 +25,17 @@ class Weight(IntEnum):
 
 
 class Finding(StrEnum):
-    """The ids; `findings.toml` beside this file has the sentences in both languages."""
+    """The ids."""
 
     CONTENT_CHANGED = "content.changed"
+    CONTENT_MISSING = "content.missing"
+    CONTENT_NOT_COVERED = "content.not_covered"
+    CONTENT_ADDED = "content.added"
+    CONTENT_HIDDEN = "content.hidden"
     SIGNATURE_WRONG = "signature.wrong"
     SIGNATURE_UNREADABLE = "signature.unreadable"
+    STRUCTURE_AMBIGUOUS = "structure.ambiguous"
+    STRUCTURE_REFUSED = "structure.refused"
     ALGORITHM_UNKNOWN = "algorithm.unknown"
     ALGORITHM_WEAK = "algorithm.weak"
     KEY_SHORT = "key.short"
@@ -34,25 +45,24 @@ class Finding(StrEnum):
     CERTIFICATE_NOT_BOUND = "certificate.not_bound"
     CERTIFICATE_PURPOSE = "certificate.purpose"
     CERTIFICATE_EXPIRED = "certificate.expired"
+    CERTIFICATE_OUT_OF_TIME = "certificate.out_of_time"
     CERTIFICATE_NOT_YET = "certificate.not_yet_valid"
     CERTIFICATE_REVOKED = "certificate.revoked"
     CERTIFICATE_REVOKED_LATER = "certificate.revoked_later"
     CHAIN_UNKNOWN = "chain.unknown"
     SIMULATED = "chain.simulated"
     REVOCATION_UNKNOWN = "revocation.unknown"
+    REVOCATION_UNCHECKED = "revocation.unchecked"
     REVOCATION_FORGED = "revocation.forged"
     TIME_ONLY_CLAIMED = "time.only_claimed"
+    TIME_CLAIM_DISAGREES = "time.claim_disagrees"
     STAMP_WRONG = "stamp.wrong"
     STAMP_UNTRUSTED = "stamp.untrusted"
     STAMP_FUTURE = "stamp.future"
-    CONTENT_NOT_COVERED = "content.not_covered"
-    CONTENT_ADDED = "content.added"
-    CONTENT_HIDDEN = "content.hidden"
-    CONTENT_MISSING = "content.missing"
-    STRUCTURE_AMBIGUOUS = "structure.ambiguous"
-    STRUCTURE_REFUSED = "structure.refused"
     NO_SIGNATURE = "document.no_signature"
     FORMAT_UNKNOWN = "document.format_unknown"
+    DOCUMENT_UNREADABLE = "document.unreadable"
+    DOCUMENT_ENCRYPTED = "document.encrypted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +71,36 @@ class Remark:
 
     finding: Finding
     detail: str = ""
+
+    @property
+    def weight(self) -> Weight:
+        """How much it weighs."""
+        return rows()[self.finding].weight
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """Weight and sentences of one finding."""
+
+    weight: Weight
+    zh: str
+    en: str
+
+
+@cache
+def rows() -> Mapping[Finding, FindingRow]:
+    """Return the table, of every finding one row."""
+    table = tomllib.loads(_TABLE.read_text("utf-8"))
+    return {
+        finding: FindingRow(Weight[str(row["weight"]).upper()], str(row["zh"]), str(row["en"]))
+        for finding in Finding
+        for row in (table[finding.value],)
+    }
+
+
+def worst(remarks: Iterable[Remark]) -> Weight:
+    """Return the greatest weight; NOTE of none."""
+    return max((each.weight for each in remarks), default=Weight.NOTE)
+
+
+_TABLE: Final = Path(__file__).with_name("findings.toml")

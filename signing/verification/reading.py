@@ -1,0 +1,37 @@
+"""Take a file for what it is, and read its signatures with the one reader that knows the format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from signing.cms.verify import is_cms
+from signing.verification.found import Finding, FoundDocument, Remark
+
+
+def read(
+    document: bytes, signature: bytes | None = None, *, certificate: bytes | None = None
+) -> FoundDocument:
+    """Return what signatures there are.
+
+    Args:
+        document: the signed document, or what a detached signature is over.
+        signature: the detached one; None where it is inside.
+        certificate: the signer's where the signature may not have it, DER.
+    """
+    message = document if signature is None else signature
+    for looks_like, reader in _READERS:
+        if looks_like(message):
+            return reader(message, None if signature is None else document, certificate)
+    return FoundDocument("unknown", (), (Remark(Finding.FORMAT_UNKNOWN),))
+
+
+def _read_cms(message: bytes, document: bytes | None, certificate: bytes | None) -> FoundDocument:
+    from signing.verification.cms import read_cms
+
+    return read_cms(message, document, certificate)
+
+
+Reader = Callable[[bytes, "bytes | None", "bytes | None"], FoundDocument]
+
+_READERS: tuple[tuple[Callable[[bytes], bool], Reader], ...] = ((is_cms, _read_cms),)
+"""By the first bytes, in this order; each imports its module when it is needed."""

@@ -1,0 +1,133 @@
+"""Plain CMS as this program and HiPKI make it, and what the judge makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from asn1crypto import cms
+
+from signing.cms.build import CmsForm, sign_cms
+from signing.hashes import Hash
+from signing.revocation import CertificateStatus, RevocationState, StatusSource
+from signing.verification.findings import Finding, Weight, rows
+from signing.verification.judge import Trust, asked_about, judge
+from signing.verification.reading import read
+from signing.verification.report import TimeSource, Verdict
+from tests.support.software_card import SoftwareCard, root, signature_certificate
+
+DOCUMENT = "病歷摘要 第一頁".encode()
+NOW = datetime.now(UTC)
+TRUST = Trust(roots=(root(),), now=NOW)
+GOOD = CertificateStatus(RevocationState.GOOD, StatusSource.OCSP, NOW, NOW + timedelta(days=1))
+
+
+def signed(*, detached: bool = False, algorithm: Hash = Hash.SHA_256) -> bytes:
+    return sign_cms(
+        SoftwareCard(), DOCUMENT, algorithm, CmsForm(detached=detached), allow_sha1=algorithm is Hash.SHA_1
+    )
+
+
+def findings(report: object) -> set[str]:
+    return {remark.finding for each in report.signatures for remark in each.remarks} | {  # type: ignore[attr-defined]
+        remark.finding
+        for remark in report.remarks  # type: ignore[attr-defined]
+    }
+
+
+def test_a_plain_signature_of_a_trusted_and_good_certificate_is_valid() -> None:
+    message = signed()
+    report = judge(read(message), message, TRUST, statuses={signature_certificate(): GOOD})
+    assert report.verdict is Verdict.VALID
+    [signature] = report.signatures
+    assert (signature.format, signature.level, signature.unchanged) == ("cms", "", True)
+    assert signature.time_source is TimeSource.SIGNER
+    assert [each.sha256 for each in signature.chain]
+    assert findings(report) == {Finding.CERTIFICATE_NOT_BOUND, Finding.TIME_ONLY_CLAIMED}
+
+
+def test_nobody_asked_is_not_the_same_as_good() -> None:
+    message = signed()
+    report = judge(read(message), message, TRUST)
+    assert report.verdict is Verdict.UNDECIDED
+    assert Finding.REVOCATION_UNKNOWN in findings(report)
+    soft = judge(read(message), message, replace(TRUST, hard=False))
+    assert soft.verdict is Verdict.REMARK
+    assert Finding.REVOCATION_UNCHECKED in findings(soft)
+
+
+def test_authorities_are_asked_about_certificates_that_lead_to_a_trusted_root_alone() -> None:
+    found = read(signed())
+    assert [pair[0] for pair in asked_about(found, TRUST)] == [signature_certificate()]
+    assert asked_about(found, replace(TRUST, roots=())) == ()
+
+
+def test_a_revoked_certificate_without_a_stamp_is_invalid_whatever_the_signer_claims() -> None:
+    message = signed()
+    revoked = replace(GOOD, state=RevocationState.REVOKED, revoked_at=NOW + timedelta(seconds=1))
+    report = judge(read(message), message, TRUST, statuses={signature_certificate(): revoked})
+    assert report.verdict is Verdict.INVALID
+    assert Finding.CERTIFICATE_REVOKED in findings(report)
+
+
+def test_another_document_and_a_missing_one_are_told_apart() -> None:
+    message = signed(detached=True)
+    statuses = {signature_certificate(): GOOD}
+    assert judge(read(DOCUMENT, message), DOCUMENT, TRUST, statuses=statuses).verdict is Verdict.VALID
+    changed = judge(read(DOCUMENT + b"x", message), DOCUMENT, TRUST, statuses=statuses)
+    assert changed.verdict is Verdict.INVALID
+    assert Finding.CONTENT_CHANGED in findings(changed)
+    missing = judge(read(message), message, TRUST, statuses=statuses)
+    assert missing.verdict is Verdict.UNDECIDED
+    assert Finding.CONTENT_MISSING in findings(missing)
+
+
+def test_a_document_beside_a_message_that_holds_another_is_a_change() -> None:
+    report = judge(read(b"other", signed()), b"other", TRUST)
+    assert report.verdict is Verdict.INVALID
+    assert Finding.CONTENT_CHANGED in findings(report)
+
+
+def test_sha1_decides_nothing_and_an_unknown_root_neither() -> None:
+    message = signed(algorithm=Hash.SHA_1)
+    weak = judge(read(message), message, TRUST, statuses={signature_certificate(): GOOD})
+    assert weak.verdict is Verdict.UNDECIDED
+    assert Finding.ALGORITHM_WEAK in findings(weak)
+    message = signed()
+    unknown = judge(read(message), message, replace(TRUST, roots=()))
+    assert unknown.verdict is Verdict.UNDECIDED
+    assert Finding.CHAIN_UNKNOWN in findings(unknown)
+
+
+def test_one_bit_changed_at_any_signed_place_is_noticed() -> None:
+    message = signed()
+    [signer] = cms.ContentInfo.load(message)["content"]["signer_infos"]
+    places = (
+        DOCUMENT,
+        signature_certificate(),
+        signer["signed_attrs"].contents,
+        bytes(signer["signature"].native),
+    )
+    statuses = {signature_certificate(): GOOD}
+    for place in places:
+        start = message.index(place)
+        for position in range(start, start + len(place), 11):
+            changed = bytearray(message)
+            changed[position] ^= 1
+            report = judge(read(bytes(changed)), bytes(changed), TRUST, statuses=statuses)
+            assert report.verdict in (Verdict.INVALID, Verdict.UNDECIDED), position
+
+
+def test_every_finding_has_a_row_with_both_sentences() -> None:
+    for finding, row in rows().items():
+        assert row.zh.endswith("。"), finding
+        assert row.en.endswith("."), finding
+        assert isinstance(row.weight, Weight)
+
+
+@pytest.mark.parametrize("octets", [b"", b"\x30\x80", b"\x30" * 300, b"%PDF-1.7", b"\x00" * 50])
+def test_what_is_no_signature_is_said_to_be_none(octets: bytes) -> None:
+    report = judge(read(octets), octets, TRUST)
+    assert report.verdict is Verdict.UNDECIDED
+    assert report.signatures == ()
