@@ -132,7 +132,7 @@ def is_about(answer: bytes, der: bytes, issuer: bytes) -> bool:
     from cryptography.x509.ocsp import load_der_ocsp_response
 
     try:
-        _about(load_der_ocsp_response(answer), parsed(der).number, load(issuer))
+        _about(load_der_ocsp_response(answer), parsed(der).number, issuer)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, SigningError):
         return False
     return True

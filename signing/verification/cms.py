@@ -39,18 +39,17 @@ def read_cms(
         document: what should have been signed; None for the content that is inside.
         certificate: of the signer where it is not inside, DER.
     """
+    changed: tuple[Remark, ...] = ()
     try:
         signed, content = signed_data_in(message)
-        inside = signed["encap_content_info"]["content_type"].native
+        kind = signed["encap_content_info"]["content_type"].native
+        if document is not None and content is not None and content != document:
+            changed = (Remark(Finding.CONTENT_CHANGED, "the document given is not the one inside"),)
+        found = tuple(signatures_of(signed, content if document is None else document, kind, certificate))
     except SignatureFormatError as error:
-        return FoundDocument("cms", (), (Remark(Finding.DOCUMENT_UNREADABLE, str(error)),))
-    remarks: tuple[Remark, ...] = ()
-    if document is not None and content is not None and content != document:
-        remarks = (Remark(Finding.CONTENT_CHANGED, "the document given is not the one inside"),)
-    found = tuple(
-        replace(each, remarks=each.remarks + remarks, intact=each.intact and not remarks)
-        for each in signatures_of(signed, content if document is None else document, inside, certificate)
-    )
+        return FoundDocument("cms", (), (Remark(Finding.DOCUMENT_UNREADABLE, str(error)[:80]),))
+    if changed:
+        found = tuple(replace(each, remarks=each.remarks + changed, intact=False) for each in found)
     return FoundDocument("cms", found, () if found else (Remark(Finding.NO_SIGNATURE),))
 
 
@@ -84,9 +83,13 @@ def signatures_of(
         content: what it should be over; None where it is not at hand.
         content_type: asn1crypto's name of the type that the signed attributes must name.
         certificate: of the signer where it is not inside, DER.
+
+    Raises:
+        SignatureFormatError: what stands beside the signers cannot be read.
     """
-    inside = _Inside.of(signed, certificate)
-    signers = list(signed["signer_infos"])
+    with reading(SignatureFormatError):
+        inside = _Inside.of(signed, certificate)
+        signers = list(signed["signer_infos"])
     if len(signers) > SIGNERS_MAX:
         yield FoundSignature(
             SignatureFormat.CMS, None, intact=False, remarks=(Remark(Finding.STRUCTURE_REFUSED),)

@@ -63,7 +63,10 @@ def read_stamp(stamp: FoundStamp) -> ReadStamp:
             raise TimestampOtherDataError
     except HashUnsupportedError:
         raise TimestampError("its hash is not known") from None
-    found = list(signatures_of(signed, content, "tst_info"))
+    try:
+        found = list(signatures_of(signed, content, "tst_info"))
+    except SignatureFormatError as error:
+        raise TimestampError(str(error)) from error
     if len(found) != 1 or not found[0].intact or found[0].certificate is None:
         raise TimestampInvalidError("its signature does not hold")
     signature, authority = found[0], found[0].certificate
