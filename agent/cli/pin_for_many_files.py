@@ -44,6 +44,10 @@ class AskedOnce:
         """As `inner` does."""
         await self._inner.notify(zh, en)
 
+    def cards_moved(self, readers: frozenset[str]) -> None:
+        """Pass it on to `inner`."""
+        self._inner.cards_moved(readers)
+
     def wipe(self) -> None:
         """Forget the PIN."""
         if self._pin is not None:

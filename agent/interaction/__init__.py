@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Generic, Never, Protocol, TypeVar
+from typing import Annotated, Final, Generic, Never, Protocol, TypeVar
 
 import msgspec
 
@@ -13,6 +13,13 @@ from hca_card.pin import Pin
 
 AnswerT = TypeVar("AnswerT")
 AnswerT_co = TypeVar("AnswerT_co", covariant=True)
+
+
+CARD_PULLED: Final = (
+    "卡片已拔出：請插回同一張卡片，再從頭輸入。",
+    "The card was pulled out: put the same card back, then type from the start.",
+)
+"""What is said at once where a card is pulled out while its PIN is asked."""
 
 
 class CardShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,4 +148,8 @@ class Interaction(Protocol):
 
     async def notify(self, zh: str, en: str) -> None:
         """Tell the person something that needs no answer."""
+        ...
+
+    def cards_moved(self, readers: frozenset[str]) -> None:
+        """Learn which readers hold a card now, to tell who is asked about a card that it was pulled out."""
         ...

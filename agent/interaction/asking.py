@@ -107,6 +107,10 @@ class Asking:
         """As `inner` does."""
         await self._inner.notify(zh, en)
 
+    def cards_moved(self, readers: frozenset[str]) -> None:
+        """Pass it on to `inner`."""
+        self._inner.cards_moved(readers)
+
     async def _ask_for_unknown(self, question: ConsentQuestion) -> ConsentReply | None:
         origin, site = question.origin, site_of(question.origin)
         self._require_no_silence(origin)

@@ -1,7 +1,8 @@
 """What the agent and a window process write to each other over the window's pipes: one JSON object a line.
 
 The agent writes one `Opening`; the window writes one answer and ends. Only the window of allowed sites goes
-on: each `Forget` is answered with an `Opening` of the list as it is then. A window that ends without an
+on: each `Forget` is answered with an `Opening` of the list as it is then. A window that asks for a PIN is told
+with a `CardThere` that its card was pulled out or put back. A window that ends without an
 answer is a "no". Unknown members, missing ones and wrong types are refused on both sides.
 """
 
@@ -115,6 +116,12 @@ class Opening(_DialogPart, frozen=True, kw_only=True):
         return str(self.content.__struct_config__.tag)
 
 
+class CardThere(_DialogPart, frozen=True, kw_only=True, tag="card"):
+    """Whether the card that a window asks about is in its reader; written to it after the `Opening`."""
+
+    there: bool
+
+
 class Decided(_DialogPart, frozen=True, kw_only=True, tag="decided"):
     """The person said yes or no."""
 
@@ -151,11 +158,12 @@ class Closed(_DialogPart, frozen=True, kw_only=True, tag="closed"):
 WindowAnswer = Decided | Typed | Picked | Forget | Expired | Closed
 
 _OPENINGS: Final = msgspec.json.Decoder(Opening)
+_CARDS: Final = msgspec.json.Decoder(CardThere)
 _ANSWERS: Final = msgspec.json.Decoder[WindowAnswer](WindowAnswer)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def line(message: Opening | WindowAnswer) -> bytearray:
+def line(message: Opening | CardThere | WindowAnswer) -> bytearray:
     """Return one message as it is written; wipe it when it holds a PIN."""
     buffer = bytearray()
     _ENCODER.encode_into(message, buffer)
@@ -173,6 +181,15 @@ def read_opening(kind: str, text: bytes | bytearray) -> Opening:
     if opening.kind != kind:
         raise msgspec.ValidationError(f"{opening.kind!r} is shown by another window than {kind!r}")
     return opening
+
+
+def read_card_there(text: bytes | bytearray) -> CardThere:
+    """Return the agent's line about the card that a window asks about.
+
+    Raises:
+        UNREADABLE: it is not what the agent writes.
+    """
+    return _CARDS.decode(text)
 
 
 def read_answer(text: bytes | bytearray) -> WindowAnswer:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import FileIO
 from typing import Any, Final, cast
@@ -36,6 +37,7 @@ from agent.interaction import (
 )
 from agent.interaction import dialog_messages as messages
 from agent.interaction.dialog_messages import (
+    CardThere,
     Closed,
     Content,
     Decided,
@@ -94,6 +96,8 @@ class Dialogs:
         self._command = command
         self._notice_turn = asyncio.Lock()
         self._notices: set[asyncio.Task[None]] = set()
+        self._cards: frozenset[str] | None = None
+        self._about_cards: dict[_Window, str] = {}
 
     @property
     def available(self) -> bool:
@@ -103,7 +107,8 @@ class Dialogs:
     async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
         """Show the question's window until it is answered, or this is cancelled."""
         seconds = None if isinstance(question, KeypadQuestion) else self._settings.seconds
-        answer = await self._answer(self._opening(cast(Content, question), seconds))
+        reader = question.card.reader if isinstance(question, CardQuestion) else None
+        answer = await self._answer(self._opening(cast(Content, question), seconds), reader)
         return cast("AnswerT | None", _result(question, answer))
 
     async def notify(self, zh: str, en: str) -> None:
@@ -114,6 +119,13 @@ class Dialogs:
         task = asyncio.create_task(self._notice(zh, en))
         self._notices.add(task)
         task.add_done_callback(self._notices.discard)
+
+    def cards_moved(self, readers: frozenset[str]) -> None:
+        """Tell the windows that ask about a card whether it is there."""
+        before, self._cards = self._cards, readers
+        for window, reader in self._about_cards.items():
+            if (reader in readers) is not (before is None or reader in before):
+                window.tell(CardThere(there=reader in readers))
 
     async def show_about(self) -> None:
         """Show the window with the version until the person closes it."""
@@ -141,7 +153,7 @@ class Dialogs:
         try:
             while isinstance(answer := await window.answer(), Forget):
                 forget(answer.origin)
-                await window.show(opening())
+                window.tell(opening())
         finally:
             window.end()
 
@@ -165,16 +177,26 @@ class Dialogs:
             silence_minutes=self._settings.silence_minutes,
         )
 
-    async def _answer(self, opening: Opening) -> WindowAnswer:
-        """Return what the window answers; one that ends without an answer, or cannot start, is closed."""
+    async def _answer(self, opening: Opening, reader: str | None = None) -> WindowAnswer:
+        """Return what the window answers; one that ends without an answer, or cannot start, is closed.
+
+        Args:
+            opening: what it shows.
+            reader: where the card is that it asks about.
+        """
         try:
             window = _Window(self._command, opening)
         except OSError as error:
             log.error("a window cannot be started: %s", error)  # noqa: TRY400  (the error says it all)
             return Closed()
+        if reader is not None:
+            self._about_cards[window] = reader
+            if self._cards is not None and reader not in self._cards:
+                window.tell(CardThere(there=False))
         try:
             return await window.answer() or Closed()
         finally:
+            self._about_cards.pop(window, None)
             window.end()
 
 
@@ -195,7 +217,7 @@ def _result(question: Question[Any], answer: WindowAnswer) -> object:
 
 
 class _Window:
-    """One window process. A thread of its own reads it, into memory that can be wiped.
+    """One window process. A thread of its own reads it, into memory that can be wiped, another writes.
 
     Args:
         command: gives the words that start the window of a kind.
@@ -213,13 +235,14 @@ class _Window:
         self._process = converse(command(self._kind), Child.WINDOW)
         self._input = cast(FileIO, self._process.stdin)
         self._output = cast(FileIO, self._process.stdout)
-        threading.Thread(
-            target=self._converse, args=(opening,), name=f"window {self._kind}", daemon=True
-        ).start()
+        self._writer = ThreadPoolExecutor(1, f"to window {self._kind}")
+        self.tell(opening)
+        threading.Thread(target=self._converse, name=f"window {self._kind}", daemon=True).start()
 
-    async def show(self, opening: Opening) -> None:
-        """Write it one more opening, if it still reads."""
-        await asyncio.to_thread(self._write, opening)
+    def tell(self, message: Opening | CardThere) -> None:
+        """Write it a message, after those before, if it still reads; nobody waits for that."""
+        with suppress(RuntimeError):  # it has ended
+            self._writer.submit(self._write, message)
 
     async def answer(self) -> WindowAnswer | None:
         """Return its next answer; None when it has ended."""
@@ -231,8 +254,7 @@ class _Window:
         with suppress(ProcessLookupError):
             self._process.kill()
 
-    def _converse(self, opening: Opening) -> None:
-        self._write(opening)
+    def _converse(self) -> None:
         buffer = bytearray(messages.ANSWER_MAX)
         filled = 0
         try:
@@ -267,6 +289,7 @@ class _Window:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
+        self._writer.shutdown()
         for pipe in (self._input, self._output):
             with suppress(OSError):
                 pipe.close()
@@ -278,8 +301,8 @@ class _Window:
         with suppress(RuntimeError):  # the event loop has ended, and nobody waits
             self._loop.call_soon_threadsafe(self._answers.put_nowait, answer)
 
-    def _write(self, opening: Opening) -> None:
+    def _write(self, message: Opening | CardThere) -> None:
         with suppress(OSError, ValueError):  # it has ended; the reading notices
-            rest = memoryview(messages.line(opening))
+            rest = memoryview(messages.line(message))
             while rest:
                 rest = rest[os.write(self._input.fileno(), rest) :]

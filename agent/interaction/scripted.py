@@ -40,6 +40,9 @@ class Headless:
     async def notify(self, zh: str, en: str) -> None:
         """Nobody hears."""
 
+    def cards_moved(self, readers: frozenset[str]) -> None:
+        """Nobody is asked about a card."""
+
 
 class GivenPin(Headless):
     """A PIN that the person gave beforehand (`--pin-stdin`), for their own commands alone.
@@ -176,3 +179,6 @@ class ScriptedInteraction:
     async def notify(self, zh: str, en: str) -> None:
         """Kept in `notices`."""
         self.notices.append((zh, en))
+
+    def cards_moved(self, readers: frozenset[str]) -> None:
+        """Change nothing: this person answers at once."""

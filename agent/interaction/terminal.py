@@ -11,7 +11,9 @@ from typing import Any, Final, cast
 
 from agent.interaction import (
     AnswerT,
+    CARD_PULLED,
     CardChoiceQuestion,
+    CardQuestion,
     CardShown,
     ConsentQuestion,
     ConsentReply,
@@ -124,6 +126,7 @@ class TerminalInteraction:
         self._console = console
         self._seconds = seconds
         self._turn = asyncio.Lock()
+        self._asked: Question[Any] | None = None
         self._thread = ThreadPoolExecutor(1, "terminal")
 
     @classmethod
@@ -140,12 +143,21 @@ class TerminalInteraction:
     async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
         """Put the question; a last try also takes the word "yes", after the warning that a mistake locks."""
         async with self._turn:
-            return cast("AnswerT | None", await self._ask(question))
+            self._asked = question
+            try:
+                return cast("AnswerT | None", await self._ask(question))
+            finally:
+                self._asked = None
 
     async def notify(self, zh: str, en: str) -> None:
         """Write both sentences on lines of their own."""
         async with self._turn:
             self._console.write(f"{_printable(zh)}\n{_printable(en)}\n")
+
+    def cards_moved(self, readers: frozenset[str]) -> None:
+        """Say at once that the card which is asked about was pulled out; the question waits for it."""
+        if isinstance(self._asked, CardQuestion) and self._asked.card.reader not in readers:
+            self._console.write("\n{}\n{}\n".format(*CARD_PULLED))
 
     async def _ask(self, question: Question[Any]) -> object:
         match question:

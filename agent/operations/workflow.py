@@ -390,6 +390,7 @@ class Workflow:
         self._workers.keep_only([state.name for state in states])
         self._selection.keep_only(states)
         self.activity.readers_changed(states)
+        self._interaction.cards_moved(frozenset(state.name for state in states if state.present))
         there = {state.name: state for state in states}
 
         def lost(kept: KeptPin) -> bool:

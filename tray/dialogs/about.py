@@ -9,6 +9,8 @@ from tray.dialogs.frame import Window
 class AboutWindow(Window[About]):
     """The version, and what this is compatible with."""
 
+    asks = False
+
     def headline(self) -> tuple[str, str]:
         """Return the version and what the program is."""
         return (

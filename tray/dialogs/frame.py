@@ -13,6 +13,7 @@ from agent.interaction.dialog_messages import Closed, Expired, Opening, WindowAn
 from tray.dialogs.drawing import Layer
 from tray.dialogs.look import Colour, Look
 from tray.dialogs.process import Pipe, see_every_dot
+from tray.dialogs.turn import Turn
 from tray.shapes import box
 
 ContentT = TypeVar("ContentT")
@@ -68,10 +69,12 @@ class Window(Generic[ContentT]):
         body: where the subclass puts what it shows.
         buttons: the row for buttons, filled from the right.
         first: what has the keyboard first.
+        asks: whether it asks: then no other window of ours covers it, and it waits until no other one asks.
     """
 
     shows_time: ClassVar[bool] = True
     wants_keys: ClassVar[bool] = True
+    asks: ClassVar[bool] = True
 
     def __init__(self, look: Look, pipe: Pipe, opening: Opening) -> None:
         self.pipe = pipe
@@ -84,6 +87,8 @@ class Window(Generic[ContentT]):
         self._open_until = None if opening.seconds is None else time.monotonic() + opening.seconds
         self._quiet_ticks = 0
         self._place_seen: tuple[int, int] | None = None
+        self._turn = Turn.of_screen()
+        self._is_shown = False
         self._on_x11 = str(self.root.tk.call("tk", "windowingsystem")) == "x11"
         self._uncovered = not self._on_x11
         self._down: set[str] = set()
@@ -126,17 +131,30 @@ class Window(Generic[ContentT]):
         """Show the window until it has its answer, and return that."""
         self._guard()
         self.guard(self.root)
-        self._tick()
         self.root.update_idletasks()
         self._place()
+        self._tick()
+        self.root.mainloop()
+        self.forget()
+        self.root.destroy()
+        self._turn.end()
+        return self._answer
+
+    def _take_turn(self) -> None:
+        """Come to the screen when it is this window's turn; one that does not ask goes when another asks."""
+        its_turn = self._turn.take() if self.asks else self._turn.is_free()
+        if its_turn is self._is_shown:
+            return
+        self._is_shown = its_turn
+        if not its_turn:
+            self.root.withdraw()
+            return
+        if not self.asks and self.opening.seconds is not None:
+            self._open_until = time.monotonic() + self.opening.seconds  # nobody could read it before
         self.root.deiconify()
         self.root.attributes("-topmost", True)
         for delay in _FOCUS_MS:
             self.root.after(delay, self._take_focus)
-        self.root.mainloop()
-        self.forget()
-        self.root.destroy()
-        return self._answer
 
     @property
     def fits(self) -> bool:
@@ -165,7 +183,7 @@ class Window(Generic[ContentT]):
 
     def label(
         self, text: str, style: str = "", *, above: int = 0, on: ttk.Frame | None = None, width: int = 0
-    ) -> None:
+    ) -> ttk.Label:
         """Show a paragraph, wrapped: nothing of it is ever cut off.
 
         Args:
@@ -180,6 +198,7 @@ class Window(Generic[ContentT]):
         room = width or self.look.width - (2 * self.look.px(_PANEL_PADDING) if ground else 0)
         made = ttk.Label(on or self.body, text=self.look.wrap(text, name, room), style=name)
         made.pack(anchor="w", fill="x", pady=(self.look.px(above) if above else 0, 0))
+        return made
 
     def panel(self, kind: str = "Panel", *, above: int = 14) -> ttk.Frame:
         """Show a round-cornered field for what belongs together, and return it."""
@@ -219,8 +238,15 @@ class Window(Generic[ContentT]):
             badge = ttk.Label(row, text=SIMULATED, style="Badge.TLabel", padding=(look.px(10), look.px(3)))
             badge.pack(side="right")
         self.root.iconphoto(True, look.image(32, 32, Colour.PAPER, chip(32), alike=False))
-        self.label(zh, "Title", above=14, on=page)
-        self.label(en, "Subtitle", above=4, on=page)
+        self._title = self.label(zh, "Title", above=14, on=page)
+        self._subtitle = self.label(en, "Subtitle", above=4, on=page)
+
+    def show_headline(self, zh: str, en: str, *, alarm: bool = False) -> None:
+        """Replace the headline; with `alarm` so that nobody misses it."""
+        style = "Alarm.TLabel" if alarm else "Title.TLabel"
+        self._title.configure(text=self.look.wrap(zh, style, self.look.width), style=style)
+        self._subtitle.configure(text=self.look.wrap(en, "Subtitle.TLabel", self.look.width))
+        self.root.title(f"{zh} · {en} · {NAME}")
 
     def _place(self) -> None:
         if self._on_x11:
@@ -230,6 +256,8 @@ class Window(Generic[ContentT]):
             self.root.tk.call("tk::PlaceWindow", ".", "center")
 
     def _take_focus(self) -> None:
+        if not self._is_shown:
+            return
         self.root.lift()
         self.root.focus_force()
         if self.first is not None and self.root.focus_get() in (None, self.root):
@@ -329,9 +357,12 @@ class Window(Generic[ContentT]):
         return "break"
 
     def _tick(self) -> None:
+        self._take_turn()
         self._quiet_ticks = self._quiet_ticks + 1 if self._is_attended() else 0
         self._listen()
-        if self._open_until is not None and self.opening.seconds is not None:
+        if not self._is_shown and not self.asks:
+            pass  # its time begins when it is seen
+        elif self._open_until is not None and self.opening.seconds is not None:
             left = self._open_until - time.monotonic()
             if left <= 0:
                 self.finish(Expired())

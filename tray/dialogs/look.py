@@ -110,6 +110,7 @@ class Look:
         style.configure(".", background=Colour.PAPER, foreground=Colour.INK, font=self.font(15))
         for name, pixels, weight, colour in (
             ("Title", 22, "bold", Colour.INK),
+            ("Alarm", 22, "bold", Colour.RED),
             ("Subtitle", 14, "normal", Colour.MUTED),
             ("Strong", 16, "bold", Colour.INK),
             ("Muted", 13, "normal", Colour.MUTED),

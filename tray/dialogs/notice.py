@@ -14,6 +14,7 @@ class NoticeWindow(Window[Notice]):
 
     shows_time = False
     wants_keys = False
+    asks = False
 
     def headline(self) -> tuple[str, str]:
         """Return what it is."""
@@ -36,4 +37,5 @@ class NoticeWindow(Window[Notice]):
         self.root.geometry(f"+{max(0, across)}+{max(0, down)}")
 
     def _take_focus(self) -> None:
-        self.root.lift()
+        if self._is_shown:
+            self.root.lift()

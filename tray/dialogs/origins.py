@@ -19,6 +19,8 @@ _HEIGHT: Final = 400
 class OriginsWindow(Window[SiteList]):
     """The sites; the agent forgets one, and sends the list anew."""
 
+    asks = False
+
     def headline(self) -> tuple[str, str]:
         """Return what is listed."""
         return "允許的網站", "Sites that may use the card"

@@ -6,9 +6,10 @@ import tkinter
 from tkinter import ttk
 from typing import Any
 
-from agent.interaction import KeypadQuestion, PinQuestion
-from agent.interaction.dialog_messages import Typed
+from agent.interaction import CARD_PULLED, KeypadQuestion, PinQuestion
+from agent.interaction.dialog_messages import Typed, read_card_there
 from agent.vocabulary import VERB_WORDS
+from hca_card.decoding import UNREADABLE
 from hca_card.model import PinStatus
 from tray.dialogs.frame import ContentT, Window
 from tray.dialogs.parts import show_card, show_document, show_site, tries_words
@@ -23,6 +24,7 @@ class SecretWindow(Window[ContentT]):
     """
 
     fields: tuple[PinField, ...]
+    _card_there = True
 
     def show_checked(self, secret: str, zh: str, en: str, status: PinStatus) -> None:
         """Show the field of the secret that the card checks, below the warning before a last try.
@@ -36,8 +38,8 @@ class SecretWindow(Window[ContentT]):
         self._agreed = tkinter.BooleanVar(self.root, not status.last_try)
         warning = self._warn(secret) if status.last_try else None
         field = PinField(self, zh, en, status, changed=self._changed, submit=self._submit)
-        field.enable(warning is None)
         self.fields = (field,)
+        self._enable_fields()
         self.first = warning or field.entry
 
     def show_buttons(self) -> None:
@@ -50,6 +52,20 @@ class SecretWindow(Window[ContentT]):
         """Wipe the fields."""
         for field in self.fields:
             field.wipe()
+
+    def heard(self, text: bytes) -> None:
+        """Say that the card was pulled out, and take nothing until it is back."""
+        try:
+            self._card_there = read_card_there(text).there
+        except UNREADABLE:
+            self.close()
+            return
+        self.missed()
+        there = self._card_there
+        self.show_headline(*(self.headline() if there else CARD_PULLED), alarm=not there)
+        self._enable_fields()
+        self.begin_moment()
+        self._changed()
 
     def missed(self) -> None:
         """Begin anew: a PIN without the key that was ignored would be a wrong one, and cost a try."""
@@ -78,14 +94,19 @@ class SecretWindow(Window[ContentT]):
         return box
 
     def _agree(self) -> None:
-        agreed = self._agreed.get()
-        self.fields[0].enable(agreed)
-        if agreed:
-            self.fields[0].focus()
+        self._enable_fields()
         self._changed()
 
+    def _enable_fields(self) -> None:
+        checked, *others = self.fields
+        for field in others:
+            field.enable(self._card_there)
+        checked.enable(self._card_there and self._agreed.get())
+        if self._card_there and self._agreed.get():
+            checked.focus()
+
     def _ready(self) -> bool:
-        return self._agreed.get() and all(field.fits for field in self.fields)
+        return self._card_there and self._agreed.get() and all(field.fits for field in self.fields)
 
     def _changed(self) -> None:
         self._ok.state(["!disabled"] if self._ready() else ["disabled"])

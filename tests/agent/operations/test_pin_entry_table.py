@@ -239,6 +239,9 @@ class Person:
     async def notify(self, zh: str, en: str) -> None:
         raise AssertionError(en)
 
+    def cards_moved(self, readers: frozenset[str]) -> None:
+        pass
+
 
 class Keyring:
     """A keyring in memory."""
