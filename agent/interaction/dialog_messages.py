@@ -1,9 +1,9 @@
 """What the agent and a window process write to each other over the window's pipes: one JSON object a line.
 
 The agent writes one `Opening`; the window writes one answer and ends. Only the window of allowed sites goes
-on: each `Forget` is answered with an `Opening` of the list as it is then. A window that asks for a PIN is told
-with a `CardThere` that its card was pulled out or put back. A window that ends without an
-answer is a "no". Unknown members, missing ones and wrong types are refused on both sides.
+on: each `Forget` is answered with an `Opening` of the list as it is then. A window that asks for a PIN is
+told with a `CardThere` that its card was pulled out or put back. A window that ends without an answer is a
+"no". Unknown members, missing ones and wrong types are refused on both sides.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Any, Final, cast
 
 from agent.interaction import (
-    AnswerT,
     CARD_PULLED,
+    AnswerT,
     CardChoiceQuestion,
     CardQuestion,
     CardShown,

@@ -1,4 +1,4 @@
-"""Windows of ours on one real screen: none covers another that asks, and each says when its card is pulled."""
+"""Windows of ours on one real screen: none covers another that asks; a card that is pulled is told."""
 
 from __future__ import annotations
 
