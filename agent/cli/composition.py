@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, closing, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 import click
+
+from agent.cli import output
 
 if TYPE_CHECKING:
     from agent.cli.options import Invocation
@@ -113,9 +116,23 @@ def given_pin() -> AbstractContextManager[Interaction]:
     from agent.interaction.scripted import GivenPin
 
     try:
-        return closing(GivenPin.read(sys.stdin.buffer))
+        with pin_input() as stream:
+            return closing(GivenPin.read(stream))
     except ValueError:
         raise click.UsageError("標準輸入沒有 PIN 碼 · standard input holds no PIN") from None
+
+
+@contextmanager
+def pin_input() -> Iterator[BinaryIO]:
+    """Run the body with standard input, which shows nothing of what is typed where a person sits there."""
+    from agent.interaction.console import unseen
+
+    if sys.stdin is None or not sys.stdin.isatty():
+        yield (io.BytesIO() if sys.stdin is None else sys.stdin.buffer)
+        return
+    with unseen(sys.stdin.fileno()):
+        output.warn("請輸入 PIN 碼，一行一個；不會顯示出來", "type the PIN, one a line; it is not shown")
+        yield sys.stdin.buffer
 
 
 def without_keypad(config: Config) -> Config:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import click
 
 from agent.cli import output
 from agent.cli.cards import pin_rows
-from agent.cli.composition import run
+from agent.cli.composition import pin_input, run
 from agent.cli.options import Invocation, card_options, json_option, pin_option, two_pins_option
 
 if TYPE_CHECKING:
@@ -142,9 +141,10 @@ def _two_pins(given: bool) -> Iterator[tuple[Pin | None, Pin | None]]:
         return
     with ExitStack() as stack:
         pins = []
+        stream = stack.enter_context(pin_input())
         for _ in range(2):
             try:
-                pins.append(read_pin(sys.stdin.buffer))
+                pins.append(read_pin(stream))
             except ValueError:
                 raise click.UsageError(
                     "標準輸入要有兩行，後一行是新的 PIN 碼 · standard input needs two lines, new PIN last"

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Protocol
 
 LINE_MAX: Final = 256
@@ -25,11 +25,19 @@ class Console(Protocol):
         """Show text."""
         ...
 
+    def forget_typed(self) -> None:
+        """Drop what was typed so far: it answers no question that comes later."""
+        ...
+
+    def unseen(self) -> AbstractContextManager[None]:
+        """Run the body without showing what is typed; entered before the words that ask for a secret."""
+        ...
+
     def read_line(self, *, secret: bool, seconds: float, stop: threading.Event) -> bytearray | None:
         """Return the line without its end; None if time ran out, `stop` was set, or the input ended.
 
         Args:
-            secret: do not show what is typed.
+            secret: end the line on the screen, too, as what is typed in `unseen` does not.
             seconds: how long to wait.
             stop: looked at while waiting.
         """
@@ -54,10 +62,20 @@ class PosixConsole:
         while view:
             view = view[os.write(self._target, view) :]
 
+    def forget_typed(self) -> None:
+        """Drop what a terminal holds; what came through a pipe stays."""
+        if os.isatty(self._source):
+            import termios
+
+            termios.tcflush(self._source, termios.TCIFLUSH)
+
+    def unseen(self) -> AbstractContextManager[None]:
+        """Run the body without echo, where this is a terminal."""
+        return unseen(self._source)
+
     def read_line(self, *, secret: bool, seconds: float, stop: threading.Event) -> bytearray | None:
-        """Return the line; on a terminal, what was typed before the question is dropped."""
-        with _prepared(self._source, secret=secret):
-            line = self._collect(time.monotonic() + seconds, stop)
+        """Return the line."""
+        line = self._collect(time.monotonic() + seconds, stop)
         if secret:
             self.write("\n")
         return line
@@ -80,17 +98,16 @@ class PosixConsole:
 
 
 @contextmanager
-def _prepared(descriptor: int, *, secret: bool) -> Iterator[None]:
-    """Run the body with a terminal that holds nothing typed earlier, and without echo for a secret."""
-    if not os.isatty(descriptor):
+def unseen(descriptor: int) -> Iterator[None]:
+    """Run the body without echo on a terminal; what was typed before it, or is left after it, is dropped.
+
+    What is left could be a second try at a secret, which a shell would show.
+    """
+    if not os.isatty(descriptor) or sys.platform == "win32":
         yield
         return
     import termios
 
-    termios.tcflush(descriptor, termios.TCIFLUSH)
-    if not secret:
-        yield
-        return
     before, without = termios.tcgetattr(descriptor), termios.tcgetattr(descriptor)
     without[3] &= ~termios.ECHO
     termios.tcsetattr(descriptor, termios.TCSAFLUSH, without)
@@ -110,6 +127,17 @@ if sys.platform == "win32":
             """Show text."""
             sys.stderr.write(text)
             sys.stderr.flush()
+
+        def forget_typed(self) -> None:
+            """Drop the keys that nobody has read."""
+            while msvcrt.kbhit():
+                msvcrt.getwch()
+
+        @contextmanager
+        def unseen(self) -> Iterator[None]:
+            """Run the body: these functions show nothing by themselves."""
+            self.forget_typed()
+            yield
 
         def read_line(self, *, secret: bool, seconds: float, stop: threading.Event) -> bytearray | None:
             """Return the line; backspace takes a character back, Ctrl+C gives up."""

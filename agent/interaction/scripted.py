@@ -23,6 +23,8 @@ from hca_card.errors import PinLastTryError
 from hca_card.pin import Pin
 
 _PIN_LINE_MAX: Final = 64
+# What PowerShell and editors of Windows write first; no PIN has it.
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class Headless:
@@ -101,6 +103,8 @@ def read_pin(stream: BinaryIO) -> Pin:
     try:
         while line.endswith((b"\n", b"\r")):
             line.pop()
+        if line.startswith(_BYTE_ORDER_MARK):
+            del line[: len(_BYTE_ORDER_MARK)]
         if not line or len(line) >= _PIN_LINE_MAX:
             raise ValueError("standard input holds no PIN")
         return Pin(line)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 import threading
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any, Final, cast
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any, Final, TypeVar, cast
 
 from agent.interaction import (
     CARD_PULLED,
@@ -29,6 +30,8 @@ from agent.origins.portals import named
 from agent.vocabulary import VERB_WORDS
 from hca_card.model import PinStatus
 from hca_card.pin import Pin
+
+T = TypeVar("T")
 
 _SECONDS: Final = 120.0
 _ATTEMPTS: Final = 3
@@ -160,6 +163,8 @@ class TerminalInteraction:
             self._console.write("\n{}\n{}\n".format(*CARD_PULLED))
 
     async def _ask(self, question: Question[Any]) -> object:
+        # Before its first word is there: what comes after that is an answer, and kept.
+        await self._in_thread(self._console.forget_typed)
         match question:
             case ConsentQuestion():
                 answer = await self._line(_consent_words(question))
@@ -190,30 +195,49 @@ class TerminalInteraction:
         number = int(answer)
         return cards[number - 1] if 1 <= number <= len(cards) else None
 
-    async def _confirm_last_try(self) -> bool:
-        answer = await self._line(
-            "只剩最後一次機會：再錯，卡片就會鎖住。要繼續請輸入完整的 yes。\n"
-            "This is the last try: a mistake locks the card. To go on, type yes in full.\n> "
-        )
-        return answer is not None and answer.strip().lower() == "yes"
-
     async def _secret(self, words: str, prompt: str, status: PinStatus) -> Pin | None:
-        self._console.write(words)
-        if status.last_try and not await self._confirm_last_try():
-            return None
-        return await self._fitting(prompt, status)
+        async with self._unseen(words, status) as wanted:
+            return await self._fitting(prompt, status) if wanted else None
 
     async def _pair(
         self, words: str, prompt: str, status: PinStatus, new: PinStatus
     ) -> tuple[Pin, Pin] | None:
-        first = await self._secret(words, prompt, status)
-        if first is None:
-            return None
-        second = await self._new_pin(new)
-        if second is None:
-            first.wipe()
-            return None
-        return first, second
+        async with self._unseen(words, status) as wanted:
+            first = await self._fitting(prompt, status) if wanted else None
+            if first is None:
+                return None
+            second = await self._new_pin(new)
+            if second is None:
+                first.wipe()
+                return None
+            return first, second
+
+    @asynccontextmanager
+    async def _unseen(self, words: str, status: PinStatus) -> AsyncIterator[bool]:
+        """Run the body with the question asked and echo off, which it is before the first word is there.
+
+        Yields:
+            Whether the person wants to go on: a last try needs a yes, which is seen.
+        """
+        wanted = not status.last_try or await self._confirmed_last_try(words)
+        stack = ExitStack()
+        try:
+            await self._in_thread(lambda: stack.enter_context(self._console.unseen()))
+            if not status.last_try:
+                self._console.write(words)
+            yield wanted
+        finally:
+            try:
+                await self._in_thread(stack.close)
+            except RuntimeError:  # this was closed meanwhile: nothing reads, and echo must still come back
+                stack.close()
+
+    async def _confirmed_last_try(self, words: str) -> bool:
+        answer = await self._line(
+            f"{words}只剩最後一次機會：再錯，卡片就會鎖住。要繼續請輸入完整的 yes。\n"
+            "This is the last try: a mistake locks the card. To go on, type yes in full.\n> "
+        )
+        return answer is not None and answer.strip().lower() == "yes"
 
     async def _new_pin(self, status: PinStatus) -> Pin | None:
         for _ in range(_ATTEMPTS):
@@ -228,7 +252,7 @@ class TerminalInteraction:
                 if not again.wiped and hmac.compare_digest(new.octets, again.octets):
                     return new
             new.wipe()
-            self._console.write("兩次輸入的不一樣。\nThe two are not the same.\n")
+            await self._again("兩次輸入的不一樣。\nThe two are not the same.\n")
         return None
 
     async def _fitting(self, prompt: str, status: PinStatus) -> Pin | None:
@@ -238,11 +262,16 @@ class TerminalInteraction:
                 return pin
             pin.wipe()
             low, high = status.min_length, status.max_length
-            self._console.write(
+            await self._again(
                 f"這裡要 {low} 到 {high} 個英數字，沒有送給卡片。\n"
                 f"Here {low} to {high} characters are needed; nothing was sent to the card.\n"
             )
         return None
+
+    async def _again(self, why: str) -> None:
+        # What was typed ahead was meant for other questions than those that come now.
+        await self._in_thread(self._console.forget_typed)
+        self._console.write(why)
 
     async def _pin(self, prompt: str) -> Pin | None:
         line = await self._read(prompt, secret=True)
@@ -264,14 +293,16 @@ class TerminalInteraction:
         self._console.write(prompt)
         stop = threading.Event()
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._thread,
-                lambda: self._console.read_line(secret=secret, seconds=self._seconds, stop=stop),
+            return await self._in_thread(
+                lambda: self._console.read_line(secret=secret, seconds=self._seconds, stop=stop)
             )
         finally:
             stop.set()
 
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Return what `work` does in the one thread of the console, after all that was begun there before."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
     def close(self) -> None:
-        """End the reading thread."""
-        with suppress(RuntimeError):
-            self._thread.shutdown(wait=False, cancel_futures=True)
+        """End the reading thread, when what was begun there is done."""
+        self._thread.shutdown(wait=False)

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -86,6 +87,12 @@ class Screen:
     def write(self, text: str) -> None:
         text.encode()
         self.written += text
+
+    def forget_typed(self) -> None:
+        pass
+
+    def unseen(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def read_line(self, *, secret: bool, seconds: float, stop: threading.Event) -> bytearray | None:
         return None

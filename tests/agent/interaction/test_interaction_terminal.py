@@ -127,6 +127,58 @@ async def test_a_pin_is_asked_in_both_languages_and_never_shown(terminal: Termin
     assert "123456" not in screen
 
 
+@pytest.mark.parametrize(
+    ("question", "typed", "answer"),
+    [
+        (pin_request(), b"123456\n", [b"123456"]),
+        (
+            NewPinQuestion(None, CARD, PinStatus(3, 6, 8)),
+            b"123456\nabcdef\nabcdef\n",
+            [b"123456", b"abcdef"],
+        ),
+    ],
+    ids=["one PIN", "three lines"],
+)
+async def test_what_is_typed_as_soon_as_the_question_shows_is_taken_and_never_shown(
+    terminal: Terminal, question: PinQuestion | NewPinQuestion, typed: bytes, answer: list[bytes]
+) -> None:
+    class Hasty(PosixConsole):
+        """A terminal at which somebody types the moment that the first word is there."""
+
+        def write(self, text: str) -> None:
+            super().write(text)
+            os.write(terminal.keyboard, keys.pop(0)) if keys else None
+
+    keys = [typed]
+    interaction = TerminalInteraction(Hasty(terminal.line, terminal.line), seconds=5)
+    given = await interaction.ask(question)
+    assert given is not None
+    assert [pin.octets for pin in (given if isinstance(given, tuple) else (given,))] == answer
+    shown = await terminal.screen("PIN: ")
+    assert "123456" not in shown and "abcdef" not in shown
+
+
+async def test_a_yes_typed_as_soon_as_the_question_shows_is_taken(terminal: Terminal) -> None:
+    class Hasty(PosixConsole):
+        def write(self, text: str) -> None:
+            super().write(text)
+            os.write(terminal.keyboard, b"y\n")
+
+    interaction = TerminalInteraction(Hasty(terminal.line, terminal.line), seconds=5)
+    assert await interaction.ask(ConsentQuestion(PORTAL, Verb.READ)) is ConsentReply.YES
+
+
+async def test_what_was_typed_ahead_is_dropped_after_a_line_that_does_not_fit(terminal: Terminal) -> None:
+    asked = asyncio.create_task(person(terminal).ask(NewPinQuestion(None, CARD, PinStatus(3, 6, 8))))
+    await settled(terminal, "Present PIN: ")
+    terminal.type("123\nabcdef\nabcdef\n")
+    await settled(terminal, "nothing was sent")
+    terminal.type("123456\nabcdef\nabcdef\n")
+    pair = await asked
+    assert pair is not None
+    assert pair[0].octets == b"123456"
+
+
 async def test_echo_is_back_after_the_pin_and_after_giving_up(terminal: Terminal) -> None:
     interaction = person(terminal)
     asked = asyncio.create_task(interaction.ask(pin_request()))
@@ -268,7 +320,7 @@ async def test_a_line_without_end_is_given_up(terminal: Terminal) -> None:
         os.close(descriptor)
 
 
-@pytest.mark.parametrize("line", [b"123456\n", b"123456\r\n", b"123456"])
+@pytest.mark.parametrize("line", [b"123456\n", b"123456\r\n", b"123456", b"\xef\xbb\xbf123456\r\n"])
 async def test_a_pin_from_standard_input_is_its_first_line(line: bytes) -> None:
     own = PinQuestion(None, CARD, PinStatus(3, 6, 8), Verb.SIGN)
     given = GivenPin.read(BytesIO(line + (b"more\n" if line.endswith(b"\n") else b"")))
@@ -278,7 +330,7 @@ async def test_a_pin_from_standard_input_is_its_first_line(line: bytes) -> None:
     assert await given.ask(own) is None
 
 
-@pytest.mark.parametrize("line", [b"", b"\n", b"1" * 100, "密碼\n".encode()])
+@pytest.mark.parametrize("line", [b"", b"\n", b"\xef\xbb\xbf\n", b"1" * 100, "密碼\n".encode()])
 def test_what_is_no_pin_on_standard_input_is_an_error_without_it(line: bytes) -> None:
     with pytest.raises(ValueError, match="PIN"):
         GivenPin.read(BytesIO(line))
