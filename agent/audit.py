@@ -87,11 +87,13 @@ class AuditLog:
             if not self._append(line, unless_full=True):
                 try:
                     self._rotate()
-                except OSError:
-                    log.exception("the audit log cannot be put aside and grows: %s", self._path)
+                except OSError as error:
+                    why = "the audit log cannot be put aside and grows: %s: %s"
+                    log.error(why, self._path, error.strerror)  # noqa: TRY400  (a full disk is no bug)
                 self._append(line)
-        except OSError:
-            log.exception("the audit log cannot be written: %s", self._path)
+        except OSError as error:
+            why = "the audit log cannot be written: %s: %s"
+            log.error(why, self._path, error.strerror)  # noqa: TRY400  (a full disk is no bug)
 
     def _append(self, line: bytes, *, unless_full: bool = False) -> bool:
         """Add a line, and say whether it was added."""

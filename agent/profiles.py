@@ -51,7 +51,10 @@ def look(paths: Paths) -> tuple[ProfileFile, ...]:
     names: set[str] = set()
     for folder in folders:
         try:
-            files = sorted(folder.glob("*.toml")) if folder.is_dir() else []
+            # `glob` would take a folder that cannot be read for an empty one.
+            files = sorted(each for each in folder.iterdir() if each.suffix == ".toml")
+        except FileNotFoundError:
+            continue
         except OSError as error:
             found.append(ProfileFile(folder, None, f"{folder}: cannot be read: {error.strerror}"))
             continue

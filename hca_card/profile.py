@@ -222,10 +222,12 @@ def load(file: Path) -> Profile:
         ProfileError: it cannot be read, has unknown or missing keys, or values that cannot be.
     """
     try:
-        return parse(file.read_text(encoding="utf-8"))
+        return parse(file.read_text(encoding="utf-8-sig"))  # Windows' editors may begin it with a mark
     except OSError as error:
         raise ProfileError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ProfileError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ProfileError(f"{file}: is not UTF-8, save it in that encoding: {error}") from None
+    except ProfileError as error:
         raise ProfileError(f"{file}: {error}") from None
 
 

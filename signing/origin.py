@@ -18,6 +18,13 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+# What no origin has, and what to say of it.
+_NEVER: Final = (
+    ("@", "it has no user name and no password"),
+    ("*?#", "it has no wildcard, no query and no fragment: each site is listed by itself"),
+    ("/\\", "it has no path, and no slash at the end"),
+    (" \t\r\n", "it has no spaces"),
+)
 _ORIGIN: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>[^:\[\]]+|\[[^\[\]]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
@@ -39,6 +46,34 @@ def is_origin(text: str) -> bool:
     if port > 65535 or port == DEFAULT_PORTS[match["scheme"]]:
         return False
     return match["scheme"] == "https" or match["host"] in LOOPBACK_HOSTS
+
+
+def origin_fault(text: str) -> str:
+    """Return the rule of `is_origin` that `text` breaks, for whoever wrote it; empty if it is one."""
+    if is_origin(text):
+        return ""
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme.lower() not in DEFAULT_PORTS:
+        return "it begins with https://"
+    for signs, rule in _NEVER:
+        if any(sign in rest for sign in signs):
+            return rule
+    if not text.isascii():
+        return "a name with other letters is written in its punycode form (xn--…), as browsers send it"
+    if text != text.lower():
+        return "it is all lower case"
+    host, _, port = (
+        (rest, "", "") if rest.endswith("]") else rest.rpartition(":") if ":" in rest else (rest, "", "")
+    )
+    if scheme == "http" and host not in LOOPBACK_HOSTS:
+        return (
+            "http:// is for this computer alone (localhost, 127.0.0.1, [::1]); any other site needs https://"
+        )
+    if port == str(DEFAULT_PORTS[scheme]):
+        return f"the usual port of {scheme} is left out, as browsers do"
+    if (rest != host) and not (port.isdecimal() and port[0] != "0" and int(port[:6]) <= 65535):
+        return "its port is a number from 1 to 65535"
+    return "its host is a name or an address as browsers write it, without a dot at the end"
 
 
 def check_origin(origin: str, *, allow_loopback_http: bool = False) -> None:

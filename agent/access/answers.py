@@ -120,8 +120,12 @@ class Answers:
         aside = self._path.with_name(self._path.name + ".broken")
         try:
             self._path.replace(aside)
-        except OSError:
-            log.exception("the file of answers cannot be read and cannot be set aside: %s", self._path)
+        except OSError as trouble:
+            log.error(  # noqa: TRY400  (a full disk is no bug)
+                "the file of answers cannot be read and cannot be set aside: %s: %s",
+                self._path,
+                trouble.strerror,
+            )
             return
         self._stamped = None
         log.warning(

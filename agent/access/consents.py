@@ -214,8 +214,12 @@ class Consents:
         holds = timedelta(days=settings.days) if allowed else timedelta(minutes=settings.refusal_minutes)
         try:
             self._answers.remember(origin, verbs, ConsentAnswer(allowed, self._now() + holds))
-        except OSError:
-            log.exception("the answer for %s could not be kept; it holds until this program ends", origin)
+        except OSError as error:
+            log.error(  # noqa: TRY400  (a full disk is no bug)
+                "the answer for %s could not be kept; it holds until this program ends: %s",
+                origin,
+                error.strerror,
+            )
 
 
 def _require_yes(answer: bool | ConsentReply | None) -> None:

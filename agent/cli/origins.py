@@ -82,12 +82,12 @@ def check_origin(origin: str) -> None:
     Raises:
         click.UsageError: if none does.
     """
-    from agent.origins.spelling import is_origin
+    from agent.origins.spelling import origin_fault
 
-    if not is_origin(origin):
+    if fault := origin_fault(origin):
         raise click.UsageError(
             "網站要寫成瀏覽器的樣子，例如 https://portal.example.tw · "
-            "an origin is written as browsers do: https://portal.example.tw, without a slash at the end"
+            f"an origin is written as browsers do, such as https://portal.example.tw: {fault}"
         )
 
 

@@ -5,9 +5,9 @@ Exit codes: 0 done; 1 failed or not valid; 2 wrongly called; 130 interrupted.
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 import click
@@ -32,6 +32,7 @@ from agent.cli import (
 )
 from agent.cli.options import Invocation
 from agent.cli.windows.commands import windows_setup
+from agent.terminal_text import never_fail
 from hca_card.big5 import printable
 
 NAME: Final = "hca-agent"
@@ -51,13 +52,16 @@ class CommandGroup(click.Group):
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
         """Run one command and exit."""
-        _speak_unicode()
+        never_fail()
         call = Invocation()
         extra = {**extra, "standalone_mode": False, "obj": call}
         try:
             code = super().main(args, prog_name or NAME, **extra)
         except click.Abort:
             sys.exit(INTERRUPTED)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(WRONGLY_CALLED)
         except click.UsageError as error:
             _wrongly_called(error)
             sys.exit(WRONGLY_CALLED)
@@ -66,23 +70,21 @@ class CommandGroup(click.Group):
             sys.stdout = None
             sys.exit(FAILED)
         except Exception as error:
-            _failed(error, call)
+            try:
+                _failed(error, call)
+            except OSError as trouble:  # nowhere to print it: of the two streams the other may still be read
+                with suppress(OSError):
+                    output.file_trouble(trouble)
             sys.exit(FAILED)
         sys.exit(code if isinstance(code, int) else 0)
-
-
-def _speak_unicode() -> None:
-    """Write UTF-8 on Windows, whose pipes and files get the country's old code page, which lacks words."""
-    if sys.platform == "win32":
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(encoding="utf-8")
 
 
 def _wrongly_called(error: click.UsageError) -> None:
     if error.ctx is not None:
         click.echo(error.ctx.get_usage(), err=True)
-    click.echo(printable(f"✘ 用法有誤 · {error.format_message()}"), err=True)
+    # Messages of click's own may have several lines.
+    said = "\n".join(map(printable, error.format_message().expandtabs(4).split("\n")))
+    click.echo(f"✘ 用法有誤 · {said}", err=True)
     if error.ctx is not None:
         click.echo(f"→ {error.ctx.command_path} --help", err=True)
 

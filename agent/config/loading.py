@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -50,7 +51,11 @@ def _administrators(paths: Paths) -> Iterator[dict[str, dict[str, Any]]]:
 
         from agent.win32 import policy
 
-        yield settled(policy.PLACE, policy.read(SECTIONS, winreg), administrator=True)
+        try:
+            said = policy.read(SECTIONS, winreg)
+        except OSError as error:
+            raise ConfigError(policy.PLACE, "", f"is there and cannot be read: {error.strerror}") from error
+        yield settled(policy.PLACE, said, administrator=True)
 
 
 def settled(place: Path, document: Mapping[str, Any], *, administrator: bool) -> dict[str, dict[str, Any]]:
@@ -69,14 +74,31 @@ def settled(place: Path, document: Mapping[str, Any], *, administrator: bool) ->
 
 def _read(file: Path, *, administrator: bool) -> dict[str, dict[str, Any]]:
     try:
-        document = tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
+        document = tomllib.loads(file.read_text("utf-8-sig"))  # Windows' editors may begin it with a mark
+    except FileNotFoundError as error:
+        if trouble := _is_there(file):
+            raise ConfigError(file, "", trouble) from error
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(file, "", f"cannot be read: {error}") from error
+    except OSError as error:
+        raise ConfigError(file, "", f"is there and cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(file, "", "is not UTF-8: save it in that encoding") from error
     except (ValueError, RecursionError) as error:  # of numbers with too many digits, too
         raise ConfigError(file, "", f"is not TOML: {error}") from error
     return settled(file, document, administrator=administrator)
+
+
+def _is_there(file: Path) -> str:
+    """Return why a file that was not found still counts as there; empty where it does not.
+
+    Who made a link meant that what it leads to holds: without it more could be allowed than they said.
+    """
+    for place in (file, *file.parents):
+        if os.path.lexists(place):
+            return (
+                f"is there and cannot be read: the link {place} leads nowhere" if place.is_symlink() else ""
+            )
+    return ""
 
 
 def _section(file: Path, name: str, values: Any, administrator: bool) -> dict[str, Any]:

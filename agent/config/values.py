@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from agent.origins.spelling import is_origin
+from agent.origins.spelling import origin_fault
 
 ValueReader = Callable[[Any], Any]
 
@@ -40,25 +40,22 @@ def version(value: Any) -> str:
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError("must be a list")  # noqa: TRY004  (one kind of error for whoever reads the file)
+        raise ValueError("must be a list: write [ and ] around it")  # noqa: TRY004  (one kind of error for whoever reads the file)
     return value
 
 
 def origins(value: Any) -> frozenset[str]:
     """Read exact origins."""
     for item in _list(value):
-        if not isinstance(item, str) or not is_origin(item):
-            raise ValueError(
-                f"{item!r} is not an exact origin: scheme://host[:port], lower case, no path, no slash at the"
-                ' end, no wildcard, no default port, such as "https://portal.example.tw"'
-            )
+        if fault := origin_fault(item) if isinstance(item, str) else 'it is a text, with " around it':
+            raise ValueError(f'{item!r} is not an origin such as "https://portal.example.tw": {fault}')
     return frozenset(value)
 
 
 def text(value: Any) -> str:
     """Read a text."""
     if not isinstance(value, str) or len(value) > 1000:
-        raise ValueError("must be a text")
+        raise ValueError("must be a text of at most 1000 characters")
     return value
 
 
@@ -67,8 +64,8 @@ def host(value: Any) -> str:
     found = _HOST.fullmatch(value) if isinstance(value, str) else None
     if found is None or not 0 < int(found[1] or 1) <= 65535:
         raise ValueError(
-            f"{value!r} is not a host in lower case with or without a port, such as"
-            ' "hcaocsp.nat.gov.tw" or "203.65.114.5:80"'
+            f"{value!r} is not a host in lower case, with or without a port from 1 to 65535, such as"
+            ' "hcaocsp.nat.gov.tw" or "203.65.114.5:80"; it has no scheme and no path'
         )
     return found[0]
 
@@ -96,7 +93,10 @@ def file(value: Any) -> str:
 def repository(value: Any) -> str:
     """Read the address of a repository, which ends with a slash."""
     if not isinstance(value, str) or not value.isascii() or not _REPOSITORY.fullmatch(value):
-        raise ValueError(f'{value!r} is not an address such as "https://updates.example.tw/hca-agent/"')
+        raise ValueError(
+            f'{value!r} is not an address such as "https://updates.example.tw/hca-agent/": it begins with'
+            " http:// or https://, names a host, goes on with / and has no user name, query, # or space"
+        )
     return value if value.endswith("/") else value + "/"
 
 
@@ -112,9 +112,12 @@ def command(value: Any) -> tuple[str, ...]:
 
 def syslog(value: Any) -> str:
     """Read where syslog is: local, a host, or nowhere."""
-    if value not in ("", "local"):
-        host(value)
-    return str(value)
+    if value in ("", "local"):
+        return str(value)
+    try:
+        return host(value)
+    except ValueError as error:
+        raise ValueError(f'{error}; "local" is this machine\'s own, and "" none') from None
 
 
 def one_of(*words: str) -> ValueReader:
@@ -137,7 +140,10 @@ def http_addresses(value: Any) -> tuple[str, ...]:
     """Read addresses in the clear, which OCSP and revocation lists have."""
     for item in _list(value):
         if not isinstance(item, str) or not item.isascii() or not _HTTP.fullmatch(item):
-            raise ValueError(f'{item!r} is not an address such as "http://ocsp.example.tw/"')
+            raise ValueError(
+                f'{item!r} is not an address such as "http://ocsp.example.tw/": it begins with http:// (the'
+                " answers are signed), and has no user name, query, # or space before its path"
+            )
     return tuple(value)
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Protocol
 
+from agent.terminal_text import encoded
+
 LINE_MAX: Final = 256
 _LOOK_SECONDS: Final = 0.1
 
@@ -58,7 +60,7 @@ class PosixConsole:
 
     def write(self, text: str) -> None:
         """Show text."""
-        view = memoryview(text.encode())
+        view = memoryview(encoded(text))
         while view:
             view = view[os.write(self._target, view) :]
 

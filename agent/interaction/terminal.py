@@ -27,6 +27,7 @@ from agent.interaction import (
 )
 from agent.interaction.console import Console, open_console
 from agent.origins.portals import named
+from agent.terminal_text import decoded
 from agent.vocabulary import VERB_WORDS
 from hca_card.model import PinStatus
 from hca_card.pin import Pin
@@ -287,7 +288,7 @@ class TerminalInteraction:
 
     async def _line(self, prompt: str) -> str | None:
         line = await self._read(prompt, secret=False)
-        return None if line is None else line.decode("utf-8", "replace")
+        return None if line is None else decoded(line)
 
     async def _read(self, prompt: str, *, secret: bool) -> bytearray | None:
         self._console.write(prompt)

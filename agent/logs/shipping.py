@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,7 +73,25 @@ class _Writer(logging.handlers.QueueListener):
 
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):
-    """A file that this user alone can read, the ones put aside too."""
+    """A file that this user alone can read, the ones put aside too.
+
+    Where it cannot be written, a full disk for example, that is said once, everywhere else.
+    """
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's own name)
+        """Say it once."""
+        error = sys.exception()
+        if not self._told:
+            self._told = True
+            why = error.strerror if isinstance(error, OSError) else type(error).__name__
+            log.error("the log cannot be written: %s: %s", self.baseFilename, why)
+
+    def close(self) -> None:
+        """Close the file; what it did not take by now, it will not take."""
+        with suppress(OSError):
+            super().close()
 
     def _open(self) -> Any:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

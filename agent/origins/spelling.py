@@ -6,9 +6,9 @@ would have written differently is no origin (`signing.origin.is_origin`).
 
 from __future__ import annotations
 
-from signing.origin import DEFAULT_PORTS, LOOPBACK_HOSTS, is_origin
+from signing.origin import DEFAULT_PORTS, LOOPBACK_HOSTS, is_origin, origin_fault
 
-__all__ = ["is_loopback_host", "is_origin", "is_plain_http", "loopback_origins"]
+__all__ = ["is_loopback_host", "is_origin", "is_plain_http", "loopback_origins", "origin_fault"]
 
 
 def is_plain_http(origin: str) -> bool:

@@ -49,7 +49,8 @@ def folder(usual: Path) -> Path:
     from agent.win32.acl import administrators_alone_write
 
     try:
-        if not usual.exists() or administrators_alone_write(usual):
+        # A link that leads nowhere is there: anybody may have made it.
+        if not os.path.lexists(usual) or administrators_alone_write(usual):
             return usual
         log.warning("%s does not count: not only administrators can write there", usual)
     except OSError as error:

@@ -110,6 +110,19 @@ def test_a_name_given_twice_counts_once(paths: Paths):
     assert second.profile is None and "taken" in second.trouble
 
 
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(paths: Paths):
+    file = write(paths.profiles, "alpha")
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert names(paths) == ["alpha", "reference"]
+
+
+def test_a_folder_that_cannot_be_read_is_named(paths: Paths):
+    paths.machine_profiles.rmdir()
+    paths.machine_profiles.write_text("")
+    (fault,) = (one for one in profiles.look(paths) if one.profile is None)
+    assert str(paths.machine_profiles) in fault.trouble
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 def test_what_others_could_have_written_is_not_used(paths: Paths):
     file = write(paths.profiles, "alpha")

@@ -96,3 +96,82 @@ def test_the_persons_folder_is_closed_to_others_even_if_it_was_open(tmp_path: Pa
     home.mkdir(mode=0o755)
     Paths(home, tmp_path).make()
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("name", ["config.toml", "policy.toml"])
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(paths: Paths, name: str) -> None:
+    file = paths.config if name == "config.toml" else paths.policy
+    file.write_bytes(b'\xef\xbb\xbf[origins]\r\ndeny = ["https://a.example"]\r\n')
+    assert load(paths).origins.deny == {"https://a.example"}
+
+
+def test_a_file_in_another_encoding_is_told_which_it_is_to_have(paths: Paths) -> None:
+    paths.config.write_text("[ports]\n", "utf-16")
+    with pytest.raises(ConfigError, match="is not UTF-8: save it"):
+        load(paths)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+@pytest.mark.parametrize("link", ["policy.toml", "config.toml", "the administrator's folder"])
+def test_a_link_that_leads_nowhere_is_no_missing_file(tmp_path: Path, link: str) -> None:
+    (tmp_path / "home").mkdir(mode=0o700)
+    paths = Paths(tmp_path / "home", tmp_path / "machine")
+    if link == "the administrator's folder":
+        paths.machine.symlink_to(tmp_path / "nowhere")
+        file = paths.policy
+    else:
+        paths.machine.mkdir()
+        file = paths.config if link == "config.toml" else paths.policy
+        file.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="is there and cannot be read") as caught:
+        load(paths)
+    assert caught.value.file == file
+
+
+@pytest.mark.parametrize("there", ["a folder in its place", "a file in its folder's place"])
+def test_an_administrators_file_that_cannot_be_read_stops_the_program(tmp_path: Path, there: str) -> None:
+    paths = Paths(tmp_path / "home", tmp_path / "machine").make()
+    if there == "a folder in its place":
+        paths.policy.mkdir(parents=True)
+    else:
+        paths.machine.write_text("")
+    with pytest.raises(ConfigError, match="is there and cannot be read"):
+        load(paths)
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "rule"),
+    [
+        ("origins", 'allow = ["http://10.1.2.3"]', "any other site needs https://"),
+        ("origins", 'allow = ["https://a.example/"]', "no slash at the end"),
+        ("origins", 'deny = ["https://*.a.example"]', "no wildcard"),
+        ("origins", 'deny = ["https://A.example"]', "lower case"),
+        ("origins", 'deny = ["https://a.example:443"]', "the usual port of https is left out"),
+        ("origins", 'deny = ["https://a.example:99999"]', "from 1 to 65535"),
+        ("origins", 'deny = ["https://a.example."]', "without a dot at the end"),
+        ("origins", 'deny = ["https://me@a.example"]', "no user name"),
+        ("origins", 'deny = ["https://醫院.example"]', "punycode"),
+        ("origins", 'deny = ["a.example"]', "begins with https://"),
+        ("origins", 'deny = ["null"]', "begins with https://"),
+        ("origins", "deny = [1]", "it is a text"),
+        ("origins", 'deny = "https://a.example"', "must be a list"),
+        ("servisign", 'timestamp_host = "http://a.example"', "no scheme and no path"),
+        ("servisign", 'timestamp_host = "a.example:70000"', "from 1 to 65535"),
+        ("servisign", f'ldap_base = "{"a" * 1001}"', "at most 1000 characters"),
+        ("certificates", 'ocsp = ["https://a.example/"]', "begins with http://"),
+        ("certificates", 'roots = ["ca.pem"]', "the whole path"),
+        ("update", 'url = "https://me@a.example/"', "no user name"),
+        ("log", 'syslog = "udp://a.example"', '"local"'),
+        ("log", 'level = "all"', "one of error"),
+        ("card", "seconds = 0", "from 1 to 600"),
+        ("card", "keypad = 1", "true or false"),
+    ],
+)
+def test_a_refused_value_is_told_the_rule_that_it_breaks(
+    paths: Paths, section: str, line: str, rule: str
+) -> None:
+    paths.config.write_text(f"[{section}]\n{line}\n", "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(paths)
+    assert caught.value.key == f"{section}.{line.partition(' ')[0]}"
+    assert rule in str(caught.value)

@@ -50,6 +50,19 @@ def row(result: str = "ok") -> AuditRow:
     )
 
 
+@not_on_windows("/dev/full")
+def test_a_log_on_a_full_disk_is_told_of_once_without_a_traceback(
+    paths: Paths, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    paths.log.symlink_to("/dev/full")
+    with logged(LogSettings(), paths):
+        for _ in range(3):
+            log.info("something")
+    said = [record.getMessage() for record in caplog.records if "cannot be written" in record.getMessage()]
+    assert said == [f"the log cannot be written: {paths.log}: No space left on device"]
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_text_lines_have_time_level_and_place(paths: Paths) -> None:
     with logged(LogSettings(), paths):
         log.info("listening on %d", 56440)
