@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pcsc.apdu import LC_SHORT_MAX, LE_EXTENDED_MAX, LE_SHORT_MAX, Command, Response
-from pcsc.errors import MalformedResponseError, PcscError
+from pcsc.errors import CommunicationError, MalformedResponseError, PcscError, ReaderLimitError
 from pcsc.status import StatusWord
 from pcsc.trace import Exchange, Observe
 
@@ -34,9 +34,12 @@ class LengthForm:
 
     Attributes:
         extended: None until it has been tried.
+        worked: readers that have passed on a command of extended length; shared by those with one reader.
     """
 
     extended: bool | None = None
+    worked: set[str] = field(default_factory=set)
+    reader: str = ""
 
 
 def extended_length(historical: bytes) -> bool | None:
@@ -156,7 +159,8 @@ def choose_form(whole: Send, short: Send, form: LengthForm) -> Send:
     """Return a piece that sends long commands in extended form, or by `short` if that is not taken.
 
     6700 to an extended command means that nothing was done, so the short form is tried, and from then on
-    used if extended length never worked.
+    used if extended length never worked. So it is, once, where a reader fails that never passed one on: some
+    say nothing of their limits and answer the first one with an error. A PIN is never sent a second time.
     """
 
     def choose(command: Command) -> Response:
@@ -164,7 +168,15 @@ def choose_form(whole: Send, short: Send, form: LengthForm) -> Send:
             return whole(command)
         if form.extended is False:
             return short(command)
-        response = whole(command)
+        try:
+            response = whole(command)
+        except (CommunicationError, ReaderLimitError):
+            if command.secret or form.extended or form.reader in form.worked:
+                raise
+            response = short(command)
+            form.extended = False
+            return response
+        form.worked.add(form.reader)
         if response.sw == StatusWord.WRONG_LENGTH and not command.secret:
             if form.extended is None:
                 form.extended = False

@@ -15,7 +15,7 @@ from pcsc.apdu import LE_SHORT_MAX, Command, Response
 from pcsc.apdu_processors import LengthForm, Send, assemble, extended_length
 from pcsc.atr import historical_bytes
 from pcsc.context import Context, ReaderState
-from pcsc.errors import CardRemovedError, CommunicationError, NoCardError, PcscError
+from pcsc.errors import BindingError, CardRemovedError, CommunicationError, NoCardError, PcscError
 from pcsc.results import RESET_CODES, ReturnCode, check, error, unsigned
 from pcsc.winscard import CardProtocol, Disposition, Share
 
@@ -57,7 +57,6 @@ class Connection:
         self._share = Share.EXCLUSIVE if exclusive else Share.SHARED
         self._thread = threading.get_ident()
         self._open: Transaction | None = None
-        self._form: LengthForm | None = None
         self.reader: Final = reader
         self._card: Any = None
         self._card, protocol = self._connect()
@@ -239,18 +238,19 @@ class Connection:
         return self._context.states([self.reader])[0]
 
     def _length_form(self) -> LengthForm:
-        if self._form is None:
+        known, key = self._context.lengths, (self.reader, self.atr)
+        if key not in known:
             extended = _extended_by(self.atr)
             if self.protocol == CardProtocol.T0 or not self._reader_takes_extended():
                 extended = False
-            self._form = LengthForm(extended)
-        return self._form
+            known[key] = LengthForm(extended, self._context.passed_extended, self.reader)
+        return known[key]
 
     def _reader_takes_extended(self) -> bool:
         code = self._reader_features().properties
         if code is None:
             return True
-        most = pinpad.max_apdu_data(self._control(code, b""))
+        most = pinpad.max_apdu_data(self._ask_reader(code))
         return most is None or most > LE_SHORT_MAX
 
     def _reader_features(self) -> pinpad.Features:
@@ -258,11 +258,18 @@ class Connection:
         known = self._context.features
         features = known.get(self.reader)
         if features is None:
-            result, answer = self._winscard.SCardControl(self.handle, pinpad.GET_FEATURE_REQUEST, [])
-            # Drivers that know nothing of features answer with one code or another.
-            features = pinpad.Features.decode(bytes(answer) if result == ReturnCode.SUCCESS else b"")
+            features = pinpad.Features.decode(self._ask_reader(pinpad.GET_FEATURE_REQUEST))
             known[self.reader] = features
         return features
+
+    def _ask_reader(self, code: int) -> bytes:
+        """Return what the reader says of itself; nothing where it says none of it, in whatever way."""
+        try:
+            result, answer = self._winscard.SCardControl(self.handle, code, [])
+        except BindingError:
+            return b""
+        # Drivers that know nothing of the question answer with one code or another.
+        return bytes(answer) if result == ReturnCode.SUCCESS else b""
 
     def _control(self, code: int, data: bytes) -> bytes:
         result, answer = self._winscard.SCardControl(self.handle, code, list(data))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+from pcsc.apdu_processors import LengthForm
 from pcsc.errors import CancelledError, PcscError, ReaderUnavailableError, ServiceUnavailableError
 from pcsc.pinpad import Features
 from pcsc.results import ReturnCode, check, unsigned
@@ -102,6 +103,8 @@ class Context:
         winscard: the functions of PC/SC.
         observe: called with every exchange in a transaction, or None.
         features: what the readers connected to say of themselves, by name.
+        lengths: what was learnt of extended length, by reader and the ATR of the card in it.
+        passed_extended: readers that have passed on a command of extended length.
 
     Raises:
         ServiceUnavailableError: from any method; this context is then of no more use, make a new one.
@@ -116,6 +119,8 @@ class Context:
         check(code)
         self._handle: Any = handle
         self.features: Final[dict[str, Features]] = {}
+        self.lengths: Final[dict[tuple[str, bytes], LengthForm]] = {}
+        self.passed_extended: Final[set[str]] = set()
         self._pnp = True
         self._pnp_count = 0
         self._room: float = math.inf

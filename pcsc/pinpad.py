@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Final
 
 from pcsc.apdu import Command, Response
-from pcsc.errors import MalformedResponseError, PcscError
+from pcsc.errors import MalformedResponseError, ReaderLimitError
 from pcsc.results import ReturnCode
 from pcsc.winscard import control_code
 
@@ -165,7 +165,7 @@ class PinPad:
 
     def _ask(self, code: int | None, structure: bytes) -> Response:
         if code is None:
-            raise PcscError(ReturnCode.UNSUPPORTED_FEATURE, "this reader's keypad cannot do that")
+            raise ReaderLimitError(ReturnCode.UNSUPPORTED_FEATURE, "this reader's keypad cannot do that")
         answer = self._control(code, structure)
         if len(answer) != 2:
             raise MalformedResponseError(detail=f"the keypad answered {len(answer)} bytes, not a status word")

@@ -40,6 +40,7 @@ class ReaderView:
 
     Attributes:
         pin_pad: whether it has a key pad of its own for the PIN; known only while a card is in it.
+        keypad_failed: whether it claims a key pad that turned out to be of no use.
         virtual: no real reader: in this program, Windows Hello, a driver for simulated cards.
         atr: of the card in it, else empty.
         event_counter: counts cards put in and taken out.
@@ -53,6 +54,7 @@ class ReaderView:
     atr: bytes
     event_counter: int
     module: str = ""
+    keypad_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from agent.vocabulary import Verb
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import (
     CardChangedError,
+    CardError,
     ObjectMissingError,
     PinLastTryError,
     PinLengthError,
@@ -42,6 +43,8 @@ from hca_card.errors import (
 )
 from hca_card.model import Card, KeyUse, PinStatus
 from hca_card.pin import Pin
+from pcsc.errors import CommunicationError, MalformedResponseError, PcscError, ReaderLimitError
+from pcsc.status import StatusError
 
 T = TypeVar("T")
 Work = Callable[[Card, bytes], T]
@@ -183,6 +186,23 @@ class AskedPin(_LookedAt):
     """A PIN that the person typed in a window or the terminal, with a yes of its own to the last try."""
 
 
+class KeypadUselessError(AgentError):
+    """The reader's keypad does not work, and no try was spent: the PIN can be asked for on the screen."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorId.READER_KEYPAD)
+
+
+_NO_KEYPAD: Final = frozenset((0x6B00, 0x6B80, 0x6D00, 0x6E00, 0x6F00))
+"""What drivers answer in the card's place for a keypad that the reader does not have."""
+
+
+def _may_be_no_keypad(error: PcscError | StatusError) -> bool:
+    if isinstance(error, StatusError):
+        return error.sw in _NO_KEYPAD
+    return isinstance(error, ReaderLimitError | CommunicationError | MalformedResponseError)
+
+
 class KeypadPin(_LookedAt):
     """A PIN that the person types on the reader's keypad, which sends it to the card by itself.
 
@@ -212,10 +232,24 @@ class KeypadPin(_LookedAt):
         keypad = visit.pin_pad
         if keypad is None or self.command is PinCommand.UNBLOCK:
             raise UnsupportedError
-        if self.command is PinCommand.VERIFY:
-            card.verify_on_keypad(keypad)
-        else:
-            card.change_pin_on_keypad(keypad)
+        try:
+            if self.command is PinCommand.VERIFY:
+                card.verify_on_keypad(keypad)
+            else:
+                card.change_pin_on_keypad(keypad)
+        except (PcscError, StatusError) as error:
+            if _may_be_no_keypad(error) and self._spent_nothing(card):
+                raise KeypadUselessError from error
+            raise
+
+    def _spent_nothing(self, card: Card) -> bool:
+        """Return whether the card tells its tries, and as many are left as before."""
+        before = self._snapshot.pin
+        try:
+            left = card.pin_status().tries_left
+        except (PcscError, CardError, StatusError):
+            return False
+        return before is not None and left is not None and left == before.tries_left
 
 
 class KeyringPin(_LookedAt):

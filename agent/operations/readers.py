@@ -80,7 +80,7 @@ class Readers:
         self._on_service = on_service
         self._modules = modules
         self._listeners: list[ReadersListener] = []
-        self._pin_pads: set[str] = set()
+        self._pin_pads: dict[str, bool] = {}
         self._last: tuple[ReaderView, ...] | None = None
         self._watcher: ReaderWatcher | None = None
         # Its own thread: a smart card service that hangs must not take the event loop's threads with it.
@@ -128,9 +128,18 @@ class Readers:
 
         return stop
 
-    def note_pin_pad(self, reader: str) -> None:
-        """Take down that this reader has a keypad, found when a card was reached through it."""
-        self._pin_pads.add(reader)
+    def note_pin_pad(self, reader: str, *, works: bool = True) -> None:
+        """Take down that this reader has a keypad, found when a card was reached through it.
+
+        Args:
+            reader: the reader's name.
+            works: False where it turned out to be of no use, which is believed for as long as this runs.
+        """
+        self._pin_pads[reader] = works and not self.keypad_failed(reader)
+
+    def keypad_failed(self, reader: str) -> bool:
+        """Return whether the reader claims a keypad, and it turned out to be of no use."""
+        return self._pin_pads.get(reader) is False
 
     async def look(self) -> tuple[ReaderView, ...]:
         """Return all readers as they are now.
@@ -209,7 +218,8 @@ class Readers:
         return ReaderView(
             name=state.name,
             condition=_condition(state),
-            pin_pad=state.name in self._pin_pads,
+            pin_pad=self._pin_pads.get(state.name, False),
+            keypad_failed=self.keypad_failed(state.name),
             virtual=virtual,
             atr=state.atr,
             event_counter=state.event_counter,

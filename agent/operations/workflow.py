@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -36,6 +37,7 @@ from agent.operations.messages import Caller
 from agent.operations.pin_entry import (
     AskedPin,
     KeypadPin,
+    KeypadUselessError,
     KeyringPin,
     PageGuesses,
     PinCommand,
@@ -64,6 +66,8 @@ from hca_card.model import KeyUse, PinStatus
 from hca_card.pin import Pin
 from pcsc.context import ReaderState
 from pcsc.service import Service
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -238,7 +242,7 @@ class Workflow:
             if requirement.serial:
                 audit.reached(requirement.serial, name)
             async with self._turns[name]:
-                entry = given
+                entry, question = given, None
                 if entry is None:
                     snapshot = await self._run(
                         caller, name, _look_for(requirement, command), requirement, audit
@@ -249,27 +253,31 @@ class Workflow:
                     if requirement.key is not None and verb is Verb.SIGN:
                         entry = await self._from_keyring(caller, snapshot, folder)
                     if entry is None:
-                        entry = await self._from_person(
-                            PinQuestion(
-                                caller.origin, facts.shown(snapshot), _pin_of(snapshot), verb, document
-                            ),
-                            command,
-                            snapshot,
-                            session,
-                            on_keypad=on_keypad,
+                        question = PinQuestion(
+                            caller.origin, facts.shown(snapshot), _pin_of(snapshot), verb, document
                         )
-                audit.unattended = entry.unattended
-                async with entry:
-                    job = partial(entry.run, audit=audit, work=work)
-                    done = None if command is PinCommand.VERIFY else partial(self._pin_replaced, entry)
-                    required = requirement if given is not None else _ANY
-                    try:
-                        snapshot, result = await self._run(caller, name, job, required, audit, done=done)
-                    except Exception:
-                        if session is not None:
-                            audit.reached(session.serial, session.reader)
+                        entry = await self._from_person(
+                            question, command, snapshot, session, on_keypad=on_keypad
+                        )
+                send = partial(
+                    self._send_pin,
+                    caller=caller,
+                    name=name,
+                    work=work,
+                    requirement=requirement if given is not None else _ANY,
+                    session=session,
+                    audit=audit,
+                    keep=keep,
+                )
+                try:
+                    snapshot, result, kept = await send(entry)
+                except KeypadUselessError as error:
+                    if question is None:
                         raise
-                    kept = entry.keep(caller, snapshot) if keep else None
+                    self.readers.note_pin_pad(name, works=False)
+                    log.warning("%s: %s", name, error)
+                    entry = await self._from_person(question, command, snapshot, session, on_keypad=False)
+                    snapshot, result, kept = await send(entry)
             if kept is not None:
                 self._kept.add(kept)
             if command is PinCommand.UNBLOCK:
@@ -277,6 +285,31 @@ class Workflow:
             if given is not None and requirement.key is None:
                 await self.note(audit, snapshot)
             return snapshot, result, kept
+
+    async def _send_pin(
+        self,
+        entry: PinEntry,
+        *,
+        caller: Caller,
+        name: str,
+        work: Work[T],
+        requirement: CardRequirement,
+        session: KeptPin | None,
+        audit: AuditEntry,
+        keep: bool,
+    ) -> tuple[CardSnapshot, T, KeptPin | None]:
+        """Send the PIN in one transaction; return the card, what `work` gave, and the PIN if it is kept."""
+        audit.unattended = entry.unattended
+        async with entry:
+            job = partial(entry.run, audit=audit, work=work)
+            done = None if entry.command is PinCommand.VERIFY else partial(self._pin_replaced, entry)
+            try:
+                snapshot, result = await self._run(caller, name, job, requirement, audit, done=done)
+            except Exception:
+                if session is not None:
+                    audit.reached(session.serial, session.reader)
+                raise
+            return snapshot, result, entry.keep(caller, snapshot) if keep else None
 
     def forget_pins(self, holding: Callable[[KeptPin], bool] = lambda _kept: True) -> None:
         """Wipe the PINs that are kept, or those of which `holding` says so."""
@@ -320,7 +353,8 @@ class Workflow:
             PinCommand.UNBLOCK: False,
         }[command]
         # A keypad cannot say that this is the last try and take a yes: then the PIN is asked on the screen.
-        if on_keypad and self._keypad and takes_keypad and not status.last_try:
+        works = self._keypad and not self.readers.keypad_failed(snapshot.reader)
+        if on_keypad and works and takes_keypad and not status.last_try:
             keypad = KeypadQuestion(origin, card, status, question.verb, question.document)
             return KeypadPin(command, snapshot, partial(self._interaction.ask, keypad))
         pins: tuple[Pin, ...] | None

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from pcsc.apdu import Command
-from pcsc.apdu_processors import LengthForm
 from pcsc.connection import Connection, Transaction
 from pcsc.context import Context
 from pcsc.errors import (
@@ -24,7 +23,7 @@ from pcsc.service import Service
 from pcsc.virtual import VirtualReader, VirtualWinscard
 from pcsc.winscard import Disposition
 from tests.support.channel import READER, ScriptedWinscard
-from tests.support.plain_card import ECHO, EXTENDED_ATR, PIN, SLOW, TRIES, VERIFY, PlainCard
+from tests.support.plain_card import ECHO, EXTENDED_ATR, PIN, READ, SLOW, TRIES, VERIFY, PlainCard
 
 VERIFY_PIN = Command(0, VERIFY, 0, 1, PIN, secret=True)
 IS_VERIFIED = Command(0, TRIES, 0, 0, le=1)
@@ -446,7 +445,7 @@ def test_extended_length_is_not_tried_on_a_reader_that_cannot_pass_it(
     features = bytes.fromhex("12 04 42 33 00 12")
     winscard = ScriptedWinscard(SCardControl=[(0, list(features)), (0, list(bytes.fromhex(properties)))])
     with winscard.connection() as connection, connection.transaction():
-        assert connection._form == LengthForm(extended)
+        assert connection._length_form().extended is extended
 
 
 def test_extended_length_is_not_tried_with_t0() -> None:
@@ -454,3 +453,58 @@ def test_extended_length_is_not_tried_with_t0() -> None:
     with winscard.connection() as connection, connection.transaction() as transaction:
         transaction.send(Command(0, ECHO, 0, 0, bytes(300)))
     assert [call[2][0] for call in winscard.called("SCardTransmit")] == [0x10, 0x00]
+
+
+LONG = Command(0, READ, 0, 0, le=65536)
+EXTENDED, SHORT = list(LONG.encode()), [0, READ, 0, 0, 0]
+FOUND = (0, [0xAA, 0x90, 0x00])
+
+
+@pytest.fixture
+def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pcsc.connection._SETTLE", 0)
+
+
+@pytest.mark.usefixtures("no_settling")
+@pytest.mark.parametrize("code", [0x80100016, 0x45D, 0x80100008, 0x8010001F])
+def test_a_reader_that_cannot_pass_extended_length_is_given_the_short_form_once_and_from_then_on(
+    code: int,
+) -> None:
+    winscard = ScriptedWinscard(SCardTransmit=[(code, []), FOUND, FOUND, FOUND])
+    with Service(winscard).context() as context:  # type: ignore[arg-type]
+        for _visit in range(3):
+            with Connection(context, READER) as connection, connection.transaction() as transaction:
+                assert transaction.send(LONG).data == b"\xaa"
+    assert [sent for *_, sent in winscard.called("SCardTransmit")] == [EXTENDED, SHORT, SHORT, SHORT]
+
+
+@pytest.mark.usefixtures("no_settling")
+def test_a_reader_that_has_passed_extended_length_is_sent_nothing_again() -> None:
+    winscard = ScriptedWinscard(SCardTransmit=[FOUND, (0x80100016, [])])
+    with winscard.connection() as connection:
+        with connection.transaction() as transaction:
+            transaction.send(LONG)
+        with pytest.raises(CommunicationError), connection.transaction() as transaction:
+            transaction.send(LONG)
+    assert [sent for *_, sent in winscard.called("SCardTransmit")] == [EXTENDED, EXTENDED]
+
+
+@pytest.mark.usefixtures("no_settling")
+def test_a_command_that_holds_a_pin_is_sent_once_whatever_the_reader_says() -> None:
+    winscard = ScriptedWinscard(SCardTransmit=[(0x80100016, [])])
+    secret = Command(0, 0x20, 0, 1, b"0" * 300, secret=True)
+    with (
+        winscard.connection() as connection,
+        pytest.raises(CommunicationError),
+        connection.transaction() as transaction,
+    ):
+        transaction.send(secret)
+    assert len(winscard.called("SCardTransmit")) == 1
+
+
+@pytest.mark.parametrize("failure", [(0x80100016, []), (0x45D, []), (0x8010001F, []), (0, [0x0A])])
+def test_what_a_reader_does_not_say_of_its_lengths_ends_nothing(failure: tuple[int, list[int]]) -> None:
+    features = list(bytes.fromhex("12 04 42 33 00 12"))
+    winscard = ScriptedWinscard(SCardControl=[(0, features), failure], SCardTransmit=[FOUND])
+    with winscard.connection() as connection, connection.transaction() as transaction:
+        assert transaction.send(LONG).data == b"\xaa"

@@ -61,6 +61,8 @@ async def readers(context: ProbeContext) -> Finding:
         return warned(ErrorId.READER_NAME, zh, en)
     if not any(view.condition is not ReaderCondition.EMPTY for view in found):
         return warned(ErrorId.CARD_NONE, zh, en)
+    if any(view.keypad_failed for view in found):
+        return warned(ErrorId.READER_KEYPAD, zh, en)
     return passed(zh, en)
 
 

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.config import CardSettings, Config
-from agent.errors import AgentError, error_id
-from agent.interaction.scripted import Headless
+from agent.errors import AgentError, ErrorId, error_id, table
+from agent.interaction.scripted import Headless, ScriptedInteraction
 from agent.paths import Paths
 from agent.vocabulary import Verb
 from hca_card import profile
 from hca_card.errors import PinCancelledError, PinWrongError
 from hca_card.pin import Pin
 from pcsc.apdu import Command
-from pcsc.virtual import KeypadPrompt
+from pcsc.errors import CommunicationError
+from pcsc.pinpad import GET_FEATURE_REQUEST
+from pcsc.virtual import KeypadPrompt, VirtualWinscard
+from pcsc.virtual.keypad import FEATURES
 from signing.hashes import Hash
 from tests.support.operations import OWN, PIN, PORTAL, agent
 
@@ -121,3 +125,66 @@ async def test_a_card_whose_pin_is_padded_is_never_offered_a_keypad(tmp_path: Pa
         assert not world.person.keypads
         assert world.pins_asked()
         assert bytes.fromhex("00200001 08 313233343536FFFF") in world.apdus
+
+
+def no_keypad(monkeypatch: pytest.MonkeyPatch, answer: int | str) -> None:
+    """Have the virtual reader claim a keypad that it does not have: a return code, or octets in its place."""
+
+    def control(_card: object, code: int, _data: list[int]) -> tuple[int, list[int]]:
+        if code == GET_FEATURE_REQUEST:
+            return 0, list(FEATURES)
+        return (answer, []) if isinstance(answer, int) else (0, list(bytes.fromhex(answer)))
+
+    monkeypatch.setattr(VirtualWinscard, "SCardControl", lambda _self, *arguments: control(*arguments))
+    monkeypatch.setattr("pcsc.connection._SETTLE", 0)
+
+
+def unexpected(_entry: object) -> bytes:
+    raise AssertionError("there is no keypad")
+
+
+@pytest.mark.parametrize("answer", [0x80100016, 0x8010001F, "6D00", "6B80", "6F00", ""])
+async def test_a_keypad_that_is_none_costs_no_try_and_the_pin_is_asked_on_the_screen_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: int | str, caplog: pytest.LogCaptureFixture
+) -> None:
+    no_keypad(monkeypatch, answer)
+    async with agent(tmp_path, "hpc", keypad=unexpected) as world:
+        for _ in range(2):
+            await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        assert world.person is not None
+        assert len(world.person.keypads) == 1
+        assert len(world.pins_asked()) == 2
+        assert world.tries == 3
+        (view,) = await world.operations.readers(PORTAL)
+        assert (view.pin_pad, view.keypad_failed) == (False, True)
+    assert "keypad does not work" in caplog.text
+    assert "card.keypad" in table()[ErrorId.READER_KEYPAD].next_zh
+
+
+async def test_a_keypad_that_is_none_is_found_when_the_pin_is_changed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_keypad(monkeypatch, "6D00")
+    person = ScriptedInteraction(pairs=[(PIN, "654321")])
+    async with agent(tmp_path, "hpc", interaction=person, keypad=unexpected) as world:
+        await world.operations.change_pin(OWN)
+        assert len(person.keypads) == 1 and world.tries == 3
+
+
+async def test_a_keypad_that_fails_after_it_may_have_spent_a_try_is_not_followed_by_a_second_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pcsc.connection._SETTLE", 0)
+    real = VirtualWinscard.SCardControl
+
+    def lose_the_answer(
+        self: VirtualWinscard, card: Any, code: int, data: list[int]
+    ) -> tuple[int, list[int]]:
+        answer = real(self, card, code, data)
+        return answer if code == GET_FEATURE_REQUEST else (0x80100016, [])
+
+    monkeypatch.setattr(VirtualWinscard, "SCardControl", lose_the_answer)
+    async with agent(tmp_path, "hpc", keypad=lambda _entry: b"999999") as world:
+        with pytest.raises(CommunicationError):
+            await world.operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        assert not world.pins_asked() and world.tries == 2
