@@ -298,7 +298,10 @@ class Card(ABC):
         return False
 
     def sign(self, use: KeyUse, digest_info: bytes) -> bytes:
-        """PKCS#1 v1.5 signature (RFC 8017 §8.2) over a DER DigestInfo; big-endian, as long as the modulus.
+        """Return what the key makes of a digest.
+
+        RSA is given a DER DigestInfo and makes a PKCS#1 v1.5 signature (RFC 8017 §8.2), big-endian, as long
+        as the modulus. EC is given the bare digest and makes r ‖ s, each as long as the curve's order.
 
         `verify` must have succeeded in this transaction.
 

@@ -1,7 +1,8 @@
-"""What verifying, encrypting and logging in need of a certificate: its RSA key and what it was issued for."""
+"""What verifying, encrypting and logging in need of a certificate: its key and what it was issued for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -15,13 +16,18 @@ from signing.errors import (
 )
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
     from cryptography.x509 import Certificate
 
+    SignatureKey = RSAPublicKey | EllipticCurvePublicKey
+
 # RFC 5280 sets no bound; a hostile key of a million bits would occupy the processor for minutes.
 KEY_BITS: Final = range(1024, 8192 + 1)
 LOGIN_KEY_BITS_MIN: Final = 2048
+CURVES: Final = frozenset(("secp256r1", "secp384r1", "secp521r1"))
+"""P-256, P-384 and P-521 (FIPS 186-5)."""
 
 _CLIENT_AUTH: Final = "1.3.6.1.5.5.7.3.2"
 
@@ -68,6 +74,42 @@ def public_key(der: bytes) -> RSAPublicKey:
     if key.key_size not in KEY_BITS:
         raise CertificateMalformedError(f"an RSA key of {key.key_size} bits is not accepted")
     return key
+
+
+@lru_cache(maxsize=64)
+def signature_key(der: bytes) -> SignatureKey:
+    """Return the key in a certificate with which documents can be signed, RSA or EC.
+
+    Raises:
+        CertificateMalformedError: no certificate, no such key, an RSA key outside 1024 to 8192 bits, or a
+            curve other than P-256, P-384 and P-521.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+    key = any_public_key(der)
+    if not isinstance(key, EllipticCurvePublicKey):
+        return public_key(der)
+    if key.curve.name not in CURVES:
+        raise CertificateMalformedError(f"keys of the curve {key.curve.name} are not accepted")
+    return key
+
+
+def curve_bits(key: SignatureKey) -> int:
+    """Return the length of an EC key's numbers; 0 for RSA."""
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+    return key.curve.key_size if isinstance(key, EllipticCurvePublicKey) else 0
+
+
+def issuers_among(der: bytes, candidates: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return the issuers of a certificate that are among `candidates`, nearest first; none is trusted."""
+    left, path, current = list(dict.fromkeys(candidates)), [], der
+    while (issuer := next((each for each in left if is_issued_by(current, each)), None)) is not None:
+        left.remove(issuer)
+        if issuer != der:
+            path.append(issuer)
+        current = issuer
+    return tuple(path)
 
 
 def check_login_use(der: bytes, disallowed_policies: frozenset[str] = frozenset()) -> None:

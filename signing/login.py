@@ -17,7 +17,7 @@ from typing import Final
 
 from hca_card.errors import CardDataError
 from hca_card.model import Card, KeyUse
-from signing.certificate import check_login_use
+from signing.certificate import check_login_use, public_key
 from signing.errors import (
     CertificateMalformedError,
     HashUnsupportedError,
@@ -26,7 +26,7 @@ from signing.errors import (
 )
 from signing.hashes import Hash
 from signing.origin import check_nonce, check_origin
-from signing.pkcs1 import sign_digest
+from signing.sign import sign_digest
 from signing.trust import validate_chain
 from signing.verify import verify
 
@@ -176,6 +176,7 @@ def create_token(
         NonceInvalidError: the nonce is too weak, too long or no base64.
         HashUnsupportedError: another hash.
         SignatureInvalidError: what the card made does not verify with `certificate_der`.
+        CertificateMalformedError: it cannot be read or holds no RSA key.
         hca_card.errors.CardError: the card refused.
         pcsc.errors.PcscError: the link failed.
     """
@@ -183,6 +184,7 @@ def create_token(
     check_nonce(nonce)
     if algorithm not in _ALGORITHM_NAMES:
         raise HashUnsupportedError(f"a login is not signed with {algorithm}")
+    public_key(certificate_der)  # the algorithms of a login are RSA's
     digest = algorithm.digest(signed_value(origin, nonce, algorithm))
     signature = sign_digest(card, digest, algorithm, KeyUse.SIGNATURE, certificate=certificate_der)
     return LoginToken(certificate_der, _ALGORITHM_NAMES[algorithm], signature)

@@ -1,4 +1,4 @@
-"""Verifying PKCS#1 v1.5 signatures (RFC 8017 §8.2.2) against a certificate's key.
+"""Verifying a signature against a certificate's key: PKCS#1 v1.5 (RFC 8017 §8.2.2), ECDSA (FIPS 186-5 §6).
 
 This says that the key signed the document. Whether the certificate can be trusted is `signing.trust`.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from signing.certificate import public_key
+from signing.certificate import curve_bits, signature_key
 from signing.errors import SignatureFormatError, SignatureInvalidError
 from signing.guard import is_text
 from signing.hashes import Hash
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
 
@@ -23,7 +24,7 @@ def verify(certificate_der: bytes, document: bytes, signature: bytes, algorithm:
     Args:
         certificate_der: the signer's certificate.
         document: the bytes that were signed.
-        signature: big-endian, as long as the modulus.
+        signature: RSA: big-endian, as long as the modulus; EC: Ecdsa-Sig-Value, DER.
         algorithm: the hash that was used; it is never taken from the signature itself.
 
     Raises:
@@ -42,29 +43,52 @@ def verify_digest(certificate_der: bytes, digest: bytes, signature: bytes, algor
         CertificateMalformedError: the certificate cannot be used to tell.
     """
     from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     expected = algorithm.digest_info(digest)
-    key = public_key(certificate_der)
-    if len(signature) != (key.key_size + 7) // 8:
-        raise SignatureInvalidError
+    key = signature_key(certificate_der)
     try:
+        if not isinstance(key, RSAPublicKey):
+            key.verify(signature, digest, _ecdsa(algorithm))
         # What was signed, whole, is compared as §8.2.2 has it: nothing in it is parsed.
-        signed = key.recover_data_from_signature(signature, _padding(), None)
+        elif (
+            len(signature) != (key.key_size + 7) // 8
+            or key.recover_data_from_signature(signature, _padding(), None) != expected
+        ):
+            raise SignatureInvalidError
     except InvalidSignature:
         raise SignatureInvalidError from None
-    if signed != expected:
-        raise SignatureInvalidError
 
 
 def check_format(certificate_der: bytes, signature: bytes) -> None:
-    """Return if `signature` can be a PKCS#1 signature of the certificate's key, whatever it was made over.
+    """Return if `signature` can be one of the certificate's key, whatever it was made over.
 
     Raises:
         SignatureFormatError: it has another length, or is a text.
         CertificateMalformedError: the certificate cannot be used to tell.
     """
-    if len(signature) != (public_key(certificate_der).key_size + 7) // 8 or is_text(signature):
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+    key = signature_key(certificate_der)
+    bits = curve_bits(key)
+    if bits:
+        try:
+            fits = max(decode_dss_signature(signature)).bit_length() <= bits
+        except ValueError:
+            fits = False
+    else:
+        fits = len(signature) == (key.key_size + 7) // 8
+    if not fits or is_text(signature):
         raise SignatureFormatError
+
+
+@cache
+def _ecdsa(algorithm: Hash) -> ECDSA:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+    return ECDSA(Prehashed(getattr(hashes, algorithm.value.replace("-", ""))()))
 
 
 @cache

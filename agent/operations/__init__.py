@@ -15,6 +15,7 @@ from agent.operations.messages import (
     ReaderCondition,
     ReaderView,
     Selected,
+    SignedDocument,
     SignResult,
 )
 from agent.pins.kept import KeptPin
@@ -29,5 +30,6 @@ __all__ = [
     "ReaderView",
     "Selected",
     "SignResult",
+    "SignedDocument",
     "open_operations",
 ]

@@ -19,7 +19,16 @@ from agent.interaction.silence import Silence
 from agent.operations import transaction_jobs as jobs
 from agent.operations.activity import Activity
 from agent.operations.card_selection import CardRequirement
-from agent.operations.messages import Caller, CardView, ReadCertificate, ReaderView, Selected, SignResult
+from agent.operations.documents import DocumentSigning
+from agent.operations.messages import (
+    Caller,
+    CardView,
+    ReadCertificate,
+    ReaderView,
+    Selected,
+    SignedDocument,
+    SignResult,
+)
 from agent.operations.pin_entry import PagePin, PinCommand, PinEntry, SessionPin
 from agent.operations.workflow import Workflow
 from agent.paths import Paths
@@ -37,12 +46,13 @@ from pcsc.service import Service
 from signing.cipher import decrypt, encrypt
 from signing.cms.build import CmsForm, sign_cms
 from signing.cms.envelope import Envelope, open_envelope
-from signing.errors import HashUnsupportedError
+from signing.errors import EvidenceError, HashUnsupportedError
+from signing.formats import Evidence, Form, Level
 from signing.guard import check_document
 from signing.hashes import Hash
 from signing.login import LoginToken, create_token
 from signing.origin import check_nonce, check_origin
-from signing.pkcs1 import sign_digest
+from signing.sign import sign_digest
 from signing.verify import verify
 
 T = TypeVar("T")
@@ -52,8 +62,17 @@ _KEY_OF: Final = {index: use for use, index in CERTIFICATE_INDEX.items()}
 _HASHED_AT_ONCE: Final = 64 * 1024
 
 
-def open_operations(service: Service, interaction: Interaction, config: Config, paths: Paths) -> Operations:
+def open_operations(
+    service: Service,
+    interaction: Interaction,
+    config: Config,
+    paths: Paths,
+    *,
+    evidence: Evidence | None = None,
+) -> Operations:
     """Return operations with the answers and the audit log of the agent's folder; use as `async with`.
+
+    Without `evidence` documents are signed at level B-B alone.
 
     Raises:
         OSError: the folder cannot be made.
@@ -64,7 +83,7 @@ def open_operations(service: Service, interaction: Interaction, config: Config, 
     consents = Consents(person, answers, config)
     audit = AuditLog(paths.audit, config.audit)
     workflow = Workflow(service, person, consents, audit, config, profiles=loaded(paths))
-    return Operations(workflow, person.silence)
+    return Operations(workflow, person.silence, evidence)
 
 
 class Operations:
@@ -78,8 +97,9 @@ class Operations:
     card: where these are not empty, the card is one of them, or AgentError card.wrong_kind is raised.
     """
 
-    def __init__(self, workflow: Workflow, silence: Silence) -> None:
+    def __init__(self, workflow: Workflow, silence: Silence, evidence: Evidence | None = None) -> None:
         self._workflow = workflow
+        self._evidence = evidence
         self.silence: Final = silence
         """Which unknown sites are refused unasked now."""
         self.consents: Final[Consents] = workflow.consents
@@ -304,6 +324,54 @@ class Operations:
             folder=folder,
         )
         return SignResult(signature, card.certificate, hash, card.serial)
+
+    async def sign_document(
+        self,
+        caller: Caller,
+        form: Form,
+        document: bytes,
+        *,
+        hash: Hash = Hash.SHA_256,  # noqa: A002  (the protocol's own word)
+        level: Level = Level.B_B,
+        use: KeyUse = KeyUse.SIGNATURE,
+        reader: str | None = None,
+        kept: KeptPin | None = None,
+        folder: Path | None = None,
+        kinds: Collection[CardKind] = (),
+    ) -> SignedDocument:
+        """Return the document signed in one of the formats and brought to `level`; the rest is as in `sign`.
+
+        It is prepared while the person types, and what the level needs is fetched after the card is free.
+
+        Raises:
+            AgentError: pin.*.
+            signing.errors.SigningError: document.refused, document.unusable, hash.unsupported,
+                signature.invalid, evidence.unavailable: the card has signed, and a time stamp or an
+                authority's answer was not to be had.
+        """
+        with self._workflow.checked(caller, Verb.SIGN):
+            if hash is Hash.SHA_1:
+                raise HashUnsupportedError
+            if level is not Level.B_B and self._evidence is None:
+                raise EvidenceError
+            digest = await self._digest(caller, hash, document, None)
+        signing = DocumentSigning(form, document, hash, use)
+        card, signed, _ = await self._workflow.use_pin(
+            caller,
+            Verb.SIGN,
+            signing.work,
+            CardRequirement(frozenset(kinds), use),
+            given=None if kept is None else SessionPin(kept, self._workflow.guesses, caller.origin, key=use),
+            session=kept,
+            reader=reader,
+            document=DocumentShown(len(document), hash.value, digest),
+            folder=folder,
+            ahead=signing.ahead,
+        )
+        done = await signed.finish()
+        if level is not Level.B_B and self._evidence is not None:
+            done = await form.augment(done, level, self._evidence)
+        return SignedDocument(done, form.format, level, card.certificate, hash, card.serial)
 
     async def _digest(
         self, caller: Caller, algorithm: Hash, document: bytes | None, digest: bytes | None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hca_card.model import CardKind, CertificateUse, Metadata, PinStatus
+from signing.formats import Level, SignatureFormat
 from signing.hashes import Hash
 
 
@@ -111,6 +112,26 @@ class SignResult:
     """
 
     signature: bytes
+    certificate: bytes
+    hash: Hash
+    serial: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDocument:
+    """A document with its signature, in one of the formats.
+
+    Attributes:
+        document: the signed document, or the signature alone where it was to be detached.
+        format: what it is.
+        level: the baseline level it was brought to.
+        certificate: DER of the certificate whose key signed.
+        serial: the number of the card that signed.
+    """
+
+    document: bytes
+    format: SignatureFormat
+    level: Level
     certificate: bytes
     hash: Hash
     serial: str

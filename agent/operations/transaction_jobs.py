@@ -7,8 +7,9 @@ waits for a person. What sends a PIN is in `agent.operations.pin_entry`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from agent.slots import Visit
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
@@ -16,6 +17,10 @@ from hca_card.errors import CardError, ObjectMissingError, UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, Metadata, PinStatus
 from pcsc.errors import MalformedResponseError
 from pcsc.status import StatusError
+from signing.certificate import issuers_among
+
+_ISSUERS_MAX: Final = 64
+_issuers: Final[dict[bytes, tuple[bytes, ...]]] = {}
 
 T = TypeVar("T")
 CardJob = Callable[[Visit, Card], T]
@@ -35,6 +40,7 @@ class CardSnapshot:
         takes_keypad: whether this card's PIN can be typed there.
         changes_on_keypad: whether it can be changed there.
         puk: how the PUK stands, where that was asked for.
+        chain: issuers of the certificate, nearest first, as far as the card has them and they were asked for.
     """
 
     reader: str
@@ -49,6 +55,7 @@ class CardSnapshot:
     takes_keypad: bool
     changes_on_keypad: bool
     puk: PinStatus | None = None
+    chain: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,7 @@ def snapshot_of(
     *,
     keys: frozenset[KeyUse] = frozenset(),
     puk: PinStatus | None = None,
+    chain: tuple[bytes, ...] = (),
 ) -> CardSnapshot:
     """Return the card of a visit with what was read of it."""
     keypad = visit.pin_pad
@@ -96,6 +104,7 @@ def snapshot_of(
         takes_keypad=takes_keypad,
         changes_on_keypad=takes_keypad and keypad is not None and keypad.can_modify,
         puk=puk,
+        chain=chain,
     )
 
 
@@ -105,8 +114,14 @@ def look(visit: Visit, card: Card) -> CardSnapshot:
     return snapshot_of(visit, card, _pin_or_none(card), _certificate_or_empty(card), keys=keys)
 
 
-def look_for_key(visit: Visit, card: Card, use: KeyUse) -> CardSnapshot:
+def look_for_key(visit: Visit, card: Card, use: KeyUse, *, chain: bool = False) -> CardSnapshot:
     """Return which card this is, with the certificate of the key that is wanted, and the tries left.
+
+    Args:
+        visit: to the card.
+        card: the card.
+        use: which key.
+        chain: also the certificates of the issuers.
 
     Raises:
         UnsupportedError: no card of this kind has keys (NHI cards).
@@ -117,7 +132,24 @@ def look_for_key(visit: Visit, card: Card, use: KeyUse) -> CardSnapshot:
         card.pin_status()
         raise ObjectMissingError if card.certificate_indexes() else UnsupportedError
     certificate = card.certificate(CERTIFICATE_INDEX[use]).der
-    return snapshot_of(visit, card, card.pin_status(), certificate, keys=frozenset((use,)))
+    issuers = issuers_on(card, certificate) if chain else ()
+    return snapshot_of(visit, card, card.pin_status(), certificate, keys=frozenset((use,)), chain=issuers)
+
+
+def issuers_on(card: Card, certificate: bytes) -> tuple[bytes, ...]:
+    """Return the issuers of the card's certificate as far as it has them, nearest first; none is trusted.
+
+    They are read once: a card in use signs many documents, and they are as long as its own.
+    """
+    if certificate not in _issuers:
+        found = []
+        for index in sorted({*card.certificate_indexes()} - {*CERTIFICATE_INDEX.values()}):
+            with suppress(CardError, StatusError, MalformedResponseError):
+                found.append(card.certificate(index).der)
+        if len(_issuers) >= _ISSUERS_MAX:
+            _issuers.clear()
+        _issuers[certificate] = issuers_among(certificate, found)
+    return _issuers[certificate]
 
 
 def look_for_pin(visit: Visit, card: Card, *, puk: bool = False) -> CardSnapshot:

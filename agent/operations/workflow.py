@@ -6,11 +6,11 @@ import asyncio
 import logging
 import weakref
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from agent.access.consents import Consents
 from agent.audit import AuditLog
@@ -70,6 +70,7 @@ from pcsc.service import Service
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Ahead = Callable[[CardSnapshot], Coroutine[Any, Any, None]]
 
 _UNDER_WAY_MAX: Final = 256
 _UNDER_WAY_OF_STRANGERS_MAX: Final = 64
@@ -208,6 +209,7 @@ class Workflow:
         folder: Path | None = None,
         keep: bool = False,
         on_keypad: bool = True,
+        ahead: Ahead | None = None,
     ) -> tuple[CardSnapshot, T, KeptPin | None]:
         """Send a PIN to a card, and do `work` with it and the certificate in the same transaction.
 
@@ -227,6 +229,8 @@ class Workflow:
             folder: where that lies, for work that nobody attends.
             keep: keep the PIN for the caller.
             on_keypad: whether it may be typed on the reader's keypad.
+            ahead: done beside the question, with the card that was looked at and its issuers; the work waits
+                for it, and where it fails nobody has to answer.
 
         Returns:
             The card, what `work` gave, and the PIN kept, unless this program never had it.
@@ -243,21 +247,22 @@ class Workflow:
                 audit.reached(requirement.serial, name)
             async with self._turns[name]:
                 entry, question = given, None
+                beside = _Beside()
                 if entry is None:
-                    snapshot = await self._run(
-                        caller, name, _look_for(requirement, command), requirement, audit
-                    )
+                    look = _look_for(requirement, command, chain=ahead is not None)
+                    snapshot = await self._run(caller, name, look, requirement, audit)
                     facts = await self.note(audit, snapshot)
                     if requirement.key is KeyUse.SIGNATURE:
                         facts.require_in_time()
                     if requirement.key is not None and verb is Verb.SIGN:
                         entry = await self._from_keyring(caller, snapshot, folder)
+                    beside.begin(ahead, snapshot)
                     if entry is None:
                         question = PinQuestion(
                             caller.origin, facts.shown(snapshot), _pin_of(snapshot), verb, document
                         )
-                        entry = await self._from_person(
-                            question, command, snapshot, session, on_keypad=on_keypad
+                        entry = await beside.unless_failed(
+                            self._from_person(question, command, snapshot, session, on_keypad=on_keypad)
                         )
                 send = partial(
                     self._send_pin,
@@ -268,6 +273,7 @@ class Workflow:
                     session=session,
                     audit=audit,
                     keep=keep,
+                    beside=beside,
                 )
                 try:
                     snapshot, result, kept = await send(entry)
@@ -297,10 +303,11 @@ class Workflow:
         session: KeptPin | None,
         audit: AuditEntry,
         keep: bool,
+        beside: _Beside,
     ) -> tuple[CardSnapshot, T, KeptPin | None]:
         """Send the PIN in one transaction; return the card, what `work` gave, and the PIN if it is kept."""
         audit.unattended = entry.unattended
-        async with entry:
+        async with entry, beside:
             job = partial(entry.run, audit=audit, work=work)
             done = None if entry.command is PinCommand.VERIFY else partial(self._pin_replaced, entry)
             try:
@@ -434,9 +441,50 @@ class Workflow:
         self.forget_pins(lost)
 
 
-def _look_for(requirement: CardRequirement, command: PinCommand) -> CardJob[CardSnapshot]:
+class _Beside:
+    """Work beside a question: it ends the question where it fails, and is done when the body is entered."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, work: Ahead | None, snapshot: CardSnapshot) -> None:
+        """Begin the work, if there is any."""
+        if work is not None:
+            self._task = asyncio.create_task(work(snapshot))
+
+    async def unless_failed(self, question: Coroutine[Any, Any, T]) -> T:
+        """Return the answer, or raise what made the work fail."""
+        task = self._task
+        if task is None:
+            return await question
+        asking = asyncio.create_task(question)
+        failed: list[BaseException] = []
+
+        def ended(done: asyncio.Task[None]) -> None:
+            error = None if done.cancelled() else done.exception()
+            if error is not None and asking.cancel():
+                failed.append(error)
+
+        task.add_done_callback(ended)
+        try:
+            return await asking
+        except BaseException:
+            task.cancel()
+            if failed:
+                raise failed[0] from None
+            raise
+
+    async def __aenter__(self) -> None:
+        if self._task is not None:
+            await self._task
+
+    async def __aexit__(self, *_details: object) -> None:
+        """Leave nothing behind: the work was waited for."""
+
+
+def _look_for(requirement: CardRequirement, command: PinCommand, *, chain: bool) -> CardJob[CardSnapshot]:
     if requirement.key is not None:
-        return partial(look_for_key, use=requirement.key)
+        return partial(look_for_key, use=requirement.key, chain=chain)
     return partial(look_for_pin, puk=command is PinCommand.UNBLOCK)
 
 

@@ -16,7 +16,7 @@ from hca_card.model import Card, KeyUse
 from signing.certificate import parsed
 from signing.guard import check_document
 from signing.hashes import Hash
-from signing.pkcs1 import sign_digest
+from signing.sign import sign_digest
 
 if TYPE_CHECKING:
     from asn1crypto.cms import CMSAttributes

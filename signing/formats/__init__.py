@@ -3,6 +3,7 @@
 A card signs a digest, and nothing else. A format is therefore three steps, of which only the second needs it:
 
     ready = form.prepare(document, signer, hash, when)    # any thread, while the person types the PIN
+    check_document(ready.signed)                          # no login can be made of it (signing.guard)
     value = sign_digest(card, ready.digest, …)            # the reader's thread, in the PIN's transaction
     signed = ready.finish(value)                          # any thread: baseline level B-B
     signed = await form.augment(signed, level, evidence)  # B-T to B-LTA: the network, by `Evidence`
@@ -69,15 +70,21 @@ class Ready:
     """A document with everything in place but the signature.
 
     Attributes:
-        digest: what the card signs: of signed attributes, SignedInfo, or a JWS signing input.
-        hash: what it was made with.
+        signed: what the signature covers: signed attributes, SignedInfo, a JWS signing input. The card signs
+            its digest; whoever has that done asks `signing.guard` first, whatever the format.
+        hash: what it is digested with.
         finish: takes the signature value (RSA: big-endian, as long as the modulus; ECDSA: DER
             Ecdsa-Sig-Value, RFC 3279 §2.2.3) and returns the signed document at level B-B.
     """
 
-    digest: bytes
+    signed: bytes
     hash: Hash
     finish: Callable[[bytes], bytes]
+
+    @property
+    def digest(self) -> bytes:
+        """What the card signs."""
+        return self.hash.digest(self.signed)
 
 
 class Evidence(Protocol):

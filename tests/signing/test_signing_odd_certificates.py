@@ -20,7 +20,7 @@ from signing.cms.verify import verify_cms
 from signing.errors import CertificateUntrustedError, SignatureInvalidError
 from signing.hashes import Hash
 from signing.login import create_token, validate_token
-from signing.pkcs1 import sign_digest
+from signing.sign import sign_digest
 from signing.trust import check_period, validate_chain
 from signing.verify import verify
 from tests.support.openssl import openssl_program

@@ -18,6 +18,7 @@ from hca_card.simulator import SimulatedCard
 from pcsc.connection import Connection
 from pcsc.service import Service
 from pcsc.virtual import KeypadPrompt, VirtualReader, VirtualWinscard
+from signing.formats import Evidence
 from tests.support.cards import simulated
 from tests.support.waiting import until_async
 
@@ -98,6 +99,7 @@ async def agent(
     interaction: Interaction | None = None,
     config: Config | None = None,
     keypad: Callable[[KeypadPrompt], bytes | None] | None = None,
+    evidence: Evidence | None = None,
     names: tuple[str, ...] = ("ACS ACR39U 00 00", "Generic EMV Smartcard Reader 01 00", "Alcor AU9540 02 00"),
 ) -> AsyncIterator[World]:
     """One reader for each of `kinds`, an empty string for an empty one; `keypad` types on their keypads."""
@@ -112,7 +114,7 @@ async def agent(
             cards.append(simulated(kind))
             readers[-1].insert(Spy(cards[-1], apdus))
     paths = Paths(folder / "home", folder / "machine")
-    async with open_operations(service, person, config or Config(), paths) as operations:
+    async with open_operations(service, person, config or Config(), paths, evidence=evidence) as operations:
         scripted = person if isinstance(person, ScriptedInteraction) else None
         yield World(operations, winscard, service, readers, cards, paths, scripted, apdus)
 

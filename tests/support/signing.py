@@ -5,7 +5,7 @@ from __future__ import annotations
 from hca_card.model import Card, KeyUse
 from signing.guard import check_document
 from signing.hashes import Hash
-from signing.pkcs1 import sign_digest
+from signing.sign import sign_digest
 
 
 def sign_document(

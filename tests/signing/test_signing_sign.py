@@ -1,4 +1,4 @@
-"""Signatures: what the card makes is what `cryptography` and openssl accept, or nobody gets it."""
+"""Signatures of RSA and EC cards: what `cryptography` and openssl accept, or nobody gets it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from hca_card.model import KeyUse
 from signing.errors import (
@@ -18,9 +18,11 @@ from signing.errors import (
     SignatureInvalidError,
 )
 from signing.hashes import Hash
-from signing.pkcs1 import sign_digest
+from signing.login import create_token
+from signing.sign import sign_digest
 from signing.verify import verify, verify_digest
 from tests.support.openssl import openssl_program
+from tests.support.operations import NONCE
 from tests.support.signing import sign_document
 from tests.support.software_card import (
     SoftwareCard,
@@ -29,6 +31,7 @@ from tests.support.software_card import (
     rsa_key,
     signature_certificate,
 )
+from tests.support.test_pki import pki
 
 DOCUMENT = "出生通報 birth report".encode()
 JUDGES = {
@@ -184,15 +187,15 @@ def test_a_digest_of_another_length_is_refused_before_it_is_verified():
         verify_digest(signature_certificate(), bytes(20), bytes(256), Hash.SHA_256)
 
 
-def _ec_certificate() -> bytes:
-    from cryptography.hazmat.primitives.asymmetric import ec
+def _edwards_certificate() -> bytes:
+    from cryptography.hazmat.primitives.asymmetric import ed25519
 
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = ed25519.Ed25519PrivateKey.generate()
     now = x509.load_der_x509_certificate(signature_certificate())
     builder = x509.CertificateBuilder().subject_name(now.subject).issuer_name(now.subject)
     builder = builder.public_key(key.public_key()).serial_number(1)
     builder = builder.not_valid_before(now.not_valid_before_utc).not_valid_after(now.not_valid_after_utc)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    return builder.sign(key, None).public_bytes(serialization.Encoding.DER)
 
 
 @pytest.mark.parametrize(
@@ -205,11 +208,11 @@ def _ec_certificate() -> bytes:
         b"-----BEGIN CERTIFICATE-----",
         signature_certificate()[:-1],
         signature_certificate() + b"\x00",
-        _ec_certificate(),
+        _edwards_certificate(),
     ],
-    ids=["empty", "one byte", "length that lies", "page", "PEM", "cut", "trailing byte", "elliptic curve"],
+    ids=["empty", "one byte", "length that lies", "page", "PEM", "cut", "trailing byte", "Edwards curve"],
 )
-def test_what_is_no_rsa_certificate_is_named_as_that(certificate: bytes):
+def test_what_is_no_certificate_of_a_key_that_signs_is_named_as_that(certificate: bytes):
     with pytest.raises(CertificateMalformedError):
         verify(certificate, DOCUMENT, bytes(256), Hash.SHA_256)
 
@@ -218,3 +221,37 @@ def test_a_key_of_1024_bits_still_verifies_old_documents():
     key = rsa_key("old", 1024)
     signature = key.sign(DOCUMENT, padding.PKCS1v15(), hashes.SHA1())
     verify(issue(key=key), DOCUMENT, signature, Hash.SHA_1)
+
+
+EC = (("ec", Hash.SHA_256), ("ec", Hash.SHA_512), ("ec384", Hash.SHA_384), ("ec384", Hash.SHA_256))
+
+
+@pytest.mark.parametrize(("signer", "algorithm"), EC)
+def test_what_an_ec_card_signs_is_what_cryptography_accepts(signer: str, algorithm: Hash):
+    digest = algorithm.digest(DOCUMENT)
+    signature = sign_digest(pki().card(signer), digest, algorithm)
+    public = x509.load_der_x509_certificate(pki().certificate(signer)).public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    public.verify(signature, DOCUMENT, ec.ECDSA(JUDGES[algorithm]()))
+    verify(pki().certificate(signer), DOCUMENT, signature, algorithm)
+    with pytest.raises(SignatureInvalidError):
+        verify(pki().certificate(signer), DOCUMENT + b" ", signature, algorithm)
+
+
+def test_a_spoilt_ec_signature_is_not_given_out():
+    with pytest.raises(SignatureInvalidError):
+        sign_digest(pki().card("ec", spoils=True), bytes(32), Hash.SHA_256)
+
+
+@pytest.mark.parametrize("made", [b"", bytes(63), bytes(64), b"\xff" * 64, bytes(65), bytes(256)])
+def test_bytes_that_are_no_ec_signature_are_not_given_out(made: bytes, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(type(pki().card("ec")), "sign", lambda self, use, digest_info: made)
+    with pytest.raises(SignatureInvalidError):
+        sign_digest(pki().card("ec"), bytes(32), Hash.SHA_256)
+
+
+def test_a_login_is_not_made_with_an_ec_key_whose_name_no_portal_would_find_in_the_token():
+    card = pki().card("ec")
+    with pytest.raises(CertificateMalformedError):
+        create_token(card, pki().certificate("ec"), "https://portal.example.tw", NONCE)
+    assert card.asked == []

@@ -1,10 +1,14 @@
-"""PKCS#1 v1.5 signatures (RFC 8017 §8.2.1) made by a card, and checked before anybody gets them."""
+"""Signatures over a digest by the key of a card, RSA or EC, checked before anybody gets them.
+
+PKCS#1 v1.5 (RFC 8017 §8.2.1) and ECDSA (FIPS 186-5 §6).
+"""
 
 from __future__ import annotations
 
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.model import Card, KeyUse
-from signing.errors import HashUnsupportedError
+from signing.certificate import curve_bits, signature_key
+from signing.errors import HashUnsupportedError, SignatureInvalidError
 from signing.hashes import Hash
 from signing.verify import verify_digest
 
@@ -32,11 +36,12 @@ def sign_digest(
         allow_sha1: the caller speaks for an old portal that can verify nothing better.
 
     Returns:
-        The signature, big-endian, as long as the modulus.
+        RSA: big-endian, as long as the modulus. EC: Ecdsa-Sig-Value, DER (RFC 3279 §2.2.3).
 
     Raises:
         HashUnsupportedError: the digest has another length, or SHA-1 without `allow_sha1`.
         SignatureInvalidError: what the card made does not verify with its own certificate.
+        CertificateMalformedError: its key is of another kind.
         hca_card.errors.CardError: the card refused.
         pcsc.errors.PcscError: the link failed.
     """
@@ -45,7 +50,25 @@ def sign_digest(
     digest_info = algorithm.digest_info(digest)
     if certificate is None:
         certificate = card.certificate(CERTIFICATE_INDEX[use]).der
-    signature = card.sign(use, digest_info)
+    key = signature_key(certificate)
+    bits = curve_bits(key)
+    signature = ecdsa_der(card.sign(use, digest), bits) if bits else card.sign(use, digest_info)
     # A broken or hostile card must fail here, not weeks later at the portal that stored the signature.
     verify_digest(certificate, digest, signature, algorithm)
     return signature
+
+
+def ecdsa_der(concatenated: bytes, bits: int) -> bytes:
+    """Return r ‖ s, as cards (ISO/IEC 7816-8), PKCS#11 and JOSE have it, as Ecdsa-Sig-Value.
+
+    Raises:
+        SignatureInvalidError: it is not two numbers of the curve's length.
+    """
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+    length = (bits + 7) // 8
+    if len(concatenated) != 2 * length:
+        raise SignatureInvalidError
+    return encode_dss_signature(
+        int.from_bytes(concatenated[:length], "big"), int.from_bytes(concatenated[length:], "big")
+    )

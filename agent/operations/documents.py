@@ -1,0 +1,75 @@
+"""A document on its way to a signature, in whatever format: prepared, signed by the card, finished.
+
+signing = DocumentSigning(form, document, Hash.SHA_256)
+await signing.ahead(snapshot)              # a thread; beside the question for the PIN
+signed = signing.work(card, certificate)   # the reader's thread, in the PIN's transaction: one digest
+result = await signed.finish()             # a thread, when the card is free again
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agent.operations.transaction_jobs import CardSnapshot, issuers_on
+from hca_card.model import Card, KeyUse
+from signing.formats import Form, Ready, Signer
+from signing.guard import check_document
+from signing.hashes import Hash
+from signing.sign import sign_digest
+
+
+@dataclass(frozen=True, slots=True)
+class SignedByCard:
+    """What the card made, and what is still to be done with it."""
+
+    ready: Ready
+    value: bytes
+
+    async def finish(self) -> bytes:
+        """Return the signed document at level B-B."""
+        return await asyncio.to_thread(self.ready.finish, self.value)
+
+
+class DocumentSigning:
+    """One document, to be signed once.
+
+    Args:
+        form: the format with its options.
+        document: what is signed.
+        algorithm: the hash.
+        use: which of the card's keys.
+    """
+
+    def __init__(self, form: Form, document: bytes, algorithm: Hash, use: KeyUse = KeyUse.SIGNATURE) -> None:
+        self._form = form
+        self._document = document
+        self._algorithm = algorithm
+        self._use = use
+        self._prepared: tuple[bytes, Ready] | None = None
+
+    async def ahead(self, snapshot: CardSnapshot) -> None:
+        """Prepare the document for the card that was looked at.
+
+        Raises:
+            signing.errors.SigningError: document.refused, document.unusable.
+        """
+        await asyncio.to_thread(self._prepare, Signer(snapshot.certificate, snapshot.chain))
+
+    def work(self, card: Card, certificate: bytes) -> SignedByCard:
+        """Have the card sign; where it has another certificate than was prepared for, prepare anew."""
+        prepared = self._prepared
+        if prepared is None or prepared[0] != certificate:
+            ready = self._prepare(Signer(certificate, issuers_on(card, certificate)))
+        else:
+            ready = prepared[1]
+        value = sign_digest(card, ready.digest, ready.hash, self._use, certificate=certificate)
+        return SignedByCard(ready, value)
+
+    def _prepare(self, signer: Signer) -> Ready:
+        ready = self._form.prepare(self._document, signer, self._algorithm, datetime.now(UTC))
+        # Whatever the format, and whatever the document made of it: this very input is what the card signs.
+        check_document(ready.signed)
+        self._prepared = signer.certificate, ready
+        return ready
