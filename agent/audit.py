@@ -148,7 +148,7 @@ class AuditLog:
         except (FileExistsError, PermissionError):  # Windows says the latter of a lock that is just going
             # Another process is at it, or died at it; then its lock grows old and goes.
             with suppress(FileNotFoundError, PermissionError):
-                if time.time() - lock.stat().st_mtime > _LOCK_SECONDS:
+                if abs(time.time() - lock.stat().st_mtime) > _LOCK_SECONDS:  # or the clock was set back
                     lock.unlink()
             return
         try:

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
@@ -15,7 +16,7 @@ from agent import tls
 from agent.access.rates import OriginRates
 from agent.config import Config
 from agent.dialects.servisign import ServiSignDialect, refusal
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId, describe
 from agent.interaction import Interaction
 from agent.metrics import PATH as METRICS_PATH
 from agent.metrics import Monitor
@@ -292,6 +293,10 @@ class Daemon:
         for conflict in self.conflicts:
             self._notify(*conflict.sentences())
         identities = [each for each in (self.identity, self.nhi_identity) if each is not None]
+        if any(datetime.now(UTC) < each.not_before for each in identities):
+            words = describe(AgentError(ErrorId.CLOCK_BEHIND))
+            log.warning("%s", words.en)
+            self._notify(f"{words.zh}{words.next_zh}", f"{words.en} {words.next_en}")
         renewed = [each for each in identities if each.renewed]
         if renewed:
             self._renewed(renewed[0])

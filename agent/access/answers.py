@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -14,12 +14,16 @@ from typing import Final
 import msgspec
 
 from agent.access.policy import ConsentAnswer
+from agent.config import ConsentSettings
 from agent.origins.spelling import is_origin
 from agent.private_files import write_private
 from agent.vocabulary import Verb
 from hca_card.decoding import UNREADABLE
 
 log = logging.getLogger(__name__)
+
+ORIGINS_MAX: Final = 512
+"""How many origins have answers; of more, those go whose answers end first."""
 
 _NONE: Final[Mapping[Verb, ConsentAnswer]] = MappingProxyType({})
 
@@ -36,11 +40,23 @@ class Answers:
     Args:
         path: a JSON file, which need not exist; its folder must.
         now: the clock, aware UTC.
+        settings: how long an answer may hold: one that would hold longer was given while the clock was wrong,
+            and does not count. None takes every answer.
     """
 
-    def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        path: Path,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        settings: ConsentSettings | None = None,
+    ) -> None:
         self._path = path
         self._now = now
+        self._longest = {
+            True: timedelta(days=settings.days) if settings else timedelta.max,
+            False: timedelta(minutes=settings.refusal_minutes) if settings else timedelta.max,
+        }
         self._lock = threading.Lock()
         self._stamped: tuple[int, int, int] | None = None
         self._kept: _Document = {}
@@ -49,16 +65,18 @@ class Answers:
         """Return the answers that still hold for `origin`."""
         with self._lock:
             self._refresh()
-            now = self._now()
             kept = self._kept.get(origin)
-            return {verb: item for verb, item in kept.items() if now < item.until} if kept else _NONE
+            return self._holding(kept) if kept else _NONE
 
     def all(self) -> _Document:
         """Return every answer that still holds, by origin."""
         with self._lock:
             self._refresh()
-            self._drop_expired()
-            return {origin: dict(kept) for origin, kept in sorted(self._kept.items())}
+            return {
+                origin: holding
+                for origin, kept in sorted(self._kept.items())
+                if (holding := self._holding(kept))
+            }
 
     def remember(self, origin: str, verbs: Iterable[Verb], answer: ConsentAnswer) -> None:
         """Keep one answer for each of `verbs`.
@@ -79,21 +97,27 @@ class Answers:
         """
         with self._lock:
             self._refresh()
-            known = self._kept.pop(origin, None) is not None
-            if known:
-                self._write()
-            return known
+            kept = self._kept.pop(origin, None)
+            if kept is None:
+                return False
+            self._write()
+            return bool(self._holding(kept))
 
-    def _drop_expired(self) -> None:
+    def _holding(self, kept: Mapping[Verb, ConsentAnswer]) -> dict[Verb, ConsentAnswer]:
         now = self._now()
-        self._kept = {
-            origin: holding
-            for origin, kept in self._kept.items()
-            if (holding := {verb: item for verb, item in kept.items() if now < item.until})
+        return {
+            verb: item
+            for verb, item in kept.items()
+            if now < item.until and item.until - now <= self._longest[item.allowed]
         }
 
     def _write(self) -> None:
-        self._drop_expired()
+        # What the clock says is over stays in the file: a clock that is wrong for a day forgets nothing.
+        ends = {
+            origin: max(item.until for item in kept.values()) for origin, kept in self._kept.items() if kept
+        }
+        for origin in sorted(ends, key=ends.__getitem__, reverse=True)[ORIGINS_MAX:]:
+            del self._kept[origin]
         content = msgspec.json.format(msgspec.json.encode(self._kept, order="sorted"), indent=2)
         write_private(self._path, content)
         self._stamped = self._stamp()

@@ -73,7 +73,7 @@ def _open() -> tuple[Config, Answers]:
     from agent.cli.composition import folder
 
     paths, config = folder()
-    return config, Answers(paths.answers)
+    return config, Answers(paths.answers, settings=config.consent)
 
 
 def check_origin(origin: str) -> None:

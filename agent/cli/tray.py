@@ -48,7 +48,7 @@ class Tray:
             windows=Dialogs(self.config.consent, simulated=self.simulated),
             config=self.config,
             audit=AuditLog(self.paths.audit, self.config.audit),
-            answers=Answers(self.paths.answers),
+            answers=Answers(self.paths.answers, settings=self.config.consent),
             folder=self.paths.home,
             end=ended,
             trusted=self._trusted,

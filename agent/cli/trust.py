@@ -41,16 +41,22 @@ machine_option = click.option(
     help="加上 --machine：Chrome、Edge、Chromium 也不再為已知的入口網站詢問（Linux） · With --machine:"
     " Chrome, Edge and Chromium do not ask about the known portals either (Linux).",
 )
+@click.option(
+    "--renew",
+    is_flag=True,
+    help="先換一張新的憑證：憑證在電腦日期錯誤時產生、所以尚未生效時使用 · Make a new certificate first:"
+    " where it was made while this computer's date was wrong, and is not valid yet.",
+)
 @json_option
 @click.pass_obj
-def install(call: Invocation, machine: bool, portals: bool) -> int:
+def install(call: Invocation, machine: bool, portals: bool, renew: bool) -> int:
     """讓您的每個瀏覽器接受 · Have every browser of yours accept it."""
     if portals and not machine:
         raise click.UsageError("--portals 需要 --machine · --portals needs --machine")
     if machine:
-        return _for_all_users(call, install=True, portals=portals)
+        return _for_all_users(call, install=True, portals=portals, renew=renew)
     paths, scopes = _folder()
-    reports = [_install(paths, scope, wanted=wanted) for scope, wanted in scopes]
+    reports = [_install(paths, scope, wanted=wanted, renew=renew) for scope, wanted in scopes]
     show(reports, as_json=call.as_json)
     if any(report.changed for report in reports) and not call.as_json:
         output.say("已開啟的瀏覽器請關閉再開", "close and reopen the browsers that are open")
@@ -94,7 +100,7 @@ def status(call: Invocation) -> int:
     return 0 if good else 1
 
 
-def _for_all_users(call: Invocation, *, install: bool, portals: bool = False) -> int:
+def _for_all_users(call: Invocation, *, install: bool, portals: bool = False, renew: bool = False) -> int:
     """Do root's part."""
     from agent.paths import Paths
     from agent.trust import Machine, all_users, stores_of_all_users
@@ -104,7 +110,10 @@ def _for_all_users(call: Invocation, *, install: bool, portals: bool = False) ->
         raise click.UsageError(
             "這個系統由安裝程式處理 · on this system the installer sees to it", click.get_current_context()
         )
-    known, rows = all_users.set_up(folder, this) if install else all_users.take_down(folder, this)
+    if install:
+        known, rows = all_users.set_up(folder, this, renew=renew)
+    else:
+        known, rows = all_users.take_down(folder, this)
     if this.platform == "linux":
         from agent.trust.portal_policies import add_portals, remove_portals
 
@@ -116,11 +125,13 @@ def _for_all_users(call: Invocation, *, install: bool, portals: bool = False) ->
     return _exit_code(row.accepted if install else row.clean for row in rows)
 
 
-def _install(paths: Paths, scope: Scope, *, wanted: bool) -> CertificateReport:
+def _install(paths: Paths, scope: Scope, *, wanted: bool, renew: bool) -> CertificateReport:
     """Have a certificate trusted where it is wanted; else take it out where there is one."""
     from agent import tls, trust
 
     if wanted:
+        if renew and tls.in_use(paths.tls, paths.machine_tls, scope) == paths.tls:
+            tls.ensure(paths.tls, scope, renew=True)
         tls.shown(paths.tls, paths.machine_tls, scope)  # makes this user's own where the machine has none
     known = _own(paths, scope)
     if wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from agent.cli import output
@@ -98,12 +99,25 @@ def _show(known: OwnAuthorities, rows: Sequence[StoreReport]) -> None:
         until = f"{known.current.not_after.astimezone():%Y-%m-%d}"
         facts = [("憑證 certificate", known.current.name), ("到期 until", until)]
         output.facts([*facts, ("SHA-256", known.current.sha256)])
+        _show_clock(known.current.not_before)
     if not any(row.store.browsers for row in rows):
         output.say("找不到瀏覽器", "no browser was found")
     if rows:
         titles = ("誰用它 who looks there", "位置 where", "接受嗎 accepted")
         output.table(titles, [(_who(row), row.store.location, _verdict(row)) for row in rows])
     _show_errors(rows)
+
+
+def _show_clock(begins: datetime) -> None:
+    """Say that the date keeps browsers from the certificate, and what to do where it is right."""
+    from agent.errors import AgentError, ErrorId
+
+    if datetime.now(UTC) < begins:
+        output.error(AgentError(ErrorId.CLOCK_BEHIND, detail=f"{begins.astimezone():%Y-%m-%d %H:%M}"))
+        output.say(
+            "日期沒有錯的話，請執行 hca-agent trust install --renew",
+            "where the date is right, run hca-agent trust install --renew",
+        )
 
 
 def _show_removal(rows: Sequence[StoreReport]) -> None:

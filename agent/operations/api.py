@@ -78,7 +78,7 @@ def open_operations(
         OSError: the folder cannot be made.
     """
     paths.make()
-    answers = Answers(paths.answers)
+    answers = Answers(paths.answers, settings=config.consent)
     person = Asking(interaction, config, ranking(config.origins, answers))
     consents = Consents(person, answers, config)
     audit = AuditLog(paths.audit, config.audit)

@@ -28,6 +28,7 @@ class TlsIdentity:
         leaf: PEM certificate that the server shows.
         key: PEM private key of the leaf, readable by this user alone.
         not_after: when both certificates end.
+        not_before: when both begin; a clock before it is wrong, for they were made by then.
         fresh: whether it was made by this very call, so that no browser can trust it yet.
         renewed: whether it took the place of an earlier one, which browsers may still trust.
         scope: for which names it speaks.
@@ -38,6 +39,7 @@ class TlsIdentity:
     leaf: Path
     key: Path
     not_after: datetime
+    not_before: datetime
     fresh: bool
     renewed: bool = False
     scope: Scope = LOOPBACK
@@ -62,26 +64,32 @@ def server_context() -> ssl.SSLContext:
     return context
 
 
-def ensure(folder: Path, scope: Scope = LOOPBACK, *, now: datetime | None = None) -> TlsIdentity:
+def ensure(
+    folder: Path, scope: Scope = LOOPBACK, *, now: datetime | None = None, renew: bool = False
+) -> TlsIdentity:
     """Return the identity kept in `folder`, made or renewed when it is missing, damaged, or near its end.
+
+    One that is not valid yet is kept: it was made, so that it is the clock that is wrong.
 
     Args:
         folder: the agent's TLS folder; created when missing.
         scope: for which names.
         now: aware UTC; the clock when left out.
+        renew: make a new one in any case, as a person says.
 
     Raises:
         OSError: the folder cannot be written.
     """
     now = now or datetime.now(UTC)
     folder = scope.within(folder)
-    not_after = _end_of(folder, now)
-    fresh = not_after is None
+    period = None if renew else _period_of(folder, now)
+    fresh = period is None
     renewed = False
-    if not_after is None:
+    if period is None:
         renewed = _set_aside(folder)
-        not_after = _make(folder, scope, now)
-    return TlsIdentity(folder / CA, folder / LEAF, folder / KEY, not_after, fresh, renewed, scope)
+        period = _make(folder, scope, now)
+    begins, ends = period
+    return TlsIdentity(folder / CA, folder / LEAF, folder / KEY, ends, begins, fresh, renewed, scope)
 
 
 def in_use(own: Path, machines: Path | None, scope: Scope = LOOPBACK, *, now: datetime | None = None) -> Path:
@@ -111,16 +119,17 @@ def shown(
 def _of_machine(folder: Path, scope: Scope, now: datetime | None) -> TlsIdentity | None:
     """Root renews it in time, so it serves until its very end."""
     folder = scope.within(folder)
-    not_after = _end_of(folder, now or datetime.now(UTC), margin=timedelta(0))
-    if not_after is None:
+    period = _period_of(folder, now or datetime.now(UTC), margin=timedelta(0))
+    if period is None:
         return None
+    begins, ends = period
     return TlsIdentity(
-        folder / CA, folder / LEAF, folder / KEY, not_after, fresh=False, scope=scope, machines=True
+        folder / CA, folder / LEAF, folder / KEY, ends, begins, fresh=False, scope=scope, machines=True
     )
 
 
-def _end_of(folder: Path, now: datetime, margin: timedelta = RENEWAL) -> datetime | None:
-    """When the identity in `folder` ends; None when it cannot serve: missing, torn, mixed, near its end."""
+def _period_of(folder: Path, now: datetime, margin: timedelta = RENEWAL) -> tuple[datetime, datetime] | None:
+    """When the identity in `folder` begins and ends; None where it is missing, torn, mixed, near its end."""
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -130,9 +139,8 @@ def _end_of(folder: Path, now: datetime, margin: timedelta = RENEWAL) -> datetim
         leaf = x509.load_pem_x509_certificate((folder / LEAF).read_bytes())
         key = load_pem_private_key((folder / KEY).read_bytes(), password=None)
         leaf.verify_directly_issued_by(ca)
-        in_time = leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc - margin
-        if in_time and key.public_key() == leaf.public_key():
-            return leaf.not_valid_after_utc
+        if now < leaf.not_valid_after_utc - margin and key.public_key() == leaf.public_key():
+            return leaf.not_valid_before_utc, leaf.not_valid_after_utc
     return None
 
 
@@ -151,14 +159,14 @@ def _set_aside(folder: Path) -> bool:
     return False
 
 
-def _make(folder: Path, scope: Scope, now: datetime) -> datetime:
-    """Write a new identity into `folder`; when it ends."""
+def _make(folder: Path, scope: Scope, now: datetime) -> tuple[datetime, datetime]:
+    """Write a new identity into `folder`; when it begins and ends."""
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     ca, leaf, key = issue(scope, now)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A crash between these leaves parts that do not belong together, which `_end_of` sees and replaces.
+    # A crash between these leaves parts that do not belong together, which `_period_of` sees and replaces.
     write_private(folder / KEY, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     write_private(folder / LEAF, leaf.public_bytes(Encoding.PEM))
     write_private(folder / CA, ca.public_bytes(Encoding.PEM))
-    return leaf.not_valid_after_utc
+    return leaf.not_valid_before_utc, leaf.not_valid_after_utc

@@ -22,7 +22,9 @@ FILE_MODE: Final = 0o644
 """Each user's own agent shows this identity, so each user reads its key; see docs/packages-linux.md."""
 
 
-def set_up(folder: Path, machine: Machine) -> tuple[OwnAuthorities, tuple[StoreReport, ...]]:
+def set_up(
+    folder: Path, machine: Machine, *, renew: bool = False
+) -> tuple[OwnAuthorities, tuple[StoreReport, ...]]:
     """Make the identity, or renew it in time, and have it trusted for every user.
 
     The folder's owner, group and mode are the administrator's to change and stay as they are.
@@ -30,6 +32,7 @@ def set_up(folder: Path, machine: Machine) -> tuple[OwnAuthorities, tuple[StoreR
     Args:
         folder: the machine's TLS folder.
         machine: this one.
+        renew: make a new one in any case.
 
     Raises:
         AgentError: `trust.needs_root`.
@@ -44,7 +47,7 @@ def set_up(folder: Path, machine: Machine) -> tuple[OwnAuthorities, tuple[StoreR
         folder.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         folder.mkdir(mode=FOLDER_MODE)
         folder.chmod(FOLDER_MODE)  # whatever umask root has
-    tls.ensure(folder)
+    tls.ensure(folder, renew=renew)
     for name in (tls.CA, tls.LEAF, tls.KEY, tls.FORMER):
         with suppress(FileNotFoundError):
             _let_read(folder / name)

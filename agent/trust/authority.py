@@ -33,12 +33,14 @@ class Authority:
         der: the certificate itself; two authorities are the same when these bytes are.
         name: its common name, which no other CA of ours has.
         not_after: aware UTC.
+        not_before: likewise.
         scope: for which names it can speak.
     """
 
     der: bytes
     name: str
     not_after: datetime
+    not_before: datetime
     scope: tls.Scope = tls.LOOPBACK
 
     @property
@@ -98,7 +100,9 @@ def read(der: bytes) -> Authority | None:
             if _has_our_name(certificate, scope) and _has_our_limits(certificate, scope):
                 certificate.verify_directly_issued_by(certificate)
                 name = tls.ca_common_name(certificate.serial_number, scope)
-                return Authority(der, name, certificate.not_valid_after_utc, scope)
+                return Authority(
+                    der, name, certificate.not_valid_after_utc, certificate.not_valid_before_utc, scope
+                )
     return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from agent.errors import AgentError, ErrorId
@@ -152,10 +151,16 @@ class _Work:
         ]
 
     def _is_replaced(self, authority: Authority) -> bool:
-        """Return whether nobody needs it: this folder has another now, or its time is over."""
-        if authority == self._known.current:
+        """Return whether nobody needs it: this folder has another now, or its time was over before that.
+
+        What the clock says now takes nothing out: it may be wrong for a day.
+        """
+        current = self._known.current
+        if authority == current:
             return False
-        return authority in self._known.former or authority.not_after < datetime.now(UTC)
+        return authority in self._known.former or (
+            current is not None and authority.not_after < current.not_before
+        )
 
     def _state(self, found: list[FoundAuthority]) -> TrustState:
         current = [each for each in found if each.authority == self._known.current]

@@ -44,14 +44,16 @@ def look(settings: UpdateSettings, paths: Paths) -> tuple[Repository, Release]:
     """
     before = states.read(paths.update) or LastCheck(checked=states.now())
     try:
-        repository = open_repository(settings, paths)
+        repository = open_repository(settings, paths, since=before.good)
         offered = repository.release()
     except AgentError as error:
         if (found := error_id(error)) is not ErrorId.UPDATE_OFF:
             kept = structs.replace(before, checked=states.now(), version="", error=found)
             states.write(paths.update, kept)
         raise
-    kept = LastCheck(checked=states.now(), version=offered.version, notified=before.notified)
+    at = states.now()
+    good = max(at, before.good or at)  # the clock was set back; what was seen once stays seen
+    kept = LastCheck(checked=at, version=offered.version, notified=before.notified, good=good)
     states.write(paths.update, kept)
     return repository, offered
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,8 +27,13 @@ PACKAGE_SECONDS: Final = 1200.0
 _ROOT_BYTES_MAX: Final = 256 * 1024
 
 
-def open_repository(settings: UpdateSettings, paths: Paths) -> Repository:
+def open_repository(settings: UpdateSettings, paths: Paths, *, since: datetime | None = None) -> Repository:
     """Return the repository of the configuration; nothing is fetched yet.
+
+    Args:
+        settings: where it is.
+        paths: the agent's folders.
+        since: as `Repository`.
 
     Raises:
         AgentError: update.off, update.no_root.
@@ -40,7 +46,7 @@ def open_repository(settings: UpdateSettings, paths: Paths) -> Repository:
         root = file.read_bytes()[:_ROOT_BYTES_MAX]
     except OSError as error:
         raise AgentError(ErrorId.UPDATE_NO_ROOT, detail=str(file)) from error
-    return Repository(settings.url, root, paths.update)
+    return Repository(settings.url, root, paths.update, since=since)
 
 
 def root_file(settings: UpdateSettings, paths: Paths) -> Path:
@@ -57,13 +63,15 @@ class Repository:
         url: ends with a slash.
         root: the trusted root metadata.
         folder: made when missing, for this user alone.
+        since: when it was good last, by metadata that had not expired: a clock before that is wrong, and must
+            not bring back what has expired (TUF 5.1 has the time fixed for one look).
 
     Raises:
         AgentError: update.refused: the root file is none.
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, url: str, root: bytes, folder: Path) -> None:
+    def __init__(self, url: str, root: bytes, folder: Path, *, since: datetime | None = None) -> None:
         self._folder = folder
         metadata = folder / "metadata"
         metadata.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,6 +80,8 @@ class Repository:
         self._fetcher = RepositoryFetcher(url)
         with _framework_errors():
             self._updater = _updater(url, root, metadata, self._fetcher)
+            trusted = self._updater._trusted_set
+            trusted.reference_time = max(trusted.reference_time, since or trusted.reference_time)
 
     def release(self) -> Release:
         """Return the release on offer, newer or not.

@@ -25,6 +25,7 @@ class LastCheck(msgspec.Struct, frozen=True, kw_only=True):
         error: the id of what went wrong; empty when nothing did.
         notified: the version that the person was told of; `told` in the file.
         warned: the person was told that a look was refused, and none was good since.
+        good: when a look last was good; what had expired by then is never taken, whatever the clock says.
     """
 
     checked: datetime
@@ -32,13 +33,14 @@ class LastCheck(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     notified: str = msgspec.field(name="told", default="")
     warned: bool = False
+    good: datetime | None = None
 
 
 def read(folder: Path) -> LastCheck | None:
     """Return the last look, None where there was none."""
     with suppress(OSError, *UNREADABLE):
         state = msgspec.json.decode((folder / NAME).read_bytes()[:_BYTES_MAX], type=LastCheck)
-        if state.checked.tzinfo is not None:
+        if state.checked.tzinfo is not None and (state.good is None or state.good.tzinfo is not None):
             return state
     return None
 

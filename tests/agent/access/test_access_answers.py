@@ -7,10 +7,12 @@ import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from agent.access.answers import Answers
+from agent.access.answers import ORIGINS_MAX, Answers
 from agent.access.policy import ConsentAnswer
+from agent.config import ConsentSettings
 from agent.vocabulary import Verb
 
 PORTAL = "https://portal.example.tw"
@@ -47,6 +49,37 @@ def test_an_answer_ends_when_its_time_is_over(file: Path, clock: Clock) -> None:
     clock.now += timedelta(minutes=10)
     assert not answers.of(PORTAL)
     assert not answers.all()
+
+
+def test_a_clock_that_was_ahead_for_a_while_forgets_nothing(file: Path, clock: Clock) -> None:
+    answers = Answers(file, clock)
+    answers.remember(PORTAL, (Verb.SIGN,), ConsentAnswer(True, NOW + timedelta(days=1)))
+    clock.now += timedelta(days=3650)
+    answers.remember("https://other.example.tw", (Verb.SIGN,), ConsentAnswer(True, NOW))
+    assert not answers.of(PORTAL) and not answers.all()
+    clock.now = NOW
+    assert answers.of(PORTAL) and list(Answers(file, clock).all()) == [PORTAL]
+
+
+def test_an_answer_given_while_the_clock_was_ahead_holds_no_longer_than_any(file: Path, clock: Clock) -> None:
+    answers = Answers(file, clock, settings=ConsentSettings(days=30, refusal_minutes=10))
+    clock.now += timedelta(days=3650)
+    answers.remember(PORTAL, (Verb.SIGN,), ConsentAnswer(True, clock.now + timedelta(days=30)))
+    answers.remember(PORTAL, (Verb.READ,), ConsentAnswer(False, clock.now + timedelta(minutes=10)))
+    assert set(answers.of(PORTAL)) == {Verb.SIGN, Verb.READ}
+    clock.now = NOW
+    assert not answers.of(PORTAL)
+
+
+def test_answers_are_kept_for_so_many_sites_and_the_oldest_go(file: Path, clock: Clock) -> None:
+    answers = Answers(file, clock)
+    kept = {f"https://a{number}.example.tw": {Verb.READ: ConsentAnswer(True, NOW + timedelta(days=2))}
+            for number in range(ORIGINS_MAX)}  # fmt: skip
+    kept["https://first.example.tw"] = {Verb.READ: ConsentAnswer(True, NOW + timedelta(days=1))}
+    file.write_bytes(msgspec.json.encode(kept))
+    answers.remember(PORTAL, (Verb.READ,), ConsentAnswer(True, NOW + timedelta(days=3)))
+    known = answers.all()
+    assert len(known) == ORIGINS_MAX and PORTAL in known and "https://first.example.tw" not in known
 
 
 def test_answers_of_one_origin_say_nothing_of_another(file: Path, clock: Clock) -> None:

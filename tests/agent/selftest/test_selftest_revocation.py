@@ -133,6 +133,15 @@ async def test_what_was_said_is_kept_while_it_holds(world: World) -> None:
     assert world.authority.asked == ["ocsp", "ocsp"]
 
 
+async def test_an_answer_kept_while_the_clock_was_ahead_is_asked_anew_and_not_lost(world: World) -> None:
+    await world.ask()
+    [kept] = world.folder.iterdir()
+    tomorrow = kept.stat().st_mtime + 86400
+    os.utime(kept, (tomorrow, tomorrow))
+    await world.ask()
+    assert world.authority.asked == ["ocsp", "ocsp"] and list(world.folder.iterdir()) == [kept]
+
+
 async def test_a_kept_answer_that_was_tampered_with_is_asked_anew(world: World) -> None:
     await world.ask()
     [kept] = world.folder.iterdir()

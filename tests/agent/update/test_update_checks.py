@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from click.testing import CliRunner, Result
 
 from agent.cli.program import program
@@ -80,6 +81,23 @@ async def test_what_went_wrong_is_kept_for_the_self_test(site: UpdateSite, tmp_p
     state = states.read(paths.update)
     assert state is not None
     assert state.error == "update.expired"
+
+
+async def test_what_had_expired_when_a_look_was_last_good_stays_so_although_the_clock_is_set_back(
+    site: UpdateSite, tmp_path: Path
+) -> None:
+    paths = site.paths(tmp_path / "home")
+    site.publish("7.4.0")
+    checks = Checks(site.settings(), paths, Told())
+    await checks.once()
+    last = states.read(paths.update)
+    assert last is not None and last.good == last.checked
+    states.write(paths.update, structs.replace(last, good=last.checked + timedelta(days=30)))
+    with pytest.raises(AgentError) as caught:
+        await checks.once()
+    assert caught.value.error_id == "update.expired"
+    now = states.read(paths.update)
+    assert now is not None and now.good == last.checked + timedelta(days=30)
 
 
 @pytest.fixture
