@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from msgspec import structs
 from click.testing import CliRunner, Result
+from msgspec import structs
 
 from agent.cli.program import program
 from agent.config import UpdateSettings
