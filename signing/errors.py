@@ -49,6 +49,10 @@ class DocumentUnusableError(SigningError):
     error_id = "document.unusable"
 
 
+class DocumentUnsafeError(DocumentUnusableError):
+    """The document has structures that are unsafe to read, or is too large."""
+
+
 class EvidenceError(SigningError):
     """A time stamp, a certificate or an authority's answer that the signature needs was not to be had."""
 

@@ -70,7 +70,8 @@ def signed_data_in(message: bytes) -> tuple[SignedData, bytes | None]:
         inside = signed["encap_content_info"]["content"]
         if isinstance(inside, core.Void):
             return signed, None
-        return signed, bytes(inside.parsed.native if isinstance(inside, core.Any) else inside.native)
+        # A stamp's content has a type of its own, and `native` of it is no longer octets.
+        return signed, bytes(inside.parsed.native if isinstance(inside, core.Any) else inside)
 
 
 def signatures_of(

@@ -30,6 +30,7 @@ class Finding(StrEnum):
     CONTENT_CHANGED = "content.changed"
     CONTENT_MISSING = "content.missing"
     CONTENT_NOT_COVERED = "content.not_covered"
+    CONTENT_BESIDE = "content.beside"
     CONTENT_ADDED = "content.added"
     CONTENT_HIDDEN = "content.hidden"
     SIGNATURE_WRONG = "signature.wrong"

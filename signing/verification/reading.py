@@ -31,7 +31,22 @@ def _read_cms(message: bytes, document: bytes | None, certificate: bytes | None)
     return read_cms(message, document, certificate)
 
 
+def _read_xml(message: bytes, document: bytes | None, certificate: bytes | None) -> FoundDocument:
+    from signing.verification.xml import read_xml
+
+    return read_xml(message, document, certificate)
+
+
+def is_xml(document: bytes) -> bool:
+    """Whether it begins as XML does, in UTF-8 or UTF-16."""
+    start = document[:64].removeprefix(b"\xef\xbb\xbf")
+    return start.lstrip().startswith(b"<") or start[:4] in (b"\xff\xfe<\0", b"\xfe\xff\0<")
+
+
 Reader = Callable[[bytes, "bytes | None", "bytes | None"], FoundDocument]
 
-_READERS: tuple[tuple[Callable[[bytes], bool], Reader], ...] = ((is_cms, _read_cms),)
+_READERS: tuple[tuple[Callable[[bytes], bool], Reader], ...] = (
+    (is_cms, _read_cms),
+    (is_xml, _read_xml),
+)
 """By the first bytes, in this order; each imports its module when it is needed."""

@@ -1,0 +1,154 @@
+"""XML-DSig and XAdES as others read them: xmlsec1, signxml, and this program's own reader."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from signxml import XMLVerifier
+from signxml.xades import XAdESVerifier
+
+from signing.errors import DocumentUnusableError, EvidenceError
+from signing.formats import Level, SignatureFormat
+from signing.formats.xml_signature import Packaging, XmlForm
+from signing.hashes import Hash
+from signing.verification.findings import Finding
+from signing.verification.report import TimeSource, Verdict
+from tests.support.test_pki import DAY, EC_SIGNER, NOW, RSA_SIGNER, SIGNERS, pki
+from tests.support.xml_signatures import ODD, findings, judged, signed, xmlsec_agrees
+
+PLAIN = b'<record xmlns="urn:test:r"><name>Wang</name></record>'
+
+
+def _judged(document: bytes, form: XmlForm, made: bytes) -> object:
+    return judged(document, made) if form.packaging is Packaging.DETACHED else judged(made)
+
+
+@pytest.mark.parametrize("label", SIGNERS)
+@pytest.mark.parametrize("packaging", Packaging)
+@pytest.mark.parametrize("xades", [True, False], ids=["xades", "xmldsig"])
+def test_every_shape_is_valid_here_and_with_xmlsec1(
+    xades: bool, packaging: Packaging, label: str, tmp_path: Path
+) -> None:
+    (tmp_path / "病歷.xml").write_bytes(ODD)
+    form = XmlForm(xades=xades, packaging=packaging, name="病歷.xml")
+    made = signed(form, ODD, label)
+    assert xmlsec_agrees(made, tmp_path)
+    report = _judged(ODD, form, made)
+    assert report.verdict is Verdict.REMARK, report  # type: ignore[attr-defined]
+    [signature] = report.signatures  # type: ignore[attr-defined]
+    assert findings(report) <= {  # type: ignore[arg-type]
+        Finding.REVOCATION_UNCHECKED,
+        Finding.TIME_ONLY_CLAIMED,
+        Finding.CERTIFICATE_NOT_BOUND,
+    }
+    assert (signature.format, signature.level) == (
+        (SignatureFormat.XADES, Level.B_B) if xades else (SignatureFormat.XMLDSIG, "")
+    )
+
+
+@pytest.mark.parametrize("label", [*SIGNERS, "rsa3072", "ec384"])
+def test_signxml_takes_them_on_its_default_settings(label: str, tmp_path: Path) -> None:
+    anchors = tmp_path / "root.pem"
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    anchors.write_bytes(x509.load_der_x509_certificate(pki().root).public_bytes(Encoding.PEM))
+    signer = x509.load_der_x509_certificate(pki().certificate(label))
+    XMLVerifier().verify(signed(XmlForm(xades=False), PLAIN, label), x509_cert=signer)
+    XAdESVerifier().verify(signed(XmlForm(), PLAIN, label, algorithm=Hash.SHA_512), x509_cert=signer)
+
+
+def test_what_is_no_xml_is_signed_inside_or_beside(tmp_path: Path) -> None:
+    inside = XmlForm(packaging=Packaging.ENVELOPING)
+    made = signed(inside, b"\x00\xff binary")
+    assert xmlsec_agrees(made, tmp_path)
+    assert judged(made).signatures[0].unchanged
+    with pytest.raises(DocumentUnusableError):
+        signed(XmlForm(), b"\x00\xff binary")
+
+
+def test_a_detached_signature_without_its_document_decides_nothing_and_with_another_is_invalid() -> None:
+    made = signed(XmlForm(packaging=Packaging.DETACHED, name="a.xml"), PLAIN)
+    assert judged(made).verdict is Verdict.UNDECIDED
+    assert Finding.CONTENT_MISSING in findings(judged(made))
+    other = judged(PLAIN + b"\n", made)
+    assert other.verdict is Verdict.INVALID
+    assert Finding.CONTENT_CHANGED in findings(other)
+
+
+def test_a_second_and_a_third_signature_leave_the_first_one_valid_and_say_their_order(tmp_path: Path) -> None:
+    made = ODD
+    for number, label in enumerate((RSA_SIGNER, EC_SIGNER, "institution")):
+        made = signed(XmlForm(), made, label, when=NOW - timedelta(minutes=9 - number))
+    assert all(xmlsec_agrees(made, tmp_path, number) for number in (1, 2, 3))
+    report = judged(made)
+    assert [each.unchanged for each in report.signatures] == [True] * 3
+    assert [each.time for each in report.signatures] == sorted(
+        each.time for each in report.signatures if each.time
+    )
+    # Whoever takes the first signature away is found out by the later ones.
+    start, end = made.index(b"<ds:SignatureValue"), made.index(b"</ds:SignatureValue>")
+    changed = made[: start + 80] + bytes((made[start + 80] ^ 1,)) + made[start + 81 :]
+    assert start + 80 < end
+    assert [each.unchanged for each in judged(changed).signatures] == [False] * 3
+
+
+@pytest.mark.parametrize("label", SIGNERS)
+async def test_a_stamp_and_what_authorities_said_make_it_last(label: str, tmp_path: Path) -> None:
+    evidence = pki().evidence()
+    made = signed(XmlForm(), ODD, label)
+    stamped = await XmlForm().augment(made, Level.B_T, evidence)
+    lasting = await XmlForm().augment(made, Level.B_LT, evidence)
+    assert xmlsec_agrees(lasting, tmp_path)
+    assert judged(stamped).signatures[0].level == Level.B_T
+    report = judged(lasting, hard=True)
+    assert report.verdict is Verdict.VALID, report
+    [signature] = report.signatures
+    assert (signature.level, signature.time_source, signature.time) == (Level.B_LT, TimeSource.STAMP, NOW)
+    # The certificate has expired by then, and nobody is asked.
+    later = judged(lasting, hard=True, now=NOW + 500 * DAY)
+    assert later.verdict is Verdict.VALID, later
+    assert judged(made, now=NOW + 500 * DAY).verdict is not Verdict.VALID
+
+
+@pytest.mark.parametrize("stamps", ["down", "wrong", "refuses"])
+async def test_no_usable_stamp_is_an_error_and_no_signed_document(stamps: str) -> None:
+    made = signed(XmlForm(), PLAIN)
+    with pytest.raises(EvidenceError):
+        await XmlForm().augment(made, Level.B_T, pki().evidence(stamps=stamps))
+
+
+async def test_xml_dsig_has_no_levels_and_xades_none_above_b_lt() -> None:
+    plain = signed(XmlForm(xades=False), PLAIN)
+    with pytest.raises(DocumentUnusableError):
+        await XmlForm(xades=False).augment(plain, Level.B_T, pki().evidence())
+    with pytest.raises(DocumentUnusableError):
+        await XmlForm().augment(signed(XmlForm(), PLAIN), Level.B_LTA, pki().evidence())
+
+
+@pytest.mark.parametrize("label", SIGNERS)
+def test_one_bit_changed_at_any_signed_place_is_noticed_here_and_by_xmlsec1(
+    label: str, tmp_path: Path
+) -> None:
+    made = signed(XmlForm(reason="同意"), ODD, label)
+    places = {
+        "name": "王小明",
+        "element": "p:姓名 ",
+        "attribute": "編號",
+        "instruction": 'href="a.xsl"',
+        "value": "<ds:SignatureValue Id",
+        "digest": "<ds:DigestValue>",
+        "time": "<xades:SigningTime>",
+        "reason": "同意",
+        "certificate": "<ds:X509Certificate>",
+    }
+    for place, text in places.items():
+        position = made.index(text.encode()) + (0 if len(text) < 15 and "<" not in text else len(text))
+        position = made.index(b">", position) + 5 if place == "value" else position
+        for bit in (1, 2):
+            changed = bytearray(made)
+            changed[position + 1] ^= bit
+            assert judged(bytes(changed)).verdict in (Verdict.INVALID, Verdict.UNDECIDED), place
+            assert not xmlsec_agrees(bytes(changed), tmp_path), place

@@ -1,0 +1,113 @@
+"""XML signatures in one step with the keys of the test PKI, and xmlsec1, the independent judge of them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from signing.formats import Form
+from signing.formats.emr import CDP
+from signing.hashes import Hash
+from signing.verification.judge import Trust, judge
+from signing.verification.reading import read
+from signing.verification.report import DocumentReport
+from signing.xml import DS, XADES
+from tests.support.test_pki import NOW, RSA_SIGNER, pki, sign_with
+
+RECORD = """<?xml version="1.0" encoding="UTF-8"?>
+<?xml-stylesheet type="text/xsl" href="CDA.xsl"?>
+<ClinicalDocument xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+  <typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/>
+  <code code="18842-5" codeSystem="2.16.840.1.113883.6.1" displayName="Discharge summary"/>
+  <title>出院病摘</title>
+  <effectiveTime value="20260115"/>
+  <recordTarget><patientRole><id extension="A000000000"/>
+    <patient><name>王小明</name></patient></patientRole></recordTarget>
+  <component><structuredBody>
+    <component><section><title>診斷</title>
+      <text><paragraph>右下葉肺炎，<content styleCode="Bold">已改善</content>。</paragraph></text>
+    </section></component>
+    <component><section><title>用藥</title>
+      <text><table><thead><tr><th>藥名</th><th>劑量</th></tr></thead>
+        <tbody><tr><td>阿莫西林</td><td>500 mg</td></tr></tbody></table></text></section></component>
+  </structuredBody></component>
+</ClinicalDocument>
+""".encode()
+
+# What a canonicalisation can get wrong: names that are not ASCII, prefixes that are rebound or taken back, an
+# inherited xml:lang, entities of characters, comments, instructions outside the root.
+ODD = """<?xml version="1.0" encoding="UTF-8"?>
+<?xml-stylesheet href="a.xsl"?><!-- 前 -->
+<病歷 xmlns="urn:test:a" xmlns:p="urn:test:p" xml:lang="zh-TW" 編號="一&#10;二">
+  <p:姓名 xmlns:q="urn:test:p" q:類別="&quot;&lt;甲&gt;">王小明&#13;<!-- 中 --></p:姓名>
+  <b xmlns="" z="1" a="2"><p:c xmlns:p="urn:test:other"/><![CDATA[<&>]]></b>
+</病歷>
+<?after x?>
+""".encode()
+
+
+def signed(
+    form: Form,
+    document: bytes,
+    label: str = RSA_SIGNER,
+    *,
+    algorithm: Hash = Hash.SHA_256,
+    when: datetime = NOW,
+) -> bytes:
+    """The document signed by that holder at level B-B."""
+    ready = form.prepare(document, pki().signer(label), algorithm, when)
+    assert ready.hash is algorithm
+    return ready.finish(sign_with(label, ready.digest, algorithm))
+
+
+def judged(
+    document: bytes, signature: bytes | None = None, *, hard: bool = False, now: datetime = NOW
+) -> DocumentReport:
+    """What this program says, asking nobody."""
+    trust = Trust(roots=(pki().root,), intermediates=(pki().ca,), hard=hard, now=now)
+    return judge(read(document, signature), document, trust)
+
+
+def findings(report: DocumentReport) -> set[str]:
+    """The ids of everything that is said."""
+    return {each.finding for each in report.remarks} | {
+        each.finding for signature in report.signatures for each in signature.remarks
+    }
+
+
+def xmlsec_agrees(document: bytes, folder: Path, number: int = 1) -> bool:
+    """Whether xmlsec1 takes the signature that stands at that place in the document."""
+    program = shutil.which("xmlsec1")
+    if program is None and sys.platform == "win32":
+        pytest.skip("xmlsec1 is not brought by Windows")
+    assert program is not None, "tools/setup test installs xmlsec1"
+    for label in ("root", "ca"):
+        (folder / f"{label}.der").write_bytes(pki().certificate(label))
+    file = folder / "signed.xml"
+    file.write_bytes(document)
+    names = [(XADES, "SignedProperties"), (CDP, "ContentContainer")]
+    names += [(DS, local) for local in ("SignatureValue", "KeyInfo", "Object")]
+    arguments = [part for space, local in names for part in ("--id-attr:Id", f"{space}:{local}")]
+    result = subprocess.run(
+        [
+            program,
+            "--verify",
+            "--trusted-der",
+            "root.der",
+            "--untrusted-der",
+            "ca.der",
+            *arguments,
+            "--node-xpath",
+            f"(//*[local-name()='Signature'])[{number}]",
+            file.name,
+        ],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
+    return result.returncode == 0
