@@ -88,6 +88,10 @@ class Consents:
         """Return whether `origin` may have a bare digest signed."""
         return may_sign_digest(origin, self._origins)
 
+    def listed(self, origin: str | None) -> bool:
+        """Return whether the configuration, the administrator's or the person's, allows `origin`."""
+        return origin in self._origins.allow and origin not in self._origins.deny
+
     def plain_http_allowed(self, origin: str) -> bool:
         """Return whether a login may hold for `origin` although it may be plain http."""
         return origin in self._origins.allow

@@ -113,7 +113,8 @@ class ConsentSettings:
         days: how many days a "yes" holds.
         refusal_minutes: how many minutes a "no" holds.
         seconds: how long a question waits for its answer.
-        page_pin_minutes: for how long after a wrong PIN from a page its next one needs the person's yes.
+        page_pin_minutes: for how long after a wrong PIN from a page that is not listed its next one needs the
+            person's yes.
         silence_after: after how many questions in a row that come to nothing the unknown origins of a site
             are refused unasked, and after how many such sites in a row all unknown origins are.
         silence_minutes: for how long.

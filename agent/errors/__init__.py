@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from agent.errors.ids import ErrorId
@@ -37,7 +38,8 @@ class AgentError(Exception):
     Attributes:
         error_id: the kind of error.
         facts: what belongs to this one case: `tries_left`, `retry_after` (seconds), `wanted` (the kinds of
-            card needed, in Chinese and English), `detail` (local only).
+            card needed, in Chinese and English), `until` (the moment from which it can be tried
+            again, aware), `detail` (local only).
 
     Raises:
         ValueError: if there is no such kind of error.
@@ -112,4 +114,8 @@ def describe(error: BaseException) -> ErrorText:
     if isinstance(wanted, tuple):
         zh += f"這裡要用：{wanted[0]}。"
         en += f" Needed here: {wanted[1]}."
+    until = error.facts.get("until") if isinstance(error, AgentError) else None
+    if isinstance(until, datetime):
+        zh += f"到 {until.astimezone():%H:%M} 為止。"
+        en += f" This holds until {until.astimezone():%H:%M}."
     return ErrorText(row.id, zh, en, row.next_zh, row.next_en, known)

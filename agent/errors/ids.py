@@ -50,6 +50,7 @@ class ErrorId(StrEnum):
 
     # PINs and PUKs, and those that are kept
     PIN_WRONG = "pin.wrong"
+    PIN_WRONG_BEFORE = "pin.wrong_before"
     PIN_TRIES_USED = "pin.tries_used"
     PIN_LOCKED = "pin.locked"
     PIN_LENGTH = "pin.length"

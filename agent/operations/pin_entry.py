@@ -17,6 +17,7 @@ import asyncio
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self, TypeVar
@@ -277,9 +278,11 @@ class PageGuesses:
 
     A PIN that a page collected is a guess as far as the card is concerned. It never spends the last try, and
     after one that was wrong the same origin's next one needs the person's yes, whatever was answered before:
-    a page that is allowed but not honest cannot lock the card by itself. So does one whose answer was lost or
-    unclear: a reader that fails at the wrong moment cannot do it either. No card says how many tries its PUK
-    has left, and nothing gives them back, so only a right PUK clears a wrong one.
+    a page that is allowed but not honest cannot use up tries by itself. So does one whose answer was lost or
+    unclear: a reader that fails at the wrong moment cannot do it either. Where the configuration lists an
+    origin, that the last try is never spent is enough: a slip in its page stops nobody's work. No card says
+    how many tries its PUK has left, and nothing gives them back, so only a right PUK clears a wrong one, and
+    no list excuses it.
 
     Args:
         consents: asks the person.
@@ -291,14 +294,25 @@ class PageGuesses:
         self.pins: Final = WrongPins(seconds)
         self.puks: Final = WrongPins(math.inf)
 
-    async def confirm(self, origin: str | None) -> None:
+    async def confirm(self, origin: str | None, command: PinCommand) -> None:
         """Ask the person where it is not the first guess; in the card's turn, or many at once all are.
 
         Raises:
-            AgentError: as `Consents.confirm`.
+            AgentError: pin.wrong_before: a PIN was, and nobody can be asked; else as `Consents.confirm`.
         """
-        if self.pins.recent(origin) or self.puks.recent(origin):
+        if self.puks.recent(origin):
             await self._consents.confirm(origin, Verb.PAGE_PIN)
+            return
+        left = self.pins.left(origin)
+        if not left or (command is not PinCommand.UNBLOCK and self._consents.listed(origin)):
+            return
+        try:
+            await self._consents.confirm(origin, Verb.PAGE_PIN)
+        except AgentError as error:
+            if error.error_id != ErrorId.INTERACTION_UNAVAILABLE or command is PinCommand.UNBLOCK:
+                raise
+            until = datetime.now(UTC) + timedelta(seconds=left)
+            raise AgentError(ErrorId.PIN_WRONG_BEFORE, retry_after=math.ceil(left), until=until) from error
 
 
 class PagePin(PinEntry):
@@ -329,7 +343,7 @@ class PagePin(PinEntry):
         self._given = given
 
     async def __aenter__(self) -> Self:
-        await self._guesses.confirm(self._origin)
+        await self._guesses.confirm(self._origin, self.command)
         self._wrong_before = self._wrong.recent(self._origin)
         # Before it is sent: a page that hangs up in between never learns that it was wrong, but we must.
         self._wrong.note(self._origin)
@@ -381,7 +395,7 @@ class SessionPin(PinEntry):
 
     async def __aenter__(self) -> Self:
         if self.command is PinCommand.CHANGE:
-            await self._guesses.confirm(self._origin)
+            await self._guesses.confirm(self._origin, self.command)
         return self
 
     async def __aexit__(self, *details: object) -> None:

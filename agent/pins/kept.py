@@ -154,9 +154,13 @@ class WrongPins:
 
     def recent(self, origin: str | None) -> bool:
         """Whether one of `origin` was wrong not long ago."""
+        return self.left(origin) > 0
+
+    def left(self, origin: str | None) -> float:
+        """Return for how many seconds more one of `origin` is remembered; 0 where none is."""
         with self._lock:
             at = self._at.get(origin)
-        return at is not None and self._recent(at)
+        return 0.0 if at is None else max(0.0, at + self._seconds - self._clock())
 
     def _recent(self, at: float) -> bool:
         return self._clock() - at < self._seconds

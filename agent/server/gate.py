@@ -18,7 +18,8 @@ from agent.config import OriginSettings
 from agent.errors import AgentError
 from agent.origins.spelling import is_origin
 from agent.places import Places, Rank
-from agent.server.http import SECURITY_HEADERS, allow_origin, empty, only
+from agent.server import sentences
+from agent.server.http import SECURITY_HEADERS, allow_origin, empty, is_seen, only
 from agent.server.token import UserToken
 
 REQUESTS_MAX: Final = 1024
@@ -119,6 +120,8 @@ class Gate:
             response = self._refuse(request, origin, listener)
         except web.HTTPException as stopped:
             response = self._excused(request, listener, stopped.status)
+        if _is_blank(response) and is_seen(request) and is_ours(only(request, hdrs.HOST), listener):
+            response = sentences.of_refusal(response.status)
         if not response.prepared:  # a WebSocket is, and over
             for name, value in SECURITY_HEADERS.items():
                 response.headers.setdefault(name, value)
@@ -166,6 +169,10 @@ class Gate:
         if body is not None:
             allow_origin(_with_body(response, body), origin)
         return response
+
+
+def _is_blank(response: web.StreamResponse) -> bool:
+    return response.status >= 400 and isinstance(response, web.Response) and not response.body
 
 
 def _with_body(response: web.Response, body: bytes | None) -> web.Response:

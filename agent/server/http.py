@@ -19,6 +19,7 @@ BODY_SECONDS_MAX: Final = 10.0
 FORM: Final = "application/x-www-form-urlencoded"
 _DESTINATION: Final = "Sec-Fetch-Dest"
 _SITE: Final = "Sec-Fetch-Site"
+_MODE: Final = "Sec-Fetch-Mode"
 
 SECURITY_HEADERS: Final = {
     "Server": "hca-agent",  # aiohttp would add its own and Python's version
@@ -45,6 +46,11 @@ def is_part_of_another_page(request: web.BaseRequest) -> bool:
     A page that is opened in a window of its own is none, nor is what an old browser asks for without saying.
     """
     return only(request, _DESTINATION) not in (None, "document") and only(request, _SITE) != "same-origin"
+
+
+def is_seen(request: web.BaseRequest) -> bool:
+    """Whether a browser shows the answer to the person as a page, in a window or a frame (Fetch Metadata)."""
+    return only(request, _MODE) == "navigate"
 
 
 def empty(status: int) -> web.Response:
@@ -81,7 +87,9 @@ def for_anybody(body: bytes) -> web.Response:
 
 
 @contextmanager
-def room(request: web.BaseRequest, load: Places, origin: str, most: int = BODY_BYTES_MAX) -> Iterator[None]:
+def room(
+    request: web.BaseRequest, load: Places, origin: str | None, most: int = BODY_BYTES_MAX
+) -> Iterator[None]:
     """Run the body while there is room for what `request` brings; one that does not say brings the most.
 
     Raises:

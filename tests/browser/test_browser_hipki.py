@@ -22,9 +22,9 @@ from agent.config import OriginSettings
 from agent.interaction import ConsentQuestion, PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from agent.vocabulary import Verb
-from tests.support import axe
+from tests.support import axe, firefox
 from tests.support.agent import ANY_PORT, RunningAgent, running_agent
-from tests.support.chromium import chromium, make_home
+from tests.support.chromium import chromium, make_home, trust_in
 from tests.support.hipki import check_cms, openssl
 from tests.support.hipki_site import site
 from tests.support.portal_tls import PortalTls
@@ -266,6 +266,92 @@ async def test_a_page_of_another_site_can_read_nothing_here(set_desk: SetDesk) -
         }
         assert desk.agent.interaction.questions == []
         assert desk.agent.daemon.operations.activity.cards == ()
+
+
+# What pages do before anything else: draw the image, and read characters off the pixels until a zero.
+PIXELS = """async ([address, cross]) => {
+    const image = new Image();
+    if (cross) image.crossOrigin = "Anonymous";
+    const loaded = new Promise((resolve) => {
+        image.onload = () => resolve(true);
+        image.onerror = () => resolve(false);
+    });
+    image.src = address + "/p11Image.bmp";
+    if (!(await loaded)) return "not loaded";
+    const canvas = Object.assign(document.createElement("canvas"), { width: 2000, height: 1 });
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    let text = "";
+    for (let x = 0; x < 2000; x += 1) {
+        const [red, green, blue] = context.getImageData(x, 0, 1, 1).data;
+        if (blue === 0) break;
+        text += String.fromCharCode(blue, green, red);
+    }
+    return text;
+}"""
+
+
+async def test_a_page_reads_the_image_if_it_is_allowed_and_the_browser_names_it(set_desk: SetDesk) -> None:
+    person = ScriptedInteraction(consents={Verb.READ: True})
+    async with set_desk("citizen", person=person) as desk:
+        told = {}
+        for origin, cross in ((desk.portal, True), (desk.portal, False)):
+            await desk.window.grant_permissions(["local-network-access"], origin=origin)
+            page = await desk.open(origin)
+            told[origin, cross] = await page.evaluate(PIXELS, [desk.address, cross])
+        answer = json.loads(told[desk.portal, True])
+        assert answer["ret_code"] == 0 and answer["serverVersion"] == "1.3.4.103349"
+        assert answer["cardSN"] == answer["slots"][0]["token"]["serialNumber"] != ""
+        assert told[desk.portal, False] == "not loaded"
+        [question] = person.questions
+        assert isinstance(question, ConsentQuestion)
+        assert (question.origin, question.verbs) == (desk.portal, (Verb.READ,))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(firefox.why_not() is not None, reason=str(firefox.why_not()))
+async def test_in_firefox_a_page_reads_the_image_and_signs_through_the_popup(
+    tmp_path: Path, identities: list[PortalTls]
+) -> None:
+    def drive(portal: str, address: str) -> tuple[str, str, dict[str, Any]]:
+        profile = firefox.make_profile(tmp_path / "firefox", "new")
+        trust_in(profile, identities[0].authority)
+        there = {"network.dns.localDomains": HOSTS[0]}
+        with firefox.firefox(tmp_path / "firefox", profile, there) as browser:
+            browser.get(portal)
+            read = f"({PIXELS})([arguments[0], arguments[1]]).then(arguments[2])"
+            named, unnamed = (browser.execute_async_script(read, address, cross) for cross in (True, False))
+            wanted = {**LOGIN, "tbs": quote(ESCAPED)}
+            browser.execute_script("[window.agent, window.wanted] = arguments;", address, wanted)
+            browser.find_element("id", "go").click()
+            heard = "const look = (done) => heard[1] ? done(heard[1].data) : setTimeout(look, 50, done);"
+            return named, unnamed, json.loads(browser.execute_async_script(f"{heard} look(arguments[0]);"))
+
+    async with (
+        site(HOSTS[0], identities[0]) as portal,
+        running_agent(tmp_path / "agent", ("citizen",)) as agent,
+    ):
+        address = f"http://localhost:{agent.daemon.hipki_port}"
+        named, unnamed, signed = await asyncio.to_thread(drive, portal, address)
+    assert json.loads(named)["cardSN"] == signed["cardSN"]
+    assert unnamed == "not loaded"
+    assert check_cms(base64.b64decode(signed["signature"]), tmp_path) == ESCAPED.encode()
+
+
+async def test_a_refusal_in_a_window_is_a_sentence(set_desk: SetDesk) -> None:
+    async with set_desk() as desk:
+        page = await desk.open(desk.evil)
+        async with desk.window.expect_page() as opened:
+            await page.evaluate(FORGE, [desk.address, json.dumps(LOGIN)])
+        shown = await opened.value
+        await shown.wait_for_selector("h1")
+        assert "不被允許" in await shown.inner_text("h1")
+        await shown.goto(f"{desk.address}/addDomain?domain={desk.evil}")
+        assert "沒有加入任何網站" in await shown.inner_text("h1")
+        session = await desk.window.new_cdp_session(shown)
+        await session.send("Page.setBypassCSP", {"enabled": True})
+        await shown.evaluate(axe.source())
+        assert axe.serious(await shown.evaluate(axe.AUDIT)) == []
 
 
 async def test_an_answer_does_not_follow_the_opener_to_another_site(set_desk: SetDesk) -> None:

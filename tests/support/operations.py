@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from agent.access.answers import Answers
+from agent.access.policy import ConsentAnswer
 from agent.audit import AuditLog, AuditRow
 from agent.config import Config
 from agent.interaction import ConsentQuestion, Interaction, PinQuestion
@@ -100,9 +103,13 @@ async def agent(
     config: Config | None = None,
     keypad: Callable[[KeypadPrompt], bytes | None] | None = None,
     evidence: Evidence | None = None,
+    answered: Iterable[Caller] = (),
     names: tuple[str, ...] = ("ACS ACR39U 00 00", "Generic EMV Smartcard Reader 01 00", "Alcor AU9540 02 00"),
 ) -> AsyncIterator[World]:
-    """One reader for each of `kinds`, an empty string for an empty one; `keypad` types on their keypads."""
+    """One reader for each of `kinds`, an empty string for an empty one; `keypad` types on their keypads.
+
+    The person has said yes to everything that the `answered` ask for.
+    """
     winscard = VirtualWinscard()
     service = Service(winscard)
     person = interaction if interaction is not None else ScriptedInteraction(pins=[PIN] * 20)
@@ -114,6 +121,10 @@ async def agent(
             cards.append(simulated(kind))
             readers[-1].insert(Spy(cards[-1], apdus))
     paths = Paths(folder / "home", folder / "machine")
+    paths.make()
+    yes = ConsentAnswer(allowed=True, until=datetime.now(UTC) + timedelta(days=1))
+    for caller in answered:
+        Answers(paths.answers).remember(str(caller.origin), tuple(Verb), yes)
     async with open_operations(service, person, config or Config(), paths, evidence=evidence) as operations:
         scripted = person if isinstance(person, ScriptedInteraction) else None
         yield World(operations, winscard, service, readers, cards, paths, scripted, apdus)

@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 import msgspec
 
 from agent.dialects.hipki import info, messages
-from agent.dialects.hipki.messages import DecryptAnswer, HipkiAnswer, InfoAnswer, PagePackage, SignAnswer
+from agent.dialects.hipki.bitmap import bitmap
+from agent.dialects.hipki.messages import (
+    DecryptAnswer,
+    HipkiAnswer,
+    ImageAnswer,
+    InfoAnswer,
+    PagePackage,
+    SignAnswer,
+)
 from agent.errors import AgentError, ErrorId, describe, error_id, facts, row_for, where
 from agent.errors.numbers.hipki import RetCode, hipki_numbers
 from agent.operations import Caller, Operations
+from agent.vocabulary import Verb
 from signing.cms.build import CmsForm
 from signing.errors import HashUnsupportedError
 from signing.hashes import Hash
@@ -67,14 +76,16 @@ class HipkiDialect:
 
     def __init__(self, operations: Operations, config: Config) -> None:
         self._operations = operations
-        self._version = config.hipki.server_version
+        self.version = config.hipki.server_version
 
-    async def answer(self, verb: HipkiVerb, origin: str, body: bytes, *, certificates: bool = False) -> bytes:
+    async def answer(
+        self, verb: HipkiVerb, origin: str | None, body: bytes, *, certificates: bool = False
+    ) -> bytes:
         """Return the answer's JSON; whatever is wrong is said in it, never raised.
 
         Args:
             verb: what the page asks for.
-            origin: the portal's.
+            origin: the portal's; None for this person's own program.
             body: the form body.
             certificates: whether the answer to INFO has certificates and keys.
         """
@@ -87,6 +98,18 @@ class HipkiDialect:
                 package.wipe()
         except Exception as error:
             return self._failure(verb, error)
+
+    async def image(self, origin: str) -> bytes | None:
+        """Return the image that tells a page which cards there are, None where it may not read them."""
+        caller = Caller(origin, _SESSION)
+        try:
+            slots = await info.slots(self._operations, caller, certificates=False, reader=None)
+            answer = ImageAnswer(**self._good(HipkiVerb.INFO), slots=slots, card_sn=info.first_card(slots))
+        except Exception as error:
+            if not self._operations.allowed(caller, Verb.READ):
+                return None
+            return bitmap(self._failure(HipkiVerb.INFO, error))
+        return bitmap(msgspec.json.encode(answer))
 
     def refusal(self, verb: HipkiVerb) -> bytes:
         """Return the answer to a site that may not use this program."""
@@ -141,7 +164,7 @@ class HipkiDialect:
             "ret_code": RetCode.OK,
             "last_error": 0,
             "message": "",
-            "server_version": self._version,
+            "server_version": self.version,
         }
 
     def _failure(self, verb: HipkiVerb, error: Exception) -> bytes:

@@ -66,6 +66,11 @@ async def slots(
     )
 
 
+def first_card(slots: tuple[HipkiSlot, ...]) -> str:
+    """Return the number of the first card that can be used, empty without one."""
+    return next((each.token.serial_number for each in slots if isinstance(each.token, HipkiToken)), "")
+
+
 async def _token(
     operations: Operations, caller: Caller, view: ReaderView, certificates: bool
 ) -> HipkiToken | str | None:

@@ -280,6 +280,16 @@ class InfoAnswer(HipkiAnswer, frozen=True, kw_only=True):
     slots: tuple[HipkiSlot, ...]
 
 
+class ImageAnswer(InfoAnswer, frozen=True, kw_only=True):
+    """The same as an image, for pages that look at it first.
+
+    Attributes:
+        card_sn: the number of the first card; empty without one.
+    """
+
+    card_sn: str = msgspec.field(name="cardSN")
+
+
 def read(body: bytes) -> PagePackage:
     """Return the `tbsPackage` of a form body; an empty one where there is none.
 

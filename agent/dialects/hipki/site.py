@@ -1,8 +1,10 @@
 """What the HiPKI port serves: the popup that pages open, and what that popup alone may ask for.
 
-A page of a portal never talks to this port itself, and may read nothing of it. It opens the popup, the popup
-takes the request from the page that opened it, and with it the page's origin as the browser vouches for it.
-The popup is known by a one-use ticket that it was served with (docs/hipki.md).
+A page of a portal does not talk to this port itself. It opens the popup, the popup takes the request from the
+page that opened it, and with it the page's origin as the browser vouches for it. The popup is known by a
+one-use ticket that it was served with (docs/hipki.md). The one thing that a page may ask for itself is an
+image, which old pages read first; the browser names its origin where the page means to read it. This person's
+own programs show the token and need no popup.
 """
 
 from __future__ import annotations
@@ -24,8 +26,16 @@ from agent.dialects.hipki.dialect import HipkiDialect, HipkiVerb
 from agent.origins.portals import KNOWN
 from agent.origins.spelling import is_origin
 from agent.places import Places
-from agent.server import pages
-from agent.server.http import empty, for_anybody, form, is_part_of_another_page, only, room
+from agent.server import pages, sentences
+from agent.server.http import (
+    allow_origin,
+    empty,
+    for_anybody,
+    form,
+    is_part_of_another_page,
+    only,
+    room,
+)
 from agent.server.page_tokens import PageTokens
 from agent.server.pages import WEB, StaticPage
 
@@ -42,10 +52,26 @@ _FILES: Final = MappingProxyType(
         "/icon.svg": ("icon.svg", "image/svg+xml"),
     }
 )
-# Pages once read this image to be answered without a popup; any site could. It is known and not served.
-_IMAGE: Final = "/p11Image.bmp"
-PUBLIC: Final = frozenset((*POPUPS, SELF_TEST, _IMAGE, *_FILES))
+VERSION: Final = "/"
+ADD_DOMAIN: Final = "/addDomain"
+IMAGE: Final = "/p11Image.bmp"
+PUBLIC: Final = frozenset((VERSION, ADD_DOMAIN, *POPUPS, SELF_TEST, *_FILES))
 """What anybody may GET."""
+
+_HOW_TO_ALLOW: Final = (
+    (
+        "網站不能自己把自己加入允許清單；這裡沒有加入任何網站。",
+        "A site cannot allow itself; nothing was allowed here.",
+    ),
+    (
+        "請關閉這一頁，回到網站再操作一次；HCA Card Agent 的視窗問您時，確認網址正確再按「允許」。"
+        "若曾經拒絕過，十分鐘後會再問您，或在圖示選單的「允許的網站」裡清除那個回答；若沒有出現視窗，請資訊人員把網站加入允許清單。",
+        "Close this page, go back to the site and try again; when HCA Card Agent's window asks, check the"
+        " address and allow it. If you refused before, you are asked again after ten minutes, or clear that"
+        " answer under Allowed sites in the icon's menu; if no window appears, ask your administrator to list"
+        " the site.",
+    ),
+)
 
 _VERBS: Final = MappingProxyType({f"/{verb}": verb for verb in HipkiVerb})
 _HTML: Final = "text/html; charset=utf-8"
@@ -101,11 +127,34 @@ class HipkiSite:
     ) -> web.StreamResponse:
         """Answer an admitted request."""
         metrics.DIALECT.set("hipki")
+        local = admission.kind is AdmissionKind.LOCAL_PROGRAM
+        if path in _VERBS and local:
+            return await self._answer_program(request, _VERBS[path])
         if request.method == hdrs.METH_GET:
+            if path == IMAGE:
+                return await self._image(admission.origin if admission.kind is AdmissionKind.PAGE else None)
             return self._page(request, path, admission)
         if request.method == hdrs.METH_POST and path in _VERBS:
             return await self._answer(request, _VERBS[path], admission, listener)
         return empty(404)
+
+    async def _image(self, origin: str | None) -> web.Response:
+        """Answer a page whose origin the browser names, as it does where the page means to read the image."""
+        shown = None if origin is None else await self._dialect.image(origin)
+        if origin is None or shown is None:
+            return empty(403)
+        response = web.Response(body=shown, content_type="image/bmp")
+        allow_origin(response, origin)
+        return response
+
+    async def _answer_program(self, request: web.BaseRequest, verb: HipkiVerb) -> web.Response:
+        """Answer this person's own program, which has shown the token."""
+        certificates = request.query.get("withcert") == "true"
+        if request.method == hdrs.METH_GET and verb is not HipkiVerb.INFO:
+            return empty(404)
+        with room(request, self._load, None):
+            body = b"" if request.method == hdrs.METH_GET else await form(request)
+            return _json(await self._dialect.answer(verb, None, body, certificates=certificates))
 
     def _page(self, request: web.BaseRequest, path: str, admission: Admission) -> web.Response:
         if path in _VERBS:
@@ -113,6 +162,10 @@ class HipkiSite:
             return empty(403)
         if admission.kind is AdmissionKind.PUBLIC and path == "/status":
             return for_anybody(pages.STATUS)
+        if path == VERSION:
+            return web.Response(text=f"version:{self._dialect.version}")
+        if path == ADD_DOMAIN:
+            return sentences.page(*_HOW_TO_ALLOW)
         if path in POPUPS:
             # Tickets are few: another site's page, which cannot read one, may not use them up.
             return empty(403) if is_part_of_another_page(request) else self._popup()

@@ -16,8 +16,10 @@ import pytest
 from agent.config import Config, HipkiSettings, LimitSettings
 from agent.interaction import PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
+from agent.operations import Caller
 from agent.selftest.listeners import ListenerKind, look
 from agent.server.http import BODY_BYTES_MAX
+from agent.vocabulary import Verb
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, RunningAgent, running_agent
 from tests.support.hipki import FORM, Popup, ask, package
 from tests.support.raw_http import Headers, request, send
@@ -114,9 +116,84 @@ async def test_an_address_that_a_page_can_load_tells_nothing(agent: RunningAgent
         assert (await raw(agent, "GET", path, headers)).status == 403
 
 
-async def test_the_image_that_any_site_could_read_is_not_there(agent: RunningAgent) -> None:
-    for path in ("/p11Image.bmp", "/p11Image.bmp?withcert=true"):
-        assert (await raw(agent, "GET", path)).status == 404
+def spelled(bitmap: bytes) -> dict[str, Any]:
+    """What pages read off the pixels, a character for each octet until a zero."""
+    return dict(json.loads(bitmap[54 : bitmap.index(b"\0", 54)].decode("latin-1")))
+
+
+async def test_a_page_reads_card_and_version_off_an_image_that_only_an_allowed_origin_gets(
+    agent: RunningAgent,
+) -> None:
+    answer = await raw(agent, "GET", "/p11Image.bmp", [("Origin", PORTAL)])
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/bmp")
+    assert answer.headers["access-control-allow-origin"] == PORTAL
+    told = spelled(answer.body)
+    assert (told["ret_code"], told["cardSN"]) == (0, "000000335361")
+    assert (told["serverVersion"], told["slots"][0]["token"]["serialNumber"]) == (
+        "1.3.4.103349",
+        told["cardSN"],
+    )
+    assert "certs" not in told["slots"][0]["token"]
+
+
+async def test_nobody_else_gets_the_image_whoever_embeds_it(agent: RunningAgent) -> None:
+    agent.interaction._consents = {}
+    before = agent.daemon.operations.activity.cards
+    popup = await Popup.open(agent)
+    for origin in (None, DENIED, EVIL, popup.base, *STRANGE):
+        answer = await raw(agent, "GET", "/p11Image.bmp", [] if origin is None else [("Origin", origin)])
+        assert (answer.status, answer.body) == (403, b""), origin
+        assert "access-control-allow-origin" not in answer.headers
+    assert agent.daemon.operations.activity.cards == before
+
+
+async def test_the_version_is_told_to_anybody_and_nothing_else(agent: RunningAgent) -> None:
+    for headers in ([], [("Origin", EVIL)]):
+        answer = await raw(agent, "GET", "/", headers)
+        assert (answer.status, answer.body) == (200, b"version:1.3.4.103349")
+        assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_site_that_asks_to_be_added_is_not_and_the_person_reads_how_to_allow_it(
+    agent: RunningAgent,
+) -> None:
+    answer = await raw(agent, "GET", f"/addDomain?domain={EVIL}")
+    assert answer.status == 200
+    assert "沒有加入任何網站" in answer.body.decode() and "允許的網站" in answer.body.decode()
+    assert "script" not in answer.headers["content-security-policy"]
+    assert EVIL not in answer.body.decode()
+    assert not agent.daemon.operations.allowed(Caller(EVIL), Verb.READ)
+
+
+async def test_a_refusal_that_a_window_shows_is_a_sentence(agent: RunningAgent) -> None:
+    window = [("Origin", EVIL), ("Content-Type", FORM), ("Sec-Fetch-Mode", "navigate")]
+    for method, path, status, words in (
+        ("POST", "/sign", 403, "不被允許"),
+        ("GET", "/nothing", 404, "沒有這個功能"),
+    ):
+        answer = await raw(agent, method, path, window)
+        assert (answer.status, words in answer.body.decode()) == (status, True)
+        assert answer.headers["content-type"].startswith("text/html")
+    own = [
+        ("Host", f"localhost:{agent.daemon.native_port}"),
+        ("Origin", DENIED),
+        ("Sec-Fetch-Mode", "navigate"),
+    ]
+    assert agent.daemon.native_port is not None
+    answer = await send(agent.daemon.native_port, request("GET", "/schema.json", own))
+    assert (answer.status, "不被允許" in answer.body.decode()) == (403, True)
+
+
+async def test_a_program_of_this_person_needs_its_token_and_no_popup(agent: RunningAgent) -> None:
+    token = list(agent.bearer.items())
+    for headers, status in (([], 403), ([("Authorization", "Bearer x")], 403), (token, 200)):
+        answer = await raw(agent, "GET", "/pkcs11info?withcert=true", headers)
+        assert answer.status == status
+    assert len(json.loads(answer.body)["slots"][0]["token"]["certs"]) == 5
+    answer = await raw(agent, "POST", "/sign", [*token, ("Content-Type", FORM)], SIGN)
+    assert json.loads(answer.body)["ret_code"] == 0
+    assert (await raw(agent, "GET", "/sign", token)).status == 404
+    assert (await raw(agent, "GET", "/p11Image.bmp", token)).status == 403
 
 
 async def test_another_host_name_is_refused(agent: RunningAgent) -> None:

@@ -292,7 +292,7 @@ async def test_two_different_new_pins_on_the_keypad_change_nothing(
 
 async def test_an_allowed_page_cannot_lock_the_card_by_guessing(tmp_path: Path) -> None:
     person = ScriptedInteraction(consents={Verb.PAGE_PIN: False})
-    async with agent(tmp_path, "hpc", interaction=person, config=TRUSTED) as world:
+    async with agent(tmp_path, "hpc", interaction=person, answered=[PORTAL, OTHER]) as world:
         with pytest.raises(PinWrongError):
             await world.operations.keep_pin(PORTAL, Pin("999999"))
         for attempt in (
@@ -308,17 +308,17 @@ async def test_an_allowed_page_cannot_lock_the_card_by_guessing(tmp_path: Path) 
 
 
 async def test_an_allowed_page_that_guesses_many_times_at_once_has_one_guess(tmp_path: Path) -> None:
-    async with agent(tmp_path, "hpc", interaction=Headless(), config=TRUSTED) as world:
+    async with agent(tmp_path, "hpc", interaction=Headless(), answered=[PORTAL, OTHER]) as world:
         outcomes = await asyncio.gather(
             *(world.operations.keep_pin(PORTAL, Pin(f"99999{digit}")) for digit in range(8)),
             return_exceptions=True,
         )
-        assert sorted(map(error_id, outcomes)) == ["interaction.unavailable"] * 7 + ["pin.wrong"]  # type: ignore[arg-type]
+        assert sorted(map(error_id, outcomes)) == ["pin.wrong"] + ["pin.wrong_before"] * 7  # type: ignore[arg-type]
         assert world.tries == 2
 
 
 async def test_an_allowed_page_cannot_use_up_the_puk_by_guessing_many_times_at_once(tmp_path: Path) -> None:
-    async with agent(tmp_path, "hpc", interaction=Headless(), config=TRUSTED) as world:
+    async with agent(tmp_path, "hpc", interaction=Headless(), answered=[PORTAL, OTHER]) as world:
         outcomes = await asyncio.gather(
             *(
                 world.operations.unblock_pin(PORTAL, puk=Pin(f"0000000{digit}"), new=Pin(NEW))
@@ -344,7 +344,7 @@ async def test_a_right_pin_does_not_excuse_a_wrong_puk(tmp_path: Path) -> None:
 
 
 async def test_after_the_persons_yes_a_right_pin_from_the_page_clears_its_name(tmp_path: Path) -> None:
-    async with agent(tmp_path, "hpc", config=TRUSTED) as world:
+    async with agent(tmp_path, "hpc", answered=[PORTAL, OTHER]) as world:
         with pytest.raises(PinWrongError):
             await world.operations.keep_pin(PORTAL, Pin("999999"))
         await world.operations.keep_pin(PORTAL, Pin(PIN))
@@ -355,12 +355,12 @@ async def test_after_the_persons_yes_a_right_pin_from_the_page_clears_its_name(t
 
 
 async def test_headless_a_wrong_pin_from_a_page_is_its_last_for_a_while(tmp_path: Path) -> None:
-    async with agent(tmp_path, "hpc", interaction=Headless(), config=TRUSTED) as world:
+    async with agent(tmp_path, "hpc", interaction=Headless(), answered=[PORTAL, OTHER]) as world:
         with pytest.raises(PinWrongError):
             await world.operations.keep_pin(PORTAL, Pin("999999"))
         with pytest.raises(AgentError) as caught:
             await world.operations.keep_pin(PORTAL, Pin(PIN))
-        assert error_id(caught.value) == "interaction.unavailable"
+        assert error_id(caught.value) == "pin.wrong_before"
         await world.operations.keep_pin(OTHER, Pin(PIN))
 
 
@@ -374,7 +374,7 @@ async def test_one_pin_without_the_other_is_a_mistake_of_the_caller(tmp_path: Pa
 
 async def test_a_page_that_hangs_up_in_mid_guess_has_guessed(tmp_path: Path) -> None:
     person = ScriptedInteraction(consents={})
-    async with agent(tmp_path, "hpc", interaction=person, config=TRUSTED) as world:
+    async with agent(tmp_path, "hpc", interaction=person, answered=[PORTAL, OTHER]) as world:
         for _ in range(3):
             guess = asyncio.create_task(world.operations.keep_pin(PORTAL, Pin("999999")))
             await until(partial(sent, guess, world))
@@ -437,7 +437,7 @@ async def test_what_is_kept_of_an_old_pin_ends_although_the_page_that_replaced_i
 
 async def test_guesses_made_at_once_are_guesses_made_one_after_the_other(tmp_path: Path) -> None:
     person = ScriptedInteraction(consents={})
-    async with agent(tmp_path, "hpc", interaction=person, config=TRUSTED) as world:
+    async with agent(tmp_path, "hpc", interaction=person, answered=[PORTAL, OTHER]) as world:
         guesses = (world.operations.keep_pin(PORTAL, Pin(f"99999{number}")) for number in range(5))
         results = await asyncio.gather(*guesses, return_exceptions=True)
         assert sorted(error_id(each) for each in results if isinstance(each, Exception)) == [

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from agent.config import CardSettings, Config, OriginSettings
-from agent.errors import error_id
-from agent.interaction.scripted import ScriptedInteraction
+from agent.errors import AgentError, describe, error_id, row_for
+from agent.errors.numbers.hipki import HipkiNumbers, RetCode, hipki_numbers
+from agent.interaction import Interaction
+from agent.interaction.scripted import Headless, ScriptedInteraction
 from hca_card.errors import PinLengthError
 from hca_card.pin import Pin
 from hca_card.simulator.faults import Wrapper
@@ -22,7 +26,6 @@ from signing.hashes import Hash
 from tests.support.operations import PIN, PORTAL, World, agent
 
 ORIGIN: Final = str(PORTAL.origin)
-CONFIG: Final = Config(origins=OriginSettings(allow=frozenset((ORIGIN,))))
 WRONG, NEW = "99999999", "87654321"
 WITH_PIN: Final = (0x20, 0x24, 0x2C)
 
@@ -81,7 +84,7 @@ each_command = pytest.mark.parametrize("command", ["verify", "change", "unblock"
 async def test_after_an_answer_that_may_mean_wrong_the_next_one_needs_a_yes(
     answer: str, command: str, tmp_path: Path
 ) -> None:
-    async with agent(tmp_path, "hpc", config=CONFIG, interaction=says_no()) as world:
+    async with agent(tmp_path, "hpc", answered=[PORTAL], interaction=says_no()) as world:
         card = flaky(world, lambda _: bytes.fromhex(answer))
         await give(world, command)
         assert await give(world, command) == "consent.refused"
@@ -93,7 +96,7 @@ async def test_after_an_answer_that_may_mean_wrong_the_next_one_needs_a_yes(
 async def test_after_a_card_that_was_pulled_amid_the_command_the_next_one_needs_a_yes(
     command: str, tmp_path: Path
 ) -> None:
-    async with agent(tmp_path, "hpc", config=CONFIG, interaction=says_no()) as world:
+    async with agent(tmp_path, "hpc", answered=[PORTAL], interaction=says_no()) as world:
 
         def pull(answer: bytes) -> bytes:
             world.reader.remove()
@@ -135,7 +138,7 @@ def held(world: World, *instructions: int) -> Held:
 async def test_after_a_page_that_left_amid_the_command_the_next_one_needs_a_yes(
     command: str, tmp_path: Path
 ) -> None:
-    async with agent(tmp_path, "hpc", config=CONFIG, interaction=says_no()) as world:
+    async with agent(tmp_path, "hpc", answered=[PORTAL], interaction=says_no()) as world:
         card = held(world, *WITH_PIN)
         leaving = asyncio.create_task(give(world, command))
         await asyncio.to_thread(card.reached.wait, 20)
@@ -150,8 +153,8 @@ async def test_after_a_page_that_left_amid_the_command_the_next_one_needs_a_yes(
 async def test_what_takes_too_long_before_anything_was_sent_is_never_sent_and_not_remembered(
     command: str, tmp_path: Path
 ) -> None:
-    config = replace(CONFIG, card=replace(CardSettings(), seconds=1))
-    async with agent(tmp_path, "hpc", config=config, interaction=says_no()) as world:
+    config = replace(Config(), card=replace(CardSettings(), seconds=1))
+    async with agent(tmp_path, "hpc", config=config, answered=[PORTAL], interaction=says_no()) as world:
         await world.operations.card(PORTAL)
         card = held(world, 0xA4)
         assert await give(world, command) == "card.timeout"
@@ -166,7 +169,7 @@ async def test_what_takes_too_long_before_anything_was_sent_is_never_sent_and_no
 async def test_after_a_sessions_pin_whose_outcome_is_unclear_the_next_one_needs_a_yes(
     change: bool, tmp_path: Path
 ) -> None:
-    async with agent(tmp_path, "hpc", config=CONFIG, interaction=says_no()) as world:
+    async with agent(tmp_path, "hpc", answered=[PORTAL], interaction=says_no()) as world:
         broken = False
         card = flaky(world, lambda answer: bytes.fromhex("6F00") if broken else answer)
         kept = await world.operations.keep_pin(PORTAL, Pin(PIN))
@@ -185,7 +188,7 @@ async def test_what_was_never_sent_is_not_remembered_and_what_was_right_clears(
     command: str, tmp_path: Path
 ) -> None:
     right = "12345678" if command == "unblock" else PIN
-    async with agent(tmp_path, "hpc", config=CONFIG) as world:
+    async with agent(tmp_path, "hpc", answered=[PORTAL]) as world:
         assert await give(world, command, "1") == "pin.length"
         assert world.consents_asked() == []
         await give(world, command)
@@ -199,7 +202,7 @@ async def test_what_was_never_sent_is_not_remembered_and_what_was_right_clears(
 async def test_a_length_that_only_the_module_refuses_may_have_cost_a_try(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with agent(tmp_path, "hpc", config=CONFIG, interaction=says_no()) as world:
+    async with agent(tmp_path, "hpc", answered=[PORTAL], interaction=says_no()) as world:
 
         def refuse(*_: object) -> None:
             raise PinLengthError(sent=True)
@@ -207,3 +210,52 @@ async def test_a_length_that_only_the_module_refuses_may_have_cost_a_try(
         monkeypatch.setattr("hca_card.pin_use.PinUse.verify", refuse)
         assert await give(world, "verify") == "pin.length"
         assert await give(world, "verify") == "consent.refused"
+
+
+LISTED: Final = Config(origins=OriginSettings(allow=frozenset((ORIGIN,))))
+
+
+@pytest.mark.parametrize("person", [says_no(), Headless()], ids=["somebody", "nobody"])
+async def test_a_listed_sites_right_pin_after_a_wrong_one_is_sent_unasked(
+    person: Interaction, tmp_path: Path
+) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED, interaction=person) as world:
+        assert await give(world, "verify") == "pin.wrong"
+        assert await give(world, "verify", PIN) == "ok"
+        assert await give(world, "change") == "pin.wrong"
+        assert await give(world, "change", PIN) == "ok"
+        assert world.tries == 3
+
+
+async def test_a_listed_site_that_guesses_never_spends_the_last_try(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED, interaction=Headless()) as world:
+        guesses = await asyncio.gather(*(give(world, "verify", f"9999{digit}9") for digit in range(6)))
+        assert sorted(guesses) == ["pin.last_try"] * 4 + ["pin.wrong"] * 2
+        assert world.tries == 1
+
+
+async def test_no_list_excuses_a_wrong_puk(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED, interaction=Headless()) as world:
+        assert await give(world, "unblock") == "puk.wrong"
+        assert await give(world, "unblock", "12345678") == "interaction.unavailable"
+        assert await give(world, "verify", PIN) == "interaction.unavailable"
+
+
+async def test_where_nobody_can_be_asked_the_site_hears_why_and_until_when(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", answered=[PORTAL], interaction=Headless()) as world:
+        assert await give(world, "verify") == "pin.wrong"
+        before = datetime.now().astimezone()
+        with pytest.raises(AgentError) as caught:
+            await world.operations.keep_pin(PORTAL, Pin(PIN))
+        text = describe(caught.value)
+        assert text.id == "pin.wrong_before"
+        assert text.facts == {"retry_after": 1800}
+        told = re.search(r"到 (\d\d):(\d\d) 為止", text.zh)
+        assert told is not None
+        assert told[0] in {
+            f"到 {before + timedelta(minutes=30, seconds=late):%H:%M} 為止" for late in (0, 60)
+        }
+        # What pages know it by: a PIN that was not sent, and nothing about the site.
+        assert row_for(caught.value).servisign == 9040
+        assert hipki_numbers(row_for(caught.value)) == HipkiNumbers(RetCode.LOGIN_FAILED, 0xA1)
+        assert world.tries == 2
