@@ -34,7 +34,7 @@ from hca_card.model import (
 )
 from hca_card.pin import Pin
 from pcsc.errors import NoCardError
-from signing import cipher, pkcs1, verify
+from signing import cipher, sign, verify
 from signing.hashes import Hash
 from tests.support import software_card
 from tests.support.signing import sign_document
@@ -173,7 +173,7 @@ class FakeOperations:
             signature = sign_document(self.software, document, hash, use, allow_sha1=allow_sha1)
         else:
             assert digest is not None
-            signature = pkcs1.sign_digest(self.software, digest, hash, use, allow_sha1=allow_sha1)
+            signature = sign.sign_digest(self.software, digest, hash, use, allow_sha1=allow_sha1)
         certificate = self.software.certificate(CERTIFICATE_INDEX[use]).der
         return SignResult(signature, certificate, hash, metadata.serial)
 
