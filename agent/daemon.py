@@ -6,13 +6,14 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from agent import tls
+from agent import __version__, inventory, tls
 from agent.access.rates import OriginRates
 from agent.config import Config
 from agent.dialects.servisign import ServiSignDialect, refusal
@@ -212,6 +213,7 @@ class Daemon:
         self._ending.push_async_callback(
             native.close
         )  # first of all: pages learn of the end before they are cut off
+        await self._take_inventory()
         self._warn()
 
     def _take_hipki(self) -> TakenPort | None:
@@ -280,6 +282,28 @@ class Daemon:
 
     async def _measured(self) -> bytes:
         return await self._monitor.page(self.identity.not_after, len(self.conflicts))
+
+    async def _take_inventory(self) -> None:
+        """Say in a file what runs; a full disk keeps nobody from working."""
+        folder = self._paths.home
+        taken = inventory.Inventory(
+            version=__version__,
+            ports={
+                "native": (self.native_port,),
+                "servisign": (self.tls_port,),
+                "hipki": (self.hipki_port,) if self.hipki_port else (),
+                "nhiComponent": self.nhi_ports,
+            },
+            conflicts=tuple(conflict.port for conflict in self.conflicts),
+            certificate_ends=self.identity.not_after,
+            certificate_of_machine=self.identity.machines,
+            simulated=self._simulated,
+        )
+        try:
+            await asyncio.to_thread(inventory.write, folder, taken)
+        except OSError as error:
+            log.warning("the inventory cannot be written: %s", error.strerror)
+        self._ending.callback(_end_inventory, folder)
 
     def _refused(self, origin: str) -> None:
         self._monitor.counters.refused()
@@ -375,6 +399,11 @@ async def serve(
                 ready(daemon)
             async with beside(daemon, ending.set) if beside is not None else nullcontext():
                 await ending.wait()
+
+
+def _end_inventory(folder: Path) -> None:
+    with suppress(OSError):
+        inventory.end(folder)
 
 
 async def _cancel(*tasks: asyncio.Task[None]) -> None:

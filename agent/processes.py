@@ -52,11 +52,22 @@ def holder_of(port: int) -> str:
     """
     import psutil
 
+    pid = pid_at(port)
+    with suppress(psutil.Error, OSError):
+        if pid:
+            return str(RunningProgram(pid, psutil.Process(pid).name()))
+    return _user_listening_on(port) if sys.platform == "linux" else ""
+
+
+def pid_at(port: int) -> int:
+    """Return the number of the process that listens on TCP `port`; 0 where this system does not tell it."""
+    import psutil
+
     with suppress(psutil.Error, OSError):
         for pid, each in _connections():
             if each.status == psutil.CONN_LISTEN and each.laddr.port == port and pid:
-                return str(RunningProgram(pid, psutil.Process(pid).name()))
-    return _user_listening_on(port) if sys.platform == "linux" else ""
+                return pid
+    return 0
 
 
 def connected(local: Address, remote: Address) -> int:

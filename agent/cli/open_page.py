@@ -45,7 +45,8 @@ def open_() -> int:
         agent = desktop.start(desktop.own_command("run"))
         found = _await(agent, port)
     if found.answer is not ListenerKind.OURS:
-        raise AgentError(ErrorId.PORT_TAKEN, detail=f"{port} {found.holder}".strip())
+        trouble = ErrorId.PORT_OTHER_AGENT if found.answer is ListenerKind.ANOTHER else ErrorId.PORT_TAKEN
+        raise AgentError(trouble, detail=f"{port} {found.holder}".strip())
     url = f"http://localhost:{port}/"
     if not asyncio.run(desktop.open_page(url)):
         output.warn(f"瀏覽器無法開啟。請自行開啟 {url}", f"no browser could be opened; open {url} yourself")

@@ -130,6 +130,7 @@ class ErrorId(StrEnum):
     AGENT_NOT_RUNNING = "agent.not_running"
     PORT_VENDOR = "port.vendor"
     PORT_SILENT = "port.silent"
+    PORT_OTHER_AGENT = "port.other_agent"
     VENDOR_RUNNING = "vendor.running"
     CLOCK_BEHIND = "clock.behind"
     CLOCK_DOUBTFUL = "clock.doubtful"

@@ -1,4 +1,4 @@
-"""Who listens on a loopback port, by its answers: nobody, this program, the vendor's, or another."""
+"""Who listens on a loopback port, by its answers: nobody, an agent of ours, the vendor's, or another."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import quote
 
-from agent.processes import holder_of
+from agent.processes import holder_of, pid_at
+from hca_card.big5 import printable
 
 _SECONDS: Final = 2.0
 _BODY_MAX: Final = 64 * 1024
 _LOOPBACK: Final = ("127.0.0.1", "::1")
+_NAMED, _SERVER = "Server", "hca-agent"
+_VERSION: Final = "HCA-Agent-Version"
+_NAME_MAX: Final = 32
+_HIPKI: Final = b"version:"
+"""What HiPKI's own program answers a GET of `/` with (docs/hipki.md)."""
 
 
 class ListenerKind(StrEnum):
@@ -25,6 +31,9 @@ class ListenerKind(StrEnum):
 
     CLOSED = "closed"
     OURS = "ours"
+    """An agent that answers this user: this one, or one of another folder."""
+    ANOTHER = "another"
+    """An agent of ours that does not answer this user: it is another user's."""
     VENDOR = "vendor"
     """It answers the probe of portals' pages as the vendor's program does."""
     OTHER = "other"
@@ -39,12 +48,33 @@ class FoundListener:
     Attributes:
         holder: name and process number, empty where it cannot be found out.
         certificate: DER of the certificate it showed, empty without TLS.
+        version: which of ours it says it is, empty where it says nothing.
+        pid: its process, 0 where it cannot be found out.
     """
 
     port: int
     answer: ListenerKind
     holder: str = ""
     certificate: bytes = b""
+    version: str = ""
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came back.
+
+    Attributes:
+        content: the JSON, None where it is none.
+        certificate: DER, empty without TLS.
+    """
+
+    content: Any
+    certificate: bytes
+    status: int
+    server: str
+    version: str
+    text: bytes
 
 
 def look(port: int, *, tls: bool = True) -> FoundListener:
@@ -57,18 +87,25 @@ def look(port: int, *, tls: bool = True) -> FoundListener:
     address = next((each for each in _LOOPBACK if _is_open(each, port)), None)
     if address is None:
         return FoundListener(port, ListenerKind.CLOSED)
-    certificate = b""
+    certificate, version = b"", ""
     try:
-        status, certificate = _ask((address, port), tls, "/status")
-        if _is_ours(status):
-            return FoundListener(port, ListenerKind.OURS, holder_of(port), certificate)
-        echo = _ask((address, port), tls, "/", _echo())[0] if tls else None
-        answer = ListenerKind.VENDOR if _is_vendors(echo) else ListenerKind.OTHER
+        status = _ask((address, port), tls, "/status")
+        certificate, version = status.certificate, status.version
+        if _is_ours(status.content):
+            answer = ListenerKind.OURS
+        elif status.server == _SERVER and status.status == http.HTTPStatus.FORBIDDEN:
+            answer = ListenerKind.ANOTHER
+        elif tls:
+            echo = _ask((address, port), tls, "/", _echo()).content
+            answer = ListenerKind.VENDOR if _is_vendors(echo) else ListenerKind.OTHER
+        else:
+            first = _ask((address, port), tls, "/").text
+            answer = ListenerKind.VENDOR if first.startswith(_HIPKI) else ListenerKind.OTHER
     except TimeoutError:
         answer = ListenerKind.SILENT
     except (OSError, http.client.HTTPException):
         answer = ListenerKind.OTHER
-    return FoundListener(port, answer, holder_of(port), certificate)
+    return FoundListener(port, answer, holder_of(port), certificate, version, pid_at(port))
 
 
 def _is_open(address: str, port: int) -> bool:
@@ -81,8 +118,8 @@ def _is_open(address: str, port: int) -> bool:
         return False
 
 
-def _ask(place: tuple[str, int], tls: bool, path: str, body: str = "") -> tuple[Any, bytes]:
-    """Return the JSON that answers a GET, or a POST of `body`, None where it is none; and the certificate.
+def _ask(place: tuple[str, int], tls: bool, path: str, body: str = "") -> _Answer:
+    """Return what answers a GET, or a POST of `body`.
 
     Raises:
         TimeoutError: it says nothing.
@@ -101,11 +138,14 @@ def _ask(place: tuple[str, int], tls: bool, path: str, body: str = "") -> tuple[
         connection.request("POST" if body else "GET", path, body or None, headers)
         link = connection.sock
         shown = link.getpeercert(binary_form=True) if isinstance(link, ssl.SSLSocket) else b""
-        text = connection.getresponse().read(_BODY_MAX)
+        response = connection.getresponse()
+        text = response.read(_BODY_MAX)
         try:
-            return json.loads(text), shown or b""
+            content = json.loads(text)
         except (ValueError, RecursionError):
-            return None, shown or b""
+            content = None
+        server, version = (printable(response.getheader(name, ""))[:_NAME_MAX] for name in (_NAMED, _VERSION))
+        return _Answer(content, shown or b"", response.status, server, version, text)
 
 
 def _echo() -> str:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from agent import __version__
+from agent.server.http import VERSION_HEADER
 from agent.server.peer import Peers
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,10 @@ _PAUSE_SECONDS: Final = 0.1
 _REFUSALS_MAX: Final = 8
 _REFUSAL_SECONDS: Final = 1.0
 _FULL: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-_REFUSAL: Final = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_REFUSAL: Final = (
+    f"HTTP/1.1 403 Forbidden\r\nServer: hca-agent\r\n{VERSION_HEADER}: {__version__}\r\n"
+    "Content-Length: 0\r\nConnection: close\r\n\r\n"
+).encode("ascii")
 
 
 class Handshakes:

@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from agent import __version__
 from agent.errors import AgentError
 from agent.places import Places
 
@@ -20,6 +21,9 @@ FORM: Final = "application/x-www-form-urlencoded"
 _DESTINATION: Final = "Sec-Fetch-Dest"
 _SITE: Final = "Sec-Fetch-Site"
 _MODE: Final = "Sec-Fetch-Mode"
+
+VERSION_HEADER: Final = "HCA-Agent-Version"
+"""Which version answers, for programs of this computer: no page of another site can read it (Fetch, CORS)."""
 
 SECURITY_HEADERS: Final = {
     "Server": "hca-agent",  # aiohttp would add its own and Python's version
@@ -82,6 +86,7 @@ def allow_origin(response: web.StreamResponse, origin: str) -> None:
 def for_anybody(body: bytes) -> web.Response:
     """JSON that pages of any origin may read."""
     response = web.Response(body=body, content_type="application/json")
+    response.headers[VERSION_HEADER] = __version__
     allow_origin(response, "*")
     return response
 

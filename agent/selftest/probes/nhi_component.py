@@ -12,7 +12,9 @@ from agent.errors import ErrorId
 from agent.selftest.context import ProbeContext
 from agent.selftest.listeners import FoundListener, ListenerKind, look
 from agent.selftest.model import Finding, failed, passed, probe, warned
+from agent.selftest.probes.ports import other_port
 from agent.selftest.probes.system import judged, trust_rows
+from agent.selftest.whose import holder
 
 _STANDARD: Final = 7777
 
@@ -22,27 +24,23 @@ async def port(context: ProbeContext) -> Finding:
     """Find out which program pages of NHI cards reach."""
     settings = context.computer.config.nhi_component
     if not settings.enabled:
-        return _other(await asyncio.to_thread(look, _STANDARD))
+        return await _other(context, await asyncio.to_thread(look, _STANDARD))
     looks = (asyncio.to_thread(look, each) for each in settings.ports if each)
     found = await asyncio.gather(*looks)
     others = [each for each in found if each.answer not in (ListenerKind.OURS, ListenerKind.CLOSED)]
     if others:
-        return failed(ErrorId.NHI_PORT_HELD, "、".join(map(_holder, others)))
+        return failed(ErrorId.NHI_PORT_HELD, "、".join(map(holder, others)))
     ports = "、".join(str(each.port) for each in found)
     if any(each.answer is ListenerKind.CLOSED for each in found):
         return failed(ErrorId.AGENT_NOT_RUNNING, f"{ports}：沒有程式在聽", f"{ports}: nobody listens")
     return passed(f"{ports}：本程式", f"{ports}: this program")
 
 
-def _other(found: FoundListener) -> Finding:
-    """Return who answers while the dialect is off; anybody may."""
-    if found.answer is ListenerKind.CLOSED:
-        return passed(f"{found.port}：沒有程式在聽", f"{found.port}: nobody listens")
-    return passed(f"{_holder(found)} 在服務健保卡的網頁", "it serves the pages of NHI cards")
-
-
-def _holder(found: FoundListener) -> str:
-    return f"{found.port}：{found.holder or '不明的程式 unknown program'}"
+async def _other(context: ProbeContext, found: FoundListener) -> Finding:
+    """Return who answers while the dialect is off; anybody may, who answers at all."""
+    if found.answer is ListenerKind.OTHER:  # NHI's own program answers no Echo
+        return passed(f"{holder(found)} 在服務健保卡的網頁", "it serves the pages of NHI cards")
+    return await other_port(context, found, "健保卡的網頁", "pages of NHI cards")
 
 
 @probe("host.nhi_name", "iccert.nhi.gov.tw 指向本機", "iccert.nhi.gov.tw leads here")

@@ -19,10 +19,10 @@ from typing import ClassVar
 
 import pytest
 
+from agent import __version__, tls
 from agent import autostart as ways
-from agent import tls
 from agent import trust as trust_work
-from agent.config import Config, PortSettings, ServiSignSettings
+from agent.config import Config, HipkiSettings, PortSettings, ServiSignSettings
 from agent.paths import Paths
 from agent.processes import RunningProgram, running
 from agent.selftest.context import ProbeContext
@@ -30,10 +30,12 @@ from agent.selftest.listeners import ListenerKind, look
 from agent.selftest.model import ResultRow, RowStatus
 from agent.selftest.probes import ports, readers, system
 from agent.selftest.probes.certificates import judge_validity
+from agent.server.peer import Peers
 from agent.trust.machine import Machine as TrustMachine
 from tests.support.agent import running_agent
 from tests.support.operations import World
 from tests.support.platforms import LINUX_STORES, not_on_windows, not_under_wine
+from tests.support.portal_tls import PortalTls
 from tests.support.selftest import context_of, not_passed, row_of, rows_of, selftest_world, short
 
 PROBES = (ports.environment, *readers.PROBES, *ports.PROBES, *system.PROBES)
@@ -77,13 +79,33 @@ class _SomethingElse(_Vendor):
     echo: ClassVar[dict[str, str]] = {"hello": "world"}
 
 
+class _Ours(_Vendor):
+    """Answers as an agent of ours does; what stands between passes it on."""
+
+    said: ClassVar[bytes] = b'{"agent": "hca-agent", "api": 1}'
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.said)))
+        self.end_headers()
+        self.wfile.write(self.said)
+
+
+class _Hipki(_Ours):
+    said: ClassVar[bytes] = b"version:1.3.4.103349"
+
+
 @contextmanager
-def serving(handler: type[BaseHTTPRequestHandler], folder: Path | None) -> Iterator[int]:
-    """A server on a free port; with TLS where `folder` is given."""
+def serving(
+    handler: type[BaseHTTPRequestHandler], folder: Path | None, context: ssl.SSLContext | None = None
+) -> Iterator[int]:
+    """A server on a free port; with TLS where `folder` or `context` is given."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     if folder is not None:
-        server.socket = tls.ensure(folder).context().wrap_socket(server.socket, server_side=True)
+        context = tls.ensure(folder).context()
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
@@ -166,15 +188,76 @@ async def test_our_own_agent_is_recognised_on_every_port(tmp_path: Path) -> None
 async def test_a_program_before_ours_is_a_warning_since_pages_go_on_to_the_next_port(tmp_path: Path) -> None:
     with serving(_SomethingElse, tmp_path / "other") as port:
         async with running_agent(tmp_path / "agent") as ours, selftest_world(tmp_path, "hpc") as world:
-            row = await host(context_of(world, config=with_ports(port, ours.daemon.tls_port)), "portals")
+            context = context_of(world, config=with_ports(port, ours.daemon.tls_port))
+            context.computer = replace(context.computer, paths=ours.paths)
+            row = await host(context, "portals")
     assert short(row) == "warn port.taken"
 
 
 async def test_a_certificate_that_was_exchanged_on_the_way_is_told(tmp_path: Path) -> None:
+    between = PortalTls(tmp_path / "antivirus", "localhost").context()
+    with serving(_Ours, None, between) as port:
+        async with selftest_world(tmp_path, "hpc") as world:
+            context = context_of(world, config=with_ports(port))
+            tls.ensure(context.computer.paths.tls)  # ours on disk; what is seen on the port is another's
+            assert short(await host(context, "inspection")) == "fail trust.intercepted"
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["a certificate of its own", "none yet"])
+async def test_an_agent_with_another_folder_is_no_antivirus_and_no_foreign_program(
+    tmp_path: Path, made: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_agent(tmp_path / "agent") as other, selftest_world(tmp_path, "hpc") as world:
+        config = replace(with_ports(other.daemon.tls_port), ports=PortSettings(other.daemon.native_port))
+        context = context_of(world, config=config)
+        if made:
+            tls.ensure(context.computer.paths.tls)
+        monkeypatch.setattr("agent.selftest.whose.os.getpid", lambda: 1)  # as from a process of its own
+        for name in ("basic.environment", "portals"):
+            row = await host(context, name)
+            assert short(row) == "fail port.other_agent" and __version__ in row.detail.zh
+        assert short(await host(context, "inspection")) == "skip port.other_agent"
+
+
+async def test_an_agent_of_another_user_is_named_with_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.server.peer.system", lambda: Peers(lambda _peer, _here: False))
+    async with running_agent(tmp_path / "agent") as other, selftest_world(tmp_path, "hpc") as world:
+        config = replace(with_ports(other.daemon.tls_port), ports=PortSettings(other.daemon.native_port))
+        context = context_of(world, config=config)
+        row = await host(context, "basic.environment")
+        assert short(row) == "fail port.other_agent" and __version__ in row.detail.zh
+        assert short(await host(context, "portals")) == "fail port.other_agent"
+        assert short(await host(context, "inspection")) == "skip"
+
+
+@pytest.mark.parametrize("whose", ["own", "machine's"])
+async def test_an_agent_that_has_not_seen_its_renewal_yet_is_this_one(tmp_path: Path, whose: str) -> None:
     async with running_agent(tmp_path / "agent") as ours, selftest_world(tmp_path, "hpc") as world:
         context = context_of(world, config=with_ports(ours.daemon.tls_port))
-        tls.ensure(context.computer.paths.tls)  # ours on disk; what is seen on the port is another
-        assert short(await host(context, "inspection")) == "fail trust.intercepted"
+        paths = replace(ours.paths, machine=tmp_path / "machine")
+        context.computer = replace(context.computer, paths=paths)
+        tls.ensure(paths.tls if whose == "own" else paths.machine / "tls", renew=True)
+        row = await host(context, "inspection")
+        assert short(row) == "pass" and "十分鐘" in row.detail.zh
+        assert short(await host(context, "portals")) == "pass"
+
+
+async def test_whoever_holds_the_port_of_hipki_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.selftest.listeners._SECONDS", 0.2)
+    doors = {
+        "pass": serving(_Hipki, None),
+        "warn port.taken": serving(_SomethingElse, None),
+        "fail port.silent": silent(),
+    }
+    async with selftest_world(tmp_path, "hpc") as world:
+        for expected, door in doors.items():
+            with door as port:
+                row = await host(context_of(world, config=Config(hipki=HipkiSettings(port=port))), "hipki")
+            assert short(row) == expected and str(port) in row.detail.zh
 
 
 def _hang_up(listener: socket.socket) -> None:
