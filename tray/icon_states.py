@@ -74,6 +74,8 @@ _CONDITION_WORDS: Final = {
     ReaderCondition.UNAVAILABLE: "無法使用 · not available",
 }
 
+_ENDED: Final = "卡片的憑證已過期或廢止 · The card's certificate has expired or is revoked"
+
 _USELESS: Final = {ReaderCondition.UNNAMEABLE, ReaderCondition.UNAVAILABLE}
 
 _PROBLEM_WORDS: Final = {
@@ -97,7 +99,8 @@ def face(state: TrayState) -> Face:
     """Return the face for a state."""
     shown = picture(state)
     problems = tuple(_problem_words(problem) for problem in state.problems)
-    troubled = bool(problems) or any(reader.condition is ReaderCondition.MUTE for reader in state.readers)
+    mute = any(reader.condition is ReaderCondition.MUTE for reader in state.readers)
+    troubled = bool(problems) or mute or any(card.ended for card in state.cards)
     summary = _summary(state, shown)
     tooltip = (summary, *(problem.translate(_NO_MARKUP) for problem in problems))
     return Face(shown, troubled, tooltip, _menu(state, problems))
@@ -131,8 +134,16 @@ def _summary(state: TrayState, shown: Picture) -> str:
     mute = any(reader.condition is ReaderCondition.MUTE for reader in state.readers)
     if mute and shown is Picture.READER:
         words = _CONDITION_WORDS[ReaderCondition.MUTE]
+    if shown is Picture.CARD and _all_ended(state):
+        words = _ENDED
     has_card = shown in (Picture.CARD, Picture.BUSY)
     return f"{SIMULATED}{words}" if has_card and _any_simulated(state) else words
+
+
+def _all_ended(state: TrayState) -> bool:
+    """Return whether every card that could be used is known to be of no more use."""
+    ended = {card.reader for card in state.cards if card.ended}
+    return all(reader.name in ended for reader in state.readers if reader.condition is ReaderCondition.CARD)
 
 
 def _any_simulated(state: TrayState) -> bool:
@@ -195,6 +206,8 @@ def _one_reader(reader: TrayReader, card: TrayCard | None, simulated: bool) -> t
     if card is not None:
         zh, en = KIND_WORDS[card.kind]
         words = f"{zh} {clean(card.number)} · {en}"
+        if card.ended:
+            words = f"{words}（憑證已過期或廢止 expired or revoked）"
     condition = Item(f"card {reader.name}", f"　　{mark}{words}")
     return (title, condition, *((_tries(reader, card),) if has_card else ()))
 

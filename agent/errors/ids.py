@@ -38,6 +38,7 @@ class ErrorId(StrEnum):
     CARD_STATUS = "card.status"
     CARD_FAILED = "card.failed"
     CARD_TIMEOUT = "card.timeout"
+    CARD_SLOW = "card.slow"
     CARD_UNKNOWN = "card.unknown"
     CARD_WRONG_KIND = "card.wrong_kind"
     CARD_UNSUPPORTED = "card.unsupported"

@@ -46,6 +46,8 @@ class ErrorRow:
         jsonrpc: the JSON-RPC error code; programs tell errors apart by the id.
         selftest_zh: what to do next for whoever runs the self-test; empty where that is `next_zh`.
         selftest_en: the same in English.
+        page_zh: what to do next where a page shows it, which names no command; empty where that is the same.
+        page_en: the same in English.
     """
 
     id: ErrorId
@@ -57,6 +59,8 @@ class ErrorRow:
     jsonrpc: JsonRpc
     selftest_zh: str = ""
     selftest_en: str = ""
+    page_zh: str = ""
+    page_en: str = ""
 
 
 @cache
@@ -89,15 +93,22 @@ def _row(error_id: ErrorId, members: dict[str, Any], steps: dict[str, dict[str, 
         family = JsonRpc[members.pop("family").upper()]
         shared = {
             f"{name}_{language}": sentence
-            for name in ("next", "selftest")
+            for name in ("next", "selftest", "page")
             if name in members
             for language, sentence in steps[members.pop(name)].items()
         }
         row = ErrorRow(error_id, jsonrpc=family, **shared, **members)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{SENTENCES.name}: {error_id}: {error!r}") from error
-    texts = (row.zh, row.en, row.next_zh, row.next_en, row.selftest_zh, row.selftest_en)
-    if {type(each) for each in texts} != {str} or bool(row.selftest_zh) != bool(row.selftest_en):
+    pairs = (
+        (row.zh, row.en),
+        (row.next_zh, row.next_en),
+        (row.selftest_zh, row.selftest_en),
+        (row.page_zh, row.page_en),
+    )
+    if {type(each) for pair in pairs for each in pair} != {str} or any(
+        bool(zh) != bool(en) for zh, en in pairs
+    ):
         raise ValueError(f"{SENTENCES.name}: {error_id}: a sentence is not text, or in one language only")
     if type(row.servisign) is not int:
         raise ValueError(f"{SENTENCES.name}: {error_id}: servisign is not a number")

@@ -53,7 +53,8 @@ async def report(
             raise AgentError(ErrorId.ORIGIN_REFUSED)
         # The page shows that it was served by us, not that the person at this computer looks at it.
         await services.selftests.confirm_unmasked(caller.page or None)
-    own = findings.rows if caller.origin is None else [for_site(row) for row in findings.rows]
+    seen = [row.on_page() for row in findings.rows]
+    own = seen if caller.origin is None else [for_site(row) for row in seen]
     rows = [*own, *(_row(each) for each in params.browser)]
     simulated, time, unmasked = findings.simulated, findings.time, params.unmasked
     return SelfTestFiles(
@@ -63,6 +64,7 @@ async def report(
 
 
 def _shown(caller: NativeCaller, row: ResultRow) -> ResultRow:
+    row = row.on_page()
     return for_site(row) if caller.origin is not None else row.mask()
 
 

@@ -26,6 +26,7 @@ class KnownCard:
     Attributes:
         tries_left: of its PIN when last read; None once work may have changed it.
         asked: when the tries were read, aware UTC; None with `tries_left`.
+        ended: its certificate is known to have expired or to be revoked.
     """
 
     reader: str
@@ -35,6 +36,7 @@ class KnownCard:
     simulated: bool
     tries_left: int | None
     asked: datetime | None
+    ended: bool = False
 
 
 class Activity:
@@ -45,6 +47,7 @@ class Activity:
         self._cards: dict[str, KnownCard] = {}
         self._listeners: list[Callable[[], None]] = []
         self._service_running: bool | None = None
+        self._revoked: set[str] = set()
 
     @property
     def working(self) -> bool:
@@ -84,7 +87,7 @@ class Activity:
         self._set_tries(reader, left if isinstance(left, int) else None)
         self._tell()
 
-    def card_read(self, snapshot: CardSnapshot, *, simulated: bool) -> None:
+    def card_read(self, snapshot: CardSnapshot, *, simulated: bool, expired: bool = False) -> None:
         """Take down a card that was read just now."""
         left = snapshot.pin.tries_left if snapshot.pin else None
         self._cards[snapshot.reader] = KnownCard(
@@ -95,7 +98,16 @@ class Activity:
             simulated=simulated,
             tries_left=left,
             asked=None if left is None else datetime.now(UTC),
+            ended=expired or snapshot.serial in self._revoked,
         )
+        self._tell()
+
+    def card_revoked(self, serial: str, revoked: bool) -> None:
+        """Take down what the authority said of a card's certificate."""
+        (self._revoked.add if revoked else self._revoked.discard)(serial)
+        for reader, card in self._cards.items():
+            if revoked and card.serial == serial:
+                self._cards[reader] = replace(card, ended=True)
         self._tell()
 
     def readers_changed(self, states: Sequence[ReaderState]) -> None:

@@ -45,6 +45,11 @@ class CertificateFacts:
     simulated: bool
     period: tuple[datetime, datetime] | None
 
+    @property
+    def expired(self) -> bool:
+        """Whether its validity is known to have ended."""
+        return self.period is not None and datetime.now(UTC) > self.period[1]
+
     def require_in_time(self) -> None:
         """Refuse a certificate that is not valid now, before a PIN is asked.
 
@@ -53,11 +58,9 @@ class CertificateFacts:
         """
         if self.period is None:
             raise AgentError(ErrorId.CERTIFICATE_MALFORMED)
-        begins, ends = self.period
-        now = datetime.now(UTC)
-        if now > ends:
+        if self.expired:
             raise AgentError(ErrorId.CERTIFICATE_EXPIRED)
-        if now < begins:
+        if datetime.now(UTC) < self.period[0]:
             raise AgentError(ErrorId.CERTIFICATE_NOT_YET_VALID)
 
     def shown(self, snapshot: CardSnapshot) -> CardShown:

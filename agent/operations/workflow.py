@@ -184,7 +184,7 @@ class Workflow:
         """Take down the card that was looked at; return what its certificate says."""
         facts = await facts_about(snapshot)
         audit.note(snapshot, facts)
-        self.activity.card_read(snapshot, simulated=facts.simulated)
+        self.activity.card_read(snapshot, simulated=facts.simulated, expired=facts.expired)
         if snapshot.pin_pad:
             self.readers.note_pin_pad(snapshot.reader)
         return facts

@@ -12,7 +12,7 @@ from typing import Final
 from agent import __version__
 from agent.selftest.model import GROUP_TITLES, Bilingual, ResultRow, RowStatus
 from agent.selftest.schema import ok
-from agent.selftest.terminal_report import MARKS, summary
+from agent.selftest.terminal_report import MARKS, same_cause, summary
 
 STATES: Final = {
     RowStatus.PASS: ("通過", "pass"),
@@ -94,6 +94,9 @@ def _trouble(row: ResultRow) -> str:
     if row.error is None:
         return ""
     error = row.error
+    if row.repeats is not None:
+        same = _both(same_cause(row.repeats))
+        return f'<p class="trouble {row.status}">{same} <code>{escape(error.id)}</code></p>'
     return (
         f'<p class="trouble {row.status}">{_both(error.text)} <code>{escape(error.id)}</code></p>'
         f'<p class="next">→ {_both(error.next)}</p>'

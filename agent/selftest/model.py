@@ -71,11 +71,13 @@ class Trouble:
     Attributes:
         text: what happened.
         next: what to do next.
+        page: the same for whoever looks at a page, where no command is typed; None where that is `next`.
     """
 
     id: str
     text: Bilingual
     next: Bilingual
+    page: Bilingual | None = None
 
     @classmethod
     def of(cls, error: ErrorId | BaseException) -> Trouble:
@@ -83,7 +85,12 @@ class Trouble:
         text = table()[error] if isinstance(error, ErrorId) else describe(error)
         row = table()[text.id]
         next_step = Bilingual(row.selftest_zh or row.next_zh, row.selftest_en or row.next_en)
-        return cls(row.id, Bilingual(text.zh, text.en), next_step)
+        page = Bilingual(row.page_zh, row.page_en) if row.page_zh else None
+        return cls(row.id, Bilingual(text.zh, text.en), next_step, page)
+
+    def on_page(self) -> Trouble:
+        """Return it as a page shows it."""
+        return self if self.page is None else replace(self, next=self.page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +101,14 @@ class Finding:
         detail: the value or the sentence that is shown; may hold personal data.
         masked: the same without personal data; None where `detail` has none.
         trouble: for everything but a pass.
+        absent: this kind of card does not have what the row is about, which is no fault of a card.
     """
 
     status: RowStatus
     detail: Bilingual
     masked: Bilingual | None = None
     trouble: Trouble | None = None
+    absent: bool = False
 
 
 def passed(zh: str, en: str = "", *, masked: Bilingual | None = None) -> Finding:
@@ -120,6 +129,11 @@ def failed(error: ErrorId | BaseException, zh: str = "", en: str = "") -> Findin
 def skipped(zh: str, en: str, error_id: ErrorId | None = None) -> Finding:
     """Return that there was nothing to test here, for the reason given."""
     return Finding(RowStatus.SKIP, Bilingual(zh, en), trouble=Trouble.of(error_id) if error_id else None)
+
+
+def absent() -> Finding:
+    """Return that a card of this kind has no such thing."""
+    return Finding(RowStatus.SKIP, Bilingual("這種卡片沒有這一項", "this kind of card has none"), absent=True)
 
 
 Run = Callable[["ProbeContext"], Awaitable[Finding]]
@@ -175,6 +189,8 @@ class ResultRow:
         masked: the same without personal data.
         ms: how long it took, whole milliseconds.
         error: what went wrong and what to do next; None for a pass and for rows not run.
+        absent: this kind of card does not have what the row is about.
+        repeats: the earlier row that failed for the same cause, which need not be told again.
     """
 
     id: str
@@ -185,11 +201,20 @@ class ResultRow:
     ms: int
     error: Trouble | None = None
     number: int | None = None
+    absent: bool = False
+    repeats: ResultRow | None = None
 
     @property
     def group(self) -> Group:
         """The part of the self-test it belongs to."""
         return Group(self.id.partition(".")[0])
+
+    @property
+    def name(self) -> Bilingual:
+        """How other rows call it: by its number on the HCA page, else by its title."""
+        if self.number is not None:
+            return Bilingual(f"第 {self.number} 列", f"row {self.number}")
+        return Bilingual(f"「{self.title.zh}」", f"“{self.title.en}”")
 
     @property
     def good(self) -> bool:
@@ -200,9 +225,15 @@ class ResultRow:
         """Return the row as it may leave this person's screen."""
         return replace(self, detail=self.masked)
 
+    def on_page(self) -> ResultRow:
+        """Return the row with what to do next as a page says it."""
+        return self if self.error is None else replace(self, error=self.error.on_page())
+
 
 def row(probe: Probe, found: Finding, ms: int) -> ResultRow:
     """Return the row of a probe that found this."""
     detail = found.detail.cleaned()
     masked = detail if found.masked is None else found.masked.cleaned()
-    return ResultRow(probe.id, probe.title, found.status, detail, masked, ms, found.trouble, probe.number)
+    return ResultRow(
+        probe.id, probe.title, found.status, detail, masked, ms, found.trouble, probe.number, found.absent
+    )

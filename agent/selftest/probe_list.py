@@ -43,6 +43,7 @@ def plan(variant: Variant = Variant.ORDINARY, config: Config | None = None) -> t
         *system.PROBES,
         *(nhi_component.PROBES if config is not None and config.nhi_component.enabled else ()),
         card.PIN_ROW,
+        card.SPEED_ROW,
         *rows,
         *certificate_rows,
     )

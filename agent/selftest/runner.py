@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from agent.errors import AgentError, ErrorId, error_id, where
@@ -36,6 +37,17 @@ LOSSES: Final = frozenset(
 """After one of these in a row that uses the card, no later row that does could say anything new."""
 
 
+_ANSWERS_BADLY: Final = frozenset(
+    (
+        ErrorId.CARD_MALFORMED,
+        ErrorId.CARD_STATUS,
+        ErrorId.CARD_COMMUNICATION,
+        ErrorId.CERTIFICATE_MALFORMED,
+    )
+)
+"""One cause: a card whose answers are damaged; which of them a row meets is chance."""
+
+
 async def run(probes: Sequence[Probe], context: ProbeContext) -> AsyncGenerator[ResultRow, None]:
     """Yield the rows of `probes`, in their order, each as soon as it is finished.
 
@@ -48,6 +60,7 @@ async def run(probes: Sequence[Probe], context: ProbeContext) -> AsyncGenerator[
     """
     finished: dict[str, ResultRow] = {}
     causes: dict[str, ResultRow] = {}
+    failures: dict[str, ResultRow] = {}
     lost: ResultRow | None = None
     try:
         for probe in probes:
@@ -59,6 +72,10 @@ async def run(probes: Sequence[Probe], context: ProbeContext) -> AsyncGenerator[
             else:
                 causes[probe.id] = cause
                 done = row(probe, _not_run(cause), 0)
+            if probe.on_card and done.status is RowStatus.FAIL and done.error is not None:
+                cause_id = ErrorId.CARD_MALFORMED if done.error.id in _ANSWERS_BADLY else done.error.id
+                done = replace(done, repeats=failures.get(cause_id))
+                failures.setdefault(cause_id, done)
             finished[probe.id] = done
             if probe.on_card and done.error is not None and done.error.id in LOSSES and lost is None:
                 lost = done
@@ -77,11 +94,8 @@ def _missing(probe: Probe, finished: dict[str, ResultRow], causes: dict[str, Res
 
 
 def _not_run(cause: ResultRow) -> Finding:
-    if cause.number is not None:
-        why = Bilingual(f"因第 {cause.number} 列未通過而未執行", f"not run because of row {cause.number}")
-    else:
-        why = Bilingual(f"因「{cause.title.zh}」未通過而未執行", f"not run because of “{cause.title.en}”")
-    return Finding(RowStatus.SKIP, why)
+    name = cause.name
+    return Finding(RowStatus.SKIP, Bilingual(f"因{name.zh}未通過而未執行", f"not run because of {name.en}"))
 
 
 async def _one(probe: Probe, context: ProbeContext) -> ResultRow:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from agent import __version__
+from agent.errors import ErrorId
 from agent.selftest.model import Group, ResultRow, RowStatus
 
 PATH: Final = Path(__file__).parents[1] / "web" / "selftest.schema.json"
@@ -42,12 +43,14 @@ class ErrorPart(Part, frozen=True):
         id: stable id of the error.
         zh: what happened, Traditional Chinese.
         en: what happened, English.
+        same_as: the earlier row that failed for the same cause; absent where there is none.
     """
 
     id: str
     zh: str
     en: str
     next: Next
+    same_as: RowId | UnsetType = UNSET
 
 
 class RowPart(Part, frozen=True):
@@ -55,6 +58,7 @@ class RowPart(Part, frozen=True):
 
     Attributes:
         error: absent where nothing went wrong, and in rows not run because of another row.
+        absent: true where this kind of card does not have what the row is about, which is no fault.
     """
 
     id: RowId
@@ -63,6 +67,7 @@ class RowPart(Part, frozen=True):
     detail: Detail
     ms: Milliseconds
     error: ErrorPart | UnsetType = UNSET
+    absent: bool | UnsetType = UNSET
 
 
 class AgentPart(Part, frozen=True):
@@ -76,8 +81,9 @@ class ReportPart(Part, frozen=True):
     """A whole self-test.
 
     Attributes:
-        ok: whether every row of the HCA page passed: fourteen with an ordinary reader (ids `hca.*`), thirteen
-            in the NHI-reader variant (ids `nhi.*`).
+        ok: whether every row of the HCA page passed, but those that this kind of card does not have: fourteen
+            with an ordinary reader (ids `hca.*`), thirteen in the NHI-reader variant (ids `nhi.*`); never
+            with a card that is known to be revoked or expired.
         agent: what ran it.
         time: when it ended, UTC.
         simulated: whether the card was a simulated one; such a result says nothing about a real card.
@@ -94,9 +100,25 @@ class ReportPart(Part, frozen=True):
 
 
 def ok(rows: Sequence[ResultRow]) -> bool:
-    """Return whether every row of the HCA page is there and passed."""
-    asked = [row for row in rows if row.group in (Group.HCA, Group.NHI)]
-    return bool(asked) and all(row.status is RowStatus.PASS for row in asked)
+    """Return whether every row of the HCA page that this card has passed, with a card that is in force."""
+    rows_asked = asked(rows)
+    passed = bool(rows_asked) and all(row.status is RowStatus.PASS for row in rows_asked)
+    return passed and not ended(rows)
+
+
+def asked(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """Return the rows of the HCA page, without those that this kind of card does not have."""
+    return [row for row in rows if row.group in (Group.HCA, Group.NHI) and not row.absent]
+
+
+def ended(rows: Sequence[ResultRow]) -> bool:
+    """Return whether a certificate of the card is known to be revoked or expired."""
+    return any(
+        row.status is RowStatus.FAIL
+        and row.error is not None
+        and row.error.id in (ErrorId.CERTIFICATE_REVOKED, ErrorId.CERTIFICATE_EXPIRED)
+        for row in rows
+    )
 
 
 def part(row: ResultRow) -> RowPart:
@@ -104,10 +126,10 @@ def part(row: ResultRow) -> RowPart:
     error: ErrorPart | UnsetType = UNSET
     if row.error is not None:
         text = row.error.text
-        error = ErrorPart(row.error.id, text.zh, text.en, str(row.error.next))
-    return RowPart(
-        row.id, Title(row.title.zh, row.title.en), row.status.value, str(row.detail), row.ms, error
-    )
+        same_as = UNSET if row.repeats is None else row.repeats.id
+        error = ErrorPart(row.error.id, text.zh, text.en, str(row.error.next), same_as)
+    title, absent = Title(row.title.zh, row.title.en), row.absent or UNSET
+    return RowPart(row.id, title, row.status.value, str(row.detail), row.ms, error, absent)
 
 
 def report(

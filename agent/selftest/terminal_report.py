@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text as Words
 
 from agent.selftest.model import GROUP_TITLES, Bilingual, Group, Probe, ResultRow, RowStatus
-from agent.selftest.schema import ok
+from agent.selftest.schema import asked, ended, ok
 
 MARKS: Final = {
     RowStatus.PASS: ("✔", "green"),
@@ -107,9 +107,16 @@ def lines(row: ResultRow) -> list[Words]:
         shown += [Words(f"     {each}", "" if each == row.detail.zh else "dim") for each in _each(row.detail)]
     if row.error is not None and row.status is not RowStatus.PASS:
         error = row.error
+        if row.repeats is not None:
+            return [*shown, Words(f"     {same_cause(row.repeats)}  ({error.id})", style)]
         shown.append(Words(f"     {error.text.zh}\n     {error.text.en}", style))
         shown.append(Words(f"   → {error.next.zh}\n     {error.next.en}  ({error.id})"))
     return shown
+
+
+def same_cause(first: ResultRow) -> Bilingual:
+    """Return that a row failed for the same cause as `first`, which tells it."""
+    return Bilingual(f"原因同{first.name.zh}。", f"The same cause as {first.name.en}.")
 
 
 def _each(text: Bilingual) -> list[str]:
@@ -118,15 +125,18 @@ def _each(text: Bilingual) -> list[str]:
 
 def summary(rows: Sequence[ResultRow]) -> tuple[str, str]:
     """Return one sentence on the whole, in both languages."""
-    asked = [row for row in rows if row.group in (Group.HCA, Group.NHI)]
-    good = sum(row.status is RowStatus.PASS for row in asked)
-    elsewhere = [row for row in rows if row not in asked]
+    results = asked(rows)
+    good = sum(row.status is RowStatus.PASS for row in results)
+    elsewhere = [row for row in rows if row.group not in (Group.HCA, Group.NHI)]
     failing = sum(row.status is RowStatus.FAIL for row in elsewhere)
     if ok(rows):
         zh, en = f"檢測結果 {good} 列全部通過。", f"All {good} rows of the results passed."
     else:
-        zh = f"檢測結果 {len(asked)} 列中通過 {good} 列；請依沒有通過的列「→」後的說明處理。"
-        en = f"{good} of {len(asked)} rows passed; do what stands after the arrow of each row that did not."
+        zh = f"檢測結果 {len(results)} 列中通過 {good} 列；請依沒有通過的列「→」後的說明處理。"
+        en = f"{good} of {len(results)} rows passed; do what stands after the arrow of each row that did not."
+    if ended(rows):
+        zh = f"這張卡片的憑證已過期或已廢止，不能再用。{zh}"
+        en = f"This card's certificate has expired or is revoked, and the card is of no more use. {en}"
     if failing:
         zh += f"這台電腦另有 {failing} 列需要處理。"
         en += f" {failing} more {'row needs' if failing == 1 else 'rows need'} attention on this computer."

@@ -129,6 +129,7 @@ class TrayHost:
                     simulated=card.simulated or self.simulated,
                     tries_left=card.tries_left,
                     asked=card.asked,
+                    ended=card.ended,
                 )
                 for card in activity.cards[:_READERS_MAX]
             ),

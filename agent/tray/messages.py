@@ -46,6 +46,7 @@ class TrayCard(_TrayPart, frozen=True):
         number: masked.
         tries_left: None where not known any more; opening a menu is no reason to ask a card.
         asked: when the tries were read, aware; None with `tries_left`.
+        ended: its certificate is known to have expired or to be revoked.
     """
 
     reader: str
@@ -54,6 +55,7 @@ class TrayCard(_TrayPart, frozen=True):
     simulated: bool
     tries_left: int | None
     asked: datetime | None
+    ended: bool = False
 
 
 class ProblemKind(StrEnum):

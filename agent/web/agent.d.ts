@@ -165,7 +165,10 @@ export interface SelfTestRow {
   status: "pass" | "warn" | "fail" | "skip";
   detail: string;
   ms: number;
-  error?: { id: string; zh: string; en: string; next: string };
+  /** `same_as`: the id of an earlier row that failed for the same cause. */
+  error?: { id: string; zh: string; en: string; next: string; same_as?: string };
+  /** This kind of card does not have what the row is about, which is no fault of the card. */
+  absent?: boolean;
 }
 
 /** A row that the browser itself found out (browser-check.js). */

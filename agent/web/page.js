@@ -202,9 +202,15 @@ function place(id, row) {
   return true;
 }
 
-function troubleBox({ id, zh, en, next }) {
+function troubleBox({ id, zh, en, next, same_as: first }) {
   const box = make("div", "trouble");
   const what = make("p", "what");
+  if (first !== undefined) {
+    const { title } = rows.get(first);
+    words(what, `原因同「${title.zh}」。`, `The same cause as “${title.en}”.`);
+    box.append(what);
+    return box;
+  }
   words(what, zh, en);
   const todo = make("p", "next");
   words(todo, `→ ${next.zh}`, next.en);
@@ -226,7 +232,8 @@ function markRunning() {
 
 function conclude(report) {
   element("simulated").hidden = !report.simulated;
-  const asked = report.rows.filter(({ id }) => /^(hca|nhi)\./.test(id));
+  const asked = report.rows.filter(({ id, absent }) => /^(hca|nhi)\./.test(id) && !absent);
+  const ended = report.rows.some(({ status, error }) => status === "fail" && ENDED.includes(error?.id));
   const good = asked.filter(({ status }) => status === "pass").length;
   const failing = [...rows.values()]
     .filter(({ status }) => status === "fail")
@@ -239,6 +246,10 @@ function conclude(report) {
     ? `檢測結果 ${good} 列全部通過`
     : `檢測結果 ${asked.length} 列中通過 ${good} 列`;
   element("verdict-en").textContent = report.ok ? `All ${good} rows of the results passed` : `${good} of ${asked.length} rows passed`;
+  if (ended) {
+    title.textContent = `這張卡片的憑證已過期或已廢止，不能再用。${title.textContent}`;
+    element("verdict-en").textContent = `This card's certificate has expired or is revoked, and the card is of no more use. ${element("verdict-en").textContent}`;
+  }
   if (failing.length > 0) {
     title.textContent += "，請先處理：";
     element("verdict-en").textContent += "; what to do first:";
@@ -250,6 +261,9 @@ function conclude(report) {
   title.focus({ preventScroll: true });
 }
 
+/** What makes a card useless whatever else passed. */
+const ENDED = ["certificate.expired", "certificate.revoked"];
+
 /** A card that does not work ends a person's day; what is wrong with the computer comes after it. */
 const urgency = ({ id }) => (/^(card|hca|nhi)\./.test(id) ? 0 : 1);
 
@@ -257,7 +271,7 @@ const urgency = ({ id }) => (/^(card|hca|nhi)\./.test(id) ? 0 : 1);
 function toDo(failing) {
   const rowOfError = new Map();
   for (const row of failing) {
-    if (row.error && !rowOfError.has(row.error.id)) rowOfError.set(row.error.id, row);
+    if (row.error && row.error.same_as === undefined && !rowOfError.has(row.error.id)) rowOfError.set(row.error.id, row);
   }
   return [...rowOfError.values()].map(({ id, title, error }) => {
     const item = make("li");

@@ -32,7 +32,7 @@ def reader(condition: ReaderCondition, name: str = READER, *, virtual: bool = Fa
     return TrayReader(name=name, condition=condition, virtual=virtual)
 
 
-def card(*, simulated: bool = False, tries_left: int | None = None) -> TrayCard:
+def card(*, simulated: bool = False, tries_left: int | None = None, ended: bool = False) -> TrayCard:
     return TrayCard(
         reader=READER,
         kind=CardKind.PERSONNEL,
@@ -40,6 +40,7 @@ def card(*, simulated: bool = False, tries_left: int | None = None) -> TrayCard:
         simulated=simulated,
         tries_left=tries_left,
         asked=None if tries_left is None else NOON,
+        ended=ended,
     )
 
 
@@ -89,6 +90,20 @@ TRUST = TrayProblem(kind=ProblemKind.TRUST)
         pytest.param(state(GONE), Picture.NO_READER, False, "沒有讀卡機", id="a reader that is going"),
         pytest.param(state(EMPTY), Picture.READER, False, "沒有卡片", id="a reader"),
         pytest.param(state(CARD), Picture.CARD, False, "卡片已就緒", id="a card"),
+        pytest.param(
+            state(CARD, cards=(card(ended=True),)),
+            Picture.CARD,
+            True,
+            "已過期或廢止",
+            id="a card that has ended",
+        ),
+        pytest.param(
+            state(CARD, CARD, cards=(card(ended=True),)),
+            Picture.CARD,
+            True,
+            "卡片已就緒",
+            id="another card beside it",
+        ),
         pytest.param(state(EMPTY, CARD), Picture.CARD, False, "卡片已就緒", id="a card in the other reader"),
         pytest.param(state(CARD, working=True), Picture.BUSY, False, "正在使用卡片", id="at work"),
         pytest.param(state(BUSY), Picture.BUSY, False, "正在使用卡片", id="held by another program"),

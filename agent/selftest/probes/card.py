@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -12,7 +13,18 @@ from agent.operations.readers import is_virtual
 from agent.operations.transaction_jobs import Examined
 from agent.selftest.card_values import holder_values, info_text, texts
 from agent.selftest.context import ProbeContext
-from agent.selftest.model import Bilingual, Finding, Probe, RowStatus, Run, failed, passed, skipped, warned
+from agent.selftest.model import (
+    Bilingual,
+    Finding,
+    Probe,
+    RowStatus,
+    Run,
+    absent,
+    failed,
+    passed,
+    skipped,
+    warned,
+)
 from agent.vocabulary import KIND_WORDS
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import CardChangedError, NotActivatedError, TerminatedError
@@ -23,8 +35,10 @@ from signing.hashes import Hash
 
 T = TypeVar("T")
 
+SLOW_SECONDS: Final = 0.1
+"""For one short command; a USB reader and its card take 5 to 40 ms, and logging in takes ten."""
+
 _UNASKED: Final = frozenset((ErrorId.PIN_CANCELLED, ErrorId.PIN_UNAVAILABLE))
-_NOT_HERE: Final = ("這種卡片沒有這一項", "this kind of card has none")
 
 
 async def module(_context: ProbeContext) -> Finding:
@@ -54,6 +68,27 @@ async def pin_left(context: ProbeContext) -> Finding:
     return warned(ErrorId.PIN_TRIES_USED, zh, en) if left < 3 else passed(zh, en)
 
 
+async def speed(context: ProbeContext) -> Finding:
+    """Measure how long the card takes for one short command."""
+    try:
+        found = await context.operations.examine(context.caller, _time_of_one_command, reader=context.reader)
+    except Exception as error:
+        return _see_below(error)
+    took = round(found.result * 1000)
+    zh, en = f"一個指令 {took} 毫秒", f"{took} ms for one command"
+    return warned(ErrorId.CARD_SLOW, zh, en) if found.result >= SLOW_SECONDS else passed(zh, en)
+
+
+def _time_of_one_command(card: Card) -> float:
+    """Return the seconds that asking for the tries left takes, the quickest time of three."""
+    times = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        card.pin_status()
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
 def _see_below(error: Exception) -> Finding:
     """Return why the PIN cannot be looked at, shortly: other rows say it in full."""
     if error_id(error) in (ErrorId.CARD_UNSUPPORTED, ErrorId.CARD_HICOS_MODULE):
@@ -81,7 +116,7 @@ async def open_session(context: ProbeContext) -> Finding:
 async def version(context: ProbeContext) -> Finding:
     """Fill the row 卡片版本."""
     value = await read(context, lambda card: card.version if isinstance(card, HcaCard) else "")
-    return passed(f"卡片版本為:{value}", f"the card's version is {value}") if value else skipped(*_NOT_HERE)
+    return passed(f"卡片版本為:{value}", f"the card's version is {value}") if value else absent()
 
 
 async def kind(context: ProbeContext) -> Finding:
@@ -93,7 +128,7 @@ async def holder(context: ProbeContext) -> Finding:
     """Fill the row 卡片基本資料."""
     value = await read(context, _holder)
     if value is None:
-        return skipped(*_NOT_HERE)
+        return absent()
     detail, masked = texts(holder_values(value))
     return Finding(RowStatus.PASS, detail, masked)
 
@@ -108,7 +143,7 @@ async def info(context: ProbeContext) -> Finding:
     """Fill the row 卡片資訊; a card that has ended or was never activated fails here."""
     value = await read(context, _info)
     if value is None:
-        return skipped(*_NOT_HERE)
+        return absent()
     detail = info_text(value)
     if value.terminated:
         return failed(TerminatedError(), detail.zh, detail.en)
@@ -151,7 +186,7 @@ async def verify(context: ProbeContext) -> Finding:
 async def encrypt(context: ProbeContext) -> Finding:
     """Fill the row 公鑰加密: to the card's encryption certificate."""
     if _card(context).kind is CardKind.NHI:
-        return skipped(*_NOT_HERE)
+        return absent()
     index = CERTIFICATE_INDEX[KeyUse.ENCRYPTION]
     der = await read(context, lambda card: card.certificate(index).der)
     context.plain = b"HCA Card Agent self-test"
@@ -277,4 +312,8 @@ NHI_ROWS: Final = _probes("nhi", _NHI)
 
 PIN_ROW: Final = Probe(
     "card.pin", Bilingual("PIN 碼可試次數", "PIN tries left"), pin_left, on_card=True, seconds=None
+)
+
+SPEED_ROW: Final = Probe(
+    "card.speed", Bilingual("卡片反應速度", "How fast the card is"), speed, on_card=True, seconds=None
 )

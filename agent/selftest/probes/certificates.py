@@ -12,6 +12,7 @@ from agent.errors import AgentError, ErrorId, error_id
 from agent.selftest.context import ProbeContext
 from agent.selftest.model import (
     Finding,
+    RowStatus,
     failed,
     passed,
     probe,
@@ -25,7 +26,7 @@ from hca_card.errors import CardError, ObjectMissingError, UnsupportedError
 from hca_card.model import Card, KeyUse
 from signing.certificate import is_issued_by
 from signing.errors import StatusAnswerError, StatusAnswerForgedError
-from signing.revocation import CertificateStatus, RevocationReason, RevocationState
+from signing.revocation import CertificateStatus, RevocationReason, RevocationState, judge_crl
 from signing.trust import validate_chain
 
 SOON: Final = timedelta(days=60)
@@ -120,8 +121,15 @@ async def status(context: ProbeContext) -> Finding:
     if issuer is None:
         return skipped("沒有簽發者的憑證，無法查詢", "without its issuer's certificate nobody can be asked")
     computer = context.computer
-    checker = StatusChecker(computer.paths.standing, computer.config.certificates, clock=computer.clock)
-    return await status_finding(checker, der, issuer)
+    if computer.simulated and (listed := await asyncio.to_thread(_simulators_list, context, issuer)):
+        found = _worded(judge_crl(listed, der, issuer, computer.clock()))
+    else:
+        checker = StatusChecker(computer.paths.standing, computer.config.certificates, clock=computer.clock)
+        found = await status_finding(checker, der, issuer)
+    if context.card is not None and found.status in (RowStatus.PASS, RowStatus.FAIL):
+        revoked = found.trouble is not None and found.trouble.id == ErrorId.CERTIFICATE_REVOKED
+        context.operations.activity.card_revoked(context.card.serial, revoked)
+    return found
 
 
 async def status_finding(checker: StatusChecker, der: bytes, issuer: bytes) -> Finding:
@@ -161,6 +169,14 @@ def _certificates(card: Card) -> tuple[bytes, Sequence[bytes]]:
     own = next((each.der for each in certificates if each.index == _SIGNATURE), None)
     der = own or card.certificate(_SIGNATURE).der
     return der, [each.der for each in certificates if each.index != _SIGNATURE]
+
+
+def _simulators_list(context: ProbeContext, issuer: bytes) -> bytes:
+    """Return what the simulator's authority has revoked; nothing where another one issued this card."""
+    from hca_card.simulator import SimulatorCa
+
+    authority = SimulatorCa(context.computer.paths.simulator)
+    return authority.crl() if issuer in authority.intermediates else b""
 
 
 def _roots(context: ProbeContext) -> tuple[bytes, ...]:

@@ -64,7 +64,8 @@ async def test_exactly_the_right_rows_do_not_pass(
         rows = await rows_of(context_of(world))
     assert not_passed(rows) == expected
     assert [row.title.zh for row in rows] == HCA_TITLES
-    assert ok(rows) is (not expected)
+    # What its kind does not have is no fault of a card.
+    assert ok(rows) is (set(expected.values()) <= {"skip"})
 
 
 async def test_a_torn_card_fails_where_its_answers_are_long_and_nowhere_else(tmp_path: Path) -> None:
