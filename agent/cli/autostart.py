@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _WORDS: Final = {
     "on": ("✔ 登入時會自動啟動", "starts with your login"),
-    "off": ("✘ 登入時不會自動啟動", "does not start with your login"),
+    "off": ("－ 登入時不會自動啟動", "does not start with your login"),
     "other": (
         "✘ 登入時啟動的是另一個安裝；請再執行 hca-agent autostart on",
         "another installation starts with your login; run hca-agent autostart on again",
@@ -55,10 +55,10 @@ def off(call: Invocation) -> None:
 @json_option
 @click.pass_obj
 def status(call: Invocation) -> int:
-    """現在的設定；會自動啟動時結束代碼是 0 · How it stands; exit code 0 when it starts."""
+    """現在的設定；啟動另一個安裝時結束代碼是 1 · How it stands; exit code 1: another installation."""
     from agent import autostart as ways
 
-    return 0 if _show(call, ways.autostart()) is ways.AutostartStatus.ON else 1
+    return 1 if _show(call, ways.autostart()) is ways.AutostartStatus.OTHER else 0
 
 
 def _show(call: Invocation, way: Autostart) -> AutostartStatus:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from agent.cli import output
+from agent.cli import files, output
 from agent.cli.composition import run
-from agent.cli.options import Invocation, card_options, json_option
+from agent.cli.options import Invocation, card_options, force_option, json_option, output_option
 from agent.cli.probe import probe
 from agent.cli.profiles import profiles
 from agent.cli.trace import trace
@@ -111,21 +112,52 @@ card.add_command(trace)
 
 
 @click.command()
+@output_option("把憑證寫成 PEM 檔 · Write the certificate for signatures, or that of --index, to a PEM file.")
+@click.option(
+    "--index",
+    type=click.IntRange(0, 4),
+    help="只要這個編號的憑證 · Only the certificate of this number.",
+)
 @card_options
+@force_option
 @json_option
 @click.pass_obj
-def certs(call: Invocation) -> None:
+def certs(call: Invocation, target: Path | None, index: int | None, force: bool) -> None:
     """卡片上的憑證 · The certificates on the card."""
     from agent.native import conversion, messages
 
+    if target is not None:
+        files.check_free([target], force=force)
     read = run(call, lambda work: work.operations.certificates(work.caller, work.reader))
-    found = messages.CertificateList(tuple(map(conversion.certificate, read)))
+    found = messages.CertificateList(
+        tuple(conversion.certificate(each) for each in read if index in (None, each.index))
+    )
+    if target is not None or (index is not None and not found.certificates):
+        _write_pem(target, found, [each.index for each in read], force=force)
     if call.as_json:
         output.as_json(found)
         return
     for one in found.certificates:
         output.say(f"{one.index} {USES[one.use]}")
         output.facts(_certificate_rows(one))
+
+
+def _write_pem(
+    target: Path | None, found: messages.CertificateList, indexes: list[int], *, force: bool
+) -> None:
+    """Write the one certificate that is wanted: of several the one for signatures."""
+    import ssl
+
+    each = found.certificates
+    wanted = each if len(each) == 1 else tuple(one for one in each if one.use == "signature")
+    if not wanted:
+        there = ", ".join(map(str, indexes)) or "-"
+        raise click.UsageError(
+            f"卡片上沒有這個憑證，有的是 · the card has no such certificate; it has: {there}"
+        )
+    if target is not None:
+        files.write(target, ssl.DER_cert_to_PEM_cert(wanted[0].certificate).encode(), force=force)
+        output.warn(f"✔ {wanted[0].index} {USES[wanted[0].use]} → {target}", "written")
 
 
 def _yes(value: bool) -> str:

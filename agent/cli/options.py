@@ -16,6 +16,10 @@ Option = Callable[[Command], Command]
 HASHES: Final = ("SHA-224", "SHA-256", "SHA-384", "SHA-512")
 
 
+SHARED_OPTIONS: Final = {"--simulate": 1, "--reader": 1, "--json": 0, "--pin-stdin": 0}
+"""Options of many commands, and how many words follow each."""
+
+
 @dataclass(slots=True)
 class Invocation:
     """What the command line says with shared options: the object of every command's context.
@@ -69,7 +73,8 @@ _simulate_option: Final = _kept(
     _kinds,
     metavar="KIND[,KIND...]",
     multiple=True,
-    help="使用模擬卡，不需要讀卡機 · Use simulated cards; no reader is needed.",
+    help="使用模擬卡（hpc、hop、nhi、citizen…），不需要讀卡機 · Use simulated cards; no reader is needed."
+    " hca-agent simulate --help names all kinds.",
 )
 _reader_option: Final = _kept(
     "reader",

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from agent.terminal_text import hanging, width_of
 from hca_card.big5 import printable
 
 if TYPE_CHECKING:
@@ -23,12 +26,17 @@ log = logging.getLogger(__name__)
 
 def say(zh: str, en: str = "") -> None:
     """Print one line on standard output, Traditional Chinese first."""
-    click.echo(printable(f"{zh} · {en}" if en else zh))
+    click.echo(hanging(printable(f"{zh} · {en}" if en else zh), _width(sys.stdout)))
 
 
 def warn(zh: str, en: str) -> None:
     """Print one line on standard error."""
-    click.echo(printable(f"{zh} · {en}"), err=True)
+    click.echo(hanging(printable(f"{zh} · {en}"), _width(sys.stderr)), err=True)
+
+
+def _width(stream: TextIO | None) -> int:
+    """Return the columns of a terminal; 0 for a file or a pipe, whose lines stay whole."""
+    return shutil.get_terminal_size().columns if stream is not None and stream.isatty() else 0
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -49,12 +57,12 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def facts(rows: Iterable[tuple[str, str]]) -> None:
     """Print name and value on each line; values that are empty are left out."""
-    from rich.cells import cell_len
-
     shown = [(name, printable(value)) for name, value in rows if value]
-    width = max((cell_len(name) for name, _ in shown), default=0)
+    widest = max((width_of(name) for name, _ in shown), default=0)
     for name, value in shown:
-        click.echo(f"{click.style(name, bold=True)}{' ' * (width - cell_len(name))}  {value}")
+        line = f"{name}{' ' * (widest - width_of(name))}  {value}"
+        line = hanging(line, _width(sys.stdout), widest + 2)
+        click.echo(click.style(name, bold=True) + line.removeprefix(name))
 
 
 def as_json(message: Struct | Sequence[Struct] | dict[str, object]) -> None:
@@ -113,7 +121,7 @@ def file_trouble(error: OSError) -> None:
 
 
 def _print_error(lines: Iterable[str]) -> None:
-    click.echo("\n".join(map(printable, lines)), err=True)
+    click.echo("\n".join(hanging(printable(line), _width(sys.stderr)) for line in lines), err=True)
 
 
 def log_unforeseen(error: BaseException) -> None:

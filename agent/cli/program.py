@@ -30,12 +30,14 @@ from agent.cli import (
     trust,
     update,
 )
-from agent.cli.options import Invocation
+from agent.cli.help_pages import HelpPage
+from agent.cli.options import SHARED_OPTIONS, Invocation
 from agent.cli.windows.commands import windows_setup
 from agent.terminal_text import never_fail
 from hca_card.big5 import printable
 
 NAME: Final = "hca-agent"
+click.Context.formatter_class = HelpPage
 FAILED: Final = 1
 WRONGLY_CALLED: Final = 2
 INTERRUPTED: Final = 130
@@ -47,6 +49,10 @@ class CommandGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order they were added: what people do most comes first."""
         return list(self.commands)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, with shared options that stand before the command moved to where they belong."""
+        return super().parse_args(ctx, _shared_behind_command(self, args))
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
@@ -79,6 +85,21 @@ class CommandGroup(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+def _shared_behind_command(group: click.Group, args: Sequence[str]) -> list[str]:
+    """Return the words with shared options moved behind the command's name: people write them before it."""
+    words, shared = list(args), list[str]()
+    while words and (name := words[0].partition("=")[0]) in SHARED_OPTIONS:
+        count = 1 if "=" in words[0] else 1 + SHARED_OPTIONS[name]
+        shared += words[:count]
+        del words[:count]
+    place, command = 0, group.commands.get(words[0]) if words else None
+    while command is not None:
+        place += 1
+        inner = command.commands if isinstance(command, click.Group) else {}
+        command = inner.get(words[place]) if place < len(words) else None
+    return [*words[:place], *shared, *words[place:]]
+
+
 def _wrongly_called(error: click.UsageError) -> None:
     if error.ctx is not None:
         click.echo(error.ctx.get_usage(), err=True)
@@ -108,7 +129,8 @@ def _failed(error: Exception, call: Invocation) -> None:
 def program() -> None:
     """健康照護網站與您卡片之間的開放程式 · The open program between Taiwan's health portals and your card.
 
-    沒有卡片也可以試：加上 --simulate hpc（PIN 碼 123456）。 No card at hand? Add --simulate hpc (PIN 123456).
+    沒有卡片也可以試：hca-agent card --simulate hpc（PIN 碼 123456）。 No card at hand? Commands that need one
+    take --simulate hpc (PIN 123456); hca-agent simulate --help names the other kinds.
     """
 
 

@@ -29,7 +29,18 @@ def _address(
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-@click.command()
+class _NamesKinds(click.Command):
+    """A command whose help names the kinds of simulated cards."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the kinds."""
+        from hca_card.simulator import KINDS
+
+        with formatter.section("KIND"):
+            formatter.write_dl(list(KINDS.items()))
+
+
+@click.command(cls=_NamesKinds)
 @click.argument("kind")
 @click.option(
     "--vpcd",
@@ -56,6 +67,9 @@ def simulate(kind: str, address: tuple[str, int] | None, delay: int, control: bo
     之後任何 PC/SC 程式都看得到它。 Any PC/SC program then sees it.
 
     在終端機輸入 remove、insert、quit。 Type remove, insert or quit.
+
+    本程式自己的指令不需要它，用 --simulate KIND 即可。 This program's own commands take --simulate KIND
+    instead.
     """
     check_kinds((kind,))
     if address is None:

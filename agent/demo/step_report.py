@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from agent.demo.page_client import RefusedError
+from agent.terminal_text import hanging_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,6 +55,7 @@ class StepReport:
 
     def _print(self, zh: str, en: str, milliseconds: float, notes: list[str]) -> None:
         from rich.markup import escape
+        from rich.text import Text
 
         error = self.printed
         mark = "[bold red]✗[/bold red]" if error else "[bold green]✓[/bold green]"
@@ -61,8 +63,9 @@ class StepReport:
         lines += [f"           [dim]{escape(note)}[/dim]" for note in notes]
         if error is not None:
             lines.append(f"           [red]{escape(f'{type(error).__name__}: {error}')}[/red]")
+        width = self._console.width if self._console.is_terminal else 0
         for line in lines:
-            self._console.print(line, highlight=False)
+            self._console.print(hanging_words(Text.from_markup(line), width), highlight=False, soft_wrap=True)
 
 
 async def refused(work: Awaitable[object], error_id: str = "") -> RefusedError:

@@ -12,6 +12,7 @@ from rich.text import Text as Words
 
 from agent.selftest.model import GROUP_TITLES, Bilingual, Group, Probe, ResultRow, RowStatus
 from agent.selftest.schema import asked, ended, ok
+from agent.terminal_text import hanging_words
 
 MARKS: Final = {
     RowStatus.PASS: ("✔", "green"),
@@ -89,7 +90,8 @@ class TerminalReport:
             self._bar.stop()
 
     def _print(self, words: Words) -> None:
-        self._console.print(words, soft_wrap=True)
+        width = self._console.width if self._console.is_terminal else 0
+        self._console.print(hanging_words(words, width), soft_wrap=True)
 
 
 def lines(row: ResultRow) -> list[Words]:

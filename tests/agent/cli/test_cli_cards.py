@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from hca_card.simulator import KINDS
 from tests.support.command_line import answer
 
 
@@ -107,3 +110,50 @@ def test_a_card_without_pin_says_so(invoke):
     result = invoke("pin", "status", "--simulate", "nhi")
     assert result.exit_code == 1
     assert "card." in result.stderr
+
+
+def test_the_certificate_for_signatures_is_written_as_pem(invoke, tmp_path: Path):
+    file = tmp_path / "signer.pem"
+    written = invoke("certs", "--simulate", "hpc", "-o", file)
+    assert written.exit_code == 0, written.output
+    listed = answer(invoke("certs", "--simulate", "hpc", "--json"))["certificates"]
+    (wanted,) = (each["certificate"] for each in listed if each["use"] == "signature")
+    der = x509.load_pem_x509_certificate(file.read_bytes()).public_bytes(Encoding.DER)
+    assert base64.b64encode(der).decode() == wanted
+    assert invoke("certs", "--simulate", "hpc", "-o", file).exit_code == 2  # nothing is overwritten unasked
+
+
+def test_a_certificate_is_picked_by_its_number(invoke, tmp_path: Path):
+    file = tmp_path / "root.pem"
+    shown = answer(invoke("certs", "--simulate", "hpc", "--json", "--index", "0", "-o", file))["certificates"]
+    assert [each["index"] for each in shown] == [0]
+    der = x509.load_pem_x509_certificate(file.read_bytes()).public_bytes(Encoding.DER)
+    assert base64.b64encode(der).decode() == shown[0]["certificate"]
+    refused = invoke("certs", "--simulate", "hpc-v1", "--index", "2")
+    assert refused.exit_code == 2 and "it has: 0, 1" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--simulate", "hpc", "pin", "status"),
+        ("--simulate=hpc", "--json", "pin", "status"),
+        ("--json", "--simulate", "nhi,hpc", "--reader", "hpc", "pin", "status"),
+    ],
+)
+def test_shared_options_may_stand_before_the_command(invoke, words: tuple[str, ...]):
+    shown = invoke(*words)
+    assert shown.exit_code == 0, shown.output
+    assert ('"triesLeft":3' if "--json" in words else "tries left  3") in shown.stdout
+
+
+def test_a_shared_option_before_a_command_that_does_not_take_it_is_a_wrong_call(invoke):
+    refused = invoke("--simulate", "hpc", "origins", "list")
+    assert refused.exit_code == 2 and "--simulate" in refused.stderr
+
+
+def test_the_kinds_of_simulated_cards_are_named_where_one_looks_for_them(invoke):
+    shown = invoke("simulate", "--help").stdout
+    assert all(kind in shown.split() for kind in KINDS)
+    for words in (("--help",), ("card", "show", "--help")):
+        assert "hca-agent simulate --help" in " ".join(invoke(*words).stdout.split())

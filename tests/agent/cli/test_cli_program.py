@@ -14,6 +14,7 @@ import pytest
 from agent.cli import composition, output
 from agent.cli.program import program
 from agent.errors import AgentError, ErrorId
+from agent.terminal_text import width_of
 from hca_card.errors import PinWrongError
 from pcsc.errors import ReaderBusyError
 from tests.support.command_line import answer, every_command
@@ -212,3 +213,9 @@ def test_the_version_is_told(invoke):
 
 def test_json_is_one_line_even_with_an_empty_list(invoke):
     assert json.loads(invoke("audit", "--json").stdout) == {"rows": []}
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=NAMES)
+def test_no_line_of_help_is_wider_than_the_terminal(path: tuple[str, ...], command: click.Command):
+    help_text = command.get_help(click.Context(command, terminal_width=80))
+    assert max(map(width_of, help_text.splitlines())) <= 80
