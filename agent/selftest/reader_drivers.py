@@ -22,6 +22,11 @@ def driver_of(reader: str) -> str:
     return max(matches, key=lambda match: len(match[0]))[1] if matches else ""
 
 
+def installed_drivers() -> tuple[str, ...]:
+    """Return every driver that is installed, with its version."""
+    return tuple(dict.fromkeys(driver for _, driver in _drivers()))
+
+
 @cache
 def _drivers() -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []

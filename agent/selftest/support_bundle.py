@@ -18,6 +18,7 @@ import msgspec
 from agent import __version__, profiles
 from agent.audit import AuditLog
 from agent.selftest import html_report, schema
+from agent.selftest.computer_facts import facts
 from agent.selftest.context import Computer
 from agent.selftest.model import ResultRow
 
@@ -42,6 +43,7 @@ def pack(rows: Sequence[ResultRow], computer: Computer, *, simulated: bool, time
         bundle.writestr("selftest.html", html_report.page(rows, simulated=simulated, time=time))
         bundle.writestr("selftest.json", msgspec.json.format(msgspec.json.encode(report)))
         bundle.writestr("versions.json", _text(versions()))
+        bundle.writestr("computer.json", _without_home(_text(facts(computer)), computer))
         bundle.writestr("configuration.json", _text(configuration(computer)))
         bundle.writestr("profiles.json", _text({"profiles": card_profiles(computer)}))
         bundle.writestr("hca-agent.log", recent_log(computer))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
+from agent.win32.installed_programs import programs
 from agent.win32.registry import Registry
 
-UNINSTALL: Final = r"Software\Microsoft\Windows\CurrentVersion\Uninstall"
 _NAME: Final = "hcaservisign"
 
 
@@ -18,13 +16,7 @@ def installed(registry: Registry) -> tuple[str, ...]:
     Args:
         registry: the module `winreg`.
     """
-    found: list[str] = []
-    for root in (registry.HKEY_LOCAL_MACHINE, registry.HKEY_CURRENT_USER):
-        for view in (registry.KEY_WOW64_64KEY, registry.KEY_WOW64_32KEY):
-            for name in _names(registry, root, registry.KEY_READ | view):
-                if name.casefold().startswith(_NAME) and name not in found:
-                    found.append(name)
-    return tuple(found)
+    return tuple(name for name in programs(registry) if name.casefold().startswith(_NAME))
 
 
 def sentences(names: tuple[str, ...], ports: tuple[int, ...]) -> tuple[str, str]:
@@ -38,13 +30,3 @@ def sentences(names: tuple[str, ...], ports: tuple[int, ...]) -> tuple[str, str]
         f" instead of HCA Card Agent, which takes {rest.replace('、', ', ') or 'another port'}. Remove or"
         " close it to have portals use HCA Card Agent.",
     )
-
-
-def _names(registry: Registry, root: Any, rights: int) -> Iterator[str]:
-    with suppress(FileNotFoundError), registry.OpenKey(root, UNINSTALL, 0, rights) as programs:
-        for number in range(registry.QueryInfoKey(programs)[0]):
-            with (
-                suppress(OSError),  # many entries have no name
-                registry.OpenKey(programs, registry.EnumKey(programs, number), 0, rights) as entry,
-            ):
-                yield str(registry.QueryValueEx(entry, "DisplayName")[0])

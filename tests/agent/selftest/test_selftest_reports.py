@@ -166,10 +166,14 @@ async def test_the_file_for_the_help_desk_holds_everything_and_nobody(tmp_path: 
     with zipfile.ZipFile(io.BytesIO(packed)) as file:
         contents = {name: file.read(name).decode() for name in file.namelist()}
     assert set(contents) == {
-        "selftest.html", "selftest.json", "versions.json", "configuration.json", "profiles.json",
+        "selftest.html", "selftest.json", "versions.json", "computer.json", "configuration.json",
+        "profiles.json",
         "hca-agent.log", "audit.jsonl",
     }  # fmt: skip
     assert json.loads(contents["versions.json"])["hca-agent"]
+    computer = json.loads(contents["computer.json"])
+    assert computer["system"]["build"] and set(computer["vendor"]) == {"installed", "running"}
+    assert set(computer) == {"system", "readerDrivers", "vendor", "screen"}
     assert json.loads(contents["configuration.json"])["servisign"]["ports"] == [56445, 56545, 56645]
     (profile,) = json.loads(contents["profiles.json"])["profiles"]
     assert profile["used"] is False and "odd" in profile["trouble"]

@@ -9,7 +9,7 @@ import pytest
 from agent import config
 from agent.cli.windows import browser_policy, vendor_program
 from agent.origins.portals import KNOWN
-from agent.win32 import acl, policy
+from agent.win32 import acl, installed_programs, policy
 from tests.support.registry import MemoryRegistry
 
 MACHINE = MemoryRegistry.HKEY_LOCAL_MACHINE
@@ -88,10 +88,13 @@ def test_what_somebody_changed_in_the_meantime_stays() -> None:
 def test_the_vendors_program_is_found_among_installed_programs() -> None:
     registry = MemoryRegistry()
     registry.put(
-        MACHINE, rf"{vendor_program.UNINSTALL}\{{1}}", "DisplayName", "HCAServiSignAdapterSetup 1.0.23.1227"
+        MACHINE,
+        rf"{installed_programs.UNINSTALL}\{{1}}",
+        "DisplayName",
+        "HCAServiSignAdapterSetup 1.0.23.1227",
     )
-    registry.put(MACHINE, rf"{vendor_program.UNINSTALL}\{{2}}", "DisplayName", "HCA Card Agent")
-    registry.put(MACHINE, rf"{vendor_program.UNINSTALL}\{{3}}", "NoName", 1)
+    registry.put(MACHINE, rf"{installed_programs.UNINSTALL}\{{2}}", "DisplayName", "HCA Card Agent")
+    registry.put(MACHINE, rf"{installed_programs.UNINSTALL}\{{3}}", "NoName", 1)
     found = vendor_program.installed(registry)
     assert found == ("HCAServiSignAdapterSetup 1.0.23.1227",)
     zh, en = vendor_program.sentences(found, (56445, 56545, 56645))
