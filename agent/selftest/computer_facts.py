@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from agent.environment import Child, environment_of
 from agent.processes import find
 from agent.selftest.context import Computer
 from agent.selftest.reader_drivers import installed_drivers
+from agent.win32.registry import Registry, keys, values
 
 VENDOR: Final = ("servisign", "hipki", "hicos", "nhicard", "mldc")
 """Parts of the names of programs that look after the same cards or the same ports."""
@@ -29,6 +29,7 @@ _WINDOWS: Final = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 _READER_CLASS: Final = (
     r"SYSTEM\CurrentControlSet\Control\Class\{50DD5230-BA8A-11D1-BF5D-0000F805F530}"  # SmartCardReader
 )
+_DRIVER_VALUES: Final = ("DriverDesc", "DriverVersion", "ProviderName")
 _SESSION: Final = ("XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP", "GDK_SCALE", "QT_SCALE_FACTOR", "SESSIONNAME")
 _SECONDS: Final = 5
 
@@ -63,8 +64,6 @@ def _system() -> dict[str, str]:
     elif sys.platform == "win32":
         import winreg
 
-        from agent.win32.registry import values
-
         with suppress(OSError):
             told = {name: str(value) for name, value in values(winreg, _WINDOWS)}
             found |= {name: told[name] for name in ("ProductName", "DisplayVersion") if name in told}
@@ -73,21 +72,27 @@ def _system() -> dict[str, str]:
 
 
 def _reader_drivers() -> tuple[str, ...]:
-    if sys.platform != "win32":
-        return installed_drivers()
-    import winreg
+    if sys.platform == "win32":
+        import winreg
 
-    from agent.win32.registry import keys, values
+        return windows_reader_drivers(winreg)
+    return installed_drivers()
 
+
+def windows_reader_drivers(registry: Registry) -> tuple[str, ...]:
+    """Return name, version and maker of each reader's driver.
+
+    Args:
+        registry: the module `winreg`.
+    """
     found = []
     with suppress(OSError):
-        for number in keys(winreg, _READER_CLASS):
+        for number in keys(registry, _READER_CLASS):
             with suppress(OSError):  # "Properties" is the system's alone
-                told = dict(values(winreg, rf"{_READER_CLASS}\{number}"))
+                told = dict(values(registry, rf"{_READER_CLASS}\{number}"))
                 if "DriverDesc" in told:
-                    wanted = ("DriverDesc", "DriverVersion", "ProviderName")
-                    found.append(" ".join(str(told.get(each, "")) for each in wanted))
-    return tuple(found)
+                    found.append(" ".join(str(told.get(each, "")) for each in _DRIVER_VALUES).strip())
+    return tuple(dict.fromkeys(found))
 
 
 def _programs() -> Mapping[str, str]:
@@ -152,9 +157,15 @@ def _told(program: str, *words: str, environment: Mapping[str, str] | None = Non
     path = find(program)
     if path is None:
         return ""
-    run = partial(subprocess.run, capture_output=True, check=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
     try:
-        done = run([path, *words], env=environment_of(Child.WINDOW, environment))
+        done = subprocess.run(  # noqa: S603  (words of ours)
+            [path, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            timeout=_SECONDS,
+            env=environment_of(Child.WINDOW, environment),
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.decode("utf-8", "replace")

@@ -49,6 +49,18 @@ def test_windows_lists_names_with_versions() -> None:
     assert programs(registry) == {"A": "1.2", "B": ""}
 
 
+def test_windows_drivers_of_readers_have_version_and_maker() -> None:
+    registry, place = MemoryRegistry(), computer_facts._READER_CLASS
+    for number in ("0000", "0001"):
+        registry.put("HKLM", rf"{place}\{number}", "DriverDesc", "Microsoft Usbccid Smartcard Reader (WUDF)")
+        registry.put("HKLM", rf"{place}\{number}", "DriverVersion", "10.0.22621.1")
+        registry.put("HKLM", rf"{place}\{number}", "ProviderName", "Microsoft")
+    registry.put("HKLM", rf"{place}\Properties", "Security", 1)
+    assert computer_facts.windows_reader_drivers(registry) == (
+        "Microsoft Usbccid Smartcard Reader (WUDF) 10.0.22621.1 Microsoft",
+    )
+
+
 def test_each_connected_screen_is_told_with_its_size(tmp_path: Path) -> None:
     for name, status, modes in (
         ("card0-eDP-1", "connected", "1366x768\n1024x768\n"),
