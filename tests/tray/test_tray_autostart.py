@@ -246,7 +246,7 @@ def test_the_command_line_switches_and_tells(tmp_path: Path, monkeypatch: pytest
         result = CliRunner().invoke(program, ["autostart", *words])
         return result.exit_code, result.output
 
-    assert run("status")[0] == 1
+    assert run("status")[0] == 0  # off is a state, no failure
     code, words = run("on")
     assert code == 0 and "登入時會自動啟動" in words
     code, words = run("status", "--json")
@@ -257,7 +257,7 @@ def test_the_command_line_switches_and_tells(tmp_path: Path, monkeypatch: pytest
     }
     code, words = run("off")
     assert code == 0 and "不會自動啟動" in words
-    assert run("status")[0] == 1
+    assert run("status")[0] == 0
 
 
 @pytest.fixture
