@@ -5,7 +5,7 @@ Nothing here connects to anything. Whether the authority behind a stamp can be t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -50,6 +50,7 @@ class Stamp:
         time: when; aware.
         accuracy: plus or minus so many seconds; None where the stamp does not say.
         nonce: contents octets of the question's nonce; empty without one.
+        certificate: whose signature was checked, DER; empty where none was.
     """
 
     version: int
@@ -60,6 +61,7 @@ class Stamp:
     time: datetime
     accuracy: Decimal | None
     nonce: bytes
+    certificate: bytes = b""
 
 
 def request(data: bytes, nonce: int, algorithm: Hash = Hash.SHA_256) -> bytes:
@@ -111,16 +113,33 @@ def verify(data: bytes, response: bytes) -> None:
         TimestampError: as `read`.
     """
     with parsing(response, TimestampError):
-        signed = _signed_data(response)
-        stamp = _stamp(_info(signed))
-        if stamp.imprint != stamp.hash.digest(data):
-            raise TimestampOtherDataError
-        try:
-            signature = verify_signed_data(signed, _content(signed))
-            _check_certificate(signature.certificate, stamp.time)
-            _check_named(signature)
-        except (SignatureFormatError, SignatureInvalidError, HashUnsupportedError, CertificateError) as error:
-            raise TimestampInvalidError(str(error)) from error
+        _verify(data, _signed_data(response))
+
+
+def verify_token(data: bytes, token: bytes) -> Stamp:
+    """As `verify`, for the stamp without the answer around it: TimeStampToken, DER (RFC 3161 §2.4.2)."""
+    # tsp adds its names to cms's tables, which are read at the first use and never again.
+    from asn1crypto import tsp  # noqa: F401
+    from asn1crypto.cms import ContentInfo
+
+    with parsing(token, TimestampError):
+        message = ContentInfo.load(token, strict=True)
+        if message["content_type"].native != "signed_data":
+            raise TimestampError("this is no time stamp")
+        return _verify(data, message["content"])
+
+
+def _verify(data: bytes, signed: Any) -> Stamp:
+    stamp = _stamp(_info(signed))
+    if stamp.imprint != stamp.hash.digest(data):
+        raise TimestampOtherDataError
+    try:
+        signature = verify_signed_data(signed, _content(signed))
+        _check_certificate(signature.certificate, stamp.time)
+        _check_named(signature)
+    except (SignatureFormatError, SignatureInvalidError, HashUnsupportedError, CertificateError) as error:
+        raise TimestampInvalidError(str(error)) from error
+    return replace(stamp, certificate=signature.certificate)
 
 
 def _signed_data(response: bytes) -> Any:

@@ -6,6 +6,7 @@ DER SET OF, so its first byte is 0x31; `signing.guard` says why no login can be 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import ObjectMissingError
 from hca_card.model import Card, KeyUse
-from signing.certificate import parsed
+from signing.certificate import curve_bits, parsed, signature_key
 from signing.guard import check_document
 from signing.hashes import Hash
 from signing.sign import sign_digest
 
 if TYPE_CHECKING:
-    from asn1crypto.cms import CMSAttributes
+    from asn1crypto.cms import CertificateChoices, CMSAttributes, SignerInfo
 
 CARD_NUMBER: Final = "2.16.886.1.100.2.204"
 """Attribute: the number of the card, as the government's certificates name it too."""
@@ -99,13 +100,18 @@ def sign_cms(
         certificate=certificate,
         allow_sha1=allow_sha1,
     )
-    return signed_data(
-        certificate, attributes, signature, algorithm, content=None if form.detached else document
-    )
+    info = signer_info(certificate, attributes, signature, algorithm)
+    return signed_data((certificate,), info, algorithm, content=None if form.detached else document)
 
 
 def signed_attributes(
-    digest: bytes, when: datetime, *, card_number: str = "", nonce: bytes = b""
+    digest: bytes,
+    when: datetime,
+    *,
+    card_number: str = "",
+    nonce: bytes = b"",
+    bound_to: bytes = b"",
+    counter: bool = False,
 ) -> CMSAttributes:
     """Return what is signed (RFC 5652 §5.3): `dump()` gives the DER SET OF whose digest the card signs.
 
@@ -114,14 +120,16 @@ def signed_attributes(
         when: the signing time, aware.
         card_number: attribute 2.16.886.1.100.2.204; empty for none.
         nonce: attribute randomNonce; empty for none.
+        bound_to: the signer's certificate, DER, for the attribute signing-certificate-v2; empty for none.
+        counter: for a countersignature, which has no content type (§11.4).
     """
     # tsp adds its names to cms's tables, which are read at the first use and never again.
-    from asn1crypto import cms, core, tsp  # noqa: F401
+    from asn1crypto import cms, core, tsp
 
     moment = when.astimezone(UTC).replace(microsecond=0)
     kind = "utc_time" if moment.year < _GENERALIZED_FROM else "generalized_time"
-    found: list[dict[str, Any]] = [
-        {"type": "content_type", "values": ["data"]},
+    found: list[dict[str, Any]] = [] if counter else [{"type": "content_type", "values": ["data"]}]
+    found += [
         {"type": "signing_time", "values": [cms.Time({kind: moment})]},
         {"type": "message_digest", "values": [digest]},
     ]
@@ -130,25 +138,23 @@ def signed_attributes(
         found.append({"type": CARD_NUMBER, "values": [text(card_number)]})
     if nonce:
         found.append({"type": RANDOM_NONCE, "values": [core.OctetString(nonce)]})
+    if bound_to:
+        # RFC 5035 §4: SHA-256 is the default, and DER leaves defaults out.
+        named = tsp.SigningCertificateV2({"certs": [{"cert_hash": Hash.SHA_256.digest(bound_to)}]})
+        found.append({"type": "signing_certificate_v2", "values": [named]})
     return cms.CMSAttributes([cms.CMSAttribute(each) for each in found])
 
 
-def signed_data(
-    certificate: bytes,
-    attributes: CMSAttributes,
-    signature: bytes,
-    algorithm: Hash,
-    *,
-    content: bytes | None,
-) -> bytes:
-    """Return ContentInfo with SignedData (RFC 5652 §5.1), DER: one signer, named by issuer and serial number.
+def signer_info(
+    certificate: bytes, attributes: CMSAttributes, signature: bytes, algorithm: Hash
+) -> SignerInfo:
+    """Return a SignerInfo (RFC 5652 §5.3), its signer named by issuer and serial number.
 
     Args:
-        certificate: the signer's, DER; it alone is put in.
+        certificate: the signer's, DER.
         attributes: what was signed.
-        signature: PKCS#1 v1.5 over their DER.
+        signature: over their DER: PKCS#1 v1.5, or Ecdsa-Sig-Value.
         algorithm: the hash of document and attributes.
-        content: the document; None for a detached signature.
 
     Raises:
         CertificateMalformedError: the certificate cannot be read.
@@ -159,29 +165,62 @@ def signed_data(
     name = cms.IssuerAndSerialNumber(
         {"issuer": x509.Name.load(signer.issuer), "serial_number": signer.number}
     )
-    # NULL parameters: RFC 3370 §3.2 demands them of rsaEncryption, and RFC 5754 §2 lets hashes have them.
-    digest_algorithm = {"algorithm": algorithm.asn1_name, "parameters": core.Null()}
-    info = {
-        "version": "v1",
-        "sid": cms.SignerIdentifier({"issuer_and_serial_number": name}),
-        "digest_algorithm": digest_algorithm,
-        "signed_attrs": attributes,
-        "signature_algorithm": {"algorithm": "rsassa_pkcs1v15", "parameters": core.Null()},
-        "signature": signature,
-    }
+    made: dict[str, Any] = {"algorithm": "rsassa_pkcs1v15", "parameters": core.Null()}
+    if curve_bits(signature_key(certificate)):
+        made = {"algorithm": f"{algorithm.asn1_name}_ecdsa"}  # RFC 5758 §3.2: without parameters
+    return cms.SignerInfo(
+        {
+            "version": "v1",
+            "sid": cms.SignerIdentifier({"issuer_and_serial_number": name}),
+            "digest_algorithm": digest_algorithm(algorithm),
+            "signed_attrs": attributes,
+            "signature_algorithm": made,
+            "signature": signature,
+        }
+    )
+
+
+def signed_data(
+    certificates: Iterable[bytes], info: SignerInfo, algorithm: Hash, *, content: bytes | None
+) -> bytes:
+    """Return ContentInfo with SignedData (RFC 5652 §5.1) of one signer, DER.
+
+    Args:
+        certificates: what is put in, DER.
+        info: the signer.
+        algorithm: the hash of the document.
+        content: the document; None for a detached signature.
+    """
+    from asn1crypto import cms, core
+
     inner: dict[str, Any] = {"content_type": "data"}
     if content is not None:
         inner["content"] = core.OctetString(content)
     data = cms.SignedData(
         {
             "version": "v1",
-            "digest_algorithms": [digest_algorithm],
+            "digest_algorithms": [digest_algorithm(algorithm)],
             "encap_content_info": inner,
-            "certificates": [cms.CertificateChoices({"certificate": x509.Certificate.load(certificate)})],
+            "certificates": [certificate_choice(each) for each in certificates],
             "signer_infos": [info],
         }
     )
     return bytes(cms.ContentInfo({"content_type": "signed_data", "content": data}).dump())
+
+
+def digest_algorithm(algorithm: Hash) -> dict[str, Any]:
+    """Return a hash as asn1crypto takes it."""
+    from asn1crypto import core
+
+    # NULL parameters: RFC 3370 §3.2 demands them of rsaEncryption, and RFC 5754 §2 lets hashes have them.
+    return {"algorithm": algorithm.asn1_name, "parameters": core.Null()}
+
+
+def certificate_choice(certificate: bytes) -> CertificateChoices:
+    """Return a certificate as SignedData has it."""
+    from asn1crypto import cms, x509
+
+    return cms.CertificateChoices({"certificate": x509.Certificate.load(certificate)})
 
 
 def _number(card: Card) -> str:

@@ -1,4 +1,4 @@
-"""Verifying CMS signatures (RFC 5652 §5.6): SignedData with one RSA signer.
+"""Verifying CMS signatures (RFC 5652 §5.6): SignedData with one signer, RSA or EC.
 
 This says that a certificate's key signed the content. Whether the certificate can be trusted is
 `signing.trust`.
@@ -13,7 +13,7 @@ from typing import Any, Final
 from hca_card import tlv
 from hca_card.certificate import SUBJECT_KEY_IDENTIFIER, compared_name
 from signing.asn1 import parsing
-from signing.certificate import parsed
+from signing.certificate import curve_bits, parsed, signature_key
 from signing.errors import (
     CertificateMalformedError,
     SignatureFormatError,
@@ -111,7 +111,7 @@ def verify_signed_data(signed: Any, content: bytes, certificate: bytes | None = 
         signers = _signers_certificate(signed, signer, certificate)
         algorithm = Hash.of_asn1_name(signer["digest_algorithm"]["algorithm"].native)
         covered, attributes = _covered(signed, signer, content, algorithm)
-        signature_hash = _signature_hash(signer["signature_algorithm"], algorithm)
+        signature_hash = _signature_hash(signer["signature_algorithm"], algorithm, signers)
         signature = bytes(signer["signature"])
     verify_digest(signers, signature_hash.digest(covered), signature, signature_hash)
     return CmsSignature(signers, content, algorithm, attributes)
@@ -167,11 +167,9 @@ def _covered(signed: Any, signer: Any, content: bytes, algorithm: Hash) -> tuple
     return b"\x31" + attributes.dump()[1:], single
 
 
-def _signature_hash(algorithm: Any, digest: Hash) -> Hash:
+def _signature_hash(algorithm: Any, digest: Hash, certificate: bytes) -> Hash:
     """Return the hash under the signature: sha256WithRSAEncryption names it, rsaEncryption does not."""
     name = algorithm["algorithm"].native
-    if name == "rsassa_pkcs1v15":
-        return digest
-    if algorithm.signature_algo != "rsassa_pkcs1v15":
-        raise SignatureFormatError("only RSA signatures with PKCS#1 v1.5 padding are understood")
-    return Hash.of_asn1_name(algorithm.hash_algo)
+    if algorithm.signature_algo != ("ecdsa" if curve_bits(signature_key(certificate)) else "rsassa_pkcs1v15"):
+        raise SignatureFormatError("only PKCS#1 v1.5 and ECDSA by a key of that kind are understood")
+    return digest if name == "rsassa_pkcs1v15" else Hash.of_asn1_name(algorithm.hash_algo)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from signing.asn1 import parsing
-from signing.certificate import parsed
 from signing.errors import EvidenceError, TimestampError
 from signing.formats import Evidence
 from signing.hashes import Hash
+from signing.timestamp import verify_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class ValidationData:
 
 @dataclass(frozen=True, slots=True)
 class CheckedStamp:
-    """A TimeStampToken over what was asked, with its authority's certificate where it carries that."""
+    """A TimeStampToken over what was asked, and the certificate for time stamps that signed it."""
 
     token: bytes
     certificate: bytes
@@ -54,24 +54,24 @@ async def gather(certificate: bytes, evidence: Evidence) -> ValidationData:
     return ValidationData(chain, tuple(ocsp), tuple(crls))
 
 
+async def gather_all(certificates: Iterable[bytes], evidence: Evidence) -> ValidationData:
+    """Return the same for several certificates together, themselves and everything else once."""
+    found: tuple[dict[bytes, None], ...] = ({}, {}, {})
+    for each in certificates:
+        data = await gather(each, evidence)
+        for known, new in zip(found, ((each, *data.certificates), data.ocsp, data.crls), strict=True):
+            known.update(dict.fromkeys(new))
+    return ValidationData(*map(tuple, found))
+
+
 async def stamped(octets: bytes, evidence: Evidence, algorithm: Hash = Hash.SHA_256) -> CheckedStamp:
     """Return a time stamp over these octets.
 
     Raises:
-        EvidenceError: there is none, or it is over something else.
+        EvidenceError: there is none, it is over something else, or nobody signed it who may.
     """
-    imprint = algorithm.digest(octets)
-    token = await evidence.timestamp(imprint, algorithm)
-    from asn1crypto import cms, tsp
-
-    with parsing(token, TimestampError):
-        signed = cms.ContentInfo.load(token, strict=True)["content"]
-        info = tsp.TSTInfo.load(bytes(signed["encap_content_info"]["content"].contents), strict=True)
-        if bytes(info["message_imprint"]["hashed_message"]) != imprint:
-            raise EvidenceError("the time stamp is over something else")
-        sid = signed["signer_infos"][0]["sid"]
-        inside = [each.chosen.dump() for each in signed["certificates"] if each.name == "certificate"]
-        if sid.name == "issuer_and_serial_number":
-            wanted = bytes(sid.chosen["serial_number"].contents)
-            inside = [der for der in inside if parsed(der).serial_number == wanted]
-    return CheckedStamp(token, inside[0] if inside else b"")
+    token = await evidence.timestamp(algorithm.digest(octets), algorithm)
+    try:
+        return CheckedStamp(token, verify_token(octets, token).certificate)
+    except TimestampError as error:
+        raise EvidenceError(f"the time stamp does not hold: {error}") from error

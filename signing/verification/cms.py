@@ -127,7 +127,7 @@ class _Inside:
         lists: list[bytes] = []
         answers: list[bytes] = []
         for each in () if isinstance(crls, core.Void) else crls:
-            if each.name == "certificate_list":
+            if each.name == "crl":
                 lists.append(each.chosen.dump())
             elif each.chosen["other_rev_info_format"].dotted == _OCSP_RESPONSE:
                 answers.append(each.chosen["other_rev_info"].dump())

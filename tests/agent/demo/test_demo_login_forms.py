@@ -12,7 +12,7 @@ from agent.demo.errors import PortalError
 from agent.demo.login_forms import LoginForms, TrustedIssuers, challenge_text, verified_signer
 from agent.demo.people import PASSWORD, SignedIn
 from agent.demo.sessions import PortalSession, PortalSessions
-from signing.cms.build import signed_attributes, signed_data
+from signing.cms.build import signed_attributes, signed_data, signer_info
 from signing.errors import SignatureInvalidError
 from signing.hashes import Hash
 from tests.support.portal_holder import INSTITUTION, PERSONNEL, Holder
@@ -65,9 +65,9 @@ def proof_of(holder: Holder, challenge: str) -> dict[str, str]:
 
 def cms_of(holder: Holder, document: bytes, *, content: bytes | None = None, **more: Any) -> bytes:
     attributes = signed_attributes(Hash.SHA_256.digest(document), datetime.now(UTC), **more)
-    return signed_data(
-        holder.certificate, attributes, holder.sign(attributes.dump()), Hash.SHA_256, content=content
-    )
+    signature = holder.sign(attributes.dump())
+    info = signer_info(holder.certificate, attributes, signature, Hash.SHA_256)
+    return signed_data((holder.certificate,), info, Hash.SHA_256, content=content)
 
 
 def refusal(error: pytest.ExceptionInfo[PortalError]) -> str:
