@@ -147,6 +147,7 @@ class Daemon:
         from agent.selftest.service import SelfTests, settled
         from agent.server import gate, pages, ports, token
         from agent.server.main_site import MainSite
+        from agent.verification import Verifier
 
         config, paths = self._config, self._paths.make()
         # The ports come first: a second agent must fail before it replaces the token of the first.
@@ -172,7 +173,8 @@ class Daemon:
         )
         rate = OriginRates(config.limits, operations.rank)
         selftests = SelfTests(operations, consents, machine)
-        native = NativeApi(NativeServices(operations, selftests, self._simulated), rate)
+        verifier = Verifier(config, paths, simulated=self._simulated)
+        native = NativeApi(NativeServices(operations, selftests, verifier, self._simulated), rate)
         # Not before: whoever is to hear the readers' first news must be there already.
         await self._ending.enter_async_context(screen_lock.watched(operations.forget_pins))
         servisign = ServiSignDialect(operations, config) if config.servisign.enabled else None
@@ -187,7 +189,7 @@ class Daemon:
             hopeless=consents.hopeless,
             measured=self._measured if config.metrics.enabled else None,
         )
-        public = frozenset(pages.static()) | {"/"}
+        public = frozenset(pages.static()) | frozenset(pages.OWN)
         open_to_programs = frozenset(() if config.metrics.token else (METRICS_PATH,))
         served = [
             _ServedPort(clear, None, main, public | open_to_programs),

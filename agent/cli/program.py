@@ -29,6 +29,7 @@ from agent.cli import (
     simulate,
     trust,
     update,
+    verifying,
 )
 from agent.cli.help_pages import HelpPage
 from agent.cli.options import SHARED_OPTIONS, Invocation
@@ -141,7 +142,7 @@ for command in (
     cards.card,
     cards.certs,
     signing.sign,
-    signing.verify,
+    verifying.verify,
     cipher.encrypt,
     cipher.decrypt,
     pin.pin,

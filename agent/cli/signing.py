@@ -1,8 +1,7 @@
-"""`sign` and `verify`: PKCS#1 and CMS signatures over files."""
+"""`sign`: PKCS#1 and CMS signatures over files."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,17 +12,13 @@ from agent.cli.composition import run
 from agent.cli.options import (
     Invocation,
     card_options,
-    certificate_option,
     force_option,
     hash_option,
-    json_option,
     output_option,
     pin_option,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from agent.cli.composition import Work
     from signing.cms.build import CmsForm
     from signing.hashes import Hash
@@ -87,115 +82,6 @@ def sign(
     return 0 if run(call, task) else 1
 
 
-@click.command()
-@click.argument("document", metavar="FILE", type=files.INPUT)
-@click.option(
-    "--signature",
-    "signature_file",
-    metavar="FILE",
-    type=files.INPUT,
-    help="簽章檔 · The signature; else FILE.sig, FILE.p7s or FILE.p7m, or FILE itself where it holds both.",
-)
-@certificate_option(
-    "簽章者的憑證，DER 或 PEM · The signer's certificate; else the one in the signature, or that of the card"
-    " in the reader."
-)
-@hash_option("SHA-1")
-@json_option
-@card_options
-@click.pass_obj
-def verify(
-    call: Invocation,
-    *,
-    document: Path,
-    signature_file: Path | None,
-    certificate_file: Path | None,
-    hash_name: str,
-) -> int:
-    """驗證簽章 · Check a signature.
-
-    無效時結束碼為 1。 The exit code is 1 when it is not valid.
-
-    這裡不判斷憑證可不可信。 Whether the certificate can be trusted is not decided here.
-    """
-    from signing.errors import SignatureFormatError, SignatureInvalidError, SignedContentMissingError
-
-    signature = _signature_for(document, signature_file)
-    certificate = None if certificate_file is None else files.read_der(certificate_file)
-    from_card = partial(run, call, _signature_certificate)
-    try:
-        signer = _verified(document, signature, certificate, hash_name, from_card)
-    except SignedContentMissingError:
-        raise click.UsageError(
-            "簽章不含文件，請指定文件並用 --signature 指定簽章 · the signature is without its document;"
-            " name the document, and the signature with --signature"
-        ) from None
-    except (SignatureInvalidError, SignatureFormatError) as error:
-        if call.as_json:
-            output.as_json({"valid": False, "error": output.error_members(error)})
-        else:
-            output.error(error, subject=str(document))
-        return 1
-    if call.as_json:
-        output.as_json({"valid": True})
-    else:
-        output.say(f"✔ {document}: 簽章有效", f"the signature is valid ({_signer(signer)})")
-    return 0
-
-
-def _signature_for(document: Path, named: Path | None) -> Path:
-    """Return the file with the signature: the one named, else one beside the document, else itself."""
-    from signing.cms.verify import is_cms
-
-    beside = [document.with_name(document.name + suffix) for suffix in (SUFFIX, _CMS_DETACHED, _CMS)]
-    found = named or next((file for file in beside if file.is_file()), None)
-    if found is None and is_cms(files.read_der(document)):
-        return document
-    if found is None:
-        raise click.UsageError(
-            f"沒有 {beside[0]}，請用 --signature 指定 · there is no {beside[0]}; name it with --signature"
-        )
-    return found
-
-
-def _verified(
-    document: Path,
-    signature_file: Path,
-    certificate: bytes | None,
-    hash_name: str,
-    from_card: Callable[[], bytes],
-) -> bytes:
-    """Return the certificate whose key signed the document.
-
-    Args:
-        document: the file that was signed; the signature's own where the document is inside.
-        signature_file: a PKCS#1 or a CMS signature.
-        certificate: the signer's, where it was named.
-        hash_name: the hash of a PKCS#1 signature; CMS says it itself.
-        from_card: reads the certificate of the card in the reader.
-
-    Raises:
-        SigningError: it does not hold, or cannot be judged.
-    """
-    from signing.cms.verify import is_cms, verify_cms
-    from signing.errors import SignerMissingError
-    from signing.hashes import Hash
-    from signing.verify import check_format
-    from signing.verify import verify as verify_pkcs1
-
-    signature = files.read_der(signature_file)
-    content = None if signature_file == document else document.read_bytes()
-    if is_cms(signature):
-        try:
-            return verify_cms(signature, content, certificate).certificate
-        except SignerMissingError:
-            return verify_cms(signature, content, from_card()).certificate
-    certificate = certificate or from_card()
-    check_format(certificate, signature)
-    verify_pkcs1(certificate, content or b"", signature, Hash(hash_name))
-    return certificate
-
-
 def _targets(documents: tuple[Path, ...], target: Path | None, suffix: str) -> list[Path]:
     if target is None:
         return [document.with_name(document.name + suffix) for document in documents]
@@ -257,7 +143,3 @@ def _signer(certificate: bytes) -> str:
         return "憑證無法解讀 certificate unreadable"
     words = f"{facts.common_name or ''} {facts.serial_number or ''}".strip()
     return f"{words}，模擬卡 SIMULATED" if facts.simulated else words
-
-
-async def _signature_certificate(work: Work) -> bytes:
-    return (await work.operations.certificate(work.caller, 1, work.reader)).der

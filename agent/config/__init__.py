@@ -25,6 +25,7 @@ from agent.config.sections import (
     ServiSignSettings,
     UnattendedSettings,
     UpdateSettings,
+    VerificationSettings,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "ServiSignSettings",
     "UnattendedSettings",
     "UpdateSettings",
+    "VerificationSettings",
     "load",
     "settled",
 ]

@@ -217,6 +217,24 @@ class CertificateSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class VerificationSettings:
+    """`[verification]`: when a signed document counts as valid.
+
+    Attributes:
+        anchors: trust the public roots that ship with this program, besides `certificates.roots`.
+        stamp_roots: files of the roots of time stamp authorities, PEM or DER, besides all those.
+        intermediates: files of certificates that may stand between, for signatures that do not bring them.
+        revocation: `required`: where nobody can say that a certificate was not revoked, nothing is decided;
+            `preferred`: that is then a remark.
+    """
+
+    anchors: bool = _key(values.boolean, True)
+    stamp_roots: tuple[Path, ...] = _key(values.files, ())
+    intermediates: tuple[Path, ...] = _key(values.files, ())
+    revocation: str = _key(values.one_of("required", "preferred"), "required")
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """`[log]`: what the agent says of itself, and where the audit rows go besides their own file.
 
@@ -287,6 +305,7 @@ class Config:
     unattended: UnattendedSettings = field(default_factory=UnattendedSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     certificates: CertificateSettings = field(default_factory=CertificateSettings)
+    verification: VerificationSettings = field(default_factory=VerificationSettings)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     update: UpdateSettings = field(default_factory=UpdateSettings)

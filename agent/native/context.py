@@ -12,6 +12,7 @@ from agent.operations import Caller, Operations
 if TYPE_CHECKING:
     from agent.selftest.model import ResultRow
     from agent.selftest.service import SelfTests
+    from agent.verification import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class NativeServices:
 
     operations: Operations
     selftests: SelfTests
+    verifier: Verifier
     simulated: bool = False
 
 

@@ -12,6 +12,8 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from signing.verification.report import DocumentReport
+
 API = 1
 """The version of everything in this file; it grows when a page written for the one before would break."""
 
@@ -260,22 +262,35 @@ class SignatureResult(NativeMessage, frozen=True):
 
 
 class VerifyParams(NativeMessage, frozen=True):
-    """Check a signature over a document; no card is needed."""
+    """Say what the signatures of a document are worth; no card is needed.
+
+    Attributes:
+        document: the signed document, or what a detached signature is over.
+        signature: the detached signature; left out where it is inside the document.
+        certificate: the signer's, for a signature that does not hold it.
+        hash: of a bare signature; every other one says it itself.
+        name: the file's, to be repeated in the report.
+    """
 
     document: Document
-    signature: Block
-    certificate: CertificateDer
+    signature: Document | UnsetType = UNSET
+    certificate: CertificateDer | UnsetType = UNSET
     hash: HashName = "SHA-256"
+    name: Annotated[str, Meta(max_length=260)] = ""
 
 
 class VerifyResult(NativeMessage, frozen=True):
-    """Whether a signature is the certificate's over the document; trust in the certificate is another matter.
+    """What the signatures are worth.
 
     Attributes:
-        error: why not.
+        valid: every signature is over exactly this document and of its certificate's key. Whether the
+            certificate can be believed stands in the report's verdict alone.
+        report: the verdict, in one sentence and then in detail.
+        error: why it is not `valid`.
     """
 
     valid: bool
+    report: DocumentReport
     error: ErrorData | UnsetType = UNSET
 
 

@@ -17,9 +17,10 @@ from agent.errors import AgentError, ErrorId
 from agent.native import conversion, jsonrpc, messages, selftest, selftest_messages
 from agent.native.context import NativeCaller, NativeServices
 from agent.native.messages import CardParams, NativeMessage, NoParams, given
+from agent.vocabulary import Verb
 from hca_card.model import CardKind, KeyUse
 from signing.cms.build import CmsForm
-from signing.errors import SignatureInvalidError
+from signing.errors import SignatureFormatError, SignatureInvalidError
 from signing.hashes import Hash
 
 AGENT_NAME: Final = "hca-agent"
@@ -143,15 +144,22 @@ async def _sign(
 
 
 async def _verify(
-    services: NativeServices, _caller: NativeCaller, params: messages.VerifyParams
+    services: NativeServices, caller: NativeCaller, params: messages.VerifyParams
 ) -> messages.VerifyResult:
-    try:
-        await services.operations.verify(
-            params.document, params.signature, params.certificate, Hash(params.hash)
-        )
-    except SignatureInvalidError as error:
-        return messages.VerifyResult(valid=False, error=jsonrpc.error_data(error))
-    return messages.VerifyResult(valid=True)
+    # A stranger's page is told what this machine knows, but may not have it ask authorities.
+    known = caller.origin is None or services.operations.allowed(caller, Verb.READ)
+    report = await services.verifier.verify(
+        params.document,
+        given(params.signature),
+        certificate=given(params.certificate),
+        algorithm=Hash(params.hash),
+        name=params.name,
+        ask=known,
+    )
+    if report.signatures and all(each.unchanged for each in report.signatures):
+        return messages.VerifyResult(valid=True, report=report)
+    error = SignatureInvalidError() if report.signatures else SignatureFormatError()
+    return messages.VerifyResult(valid=False, report=report, error=jsonrpc.error_data(error))
 
 
 async def _encrypt(
@@ -206,7 +214,12 @@ METHODS: Final[dict[str, NativeMethod]] = {
         "Sign a document.", messages.SignParams, messages.SignatureResult, _sign, large=True
     ),
     "verify": NativeMethod(
-        "Check a signature.", messages.VerifyParams, messages.VerifyResult, _verify, large=True
+        "Say what the signatures of a document are worth.",
+        messages.VerifyParams,
+        messages.VerifyResult,
+        _verify,
+        own_page=True,
+        large=True,
     ),
     "encrypt": NativeMethod(
         "Encrypt for a certificate.", messages.EncryptParams, messages.EncryptResult, _encrypt

@@ -93,9 +93,17 @@ class MainSite:
         if kind is AdmissionKind.PUBLIC and path == "/status":
             return for_anybody(pages.STATUS)
         # A site that asks for the page asks for its token: it may read whatever it is answered.
-        if method == hdrs.METH_GET and path == "/" and kind in (AdmissionKind.PUBLIC, AdmissionKind.OWN_PAGE):
+        if (
+            method == hdrs.METH_GET
+            and path in pages.OWN
+            and kind
+            in (
+                AdmissionKind.PUBLIC,
+                AdmissionKind.OWN_PAGE,
+            )
+        ):
             # Tokens are few: another site's page, which cannot read one, may not use them up.
-            return empty(403) if is_part_of_another_page(request) else self._index(listener)
+            return empty(403) if is_part_of_another_page(request) else self._own_page(path, listener)
         if method == hdrs.METH_GET and path in pages.static():
             page = pages.static()[path]
             return web.Response(body=page.body, headers={hdrs.CONTENT_TYPE: page.content_type})
@@ -121,9 +129,9 @@ class MainSite:
             return web.Response(body=answer, content_type="application/json")
         return empty(404)
 
-    def _index(self, listener: Listener) -> web.Response:
+    def _own_page(self, path: str, listener: Listener) -> web.Response:
         ports = {tls: port for port, tls in listener.own_ports | {(listener.port, listener.tls)}}
-        page = pages.index(self._page_tokens.issue(), ports.get(False, 0), ports.get(True, 0))
+        page = pages.index(path, self._page_tokens.issue(), ports.get(False, 0), ports.get(True, 0))
         headers = {hdrs.CONTENT_TYPE: page.content_type, hdrs.CONTENT_SECURITY_POLICY: _page_policy(ports)}
         return web.Response(body=page.body, headers=headers)
 

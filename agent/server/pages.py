@@ -26,11 +26,16 @@ _FILES: Final = {
     "page.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "page.js": _JAVASCRIPT,
+    "verify.js": _JAVASCRIPT,
     "browser-check.js": _JAVASCRIPT,
     "agent.js": _JAVASCRIPT,
     "agent.d.ts": "text/plain; charset=utf-8",
     "selftest.schema.json": "application/json",
 }
+
+
+OWN: Final[Mapping[str, str]] = {"/": "index.html", "/verify": "verify.html"}
+"""Our own pages, which talk to the agent with a token: the self-test, and where signed files are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +55,22 @@ def static() -> Mapping[str, StaticPage]:
     )
 
 
-def index(token: str, native_port: int, tls_port: int) -> StaticPage:
-    """Return the self-test page.
+def index(path: str, token: str, native_port: int, tls_port: int) -> StaticPage:
+    """Return one of our own pages, of those in `OWN`.
 
     Args:
+        path: its path.
         token: what the page shows, once, to be known as ours.
         native_port: the port in the clear.
         tls_port: the port with TLS.
     """
     facts = {"version": __version__, "token": token, "native": str(native_port), "tls": str(tls_port)}
-    page = _template()
+    page = _template(OWN[path])
     for name, value in facts.items():
         page = page.replace(f"{{{{{name}}}}}", escape(value))
     return StaticPage("text/html; charset=utf-8", page.encode("utf-8"))
 
 
 @cache
-def _template() -> str:
-    return (WEB / "index.html").read_text("utf-8")
+def _template(name: str) -> str:
+    return (WEB / name).read_text("utf-8")

@@ -136,6 +136,44 @@ export interface ErrorData {
  * What went wrong. Ids of this file beside those of the agent: `agent.not_running`, `agent.blocked` (the browser's
  * Local Network Access), `origin.refused`, `agent.too_old`, `busy`, `agent.disconnected`, `agent.timeout`.
  */
+/** What the signatures of a document are worth; schema.json has the sentences' languages and every member. */
+export interface DocumentReport {
+  name: string;
+  kind: string;
+  size: number;
+  sha256: string;
+  verdict: "valid" | "valid-with-remark" | "cannot-be-decided" | "invalid";
+  zh: string;
+  en: string;
+  signatures: SignatureReport[];
+  remarks: { finding: string; zh: string; en: string; detail: string }[];
+}
+
+export interface SignatureReport {
+  number: number;
+  format: string;
+  level: string;
+  verdict: DocumentReport["verdict"];
+  unchanged: boolean;
+  signer: { name: string; category: string; institution: string; card: string; simulated: boolean } | null;
+  time: string | null;
+  timeSource: "time-stamp" | "signer" | "none";
+  timeAuthority: string;
+  signs: string;
+  over: number;
+  reason: string;
+  algorithm: string;
+  chain: { subject: string; sha256: string }[];
+  revocation: {
+    state: "good" | "revoked" | "unknown";
+    source: string;
+    embedded: boolean;
+    at: string | null;
+    revokedAt: string | null;
+  } | null;
+  remarks: DocumentReport["remarks"];
+}
+
 export class HcaAgentError extends Error {
   constructor(data: ErrorData);
   readonly id: string;
@@ -269,9 +307,17 @@ export class HcaAgent extends EventTarget {
     options?: CallOptions,
   ): Promise<Signature>;
   verify(
-    params: { document: Bytes; signature: Bytes; certificate: Bytes; hash?: HashName },
+    params: {
+      /** The signed document, or what a detached signature is over. */
+      document: Bytes;
+      signature?: Bytes;
+      /** For a signature that does not hold it. */
+      certificate?: Bytes;
+      hash?: HashName;
+      name?: string;
+    },
     options?: CallOptions,
-  ): Promise<{ valid: boolean; error?: ErrorData }>;
+  ): Promise<{ valid: boolean; report: DocumentReport; error?: ErrorData }>;
   encrypt(
     params: WhichCard & { data: Bytes; certificate?: Bytes },
     options?: CallOptions,

@@ -191,12 +191,13 @@ export class HcaAgent extends EventTarget {
     return this.call("sign", { ...what, hash, format, detached, key, reader, cardKind }, options);
   }
 
-  verify({ document, signature, certificate, hash = "SHA-256" }, options) {
+  verify({ document, signature, certificate, hash = "SHA-256", name }, options) {
     const params = {
       document: base64(document),
       signature: base64(signature),
       certificate: base64(certificate),
       hash,
+      name,
     };
     return this.call("verify", params, options);
   }

@@ -100,6 +100,12 @@ class SimulatorCa:
         today = datetime.now(UTC).date()
         return revoke(ISSUING, self.identity(ISSUING).load(), revoked(today), today)
 
+    def authorities_crl(self) -> bytes:
+        """Return the root's revocation list of today, DER: no simulated authority is ever revoked."""
+        from hca_card.simulator.issuance import revoke
+
+        return revoke(ROOT, self.identity(ROOT).load(), (), datetime.now(UTC).date())
+
     def identity(self, template: Template) -> SimulatedIdentity:
         """Return the key and certificate of that template, made if this is the first time."""
         return self.identities([template])[0]

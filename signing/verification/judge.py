@@ -81,6 +81,7 @@ class Trust:
         roots: trusted roots of signers, DER.
         stamp_roots: of time-stamping authorities, besides those.
         intermediates: certificates that may stand between, DER.
+        crls: lists that are at hand besides those that come with a signature, DER.
         simulated: the roots of simulated cards are among them: demo and tests.
         hard: a certificate of which nobody says that it is good decides nothing; else it is a remark.
         now: the moment of the verdict, aware.
@@ -89,9 +90,14 @@ class Trust:
     roots: tuple[bytes, ...]
     stamp_roots: tuple[bytes, ...] = ()
     intermediates: tuple[bytes, ...] = ()
+    crls: tuple[bytes, ...] = ()
     simulated: bool = False
     hard: bool = True
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def at(self, now: datetime) -> Trust:
+        """Return the same for a verdict at another moment."""
+        return replace(self, now=now)
 
 
 def judge(
@@ -226,7 +232,7 @@ class _Judge:
         moment = self._moment(found, [])
         path = self._path(found.certificate, found.certificates)
         for issuer, der in pairwise(path):
-            if not self._answers(found, der, issuer, moment, []):
+            if not (self._answers(found, der, issuer, moment, []) or self._kept(found, der, issuer, moment)):
                 yield der, issuer
 
     def _path(self, der: bytes, others: tuple[bytes, ...], *, stamp: bool = False) -> tuple[bytes, ...]:
@@ -296,7 +302,8 @@ class _Judge:
         for issuer, der in pairwise(path):
             embedded = self._answers(found, der, issuer, moment, remarks)
             told = [] if self._statuses is None or der not in self._statuses else [self._statuses[der]]
-            known = [each for each in (*embedded, *told) if each.state is not RevocationState.UNKNOWN]
+            kept = self._kept(found, der, issuer, moment)
+            known = [each for each in (*embedded, *kept, *told) if each.state is not RevocationState.UNKNOWN]
             # Who is revoked once stays so; among the rest the newest answer says most.
             chosen = max(
                 known,
@@ -338,6 +345,12 @@ class _Judge:
             except SigningError:
                 continue
         return [each for each in told if each.state is not RevocationState.UNKNOWN]
+
+    def _kept(
+        self, found: FoundSignature, der: bytes, issuer: bytes, moment: _Moment
+    ) -> list[CertificateStatus]:
+        """Return what the lists that are at hand say of it."""
+        return self._answers(replace(found, ocsp=(), crls=self._trust.crls), der, issuer, moment, [])
 
     def _level(self, found: FoundSignature, path: tuple[bytes, ...], moment: _Moment) -> str:
         """Return the baseline level that is reached, and nothing where something of it does not hold."""

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from signing.cms.verify import is_cms
+from signing.hashes import Hash
 from signing.verification.found import Finding, FoundDocument, Remark
+from signing.verification.pkcs1 import can_be_value, read_pkcs1
 
 
 def read(
-    document: bytes, signature: bytes | None = None, *, certificate: bytes | None = None
+    document: bytes,
+    signature: bytes | None = None,
+    *,
+    certificate: bytes | None = None,
+    algorithm: Hash = Hash.SHA_256,
 ) -> FoundDocument:
     """Return what signatures there are.
 
@@ -17,12 +24,29 @@ def read(
         document: the signed document, or what a detached signature is over.
         signature: the detached one; None where it is inside.
         certificate: the signer's where the signature may not have it, DER.
+        algorithm: the hash of a bare signature value; every other format says it itself.
     """
     message = document if signature is None else signature
     for looks_like, reader in _READERS:
         if looks_like(message):
-            return reader(message, None if signature is None else document, certificate)
+            return _by(certificate, reader(message, None if signature is None else document, certificate))
+    if signature is not None and certificate is not None and can_be_value(certificate, signature):
+        return read_pkcs1(document, signature, certificate, algorithm)
     return FoundDocument("unknown", (), (Remark(Finding.FORMAT_UNKNOWN),))
+
+
+def _by(certificate: bytes | None, found: FoundDocument) -> FoundDocument:
+    """Return the same, where none of the signatures is by the certificate that was named, with that said."""
+    if certificate is None or any(each.certificate in (None, certificate) for each in found.signatures):
+        return found
+    other = Remark(Finding.CERTIFICATE_OTHER, "not the one that was named")
+    signatures = (replace(each, remarks=(*each.remarks, other)) for each in found.signatures)
+    return replace(found, signatures=tuple(signatures))
+
+
+def is_signed(document: bytes) -> bool:
+    """Return whether a file looks as if signatures were inside it, whatever they are worth."""
+    return any(looks_like(document) for looks_like, _ in _READERS)
 
 
 def _read_cms(message: bytes, document: bytes | None, certificate: bytes | None) -> FoundDocument:

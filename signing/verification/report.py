@@ -25,7 +25,7 @@ class TimeSource(StrEnum):
     NONE = "none"
 
 
-class _Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False, rename="camel"):
+class _Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     pass
 
 

@@ -185,11 +185,13 @@ def test_a_signature_verifies_with_the_certificate_in_either_form(invoke, docume
     pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
     for content in (der, pem, b"subject=x\n" + pem):
         (tmp_path / "certificate").write_bytes(content)
-        words = ("verify", document, "--certificate", tmp_path / "certificate")
+        words = ("verify", document, *HPC, "--certificate", tmp_path / "certificate")
         result = invoke(*words)
         assert result.exit_code == 0, result.output
         assert "有效" in result.stdout and "測試人員卡" in result.stdout
-        assert answer(invoke(*words, "--json")) == {"valid": True}
+        told = answer(invoke(*words, "--json"))
+        assert told["valid"] is True
+        assert [each["verdict"] for each in told["documents"]] == ["valid"]
 
 
 def test_without_a_certificate_the_one_of_the_card_is_taken(invoke, document: Path):
@@ -207,12 +209,19 @@ def test_what_was_changed_does_not_verify(invoke, document: Path, tmp_path: Path
     elif change == "signature":
         signature.write_bytes(signature.read_bytes()[::-1])
     hash_name = "SHA-512" if change == "hash" else "SHA-256"
-    words = ("verify", document, "--certificate", tmp_path / "certificate", "--hash", hash_name)
+    words = ("verify", document, *HPC, "--certificate", tmp_path / "certificate", "--hash", hash_name)
     result = invoke(*words)
     assert result.exit_code == 1
-    assert "(signature.invalid" in result.stderr
+    assert "簽章無效" in result.stdout
     told = answer(invoke(*words, "--json"))
-    assert told["valid"] is False and told["error"]["id"] == "signature.invalid"
+    assert told["valid"] is False and told["documents"][0]["signatures"][0]["unchanged"] is False
+
+
+def test_a_simulated_card_is_never_valid_where_no_simulation_was_asked_for(invoke, document: Path):
+    invoke("sign", document, *HPC, "--format", "cms", "--pin-stdin", input=PIN)
+    told = answer(invoke("verify", document, "--json"))
+    assert told["valid"] is False
+    assert "chain.simulated" in {each["finding"] for each in told["documents"][0]["signatures"][0]["remarks"]}
 
 
 @pytest.fixture
@@ -232,27 +241,30 @@ def test_our_own_cms_signature_is_found_beside_its_document_and_holds(
     invoke, document: Path, tmp_path: Path, signed, words: tuple[str, ...]
 ):
     signature = signed(*words)
-    result = invoke("verify", document)
+    result = invoke("verify", document, *HPC)
     assert result.exit_code == 0, result.output
     assert "有效" in result.stdout and "測試人員卡" in result.stdout
-    assert answer(invoke("verify", document, "--signature", signature, "--json")) == {"valid": True}
+    assert answer(invoke("verify", document, "--signature", signature, *HPC, "--json"))["valid"] is True
     (tmp_path / "certificate").write_bytes(certificate(invoke, 1))
-    assert invoke("verify", document, "--certificate", tmp_path / "certificate").exit_code == 0
+    assert invoke("verify", document, *HPC, "--certificate", tmp_path / "certificate").exit_code == 0
     (tmp_path / "certificate").write_bytes(certificate(invoke, 2))
-    other = invoke("verify", document, "--certificate", tmp_path / "certificate")
-    assert other.exit_code == 1 and "(signature.invalid" in other.stderr
+    other = invoke("verify", document, *HPC, "--certificate", tmp_path / "certificate")
+    assert other.exit_code == 1 and "另一張憑證" in other.stdout
     pem = b"-----BEGIN CMS-----\n" + base64.encodebytes(signature.read_bytes()) + b"-----END CMS-----\n"
     signature.write_bytes(pem)
-    assert invoke("verify", document).exit_code == 0
+    assert invoke("verify", document, *HPC).exit_code == 0
     document.write_text("another")
-    changed = invoke("verify", document)
-    assert changed.exit_code == 1 and "(signature.invalid" in changed.stderr
+    changed = invoke("verify", document, *HPC)
+    assert changed.exit_code == 1 and "被改過" in changed.stdout
 
 
 def test_a_cms_file_that_holds_its_document_is_verified_alone(invoke, document: Path, signed):
-    assert invoke("verify", signed()).exit_code == 0
-    alone = invoke("verify", signed("--detached"))
-    assert alone.exit_code == 2 and "--signature" in alone.stderr
+    assert invoke("verify", signed(), *HPC).exit_code == 0
+    signature = signed("--detached")
+    assert invoke("verify", signature, *HPC).exit_code == 0  # the document beside it is found
+    moved = signature.rename(signature.with_name("other.p7s"))
+    alone = invoke("verify", moved, *HPC)
+    assert alone.exit_code == 3 and "沒有附上文件" in alone.stdout
 
 
 @pytest.mark.parametrize(
@@ -260,24 +272,23 @@ def test_a_cms_file_that_holds_its_document_is_verified_alone(invoke, document: 
     [
         b"-----BEGIN PGP SIGNATURE-----\n\niQEzBAABCAAdFiEE\n-----END PGP SIGNATURE-----\n",
         b"a text that is just as long as a signature ".ljust(256, b"."),
-        b'<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"/>',
+        b'{"signatures": "none of ours"}',
         bytes.fromhex("308006092A864886F70D010702A080") + bytes(300),
         b"\x01" * 128,
     ],
-    ids=["OpenPGP", "a text of 256 bytes", "XML", "CMS in BER", "too short for the key"],
+    ids=["OpenPGP", "a text of 256 bytes", "JSON", "CMS in BER", "too short for the key"],
 )
 def test_a_format_that_is_not_known_is_said_to_be_that(
     invoke, document: Path, tmp_path: Path, content: bytes
 ):
     (tmp_path / "certificate").write_bytes(certificate(invoke, 1))
     signature_of(document).write_bytes(content)
-    words = ("verify", document, "--certificate", tmp_path / "certificate")
+    words = ("verify", document, *HPC, "--certificate", tmp_path / "certificate")
     result = invoke(*words)
-    assert result.exit_code == 1
-    assert "無法辨識這個簽章檔的格式" in result.stderr and "does not know" in result.stderr
-    assert "不符" not in result.stderr
+    assert result.exit_code == 3
+    assert "無法判定" in result.stdout and "不符" not in result.stdout
     told = answer(invoke(*words, "--json"))
-    assert told["valid"] is False and told["error"]["id"] == "signature.format_unknown"
+    assert told["valid"] is False and told["documents"][0]["verdict"] == "cannot-be-decided"
 
 
 def test_what_is_no_certificate_is_named(invoke, document: Path, tmp_path: Path):

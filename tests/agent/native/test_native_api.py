@@ -120,7 +120,10 @@ async def test_what_the_card_signed_verifies_and_what_was_changed_does_not(agent
         signed = await page.call("sign", document=b64(document))
         assert (signed["format"], signed["hash"]) == ("pkcs1", "SHA-256")
         check = {"signature": signed["signature"], "certificate": signed["certificate"]}
-        assert await page.call("verify", document=b64(document), **check) == {"valid": True}
+        told = await page.call("verify", document=b64(document), **check)
+        assert told["valid"] is True
+        # The simulator of the tests is not the one that this agent keeps: what fits is not yet believed.
+        assert told["report"]["verdict"] == "cannot-be-decided"
         verdict = await page.call("verify", document=b64(document + b"!"), **check)
     assert verdict["valid"] is False
     assert verdict["error"]["id"] == "signature.invalid"
