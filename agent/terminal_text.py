@@ -158,4 +158,4 @@ _CLOSING: Final = "，。、；：？！）」』】》”’·…"
 _WIDE: Final = "\u2e80-\uffef"
 # One piece is what no line break goes into, with the spaces behind it.
 _PIECE: Final = re.compile(rf"\s+|(?:[{_WIDE}]|[^\s{_WIDE}]+)[{_CLOSING}]*\s*")
-_BEFORE_WORDS: Final = re.compile(r"\s*(?:[^\w\s(（「【]\s+)?(?:[0-9]{1,2} )?")
+_BEFORE_WORDS: Final = re.compile(r"\s*(?:[^\w\s(（「【]\s+(?:[0-9]{1,2} )?)?")

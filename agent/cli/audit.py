@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -38,7 +38,11 @@ def audit(call: Invocation, count: int) -> None:
         output.say("還沒有紀錄", "nothing has been recorded yet")
     else:
         for row in rows:
-            output.say("  ".join(_words(row)))
+            output.say("  ".join(_words(row)), indent=_TIME_COLUMNS)
+
+
+# What does not fit stands below the verb: times stand alone in their column.
+_TIME_COLUMNS: Final = len("2026-01-01 00:00:00  ")
 
 
 def _words(row: AuditRow) -> Iterator[str]:

@@ -24,9 +24,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def say(zh: str, en: str = "") -> None:
-    """Print one line on standard output, Traditional Chinese first."""
-    click.echo(hanging(printable(f"{zh} · {en}" if en else zh), _width(sys.stdout)))
+def say(zh: str, en: str = "", *, indent: int | None = None) -> None:
+    """Print one line on standard output, Traditional Chinese first.
+
+    Args:
+        zh: the line, or its first half.
+        en: the same in English.
+        indent: where it goes on on a terminal that is too narrow; below its own words when None.
+    """
+    click.echo(hanging(printable(f"{zh} · {en}" if en else zh), _width(sys.stdout), indent))
 
 
 def warn(zh: str, en: str) -> None:
@@ -105,7 +111,7 @@ def error(error: BaseException, *, subject: str = "") -> None:
     lead = f"{subject}: " if subject else ""
     lines = [f"✘ {lead}{text.zh}", f"  {text.en}", f"→ {text.next_zh}", f"  {text.next_en}"]
     known = ", ".join(part for part in (text.id, detail(error)) if part)
-    _print_error([*lines, f"  ({known})"])
+    trouble([*lines, f"  ({known})"])
 
 
 def file_trouble(error: OSError) -> None:
@@ -117,10 +123,11 @@ def file_trouble(error: OSError) -> None:
         "→ 請確認路徑、權限與磁碟空間後再試一次。",
         "  Check the path, its permissions and the disk space, then try again.",
     ]
-    _print_error(lines)
+    trouble(lines)
 
 
-def _print_error(lines: Iterable[str]) -> None:
+def trouble(lines: Iterable[str]) -> None:
+    """Print lines on standard error."""
     click.echo("\n".join(hanging(printable(line), _width(sys.stderr)) for line in lines), err=True)
 
 

@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 failed or not valid; 2 wrongly called; 130 interrupted.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -35,7 +36,6 @@ from agent.cli.help_pages import HelpPage
 from agent.cli.options import SHARED_OPTIONS, Invocation
 from agent.cli.windows.commands import windows_setup
 from agent.terminal_text import never_fail
-from hca_card.big5 import printable
 
 NAME: Final = "hca-agent"
 click.Context.formatter_class = HelpPage
@@ -105,8 +105,7 @@ def _wrongly_called(error: click.UsageError) -> None:
     if error.ctx is not None:
         click.echo(error.ctx.get_usage(), err=True)
     # Messages of click's own may have several lines.
-    said = "\n".join(map(printable, error.format_message().expandtabs(4).split("\n")))
-    click.echo(f"✘ 用法有誤 · {said}", err=True)
+    output.trouble(f"✘ 用法有誤 · {error.format_message().expandtabs(4)}".split("\n"))
     if error.ctx is not None:
         click.echo(f"→ {error.ctx.command_path} --help", err=True)
 
@@ -161,6 +160,17 @@ for command in (
     child_processes.module,
 ):
     program.add_command(command)
+
+
+def _tell_in_full(group: click.Group) -> None:
+    """Have lists of commands show the whole first line of each, not as much as click takes for one line."""
+    for command in group.commands.values():
+        command.short_help = inspect.cleandoc(command.help or "").partition("\n\n")[0]
+        if isinstance(command, click.Group):
+            _tell_in_full(command)
+
+
+_tell_in_full(program)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Protocol
 
-from agent.terminal_text import encoded
+from agent.terminal_text import encoded, hanging
 
 LINE_MAX: Final = 256
 _LOOK_SECONDS: Final = 0.1
@@ -59,10 +59,17 @@ class PosixConsole:
         self._target = target
 
     def write(self, text: str) -> None:
-        """Show text."""
-        view = memoryview(encoded(text))
+        """Show text; lines that are too long for a terminal go on below their own words."""
+        width = self._width()
+        view = memoryview(encoded("\n".join(hanging(line, width) for line in text.split("\n"))))
         while view:
             view = view[os.write(self._target, view) :]
+
+    def _width(self) -> int:
+        try:
+            return os.get_terminal_size(self._target).columns
+        except OSError:  # no terminal
+            return 0
 
     def forget_typed(self) -> None:
         """Drop what a terminal holds; what came through a pipe stays."""

@@ -36,6 +36,11 @@ def test_a_line_that_is_too_long_goes_on_below_its_own_words(width: int) -> None
     assert "".join("".join(lines).split()) == "".join(LONG.split())
 
 
+def test_a_number_that_begins_a_sentence_is_no_mark() -> None:
+    assert hanging("9 of 14 rows passed, do what stands there", 20).split("\n")[1][0] != " "
+    assert hanging("✔ 9 rows passed, and do what stands there", 20).split("\n")[1].startswith("    ")
+
+
 def test_a_word_that_fits_on_no_line_is_cut() -> None:
     path = "/一個很長的資料夾/" + "x" * 100
     lines = hanging(f"→ {path}", 30).split("\n")

@@ -50,7 +50,6 @@ _WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "origins allow": (("https://portal.example.tw",), ("http://10.1.2.3",)),
     "origins forget": (("https://portal.example.tw",),),
     "trust status": ((),),
-    "open": ((),),
     "selftest": (("--no-pin", *_CARD), ("--html", "page.html", "--force", *_PIN)),
     "report": (("-o", "report.zip", "--force", *_CARD),),
     "audit": ((), ("--json",)),
@@ -67,6 +66,7 @@ _WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 HELP_ONLY: Final = {
     "run": "goes on until it is ended",
     "demo": "has a test of its own",
+    "open": "starts a daemon, which goes on",
     "trust install": "changes the stores of this computer",
     "trust remove": "changes the stores of this computer",
     "tray": "is a process of the daemon's",
