@@ -31,8 +31,14 @@ pytestmark = pytest.mark.slow
 
 HOST = "portal.example.test"
 
-# As pages of NHI cards go about it: one command at a time, then a form post with what came.
-FLOW = """async ([host, port]) => {
+# As pages of NHI cards go about it: NHI's newer component first, at ports that are closed here; then one
+# command at a time, and a form post with what came.
+NEWER = ("http://localhost:59001/api/", "https://localhost:59002/api/")
+FLOW = """async ([host, port, newer]) => {
+    for (const address of newer) {
+        const answered = await fetch(address, { method: "POST", body: "{}" }).then(() => true, () => false);
+        if (answered) return [`${address} answers`];
+    }
     const socket = new WebSocket(`wss://${host}:${port}/echo`);
     const opened = await new Promise((resolve) => {
         socket.onopen = () => resolve(true);
@@ -74,7 +80,7 @@ class Desk:
                 await session.send("Browser.setPermission", wanted)
             await page.goto(self.portal)
             [port] = self.agent.daemon.nhi_ports
-            return [await page.evaluate(FLOW, [host, port]) for host in hosts]
+            return [await page.evaluate(FLOW, [host, port, NEWER]) for host in hosts]
 
 
 async def _page(_: web.Request) -> web.Response:
