@@ -122,6 +122,21 @@ def given_pin() -> AbstractContextManager[Interaction]:
         raise click.UsageError("標準輸入沒有 PIN 碼 · standard input holds no PIN") from None
 
 
+def pin_of_simulated_cards() -> AbstractContextManager[Interaction]:
+    """Return the PIN on standard input, for simulated cards alone, and nobody to ask more.
+
+    Raises:
+        click.UsageError: if standard input holds none.
+    """
+    from agent.interaction.scripted import SimulatedCardsPin, read_pin
+
+    try:
+        with pin_input() as stream:
+            return closing(SimulatedCardsPin(read_pin(stream)))
+    except ValueError:
+        raise click.UsageError("標準輸入沒有 PIN 碼 · standard input holds no PIN") from None
+
+
 @contextmanager
 def pin_input() -> Iterator[BinaryIO]:
     """Run the body with standard input, which shows nothing of what is typed where a person sits there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -19,31 +20,68 @@ if TYPE_CHECKING:
     from agent.interaction import Interaction
 
 
+def _origins(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
+    from agent.origins.spelling import is_origin
+
+    for value in values:
+        if not is_origin(value):
+            raise click.BadParameter(
+                f"{value!r} 不是網站的來源，例如 https://portal.example.tw · is no origin"
+            )
+    return frozenset(values)
+
+
 @click.command()
 @click.option(
     "--headless",
     is_flag=True,
     help="沒有人可以詢問：沒允許過的網站一律拒絕 · Nobody to ask: what was not allowed before is refused.",
 )
+@click.option(
+    "--pin-stdin",
+    "for_tests",
+    is_flag=True,
+    help="自動測試用：從標準輸入讀模擬卡的 PIN 碼，不問任何人；只能和 --simulate 一起用"
+    " · For automated tests, with --simulate only: the simulated cards' PIN, one line on standard input.",
+)
+@click.option(
+    "--allow",
+    metavar="ORIGIN",
+    multiple=True,
+    callback=_origins,
+    help="自動測試用：這次執行允許的網站；只能和 --pin-stdin 一起用"
+    " · For automated tests, with --pin-stdin only: a site that this run allows.",
+)
 @card_options
 @click.pass_obj
-def run(call: Invocation, headless: bool) -> None:
+def run(call: Invocation, headless: bool, for_tests: bool, allow: frozenset[str]) -> None:
     """在前景執行，直到 Ctrl-C · The daemon in the foreground, until Ctrl-C."""
-    from agent.cli.composition import at_screen, folder, nobody, open_service
+    from agent.cli.composition import at_screen, folder, nobody, open_service, pin_of_simulated_cards
     from agent.cli.tray import Tray
     from agent.daemon import serve
     from agent.desktop import begin_anew, has_screen
     from agent.errors import AgentError
     from agent.logs import logged, write_seldom
 
+    if for_tests and not call.simulate:
+        raise click.UsageError("--pin-stdin 只能和 --simulate 一起用 · --pin-stdin goes with --simulate only")
+    if allow and not for_tests:
+        raise click.UsageError("--allow 只能和 --pin-stdin 一起用 · --allow goes with --pin-stdin only")
+    headless = headless or for_tests
     paths, config = folder()
+    # Nothing of it is kept: what a test allows is not allowed to the person's real cards afterwards.
+    config = replace(config, origins=replace(config.origins, allow=config.origins.allow | allow))
     log_to_terminal()
     write_seldom(logging.getLogger().handlers)
     tray: Tray | None = None
     simulated = bool(call.simulate)
     with (
         logged(config.log, paths),
-        nobody() if headless else at_screen(config, simulated) as interaction,
+        pin_of_simulated_cards()
+        if for_tests
+        else nobody()
+        if headless
+        else at_screen(config, simulated) as interaction,
     ):
         service = open_service(call.simulate, paths, only=call.reader)
         if has_screen() and not headless:

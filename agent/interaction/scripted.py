@@ -93,6 +93,45 @@ class GivenPin(Headless):
         self._pin.wipe()
 
 
+class SimulatedCardsPin(Headless):
+    """The PIN of simulated cards, for a portal's automated tests (`run --simulate … --pin-stdin`).
+
+    Nobody is there. The PIN is given as often as it is asked for, to cards that the simulator issued and to
+    no other, and never for a last try; of several cards that would do, the first is taken. Sites that nothing
+    allows yet are refused.
+
+    Args:
+        pin: owned by this; wiped when closed.
+    """
+
+    def __init__(self, pin: Pin) -> None:
+        self._pin = pin
+
+    @property
+    def available(self) -> bool:
+        """Until it is closed."""
+        return not self._pin.wiped
+
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
+        """Return a copy of the PIN, or the first card.
+
+        Raises:
+            PinLastTryError: only one try is left.
+            AgentError: interaction.unavailable: whatever only a person can answer.
+        """
+        if isinstance(question, CardChoiceQuestion) and question.cards[0].simulated:
+            return cast(AnswerT, question.cards[0])
+        if not isinstance(question, PinQuestion) or not question.card.simulated:
+            raise AgentError(ErrorId.INTERACTION_UNAVAILABLE)
+        if question.status.last_try:
+            raise PinLastTryError(tries_left=1)
+        return cast(AnswerT, self._pin.copy())
+
+    def close(self) -> None:
+        """Forget the PIN."""
+        self._pin.wipe()
+
+
 def read_pin(stream: BinaryIO) -> Pin:
     """Return the PIN in the next line of `stream`, without its line end.
 

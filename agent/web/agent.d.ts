@@ -283,7 +283,7 @@ export class HcaAgent extends EventTarget {
   pinChange(params?: WhichCard, options?: CallOptions): Promise<{}>;
   /** The person types the PUK and a new PIN in the agent's own window; the page sees neither. */
   pinUnblock(params?: WhichCard, options?: CallOptions): Promise<{}>;
-  /** Needs browser-check.js beside agent.js. */
+  /** `browser` is empty where browser-check.js is not served beside agent.js. */
   selftest(params?: SelfTestParams, options?: CallOptions): Promise<{ report: SelfTestReport; browser: BrowserRow[] }>;
   selftestReport(
     /** `unmasked`: for the agent's own page. */

@@ -212,11 +212,11 @@ export class HcaAgent extends EventTarget {
   }
 
   /**
-   * The self-test: what the browser can tell (browser-check.js, to be served beside this file), then the agent's
-   * rows as they finish. `onRow` is told each; personal data in them is masked.
+   * The self-test: the agent's rows as they finish. `onRow` is told each; personal data in them is masked. Where
+   * browser-check.js is served beside this file, what the browser can tell comes first; else `browser` is empty.
    */
   async selftest({ variant, pin, reader, onRow = () => {} } = {}, options) {
-    const { browserRows } = await import("./browser-check.js");
+    const { browserRows } = await import("./browser-check.js").catch(() => ({ browserRows: () => [] }));
     const { tlsPorts, plainPort } = this.#options;
     const tell = ({ detail }) => onRow(detail.row);
     await this.connect(options);

@@ -383,3 +383,13 @@ async def test_a_portal_runs_the_same_rows_and_sees_them_masked(set_desk: SetDes
     assert browser["browser.permission"] == browser["browser.wss"] == browser["browser.certificate"] == "pass"
     assert not any(secret in json.dumps(seen, ensure_ascii=False) for secret in SECRETS)
     assert all(row["detail"] == "" for row in seen["report"]["rows"] if row["id"].startswith("host."))
+
+
+async def test_agent_js_needs_no_other_file(set_desk: SetDesk) -> None:
+    async with set_desk("hpc") as desk:
+        await desk.page.route("**/browser-check.js", lambda route: route.fulfill(status=404))
+        await desk.open()
+        ports = {"tls": desk.stage.daemon.tls_port, "plain": desk.stage.daemon.native_port}
+        seen = await desk.page.evaluate(PORTAL_RUN, ports)
+    assert seen["browser"] == []
+    assert seen["told"] == [row["id"] for row in seen["report"]["rows"]] != []

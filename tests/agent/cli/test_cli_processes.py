@@ -16,10 +16,16 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from agent.errors import AgentError
 from agent.interaction.dialogs import Dialogs
+from signing.errors import TokenInvalidError
 from tests.support.interruptible import interruptible, replace
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
 from tests.support.waiting import until, until_unseen
@@ -179,13 +185,20 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def _running(home: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def _running(home: Path, *words: str, pin: str | None = None) -> Iterator[tuple[subprocess.Popen[str], int]]:
     native, tls = _free_ports(2)
     (home / "config.toml").write_text(f"[ports]\nnative = {native}\n[servisign]\nports = [{tls}]\n")
     with subprocess.Popen(
-        [*AGENT, "run", "--headless", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*AGENT, "run", "--headless", *words],
+        stdin=None if pin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
+            if process.stdin is not None:
+                process.stdin.write(f"{pin}\n")
+                process.stdin.close()
             assert process.stdout is not None
             _until(str(tls), process.stdout.fileno())
             yield process, native
@@ -203,6 +216,76 @@ def test_the_daemon_answers_and_stops_cleanly(home: Path, number: signal.Signals
         output, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors
     assert "已停止" in output and "Traceback" not in errors
+
+
+PAGE_OF_DOCS = Path(__file__).parents[3] / "docs" / "portals.md"
+
+
+@posix
+async def test_a_portals_own_test_logs_in_as_the_documentation_says_and_nobody_is_there(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The server's side is the block in the documentation, as it stands there."""
+    origin, other = "https://portal.example.tw", "https://other.example.tw"
+
+    async def authenticate(port: int, origin: str, nonce: str) -> dict[str, Any]:
+        headers = {"Origin": origin}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.ws_connect(f"ws://127.0.0.1:{port}/v1", headers=headers) as page,
+        ):
+            asked = {"jsonrpc": "2.0", "id": 1, "method": "authenticate", "params": {"nonce": nonce}}
+            await page.send_json(asked)
+            while True:
+                answer = json.loads(await page.receive_str(timeout=20))
+                if answer.get("id") == 1:
+                    return dict(answer)
+
+    monkeypatch.chdir(home)
+    server: dict[str, Any] = {}
+    with _running(home, "--simulate", "hpc", "--pin-stdin", "--allow", origin, pin="123456") as (_, port):
+        [authority] = (home / "simulator").glob("hca-ca-*.pem")
+        found = x509.load_pem_x509_certificates(authority.read_bytes())
+        (home / "hca.pem").write_bytes(b"".join(each.public_bytes(Encoding.PEM) for each in found))
+        [block] = re.findall(r"```python\n(.*?)```", PAGE_OF_DOCS.read_text("utf-8"), re.DOTALL)
+        exec(compile(block, str(PAGE_OF_DOCS), "exec"), server)
+
+        session: dict[str, Any] = {}
+        answer = await authenticate(port, origin, server["nonce"](session))
+        body, kept = json.dumps(answer["result"]).encode(), dict(session)
+        with pytest.raises(PermissionError, match="simulated"):
+            server["log_in"](session, body)
+        with pytest.raises(PermissionError, match="begin again"):
+            server["log_in"](session, body)
+        server["nonce"](session)
+        with pytest.raises(TokenInvalidError):
+            server["log_in"](session, body)
+        with pytest.raises(PermissionError, match="begin again"):
+            server["log_in"]({**kept, "nonce_until": 0}, body)
+        holder = server["validate_token"](
+            body, origin=origin, nonce=kept["nonce"], trusted_roots=server["AUTHORITIES"]
+        )
+        assert holder.serial_number == "0000000000335361"
+        with pytest.raises(AgentError, match="does not say where"):
+            await server["is_revoked"](holder, server["AUTHORITIES"][0])
+
+        refused = await authenticate(port, other, kept["nonce"])
+        assert refused["error"]["data"]["id"] == "interaction.unavailable"
+    assert not (home / "answers.json").exists() or origin not in (home / "answers.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--pin-stdin",),
+        ("--simulate", "hpc", "--allow", "https://portal.example.tw"),
+        ("--simulate", "hpc", "--pin-stdin", "--allow", "https://portal.example.tw/"),
+        ("--simulate", "hpc", "--pin-stdin"),
+    ],
+    ids=["a real card", "allowed by a person's run", "no origin", "no PIN"],
+)
+def test_what_is_for_automated_tests_goes_with_simulated_cards_alone(invoke, words: tuple[str, ...]):
+    assert invoke("run", *words, input="").exit_code == 2
 
 
 @posix

@@ -8,7 +8,9 @@ from contextlib import suppress
 from io import BytesIO
 
 import pytest
+from msgspec import structs
 
+from agent.errors import AgentError
 from agent.interaction import (
     CardChoiceQuestion,
     CardShown,
@@ -20,8 +22,9 @@ from agent.interaction import (
     PinQuestion,
     UnblockQuestion,
 )
-from agent.interaction.scripted import GivenPin
+from agent.interaction.scripted import GivenPin, SimulatedCardsPin
 from agent.vocabulary import Verb
+from hca_card.errors import PinLastTryError
 from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
 from tests.support.operations import until
@@ -340,6 +343,30 @@ async def test_a_pin_from_standard_input_is_never_for_a_page() -> None:
     given = GivenPin(Pin("123456"))
     assert await given.ask(pin_request()) is None
     assert given.available
+
+
+async def test_the_pin_for_automated_tests_is_given_to_simulated_cards_alone_and_never_for_a_last_try() -> (
+    None
+):
+    given = SimulatedCardsPin(Pin("123456"))
+    real, simulated = (structs.replace(CARD, simulated=each) for each in (False, True))
+    for _ in range(2):
+        pin = await given.ask(PinQuestion(PORTAL, simulated, PinStatus(3, 6, 8), Verb.LOGIN))
+        assert pin is not None
+        assert pin.octets == b"123456"
+    assert await given.ask(CardChoiceQuestion(PORTAL, (simulated, real))) == simulated
+    for refused in (
+        PinQuestion(PORTAL, real, PinStatus(3, 6, 8), Verb.LOGIN),
+        CardChoiceQuestion(PORTAL, (real, simulated)),
+        ConsentQuestion(PORTAL, Verb.LOGIN),
+        NewPinQuestion(PORTAL, simulated, PinStatus(3, 6, 8)),
+    ):
+        with pytest.raises(AgentError, match="no screen"):
+            await given.ask(refused)
+    with pytest.raises(PinLastTryError):
+        await given.ask(PinQuestion(PORTAL, simulated, PinStatus(1, 6, 8), Verb.LOGIN))
+    given.close()
+    assert not given.available
 
 
 async def answer_in_turn(terminal: Terminal, *turns: tuple[str, str]) -> None:
