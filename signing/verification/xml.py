@@ -19,6 +19,7 @@ from signing.errors import (
     DocumentUnsafeError,
     DocumentUnusableError,
     HashUnsupportedError,
+    SigningError,
 )
 from signing.formats import SignatureFormat
 from signing.hashes import Hash
@@ -112,7 +113,7 @@ class _Reader:
         for each in ordered:
             try:
                 found = self._signature(each)
-            except (DocumentUnusableError, ValueError, TypeError, AttributeError, KeyError) as error:
+            except (SigningError, ValueError, TypeError, AttributeError, KeyError) as error:
                 # A part that every signature has is missing or is not what it should be.
                 yield _unreadable(self._format(each), str(error))
                 continue
@@ -125,7 +126,8 @@ class _Reader:
     def _format(self, signature: Element) -> SignatureFormat:
         if self.medical:
             return SignatureFormat.EMR
-        return SignatureFormat.XADES if _qualifying(signature) is not None else SignatureFormat.XMLDSIG
+        qualifying = signature.find(f"{name('ds', 'Object')}/{name('xades', 'QualifyingProperties')}")
+        return SignatureFormat.XMLDSIG if qualifying is None else SignatureFormat.XADES
 
     def _signature(self, signature: Element) -> FoundSignature:
         info = _only(signature, "SignedInfo")
