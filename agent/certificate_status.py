@@ -13,6 +13,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -74,6 +75,14 @@ async def fetch_status(
         raise AgentError(ErrorId.CERTIFICATE_STATUS_UNREACHABLE, detail=str(error)) from error
 
 
+@dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    """What an authority said of a certificate, and its answer as it came: OCSPResponse or CertificateList."""
+
+    status: CertificateStatus
+    der: bytes
+
+
 class StatusChecker:
     """Asks authorities about certificates.
 
@@ -98,7 +107,11 @@ class StatusChecker:
         self._clock = clock
 
     async def check(self, der: bytes, issuer: bytes) -> CertificateStatus:
-        """Return whether the certificate is good, revoked, or unknown to its authority.
+        """Return whether the certificate is good, revoked, or unknown to its authority; raise as `answer`."""
+        return (await self.answer(der, issuer)).status
+
+    async def answer(self, der: bytes, issuer: bytes) -> StatusAnswer:
+        """Return whether the certificate is good, revoked, or unknown to its authority, and what says so.
 
         Args:
             der: the certificate.
@@ -124,29 +137,27 @@ class StatusChecker:
             raise AgentError(ErrorId.CERTIFICATE_STATUS_UNREACHABLE, detail="[certificates] online = false")
         return await self._asked(places, der, issuer)
 
-    async def _asked(
-        self, places: list[tuple[StatusSource, str]], der: bytes, issuer: bytes
-    ) -> CertificateStatus:
-        unknown: CertificateStatus | None = None
+    async def _asked(self, places: list[tuple[StatusSource, str]], der: bytes, issuer: bytes) -> StatusAnswer:
+        unknown: StatusAnswer | None = None
         troubles: list[Exception] = []
         try:
             async with asyncio.timeout(SECONDS):
                 for source, address in places:
                     try:
-                        status = await self._ask(source, address, der, issuer)
+                        said = await self._ask(source, address, der, issuer)
                     except (AgentError, StatusAnswerError) as error:
                         troubles.append(error)
                         continue
-                    if status.state is not RevocationState.UNKNOWN:
-                        return status
-                    unknown = status
+                    if said.status.state is not RevocationState.UNKNOWN:
+                        return said
+                    unknown = said
         except TimeoutError:
             troubles.append(AgentError(ErrorId.CERTIFICATE_STATUS_UNREACHABLE, detail="no answer in time"))
         if unknown is not None:
             return unknown
         raise max(troubles, key=_gravity)
 
-    async def _ask(self, source: StatusSource, address: str, der: bytes, issuer: bytes) -> CertificateStatus:
+    async def _ask(self, source: StatusSource, address: str, der: bytes, issuer: bytes) -> StatusAnswer:
         if source is StatusSource.OCSP:
             question, nonce = revocation.ocsp_request(der, issuer)
             answer = await self._fetch(address, OCSP_BYTES_MAX, question)
@@ -157,9 +168,9 @@ class StatusChecker:
         if status.state is not RevocationState.UNKNOWN:
             with suppress(OSError):  # a full disk makes the next question slower, and nothing else
                 await asyncio.to_thread(self._keep, self._file(source, address, der), answer)
-        return status
+        return StatusAnswer(status, answer)
 
-    def _remembered(self, source: StatusSource, address: str, der: bytes, issuer: bytes) -> CertificateStatus:
+    def _remembered(self, source: StatusSource, address: str, der: bytes, issuer: bytes) -> StatusAnswer:
         """Return what was said lately.
 
         Raises:
@@ -171,7 +182,8 @@ class StatusChecker:
         if not 0 <= age <= _KEPT_SECONDS[source]:
             raise StatusAnswerStaleError
         judge = revocation.judge_ocsp if source is StatusSource.OCSP else revocation.judge_crl
-        return judge(file.read_bytes(), der, issuer, self._clock())
+        answer = file.read_bytes()
+        return StatusAnswer(judge(answer, der, issuer, self._clock()), answer)
 
     def _file(self, source: StatusSource, address: str, der: bytes) -> Path:
         # A list is of use to all certificates that name it, an OCSP answer to one.

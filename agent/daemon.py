@@ -18,6 +18,7 @@ from agent.access.rates import OriginRates
 from agent.config import Config
 from agent.dialects.servisign import ServiSignDialect, refusal
 from agent.errors import AgentError, ErrorId, describe
+from agent.evidence import evidence_of
 from agent.interaction import Interaction
 from agent.metrics import PATH as METRICS_PATH
 from agent.metrics import Monitor
@@ -162,7 +163,9 @@ class Daemon:
         renewal = self._renewal(tls.LOOPBACK)
         self.identity = renewal.identity
 
-        operations = open_operations(self._service, self._interaction, config, paths)
+        operations = open_operations(
+            self._service, self._interaction, config, paths, evidence=evidence_of(config, paths)
+        )
         self.operations = await self._ending.enter_async_context(operations)
         consents = operations.consents
         machine = Computer(

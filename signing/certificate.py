@@ -101,6 +101,12 @@ def curve_bits(key: SignatureKey) -> int:
     return key.curve.key_size if isinstance(key, EllipticCurvePublicKey) else 0
 
 
+def is_self_issued(der: bytes) -> bool:
+    """Return whether a certificate names itself as its issuer. Raise `CertificateMalformedError`."""
+    certificate = parsed(der)
+    return certificate.issuer == certificate.subject
+
+
 def issuers_among(der: bytes, candidates: Iterable[bytes]) -> tuple[bytes, ...]:
     """Return the issuers of a certificate that are among `candidates`, nearest first; none is trusted."""
     left, path, current = list(dict.fromkeys(candidates)), [], der

@@ -27,6 +27,7 @@ from signing.errors import (
 from signing.hashes import Hash
 
 if TYPE_CHECKING:
+    from asn1crypto.cms import ContentInfo
     from asn1crypto.tsp import TSTInfo
 
 _TIME_STAMPING: Final = "1.3.6.1.5.5.7.3.8"
@@ -66,14 +67,27 @@ class Stamp:
 
 def request(data: bytes, nonce: int, algorithm: Hash = Hash.SHA_256) -> bytes:
     """Return the question for a stamp over `data` and for the signer's certificate, DER (RFC 3161 §2.4.1)."""
+    return request_for(algorithm.digest(data), nonce, algorithm)
+
+
+def request_for(imprint: bytes, nonce: int, algorithm: Hash) -> bytes:
+    """As `request`, where only the digest of the data is at hand."""
     from asn1crypto.tsp import TimeStampReq
 
-    imprint = {
-        "hash_algorithm": {"algorithm": algorithm.asn1_name},
-        "hashed_message": algorithm.digest(data),
-    }
-    fields = {"version": "v1", "message_imprint": imprint, "nonce": nonce, "cert_req": True}
+    named = {"hash_algorithm": {"algorithm": algorithm.asn1_name}, "hashed_message": imprint}
+    fields = {"version": "v1", "message_imprint": named, "nonce": nonce, "cert_req": True}
     return bytes(TimeStampReq(fields).dump())
+
+
+def token_in(response: bytes) -> bytes:
+    """Return the stamp in an authority's answer: TimeStampToken, DER; nothing of it is looked at.
+
+    Raises:
+        TimestampRefusedError: the authority gave none.
+        TimestampError: it cannot be read.
+    """
+    with parsing(response, TimestampError):
+        return bytes(_token(response).dump())
 
 
 def read(response: bytes) -> Stamp:
@@ -116,22 +130,36 @@ def verify(data: bytes, response: bytes) -> None:
         _verify(data, _signed_data(response))
 
 
-def verify_token(data: bytes, token: bytes) -> Stamp:
-    """As `verify`, for the stamp without the answer around it: TimeStampToken, DER (RFC 3161 §2.4.2)."""
+def verify_token(data: bytes | None, token: bytes) -> Stamp:
+    """As `verify`, for the stamp without the answer around it: TimeStampToken, DER (RFC 3161 §2.4.2).
+
+    Without `data` it may be over any: `check_answer` has compared it with the question.
+    """
+    with parsing(token, TimestampError):
+        return _verify(data, _loaded(token))
+
+
+def certificates_in(token: bytes) -> tuple[bytes, ...]:
+    """Return the certificates that came with a stamp, DER; none is trusted. Raise as `verify_token`."""
+    with parsing(token, TimestampError):
+        inside = _loaded(token)["certificates"]
+        return tuple(each.chosen.dump() for each in inside if each.name == "certificate")
+
+
+def _loaded(token: bytes) -> Any:
     # tsp adds its names to cms's tables, which are read at the first use and never again.
     from asn1crypto import tsp  # noqa: F401
     from asn1crypto.cms import ContentInfo
 
-    with parsing(token, TimestampError):
-        message = ContentInfo.load(token, strict=True)
-        if message["content_type"].native != "signed_data":
-            raise TimestampError("this is no time stamp")
-        return _verify(data, message["content"])
+    message = ContentInfo.load(token, strict=True)
+    if message["content_type"].native != "signed_data":
+        raise TimestampError("this is no time stamp")
+    return message["content"]
 
 
-def _verify(data: bytes, signed: Any) -> Stamp:
+def _verify(data: bytes | None, signed: Any) -> Stamp:
     stamp = _stamp(_info(signed))
-    if stamp.imprint != stamp.hash.digest(data):
+    if data is not None and stamp.imprint != stamp.hash.digest(data):
         raise TimestampOtherDataError
     try:
         signature = verify_signed_data(signed, _content(signed))
@@ -143,6 +171,10 @@ def _verify(data: bytes, signed: Any) -> Stamp:
 
 
 def _signed_data(response: bytes) -> Any:
+    return _token(response)["content"]
+
+
+def _token(response: bytes) -> ContentInfo:
     from asn1crypto.tsp import TimeStampResp
 
     # A refusal has no stamp, and asn1crypto reads no TimeStampResp without one.
@@ -155,7 +187,7 @@ def _signed_data(response: bytes) -> Any:
     token = answer["time_stamp_token"]
     if token["content_type"].native != "signed_data":
         raise TimestampError("the answer has no stamp")
-    return token["content"]
+    return token
 
 
 def _info(signed: Any) -> TSTInfo:

@@ -159,6 +159,7 @@ def without_keypad(config: Config) -> Config:
 async def work(call: Invocation, observe: Observe | None = None) -> AsyncIterator[Work]:
     """Run the body with operations for one command, closed and forgotten when it ends."""
     from agent.cli.pin_for_many_files import AskedOnce
+    from agent.evidence import evidence_of
     from agent.operations import Caller, open_operations
 
     paths, config = folder()
@@ -167,7 +168,8 @@ async def work(call: Invocation, observe: Observe | None = None) -> AsyncIterato
     caller = Caller(None, SESSION)
     with given_pin() if call.pin_stdin else open_person() as person, AskedOnce(person) as interaction:
         service = open_service(call.simulate, paths, observe=observe)
-        async with open_operations(service, interaction, config, paths) as operations:
+        evidence = evidence_of(config, paths)
+        async with open_operations(service, interaction, config, paths, evidence=evidence) as operations:
             yield Work(operations, caller, await full_name(operations, caller, call.reader))
 
 

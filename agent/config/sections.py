@@ -235,6 +235,18 @@ class VerificationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TimestampSettings:
+    """`[timestamps]`: who stamps signatures with the time (RFC 3161).
+
+    Attributes:
+        authorities: addresses of time-stamping authorities, asked in this order until one gives a stamp that
+            holds; without any, documents are signed without a time stamp alone.
+    """
+
+    authorities: tuple[str, ...] = _key(values.addresses, ())
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """`[log]`: what the agent says of itself, and where the audit rows go besides their own file.
 
@@ -306,6 +318,7 @@ class Config:
     audit: AuditSettings = field(default_factory=AuditSettings)
     certificates: CertificateSettings = field(default_factory=CertificateSettings)
     verification: VerificationSettings = field(default_factory=VerificationSettings)
+    timestamps: TimestampSettings = field(default_factory=TimestampSettings)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     update: UpdateSettings = field(default_factory=UpdateSettings)

@@ -147,9 +147,21 @@ def http_addresses(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def addresses(value: Any) -> tuple[str, ...]:
+    """Read addresses, in the clear or with TLS, each once."""
+    for item in _list(value):
+        if not isinstance(item, str) or not item.isascii() or not _ADDRESS.fullmatch(item):
+            raise ValueError(
+                f'{item!r} is not an address such as "https://tsa.example.tw/rfc3161": it begins with'
+                " http:// or https://, names a host, and has no user name, # or space"
+            )
+    return tuple(dict.fromkeys(value))
+
+
 port: Final = whole(1, 65535)
 """A TCP port."""
 
 _REPOSITORY: Final = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?/[^?#@\s]*")
 _HTTP: Final = re.compile(r"http://[^/?#@\s]+(?:/\S*)?")
+_ADDRESS: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^#\s]*)?")
 _HOST: Final = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,252}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?")

@@ -19,7 +19,7 @@ from agent.interaction.silence import Silence
 from agent.operations import transaction_jobs as jobs
 from agent.operations.activity import Activity
 from agent.operations.card_selection import CardRequirement
-from agent.operations.documents import DocumentSigning
+from agent.operations.documents import DocumentSigning, NearEvidence
 from agent.operations.messages import (
     Caller,
     CardView,
@@ -370,7 +370,7 @@ class Operations:
         )
         done = await signed.finish()
         if level is not Level.B_B and self._evidence is not None:
-            done = await form.augment(done, level, self._evidence)
+            done = await form.augment(done, level, NearEvidence(self._evidence, card.chain))
         return SignedDocument(done, form.format, level, card.certificate, hash, card.serial)
 
     async def _digest(

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 
 from agent.operations.transaction_jobs import CardSnapshot, issuers_on
 from hca_card.model import Card, KeyUse
-from signing.formats import Form, Ready, Signer
+from signing.certificate import is_self_issued, issuers_among
+from signing.formats import Evidence, Form, Ready, Signer
 from signing.guard import check_document
 from signing.hashes import Hash
 from signing.sign import sign_digest
@@ -30,6 +31,28 @@ class SignedByCard:
     async def finish(self) -> bytes:
         """Return the signed document at level B-B."""
         return await asyncio.to_thread(self.ready.finish, self.value)
+
+
+class NearEvidence:
+    """Evidence of somebody else's, with issuers that the card itself has asked for nowhere.
+
+    Args:
+        evidence: whom to ask for everything else.
+        issuers: certificates that the card has; what is in a signature is trusted by whoever verifies it.
+    """
+
+    def __init__(self, evidence: Evidence, issuers: tuple[bytes, ...]) -> None:
+        self._issuers = issuers
+        self.timestamp = evidence.timestamp
+        self.revocation = evidence.revocation
+        self._chain = evidence.chain
+
+    async def chain(self, certificate: bytes) -> tuple[bytes, ...]:
+        """Return the card's own issuers where they lead to a root, else what others say."""
+        near = await asyncio.to_thread(issuers_among, certificate, self._issuers)
+        if near and is_self_issued(near[-1]):
+            return near
+        return await self._chain(certificate)
 
 
 class DocumentSigning:

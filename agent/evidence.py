@@ -1,0 +1,173 @@
+"""What signatures that last need from others: time stamps, the issuers of certificates, and their answers.
+
+Only authorities that the administrator lists are asked for stamps, one after the other. Certificates and
+answers come from where the certificates themselves say, within the limits of `agent.certificate_status`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from agent.certificate_status import StatusChecker, fetch_status, load_roots
+from agent.config import Config, TimestampSettings
+from agent.errors import AgentError
+from agent.http_client import HttpError, HttpPolicy, fetch
+from agent.paths import Paths
+from signing import timestamp
+from signing.certificate import is_self_issued, issuers_among, parsed
+from signing.errors import CertificateMalformedError, EvidenceError, SigningError
+from signing.formats import RevocationEvidence
+from signing.hashes import Hash
+from signing.revocation import RevocationState, StatusSource, addresses
+
+SECONDS: Final = 10.0
+"""For each authority: a person is waiting."""
+STAMP_BYTES_MAX: Final = 64 * 1024
+CERTIFICATE_BYTES_MAX: Final = 64 * 1024
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+
+_NONCE_BITS: Final = 64
+_CHAIN_MAX: Final = 8
+_SEEN_MAX: Final = 64
+_QUESTION: Final = "application/timestamp-query"  # RFC 3161 §3.4
+
+
+async def ask_for_stamp(url: str, question: bytes) -> bytes:
+    """Return what a time-stamping authority answers. Raise `HttpError` if it does not."""
+    policy = HttpPolicy(seconds=SECONDS, bytes_max=STAMP_BYTES_MAX, proxy=True)
+    return await fetch(url, policy, question, _QUESTION)
+
+
+async def fetch_certificate(url: str) -> bytes:
+    """Return what a certificate names as its issuer's. Raise `AgentError` if it is not to be had."""
+    return await fetch_status(url, CERTIFICATE_BYTES_MAX)
+
+
+def evidence_of(config: Config, paths: Paths) -> AgentEvidence:
+    """Return what this installation asks."""
+    status = StatusChecker(paths.standing, config.certificates)
+
+    def known() -> Iterable[bytes]:
+        from signing.verification.anchors import shipped
+
+        verification = config.verification
+        files = (*config.certificates.roots, *verification.stamp_roots, *verification.intermediates)
+        return (*load_roots(files), *shipped())
+
+    return AgentEvidence(config.timestamps, status, known=known)
+
+
+class AgentEvidence:
+    """`signing.formats.Evidence` over the network.
+
+    Args:
+        config: who stamps.
+        status: what authorities say of certificates.
+        known: certificates that may be issuers, trusted or not, DER; called when one is needed.
+        stamp: how an authority is asked for a stamp.
+        certificate: how an issuer's certificate is fetched.
+        clock: aware UTC.
+    """
+
+    def __init__(
+        self,
+        config: TimestampSettings,
+        status: StatusChecker,
+        *,
+        known: Callable[[], Iterable[bytes]] = tuple,
+        stamp: Callable[[str, bytes], Awaitable[bytes]] = ask_for_stamp,
+        certificate: Callable[[str], Awaitable[bytes]] = fetch_certificate,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._authorities = config.authorities
+        self._status = status
+        self._known = known
+        self._stamp = stamp
+        self._certificate = certificate
+        self._clock = clock
+        self._seen: deque[bytes] = deque(maxlen=_SEEN_MAX)
+
+    async def timestamp(self, imprint: bytes, algorithm: Hash) -> bytes:
+        """Return a stamp of the first authority that gives one which holds.
+
+        Raises:
+            EvidenceError: nobody is listed, or nobody gave one; the detail has each with its reason.
+        """
+        if not self._authorities:
+            raise EvidenceError("no authority is listed under [timestamps] authorities")
+        troubles = []
+        for authority in self._authorities:
+            question = timestamp.request_for(imprint, secrets.randbits(_NONCE_BITS) | 1, algorithm)
+            try:
+                token = self._checked(question, await self._stamp(authority, question))
+            except (HttpError, SigningError) as error:
+                troubles.append(f"{authority}: {error}")
+            else:
+                self._seen.extend(timestamp.certificates_in(token))
+                return token
+        raise EvidenceError("; ".join(troubles))
+
+    async def chain(self, certificate: bytes) -> tuple[bytes, ...]:
+        """Return the issuers up to a certificate that issued itself.
+
+        Raises:
+            EvidenceError: one is not to be had.
+        """
+        path: list[bytes] = []
+        current = certificate
+        while not _is_root(current):
+            issuer = await self._issuer_of(current)
+            if issuer is None or issuer in path or len(path) >= _CHAIN_MAX:
+                raise EvidenceError("the certificate of an issuer is not to be had")
+            path.append(issuer)
+            current = issuer
+        return tuple(path)
+
+    async def revocation(self, certificate: bytes, issuer: bytes) -> RevocationEvidence:
+        """Return the authority's answer.
+
+        Raises:
+            EvidenceError: there is none, none that holds, or it does not know the certificate.
+        """
+        try:
+            said = await self._status.answer(certificate, issuer)
+        except (AgentError, SigningError) as error:
+            raise EvidenceError(str(error)) from error
+        if said.status.state is RevocationState.UNKNOWN:
+            raise EvidenceError("the authority does not know the certificate")
+        ocsp = said.status.source is StatusSource.OCSP
+        return RevocationEvidence(ocsp=said.der) if ocsp else RevocationEvidence(crl=said.der)
+
+    def _checked(self, question: bytes, answer: bytes) -> bytes:
+        """Return the stamp in an answer that is one to this question, made now by somebody who may."""
+        timestamp.check_answer(question, answer)
+        token = timestamp.token_in(answer)
+        made = timestamp.verify_token(None, token).time
+        if abs(made - self._clock()) > CLOCKS_DIFFER:
+            raise EvidenceError(f"the time stamp is of {made:%Y-%m-%d %H:%M}, and it is another time here")
+        return token
+
+    async def _issuer_of(self, certificate: bytes) -> bytes | None:
+        for candidates in (self._seen, self._known()):
+            found = issuers_among(certificate, candidates)
+            if found:
+                return found[0]
+        for address in addresses(certificate).issuers[:2]:
+            with suppress(AgentError, CertificateMalformedError):
+                fetched = parsed(await self._certificate(address)).der
+                if issuers_among(certificate, (fetched,)):
+                    self._seen.append(fetched)
+                    return fetched
+        return None
+
+
+def _is_root(certificate: bytes) -> bool:
+    try:
+        return is_self_issued(certificate)
+    except CertificateMalformedError as error:
+        raise EvidenceError(str(error)) from error
