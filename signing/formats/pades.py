@@ -163,7 +163,7 @@ async def _stamped(signed: bytes, evidence: Evidence) -> bytes:
     content = cms.ContentInfo.load(last.pkcs7_content)
     info = content["content"]["signer_infos"][0]
     info["unsigned_attrs"] = cms.CMSAttributes([*_attributes(info["unsigned_attrs"]), attribute])
-    return await asyncio.to_thread(_replaced, signed, last, content.dump(force=True))
+    return await asyncio.to_thread(_replaced, signed, last, content.dump())
 
 
 def _replaced(signed: bytes, signature: EmbeddedPdfSignature, contents: bytes) -> bytes:

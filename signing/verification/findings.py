@@ -29,6 +29,8 @@ class Finding(StrEnum):
 
     CONTENT_CHANGED = "content.changed"
     CONTENT_MISSING = "content.missing"
+    CONTENT_LAYERS = "content.layers"
+    CONTENT_ACTIVE = "content.active"
     CONTENT_NOT_COVERED = "content.not_covered"
     CONTENT_BESIDE = "content.beside"
     CONTENT_ADDED = "content.added"
@@ -37,6 +39,7 @@ class Finding(StrEnum):
     SIGNATURE_UNREADABLE = "signature.unreadable"
     STRUCTURE_AMBIGUOUS = "structure.ambiguous"
     STRUCTURE_REFUSED = "structure.refused"
+    STRUCTURE_DAMAGED = "structure.damaged"
     ALGORITHM_UNKNOWN = "algorithm.unknown"
     ALGORITHM_WEAK = "algorithm.weak"
     KEY_SHORT = "key.short"

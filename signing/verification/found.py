@@ -16,12 +16,12 @@ class FoundStamp:
 
     Attributes:
         token: TimeStampToken, DER.
-        covered: the octets whose digest it must be of.
+        covered: the octets whose digest it must be of; in pieces of the document where they are many.
         archive: it protects the whole signature with its evidence (B-LTA), not only the signature value.
     """
 
     token: bytes
-    covered: bytes
+    covered: bytes | tuple[memoryview, ...]
     archive: bool = False
 
 

@@ -67,10 +67,22 @@ def is_xml(document: bytes) -> bool:
     return start.lstrip().startswith(b"<") or start[:4] in (b"\xff\xfe<\0", b"\xfe\xff\0<")
 
 
+def _read_pdf(message: bytes, _document: bytes | None, _certificate: bytes | None) -> FoundDocument:
+    from signing.verification.pdf import read_pdf
+
+    return read_pdf(message)
+
+
+def is_pdf(document: bytes) -> bool:
+    """Whether a PDF begins within the first kilobyte (ISO 32000-1 annex H.3, note 13)."""
+    return b"%PDF-" in document[:1024]
+
+
 Reader = Callable[[bytes, "bytes | None", "bytes | None"], FoundDocument]
 
 _READERS: tuple[tuple[Callable[[bytes], bool], Reader], ...] = (
     (is_cms, _read_cms),
     (is_xml, _read_xml),
+    (is_pdf, _read_pdf),
 )
 """By the first bytes, in this order; each imports its module when it is needed."""

@@ -59,7 +59,8 @@ def read_stamp(stamp: FoundStamp) -> ReadStamp:
         time: datetime = info["gen_time"].native
         hashed, name = bytes(imprint["hashed_message"].native), imprint["hash_algorithm"]["algorithm"].native
     try:
-        if Hash.of_asn1_name(name).digest(stamp.covered) != hashed:
+        covered = stamp.covered if isinstance(stamp.covered, bytes) else b"".join(stamp.covered)
+        if Hash.of_asn1_name(name).digest(covered) != hashed:
             raise TimestampOtherDataError
     except HashUnsupportedError:
         raise TimestampError("its hash is not known") from None

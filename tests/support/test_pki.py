@@ -271,6 +271,7 @@ class Pki:
             )
         )
 
+    @cache  # noqa: B019  a test run has one PKI or few
     def certificate(self, label: str) -> bytes:
         """DER of a certificate: a signer's, `root`, `ca`, `strange-root`, `tsa`, `ocsp` …."""
         return bytes(self.architecture.get_cert(CertLabel(label)).dump())
@@ -283,6 +284,7 @@ class Pki:
     def ca(self) -> bytes:
         return self.certificate("ca")
 
+    @cache  # noqa: B019
     def chain(self, label: str) -> tuple[bytes, ...]:
         """The issuers, nearest first and the root last, DER."""
         return tuple(self.certificate(str(each)) for each in self.architecture.get_chain(CertLabel(label)))
