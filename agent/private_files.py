@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
+
+_FULL: Final = frozenset((errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)))
+
+
+def is_full(error: OSError) -> bool:
+    """Return whether there was no room: the disk, this user's share of it, or the largest file."""
+    return error.errno in _FULL
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -22,8 +31,10 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
                 os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a write does not know where it goes
         raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,11 @@ def run(call: Invocation, headless: bool, for_tests: bool, allow: frozenset[str]
     if allow and not for_tests:
         raise click.UsageError("--allow 只能和 --pin-stdin 一起用 · --allow goes with --pin-stdin only")
     headless = headless or for_tests
-    paths, config = folder()
+    try:
+        paths, config = folder()
+    except AgentError as error:
+        _show_without_configuration(error, headless=headless)
+        raise
     # Nothing of it is kept: what a test allows is not allowed to the person's real cards afterwards.
     config = replace(config, origins=replace(config.origins, allow=config.origins.allow | allow))
     log_to_terminal()
@@ -131,6 +136,18 @@ def demo(serve: bool) -> int:
             raise
         raise AgentError(ErrorId.PORT_TAKEN, detail=str(SERVE_PORT)) from error
     return 0
+
+
+def _show_without_configuration(error: AgentError, *, headless: bool) -> None:
+    """Show on the screen why the daemon does not even begin, unless somebody sits at its terminal."""
+    from agent.cli.composition import at_screen
+    from agent.config import Config
+    from agent.desktop import has_screen
+
+    if headless or not has_screen() or (sys.stderr is not None and sys.stderr.isatty()):
+        return
+    with at_screen(Config(), simulated=False) as interaction:
+        asyncio.run(_notify(interaction, error))
 
 
 async def _notify(interaction: Interaction, error: AgentError) -> None:

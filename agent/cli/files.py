@@ -55,8 +55,10 @@ def write(path: Path, content: bytes, *, force: bool, private: bool = False) -> 
             file.write(content)
         if force:
             target.replace(path)
-    except BaseException:
+    except BaseException as error:
         target.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a write does not know where it goes
         raise
 
 

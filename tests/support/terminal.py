@@ -15,8 +15,6 @@ from tests.support.interruptible import interruptible
 from tests.support.waiting import until_async
 
 _SECONDS: Final = 20.0
-# The program throws away what was typed before its question, and asks a moment before it listens.
-_HESITATION: Final = 0.3
 
 
 class Terminal:
@@ -68,16 +66,11 @@ class Terminal:
     async def answer_unseen(self, question: str, text: str) -> None:
         """Wait for a question whose answer is not shown, and type it."""
         await self.expect(question)
-        await until_async(
-            lambda: not termios.tcgetattr(self._master)[3] & termios.ECHO,
-            "the terminal would show what is typed",
-            _SECONDS,
-        )
+        assert not termios.tcgetattr(self._master)[3] & termios.ECHO, "it would show what is typed"
         await self.type(text)
 
     async def type(self, text: str) -> None:
         """Type a line."""
-        await asyncio.sleep(_HESITATION)  # a person's deliberate slowness
         os.write(self._master, text.encode() + b"\n")
 
     async def interrupt(self) -> int:

@@ -6,14 +6,17 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 import pytest
 
+from agent import desktop
 from agent.cli import composition, output
 from agent.cli.program import program
 from agent.errors import AgentError, ErrorId
+from agent.interaction.scripted import ScriptedInteraction
 from agent.terminal_text import width_of
 from hca_card.errors import PinWrongError
 from pcsc.errors import ReaderBusyError
@@ -204,6 +207,20 @@ def test_configuration_that_cannot_be_used_says_where(invoke, home: Path):
     result = invoke("readers", "--simulate", "hpc")
     assert result.exit_code == 1
     assert "(config.invalid" in result.stderr and "alow" in result.stderr
+
+
+@pytest.mark.parametrize(("words", "shown"), [((), 1), (("--headless",), 0)])
+def test_a_daemon_started_where_nobody_reads_shows_why_it_does_not_begin(
+    invoke, home: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], shown: int
+):
+    person = ScriptedInteraction()
+    monkeypatch.setattr(composition, "at_screen", lambda _config, simulated: nullcontext(person))
+    monkeypatch.setattr(desktop, "has_screen", lambda: True)
+    (home / "policy.toml").symlink_to(home / "nowhere")
+    result = invoke("run", *words)
+    assert result.exit_code == 1 and "policy.toml: is there and cannot be read" in result.stderr
+    assert len(person.notices) == shown
+    assert all("policy.toml" in zh for zh, _ in person.notices)
 
 
 def test_the_version_is_told(invoke):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 import sys
 from pathlib import Path
@@ -50,3 +52,14 @@ def test_a_missing_token_is_a_worded_refusal(tmp_path: Path) -> None:
 def test_the_token_is_in_no_repr(tmp_path: Path) -> None:
     user_token = token.create(tmp_path / "token")
     assert token.read(tmp_path / "token") not in repr(user_token)
+
+
+def test_a_full_disk_is_no_fault_of_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        token.create(tmp_path / "token")
+    assert caught.value.filename == str(tmp_path / "token")
+    assert list(tmp_path.iterdir()) == []
