@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from agent import __version__, inventory, tls
+from agent.access.answers import Answers
 from agent.access.rates import OriginRates
 from agent.config import Config
 from agent.dialects.servisign import ServiSignDialect, refusal
+from agent.errands import Errands
 from agent.errors import AgentError, ErrorId, describe
 from agent.evidence import evidence_of
 from agent.interaction import Interaction
+from agent.interaction.dialogs import Dialogs
 from agent.metrics import PATH as METRICS_PATH
 from agent.metrics import Monitor
 from agent.operations import Operations, open_operations
@@ -28,11 +31,13 @@ from agent.pins import screen_lock
 from agent.places import Places
 from agent.renewal import Renewal
 from agent.update.check import Checks
+from agent.vocabulary import Errand
 from pcsc.service import Service
 
 if TYPE_CHECKING:
     import ssl
 
+    from agent.selftest.service import SelfTests
     from agent.server.gate import Gate, HttpSite
     from agent.server.ports import PortConflict, TakenPort
 
@@ -88,6 +93,7 @@ class Daemon:
         nhi_identity: where the certificate for its name lies, likewise.
         conflicts: ports of ours that another program holds, so that portals may reach that program.
         operations: what pages and programs can ask of the card, once started.
+        errands: what the person can have done without a terminal, once started.
     """
 
     native_port: int
@@ -98,6 +104,7 @@ class Daemon:
     nhi_identity: tls.TlsIdentity | None = None
     conflicts: tuple[PortConflict, ...]
     operations: Operations
+    errands: Errands
 
     def __init__(
         self,
@@ -177,7 +184,9 @@ class Daemon:
         rate = OriginRates(config.limits, operations.rank)
         selftests = SelfTests(operations, consents, machine)
         verifier = Verifier(config, paths, simulated=self._simulated)
-        native = NativeApi(NativeServices(operations, selftests, verifier, self._simulated), rate)
+        self.errands = self._errands(selftests)
+        services = NativeServices(operations, selftests, verifier, self.errands, self._simulated)
+        native = NativeApi(services, rate)
         # Not before: whoever is to hear the readers' first news must be there already.
         await self._ending.enter_async_context(screen_lock.watched(operations.forget_pins))
         servisign = ServiSignDialect(operations, config) if config.servisign.enabled else None
@@ -220,6 +229,22 @@ class Daemon:
         )  # first of all: pages learn of the end before they are cut off
         await self._take_inventory()
         self._warn()
+
+    def _errands(self, selftests: SelfTests) -> Errands:
+        """Return the errands, which windows' notices offer from now on."""
+        windows = self._interaction if isinstance(self._interaction, Dialogs) else None
+        errands = Errands(
+            operations=self.operations,
+            selftests=selftests,
+            interaction=self._interaction,
+            windows=windows,
+            config=self._config,
+            paths=self._paths,
+            answers=Answers(self._paths.answers, settings=self._config.consent),
+        )
+        if windows is not None:
+            windows.do = errands.run_and_tell
+        return errands
 
     def _take_hipki(self) -> TakenPort | None:
         """Take the port of the HiPKI dialect; None where another program holds it."""
@@ -331,9 +356,9 @@ class Daemon:
             self._renewed(renewed[0])
         elif any(each.fresh for each in identities):
             self._notify(
-                "本機的 TLS 憑證是新的。請執行 hca-agent trust install，讓瀏覽器接受它。",
-                "The TLS certificate of this machine is new."
-                " Run hca-agent trust install so that browsers accept it.",
+                "本機的 TLS 憑證是新的，瀏覽器還沒有接受它。",
+                "The TLS certificate of this machine is new, and browsers do not accept it yet.",
+                Errand.TRUST,
             )
 
     def _renewed(self, identity: tls.TlsIdentity) -> None:
@@ -349,17 +374,18 @@ class Daemon:
             )
         else:
             self._notify(
-                "本機的 TLS 憑證已換新，瀏覽器還不認得它。請再執行一次 hca-agent trust install。",
+                "本機的 TLS 憑證已換新，瀏覽器還不認得它。請再讓瀏覽器接受一次。",
                 "The TLS certificate of this machine was renewed, and browsers do not know it yet."
-                " Run hca-agent trust install again.",
+                " Have them accept it once more.",
+                Errand.TRUST,
             )
 
     def _run_beside(self, work: Coroutine[None, None, None]) -> None:
         """Run `work` until the daemon ends."""
         self._ending.push_async_callback(_cancel, asyncio.create_task(work))
 
-    def _notify(self, zh: str, en: str) -> None:
-        self._show(self._interaction.notify(zh, en))
+    def _notify(self, zh: str, en: str, errand: Errand | None = None) -> None:
+        self._show(self._interaction.notify(zh, en, errand))
 
     def _show(self, notice: Coroutine[None, None, None]) -> None:
         """Tell the person something, without anybody waiting for the window."""

@@ -1,4 +1,4 @@
-"""The kinds of work that a page can ask for, and what people call them and the kinds of cards."""
+"""The kinds of work that a page or a person can ask for, and what people call them and the kinds of cards."""
 
 from __future__ import annotations
 
@@ -39,3 +39,38 @@ KIND_WORDS: Final[dict[CardKind, tuple[str, str]]] = {
     CardKind.PKCS15: ("PKCS#15 卡片", "PKCS#15 card"),
 }
 """What each kind of card is called in front of a person."""
+
+
+class Errand(StrEnum):
+    """What a person can have this program do from its icon, its page or a notice, without a terminal."""
+
+    CHANGE_PIN = "change-pin"
+    UNBLOCK_PIN = "unblock-pin"
+    TRUST = "trust"
+    AUTOSTART = "autostart"
+    SITES = "origins"
+    REPORT = "report"
+    UPDATE = "update"
+
+
+ERRAND_WORDS: Final[dict[Errand, tuple[str, str]]] = {
+    Errand.CHANGE_PIN: ("變更 PIN 碼", "Change the PIN"),
+    Errand.UNBLOCK_PIN: ("解鎖 PIN 碼", "Unblock the PIN"),
+    Errand.TRUST: ("讓瀏覽器接受本程式", "Have browsers accept this program"),
+    Errand.AUTOSTART: ("登入時自動啟動", "Start with my login"),
+    Errand.SITES: ("允許的網站", "Allowed sites"),
+    Errand.REPORT: ("產生給服務人員的檔案", "Make the file for the help desk"),
+    Errand.UPDATE: ("下載新版", "Download the new version"),
+}
+"""What each errand is called wherever it can be chosen."""
+
+ERRAND_LINES: Final[dict[Errand, str]] = {
+    Errand.CHANGE_PIN: "hca-agent pin change",
+    Errand.UNBLOCK_PIN: "hca-agent pin unblock",
+    Errand.TRUST: "hca-agent trust install",
+    Errand.AUTOSTART: "hca-agent autostart on",
+    Errand.SITES: "hca-agent origins allow",
+    Errand.REPORT: "hca-agent report",
+    Errand.UPDATE: "hca-agent update download",
+}
+"""The same for who has a terminal."""

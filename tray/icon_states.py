@@ -19,7 +19,7 @@ from agent.tray.messages import (
     TrayReader,
     TrayState,
 )
-from agent.vocabulary import KIND_WORDS, VERB_WORDS
+from agent.vocabulary import ERRAND_WORDS, KIND_WORDS, VERB_WORDS, Errand
 from tray.menus import Item, Menu, separator
 
 TITLE: Final = "HCA Card Agent"
@@ -84,6 +84,13 @@ _PROBLEM_WORDS: Final = {
     ProblemKind.TRUST: "瀏覽器尚未信任本機憑證 · Browsers do not trust the certificate yet",
 }
 
+
+_PROBLEM_CHOICES: Final = {
+    ProblemKind.PORT: Choice.SELF_TEST,
+    ProblemKind.SERVICE: Choice.SELF_TEST,
+    ProblemKind.TRUST: Choice.TRUST,
+}
+"""What helps with each; the self-test says more where this program cannot mend it."""
 
 _ASK_AGAIN: Final = Item(
     "ask again", "重新詢問未知網站 · Ask about unknown sites again", Chosen(choice=Choice.ASK_AGAIN)
@@ -160,8 +167,8 @@ def _menu(state: TrayState, problems: tuple[str, ...]) -> Menu:
         "about", f"關於 {TITLE} {clean(state.version)} · About", Chosen(choice=Choice.ABOUT), default=True
     )
     troubles = tuple(
-        Item(f"problem {number}", f"⚠ {words}", Chosen(choice=Choice.SELF_TEST))
-        for number, words in enumerate(problems)
+        Item(f"problem {number}", f"⚠ {words}", Chosen(choice=_PROBLEM_CHOICES[problem.kind]))
+        for number, (words, problem) in enumerate(zip(problems, state.problems, strict=True))
     )
     return (
         about,
@@ -170,13 +177,24 @@ def _menu(state: TrayState, problems: tuple[str, ...]) -> Menu:
         *_reader_items(state),
         separator("after readers"),
         Item("self-test", "自我檢測 · Self-test", Chosen(choice=Choice.SELF_TEST)),
-        Item("origins", "允許的網站 · Allowed sites", Chosen(choice=Choice.ORIGINS)),
+        _errand(Errand.SITES),
         *((_ASK_AGAIN,) if state.silence else ()),
+        _errand(Errand.TRUST),
+        _errand(Errand.AUTOSTART),
+        *((_errand(Errand.UPDATE),) if state.updates else ()),
         Item("activity", "最近的活動 · Recent activity", items=_activity_items(state)),
+        _errand(Errand.REPORT),
         Item("log-folder", "開啟記錄資料夾 · Open log folder", Chosen(choice=Choice.LOG_FOLDER)),
         separator("before the end"),
         *_ending_items(),
     )
+
+
+def _errand(errand: Errand, reader: str | None = None) -> Item:
+    """Return the item of an errand; one that is about a card stands below its reader."""
+    indent, key = ("", errand.value) if reader is None else ("　　", f"{errand.value} {reader}")
+    label = f"{indent}{' · '.join(ERRAND_WORDS[errand])}"
+    return Item(key, label, Chosen(choice=Choice(errand.value), reader=reader))
 
 
 def _ending_items() -> tuple[Item, ...]:
@@ -209,7 +227,10 @@ def _one_reader(reader: TrayReader, card: TrayCard | None, simulated: bool) -> t
         if card.ended:
             words = f"{words}（憑證已過期或廢止 expired or revoked）"
     condition = Item(f"card {reader.name}", f"　　{mark}{words}")
-    return (title, condition, *((_tries(reader, card),) if has_card else ()))
+    if not has_card:
+        return (title, condition)
+    pin = (_errand(each, reader.name) for each in (Errand.CHANGE_PIN, Errand.UNBLOCK_PIN))
+    return (title, condition, _tries(reader, card), *pin)
 
 
 def _tries(reader: TrayReader, card: TrayCard | None) -> Item:

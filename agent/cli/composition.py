@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.cli.options import Invocation
     from agent.config import Config
     from agent.interaction import Interaction
+    from agent.interaction.dialogs import Dialogs
     from agent.operations import Caller, Operations
     from agent.paths import Paths
     from pcsc.service import Service
@@ -37,11 +38,19 @@ class Work:
         operations: started.
         caller: this person's own command line.
         reader: the full name of the reader named on the command line, None where none was.
+        screen: the person's windows, where there is no terminal to read on.
     """
 
     operations: Operations
     caller: Caller
     reader: str | None
+    screen: Dialogs | None = None
+
+    async def show(self, zh: str, en: str) -> None:
+        """Show on the screen what stands on no terminal, until it was read."""
+        if self.screen is not None:
+            await self.screen.notify(zh, en)
+            await self.screen.notices_read()
 
 
 def folder() -> tuple[Paths, Config]:
@@ -92,19 +101,24 @@ def nobody() -> AbstractContextManager[Interaction]:
     return nullcontext(Headless())
 
 
-def open_person() -> AbstractContextManager[Interaction]:
-    """Return the person at the terminal, or nobody where there is none."""
+def open_person(config: Config, simulated: bool = False) -> AbstractContextManager[Interaction]:
+    """Return the person at the terminal; else the one at the screen; else nobody."""
+    from agent.interaction.dialogs import Dialogs, can_open
     from agent.interaction.terminal import TerminalInteraction
 
     person = TerminalInteraction.open()
-    return nobody() if person is None else closing(person)
+    if person is not None:
+        return closing(person)
+    return nullcontext(Dialogs(config.consent, simulated=simulated)) if can_open() else nobody()
 
 
 def at_screen(config: Config, simulated: bool) -> AbstractContextManager[Interaction]:
     """Return the person at the screen, asked in windows; where there is no screen, as `open_person`."""
     from agent.interaction.dialogs import Dialogs, can_open
 
-    return nullcontext(Dialogs(config.consent, simulated=simulated)) if can_open() else open_person()
+    if can_open():
+        return nullcontext(Dialogs(config.consent, simulated=simulated))
+    return open_person(config)
 
 
 def given_pin() -> AbstractContextManager[Interaction]:
@@ -160,25 +174,53 @@ async def work(call: Invocation, observe: Observe | None = None) -> AsyncIterato
     """Run the body with operations for one command, closed and forgotten when it ends."""
     from agent.cli.pin_for_many_files import AskedOnce
     from agent.evidence import evidence_of
+    from agent.interaction.dialogs import Dialogs
     from agent.operations import Caller, open_operations
 
     paths, config = folder()
     if call.pin_stdin:
         config = without_keypad(config)
     caller = Caller(None, SESSION)
-    with given_pin() if call.pin_stdin else open_person() as person, AskedOnce(person) as interaction:
+    with (
+        given_pin() if call.pin_stdin else open_person(config, bool(call.simulate)) as person,
+        AskedOnce(person) as interaction,
+    ):
         service = open_service(call.simulate, paths, observe=observe)
         evidence = evidence_of(config, paths)
         async with open_operations(service, interaction, config, paths, evidence=evidence) as operations:
-            yield Work(operations, caller, await full_name(operations, caller, call.reader))
+            screen = person if isinstance(person, Dialogs) else None
+            yield Work(operations, caller, await full_name(operations, caller, call.reader), screen)
 
 
-def run(call: Invocation, task: Callable[[Work], Awaitable[T]], observe: Observe | None = None) -> T:
-    """Return what `task` does, run on an event loop of its own; `observe` is called with every exchange."""
+def run(
+    call: Invocation,
+    task: Callable[[Work], Awaitable[T]],
+    observe: Observe | None = None,
+    *,
+    done: tuple[str, str] | None = None,
+) -> T:
+    """Return what `task` does, run on an event loop of its own.
+
+    Args:
+        call: the command.
+        task: its work.
+        observe: called with every exchange.
+        done: what to say when it is done.
+    """
+    from agent.errors import describe
 
     async def inside() -> T:
         async with work(call, observe) as ready:
-            return await task(ready)
+            try:
+                result = await task(ready)
+            except Exception as error:
+                text = describe(error)
+                await ready.show(f"✘ {text.zh}{text.next_zh}", f"{text.en} {text.next_en}")
+                raise
+            if done is not None:
+                output.say(*done)
+                await ready.show(*done)
+            return result
 
     return asyncio.run(inside())
 

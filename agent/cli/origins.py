@@ -32,28 +32,16 @@ def list_() -> None:
 
 @origins.command()
 @click.argument("origin")
-def allow(origin: str) -> int:
+def allow(origin: str) -> None:
     """不再詢問，直到期限 · Allow everything for a site until the answer expires."""
-    from datetime import UTC, datetime, timedelta
-
-    from agent.access.policy import ConsentAnswer
-    from agent.origins.spelling import is_plain_http
-    from agent.vocabulary import Verb
+    from agent.access import allowing
 
     config, answers = _open()
     check_origin(origin)
-    if is_plain_http(origin) and origin not in config.origins.allow:
-        output.warn(
-            f"✘ {origin}: 沒有 https 的網站只能寫在 config.toml 的 [origins] allow，再重新啟動本程式",
-            "without https a site is admitted only if [origins] allow in config.toml lists it; then restart",
-        )
-        return 1
-    until = datetime.now(UTC) + timedelta(days=config.consent.days)
-    answers.remember(origin, tuple(Verb), ConsentAnswer(True, until))
+    until = allowing.allow(config, answers, origin)
     output.say(f"✔ {origin}: 允許到 {until:%Y-%m-%d}", f"allowed until {until:%Y-%m-%d}")
     if origin in config.origins.deny:
         output.warn("設定檔拒絕這個網站，以設定檔為準", "the configuration denies this site, and it wins")
-    return 0
 
 
 @origins.command()

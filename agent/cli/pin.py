@@ -49,8 +49,7 @@ def change(call: Invocation, pin_stdin: bool) -> None:
         with _two_pins(pin_stdin) as (old, new):
             await work.operations.change_pin(work.caller, old=old, new=new, reader=work.reader)
 
-    run(call, task)
-    output.say("✔ 已變更 PIN 碼", "the PIN is changed")
+    run(call, task, done=("✔ 已變更 PIN 碼", "the PIN is changed"))
 
 
 @pin.command("unblock")
@@ -68,8 +67,7 @@ def unblock(call: Invocation, pin_stdin: bool) -> None:
         with _two_pins(pin_stdin) as (puk, new):
             await work.operations.unblock_pin(work.caller, puk=puk, new=new, reader=work.reader)
 
-    run(call, task)
-    output.say("✔ 已解鎖，PIN 碼是新的", "unblocked, with the new PIN")
+    run(call, task, done=("✔ 已解鎖，PIN 碼是新的", "unblocked, with the new PIN"))
 
 
 @pin.command("remember")

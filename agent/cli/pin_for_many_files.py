@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from agent.interaction import AnswerT, Interaction, NewPinQuestion, PinQuestion, Question, UnblockQuestion
+from agent.vocabulary import Errand
 from hca_card.pin import Pin
 
 
@@ -40,9 +41,9 @@ class AskedOnce:
             self.wipe()
         return await self._inner.ask(question)
 
-    async def notify(self, zh: str, en: str) -> None:
+    async def notify(self, zh: str, en: str, errand: Errand | None = None) -> None:
         """As `inner` does."""
-        await self._inner.notify(zh, en)
+        await self._inner.notify(zh, en, errand)
 
     def cards_moved(self, readers: frozenset[str]) -> None:
         """Pass it on to `inner`."""

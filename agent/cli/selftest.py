@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,7 +171,8 @@ async def _probe_context(call: Invocation, *, with_pin: bool) -> AsyncIterator[P
         config, fault = Config(), error
     if call.pin_stdin:
         config = without_keypad(config)
-    person = given_pin if call.pin_stdin else open_person if with_pin else nobody
+    at_hand = partial(open_person, config, bool(call.simulate)) if with_pin else nobody
+    person = given_pin if call.pin_stdin else at_hand
     caller, reader = Caller(None, SESSION), call.reader
     with person() as interaction:
         service = open_service(call.simulate, paths)

@@ -31,7 +31,6 @@ class Tray:
     @asynccontextmanager
     async def beside(self, daemon: Daemon, end: Callable[[], None]) -> AsyncIterator[None]:
         """Run the body with a tray process beside it."""
-        from agent.access.answers import Answers
         from agent.audit import AuditLog
         from agent.desktop import own_command
         from agent.interaction.dialogs import Dialogs
@@ -48,7 +47,6 @@ class Tray:
             windows=Dialogs(self.config.consent, simulated=self.simulated),
             config=self.config,
             audit=AuditLog(self.paths.audit, self.config.audit),
-            answers=Answers(self.paths.answers, settings=self.config.consent),
             folder=self.paths.home,
             end=ended,
             trusted=self._trusted,

@@ -127,16 +127,15 @@ def _for_all_users(call: Invocation, *, install: bool, portals: bool = False, re
 
 def _install(paths: Paths, scope: Scope, *, wanted: bool, renew: bool) -> CertificateReport:
     """Have a certificate trusted where it is wanted; else take it out where there is one."""
-    from agent import tls, trust
+    from agent import tls
+    from agent.trust import for_this_user
 
     if wanted:
         if renew and tls.in_use(paths.tls, paths.machine_tls, scope) == paths.tls:
             tls.ensure(paths.tls, scope, renew=True)
-        tls.shown(paths.tls, paths.machine_tls, scope)  # makes this user's own where the machine has none
-    known = _own(paths, scope)
-    if wanted:
-        rows = trust.install(_stores(), known, _announce)
+        known, rows = for_this_user.install_one(paths, scope, _stores(), _announce)
     else:
+        known = for_this_user.own(paths, scope)
         rows = _remove(known) if known.current is not None else ()
     return CertificateReport(known, rows, wanted)
 
@@ -150,9 +149,9 @@ def _remove(known: OwnAuthorities) -> tuple[StoreReport, ...]:
 
 
 def _own(paths: Paths, scope: Scope) -> OwnAuthorities:
-    from agent import tls, trust
+    from agent.trust import for_this_user
 
-    return trust.own_authorities(tls.in_use(paths.tls, paths.machine_tls, scope), scope)
+    return for_this_user.own(paths, scope)
 
 
 def _folder() -> tuple[Paths, tuple[tuple[Scope, bool], ...]]:
@@ -161,16 +160,13 @@ def _folder() -> tuple[Paths, tuple[tuple[Scope, bool], ...]]:
     Raises:
         AgentError: trust.not_yours, if this user is at home in somebody else's place.
     """
-    from agent import tls
     from agent.cli.composition import folder
-    from agent.errors import AgentError, ErrorId
-    from agent.trust import Machine
+    from agent.config import Config
+    from agent.trust import for_this_user
 
-    machine = Machine.this()
-    if not machine.owns(machine.home):  # sudo may keep the home folder of whoever called it
-        raise AgentError(ErrorId.TRUST_NOT_YOURS, detail=str(machine.home))
+    for_this_user.wanted(Config())  # before a folder is made where this user is not at home
     paths, config = folder()
-    return paths, ((tls.LOOPBACK, True), (tls.NHI_COMPONENT, config.nhi_component.enabled))
+    return paths, for_this_user.wanted(config)
 
 
 def _stores(*, governed: bool = True) -> Sequence[TrustStore]:

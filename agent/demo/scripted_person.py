@@ -14,6 +14,7 @@ from agent.interaction import (
     PinQuestion,
     Question,
 )
+from agent.vocabulary import Errand
 from hca_card.model import CardKind
 from hca_card.pin import Pin
 
@@ -66,7 +67,7 @@ class ScriptedPerson:
                 return next((card for card in cards if card.kind is self.chooses), None)
         return None  # the demo's readers have no keypad, and it changes and unblocks no PIN
 
-    async def notify(self, zh: str, en: str) -> None:
+    async def notify(self, zh: str, en: str, errand: Errand | None = None) -> None:
         """Ignore what needs no answer."""
 
     def cards_moved(self, readers: frozenset[str]) -> None:

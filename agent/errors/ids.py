@@ -70,6 +70,8 @@ class ErrorId(StrEnum):
     # Who may ask: origins, consent, what nobody may
     ORIGIN_REFUSED = "origin.refused"
     ORIGIN_NOT_HTTPS = "origin.not_https"
+    ORIGIN_NOT_LISTED = "origin.not_listed"
+    ERRAND_REFUSED = "errand.refused"
     CONSENT_REFUSED = "consent.refused"
     CONSENT_SILENCED = "consent.silenced"
     CONSENT_TIMEOUT = "consent.timeout"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -11,6 +12,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from agent.errors.ids import ErrorId
+
+_LINE: Final = re.compile(r"（管理者：hca-agent[^）]*）| \(administrators: hca-agent[^)]*\)")
 
 SENTENCES: Final = Path(__file__).with_name("sentences.toml")
 
@@ -48,6 +51,7 @@ class ErrorRow:
         selftest_en: the same in English.
         page_zh: what to do next where a page shows it, which names no command; empty where that is the same.
         page_en: the same in English.
+        errand: the `agent.vocabulary.Errand` that is the next step; empty where none is.
     """
 
     id: ErrorId
@@ -61,6 +65,19 @@ class ErrorRow:
     selftest_en: str = ""
     page_zh: str = ""
     page_en: str = ""
+    errand: str = ""
+
+    @property
+    def on_page(self) -> tuple[str, str]:
+        """What to do next where a page shows it, and a line of the command line is no help."""
+        zh = self.page_zh or self.selftest_zh or self.next_zh
+        en = self.page_en or self.selftest_en or self.next_en
+        return without_line(zh), without_line(en)
+
+
+def without_line(text: str) -> str:
+    """Return a sentence without the line that stands in it for administrators."""
+    return _LINE.sub("", text)
 
 
 @cache
@@ -106,7 +123,7 @@ def _row(error_id: ErrorId, members: dict[str, Any], steps: dict[str, dict[str, 
         (row.selftest_zh, row.selftest_en),
         (row.page_zh, row.page_en),
     )
-    if {type(each) for pair in pairs for each in pair} != {str} or any(
+    if {type(each) for pair in pairs for each in (*pair, row.errand)} != {str} or any(
         bool(zh) != bool(en) for zh, en in pairs
     ):
         raise ValueError(f"{SENTENCES.name}: {error_id}: a sentence is not text, or in one language only")

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Generic, Never, Protocol, TypeVar
 
 import msgspec
 
-from agent.vocabulary import Verb
+from agent.vocabulary import Errand, Verb
 from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
 
@@ -131,6 +131,13 @@ class CardChoiceQuestion(Question[CardShown], frozen=True, tag="choose"):
     cards: Annotated[tuple[CardShown, ...], msgspec.Meta(min_length=1)]
 
 
+class ErrandQuestion(Question[ConsentReply], frozen=True, tag="errand"):
+    """Shall `errand` be done? Other programs of the session can use the icon's menu too; `off` undoes it."""
+
+    errand: Errand
+    off: bool = False
+
+
 class Interaction(Protocol):
     """Ask and tell the person; awaited on the event loop, never inside a PC/SC transaction."""
 
@@ -146,8 +153,8 @@ class Interaction(Protocol):
         """
         ...
 
-    async def notify(self, zh: str, en: str) -> None:
-        """Tell the person something that needs no answer."""
+    async def notify(self, zh: str, en: str, errand: Errand | None = None) -> None:
+        """Tell the person something that needs no answer, and offer the errand that helps."""
         ...
 
     def cards_moved(self, readers: frozenset[str]) -> None:

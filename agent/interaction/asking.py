@@ -24,6 +24,7 @@ from agent.interaction.silence import Silence
 from agent.origins.rate_limits import Buckets
 from agent.origins.sites import site_of
 from agent.places import Places, Rank, Ranking, Turn, Turns
+from agent.vocabulary import Errand
 from hca_card.pin import Pin
 
 # More questions than a person would answer; a site that opens windows by the dozen gets "busy".
@@ -103,9 +104,9 @@ class Asking:
             self._questions.give_back(origin)
         return answer
 
-    async def notify(self, zh: str, en: str) -> None:
+    async def notify(self, zh: str, en: str, errand: Errand | None = None) -> None:
         """As `inner` does."""
-        await self._inner.notify(zh, en)
+        await self._inner.notify(zh, en, errand)
 
     def cards_moved(self, readers: frozenset[str]) -> None:
         """Pass it on to `inner`."""
@@ -161,10 +162,10 @@ class Asking:
         task = asyncio.create_task(
             self._inner.notify(
                 f"{minutes} 分鐘內不再詢問，直接拒絕{zh}。要允許某個網站，請選圖示選單的"
-                "「重新詢問未知網站」，或執行 hca-agent origins allow 網址。",
+                "「重新詢問未知網站」，或在「允許的網站」加入它。",
                 f"For {minutes} minutes {en} will be refused without asking you. To allow a site, choose"
-                ' "Ask about unknown sites again" in the menu of the icon, or run hca-agent origins allow'
-                " ADDRESS.",
+                ' "Ask about unknown sites again" in the menu of the icon, or add it under "Allowed sites".',
+                Errand.SITES,
             )
         )
         self._notices.add(task)

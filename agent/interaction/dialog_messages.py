@@ -1,9 +1,9 @@
 """What the agent and a window process write to each other over the window's pipes: one JSON object a line.
 
 The agent writes one `Opening`; the window writes one answer and ends. Only the window of allowed sites goes
-on: each `Forget` is answered with an `Opening` of the list as it is then. A window that asks for a PIN is
-told with a `CardThere` that its card was pulled out or put back. A window that ends without an answer is a
-"no". Unknown members, missing ones and wrong types are refused on both sides.
+on: each `Forget` or `Allow` is answered with an `Opening` of the list as it is then. A window that asks for a
+PIN is told with a `CardThere` that its card was pulled out or put back. A window that ends without an answer
+is a "no". Unknown members, missing ones and wrong types are refused on both sides.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from agent.interaction import (
     CardChoiceQuestion,
     ConsentQuestion,
     ConsentReply,
+    ErrandQuestion,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
     UnblockQuestion,
 )
-from agent.vocabulary import Verb
+from agent.vocabulary import Errand, Verb
 from hca_card.pin import Pin
 
 ANSWER_MAX: Final = 65536
@@ -43,10 +44,11 @@ class _DialogPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Notice(_DialogPart, frozen=True, kw_only=True, tag="notice"):
-    """Something that needs no answer."""
+    """Something that needs no answer, and a button for the errand that helps."""
 
     zh: str
     en: str
+    errand: Errand | None = None
 
 
 class About(_DialogPart, frozen=True, kw_only=True, tag="about"):
@@ -72,9 +74,18 @@ class SiteShown(_DialogPart, frozen=True, kw_only=True):
 
 
 class SiteList(_DialogPart, frozen=True, kw_only=True, tag="origins"):
-    """The sites with an answer kept, or named by the configuration."""
+    """The sites with an answer kept, or named by the configuration.
+
+    Attributes:
+        zh: what became of the address that the person typed; empty where none was.
+        en: the same in English.
+        taken: whether it was allowed.
+    """
 
     sites: tuple[SiteShown, ...]
+    zh: str = ""
+    en: str = ""
+    taken: bool = False
 
 
 Content = (
@@ -84,6 +95,7 @@ Content = (
     | NewPinQuestion
     | UnblockQuestion
     | CardChoiceQuestion
+    | ErrandQuestion
     | Notice
     | About
     | Ending
@@ -147,6 +159,12 @@ class Forget(_DialogPart, frozen=True, kw_only=True, tag="forget"):
     origin: str
 
 
+class Allow(_DialogPart, frozen=True, kw_only=True, tag="allow"):
+    """Allow the site with that address, as the person typed it, and show the list anew."""
+
+    address: Annotated[str, msgspec.Meta(max_length=2048)]
+
+
 class Expired(_DialogPart, frozen=True, kw_only=True, tag="expired"):
     """Nobody answered in time."""
 
@@ -155,7 +173,7 @@ class Closed(_DialogPart, frozen=True, kw_only=True, tag="closed"):
     """The person closed the window, or cancelled."""
 
 
-WindowAnswer = Decided | Typed | Picked | Forget | Expired | Closed
+WindowAnswer = Decided | Typed | Picked | Forget | Allow | Expired | Closed
 
 _OPENINGS: Final = msgspec.json.Decoder(Opening)
 _CARDS: Final = msgspec.json.Decoder(CardThere)

@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import FileIO
@@ -29,6 +29,7 @@ from agent.interaction import (
     CardQuestion,
     ConsentQuestion,
     ConsentReply,
+    ErrandQuestion,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
@@ -37,6 +38,7 @@ from agent.interaction import (
 )
 from agent.interaction import dialog_messages as messages
 from agent.interaction.dialog_messages import (
+    Allow,
     CardThere,
     Closed,
     Content,
@@ -50,6 +52,7 @@ from agent.interaction.dialog_messages import (
     WindowAnswer,
     take_pin,
 )
+from agent.vocabulary import Errand
 from hca_card.decoding import UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -58,6 +61,7 @@ COMPATIBLE: Final = "HCAServiSign 1.0.23.1227"
 """What users of the old component are told to look for in the window that a double click opens."""
 
 _NOTICE_SECONDS: Final = 12.0
+_OFFER_SECONDS: Final = 45.0
 _NOTICES_MAX: Final = 4
 _END_SECONDS: Final = 2.0
 
@@ -82,6 +86,9 @@ class Dialogs:
         settings: how long a question waits, and how long a yes holds.
         simulated: every card of this agent is a simulated one, which each window then says.
         command: gives the words that start the window of a kind.
+
+    Attributes:
+        do: does the errand that a notice offers; without it notices offer none.
     """
 
     def __init__(
@@ -94,6 +101,7 @@ class Dialogs:
         self._settings = settings
         self._simulated = simulated
         self._command = command
+        self.do: Callable[[Errand], Awaitable[object]] | None = None
         self._notice_turn = asyncio.Lock()
         self._notices: set[asyncio.Task[None]] = set()
         self._cards: frozenset[str] | None = None
@@ -111,12 +119,12 @@ class Dialogs:
         answer = await self._answer(self._opening(cast(Content, question), seconds), reader)
         return cast("AnswerT | None", _result(question, answer))
 
-    async def notify(self, zh: str, en: str) -> None:
+    async def notify(self, zh: str, en: str, errand: Errand | None = None) -> None:
         """Show a notice in the corner of the screen for some seconds, without waiting for it."""
         if len(self._notices) >= _NOTICES_MAX:
             log.info("too many notices at once; not shown: %s", en)
             return
-        task = asyncio.create_task(self._notice(zh, en))
+        task = asyncio.create_task(self._notice(zh, en, errand))
         self._notices.add(task)
         task.add_done_callback(self._notices.discard)
 
@@ -137,25 +145,34 @@ class Dialogs:
         return isinstance(answer, Decided) and bool(answer.reply)
 
     async def show_origins(
-        self, sites: Callable[[], tuple[SiteShown, ...]], forget: Callable[[str], object]
+        self,
+        sites: Callable[[], tuple[SiteShown, ...]],
+        forget: Callable[[str], object],
+        allow: Callable[[str], tuple[bool, str, str]],
     ) -> None:
         """Show the window of allowed sites until the person closes it.
 
         Args:
             sites: gives the list as it is now.
             forget: forgets every answer for an origin.
+            allow: allows the site of an address that the person typed; returns whether, and what to say.
         """
-
-        def opening() -> Opening:
-            return self._opening(messages.SiteList(sites=sites()))
-
-        window = _Window(self._command, opening())
+        window = _Window(self._command, self._opening(messages.SiteList(sites=sites())))
         try:
-            while isinstance(answer := await window.answer(), Forget):
-                forget(answer.origin)
-                window.tell(opening())
+            while isinstance(answer := await window.answer(), Forget | Allow):
+                taken, zh, en = False, "", ""
+                if isinstance(answer, Forget):
+                    forget(answer.origin)
+                else:
+                    taken, zh, en = allow(answer.address)
+                window.tell(self._opening(messages.SiteList(sites=sites(), zh=zh, en=en, taken=taken)))
         finally:
             window.end()
+
+    async def notices_read(self) -> None:
+        """Return when the person has closed every notice, or its time is over."""
+        while self._notices:
+            await asyncio.wait(self._notices)
 
     async def close(self) -> None:
         """Close the notices that are still on the screen."""
@@ -163,9 +180,13 @@ class Dialogs:
             task.cancel()
         await asyncio.gather(*self._notices, return_exceptions=True)
 
-    async def _notice(self, zh: str, en: str) -> None:
+    async def _notice(self, zh: str, en: str, errand: Errand | None) -> None:
+        notice = messages.Notice(zh=zh, en=en, errand=errand if self.do else None)
+        seconds = _NOTICE_SECONDS if notice.errand is None else _OFFER_SECONDS
         async with self._notice_turn:
-            await self._answer(self._opening(messages.Notice(zh=zh, en=en), _NOTICE_SECONDS))
+            answer = await self._answer(self._opening(notice, seconds))
+        if notice.errand is not None and self.do and isinstance(answer, Decided) and answer.reply:
+            await self.do(notice.errand)
 
     def _opening(self, content: Content, seconds: float | None = None) -> Opening:
         simulated = self._simulated or (isinstance(content, CardQuestion) and content.card.simulated)
@@ -209,11 +230,11 @@ def _result(question: Question[Any], answer: WindowAnswer) -> object:
             return take_pin(pin), take_pin(new)
         case Picked(index=index) if isinstance(question, CardChoiceQuestion) and index < len(question.cards):
             return question.cards[index]
-        case Decided(reply=reply) if isinstance(question, ConsentQuestion):
+        case Decided(reply=reply) if isinstance(question, ConsentQuestion | ErrandQuestion):
             return reply
         case Expired():
             return None
-    return ConsentReply.NO if isinstance(question, ConsentQuestion) else None
+    return ConsentReply.NO if isinstance(question, ConsentQuestion | ErrandQuestion) else None
 
 
 class _Window:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, BinaryIO, Final, cast
 
 from agent.errors import AgentError, ErrorId
@@ -12,13 +12,14 @@ from agent.interaction import (
     CardShown,
     ConsentQuestion,
     ConsentReply,
+    ErrandQuestion,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
     Question,
     UnblockQuestion,
 )
-from agent.vocabulary import Verb
+from agent.vocabulary import Errand, Verb
 from hca_card.errors import PinLastTryError
 from hca_card.pin import Pin
 
@@ -39,7 +40,7 @@ class Headless:
         """Nobody answers."""
         return None
 
-    async def notify(self, zh: str, en: str) -> None:
+    async def notify(self, zh: str, en: str, errand: Errand | None = None) -> None:
         """Nobody hears."""
 
     def cards_moved(self, readers: frozenset[str]) -> None:
@@ -161,11 +162,13 @@ class ScriptedInteraction:
         chosen: picks among several cards; None is a person who cancels.
         available: whether this person can be asked at all.
         pairs: old and new PIN, or PUK and new PIN, given in turn; None and the end as for `pins`.
+        errands: those that this person says yes to.
 
     Attributes:
         questions: what was asked, in order.
         keypads: for what the person was pointed to the reader's keypad.
         notices: what `notify` was given, in order, as (zh, en).
+        offers: the errand that each of them offered.
     """
 
     def __init__(
@@ -176,6 +179,7 @@ class ScriptedInteraction:
         *,
         available: bool = True,
         pairs: Iterable[tuple[str, str] | None] = (),
+        errands: Collection[Errand] = frozenset(Errand),
     ) -> None:
         self._pins = iter(pins)
         self._pairs = iter(pairs)
@@ -184,9 +188,11 @@ class ScriptedInteraction:
         )
         self._chosen = chosen
         self._available = available
+        self._errands = errands
         self.questions: list[Question[Any]] = []
         self.keypads: list[KeypadQuestion] = []
         self.notices: list[tuple[str, str]] = []
+        self.offers: list[Errand | None] = []
 
     @property
     def available(self) -> bool:
@@ -215,13 +221,16 @@ class ScriptedInteraction:
             case NewPinQuestion() | UnblockQuestion():
                 pair = next(self._pairs, None)
                 return None if pair is None else (Pin(pair[0]), Pin(pair[1]))
+            case ErrandQuestion(errand=errand):
+                return ConsentReply.YES if errand in self._errands else ConsentReply.NO
             case CardChoiceQuestion():
                 return self._chosen(question.cards)
         raise TypeError(question)
 
-    async def notify(self, zh: str, en: str) -> None:
-        """Kept in `notices`."""
+    async def notify(self, zh: str, en: str, errand: Errand | None = None) -> None:
+        """Kept in `notices`, and in `offers`."""
         self.notices.append((zh, en))
+        self.offers.append(errand)
 
     def cards_moved(self, readers: frozenset[str]) -> None:
         """Change nothing: this person answers at once."""

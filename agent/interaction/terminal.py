@@ -19,6 +19,7 @@ from agent.interaction import (
     ConsentQuestion,
     ConsentReply,
     DocumentShown,
+    ErrandQuestion,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
@@ -28,7 +29,7 @@ from agent.interaction import (
 from agent.interaction.console import Console, open_console
 from agent.origins.portals import named
 from agent.terminal_text import decoded
-from agent.vocabulary import VERB_WORDS
+from agent.vocabulary import ERRAND_LINES, ERRAND_WORDS, VERB_WORDS, Errand
 from hca_card.model import PinStatus
 from hca_card.pin import Pin
 
@@ -76,7 +77,11 @@ def _reply(line: str, question: ConsentQuestion) -> ConsentReply:
     word = line.strip().lower()
     if word == "none" and question.unknown:
         return ConsentReply.NO_TO_UNKNOWN
-    return ConsentReply.YES if word in ("y", "yes", "是", "好") else ConsentReply.NO
+    return _yes_or_no(line)
+
+
+def _yes_or_no(line: str) -> ConsentReply:
+    return ConsentReply.YES if line.strip().lower() in ("y", "yes", "是", "好") else ConsentReply.NO
 
 
 def _pin_words(question: PinQuestion | KeypadQuestion) -> str:
@@ -153,10 +158,11 @@ class TerminalInteraction:
             finally:
                 self._asked = None
 
-    async def notify(self, zh: str, en: str) -> None:
-        """Write both sentences on lines of their own."""
+    async def notify(self, zh: str, en: str, errand: Errand | None = None) -> None:
+        """Write both sentences on lines of their own, and the command that does the errand."""
+        line = "" if errand is None else f"→ {ERRAND_LINES[errand]}\n"
         async with self._turn:
-            self._console.write(f"{_printable(zh)}\n{_printable(en)}\n")
+            self._console.write(f"{_printable(zh)}\n{_printable(en)}\n{line}")
 
     def cards_moved(self, readers: frozenset[str]) -> None:
         """Say at once that the card which is asked about was pulled out; the question waits for it."""
@@ -184,6 +190,11 @@ class TerminalInteraction:
             case UnblockQuestion(status=status, puk=puk):
                 words = _change_words(question, "解鎖 PIN 碼", "unblock the PIN", puk) + _NO_PUK
                 return await self._pair(words, "PUK: ", puk, status)
+            case ErrandQuestion(errand=errand, off=off):
+                zh, en = ERRAND_WORDS[errand]
+                words = f"\n不要{zh}？ No longer: {en}?\n[y/N] " if off else f"\n要{zh}？ {en}?\n[y/N] "
+                answer = await self._line(words)
+                return None if answer is None else _yes_or_no(answer)
             case CardChoiceQuestion(cards=cards):
                 return await self._choice(cards)
         raise TypeError(question)

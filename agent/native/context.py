@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agent.operations import Caller, Operations
 
 if TYPE_CHECKING:
+    from agent.errands import Errands
     from agent.selftest.model import ResultRow
     from agent.selftest.service import SelfTests
     from agent.verification import Verifier
@@ -20,12 +21,14 @@ class NativeServices:
     """The services that the methods use.
 
     Attributes:
+        errands: what the agent's own page can have done.
         simulated: whether the cards are simulated ones, which a page must be able to tell.
     """
 
     operations: Operations
     selftests: SelfTests
     verifier: Verifier
+    errands: Errands
     simulated: bool = False
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from agent.vocabulary import Errand
 from signing.verification.report import DocumentReport
 
 API = 1
@@ -74,6 +75,16 @@ class CardParams(ReaderParams, frozen=True):
     """
 
     card_kind: CardKinds | UnsetType = UNSET
+
+
+class ErrandParams(NativeMessage, frozen=True):
+    """Have an errand done for the person at this computer."""
+
+    errand: Errand
+
+
+class ErrandDone(BilingualText, frozen=True):
+    """What became of it; empty where the person has seen that."""
 
 
 class AgentHello(NativeMessage, frozen=True):

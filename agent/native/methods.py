@@ -61,7 +61,7 @@ async def answer(
         AgentError: `request.unknown_method`, `request.too_large`, or what is wrong with its parameters.
         PcscError, CardError, SigningError: what the operation raised.
     """
-    method = METHODS.get(request.method)
+    method = METHODS.get(request.method) or (OF_OWN_PAGE.get(request.method) if caller.page else None)
     if method is None or (caller.page and not method.own_page):
         raise AgentError(ErrorId.REQUEST_UNKNOWN_METHOD)
     if size > jsonrpc.SMALL_BYTES_MAX and not method.large:
@@ -177,6 +177,23 @@ async def _decrypt(
 ) -> messages.DecryptResult:
     return messages.DecryptResult(await services.operations.decrypt(caller, params.cipher, **_card(params)))
 
+
+async def _errand(
+    services: NativeServices, _caller: NativeCaller, params: messages.ErrandParams
+) -> messages.ErrandDone:
+    return messages.ErrandDone(*await services.errands.run(params.errand))
+
+
+OF_OWN_PAGE: Final = {
+    "errand.run": NativeMethod(
+        "Have something done for the person, who is asked in the agent's own window.",
+        messages.ErrandParams,
+        messages.ErrandDone,
+        _errand,
+        own_page=True,
+    )
+}
+"""What the agent's own page alone can ask for; sites and local programs are told that there is none such."""
 
 METHODS: Final[dict[str, NativeMethod]] = {
     "agent.hello": NativeMethod(

@@ -85,7 +85,7 @@ class Trouble:
         text = table()[error] if isinstance(error, ErrorId) else describe(error)
         row = table()[text.id]
         next_step = Bilingual(row.selftest_zh or row.next_zh, row.selftest_en or row.next_en)
-        page = Bilingual(row.page_zh, row.page_en) if row.page_zh else None
+        page = Bilingual(*row.on_page)
         return cls(row.id, Bilingual(text.zh, text.en), next_step, page)
 
     def on_page(self) -> Trouble:

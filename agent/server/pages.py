@@ -13,7 +13,9 @@ from typing import Final
 import msgspec
 
 from agent import __version__
+from agent.errors import table
 from agent.native import messages, methods, schema
+from agent.vocabulary import ERRAND_LINES, ERRAND_WORDS, Errand
 
 WEB: Final = Path(__file__).parents[1] / "web"
 
@@ -64,11 +66,26 @@ def index(path: str, token: str, native_port: int, tls_port: int) -> StaticPage:
         native_port: the port in the clear.
         tls_port: the port with TLS.
     """
-    facts = {"version": __version__, "token": token, "native": str(native_port), "tls": str(tls_port)}
+    facts = {
+        "version": __version__,
+        "token": token,
+        "native": str(native_port),
+        "tls": str(tls_port),
+        "errands": _errands(),
+    }
     page = _template(OWN[path])
     for name, value in facts.items():
         page = page.replace(f"{{{{{name}}}}}", escape(value))
     return StaticPage("text/html; charset=utf-8", page.encode("utf-8"))
+
+
+@cache
+def _errands() -> str:
+    """Return what the page can have done, and which errors each of them helps against, as JSON."""
+    words = {each: [*ERRAND_WORDS[each], ERRAND_LINES[each]] for each in Errand}
+    helps: dict[str, str] = {row.id: row.errand for row in table().values() if row.errand}
+    helps["browser.certificate_untrusted"] = Errand.TRUST.value  # the page finds that out itself
+    return msgspec.json.encode({"words": words, "helps": helps}).decode()
 
 
 @cache

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from agent import __version__, desktop
-from agent.access.answers import Answers
 from agent.audit import AuditLog
 from agent.errors import AgentError, describe
-from agent.interaction.dialog_messages import SiteShown
 from agent.masking import mask_card
 from agent.operations.messages import Caller
 from agent.tray.messages import (
@@ -30,6 +28,7 @@ from agent.tray.messages import (
     TrayReader,
     TrayState,
 )
+from agent.vocabulary import Errand
 from hca_card.errors import CardError
 from pcsc.errors import PcscError
 from pcsc.status import StatusError
@@ -56,10 +55,9 @@ class TrayHost:
     Attributes:
         daemon: started.
         interaction: tells the person what came of a choice.
-        windows: shows *about* and the allowed sites.
+        windows: shows *about*, and asks before the end.
         config: the configuration.
         audit: the log that the recent activity is read from.
-        answers: what the person answered for each site.
         folder: what "open log folder" opens.
         end: ends the daemon; True begins it anew.
         trusted: whether this machine trusts the daemon's certificate, None where that is not known; blocks.
@@ -71,7 +69,6 @@ class TrayHost:
     windows: Dialogs
     config: Config
     audit: AuditLog
-    answers: Answers
     folder: Path
     end: Callable[[bool], None]
     trusted: Callable[[], bool | None]
@@ -137,6 +134,7 @@ class TrayHost:
             activity=await asyncio.to_thread(self._activity),
             answers=answers,
             silence=self.daemon.operations.silence.begun,
+            updates=self.config.update.enabled,
         )
 
     async def choose(self, message: Chosen) -> None:
@@ -153,8 +151,6 @@ class TrayHost:
         match message.choice:
             case Choice.ABOUT:
                 await self.windows.show_about()
-            case Choice.ORIGINS:
-                await self.windows.show_origins(self._sites, self.answers.forget)
             case Choice.TRIES:
                 await self._ask_tries(message.reader)
             case Choice.SELF_TEST:
@@ -178,6 +174,8 @@ class TrayHost:
                 again = message.choice is Choice.RESTART
                 if await self.windows.confirm_end(again=again):
                     self.end(again)
+            case errand:
+                await self.daemon.errands.run_and_tell(Errand(errand.value), message.reader)
 
     async def _tell(self, zh: str, en: str) -> None:
         await self.interaction.notify(zh, en)
@@ -223,9 +221,6 @@ class TrayHost:
             for row in reversed(self.audit.read(ACTIVITY_ROWS))
         )
 
-    def _sites(self) -> tuple[SiteShown, ...]:
-        return tuple(sites(self.config, self.answers))
-
     async def _ask_tries(self, reader: str | None) -> None:
         """Read the card because the person wants to know; the menu then shows what it said."""
         try:
@@ -244,17 +239,3 @@ class TrayHost:
                 f"這張卡片的 PIN 碼還可以試 {left} 次。",
                 f"{left} PIN {'try is' if left == 1 else 'tries are'} left on this card.",
             )
-
-
-def sites(config: Config, answers: Answers) -> Iterator[SiteShown]:
-    """Yield the sites that the configuration settles, then those that the person answered for."""
-    for origin in sorted(config.origins.deny):
-        yield SiteShown(origin=origin, allowed=False)
-    for origin in sorted(config.origins.allow - config.origins.deny):
-        yield SiteShown(origin=origin, allowed=True)
-    for origin, kept in answers.all().items():
-        for allowed in (True, False):
-            of_one_kind = {verb: item for verb, item in kept.items() if item.allowed is allowed}
-            if of_one_kind:
-                until = min(item.until for item in of_one_kind.values())
-                yield SiteShown(origin=origin, allowed=allowed, verbs=tuple(of_one_kind), until=until)

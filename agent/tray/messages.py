@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from agent.operations.messages import ReaderCondition
-from agent.vocabulary import Verb
+from agent.vocabulary import Errand, Verb
 from hca_card.model import CardKind
 
 LINE_MAX: Final = 65536
@@ -92,6 +92,7 @@ class TrayState(_TrayPart, frozen=True, tag="state"):
         activity: the newest first.
         answers: how many menu openings this answers; the tray waits for the answer to the last.
         silence: some or all unknown sites are refused unasked at this moment.
+        updates: newer versions can be looked for here.
     """
 
     version: str
@@ -103,15 +104,22 @@ class TrayState(_TrayPart, frozen=True, tag="state"):
     activity: tuple[TrayActivity, ...]
     answers: int = 0
     silence: bool = False
+    updates: bool = False
 
 
 class Choice(StrEnum):
-    """What a person can choose in the menu."""
+    """What a person can choose in the menu; every errand is among it."""
 
     ABOUT = "about"
     TRIES = "tries"
     SELF_TEST = "self-test"
-    ORIGINS = "origins"
+    ORIGINS = Errand.SITES.value
+    CHANGE_PIN = Errand.CHANGE_PIN.value
+    UNBLOCK_PIN = Errand.UNBLOCK_PIN.value
+    TRUST = Errand.TRUST.value
+    AUTOSTART = Errand.AUTOSTART.value
+    REPORT = Errand.REPORT.value
+    UPDATE = Errand.UPDATE.value
     ASK_AGAIN = "ask-again"
     LOG_FOLDER = "log-folder"
     RESTART = "restart"
@@ -119,7 +127,7 @@ class Choice(StrEnum):
 
 
 class Chosen(_TrayPart, frozen=True, tag="chosen"):
-    """The person chose something; `Choice.TRIES` is about the card in `reader`."""
+    """The person chose something; what is about a card is about the one in `reader`."""
 
     choice: Choice
     reader: str | None = None

@@ -18,6 +18,7 @@ from agent.update import state as states
 from agent.update.release import Release, is_newer
 from agent.update.repository import LOOK_SECONDS, Repository, open_repository
 from agent.update.state import LastCheck
+from agent.vocabulary import Errand
 
 if TYPE_CHECKING:
     from agent.config import UpdateSettings
@@ -31,7 +32,7 @@ _FIRST_SECONDS: Final = (120.0, 600.0)
 _REFUSALS: Final = (ErrorId.UPDATE_REFUSED, ErrorId.UPDATE_EXPIRED, ErrorId.UPDATE_ROLLED_BACK)
 """What a false, old or mixed repository looks like; a server that is away for a day is nobody's trouble."""
 
-Tell = Callable[[str, str], Awaitable[None]]
+Tell = Callable[..., Awaitable[None]]
 """Tells the person something, Traditional Chinese and English."""
 
 
@@ -147,8 +148,8 @@ class Checks:
         kept = structs.replace(last, notified=offered.version)
         await asyncio.to_thread(states.write, self._paths.update, kept)
         await self._tell(
-            f"HCA Card Agent 有新版 {offered.version}（現在是 {self._running}）。"
-            "請洽資訊人員，或執行 hca-agent update download。",
+            f"HCA Card Agent 有新版 {offered.version}（現在是 {self._running}）。請洽資訊人員，或下載它。",
             f"HCA Card Agent {offered.version} is there (this is {self._running})."
-            " Ask your IT staff, or run hca-agent update download.",
+            " Ask your IT staff, or download it.",
+            Errand.UPDATE,
         )

@@ -41,8 +41,8 @@ const ERRORS = {
   "browser.certificate_untrusted": [
     "這個瀏覽器還不信任本程式的憑證，入口網站會連不到本程式。",
     "This browser does not trust this program's certificate yet, so portals cannot reach it.",
-    "請讓這個瀏覽器信任本程式的憑證（不知道怎麼做時請資訊人員協助），然後關閉瀏覽器的所有視窗再打開。",
-    "Have this browser trust this program's certificate (your IT can help), then close all windows of the browser and open it again.",
+    "請在圖示選單或自我檢測頁選「讓瀏覽器接受本程式」，然後關閉瀏覽器的所有視窗再打開。",
+    "Choose “Have browsers accept this program” in the menu of the icon or on the self-test page, then close all windows of the browser and open it again.",
   ],
   "browser.way_closed": [
     "從這一頁無法用這個方式連到本程式。",

@@ -34,6 +34,9 @@ element("save-html").addEventListener("click", () => save("html"));
 element("save-json").addEventListener("click", () => save("json"));
 element("unmasked").addEventListener("change", reveal);
 
+const ERRANDS = JSON.parse(meta("errands"));
+for (const name of Object.keys(ERRANDS.words)) element("door-buttons").append(door(name));
+
 connect().catch(showTrouble);
 
 /** The token that this page came with, or one that comes with a fresh copy of it; each is good for one connection. */
@@ -56,6 +59,38 @@ async function connect() {
   await agent.connect();
   say("ready", "正在執行", "Running");
   return agent;
+}
+
+/** A button that has the agent do something, which the person confirms in the agent's own window. */
+function door(name) {
+  const [zh, en, line] = ERRANDS.words[name];
+  const button = make("button", "quiet door");
+  button.type = "button";
+  button.dataset.errand = name;
+  button.title = `管理者 Administrators: ${line}`;
+  words(button, zh, en);
+  button.addEventListener("click", () => haveDone(name));
+  return button;
+}
+
+async function haveDone(name) {
+  const [zh, en] = ERRANDS.words[name];
+  tellCalmly(`${zh}：請看本程式的視窗。`, `${en}: see this program’s window.`);
+  try {
+    const done = await (await connect()).call("errand.run", { errand: name });
+    if (done.zh) tellCalmly(done.zh, done.en);
+    else element("message").hidden = true;
+  } catch (error) {
+    showTrouble(error);
+  }
+}
+
+function tellCalmly(zh, en) {
+  const box = element("message");
+  box.className = "message calm";
+  words(box, zh, en);
+  box.hidden = false;
+  box.scrollIntoView({ block: "nearest" });
 }
 
 async function begin() {
@@ -216,7 +251,7 @@ function troubleBox({ id, zh, en, next, same_as: first }) {
   words(todo, `→ ${next.zh}`, next.en);
   const code = make("code");
   code.textContent = id;
-  box.append(what, todo, code);
+  box.append(what, todo, ...(ERRANDS.helps[id] ? [door(ERRANDS.helps[id])] : []), code);
   return box;
 }
 
@@ -288,10 +323,7 @@ function toDo(failing) {
 
 function stopped() {
   agent?.close();
-  const box = element("message");
-  box.className = "message calm";
-  words(box, "檢測已停止。", "The self-test was stopped.");
-  box.hidden = false;
+  tellCalmly("檢測已停止。", "The self-test was stopped.");
 }
 
 function showTrouble(error) {

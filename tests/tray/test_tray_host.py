@@ -18,14 +18,19 @@ from agent.access.answers import Answers
 from agent.access.policy import ConsentAnswer
 from agent.audit import AuditLog
 from agent.config import Config, OriginSettings
+from agent.errands import Errands, sites
 from agent.interaction.dialog_messages import SiteShown
 from agent.operations.messages import ReaderCondition
+from agent.selftest.context import Computer
+from agent.selftest.service import SelfTests
 from agent.server.ports import PortConflict
-from agent.tray.host import TrayHost, sites
+from agent.tray.host import TrayHost
 from agent.tray.messages import Choice, Chosen, ProblemKind, TrayProblem, TrayState
 from agent.vocabulary import Verb
 from hca_card.errors import PinWrongError
 from hca_card.model import CardKind
+from pcsc.service import Service
+from pcsc.virtual import VirtualWinscard
 from signing.hashes import Hash
 from tests.support.cards import simulated
 from tests.support.operations import OWN, World, until
@@ -39,6 +44,8 @@ class FakeWindows:
 
     shown: list[str] = field(default_factory=list)
     sites: tuple[SiteShown, ...] = ()
+    typed: tuple[str, ...] = ()
+    said: list[tuple[bool, str, str]] = field(default_factory=list)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     yes: bool = True
 
@@ -51,10 +58,14 @@ class FakeWindows:
         return self.yes
 
     async def show_origins(
-        self, sites: Callable[[], tuple[SiteShown, ...]], forget: Callable[[str], object]
+        self,
+        sites: Callable[[], tuple[SiteShown, ...]],
+        forget: Callable[[str], object],
+        allow: Callable[[str], tuple[bool, str, str]],
     ) -> None:
         self.shown.append("origins")
         forget("https://answered.example.tw")
+        self.said = [allow(address) for address in self.typed]
         self.sites = sites()
 
 
@@ -85,13 +96,23 @@ async def tray(folder: Path, *kinds: str, config: Config | None = None, **more: 
         assert world.person is not None
         daemon = SimpleNamespace(operations=world.operations, conflicts=(), native_port=56440)
         windows, ended, trusted = FakeWindows(), [], [True]
+        config = config or Config()
+        computer = Computer(Service(VirtualWinscard()), config, world.paths)
+        daemon.errands = Errands(
+            operations=world.operations,
+            selftests=SelfTests(world.operations, world.operations.consents, computer),
+            interaction=world.person,
+            windows=windows,
+            config=config,
+            paths=world.paths,
+            answers=Answers(world.paths.answers),
+        )
         host = TrayHost(
             daemon=daemon,
             interaction=world.person,
             windows=windows,  # type: ignore[arg-type]
-            config=config or Config(),
+            config=config,
             audit=AuditLog(world.paths.audit, Config().audit),
-            answers=Answers(world.paths.answers),
             folder=world.paths.home,
             end=ended.append,
             trusted=lambda: trusted[0],
@@ -253,7 +274,14 @@ async def test_the_list_of_sites_says_what_holds_and_forgets_what_it_is_told_to(
             ("https://kept.example.tw", True, (Verb.READ,)),
             ("https://kept.example.tw", False, (Verb.SIGN,)),
         ]
+        new = "https://new.example.tw"
+        one.windows.typed = (f"{new}/page", "http://localhost:1234", "https://denied.example.tw")
         await one.host.choose(Chosen(choice=Choice.ORIGINS))
+        assert [taken for taken, _zh, _en in one.windows.said] == [True, False, False]
+        assert answers.of(new).keys() == set(Verb)
+        for origin in (new, "https://denied.example.tw"):
+            answers.forget(origin)
+        one.windows.sites = tuple(sites(settled, answers))
         assert {site.origin for site in one.windows.sites} == {
             site.origin for site in shown if "answered" not in site.origin
         }

@@ -52,6 +52,7 @@ def state(
     activity: tuple[TrayActivity, ...] = (),
     simulated: bool = False,
     silence: bool = False,
+    updates: bool = False,
 ) -> TrayState:
     return tray_state(
         version="0.1.0",
@@ -65,6 +66,7 @@ def state(
         problems=problems,
         activity=activity,
         silence=silence,
+        updates=updates,
     )
 
 
@@ -156,7 +158,7 @@ def test_a_double_click_means_about_and_only_that() -> None:
 
 
 def test_every_choice_can_be_chosen_somewhere() -> None:
-    shown = face(state(CARD, silence=True))
+    shown = face(state(CARD, silence=True, updates=True))
     assert {item.chosen.choice for item in shown.menu if item.chosen is not None} == set(Choice)
 
 

@@ -200,6 +200,11 @@ class Window(Generic[ContentT]):
         made.pack(anchor="w", fill="x", pady=(self.look.px(above) if above else 0, 0))
         return made
 
+    def both(self, zh: str, en: str, style: str = "", *, above: int = 0, on: ttk.Frame | None = None) -> None:
+        """Show a paragraph in both languages."""
+        self.label(zh, style, above=above, on=on)
+        self.label(en, "Muted", above=2, on=on)
+
     def panel(self, kind: str = "Panel", *, above: int = 14) -> ttk.Frame:
         """Show a round-cornered field for what belongs together, and return it."""
         frame = ttk.Frame(self.body, style=f"{kind}.TFrame", padding=self.look.px(_PANEL_PADDING))

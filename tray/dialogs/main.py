@@ -68,6 +68,7 @@ def _window_for(kind: str) -> type[Window[Any]]:
     from tray.dialogs.choose import ChooseWindow
     from tray.dialogs.consent import ConsentWindow
     from tray.dialogs.ending import EndingWindow
+    from tray.dialogs.errand import ErrandWindow
     from tray.dialogs.new_pin import NewPinWindow, UnblockWindow
     from tray.dialogs.notice import NoticeWindow
     from tray.dialogs.origins import OriginsWindow
@@ -80,6 +81,7 @@ def _window_for(kind: str) -> type[Window[Any]]:
         "change-pin": NewPinWindow,
         "unblock": UnblockWindow,
         "choose": ChooseWindow,
+        "errand": ErrandWindow,
         "about": AboutWindow,
         "end": EndingWindow,
         "notice": NoticeWindow,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from tkinter import TclError
 
-from agent.interaction.dialog_messages import Notice
+from agent.interaction import ConsentReply
+from agent.interaction.dialog_messages import Decided, Notice
+from agent.vocabulary import ERRAND_LINES, ERRAND_WORDS
 from tray.dialogs.frame import Window, printable
 
 
@@ -24,6 +26,12 @@ class NoticeWindow(Window[Notice]):
         """Show the sentences."""
         self.label(printable(self.content.zh), above=10)
         self.label(printable(self.content.en), "Muted", above=6)
+        errand = self.content.errand
+        if errand is not None:
+            self.label(f"管理者 Administrators: {ERRAND_LINES[errand]}", "Muted", above=6)
+            self.button(
+                ERRAND_WORDS[errand][0], "y", lambda: self.finish(Decided(reply=ConsentReply.YES)), main=True
+            )
         self.button("知道了 OK", "o", self.close)
 
     def _place(self) -> None:

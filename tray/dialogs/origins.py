@@ -6,7 +6,7 @@ import tkinter
 from tkinter import ttk
 from typing import Final
 
-from agent.interaction.dialog_messages import Forget, SiteList, SiteShown, read_opening
+from agent.interaction.dialog_messages import Allow, Forget, SiteList, SiteShown, read_opening
 from agent.origins.portals import KNOWN
 from agent.vocabulary import VERB_WORDS
 from hca_card.decoding import UNREADABLE
@@ -14,6 +14,7 @@ from tray.dialogs.frame import Window, printable
 from tray.dialogs.look import Colour
 
 _HEIGHT: Final = 400
+_ADDRESS_MAX: Final = 2048
 
 
 class OriginsWindow(Window[SiteList]):
@@ -44,7 +45,36 @@ class OriginsWindow(Window[SiteList]):
             self.root.bind(event, lambda _event, by=step: self._scroll(by))  # type: ignore[misc]
         self.root.bind("<MouseWheel>", lambda event: self._scroll(-1 if event.delta > 0 else 1))
         self.first = self.button("關閉 Close", "c", self.close, main=True)
+        self._ask_for_address()
         self._list(self.content.sites)
+
+    def _ask_for_address(self) -> None:
+        """Show a field for the address of a site that is to be allowed without having asked."""
+        look = self.look
+        self.label("允許一個網站：貼上它的網址 · Allow a site: paste its address", "Muted", above=12)
+        row = ttk.Frame(self.body)
+        row.pack(fill="x", pady=(look.px(3), 0))
+        self._address = ttk.Entry(row, style="Pin.TEntry", font=look.font(14), width=1)
+        self._address.pack(side="left", fill="x", expand=True)
+        allow = ttk.Button(row, text="允許 Allow", style="Small.Plain.TButton", command=self._allow)
+        allow.pack(side="right", padx=(look.px(8), look.px(4)))
+        for key in ("<Return>", "<KP_Enter>"):
+            self._address.bind(key, lambda _event: self._allow())
+        self._said = ttk.Label(self.body)
+        self._said.pack(anchor="w", fill="x", pady=(look.px(2), 0))
+        self._say(
+            "不再詢問就可以讀卡、登入與簽章；PIN 碼仍由本程式詢問",
+            "It may read the card, log in and sign unasked; the PIN is still asked for",
+            "Muted.TLabel",
+        )
+
+    def _say(self, zh: str, en: str, style: str) -> None:
+        words = self.look.wrap(printable(f"{zh} · {en}"), style, self.look.px(560))
+        self._said.configure(text=words, style=style)
+
+    def _allow(self) -> None:
+        if address := self._address.get().strip():
+            self.pipe.say(Allow(address=address[:_ADDRESS_MAX]))
 
     def heard(self, text: bytes) -> None:
         """Show the list as it is now."""
@@ -55,6 +85,10 @@ class OriginsWindow(Window[SiteList]):
             return
         if isinstance(content, SiteList):
             self._list(content.sites)
+            if content.taken:
+                self._address.delete(0, "end")
+            if content.zh:
+                self._say(content.zh, content.en, "Muted.TLabel" if content.taken else "Hint.TLabel")
 
     def _list(self, sites: tuple[SiteShown, ...]) -> None:
         for child in self._rows.winfo_children():

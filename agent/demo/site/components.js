@@ -34,8 +34,8 @@ const UNREACHABLE = {
     id: "component.unreachable",
     zh: "尚未安裝元件或未啟動ServiSign元件。",
     en: "The ServiSign component is not installed or not running, or this browser does not trust it.",
-    nextZh: "請執行 hca-agent trust install 讓瀏覽器接受元件的憑證，把示範與瀏覽器重新開啟後再試。",
-    nextEn: "Run hca-agent trust install so that the browser accepts the component, start demo and browser anew, try again.",
+    nextZh: "請在圖示選單或自我檢測頁選「讓瀏覽器接受本程式」（管理者：hca-agent trust install），把示範與瀏覽器重新開啟後再試。",
+    nextEn: "Choose “Have browsers accept this program” in the menu of the icon or on the self-test page (administrators: hca-agent trust install), start demo and browser anew, try again.",
   },
   hipki: {
     id: "component.unreachable",

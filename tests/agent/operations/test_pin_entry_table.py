@@ -236,7 +236,7 @@ class Person:
         self.typed += pins
         return pins[0] if len(pins) == 1 else tuple(pins)
 
-    async def notify(self, zh: str, en: str) -> None:
+    async def notify(self, zh: str, en: str, errand: object = None) -> None:
         raise AssertionError(en)
 
     def cards_moved(self, readers: frozenset[str]) -> None:

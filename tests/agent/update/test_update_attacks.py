@@ -27,7 +27,7 @@ from tests.support.update_site import UpdateSite, update_site
 
 
 class Told(list[str]):
-    async def __call__(self, zh: str, en: str) -> None:
+    async def __call__(self, zh: str, en: str, errand: object = None) -> None:
         self.append(en)
 
 

@@ -36,7 +36,7 @@ def site(tmp_path: Path) -> Iterator[UpdateSite]:
 
 
 class Told(list[str]):
-    async def __call__(self, zh: str, en: str) -> None:
+    async def __call__(self, zh: str, en: str, errand: object = None) -> None:
         self.append(en)
 
 

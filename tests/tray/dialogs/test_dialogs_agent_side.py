@@ -186,6 +186,8 @@ async def test_a_list_of_a_thousand_sites_reaches_its_window():
     origins = [f"https://site-{number}.example.tw" for number in range(1000)]
     forgotten: list[str] = []
     await person.show_origins(
-        lambda: tuple(SiteShown(origin=origin, allowed=True) for origin in origins), forgotten.append
+        lambda: tuple(SiteShown(origin=origin, allowed=True) for origin in origins),
+        forgotten.append,
+        lambda _address: (False, "", ""),
     )
     assert forgotten == [origins[-1]]

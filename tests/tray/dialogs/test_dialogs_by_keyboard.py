@@ -290,13 +290,20 @@ async def test_the_keypad_window_stays_until_the_keypad_has_answered(person: Dia
     await to_thread(screen.await_none)
 
 
-async def test_a_site_is_removed_from_the_list_by_keyboard(person: Dialogs, screen: Screen):
+async def test_one_site_is_removed_and_one_allowed_by_keyboard(person: Dialogs, screen: Screen):
     new_year = datetime(2030, 1, 1, tzinfo=UTC)
     kept = {
         origin: SiteShown(origin=origin, allowed=True, verbs=(Verb.READ,), until=new_year)
         for origin in (PORTAL, "https://b.example")
     }
-    shown = asyncio.create_task(person.show_origins(lambda: tuple(kept.values()), kept.pop))
+    typed: list[str] = []
+
+    def allow(address: str) -> tuple[bool, str, str]:
+        typed.append(address)
+        kept["https://c.example"] = SiteShown(origin="https://c.example", allowed=True)
+        return True, "允許到明天", "allowed until tomorrow"
+
+    shown = asyncio.create_task(person.show_origins(lambda: tuple(kept.values()), kept.pop, allow))
     await to_thread(screen.await_window, "允許的網站")
     await to_thread(screen.key, "Tab", "Return")
     await until_async(lambda: len(kept) == 1, seconds=20)
@@ -304,6 +311,12 @@ async def test_a_site_is_removed_from_the_list_by_keyboard(person: Dialogs, scre
     await asyncio.sleep(1.2)  # other rows are where these were: the guarded moment begins anew
     await to_thread(screen.key, "Tab", "space")
     await until_async(lambda: not kept, seconds=20)
+    await asyncio.sleep(1.2)  # the guarded moment
+    await to_thread(screen.key, "shift+Tab", "shift+Tab")
+    await to_thread(screen.type, "https://c.example/page")
+    await to_thread(screen.key, "Return")
+    await until_async(lambda: typed == ["https://c.example/page"], lambda: str(typed), 20)
+    await asyncio.sleep(0.5)  # the list comes anew
     await to_thread(screen.key, "Escape")
     await shown
 
