@@ -162,9 +162,10 @@ class Asking:
         task = asyncio.create_task(
             self._inner.notify(
                 f"{minutes} 分鐘內不再詢問，直接拒絕{zh}。要允許某個網站，請選圖示選單的"
-                "「重新詢問未知網站」，或在「允許的網站」加入它。",
+                "「重新詢問未知網站」，或在「允許的網站」加入它（管理者：hca-agent origins allow 網址）。",
                 f"For {minutes} minutes {en} will be refused without asking you. To allow a site, choose"
-                ' "Ask about unknown sites again" in the menu of the icon, or add it under "Allowed sites".',
+                ' "Ask about unknown sites again" in the menu of the icon, or add it under "Allowed sites"'
+                " (administrators: hca-agent origins allow ADDRESS).",
                 Errand.SITES,
             )
         )

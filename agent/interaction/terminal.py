@@ -160,7 +160,8 @@ class TerminalInteraction:
 
     async def notify(self, zh: str, en: str, errand: Errand | None = None) -> None:
         """Write both sentences on lines of their own, and the command that does the errand."""
-        line = "" if errand is None else f"→ {ERRAND_LINES[errand]}\n"
+        told = errand is None or ERRAND_LINES[errand] in zh
+        line = "" if told or errand is None else f"→ {ERRAND_LINES[errand]}\n"
         async with self._turn:
             self._console.write(f"{_printable(zh)}\n{_printable(en)}\n{line}")
 

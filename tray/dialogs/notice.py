@@ -28,7 +28,8 @@ class NoticeWindow(Window[Notice]):
         self.label(printable(self.content.en), "Muted", above=6)
         errand = self.content.errand
         if errand is not None:
-            self.label(f"管理者 Administrators: {ERRAND_LINES[errand]}", "Muted", above=6)
+            if ERRAND_LINES[errand] not in self.content.zh:
+                self.label(f"管理者 Administrators: {ERRAND_LINES[errand]}", "Muted", above=6)
             self.button(
                 ERRAND_WORDS[errand][0], "y", lambda: self.finish(Decided(reply=ConsentReply.YES)), main=True
             )
