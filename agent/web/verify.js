@@ -52,7 +52,7 @@ async function verifyAll(files) {
   for (const [file, signature] of paired(files)) {
     try {
       if (file.size > BYTES_MAX) {
-        trouble(`${file.name}：超過 32 MB，請改用 hca-agent verify`, `${file.name} is larger than 32 MB`);
+        trouble(`${file.name}：超過 32 MB，這一頁無法驗證（管理者：hca-agent verify）`, `${file.name} is larger than 32 MB (administrators: hca-agent verify)`);
         continue;
       }
       const params = { document: await file.arrayBuffer(), name: file.name.slice(0, 260) };
