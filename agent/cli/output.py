@@ -144,7 +144,9 @@ def detail(error: BaseException) -> str:
     from agent.errors import AgentError
     from pcsc.errors import PcscError
     from pcsc.status import StatusError
+    from signing.errors import DocumentUnusableError, EvidenceError
 
     if isinstance(error, AgentError):
         return str(error.facts.get("detail", ""))
-    return str(error) if isinstance(error, PcscError | StatusError) else ""
+    tells = PcscError | StatusError | DocumentUnusableError | EvidenceError
+    return str(error) if isinstance(error, tells) else ""

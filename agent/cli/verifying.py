@@ -80,7 +80,7 @@ def verify(
     certificate = None if certificate_file is None else files.read_der(certificate_file)
     if certificate is not None:
         parsed(certificate)
-    verifier = _verifier(call)
+    verifier = verifier_of(call)
     reports = []
     for document, signature in pairs:
         content, value = files.read_der(document), None if signature is None else files.read_der(signature)
@@ -101,6 +101,11 @@ def verify(
                 )
             )
         )
+    return show(call, reports)
+
+
+def show(call: Invocation, reports: Sequence[DocumentReport]) -> int:
+    """Print reports, and return the exit code that they come to."""
     if call.as_json:
         import msgspec
 
@@ -118,7 +123,7 @@ def _exit_code(reports: Sequence[DocumentReport]) -> int:
     return UNDECIDED if "cannot-be-decided" in verdicts else 0
 
 
-def _verifier(call: Invocation) -> Verifier:
+def verifier_of(call: Invocation) -> Verifier:
     """Return the verifier of this machine; with simulated cards, of those too."""
     from agent.verification import Verifier
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from agent.cli.program import program
 from tests.support.command_line import every_command
+from tests.support.medical_records import RECORD
 
 
 def _typed(word: str) -> str:
@@ -39,6 +40,9 @@ _WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "certs": (_CARD,),
     "sign": (("document", *_PIN, "--force"), ("document", *_CARD)),
     "verify": (("document", "--signature", "document.sig", *_CARD),),
+    "emr sign": (("record.xml", *_PIN, "--force"), ("document", *_PIN)),
+    "emr verify": (("record.signed.xml", *_CARD),),
+    "emr show": (("record.xml",), ("document",)),
     "encrypt": (("document", *_CARD, "-o", "secret"), ("document", *_CARD, "-o", "none/secret")),
     "decrypt": (("secret", *_PIN, "-o", "clear"),),
     "pin status": (_CARD,),
@@ -118,6 +122,7 @@ def _run(words: list[str]) -> dict[str, Any]:
 def main(results: Path, limited: bool) -> None:
     """Run every call and write the results; with `limited`, no file takes a byte until then."""
     Path("document").write_bytes(b"document")
+    Path("record.xml").write_bytes(RECORD)
     if limited:
         import resource
 

@@ -12,6 +12,7 @@ import pytest
 from agent.cli.program import program
 from hca_card.simulator import KINDS
 from tests.support.command_line import every_command
+from tests.support.medical_records import RECORD
 
 PROJECT = Path(__file__).parents[3]
 READMES = ("README.md", "README.zh-TW.md")
@@ -55,6 +56,7 @@ def test_every_command_line_of_the_readme_runs(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7 a report")
+    (tmp_path / "record.xml").write_bytes(RECORD)
     calls = [words for line in blocks(readme) if (words := typed(line))]
     assert len(calls) >= 10
     for words in calls:

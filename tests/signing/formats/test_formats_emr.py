@@ -12,8 +12,9 @@ from signing.formats import Level, SignatureFormat
 from signing.formats.emr import EmrForm
 from signing.verification.findings import Finding
 from signing.verification.report import Verdict
+from tests.support.medical_records import RECORD
 from tests.support.test_pki import EC_SIGNER, NOW, RSA_SIGNER, pki
-from tests.support.xml_signatures import RECORD, judged, signed, xmlsec_agrees
+from tests.support.xml_signatures import judged, signed, xmlsec_agrees
 
 
 @pytest.mark.parametrize(("first", "second"), [("institution", RSA_SIGNER), ("institution-ec", EC_SIGNER)])

@@ -6,7 +6,8 @@ import pytest
 
 from signing.formats.emr import EmrForm
 from signing.preview import LINE_MAX, LINES_MAX, NOTICES, Notice, RecordKind, text_preview
-from tests.support.xml_signatures import ODD, RECORD, signed
+from tests.support.medical_records import RECORD
+from tests.support.xml_signatures import ODD, signed
 
 
 def _record(narrative: str, *, before: str = "", body: str = "") -> bytes:

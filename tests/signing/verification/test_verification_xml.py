@@ -20,8 +20,9 @@ from signing.verification.report import Verdict
 from signing.xml import DS
 from signing.xml.canonical import Canonicalization
 from signing.xml.parsing import MARKUP_MAX, parse
+from tests.support.medical_records import RECORD
 from tests.support.test_pki import NOW, RSA_SIGNER, pki, sign_with
-from tests.support.xml_signatures import RECORD, findings, judged, signed
+from tests.support.xml_signatures import findings, judged, signed
 
 ORDER = b'<orders><order Id="o1"><dose>5</dose></order></orders>'
 EVIL = b'<order Id="o2"><dose>500</dose></order>'
