@@ -128,7 +128,7 @@ SCENES: Final = {
     ),
     "reporting, no card": hcd("", "natural-person", "card.none", "讀卡機裡沒有自然人憑證"),
     "reporting, wrong PIN": hcd(
-        "citizen", "natural-person", "component.76000007", "還可以再試 2 次", pin=WRONG_PIN
+        "citizen", "natural-person", "component.76100006", "還可以再試 2 次", pin=WRONG_PIN
     ),
     "reporting, wrong captcha": hcd("citizen", "natural-person", "captcha.wrong", "圖形驗證碼", captcha="1"),
     "reporting, wrong password": hcd(
