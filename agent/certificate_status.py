@@ -219,20 +219,29 @@ def load_roots(files: Iterable[Path]) -> tuple[bytes, ...]:
     Raises:
         AgentError: config.invalid, a file cannot be read or holds no certificate.
     """
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    from signing.certificate import load
+    from signing.certificate import any_public_key
 
     roots: list[bytes] = []
     for file in files:
         try:
-            content = file.read_bytes()
-            pem = b"-----BEGIN" in content
-            found = x509.load_pem_x509_certificates(content) if pem else [load(content)]
+            found = _certificates_in(file.read_bytes())
+            for each in found:
+                any_public_key(each)
         except (OSError, ValueError, CertificateMalformedError) as error:
             raise AgentError(
                 ErrorId.CONFIG_INVALID, detail=f"{file}: [certificates.roots] {error}"
             ) from error
-        roots += [each.public_bytes(Encoding.DER) for each in found]
+        roots += found
     return tuple(roots)
+
+
+def _certificates_in(content: bytes) -> list[bytes]:
+    """Return the certificates in a file, PEM or DER. Raise `ValueError` where PEM is broken or empty."""
+    from asn1crypto import pem
+
+    if not pem.detect(content):
+        return [content]
+    found = [der for kind, _, der in pem.unarmor(content, multiple=True) if kind == "CERTIFICATE"]
+    if not found:
+        raise ValueError("there is no certificate in it")
+    return found

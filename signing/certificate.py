@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-    from cryptography.x509 import Certificate
 
     SignatureKey = RSAPublicKey | EllipticCurvePublicKey
 
@@ -42,20 +41,6 @@ def parsed(der: bytes) -> ParsedCertificate:
         return parse(der)
     except CardDataError as error:
         raise CertificateMalformedError(str(error)) from error
-
-
-def load(der: bytes) -> Certificate:
-    """Return the certificate as `cryptography` reads it, which refuses names that others take; see `parsed`.
-
-    Raises:
-        CertificateMalformedError: it is not one DER certificate (RFC 5280 §4.1).
-    """
-    from cryptography import x509
-
-    try:
-        return x509.load_der_x509_certificate(der)
-    except (ValueError, TypeError, x509.InvalidVersion) as error:
-        raise CertificateMalformedError from error
 
 
 # The same card signs time and again, and a certificate never changes.

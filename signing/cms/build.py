@@ -106,7 +106,7 @@ def sign_cms(
 
 def signed_attributes(
     digest: bytes,
-    when: datetime,
+    when: datetime | None,
     *,
     card_number: str = "",
     nonce: bytes = b"",
@@ -117,7 +117,7 @@ def signed_attributes(
 
     Args:
         digest: of the document.
-        when: the signing time, aware.
+        when: the signing time, aware; None for none.
         card_number: attribute 2.16.886.1.100.2.204; empty for none.
         nonce: attribute randomNonce; empty for none.
         bound_to: the signer's certificate, DER, for the attribute signing-certificate-v2; empty for none.
@@ -126,13 +126,12 @@ def signed_attributes(
     # tsp adds its names to cms's tables, which are read at the first use and never again.
     from asn1crypto import cms, core, tsp
 
-    moment = when.astimezone(UTC).replace(microsecond=0)
-    kind = "utc_time" if moment.year < _GENERALIZED_FROM else "generalized_time"
     found: list[dict[str, Any]] = [] if counter else [{"type": "content_type", "values": ["data"]}]
-    found += [
-        {"type": "signing_time", "values": [cms.Time({kind: moment})]},
-        {"type": "message_digest", "values": [digest]},
-    ]
+    if when is not None:
+        moment = when.astimezone(UTC).replace(microsecond=0)
+        kind = "utc_time" if moment.year < _GENERALIZED_FROM else "generalized_time"
+        found.append({"type": "signing_time", "values": [cms.Time({kind: moment})]})
+    found.append({"type": "message_digest", "values": [digest]})
     if card_number:
         text = core.PrintableString if card_number.isascii() and card_number.isalnum() else core.UTF8String
         found.append({"type": CARD_NUMBER, "values": [text(card_number)]})

@@ -16,6 +16,8 @@ from datetime import datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from hca_card.certificate import describe
+from signing.cms.build import signed_attributes, signed_data, signer_info
 from signing.errors import DocumentUnusableError, EvidenceError
 from signing.formats import Evidence, Level, Ready, SignatureFormat, Signer
 from signing.hashes import Hash
@@ -61,7 +63,6 @@ class Pades:
         with _as_unusable():
             writer = _writer(document)
             field = self.field or _free_field(writer)
-            empty = _external(signer, b"")
             metadata = PdfSignatureMetadata(
                 field_name=field,
                 md_algorithm=algorithm.asn1_name,
@@ -69,24 +70,22 @@ class Pades:
                 location=self.location or None,
                 subfilter=_pades_subfilter(),
             )
-            session = PdfSigner(metadata, signer=empty).init_signing_session(writer)
+            session = PdfSigner(metadata, signer=_named(signer)).init_signing_session(writer)
             session.system_time = when
             room = sum(map(len, (signer.certificate, *signer.chain))) + _VALUE_ROOM + _STAMP_ROOM
             waiting, output = session.prepare_tbs_document(None, 2 * room).digest_tbs_document()
-            # EN 319 142-1 §6.3: content type, message digest, signing-certificate-v2, and no time.
-            attributes = asyncio.run(
-                empty.signed_attrs(waiting.document_digest, algorithm.asn1_name, use_pades=True)
-            )
+        # EN 319 142-1 §6.3: content type, message digest, signing-certificate-v2, and no time. Not pyHanko's:
+        # it writes the issuer's name anew, and cannot where that is written oddly.
+        attributes = signed_attributes(waiting.document_digest, None, bound_to=signer.certificate)
 
         def finish(value: bytes) -> bytes:
+            info = signer_info(signer.certificate, attributes, value, algorithm)
+            cms = signed_data((signer.certificate, *signer.chain), info, algorithm, content=None)
             with _as_unusable():
-                signing = _external(signer, value).async_sign_prescribed_attributes(
-                    algorithm.asn1_name, attributes
-                )
-                waiting.fill_with_cms(output, asyncio.run(signing))
+                waiting.fill_with_cms(output, cms)
             return _whole(output)
 
-        return Ready(attributes.dump(), algorithm, finish)
+        return Ready(bytes(attributes.dump()), algorithm, finish)
 
     async def augment(self, signed: bytes, level: Level, evidence: Evidence) -> bytes:
         """Return the document at a higher level; one that has it already gets its evidence anew (B-LTA)."""
@@ -136,15 +135,18 @@ def _free_field(writer: IncrementalPdfFileWriter) -> str:
     return f"Signature{number}"
 
 
-def _external(signer: Signer, value: bytes) -> Any:
-    """Return pyHanko's signer for a value that is made elsewhere."""
+def _named(signer: Signer) -> Any:
+    """Return pyHanko's signer that knows whose signature it will be, and makes none."""
     from asn1crypto import x509
     from pyhanko.sign.signers.pdf_cms import ExternalSigner
     from pyhanko_certvalidator.registry import SimpleCertificateStore
 
+    class Named(ExternalSigner):
+        # For what a visible field shows; pyHanko's own reading refuses names that are written oddly.
+        subject_name = describe(signer.certificate).common_name or ""
+
     store = SimpleCertificateStore()  # type: ignore[no-untyped-call]
-    store.register_multiple(x509.Certificate.load(each) for each in signer.chain)
-    return ExternalSigner(x509.Certificate.load(signer.certificate), store, signature_value=value)
+    return Named(x509.Certificate.load(signer.certificate), store, signature_value=b"")
 
 
 # --- what higher levels add ------------------------------------------------------------------------------

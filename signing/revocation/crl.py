@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from signing.certificate import load, parsed
+from hca_card.certificate import KEY_USAGE, compared_name
+from signing.certificate import parsed
 from signing.errors import StatusAnswerForgedError, StatusAnswerUnusableError
 from signing.revocation.addresses import addresses, uris
 from signing.revocation.status import (
@@ -22,7 +23,7 @@ from signing.revocation.status import (
 )
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate, CertificateRevocationList
+    from cryptography.x509 import CertificateRevocationList
 
 
 def judge_crl(
@@ -43,9 +44,9 @@ def judge_crl(
         StatusAnswerUnusableError: it is no list, another authority's, or does not cover this certificate.
         CertificateMalformedError: one of the certificates cannot be read.
     """
-    number, authority = parsed(der).number, load(issuer)
+    number = parsed(der).number
     with reading_crl(answer) as crl:
-        check_crl_signature(crl, authority, policy)
+        check_crl_signature(crl, issuer, policy)
         if crl.next_update_utc is None:  # RFC 5280 §5.1.2.5 demands it
             raise StatusAnswerUnusableError("the list does not say how long it holds")
         check_times(crl.last_update_utc, crl.next_update_utc, at)
@@ -70,15 +71,16 @@ def reading_crl(answer: bytes) -> Iterator[CertificateRevocationList]:
 
 
 def check_crl_signature(
-    crl: CertificateRevocationList, authority: Certificate, policy: RevocationPolicy = STRICT
+    crl: CertificateRevocationList, authority: bytes, policy: RevocationPolicy = STRICT
 ) -> None:
     """Return if `authority` issued and signed the list.
 
     Raises:
         StatusAnswerForgedError: it did not sign it, or may not sign lists.
         StatusAnswerUnusableError: the list is another authority's, or its hash proves nothing.
+        CertificateMalformedError: the authority's certificate cannot be read.
     """
-    if crl.issuer != authority.subject:
+    if compared_name(crl.issuer.public_bytes()) != compared_name(parsed(authority).subject):
         raise StatusAnswerUnusableError("the list is another authority's")
     # Not crl.is_signature_valid, which never takes SHA-1.
     signed = crl.signature, crl.tbs_certlist_bytes, crl.signature_hash_algorithm
@@ -114,13 +116,10 @@ def find_in_crl(crl: CertificateRevocationList, serial_number: int) -> Certifica
     return CertificateStatus(RevocationState.REVOKED, *said, entry.revocation_date_utc, reason)
 
 
-def _may_sign_lists(authority: Certificate) -> bool:
-    from cryptography.x509 import ExtensionNotFound, KeyUsage
-
-    try:
-        return authority.extensions.get_extension_for_class(KeyUsage).value.crl_sign
-    except ExtensionNotFound:
-        return True
+def _may_sign_lists(authority: bytes) -> bool:
+    certificate = parsed(authority)
+    # Without keyUsage nothing is forbidden; with one that cannot be read, all is.
+    return KEY_USAGE not in certificate.extensions or "crl_sign" in (certificate.key_usage or ())
 
 
 def _check_covers(crl: CertificateRevocationList, certificate: bytes) -> None:

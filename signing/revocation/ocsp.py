@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from signing.certificate import load, parsed
+from hca_card.certificate import compared_name
+from hca_card.errors import CardDataError
+from signing.certificate import any_public_key, is_issued_by, parsed
 from signing.errors import (
     SigningError,
     StatusAnswerForgedError,
@@ -29,8 +31,10 @@ from signing.revocation.status import (
 )
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
     from cryptography.x509.ocsp import OCSPResponse, OCSPSingleResponse
+
+
+_OCSP_SIGNING: Final = "1.3.6.1.5.5.7.3.9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +114,14 @@ def judge_ocsp_answer(
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509.ocsp import OCSPResponseStatus, load_der_ocsp_response
 
-    authority = load(issuer)
-    pinned = None if responder is None else load(responder)
+    for certificate in (issuer, *(() if responder is None else (responder,))):
+        any_public_key(certificate)
     try:
         response = load_der_ocsp_response(answer)
         if response.response_status is not OCSPResponseStatus.SUCCESSFUL:
             return OcspAnswer(response.response_status.value)
         policy.check_hash(response.signature_hash_algorithm)
-        _check_responder(response, authority, pinned, at)
+        _check_responder(response, issuer, responder, at)
         _check_nonce(response, nonce)
         found = tuple(_status(_about(response, number, issuer), at) for number in serial_numbers)
         return OcspAnswer(response.response_status.value, found)
@@ -138,11 +142,12 @@ def is_about(answer: bytes, der: bytes, issuer: bytes) -> bool:
     return True
 
 
-def _check_responder(
-    response: OCSPResponse, authority: Certificate, pinned: Certificate | None, at: datetime
-) -> None:
+def _check_responder(response: OCSPResponse, authority: bytes, pinned: bytes | None, at: datetime) -> None:
     """Return if the issuer, or somebody it appointed, signed the answer (RFC 6960 §4.2.2.2)."""
-    candidates = [authority, *response.certificates] if pinned is None else [pinned]
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    sent = (each.public_bytes(Encoding.DER) for each in response.certificates)
+    candidates = [authority, *sent] if pinned is None else [pinned]
     for signer in candidates:
         if signer != authority and not _appointed(signer, authority, at):
             continue
@@ -152,26 +157,25 @@ def _check_responder(
     raise StatusAnswerForgedError("nobody whom the issuer appointed signed this answer")
 
 
-def _appointed(signer: Certificate, authority: Certificate, at: datetime) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.x509 import ExtendedKeyUsage, ExtensionNotFound
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
-    try:
-        signer.verify_directly_issued_by(authority)
-        use = signer.extensions.get_extension_for_class(ExtendedKeyUsage).value
-    except (InvalidSignature, ExtensionNotFound, ValueError, TypeError):
+def _appointed(signer: bytes, authority: bytes, at: datetime) -> bool:
+    if not is_issued_by(signer, authority):
         return False
-    in_time = signer.not_valid_before_utc - SKEW <= at <= signer.not_valid_after_utc + SKEW
-    return in_time and ExtendedKeyUsageOID.OCSP_SIGNING in use
+    certificate = parsed(signer)
+    try:
+        begins, ends = certificate.period
+        use = certificate.extended_key_usage or ()
+    except CardDataError:
+        return False
+    return begins - SKEW <= at <= ends + SKEW and _OCSP_SIGNING in use
 
 
-def _is_responder(response: OCSPResponse, signer: Certificate) -> bool:
-    from cryptography.x509 import SubjectKeyIdentifier
+def _is_responder(response: OCSPResponse, signer: bytes) -> bool:
+    from cryptography.hazmat.primitives.hashes import SHA1
 
     if response.responder_name is not None:
-        return response.responder_name == signer.subject
-    return response.responder_key_hash == SubjectKeyIdentifier.from_public_key(signer.public_key()).digest
+        return compared_name(response.responder_name.public_bytes()) == compared_name(parsed(signer).subject)
+    # SHA-1 here names a key and protects nothing (RFC 6960 §4.2.1).
+    return response.responder_key_hash == authority_hashes(signer, SHA1())[1]  # noqa: S303
 
 
 def _check_nonce(response: OCSPResponse, nonce: bytes | None) -> None:

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from signing.certificate import any_public_key
 from signing.errors import StatusAnswerStaleError, StatusAnswerUnusableError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
-    from cryptography.x509 import Certificate
 
 SKEW: Final = timedelta(minutes=5)
 """How far this machine's clock and the authority's may differ."""
@@ -116,14 +116,18 @@ def check_times(this_update: datetime, next_update: datetime | None, at: datetim
         raise StatusAnswerStaleError(f"the answer held until {until:%Y-%m-%d %H:%M}")
 
 
-def is_signed_by(signer: Certificate, signature: bytes, data: bytes, algorithm: HashAlgorithm | None) -> bool:
-    """Return whether `signature` is the signer's over `data`, RSA (PKCS#1 v1.5) or ECDSA."""
+def is_signed_by(signer: bytes, signature: bytes, data: bytes, algorithm: HashAlgorithm | None) -> bool:
+    """Return whether `signature` is over `data` with the key of that certificate, PKCS#1 v1.5 or ECDSA.
+
+    Raises:
+        CertificateMalformedError: its key cannot be read.
+    """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-    key = signer.public_key()
+    key = any_public_key(signer)
     try:
         if isinstance(key, RSAPublicKey) and algorithm is not None:
             key.verify(signature, data, PKCS1v15(), algorithm)

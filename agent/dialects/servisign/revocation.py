@@ -12,7 +12,6 @@ from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.ocsp import POLICY, SERIAL
 from signing import revocation
-from signing.certificate import load
 from signing.errors import StatusAnswerError, StatusAnswerUnusableError
 from signing.revocation import CertificateStatus, RevocationState
 
@@ -30,7 +29,7 @@ def verify_signature(call: FunctionCall) -> None:
     Raises:
         LibraryError: 5032, the list is not one that this CA issued and signed.
     """
-    authority = load(call.certificate("b64CACert"))
+    authority = call.certificate("b64CACert")
     with _list(call) as crl:
         try:
             revocation.check_crl_signature(crl, authority, POLICY)

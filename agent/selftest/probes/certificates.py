@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,6 +12,7 @@ from agent.certificate_status import StatusChecker, load_roots
 from agent.errors import AgentError, ErrorId, error_id
 from agent.selftest.context import ProbeContext
 from agent.selftest.model import (
+    Bilingual,
     Finding,
     RowStatus,
     failed,
@@ -22,6 +24,7 @@ from agent.selftest.model import (
 from agent.selftest.probes.card import read
 from hca_card.certificate import describe
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
+from hca_card.certificate_oddities import CertificateOddity, oddities
 from hca_card.errors import CardError, ObjectMissingError, UnsupportedError
 from hca_card.model import Card, KeyUse
 from signing.certificate import is_issued_by
@@ -45,6 +48,14 @@ _REASONS: Final = {
 }
 """In the words of the authority's forms."""
 
+_ODDITIES: Final = {
+    CertificateOddity.PRINTABLE: ("PrintableString 裡有其他符號", "other signs in a PrintableString"),
+    CertificateOddity.STRING: ("文字不合它的型別", "text that is not of its type"),
+    CertificateOddity.TELETEX: ("TeletexString 裡有英文以外的字", "a TeletexString that is not ASCII"),
+    CertificateOddity.NO_STRING: ("名稱裡有不是文字的內容", "a name with something that is no text"),
+    CertificateOddity.TIME: ("日期的寫法", "how a date is written"),
+}
+
 
 @probe("certificate.signature", "簽章憑證效期", "Signature certificate", on_card=True)
 async def signature(context: ProbeContext) -> Finding:
@@ -61,14 +72,25 @@ async def encryption(context: ProbeContext) -> Finding:
 async def _validity(context: ProbeContext, use: KeyUse) -> Finding:
     index = CERTIFICATE_INDEX[use]
     try:
-        facts = describe(await read(context, lambda card: card.certificate(index).der))
+        der = await read(context, lambda card: card.certificate(index).der)
+        facts = describe(der)
     except (ObjectMissingError, UnsupportedError) as error:
         return skipped(*_NONE, error_id(error))
     except CardError:
         return failed(ErrorId.CERTIFICATE_MALFORMED)
+    odd = oddities(der)
     # Only the issuer can tell for sure; until here the name of the reader had to do.
     context.simulated = context.computer.simulated or facts.simulated
-    return judge_validity(facts.not_before, facts.not_after, context.computer.clock())
+    found = judge_validity(facts.not_before, facts.not_after, context.computer.clock())
+    return replace(found, detail=_with_oddities(found.detail, odd)) if odd else found
+
+
+def _with_oddities(detail: Bilingual, odd: Sequence[CertificateOddity]) -> Bilingual:
+    zh, en = "、".join(_ODDITIES[each][0] for each in odd), ", ".join(_ODDITIES[each][1] for each in odd)
+    return Bilingual(
+        f"{detail.zh}；寫法特殊，本程式照常使用，其他軟體可能拒絕：{zh}",
+        f"{detail.en}; written oddly, used all the same, and perhaps refused by other software: {en}",
+    )
 
 
 def judge_validity(begins: datetime, ends: datetime, now: datetime) -> Finding:
