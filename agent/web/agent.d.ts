@@ -133,7 +133,7 @@ export interface ErrorData {
 }
 
 /**
- * What went wrong. Ids of this file beside those of the agent: `agent.not_running`, `agent.blocked` (the browser's
+ * What went wrong. Every id is in docs/errors.md; those of this file beside those of the agent: `agent.not_running`, `agent.blocked` (the browser's
  * Local Network Access), `origin.refused`, `agent.too_old`, `busy`, `agent.disconnected`, `agent.timeout`.
  */
 /** What the signatures of a document are worth; schema.json has the sentences' languages and every member. */

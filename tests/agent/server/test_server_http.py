@@ -164,7 +164,7 @@ async def test_the_page_says_its_version_and_has_nothing_inline_or_from_elsewher
         assert "{{" not in page
         assert "正在執行" in page and "Running" in page and "<noscript>" in page
         assert not re.search(r"<script(?![^>]* src=)|<style|style=| on[a-z]+=|javascript:", page)
-        assert set(re.findall(r'(?:src|href)="([^"]+)"', page)) <= {"#main", *pages.static()}
+        assert set(re.findall(r'(?:src|href)="([^"]+)"', page)) <= {"#main", *pages.OWN, *pages.static()}
         assert "unsafe" not in policy and "*" not in policy and "data:" not in policy
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';")
         named = set(re.findall(r"(?:http|ws)s?://([^ ;]+)", policy))
