@@ -122,28 +122,49 @@ def find(data: bytes, *path: int) -> bytes | None:
     return None
 
 
-def check(data: bytes) -> None:
+def check(data: bytes, objects_max: int = MAX_OBJECTS) -> None:
     """Walk all of `data` as one DER object, so that a recursive reader can be let loose on it afterwards.
+
+    Args:
+        data: the object, whole.
+        objects_max: how many data objects may be in it, itself included.
 
     Raises:
         CardDataError: it is not exactly one object, lengths lie, or nesting is deeper than `MAX_DEPTH`.
     """
-    outer, end = read(data)
-    if end != len(data):
-        raise CardDataError("there are bytes after the data object")
-    waiting = [(outer, 1)]
-    count = 1
-    while waiting:
-        item, depth = waiting.pop()
-        if not item.constructed:
-            continue
-        if depth > MAX_DEPTH:
-            raise CardDataError("data objects are nested too deeply")
-        children = item.children
-        count += len(children)
-        if count > MAX_OBJECTS:
-            raise CardDataError("too many data objects")
-        waiting.extend((child, depth + 1) for child in children)
+    # A flat walk over offsets: whoever verifies an archive comes here for every file in it.
+    whole, position = len(data), 0
+    ends = [whole]
+    for _ in range(objects_max):
+        first, end = _extent(data, position)
+        if end[1] > ends[-1]:
+            raise CardDataError("a data object claims more bytes than there are")
+        if len(ends) == 1 and end[1] != whole:
+            raise CardDataError("there are bytes after the data object")
+        if first & 0x20:
+            if len(ends) > MAX_DEPTH:
+                raise CardDataError("data objects are nested too deeply")
+            ends.append(end[1])
+            position = end[0]
+        else:
+            position = end[1]
+        while ends and position == ends[-1]:
+            ends.pop()
+        if not ends:
+            return
+    raise CardDataError("too many data objects")
+
+
+def _extent(data: bytes, offset: int) -> tuple[int, tuple[int, int]]:
+    """Return the first octet of a data object, and where its value begins and ends by its own account."""
+    header = data[offset : offset + 4]
+    if len(header) == 4 and header[0] & 0x1F != 0x1F:
+        if header[1] < 0x80:
+            return header[0], (offset + 2, offset + 2 + header[1])
+        if header[1] == 0x82:
+            return header[0], (offset + 4, offset + 4 + (header[2] << 8 | header[3]))
+    _, length, start = _header(data, offset)
+    return data[offset], (start, start + length)
 
 
 def _header(data: bytes, offset: int) -> tuple[int, int, int]:

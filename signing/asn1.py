@@ -11,13 +11,13 @@ from signing.errors import SigningError
 
 
 @contextmanager
-def parsing(der: bytes, wrong: type[SigningError]) -> Iterator[None]:
+def parsing(der: bytes, wrong: type[SigningError], *, objects_max: int = tlv.MAX_OBJECTS) -> Iterator[None]:
     """Run the body, and raise `wrong` for what it finds malformed in `der`.
 
     Lengths, nesting and the number of objects are checked before it runs (`hca_card.tlv`).
     """
     with reading(wrong):
-        tlv.check(der)
+        tlv.check(der, objects_max)
         yield
 
 
@@ -26,7 +26,16 @@ def reading(wrong: type[SigningError]) -> Iterator[None]:
     """Run the body, and raise `wrong` for what it finds malformed in DER that has been checked already."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, OSError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        OSError,
+        RecursionError,
+    ) as error:
         raise wrong from error
     except CardDataError as error:
         raise wrong(str(error)) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from hca_card import tlv
@@ -18,10 +19,15 @@ from signing.verification.found import Finding, FoundDocument, FoundSignature, F
 
 if TYPE_CHECKING:
     from asn1crypto.cms import CMSAttributes, SignedData, SignerInfo
+    from asn1crypto.x509 import Certificate as X509Certificate
+
+OBJECTS_MAX: Final = 1_000_000
+"""Data objects in a message; a revocation list inside it has some for each certificate that it lists."""
 
 SIGNERS_MAX: Final = 64
 """More than that is an attempt to keep the processor busy."""
 
+_SHORT: Final = 64 * 1024
 _DIGEST_ATTRIBUTE: Final = bytes.fromhex("06092A864886F70D010904")
 _CERTIFICATE_VALUES: Final = "1.2.840.113549.1.9.16.2.23"
 _REVOCATION_VALUES: Final = "1.2.840.113549.1.9.16.2.24"
@@ -61,12 +67,16 @@ def signed_data_in(message: bytes) -> tuple[SignedData, bytes | None]:
     """
     from asn1crypto import cms, core, tsp  # noqa: F401  (tsp adds its names to cms's tables)
 
-    with parsing(message, SignatureFormatError):
+    # asn1crypto takes apart what is asked for and no more: of a short message that is never much.
+    with (
+        reading(SignatureFormatError)
+        if len(message) <= _SHORT
+        else parsing(message, SignatureFormatError, objects_max=OBJECTS_MAX)
+    ):
         info = cms.ContentInfo.load(message, strict=True)
         if info["content_type"].native != "signed_data":
             raise SignatureFormatError("this CMS message holds no signature")
         signed = info["content"]
-        _ = signed["signer_infos"].native
         inside = signed["encap_content_info"]["content"]
         if isinstance(inside, core.Void):
             return signed, None
@@ -161,14 +171,31 @@ def _signature(
     content_type: str | None,
     digests: dict[Hash, bytes],
 ) -> FoundSignature:
+    # First of all: asn1crypto writes anew what it has taken apart, and the octets that were signed are these.
+    octets = _signed_octets(signer)
     attributes = _attributes(signer["signed_attrs"])
     unsigned = _attributes(signer["unsigned_attrs"])
-    binds = bool({"signing_certificate", "signing_certificate_v2"} & attributes.keys())
+    binds = not attributes.keys().isdisjoint(_BINDING)
     extra = _values(unsigned)
-    found = FoundSignature(
+    certificate = _certificate_of(signer, inside.certificates)
+    algorithm, remarks = _digest_algorithm(signer)
+    if certificate is None and not remarks:
+        remarks = (Remark(Finding.CERTIFICATE_MISSING),)
+    elif content is None and not remarks:
+        remarks = (Remark(Finding.CONTENT_MISSING),)
+    intact = False
+    if content is not None and algorithm is not None and certificate is not None:
+        if algorithm not in digests:
+            digests[algorithm] = algorithm.digest(content)
+        covered = _Covered(content, content_type, digests[algorithm], octets)
+        remarks = _checked(signer, certificate, attributes, covered)
+        intact = not remarks
+    return FoundSignature(
         SignatureFormat.CADES if binds else SignatureFormat.CMS,
-        _certificate_of(signer, inside.certificates),
-        intact=False,
+        certificate,
+        intact=intact,
+        remarks=remarks,
+        hash=algorithm,
         claimed_time=_claimed_time(attributes),
         binds_certificate=binds,
         certificates=(*inside.certificates, *extra.certificates),
@@ -176,42 +203,38 @@ def _signature(
         crls=(*inside.crls, *extra.crls),
         stamps=tuple(_stamps(signer, unsigned)),
     )
+
+
+def _digest_algorithm(signer: SignerInfo) -> tuple[Hash | None, tuple[Remark, ...]]:
+    name = signer["digest_algorithm"]["algorithm"].native
     try:
-        algorithm = Hash.of_asn1_name(signer["digest_algorithm"]["algorithm"].native)
+        return Hash.of_asn1_name(name), ()
     except HashUnsupportedError:
-        name = signer["digest_algorithm"]["algorithm"].native
         finding = Finding.ALGORITHM_WEAK if name in ("md5", "md2") else Finding.ALGORITHM_UNKNOWN
-        return replace(found, remarks=(Remark(finding, str(name)),))
-    found = replace(found, hash=algorithm)
-    if found.certificate is None:
-        return replace(found, intact=content is not None, remarks=(Remark(Finding.CERTIFICATE_MISSING),))
-    if content is None:
-        return replace(found, remarks=(Remark(Finding.CONTENT_MISSING),))
-    if algorithm not in digests:
-        digests[algorithm] = algorithm.digest(content)
-    covered = _Covered(content, content_type, digests[algorithm])
-    remarks = _checked(signer, found.certificate, attributes, covered)
-    return replace(found, intact=not remarks, remarks=remarks)
+        return None, (Remark(finding, str(name)),)
 
 
 @dataclass(frozen=True, slots=True)
 class _Covered:
-    """What a signer should have signed: the content, its type (None for a countersignature) and digest."""
+    """What a signer should have signed.
+
+    Attributes:
+        content: what it is over.
+        kind: asn1crypto's name of its type; None for a countersignature.
+        digest: of the content.
+        attributes: the signed attributes as they were signed; empty without any.
+    """
 
     content: bytes
     kind: str | None
     digest: bytes
+    attributes: bytes
 
 
 def _checked(
     signer: SignerInfo, certificate: bytes, attributes: dict[str, list[Any]], covered: _Covered
 ) -> tuple[Remark, ...]:
-    """Return why the signature does not hold (RFC 5652 §5.4, §5.6); nothing where it does."""
-    from asn1crypto import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from pyhanko.sign.validation.errors import SignatureValidationError
-    from pyhanko.sign.validation.generic_cms import validate_sig_integrity
-
+    """Return why the signature does not hold (RFC 5652 §5.4, §5.6, §11.4); nothing where it does."""
     if not attributes:
         if covered.kind not in (None, "data"):
             return (Remark(Finding.STRUCTURE_AMBIGUOUS, "signed attributes are missing"),)
@@ -221,64 +244,80 @@ def _checked(
     repeated = [name for name, values in attributes.items() if len(values) != 1 and name in _ONCE]
     if repeated:
         return (Remark(Finding.STRUCTURE_AMBIGUOUS, f"{repeated[0]} is there more than once"),)
-    if attributes and "message_digest" not in attributes:
-        return (Remark(Finding.STRUCTURE_AMBIGUOUS, "the digest of the content is missing"),)
-    if covered.kind is None and attributes and "content_type" in attributes:
-        # RFC 5652 §11.4: a countersignature has none.
-        return (Remark(Finding.STRUCTURE_AMBIGUOUS, "a countersignature names a content type"),)
-    if covered.kind is None:
-        return _countersignature_checked(signer, certificate, attributes, covered.digest)
-    try:
-        intact, valid = validate_sig_integrity(
-            signer, x509.Certificate.load(certificate), covered.kind, covered.digest
-        )
-    except SignatureValidationError as error:
-        return (Remark(_finding_of(str(error)), str(error)[:80]),)
-    except (UnsupportedAlgorithm, NotImplementedError) as error:
-        return (Remark(Finding.ALGORITHM_UNKNOWN, str(error)[:80]),)
-    if attributes and not intact:
-        return (Remark(Finding.CONTENT_CHANGED),)
-    if not valid:
-        return (Remark(Finding.SIGNATURE_WRONG if attributes else Finding.CONTENT_CHANGED),)
-    return ()
+    certified = _certified(certificate)
+    if attributes and (wrong := _wrong_attributes(signer, attributes, covered, certified)):
+        return (wrong,)
+    return _value_checked(signer, certified, covered)
 
 
-def _countersignature_checked(
-    signer: SignerInfo, certificate: bytes, attributes: dict[str, list[Any]], digest: bytes
-) -> tuple[Remark, ...]:
-    """As `_checked`, for RFC 5652 §11.4: over the value of another signature, without a content type."""
+@lru_cache(maxsize=64)
+def _certified(der: bytes) -> X509Certificate:
     from asn1crypto import x509
-    from cryptography.exceptions import InvalidSignature
+
+    return x509.Certificate.load(der)
+
+
+def _wrong_attributes(
+    signer: SignerInfo, attributes: dict[str, list[Any]], covered: _Covered, certificate: X509Certificate
+) -> Remark | None:
+    """Return what of the signed attributes is not as it must be."""
+    from pyhanko.sign.general import check_ess_certid
+    from pyhanko.sign.validation.errors import CMSAlgorithmProtectionError
+    from pyhanko.sign.validation.generic_cms import validate_algorithm_protection
+
+    kinds = [each.native for each in attributes.get("content_type", ())]
+    # RFC 5652 §11.4: a countersignature names no type.
+    if kinds != ([] if covered.kind is None else [covered.kind]):
+        return Remark(Finding.STRUCTURE_AMBIGUOUS, "another type of content is named, or none")
+    if "message_digest" not in attributes:
+        return Remark(Finding.STRUCTURE_AMBIGUOUS, "the digest of the content is missing")
+    # RFC 5035 §4: the first names the signer's certificate, whatever others stand there.
+    named = [value["certs"][0] for name in _BINDING for value in attributes.get(name, ())]
+    if not all(check_ess_certid(certificate, each) for each in named):
+        return Remark(Finding.CERTIFICATE_OTHER)
+    if "cms_algorithm_protection" in attributes:
+        try:
+            algorithms = signer["digest_algorithm"], signer["signature_algorithm"]
+            validate_algorithm_protection(signer["signed_attrs"], *algorithms, None)
+        except CMSAlgorithmProtectionError as error:
+            return Remark(Finding.STRUCTURE_AMBIGUOUS, str(error)[:80])
+    if bytes(attributes["message_digest"][0].native) != covered.digest:
+        return Remark(Finding.CONTENT_CHANGED)
+    return None
+
+
+def _value_checked(signer: SignerInfo, certificate: X509Certificate, covered: _Covered) -> tuple[Remark, ...]:
+    """Return why the signature value is not the certificate's."""
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator, SignatureValidationContext
 
-    covered = digest
-    if attributes:
-        if bytes(attributes["message_digest"][0].native) != digest:
-            return (Remark(Finding.CONTENT_CHANGED, "it countersigns something else"),)
-        covered = b"\x31" + signer["signed_attrs"].dump()[1:]
     try:
         DefaultSignatureValidator().validate_signature(
             signer["signature"].native,
-            covered,
-            x509.Certificate.load(certificate).public_key,
+            covered.attributes or covered.digest,
+            certificate.public_key,
             signer["signature_algorithm"],
             context=SignatureValidationContext(
                 contextual_md_algorithm=signer["digest_algorithm"]["algorithm"].native,
-                prehashed=not attributes,
+                prehashed=not covered.attributes,
             ),
         )
     except InvalidSignature:
-        return (Remark(Finding.SIGNATURE_WRONG),)
+        return (Remark(Finding.SIGNATURE_WRONG if covered.attributes else Finding.CONTENT_CHANGED),)
+    except (UnsupportedAlgorithm, NotImplementedError) as error:
+        return (Remark(Finding.ALGORITHM_UNKNOWN, str(error)[:80]),)
     return ()
 
 
-def _finding_of(message: str) -> Finding:
-    """Return what a refusal of pyhanko's stands for: it tells them apart by their words alone."""
-    return (
-        Finding.CERTIFICATE_OTHER if "signing certificate" in message.lower() else Finding.STRUCTURE_AMBIGUOUS
-    )
+def _signed_octets(signer: SignerInfo) -> bytes:
+    from asn1crypto import core
+
+    attributes = signer["signed_attrs"]
+    # What is signed has the tag of SET OF, not the one that stands in the message (§5.4).
+    return b"" if isinstance(attributes, core.Void) else b"\x31" + bytes(attributes.dump())[1:]
 
 
+_BINDING: Final = ("signing_certificate", "signing_certificate_v2")
 _ONCE: Final = frozenset(
     (
         "content_type",
@@ -361,8 +400,12 @@ def _certificate_of(signer: SignerInfo, certificates: tuple[bytes, ...]) -> byte
         if sid.name == "subject_key_identifier":
             if bytes(sid.chosen) == tlv.find(certificate.extensions.get(SUBJECT_KEY_IDENTIFIER, b""), 0x04):
                 return der
-        elif bytes(sid.chosen["serial_number"].contents) == certificate.serial_number and compared_name(
-            sid.chosen["issuer"].dump()
-        ) == compared_name(certificate.issuer):
+        elif bytes(sid.chosen["serial_number"].contents) == certificate.serial_number and _same_name(
+            sid.chosen["issuer"].dump(), certificate.issuer
+        ):
             return der
     return None
+
+
+def _same_name(one: bytes, other: bytes) -> bool:
+    return one == other or compared_name(one) == compared_name(other)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from itertools import pairwise
 from typing import Final
@@ -394,7 +394,9 @@ _KINDS: Final = {
 }
 
 
-def trusted_path(der: bytes, roots: Iterable[bytes], others: Iterable[bytes]) -> tuple[bytes, ...]:
+# In an archive the same few people sign everything, and what is decided here never changes.
+@lru_cache(maxsize=256)
+def trusted_path(der: bytes, roots: tuple[bytes, ...], others: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """Return the path from one of `roots` to a certificate, judged within its own time; empty without one.
 
     Everything but time is decided here: names, signatures, constraints (RFC 5280 §6). Whether the
@@ -488,6 +490,7 @@ def _purpose(der: bytes) -> Iterator[Remark]:
         yield Remark(Finding.CERTIFICATE_PURPOSE, ", ".join(extended)[:80])
 
 
+@lru_cache(maxsize=256)
 def _key(der: bytes) -> tuple[str, int]:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey

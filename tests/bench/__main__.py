@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.bench import calls, cards, frozen, hostile, servisign, starts
+from tests.bench import calls, cards, frozen, hostile, servisign, signatures, starts
 from tests.bench.tables import Table
 
 PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
@@ -15,6 +15,7 @@ PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
     "calls": (calls.calls, 20),
     "cards": (cards.signing, 7),
     "hostile": (hostile.log_ins, 15),
+    "signatures": (signatures.verifying, 9),
     "starts": (starts.starts, 9),
     "frozen": (frozen.start, 10),
 }
