@@ -69,9 +69,10 @@ def coverage(
             return remarks
         if not outside:
             return [*remarks, Remark(Finding.STRUCTURE_AMBIGUOUS, "it is over no part of the document")]
-    remarks += _placed(content, signature, root, medical=medical)
     uncovered = list(_uncovered(root, content))
-    names = {local_name(each) for each in content} | ({"ClinicalDocument"} if medical else set())
+    signed = [*content, *(child for each in content if each.tag == name("ds", "Object") for child in each)]
+    remarks += _placed(signed, signature, root, medical=medical)
+    names = {local_name(each) for each in signed} | ({"ClinicalDocument"} if medical else set())
     for each in uncovered[:3]:
         inside = {local_name(inner) for inner in each.iter("*")}
         if inside & names:
@@ -107,14 +108,14 @@ def _placed(content: list[Element], signature: Element, root: Element, *, medica
     """Give signed elements that stand where a reader would not look for what was signed."""
     for each in content:
         above = list(each.iterancestors())
-        if any(ancestor.tag == _SIGNATURE for ancestor in above) and root is not signature:
-            yield Remark(Finding.STRUCTURE_AMBIGUOUS, f"{_words(each)} was moved into a signature")
-        elif any(local_name(ancestor) == local_name(each) for ancestor in above):
+        if any(local_name(ancestor) == local_name(each) for ancestor in above):
             yield Remark(Finding.STRUCTURE_AMBIGUOUS, f"{_words(each)} is inside an unsigned one")
         elif medical:
             path = tuple(local_name(step) for step in (*reversed(above), each))
             if path != (*_PACKAGE, "ClinicalDocument")[: len(path)]:
                 yield Remark(Finding.STRUCTURE_AMBIGUOUS, f"{_words(each)} is not in its place")
+        elif any(ancestor.tag == _SIGNATURE for ancestor in above) and root is not signature:
+            yield Remark(Finding.CONTENT_BESIDE, f"{_words(each)} is inside a signature")
 
 
 def _uncovered(element: Element, content: list[Element]) -> Iterator[Element]:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final
 
 from signing.errors import DocumentUnsafeError, DocumentUnusableError
-from signing.xml import XML, Element, Tree
+from signing.xml import Element, Tree
 
 BYTES_MAX: Final = 64 << 20
 MARKUP_MAX: Final = 1_000_000
@@ -15,7 +15,10 @@ MARKUP_MAX: Final = 1_000_000
 _ENCODINGS: Final = frozenset(
     ("UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII", "ISO-8859-1", "BIG5")
 )
-_ID_ATTRIBUTES: Final = frozenset(("Id", "ID", "id", f"{{{XML}}}id"))
+
+
+_NAMES: Final = ("Id", "ID", "id")
+_IDENTIFIER: Final = " or ".join(f"local-name() = '{each}'" for each in _NAMES)
 
 
 def parse(document: bytes) -> Tree:
@@ -67,23 +70,22 @@ def identifiers(tree: Tree) -> Counter[str]:
     Without a schema nobody can say which attribute is an identifier; one that is there twice under any of the
     usual names can be resolved in two ways.
     """
-    return Counter(
-        value for element in tree.iter("*") for key, value in element.items() if key in _ID_ATTRIBUTES
-    )
+    return Counter(tree.xpath(f"//@*[{_IDENTIFIER}]", smart_strings=False))
 
 
 def with_identifier(tree: Tree, identifier: str) -> list[Element]:
     """Return the elements that bear an identifier; more than one where it is ambiguous."""
-    return [
-        element
-        for element in tree.iter("*")
-        if any(key in _ID_ATTRIBUTES and value == identifier for key, value in element.items())
-    ]
+    return list(tree.xpath(f"//*[@*[{_IDENTIFIER}] = $identifier]", identifier=identifier))
 
 
 def identifier_of(element: Element) -> str:
     """Return an element's identifier; empty without one."""
-    return next((str(value) for key, value in element.items() if key in _ID_ATTRIBUTES), "")
+    return next((str(value) for key, value in element.items() if _is_identifier(key)), "")
+
+
+def _is_identifier(attribute: str) -> bool:
+    """Whether an attribute is an identifier by its name: `Id`, `xml:id`, `wsu:Id` and their like."""
+    return attribute.rpartition("}")[2] in _NAMES
 
 
 def local_name(element: Element) -> str:

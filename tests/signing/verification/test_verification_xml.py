@@ -116,6 +116,14 @@ WRAPPED: dict[str, Callable[[], bytes]] = {
     "another with its identifier as xml:id": lambda: order().replace(
         b"</order>", b'</order><order xml:id="o1"><dose>500</dose></order>', 1
     ),
+    "another with its identifier in another namespace": lambda: order().replace(
+        b"</order>", b'</order><order xmlns:u="urn:u" u:Id="o1"><dose>500</dose></order>', 1
+    ),
+    "moved into the signature, a root of its name around it": lambda: (
+        _in_object(order(), _part(order(), "order"), b"")
+        .replace(b"<orders>", b'<order dose="500">')
+        .replace(b"</orders>", b"</order>")
+    ),
     "the root is the signed one's like": lambda: (
         b'<order Id="o0"><dose>500</dose>' + order().partition(b"?>")[2].strip() + b"</order>"
     ),
@@ -191,6 +199,7 @@ BESIDE: dict[str, Callable[[], bytes]] = {
     "the root renamed, with an attribute": lambda: (
         order().replace(b"<orders>", b'<cancelled by="x">').replace(b"</orders>", b"</cancelled>")
     ),
+    "the signed one moved into the signature": lambda: _in_object(order(), _part(order(), "order"), b""),
     "text in the package": lambda: package().replace(
         b"<cdp:ContentContainer ", b"x<cdp:ContentContainer ", 1
     ),
