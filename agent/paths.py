@@ -49,6 +49,8 @@ def _close(folder: Path) -> None:
     try:
         if os.fstat(descriptor).st_uid == os.geteuid():
             os.fchmod(descriptor, 0o700)
+    except PermissionError as error:  # it is this user's: a disk that knows no modes, as vfat (mount(8))
+        raise AgentError(ErrorId.FOLDER_NOT_PRIVATE, detail=str(folder)) from error
     finally:
         os.close(descriptor)
 
@@ -137,18 +139,21 @@ class Paths:
         where it lies. A folder that a link leads to is used as it is, or refused.
 
         Raises:
-            AgentError: folder.not_yours.
-            OSError: it cannot be created.
+            AgentError: folder.not_yours, folder.not_private, folder.unusable.
         """
-        if sys.platform == "win32":
-            from agent.win32 import acl
+        try:
+            if sys.platform == "win32":
+                from agent.win32 import acl
 
-            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            acl.keep_private(self.home)
-        else:
-            demand_own_way(self.home)
-            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _close(self.home)
+                self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+                acl.keep_private(self.home)
+            else:
+                demand_own_way(self.home)
+                self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _close(self.home)
+        except OSError as error:
+            detail = f"{self.home}: {error.strerror or error}"
+            raise AgentError(ErrorId.FOLDER_UNUSABLE, detail=detail) from error
         return self
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -148,5 +149,7 @@ def detail(error: BaseException) -> str:
 
     if isinstance(error, AgentError):
         return str(error.facts.get("detail", ""))
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
     tells = PcscError | StatusError | DocumentUnusableError | EvidenceError
     return str(error) if isinstance(error, tells) else ""

@@ -6,6 +6,7 @@ an `AgentError`. Dialects ask `row_for` for their number and sentence and never 
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,8 +72,14 @@ class ErrorText:
     facts: Mapping[str, object]
 
 
+_DISK: Final = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
+"""What is wrong with a disk, of whichever file."""
+
+
 def error_id(error: BaseException) -> ErrorId:
     """Return the id of `error`; `ErrorId.INTERNAL` for an exception that nobody foresaw."""
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
+        return ErrorId.FILE_UNUSABLE
     try:
         return ErrorId(getattr(error, "error_id", ErrorId.INTERNAL))
     except ValueError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import shutil
 import stat
@@ -13,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from agent.errors import AgentError, ErrorId
+from agent.cli.program import program
+from agent.errors import AgentError, ErrorId, describe
 from agent.paths import Paths
 
 if sys.platform == "win32":
@@ -32,6 +36,42 @@ def place() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("home", ["/proc/nope", "/etc/passwd", "/etc/passwd/below", "x" * 300])
+@pytest.mark.parametrize("words", [("card",), ("audit",), ("trust", "status"), ("selftest", "--no-pin")])
+def test_a_folder_that_cannot_be_made_is_told_as_that_to_programs_too(
+    home: str, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HCA_AGENT_HOME", home)
+    told = CliRunner().invoke(program, [*words, "--json"])
+    error = json.loads(told.stdout)["error"]
+    assert error["id"] == "folder.unusable" and home in error["detail"]
+    assert told.exit_code == 1
+
+
+def test_a_disk_that_keeps_no_modes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:  # as vfat does to its owner (EPERM)
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    (tmp_path / "stick").mkdir(mode=0o755)
+    monkeypatch.setattr("os.fchmod", refused)
+    with pytest.raises(AgentError) as caught:
+        Paths(tmp_path / "stick", tmp_path / "stick").make()
+    assert caught.value.error_id == ErrorId.FOLDER_NOT_PRIVATE
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file", "/a"), "file.unusable"),
+        (OSError(errno.ENOSPC, "No space left on device"), "file.unusable"),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), "internal"),
+        (TimeoutError(), "internal"),
+    ],
+)
+def test_trouble_with_a_file_is_told_as_that_wherever_it_comes_up(error: OSError, expected: str) -> None:
+    assert describe(error).id == expected
 
 
 @contextmanager
