@@ -58,6 +58,7 @@ def _origins(_context: click.Context, _parameter: click.Parameter, values: tuple
 def run(call: Invocation, headless: bool, for_tests: bool, allow: frozenset[str]) -> None:
     """在前景執行，直到 Ctrl-C · The daemon in the foreground, until Ctrl-C."""
     from agent.cli.composition import at_screen, folder, nobody, open_service, pin_of_simulated_cards
+    from agent.cli.replaced_program import ReplacedProgram, own_file
     from agent.cli.tray import Tray
     from agent.daemon import serve
     from agent.desktop import begin_anew, has_screen
@@ -91,7 +92,8 @@ def run(call: Invocation, headless: bool, for_tests: bool, allow: frozenset[str]
         service = open_service(call.simulate, paths, only=call.reader)
         if has_screen() and not headless:
             tray = Tray(paths, config, interaction, simulated)
-        beside = tray.beside if tray is not None else None
+        replaced = ReplacedProgram(own_file())
+        beside = replaced.beside(tray.beside if tray is not None else None)
         try:
             asyncio.run(
                 serve(
@@ -103,7 +105,7 @@ def run(call: Invocation, headless: bool, for_tests: bool, allow: frozenset[str]
                 asyncio.run(_notify(interaction, error))
             raise
     output.say("已停止", "stopped")
-    if tray is not None and tray.again:
+    if replaced.again or (tray is not None and tray.again):
         begin_anew()
 
 

@@ -123,6 +123,11 @@ class Operations:
         await self._workflow.close()
 
     @property
+    def busy(self) -> bool:
+        """Whether anything is under way, what waits for a person included."""
+        return self._workflow.audit.under_way > 0
+
+    @property
     def modules(self) -> tuple[ModuleView, ...]:
         """The PKCS#11 modules that are used here, as they were when somebody last asked for the readers."""
         return self._workflow.modules.views

@@ -59,6 +59,9 @@ class AuditTrail:
     Everything that used a key or a PIN has its row. Reading and being refused can be repeated by a page as
     often as it likes, so equal rows of these are written once in ten minutes, and only so many different ones
     of what was not allowed.
+
+    Attributes:
+        under_way: how many have begun and not ended, those included that wait for a person.
     """
 
     def __init__(self, audit: AuditLog) -> None:
@@ -68,6 +71,7 @@ class AuditTrail:
             True: Repeats(_REPEAT_SECONDS, sys.maxsize),
         }
         self._listeners: list[Callable[[Verb, str], None]] = []
+        self.under_way = 0
 
     def listen(self, listener: Callable[[Verb, str], None]) -> None:
         """Call `listener` with the kind of work and its result, repeats that are not written included."""
@@ -77,6 +81,7 @@ class AuditTrail:
     def begin(self, origin: str | None, verb: Verb) -> Iterator[AuditEntry]:
         """Run the body and write its success or error as a row."""
         entry, result = AuditEntry(), OK
+        self.under_way += 1
         try:
             yield entry
         except Exception as error:
@@ -86,6 +91,7 @@ class AuditTrail:
             result = ErrorId.REQUEST_CANCELLED
             raise
         finally:
+            self.under_way -= 1
             if not (entry.quiet and result == OK):
                 for listener in self._listeners:
                     listener(verb, result)

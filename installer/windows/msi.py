@@ -26,6 +26,7 @@ _SEQUENCE: Final = {
     "TakeBack": 1520,
     "ForgetData": 1530,
     "Apply": 5900,
+    "Start": 5950,
 }
 """Between InstallInitialize (1500), WriteRegistryValues (5000) and InstallFinalize (6600)."""
 
@@ -205,9 +206,12 @@ def _actions(tree: _Tree, *, machine: bool) -> str:
     Execute="deferred" Impersonate="{rights}" Return="check"/>
 <CustomAction Id="ForgetData" FileKey="{program}" ExeCommand="windows-setup forget-data"
     Execute="deferred" Impersonate="yes" Return="ignore"/>
+<CustomAction Id="Start" FileKey="{program}" ExeCommand="windows-setup start{scope}"
+    Execute="deferred" Impersonate="{rights}" Return="ignore"/>
 <InstallExecuteSequence>
 <Custom Action="End" After="InstallInitialize">REMOVE="ALL"</Custom>
 <Custom Action="TakeBack" After="InstallInitialize">{removed_for_good}</Custom>
 <Custom Action="ForgetData" After="InstallInitialize">{removed_for_good} AND REMOVE_DATA="1"</Custom>
 <Custom Action="Apply" After="WriteRegistryValues">NOT Installed</Custom>
+<Custom Action="Start" After="Apply">NOT Installed AND WIX_UPGRADE_DETECTED AND AUTOSTART=1</Custom>
 </InstallExecuteSequence>"""

@@ -68,6 +68,7 @@ VIAddVersionKey /LANG=1028 "LegalCopyright" "Apache License 2.0"
 Var Scope
 Var Answer
 Var Data
+Var Upgrade
 
 !macro ScopeWords
   ${{If}} $MultiUser.InstallMode == "AllUsers"
@@ -84,7 +85,9 @@ FunctionEnd
 
 Section "install"
   !insertmacro ScopeWords
+  StrCpy $Upgrade ""
   ${{If}} ${{FileExists}} "$INSTDIR\hca-agentw.exe"
+    StrCpy $Upgrade "yes"
     ExecWait '"$INSTDIR\hca-agentw.exe" windows-setup end'
     RMDir /r "$INSTDIR\_internal"
   ${{EndIf}}
@@ -99,6 +102,7 @@ Section "install"
   ${{GetOptions}} $0 "/AUTOSTART=" $1
   ${{If}} $1 == "0"
     DeleteRegValue SHCTX "{RUN_KEY}" "{NAME}"
+    StrCpy $Upgrade ""
   ${{Else}}
     WriteRegStr SHCTX "{RUN_KEY}" "{NAME}" '"$INSTDIR\hca-agentw.exe" run'
   ${{EndIf}}
@@ -120,6 +124,9 @@ Section "install"
     SetErrorLevel 2
     Call TakeAway
     Abort
+  ${{EndIf}}
+  ${{If}} $Upgrade == "yes"
+    ExecWait '"$INSTDIR\hca-agentw.exe" windows-setup start $Scope'
   ${{EndIf}}
   ${{IfNot}} ${{Silent}}
     nsExec::ExecToLog '"$INSTDIR\hca-agent.exe" windows-setup vendor'

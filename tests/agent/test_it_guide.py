@@ -50,6 +50,36 @@ def test_every_key_of_the_configuration_is_told_with_its_default_and_whose_it_is
     assert told == there
 
 
+EXAMPLE = DOCS.parent / "installer" / "linux" / "policy.toml"
+
+
+def test_the_example_for_administrators_has_every_key_with_a_comment_and_its_default(tmp_path: Path) -> None:
+    lines = EXAMPLE.read_text("utf-8").splitlines()
+    section, found, chosen = "", {}, []
+    for before, line in zip(["", *lines], lines, strict=False):
+        if line.startswith("["):
+            section = line.strip("[]")
+            chosen.append(line)
+        elif given := re.fullmatch(r"# (\w+) = (.*)", line):
+            assert before.startswith("# ") and " = " not in before, f"{section}.{given[1]} has no comment"
+            found[section, given[1]] = tomllib.loads(f"value = {given[2]}")["value"]
+            chosen.append(line.removeprefix("# "))
+    assert set(found) == {(name, item.name) for name, each in SECTIONS.items() for item in fields(each)}
+    told = {
+        (name, key): tomllib.loads(f"value = {default}")["value"]
+        for name, key, _, default, _ in ROW.findall(GUIDE)
+    }
+    told |= {  # whose default is none, which nobody can write
+        ("update", "url"): "https://updates.example.tw/hca-agent/",
+        ("update", "root"): "/etc/hca-agent/update-root.json",
+        ("update", "install_command"): ["/usr/bin/apt-get", "install", "-y", "{file}"],
+    }
+    assert found == told
+    assert not tomllib.loads(EXAMPLE.read_text("utf-8")).get("origins")  # nothing is decided by copying it
+    (tmp_path / "policy.toml").write_text("\n".join(chosen), "utf-8")
+    load(Paths(tmp_path / "home", tmp_path))
+
+
 def test_each_key_is_explained_in_both_languages() -> None:
     for section, key, _, _, meaning in ROW.findall(GUIDE):
         assert re.search(r"[\u4e00-\u9fff]", meaning) or key == "level", f"{section}.{key}"

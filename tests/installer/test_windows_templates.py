@@ -99,6 +99,7 @@ def test_a_repair_which_any_user_may_start_applies_nothing(
     steps = ElementTree.fromstring(source.encode()).iter("{http://schemas.microsoft.com/wix/2006/wi}Custom")
     conditions = {step.get("Action"): step.text or "" for step in steps}
     assert conditions.pop("Apply") == "NOT Installed"
+    assert conditions.pop("Start").startswith("NOT Installed AND ")
     assert all(condition.startswith('REMOVE="ALL"') for condition in conditions.values())
 
 

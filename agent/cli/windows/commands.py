@@ -120,6 +120,20 @@ def end() -> None:
 
 
 @windows_setup.command()
+@machine_option
+def start(machine: bool) -> None:
+    """升級之後重新啟動 · Start again what an upgrade ended."""
+    from agent import desktop
+    from agent.cli.windows import processes
+
+    command = desktop.own_command("run")
+    if machine:
+        processes.start_for_everybody(Path(command[0]))
+    else:
+        desktop.start(command)
+
+
+@windows_setup.command()
 def vendor() -> None:
     """是否裝有原廠元件 · Whether the vendor's program is installed, and what that means for the ports."""
     import winreg

@@ -12,6 +12,8 @@ if sys.platform == "win32":
     import win32con
     import win32event
     import win32process
+    import win32profile
+    import win32ts
 
     _RIGHTS = (
         win32con.PROCESS_QUERY_INFORMATION
@@ -34,7 +36,37 @@ if sys.platform == "win32":
                     count += 1
         return count
 
+    def start_for_everybody(program: Path) -> int:
+        """Start the agent in the session of each person who is logged in; return in how many.
+
+        The system alone gets at their tokens: for an administrator it is none, and agents come at the next
+        login.
+        """
+        count = 0
+        for session in win32ts.WTSEnumerateSessions():
+            with suppress(win32api.error):  # nobody is logged in there, or this is not the system
+                token = win32ts.WTSQueryUserToken(session["SessionId"])
+                environment = win32profile.CreateEnvironmentBlock(token, False)
+                win32process.CreateProcessAsUser(
+                    token,
+                    str(program),
+                    f'"{program}" run',
+                    None,
+                    None,
+                    False,
+                    win32con.CREATE_UNICODE_ENVIRONMENT,
+                    environment,
+                    str(program.parent),
+                    win32process.STARTUPINFO(),
+                )
+                count += 1
+        return count
+
 else:
+
+    def start_for_everybody(program: Path) -> int:
+        """Start the agent for each person who is logged in; done on Windows alone."""
+        raise OSError(f"not on {sys.platform}: {program}")
 
     def end_all(folder: Path) -> int:
         """End every other process whose program lies in `folder`; done on Windows alone."""
