@@ -18,6 +18,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from policy_example import example
+
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
 # Whoever releases says who answers for it, as Debian's tools do; the project itself has no address.
@@ -81,7 +85,8 @@ def _lay_out(
     _put(tree / "usr/share/man/man1/hca-agent.1.gz", _gzip(manual.encode()))
     _put(tree / DOC / "copyright", (HERE / "copyright").read_bytes())
     _put(tree / DOC / "sbom.cdx.json", sbom.read_bytes())
-    _put(tree / DOC / "examples/policy.toml", (HERE / "policy.toml").read_bytes())
+    guide = (ROOT / "docs/it-guide.md").read_text("utf-8")
+    _put(tree / DOC / "examples/policy.toml", example(guide).encode())
     _put(tree / DOC / "examples/loopback-network.json", _browser_policy())
     for name, text in _licences(distributions).items():
         _put(tree / DOC / "licences" / f"{name}.txt", text)
