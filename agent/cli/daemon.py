@@ -131,8 +131,6 @@ def demo(serve: bool) -> int:
     try:
         with at_screen(config, simulated=True) as person:
             asyncio.run(serve_demo(Console(), config=config, interaction=person, identity=identity))
-    except KeyboardInterrupt:  # the way to end it
-        output.say("已停止", "stopped")
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
