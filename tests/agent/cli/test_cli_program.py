@@ -43,6 +43,7 @@ NO_CARD = (
         "origins allow",
         "origins forget",
         "card profiles",
+        "emr show",
     }
 )
 
