@@ -37,6 +37,7 @@ from pcsc.service import Service
 if TYPE_CHECKING:
     import ssl
 
+    from agent.previews import Previews
     from agent.selftest.service import SelfTests
     from agent.server.gate import Gate, HttpSite
     from agent.server.ports import PortConflict, TakenPort
@@ -171,7 +172,12 @@ class Daemon:
         self.identity = renewal.identity
 
         operations = open_operations(
-            self._service, self._interaction, config, paths, evidence=evidence_of(config, paths)
+            self._service,
+            self._interaction,
+            config,
+            paths,
+            evidence=evidence_of(config, paths),
+            previews=_previews_for(self._interaction),
         )
         self.operations = await self._ending.enter_async_context(operations)
         consents = operations.consents
@@ -455,3 +461,11 @@ def _on_signals(end: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _previews_for(interaction: Interaction) -> Previews | None:
+    """Return what draws documents for windows; whoever sits at a terminal has the document itself."""
+    from agent.interaction.dialogs import Dialogs
+    from agent.previews import Previews
+
+    return Previews() if isinstance(interaction, Dialogs) else None

@@ -15,7 +15,7 @@ from agent.access.answers import Answers
 from agent.access.policy import ConsentAnswer, Decision, authorise, may_sign_digest, rank_of
 from agent.config import Config, OriginSettings
 from agent.errors import AgentError, ErrorId
-from agent.interaction import ConsentQuestion, ConsentReply, DocumentShown, Interaction
+from agent.interaction import ConsentQuestion, ConsentReply, Interaction, ShowDocument
 from agent.origins.portals import named
 from agent.places import Rank, Ranking
 from agent.vocabulary import Verb
@@ -97,7 +97,7 @@ class Consents:
         return origin in self._origins.allow
 
     async def require(
-        self, origin: str | None, verb: Verb, *also: Verb, document: DocumentShown | None = None
+        self, origin: str | None, verb: Verb, *also: Verb, document: ShowDocument | None = None
     ) -> None:
         """Return if `origin` may do `verb`, after asking the person where that is needed.
 
@@ -171,7 +171,7 @@ class Consents:
         return tuple(missing)
 
     async def _share(
-        self, origin: str, missing: tuple[Verb, ...], verb: Verb, document: DocumentShown | None
+        self, origin: str, missing: tuple[Verb, ...], verb: Verb, document: ShowDocument | None
     ) -> bool | None:
         key = (origin, missing)
         question = self._questions.get(key)
@@ -195,7 +195,7 @@ class Consents:
             del self._questions[key]
 
     async def _put(
-        self, origin: str, verbs: tuple[Verb, ...], wanted: Verb, document: DocumentShown | None
+        self, origin: str, verbs: tuple[Verb, ...], wanted: Verb, document: ShowDocument | None
     ) -> bool | None:
         async with self._turns.setdefault(origin, asyncio.Lock()):
             # The question before this one may have answered part of it, or all.
@@ -205,9 +205,8 @@ class Consents:
             verb = wanted if wanted in missing else missing[0]
             also = tuple(each for each in missing if each is not verb)
             unknown = self.rank(origin) is Rank.STRANGER
-            reply = await self._interaction.ask(
-                ConsentQuestion(origin, verb, document, also, unknown=unknown)
-            )
+            shown = None if document is None else await document()
+            reply = await self._interaction.ask(ConsentQuestion(origin, verb, shown, also, unknown=unknown))
             if reply is None:
                 return None
             self._remember(origin, missing, allowed=bool(reply))

@@ -1,4 +1,4 @@
-"""`window`, `module`, `tray`: processes that the agent starts; hidden, as people have no use for them."""
+"""`window`, `module`, `preview`, `tray`: processes that the agent starts; hidden, as nobody needs them."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ def module(path: str) -> int:
     from hca_card.pkcs11.child import run
 
     return run(path)
+
+
+@click.command(hidden=True)
+def preview() -> int:
+    """一份文件的預覽，由本程式自己啟動 · One preview; document on standard input, its look on output."""
+    from signing.preview.child import run
+
+    return run()
 
 
 @click.command(hidden=True)

@@ -158,6 +158,7 @@ for command in (
     update.update,
     child_processes.tray,
     child_processes.window,
+    child_processes.preview,
     windows_setup,
     child_processes.module,
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Annotated, Final, Generic, Never, Protocol, TypeVar
 
@@ -10,6 +11,7 @@ import msgspec
 from agent.vocabulary import Errand, Verb
 from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
+from signing.preview import Preview
 
 AnswerT = TypeVar("AnswerT")
 AnswerT_co = TypeVar("AnswerT_co", covariant=True)
@@ -33,17 +35,25 @@ class CardShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DocumentShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is about to be signed, as far as it can be named.
+    """What is about to be signed, as far as it can be named and shown.
 
     Attributes:
         size: in bytes; None where only its digest is known.
         hash: the hash's name, "SHA-256".
         digest: its value, big-endian as the hash gives it.
+        name: the file's; empty where nobody says.
+        preview: how it looks.
     """
 
     size: Annotated[int, msgspec.Meta(ge=0)] | None
     hash: str
     digest: bytes
+    name: str = ""
+    preview: Preview = Preview()
+
+
+ShowDocument = Callable[[], Awaitable[DocumentShown]]
+"""Gives a document as it is shown, when somebody is asked about it: a preview takes a while."""
 
 
 class Question(msgspec.Struct, Generic[AnswerT_co], frozen=True, forbid_unknown_fields=True):

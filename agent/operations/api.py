@@ -8,12 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar, overload
 
+from msgspec.structs import replace
+
 from agent.access.answers import Answers
 from agent.access.consents import Consents, ranking
 from agent.audit import AuditLog
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
-from agent.interaction import DocumentShown, Interaction
+from agent.interaction import DocumentShown, Interaction, ShowDocument
 from agent.interaction.asking import Asking
 from agent.interaction.silence import Silence
 from agent.operations import transaction_jobs as jobs
@@ -36,6 +38,7 @@ from agent.pins.kept import KeptPin
 from agent.pins.unattended import Grant
 from agent.pkcs11_modules import ModuleView
 from agent.places import Ranking
+from agent.previews import Previews
 from agent.profiles import loaded
 from agent.vocabulary import Verb
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
@@ -52,6 +55,7 @@ from signing.guard import check_document
 from signing.hashes import Hash
 from signing.login import LoginToken, create_token
 from signing.origin import check_nonce, check_origin
+from signing.preview import Preview
 from signing.sign import sign_digest
 from signing.verify import verify
 
@@ -69,10 +73,11 @@ def open_operations(
     paths: Paths,
     *,
     evidence: Evidence | None = None,
+    previews: Previews | None = None,
 ) -> Operations:
     """Return operations with the answers and the audit log of the agent's folder; use as `async with`.
 
-    Without `evidence` documents are signed at level B-B alone.
+    Without `evidence` documents are signed at level B-B alone, without `previews` they are named, not shown.
 
     Raises:
         OSError: the folder cannot be made.
@@ -83,7 +88,7 @@ def open_operations(
     consents = Consents(person, answers, config)
     audit = AuditLog(paths.audit, config.audit)
     workflow = Workflow(service, person, consents, audit, config, profiles=loaded(paths))
-    return Operations(workflow, person.silence, evidence)
+    return Operations(workflow, person.silence, evidence, previews)
 
 
 class Operations:
@@ -97,9 +102,16 @@ class Operations:
     card: where these are not empty, the card is one of them, or AgentError card.wrong_kind is raised.
     """
 
-    def __init__(self, workflow: Workflow, silence: Silence, evidence: Evidence | None = None) -> None:
+    def __init__(
+        self,
+        workflow: Workflow,
+        silence: Silence,
+        evidence: Evidence | None = None,
+        previews: Previews | None = None,
+    ) -> None:
         self._workflow = workflow
         self._evidence = evidence
+        self._previews = previews
         self.silence: Final = silence
         """Which unknown sites are refused unasked now."""
         self.consents: Final[Consents] = workflow.consents
@@ -288,6 +300,7 @@ class Operations:
         kept: KeptPin | None = None,
         allow_sha1: bool = False,
         folder: Path | None = None,
+        name: str = "",
         cms: CmsForm | None = None,
         kinds: Collection[CardKind] = (),
     ) -> SignResult:
@@ -325,7 +338,7 @@ class Operations:
             given=None if kept is None else SessionPin(kept, self._workflow.guesses, caller.origin, key=use),
             session=kept,
             reader=reader,
-            document=DocumentShown(None if document is None else len(document), hash.value, settled),
+            document=self._showing(document, hash, settled, name),
             folder=folder,
         )
         return SignResult(signature, card.certificate, hash, card.serial)
@@ -342,6 +355,7 @@ class Operations:
         reader: str | None = None,
         kept: KeptPin | None = None,
         folder: Path | None = None,
+        name: str = "",
         kinds: Collection[CardKind] = (),
     ) -> SignedDocument:
         """Return the document signed in one of the formats and brought to `level`; the rest is as in `sign`.
@@ -369,7 +383,7 @@ class Operations:
             given=None if kept is None else SessionPin(kept, self._workflow.guesses, caller.origin, key=use),
             session=kept,
             reader=reader,
-            document=DocumentShown(len(document), hash.value, digest),
+            document=self._showing(document, hash, digest, name),
             folder=folder,
             ahead=signing.ahead,
         )
@@ -377,6 +391,20 @@ class Operations:
         if level is not Level.B_B and self._evidence is not None:
             done = await form.augment(done, level, NearEvidence(self._evidence, card.chain))
         return SignedDocument(done, form.format, level, card.certificate, hash, card.serial)
+
+    def _showing(self, document: bytes | None, algorithm: Hash, digest: bytes, name: str) -> ShowDocument:
+        """Return what shows a document to whoever is asked; its preview is made then, and once."""
+        shown = DocumentShown(None if document is None else len(document), algorithm.value, digest, name)
+        made: list[Preview] = []
+
+        async def show() -> DocumentShown:
+            if document is None or self._previews is None:
+                return shown
+            if not made:
+                made.append(await self._previews.of(document))
+            return replace(shown, preview=made[0])
+
+        return show
 
     async def _digest(
         self, caller: Caller, algorithm: Hash, document: bytes | None, digest: bytes | None

@@ -17,11 +17,11 @@ from agent.audit import AuditLog
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
 from agent.interaction import (
-    DocumentShown,
     Interaction,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
+    ShowDocument,
     UnblockQuestion,
 )
 from agent.operations.activity import Activity
@@ -141,7 +141,7 @@ class Workflow:
         caller: Caller,
         verb: Verb,
         also: tuple[Verb, ...] | None = None,
-        document: DocumentShown | None = None,
+        document: ShowDocument | None = None,
     ) -> AsyncIterator[AuditEntry]:
         """Run the body if `caller` may do `verb`, and write down what became of it.
 
@@ -205,7 +205,7 @@ class Workflow:
         given: PinEntry | None = None,
         session: KeptPin | None = None,
         reader: str | None = None,
-        document: DocumentShown | None = None,
+        document: ShowDocument | None = None,
         folder: Path | None = None,
         keep: bool = False,
         on_keypad: bool = True,
@@ -258,8 +258,9 @@ class Workflow:
                         entry = await self._from_keyring(caller, snapshot, folder)
                     beside.begin(ahead, snapshot)
                     if entry is None:
+                        shown = None if document is None else await document()
                         question = PinQuestion(
-                            caller.origin, facts.shown(snapshot), _pin_of(snapshot), verb, document
+                            caller.origin, facts.shown(snapshot), _pin_of(snapshot), verb, shown
                         )
                         entry = await beside.unless_failed(
                             self._from_person(question, command, snapshot, session, on_keypad=on_keypad)

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from hca_card.certificate import describe
 from signing.cms.build import signed_attributes, signed_data, signer_info
 from signing.errors import DocumentUnusableError, EvidenceError
 from signing.formats import Evidence, Level, Ready, SignatureFormat, Signer
+from signing.formats.validation_data import gather_all, stamped
 from signing.hashes import Hash
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ class Pades:
     async def augment(self, signed: bytes, level: Level, evidence: Evidence) -> bytes:
         """Return the document at a higher level; one that has it already gets its evidence anew (B-LTA)."""
         if level.reaches(Level.B_T):
-            signed = await _stamped(signed, evidence)
+            signed = await _with_stamp(signed, evidence)
         if level.reaches(Level.B_LT):
             signed = await _with_evidence(signed, evidence)
         if level.reaches(Level.B_LTA):
@@ -152,7 +154,7 @@ def _named(signer: Signer) -> Any:
 # --- what higher levels add ------------------------------------------------------------------------------
 
 
-async def _stamped(signed: bytes, evidence: Evidence) -> bytes:
+async def _with_stamp(signed: bytes, evidence: Evidence) -> bytes:
     """Return the document with a time stamp in the last signature, where it has none (EN 319 142-1 §5.3)."""
     from asn1crypto import cms
 
@@ -160,8 +162,8 @@ async def _stamped(signed: bytes, evidence: Evidence) -> bytes:
     if _stamps_of(last.signer_info):
         return signed
     algorithm = Hash.of_asn1_name(last.md_algorithm)
-    token = await evidence.timestamp(algorithm.digest(last.signer_info["signature"].native), algorithm)
-    attribute = cms.CMSAttribute({"type": _STAMP_ATTRIBUTE, "values": [cms.ContentInfo.load(token)]})
+    stamp = await stamped(last.signer_info["signature"].native, evidence, algorithm)
+    attribute = cms.CMSAttribute({"type": _STAMP_ATTRIBUTE, "values": [cms.ContentInfo.load(stamp.token)]})
     content = cms.ContentInfo.load(last.pkcs7_content)
     info = content["content"]["signer_infos"][0]
     info["unsigned_attrs"] = cms.CMSAttributes([*_attributes(info["unsigned_attrs"]), attribute])
@@ -192,21 +194,15 @@ async def _with_evidence(signed: bytes, evidence: Evidence) -> bytes:
     from asn1crypto import crl, ocsp, x509
 
     required, others = await asyncio.to_thread(_signers, signed)
-    certificates: dict[bytes, None] = {}
-    ocsps: list[bytes] = []
-    crls: list[bytes] = []
-    for certificate in (*required, *others):
-        try:
-            chain = await evidence.chain(certificate)
-            certificates.update(dict.fromkeys((certificate, *chain)))
-            for below, above in zip((certificate, *chain), chain, strict=False):
-                found = await evidence.revocation(below, above)
-                ocsps += [found.ocsp] * bool(found.ocsp)
-                crls += [found.crl] * bool(found.crl)
-        except EvidenceError:
-            # Somebody else's earlier signature must not keep this one from lasting.
-            if certificate in required:
-                raise
+    found = [await gather_all(required, evidence)]
+    for each in others:
+        # Somebody else's earlier signature must not keep this one from lasting.
+        with suppress(EvidenceError):
+            found.append(await gather_all((each,), evidence))
+    certificates, ocsps, crls = (
+        dict.fromkeys(chain.from_iterable(kind))
+        for kind in zip(*((each.certificates, each.ocsp, each.crls) for each in found), strict=True)
+    )
 
     def store() -> bytes:
         from pyhanko.sign.validation.dss import DocumentSecurityStore
@@ -217,8 +213,8 @@ async def _with_evidence(signed: bytes, evidence: Evidence) -> bytes:
                 output,
                 None,
                 certs=[x509.Certificate.load(each) for each in certificates],
-                ocsps=[ocsp.OCSPResponse.load(each) for each in dict.fromkeys(ocsps)],
-                crls=[crl.CertificateList.load(each) for each in dict.fromkeys(crls)],
+                ocsps=[ocsp.OCSPResponse.load(each) for each in ocsps],
+                crls=[crl.CertificateList.load(each) for each in crls],
             )
             return _whole(output)
 
@@ -227,15 +223,16 @@ async def _with_evidence(signed: bytes, evidence: Evidence) -> bytes:
 
 async def _sealed(signed: bytes, evidence: Evidence) -> bytes:
     """Return the document under a document time stamp (EN 319 142-1 §5.4.3)."""
-    algorithm = Hash.SHA_256
-    waiting, output = await asyncio.to_thread(_room_for_seal, signed, algorithm)
-    token = await evidence.timestamp(waiting.document_digest, algorithm)
+    waiting, output = await asyncio.to_thread(_room_for_seal, signed)
+    whole = _whole(output)
+    covered = whole[: waiting.reserved_region_start] + whole[waiting.reserved_region_end :]
+    stamp = await stamped(covered, evidence)
     with _as_unusable():
-        waiting.fill_with_cms(output, token)
+        waiting.fill_with_cms(output, stamp.token)
     return _whole(output)
 
 
-def _room_for_seal(signed: bytes, algorithm: Hash) -> tuple[PreparedByteRangeDigest, BytesIO]:
+def _room_for_seal(signed: bytes) -> tuple[PreparedByteRangeDigest, BytesIO]:
     from pyhanko.sign.fields import SigFieldSpec, enumerate_sig_fields
     from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObjSetup
     from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp
@@ -248,7 +245,7 @@ def _room_for_seal(signed: bytes, algorithm: Hash) -> tuple[PreparedByteRangeDig
         next(steps)
         room = DocumentTimestamp(bytes_reserved=2 * _STAMP_ROOM)  # type: ignore[no-untyped-call]
         steps.send(SigObjSetup(room))
-        waiting, output = steps.send(SigIOSetup(md_algorithm=algorithm.asn1_name))
+        waiting, output = steps.send(SigIOSetup(md_algorithm=Hash.SHA_256.asn1_name))
         return waiting, output
 
 

@@ -1,4 +1,4 @@
-"""What a document says, as plain text for the window in which somebody agrees to sign it.
+"""What a document says, as text or as a picture of its first page, for whoever agrees to sign it.
 
 Nothing is executed, fetched or styled: text that a stylesheet would hide is shown, a picture that would have
 to be fetched is named, characters that cannot be seen are written out. What is not shown is said.
@@ -36,6 +36,12 @@ class Notice(StrEnum):
     STRUCTURED = "structured"
     OUTSIDE_RECORD = "outside-record"
     REVISED = "revised"
+    FIRST_PAGE = "first-page"
+    SIGNED = "signed"
+    LAYERS = "layers"
+    ACTIVE = "active"
+    DAMAGED = "damaged"
+    ENCRYPTED = "encrypted"
 
 
 NOTICES: Final = {
@@ -66,6 +72,21 @@ NOTICES: Final = {
         "Something besides the record is signed too, and is not shown.",
     ),
     Notice.REVISED: ("有標示為刪除或新增的文字。", "Some text is marked as deleted or inserted."),
+    Notice.FIRST_PAGE: ("只顯示第一頁。", "Only the first page is shown."),
+    Notice.SIGNED: ("文件裡已經有簽章。", "The document has been signed before."),
+    Notice.LAYERS: (
+        "文件有可以隱藏的圖層，其他程式顯示的可能不同。",
+        "The document has layers that can be hidden; other programs may show it differently.",
+    ),
+    Notice.ACTIVE: (
+        "文件含有程式、動態表單或外部內容，這裡不執行；其他程式顯示的可能不同。",
+        "Scripts, dynamic forms and outside content are not used here; other programs may.",
+    ),
+    Notice.DAMAGED: (
+        "文件有損壞，其他程式顯示的可能不同。",
+        "The document is damaged; other programs may show it differently.",
+    ),
+    Notice.ENCRYPTED: ("文件有密碼，無法顯示。", "The document has a password, and cannot be shown."),
 }
 """Chinese and English."""
 
@@ -85,6 +106,38 @@ class TextPreview:
     record_type: str
     lines: tuple[str, ...]
     notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PdfPreview:
+    """A PDF as its first page.
+
+    Attributes:
+        pages: how many there are; 0 where it cannot be opened.
+        picture: PNG of the first page, as it is without scripts; empty where it cannot be drawn.
+        notices: what is not shown, or could be otherwise elsewhere.
+    """
+
+    pages: int
+    picture: bytes = b""
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A document as it can be shown; neither where it can only be named."""
+
+    text: TextPreview | None = None
+    pdf: PdfPreview | None = None
+
+
+def preview(document: bytes) -> Preview:
+    """Return how a document looks; hostile ones are for a process of its own (`child.py`)."""
+    from signing.preview.pdf import is_pdf, pdf_preview
+
+    if is_pdf(document):
+        return Preview(pdf=pdf_preview(document))
+    return Preview(text=text_preview(document))
 
 
 def text_preview(document: bytes) -> TextPreview | None:

@@ -49,6 +49,21 @@ def read_pdf(document: bytes) -> FoundDocument:
         return FoundDocument("pdf", (), (Remark(Finding.DOCUMENT_UNREADABLE, str(error)[:80]),))
 
 
+def look_into(document: bytes) -> tuple[int, tuple[Remark, ...]]:
+    """Return how many signatures a PDF has, unchecked, and what has to be said of the document itself."""
+    from pyhanko.sign.fields import enumerate_sig_fields
+
+    try:
+        with _reading():
+            reader, remarks = _opened(document)
+            if reader is None:
+                return 0, remarks
+            found = sum(1 for _ in enumerate_sig_fields(reader, filled_status=True))
+            return found, (*remarks, *restless(reader))
+    except _UnreadableError as error:
+        return 0, (Remark(Finding.DOCUMENT_UNREADABLE, str(error)[:80]),)
+
+
 class _UnreadableError(Exception):
     """What pyHanko could make nothing of."""
 
