@@ -65,11 +65,10 @@ _HOW_TO_ALLOW: Final = (
     ),
     (
         "請關閉這一頁，回到網站再操作一次；HCA Card Agent 的視窗問您時，確認網址正確再按「允許」。"
-        "若曾經拒絕過，十分鐘後會再問您，或在圖示選單的「允許的網站」裡清除那個回答；若沒有出現視窗，請資訊人員把網站加入允許清單。",
+        "若沒有出現視窗，或曾經拒絕過，請在圖示選單或自我檢測頁的「允許的網站」加入它。",
         "Close this page, go back to the site and try again; when HCA Card Agent's window asks, check the"
-        " address and allow it. If you refused before, you are asked again after ten minutes, or clear that"
-        " answer under Allowed sites in the icon's menu; if no window appears, ask your administrator to list"
-        " the site.",
+        " address and allow it. If no window appears, or you refused before, add the site under “Allowed sites”"
+        " in the menu of the icon or on the self-test page.",
     ),
 )
 
