@@ -67,8 +67,8 @@ _HOW_TO_ALLOW: Final = (
         "請關閉這一頁，回到網站再操作一次；HCA Card Agent 的視窗問您時，確認網址正確再按「允許」。"
         "若沒有出現視窗，或曾經拒絕過，請在圖示選單或自我檢測頁的「允許的網站」加入它。",
         "Close this page, go back to the site and try again; when HCA Card Agent's window asks, check the"
-        " address and allow it. If no window appears, or you refused before, add the site under “Allowed sites”"
-        " in the menu of the icon or on the self-test page.",
+        " address and allow it. If no window appears, or you refused before, add the site under “Allowed"
+        " sites” in the menu of the icon or on the self-test page.",
     ),
 )
 
