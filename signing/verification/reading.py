@@ -78,11 +78,38 @@ def is_pdf(document: bytes) -> bool:
     return b"%PDF-" in document[:1024]
 
 
+def _read_jws(message: bytes, document: bytes | None, certificate: bytes | None) -> FoundDocument:
+    from signing.verification.jws import read_jws
+
+    return read_jws(message, document, certificate)
+
+
+def is_jws(document: bytes) -> bool:
+    """Whether this looks like a JWS (RFC 7515 §7): compact, or JSON in one of its two forms."""
+    start = document[:2].lstrip()
+    if start.startswith(b"{"):
+        return b'"protected"' in document and b'"signature' in document
+    return start == b"ey" and document.count(b".") == 2
+
+
+def _read_fhir(message: bytes, document: bytes | None, certificate: bytes | None) -> FoundDocument:
+    from signing.verification.fhir import read_fhir
+
+    return read_fhir(message, document, certificate)
+
+
+def is_fhir(document: bytes) -> bool:
+    """Whether this looks like a FHIR Provenance in JSON with a signature."""
+    return document.lstrip()[:1] == b"{" and b'"Provenance"' in document and b'"sigFormat"' in document
+
+
 Reader = Callable[[bytes, "bytes | None", "bytes | None"], FoundDocument]
 
 _READERS: tuple[tuple[Callable[[bytes], bool], Reader], ...] = (
     (is_cms, _read_cms),
     (is_xml, _read_xml),
     (is_pdf, _read_pdf),
+    (is_fhir, _read_fhir),
+    (is_jws, _read_jws),
 )
 """By the first bytes, in this order; each imports its module when it is needed."""
