@@ -113,6 +113,7 @@ class Opening(_DialogPart, frozen=True, kw_only=True):
         simulated: every card of this agent, or the card shown, is a simulated one.
         seconds: how long the window stays open; None is as long as the person likes.
         days: how long a consent holds.
+        dark: light on dark, as the person has other programs.
         silence_minutes: for how long all unknown sites can be refused with one answer.
     """
 
@@ -120,6 +121,7 @@ class Opening(_DialogPart, frozen=True, kw_only=True):
     simulated: bool = False
     seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
     days: Count = 0
+    dark: bool = False
     silence_minutes: Count = 0
 
     @property

@@ -21,6 +21,7 @@ from typing import Any, Final, cast
 
 from agent import __version__
 from agent.config import ConsentSettings
+from agent.dark_mode import prefers_dark
 from agent.desktop import converse, has_screen, own_command
 from agent.environment import Child
 from agent.interaction import (
@@ -116,7 +117,7 @@ class Dialogs:
         """Show the question's window until it is answered, or this is cancelled."""
         seconds = None if isinstance(question, KeypadQuestion) else self._settings.seconds
         reader = question.card.reader if isinstance(question, CardQuestion) else None
-        answer = await self._answer(self._opening(cast(Content, question), seconds), reader)
+        answer = await self._answer(await self._opening(cast(Content, question), seconds), reader)
         return cast("AnswerT | None", _result(question, answer))
 
     async def notify(self, zh: str, en: str, errand: Errand | None = None) -> None:
@@ -137,11 +138,11 @@ class Dialogs:
 
     async def show_about(self) -> None:
         """Show the window with the version until the person closes it."""
-        await self._answer(self._opening(messages.About(version=__version__, compatible=COMPATIBLE)))
+        await self._answer(await self._opening(messages.About(version=__version__, compatible=COMPATIBLE)))
 
     async def confirm_end(self, *, again: bool) -> bool:
         """Return whether the person wants this program to end, or with `again` to begin anew."""
-        answer = await self._answer(self._opening(messages.Ending(again=again), self._settings.seconds))
+        answer = await self._answer(await self._opening(messages.Ending(again=again), self._settings.seconds))
         return isinstance(answer, Decided) and bool(answer.reply)
 
     async def show_origins(
@@ -157,7 +158,7 @@ class Dialogs:
             forget: forgets every answer for an origin.
             allow: allows the site of an address that the person typed; returns whether, and what to say.
         """
-        window = _Window(self._command, self._opening(messages.SiteList(sites=sites())))
+        window = _Window(self._command, await self._opening(messages.SiteList(sites=sites())))
         try:
             while isinstance(answer := await window.answer(), Forget | Allow):
                 taken, zh, en = False, "", ""
@@ -165,7 +166,7 @@ class Dialogs:
                     forget(answer.origin)
                 else:
                     taken, zh, en = allow(answer.address)
-                window.tell(self._opening(messages.SiteList(sites=sites(), zh=zh, en=en, taken=taken)))
+                window.tell(await self._opening(messages.SiteList(sites=sites(), zh=zh, en=en, taken=taken)))
         finally:
             window.end()
 
@@ -184,11 +185,11 @@ class Dialogs:
         notice = messages.Notice(zh=zh, en=en, errand=errand if self.do else None)
         seconds = _NOTICE_SECONDS if notice.errand is None else _OFFER_SECONDS
         async with self._notice_turn:
-            answer = await self._answer(self._opening(notice, seconds))
+            answer = await self._answer(await self._opening(notice, seconds))
         if notice.errand is not None and self.do and isinstance(answer, Decided) and answer.reply:
             await self.do(notice.errand)
 
-    def _opening(self, content: Content, seconds: float | None = None) -> Opening:
+    async def _opening(self, content: Content, seconds: float | None = None) -> Opening:
         simulated = self._simulated or (isinstance(content, CardQuestion) and content.card.simulated)
         return Opening(
             content=content,
@@ -196,6 +197,7 @@ class Dialogs:
             seconds=seconds,
             days=self._settings.days,
             silence_minutes=self._settings.silence_minutes,
+            dark=await prefers_dark(),
         )
 
     async def _answer(self, opening: Opening, reader: str | None = None) -> WindowAnswer:

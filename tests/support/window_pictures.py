@@ -1,4 +1,8 @@
-"""Takes the pictures of the windows for docs: `python -m tests.support.window_pictures docs/images [DPI]`."""
+"""Takes the pictures of the windows for docs.
+
+`python -m tests.support.window_pictures docs/images`, or all of them as another screen shows them:
+`python -m tests.support.window_pictures FOLDER DPI WIDTHxHEIGHT [dark]`.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
+
 from agent.desktop import own_command
 from agent.interaction import (
     CardChoiceQuestion,
     CardShown,
     ConsentQuestion,
     DocumentShown,
+    ErrandQuestion,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
     UnblockQuestion,
 )
-from agent.interaction.dialog_messages import About, Notice, Opening, SiteList, SiteShown, line
+from agent.interaction.dialog_messages import (
+    About,
+    CardThere,
+    Ending,
+    Notice,
+    Opening,
+    SiteList,
+    SiteShown,
+    line,
+)
 from agent.interaction.dialogs import COMPATIBLE
-from agent.vocabulary import Verb
+from agent.vocabulary import Errand, Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.screen import Screen, private_screen
 
@@ -51,11 +67,22 @@ WINDOWS: Final = {
     "last-try": Opening(
         content=PinQuestion(_OTHER, _SIMULATED, _ONE, Verb.SIGN, _DOCUMENT), simulated=True, seconds=_SECONDS
     ),
+    "pulled": Opening(content=PinQuestion(_KNOWN, _CARD, _THREE, Verb.LOGIN), seconds=_SECONDS),
     "keypad": Opening(content=KeypadQuestion(_KNOWN, _CARD, _THREE, Verb.LOGIN)),
     "choose": Opening(content=CardChoiceQuestion(_KNOWN, (_CARD, _SIMULATED)), seconds=_SECONDS),
     "change-pin": Opening(content=NewPinQuestion(None, _CARD, _THREE), seconds=_SECONDS),
     "unblock": Opening(
         content=UnblockQuestion(None, _CARD, PinStatus(0, 6, 8), PinStatus(10, 8, 8)), seconds=_SECONDS
+    ),
+    "errand": Opening(content=ErrandQuestion(None, Errand.TRUST), seconds=_SECONDS),
+    "end": Opening(content=Ending(again=False), seconds=_SECONDS),
+    "offer": Opening(
+        content=Notice(
+            zh="本機的 TLS 憑證是新的，瀏覽器還沒有接受它。",
+            en="The TLS certificate of this machine is new, and browsers do not accept it yet.",
+            errand=Errand.TRUST,
+        ),
+        seconds=_SECONDS,
     ),
     "about": Opening(content=About(version="0.1.0", compatible=COMPATIBLE)),
     "notice": Opening(
@@ -81,9 +108,9 @@ WINDOWS: Final = {
 _TYPED: Final = {"pin": "12345", "change-pin": "123456"}
 
 
-def take(screen: Screen, name: str, target: Path) -> None:
+def take(screen: Screen, name: str, target: Path, *, dark: bool = False) -> None:
     """One picture."""
-    opening = WINDOWS[name]
+    opening = structs.replace(WINDOWS[name], dark=dark)
     with subprocess.Popen(
         own_command("window", opening.kind),
         stdin=subprocess.PIPE,
@@ -93,6 +120,9 @@ def take(screen: Screen, name: str, target: Path) -> None:
         assert process.stdin is not None
         process.stdin.write(line(opening))
         process.stdin.flush()
+        if name == "pulled":
+            process.stdin.write(line(CardThere(there=False)))
+            process.stdin.flush()
         screen.await_window("HCA Card Agent")
         screen.type(_TYPED.get(name, ""))
         time.sleep(0.3)  # nothing of a window tells that it has drawn what was typed
@@ -103,9 +133,11 @@ def take(screen: Screen, name: str, target: Path) -> None:
 def main() -> None:
     """All of them."""
     folder, dpi = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 96
-    with private_screen(dpi) as screen:
+    size = sys.argv[3] if len(sys.argv) > 3 else "1600x1400"
+    dark = "dark" in sys.argv[4:]
+    with private_screen(dpi, size) as screen:
         for name in WINDOWS:
-            take(screen, name, folder / f"window-{name}.png")
+            take(screen, name, folder / f"window-{name}.png", dark=dark)
 
 
 if __name__ == "__main__":

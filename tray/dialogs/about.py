@@ -15,7 +15,9 @@ class AboutWindow(Window[About]):
         """Return the version and what the program is."""
         return (
             f"HCA Card Agent {self.content.version}",
-            "健康照護網站與您卡片之間的開放程式 · The open program between health portals and your card",
+            self.look.words(
+                "健康照護網站與您卡片之間的開放程式", "The open program between health portals and your card"
+            ),
         )
 
     def fill(self) -> None:
@@ -23,15 +25,15 @@ class AboutWindow(Window[About]):
         compatible = self.content.compatible
         panel = self.panel()
         self.label(f"相容 {compatible}", "Strong", on=panel)
-        self.label(
-            "代替 HCA 跨平台網頁元件；網站可以照舊使用。\n"
+        self.both(
+            "代替 HCA 跨平台網頁元件；網站可以照舊使用。",
             f"Compatible with {compatible}: portals work as before.",
             "Muted",
             above=4,
             on=panel,
         )
-        self.label(
-            "卡片問題、忘記 PIN 碼或鎖卡：hca.nat.gov.tw，0800-364-422\n"
+        self.both(
+            "卡片問題、忘記 PIN 碼或鎖卡：hca.nat.gov.tw，0800-364-422",
             "Card trouble, forgotten PIN, locked card: hca.nat.gov.tw, 0800-364-422",
             "Muted",
             above=14,

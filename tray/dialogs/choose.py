@@ -26,9 +26,9 @@ class ChooseWindow(Window[CardChoiceQuestion]):
         self._picked = tkinter.IntVar(self.root, 0)
         self._rows: list[ttk.Radiobutton] = []
         for number, card in enumerate(self.content.cards):
-            holder, place = card_words(card)
+            holder, place = card_words(card, look)
             row = ttk.Radiobutton(self.body, text=holder, value=number, variable=self._picked)
-            row.pack(anchor="w", fill="x", pady=(look.px(14), 0))
+            row.pack(anchor="w", fill="x", pady=(look.gap(14), 0))
             row.bind("<Up>", lambda _event, to=number - 1: self._move(to))  # type: ignore[misc]
             row.bind("<Down>", lambda _event, to=number + 1: self._move(to))  # type: ignore[misc]
             for key in ("<Return>", "<KP_Enter>"):

@@ -56,8 +56,7 @@ class ConsentWindow(Window[ConsentQuestion]):
             before_zh, before_en = (
                 ("", "") if verb is question.verb else (f"也{also_zh}：", f"Also {also_en}. ")
             )
-            self.label(before_zh + means_zh, above=12)
-            self.label(before_en + means_en, "Muted", above=2)
+            self.both(before_zh + means_zh, before_en + means_en, above=12)
         show_document(self, question.document)
         self.label(self._holds(), "Muted", above=10)
         self.button("允許 Allow", "y", lambda: self.finish(Decided(reply=ConsentReply.YES)), main=True)
@@ -65,7 +64,7 @@ class ConsentWindow(Window[ConsentQuestion]):
         if question.unknown:
             minutes = self.opening.silence_minutes
             self.wide_button(
-                f"拒絕所有未知網站 {minutes} 分鐘 · No to all unknown sites for {minutes} minutes",
+                f"拒絕所有未知網站{minutes}分鐘 No to all unknown sites for {minutes} minutes",
                 "u",
                 lambda: self.finish(Decided(reply=ConsentReply.NO_TO_UNKNOWN)),
             )
@@ -76,8 +75,9 @@ class ConsentWindow(Window[ConsentQuestion]):
 
     def _holds(self) -> str:
         if self.content.once:
-            return (
-                "它上次送來的 PIN 碼是錯的；只允許這一次 · The last PIN it sent was wrong; for this once only"
+            return self.look.words(
+                "它上次送來的 PIN 碼是錯的；只允許這一次",
+                "The last PIN it sent was wrong; for this once only",
             )
         days = self.opening.days
-        return f"允許後 {days} 天內不再詢問 · Not asked again for {days} days"
+        return self.look.words(f"允許後 {days} 天內不再詢問", f"Not asked again for {days} days")

@@ -18,11 +18,15 @@ class EndingWindow(Window[Ending]):
 
     def fill(self) -> None:
         """Show what portals lose by it."""
-        self.label("正在進行的登入與簽章會中斷。", above=12)
-        self.label("A log-in or signature that is under way is broken off.", "Muted", above=2)
+        self.both(
+            "正在進行的登入與簽章會中斷。", "A log-in or signature that is under way is broken off.", above=12
+        )
         if not self.content.again:
-            self.label("結束後，網站就無法使用卡片，直到您再次啟動它。", above=8)
-            self.label("Afterwards no site can use the card until you start it again.", "Muted", above=2)
+            self.both(
+                "結束後，網站就無法使用卡片，直到您再次啟動它。",
+                "Afterwards no site can use the card until you start it again.",
+                above=8,
+            )
         words, key = ("重新啟動 Restart", "r") if self.content.again else ("結束 Quit", "q")
         self.button(words, key, lambda: self.finish(Decided(reply=ConsentReply.YES)), main=True)
         self.first = self.button("取消 Cancel", "c", self.close)

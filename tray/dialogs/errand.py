@@ -52,6 +52,6 @@ class ErrandWindow(Window[ErrandQuestion]):
         zh, en = _OFF if self.content.off else _MEANS[errand]
         self.both(zh, en, above=12)
         line = ERRAND_LINES[errand].replace(" on", " off") if self.content.off else ERRAND_LINES[errand]
-        self.label(f"管理者 Administrators: {line}", "Muted", above=12)
+        self.label(f"{self.look.words('管理者', 'Administrators', ' ')}: {line}", "Muted", above=12)
         self.button("好 Yes", "y", lambda: self.finish(Decided(reply=ConsentReply.YES)), main=True)
         self.first = self.button("取消 Cancel", "c", self.close)

@@ -11,8 +11,9 @@ from typing import ClassVar, Final, Generic, TypeVar, cast
 
 from agent.interaction.dialog_messages import Closed, Expired, Opening, WindowAnswer
 from tray.dialogs.drawing import Layer
-from tray.dialogs.look import Colour, Look
+from tray.dialogs.look import Look
 from tray.dialogs.process import Pipe, see_every_dot
+from tray.dialogs.scrolling import Scroll
 from tray.dialogs.turn import Turn
 from tray.shapes import box
 
@@ -24,7 +25,7 @@ SIMULATED: Final = "模擬卡 SIMULATED"
 _TICK_MS: Final = 100
 _QUIET_TICKS: Final = 6
 _FOCUS_MS: Final = (1, 150, 500)
-_ROOM: Final = 0.9
+_ROOM: Final = 0.86  # a title bar and a panel stand beside it
 _TEXT_MAX: Final = 400
 _SOON_SHARE: Final = 0.2
 _PANEL_PADDING: Final = 14
@@ -36,11 +37,12 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "�" for character in cut)
 
 
-def open_screen(zoom: float = 1.0) -> Look:
+def open_screen(*, dark: bool = False, terse: bool = False) -> Look:
     """Return the look of a root window that is not shown yet.
 
     Args:
-        zoom: how large everything is, where the screen has not enough room.
+        dark: light on dark.
+        terse: in Chinese alone, where the screen has not enough room.
 
     Raises:
         tkinter.TclError: there is no screen.
@@ -50,7 +52,7 @@ def open_screen(zoom: float = 1.0) -> Look:
     root.withdraw()
     # What is typed is a PIN or a shortcut: no input method may learn it or keep the keys to itself.
     root.tk.call("tk", "useinputmethods", "0")
-    return Look(root, zoom)
+    return Look(root, dark=dark, terse=terse)
 
 
 class Window(Generic[ContentT]):
@@ -60,13 +62,15 @@ class Window(Generic[ContentT]):
         look: of a root window that is not shown yet.
         pipe: the agent.
         opening: what to show; its content is of the subclass's own kind.
+        scrolled: "body" for what is shown alone, "all" for what is typed too; empty where all has room.
 
     Attributes:
         opening: what is shown.
         content: the question or notice in it.
         root: the toolkit's window.
         look: colours, type and measures.
-        body: where the subclass puts what it shows.
+        body: where the subclass puts what it shows; what does not fit on the screen is scrolled.
+        form: below it, for what is typed; always seen.
         buttons: the row for buttons, filled from the right.
         first: what has the keyboard first.
         asks: whether it asks: then no other window of ours covers it, and it waits until no other one asks.
@@ -76,7 +80,7 @@ class Window(Generic[ContentT]):
     wants_keys: ClassVar[bool] = True
     asks: ClassVar[bool] = True
 
-    def __init__(self, look: Look, pipe: Pipe, opening: Opening) -> None:
+    def __init__(self, look: Look, pipe: Pipe, opening: Opening, *, scrolled: str = "") -> None:
         self.pipe = pipe
         self.opening = opening
         self.content = cast(ContentT, opening.content)
@@ -96,21 +100,25 @@ class Window(Generic[ContentT]):
         self.root.title(f"{zh} · {en} · {NAME}")
         self.root.resizable(False, False)
         self._band = tkinter.Canvas(
-            self.root, height=self.look.px(6), highlightthickness=0, background=Colour.LINE
+            self.root, height=self.look.px(6), highlightthickness=0, background=self.look.colour.line
         )
         self._band.pack(fill="x")
-        self._bar = self._band.create_rectangle(0, 0, 0, 0, fill=Colour.TEAL, width=0)
+        self._bar = self._band.create_rectangle(0, 0, 0, 0, fill=self.look.colour.teal, width=0)
         page = ttk.Frame(
-            self.root, padding=(self.look.px(28), self.look.px(18), self.look.px(28), self.look.px(22))
+            self.root, padding=(self.look.px(28), self.look.gap(18), self.look.px(28), self.look.gap(22))
         )
         page.pack(fill="both", expand=True)
         self._page = page
         self._heading(page, zh, en)
         ttk.Frame(page, width=self.look.width).pack()
-        self.body = ttk.Frame(page)
-        self.body.pack(fill="both", expand=True)
+        self._scrolled = Scroll(page, self.look, self.look.width) if scrolled else None
+        self.body = self._scrolled.inside if self._scrolled else ttk.Frame(page)
+        if self._scrolled is None:
+            self.body.pack(fill="both", expand=True)
+        self.form = ttk.Frame(self.body if scrolled == "all" else page)
+        self.form.pack(fill="x", side="bottom" if scrolled == "all" else "top")
         foot = ttk.Frame(page)
-        foot.pack(fill="x", pady=(self.look.px(20), 0))
+        foot.pack(fill="x", pady=(self.look.gap(20), 0))
         self._clock = ttk.Label(foot, style="Muted.TLabel")
         self._clock.pack(side="left")
         self.buttons = ttk.Frame(foot)
@@ -118,6 +126,10 @@ class Window(Generic[ContentT]):
         self.root.protocol("WM_DELETE_WINDOW", self.close)
         self.root.bind("<Escape>", lambda _event: self.close())
         self.fill()
+        if self._scrolled is not None:
+            self.root.update_idletasks()
+            rest = self.root.winfo_reqheight() - self._scrolled.height
+            self._scrolled.fit(self.room - rest)
 
     def headline(self) -> tuple[str, str]:
         """Return the question in both languages; the window's title too, which screen readers say first."""
@@ -160,7 +172,12 @@ class Window(Generic[ContentT]):
     def fits(self) -> bool:
         """Whether the screen has room for all of it."""
         self.root.update_idletasks()
-        return self.root.winfo_reqheight() <= self.root.winfo_screenheight() * _ROOM
+        return self.root.winfo_reqheight() <= self.room
+
+    @property
+    def room(self) -> int:
+        """Pixels that a window can be high on this screen."""
+        return round(self.root.winfo_screenheight() * _ROOM)
 
     def finish(self, answer: WindowAnswer) -> None:
         """Give the answer and close."""
@@ -197,18 +214,23 @@ class Window(Generic[ContentT]):
         name = f"{ground}{f'{style}.' if style else ''}TLabel"
         room = width or self.look.width - (2 * self.look.px(_PANEL_PADDING) if ground else 0)
         made = ttk.Label(on or self.body, text=self.look.wrap(text, name, room), style=name)
-        made.pack(anchor="w", fill="x", pady=(self.look.px(above) if above else 0, 0))
+        made.pack(anchor="w", fill="x", pady=(self.look.gap(above) if above else 0, 0))
         return made
 
     def both(self, zh: str, en: str, style: str = "", *, above: int = 0, on: ttk.Frame | None = None) -> None:
         """Show a paragraph in both languages."""
         self.label(zh, style, above=above, on=on)
-        self.label(en, "Muted", above=2, on=on)
+        if not self.look.terse:
+            self.label(en, "Muted", above=2, on=on)
 
-    def panel(self, kind: str = "Panel", *, above: int = 14) -> ttk.Frame:
+    def panel(self, kind: str = "Panel", *, above: int = 14, on: ttk.Frame | None = None) -> ttk.Frame:
         """Show a round-cornered field for what belongs together, and return it."""
-        frame = ttk.Frame(self.body, style=f"{kind}.TFrame", padding=self.look.px(_PANEL_PADDING))
-        frame.pack(fill="x", pady=(self.look.px(above), 0))
+        frame = ttk.Frame(
+            on or self.body,
+            style=f"{kind}.TFrame",
+            padding=(self.look.px(_PANEL_PADDING), self.look.gap(_PANEL_PADDING)),
+        )
+        frame.pack(fill="x", pady=(self.look.gap(above), 0))
         return frame
 
     def button(self, text: str, key: str, command: Callable[[], None], *, main: bool = False) -> ttk.Button:
@@ -220,13 +242,14 @@ class Window(Generic[ContentT]):
     def wide_button(self, text: str, key: str, command: Callable[[], None]) -> ttk.Button:
         """Show a button in a line of its own below the others, for what is seldom wanted."""
         made = self._button(self._page, text, key, command, "Plain")
-        made.pack(anchor="e", pady=(self.look.px(8), 0))
+        made.pack(anchor="e", pady=(self.look.gap(8), 0))
         return made
 
     def _button(
         self, on: ttk.Frame, text: str, key: str, command: Callable[[], None], style: str
     ) -> ttk.Button:
-        words = f"{text} ({key.upper()})"
+        zh, _, en = text.partition(" ")
+        words = f"{self.look.words(zh, en, ' ')} ({key.upper()})"
         made = ttk.Button(on, text=words, underline=len(words) - 2, command=command, style=f"{style}.TButton")
         for letter in (key.lower(), key.upper()):
             self.root.bind(f"<Alt-{letter}>", lambda _event: made.invoke())
@@ -236,22 +259,32 @@ class Window(Generic[ContentT]):
         look = self.look
         row = ttk.Frame(page)
         row.pack(fill="x")
-        mark = look.image(look.px(20), look.px(20), Colour.PAPER, chip(look.px(20)), alike=False)
+        mark = look.image(
+            look.px(20), look.px(20), look.colour.paper, chip(look.px(20), look.colour.teal), alike=False
+        )
         ttk.Label(row, image=mark).pack(side="left", padx=(0, look.px(8)))
         ttk.Label(row, text=NAME, style="Muted.TLabel").pack(side="left")
         if self.opening.simulated:
             badge = ttk.Label(row, text=SIMULATED, style="Badge.TLabel", padding=(look.px(10), look.px(3)))
             badge.pack(side="right")
-        self.root.iconphoto(True, look.image(32, 32, Colour.PAPER, chip(32), alike=False))
+        self.root.iconphoto(
+            True, look.image(32, 32, look.colour.paper, chip(32, look.colour.teal), alike=False)
+        )
         self._title = self.label(zh, "Title", above=14, on=page)
-        self._subtitle = self.label(en, "Subtitle", above=4, on=page)
+        self._subtitle = None if look.terse else self.label(en, "Subtitle", above=4, on=page)
 
     def show_headline(self, zh: str, en: str, *, alarm: bool = False) -> None:
         """Replace the headline; with `alarm` so that nobody misses it."""
         style = "Alarm.TLabel" if alarm else "Title.TLabel"
         self._title.configure(text=self.look.wrap(zh, style, self.look.width), style=style)
-        self._subtitle.configure(text=self.look.wrap(en, "Subtitle.TLabel", self.look.width))
+        if self._subtitle is not None:
+            self._subtitle.configure(text=self.look.wrap(en, "Subtitle.TLabel", self.look.width))
         self.root.title(f"{zh} · {en} · {NAME}")
+
+    def _mark(self, size: int) -> tkinter.PhotoImage:
+        """Return the mark of this program."""
+        colour = self.look.colour
+        return self.look.image(size, size, colour.paper, chip(size, colour.teal), alike=False)
 
     def _place(self) -> None:
         if self._on_x11:
@@ -378,17 +411,19 @@ class Window(Generic[ContentT]):
         self.root.after(_TICK_MS, self._tick)
 
     def _show_time(self, left: float | None, share: float) -> None:
-        width = self._band.winfo_width()
-        colour = Colour.TEAL if share > _SOON_SHARE else Colour.AMBER
+        width, colours, words = self._band.winfo_width(), self.look.colour, self.look.words
+        soon = share <= _SOON_SHARE
         self._band.coords(self._bar, 0, 0, round(width * share), self._band.winfo_height())
-        self._band.itemconfigure(self._bar, fill=colour)
+        self._band.itemconfigure(self._bar, fill=colours.amber if soon else colours.teal)
         if self.root.winfo_viewable() and not self._uncovered:
-            self._clock.configure(text="被其他視窗蓋住 · Covered", foreground=Colour.AMBER)
-        elif left is not None and self.shows_time:
+            self._clock.configure(text=words("被其他視窗蓋住", "Covered"), foreground=colours.amber)
+        elif left is None or not self.shows_time:
+            self._clock.configure(text="")
+        else:
             whole = int(left) + 1
             self._clock.configure(
-                text=f"剩 {whole // 60}:{whole % 60:02} left",
-                foreground=Colour.MUTED if colour is Colour.TEAL else Colour.AMBER,
+                text=words(f"剩 {whole // 60}:{whole % 60:02}", "left", " "),
+                foreground=colours.amber if soon else colours.muted,
             )
 
     def _listen(self) -> None:
@@ -400,12 +435,12 @@ class Window(Generic[ContentT]):
         self.close()
 
 
-def chip(size: int) -> list[Layer]:
+def chip(size: int, teal: str) -> list[Layer]:
     """Return the mark of this program: a card with its chip."""
     part = size / 20
     card = box(part, 3 * part, 19 * part, 17 * part, 3 * part)
     contact = box(4 * part, 7 * part, 10 * part, 12 * part, 1.2 * part)
-    return [(card, Colour.TEAL), (contact, "#fcd34d")]
+    return [(card, teal), (contact, "#fcd34d")]
 
 
 def _which(event: tkinter.Event[tkinter.Misc]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tkinter
-from enum import StrEnum
+from dataclasses import dataclass
 from tkinter import font as tkfont
 from tkinter import ttk
 from typing import Any, Final, Literal
@@ -29,25 +29,70 @@ _FAMILIES: Final = (
 
 _TEST_SIZE: Final = 100
 _MARK: Final = 22
+_TERSE_GAP: Final = 0.5
 
 
-class Colour(StrEnum):
+@dataclass(frozen=True, slots=True)
+class Palette:
     """The few colours there are; every pair used for text has a contrast of at least 4.5 (WCAG 2.1 AA)."""
 
-    PAPER = "#ffffff"
-    PANEL = "#f1f5f9"
-    LINE = "#cbd5e1"
-    EDGE = "#94a3b8"
-    INK = "#0f172a"
-    MUTED = "#475569"
-    TEAL = "#0f766e"
-    TEAL_DARK = "#115e59"
-    TEAL_RING = "#5eead4"
-    AMBER = "#92400e"
-    AMBER_PAPER = "#fef3c7"
-    RED = "#b91c1c"
-    RED_PAPER = "#fee2e2"
-    FADED = "#94a3b8"
+    paper: str
+    panel: str
+    line: str
+    edge: str
+    ink: str
+    muted: str
+    teal: str
+    teal_dark: str
+    teal_ring: str
+    on_teal: str
+    amber: str
+    amber_paper: str
+    amber_line: str
+    red: str
+    red_paper: str
+    red_line: str
+    faded: str
+
+
+LIGHT: Final = Palette(
+    paper="#ffffff",
+    panel="#f1f5f9",
+    line="#cbd5e1",
+    edge="#94a3b8",
+    ink="#0f172a",
+    muted="#475569",
+    teal="#0f766e",
+    teal_dark="#115e59",
+    teal_ring="#5eead4",
+    on_teal="#ffffff",
+    amber="#92400e",
+    amber_paper="#fef3c7",
+    amber_line="#fcd34d",
+    red="#b91c1c",
+    red_paper="#fee2e2",
+    red_line="#fca5a5",
+    faded="#94a3b8",
+)
+DARK: Final = Palette(
+    paper="#111c21",
+    panel="#1b2930",
+    line="#324650",
+    edge="#5d7580",
+    ink="#e8f0f2",
+    muted="#a4b6be",
+    teal="#2dd4bf",
+    teal_dark="#5eead4",
+    teal_ring="#ccfbf1",
+    on_teal="#04211d",
+    amber="#fbc66b",
+    amber_paper="#362811",
+    amber_line="#8a6a2a",
+    red="#ff9d94",
+    red_paper="#3a1d1b",
+    red_line="#8c4a44",
+    faded="#6b7f88",
+)
 
 
 class Look:
@@ -55,25 +100,30 @@ class Look:
 
     Args:
         root: the window.
-        zoom: how large everything is.
+        dark: light on dark, as the person has other programs.
+        terse: in Chinese alone and with the middle of digests left out, where the screen has not enough room.
 
     Attributes:
         root: the window.
+        colour: the colours.
+        terse: as given.
         scale: real pixels for each pixel of a screen with 96 dots an inch.
         width: pixels that content is wide.
     """
 
-    def __init__(self, root: tkinter.Tk, zoom: float = 1.0) -> None:
+    def __init__(self, root: tkinter.Tk, *, dark: bool = False, terse: bool = False) -> None:
         self.root = root
+        self.colour = DARK if dark else LIGHT
+        self.terse = terse
         # Tk forgets what Python forgets: both are kept as long as the window.
         self._images: list[tkinter.PhotoImage] = []
         self._fonts: list[tkfont.Font] = []
         available = set(tkfont.families(root))
         default = tkfont.nametofont("TkDefaultFont", root).actual("family")
         self.family = next((name for name in _FAMILIES if name in available), default)
-        self.scale = max(1.0, _points_to_pixels(root, self.family) * 72 / 96) * zoom
+        self.scale = max(1.0, _points_to_pixels(root, self.family) * 72 / 96)
         self.width = self.px(480)
-        root.configure(background=Colour.PAPER)
+        root.configure(background=self.colour.paper)
         root.tk.call("tk", "scaling", self.scale * 96 / 72)
         self._style = ttk.Style(root)
         self._style.theme_use("clam")
@@ -86,11 +136,19 @@ class Look:
         """Return real pixels."""
         return max(1, round(pixels * self.scale))
 
+    def gap(self, pixels: float) -> int:
+        """Return the real pixels of a distance, which shrinks where there is little room; type does not."""
+        return self.px(pixels * (_TERSE_GAP if self.terse else 1.0))
+
     def font(self, pixels: float, weight: Literal["normal", "bold"] = "normal") -> tkfont.Font:
         """Return type of a height in pixels of a screen with 96 dots an inch."""
         made = tkfont.Font(self.root, family=self.family, size=-self.px(pixels), weight=weight)
         self._fonts.append(made)
         return made
+
+    def words(self, zh: str, en: str, between: str = " · ") -> str:
+        """Return both languages in one line, or Chinese alone where there is not enough room."""
+        return zh if self.terse or not en else f"{zh}{between}{en}"
 
     def wrap(self, text: str, style: str, width: int) -> str:
         """Return the text as lines that are no wider than `width` pixels in the type of `style`."""
@@ -107,22 +165,22 @@ class Look:
 
     def _text_styles(self) -> None:
         style = self._style
-        style.configure(".", background=Colour.PAPER, foreground=Colour.INK, font=self.font(15))
+        style.configure(".", background=self.colour.paper, foreground=self.colour.ink, font=self.font(15))
         for name, pixels, weight, colour in (
-            ("Title", 22, "bold", Colour.INK),
-            ("Alarm", 22, "bold", Colour.RED),
-            ("Subtitle", 14, "normal", Colour.MUTED),
-            ("Strong", 16, "bold", Colour.INK),
-            ("Muted", 13, "normal", Colour.MUTED),
-            ("Warning", 15, "bold", Colour.RED),
-            ("Hint", 13, "normal", Colour.AMBER),
-            ("Huge", 26, "bold", Colour.TEAL),
+            ("Title", 22, "bold", self.colour.ink),
+            ("Alarm", 22, "bold", self.colour.red),
+            ("Subtitle", 14, "normal", self.colour.muted),
+            ("Strong", 16, "bold", self.colour.ink),
+            ("Muted", 13, "normal", self.colour.muted),
+            ("Warning", 15, "bold", self.colour.red),
+            ("Hint", 13, "normal", self.colour.amber),
+            ("Huge", 26, "bold", self.colour.teal),
         ):
             style.configure(f"{name}.TLabel", font=self.font(pixels, weight), foreground=colour)  # type: ignore[arg-type]
         for ground, paper in (
-            ("Panel", Colour.PANEL),
-            ("Amber", Colour.AMBER_PAPER),
-            ("Red", Colour.RED_PAPER),
+            ("Panel", self.colour.panel),
+            ("Amber", self.colour.amber_paper),
+            ("Red", self.colour.red_paper),
         ):
             style.configure(f"{ground}.TLabel", background=paper)
             for name in ("Strong", "Muted", "Warning", "Hint"):
@@ -133,22 +191,25 @@ class Look:
                     foreground=style.lookup(f"{name}.TLabel", "foreground"),
                 )
         style.configure(
-            "Badge.TLabel", font=self.font(13, "bold"), foreground=Colour.AMBER, background=Colour.AMBER_PAPER
+            "Badge.TLabel",
+            font=self.font(13, "bold"),
+            foreground=self.colour.amber,
+            background=self.colour.amber_paper,
         )
 
     def _panels(self) -> None:
         radius, edge = self.px(10), self.px(1)
         size = 2 * radius + 3
         for name, fill, line in (
-            ("Panel", Colour.PANEL, Colour.LINE),
-            ("Amber", Colour.AMBER_PAPER, "#fcd34d"),
-            ("Red", Colour.RED_PAPER, "#fca5a5"),
+            ("Panel", self.colour.panel, self.colour.line),
+            ("Amber", self.colour.amber_paper, self.colour.amber_line),
+            ("Red", self.colour.red_paper, self.colour.red_line),
         ):
             layers = [
                 (box(0, 0, size, size, radius), line),
                 (box(edge, edge, size - edge, size - edge, radius - edge), fill),
             ]
-            image = self.image(size, size, Colour.PAPER, layers)
+            image = self.image(size, size, self.colour.paper, layers)
             self._style.element_create(f"{name}.ground", "image", image, border=radius, sticky="nsew")
             self._style.layout(f"{name}.TFrame", _nested(f"{name}.ground"))
             self._style.configure(f"{name}.TFrame", background=fill)
@@ -169,22 +230,22 @@ class Look:
 
     def _buttons(self) -> None:
         plate = self._plate
-        ring = Colour.TEAL_RING
+        ring = self.colour.teal_ring
         kinds = {
-            "Main": (Colour.PAPER, Colour.TEAL, Colour.TEAL_DARK, Colour.PAPER, "bold"),
-            "Plain": (Colour.EDGE, Colour.PAPER, Colour.PANEL, Colour.INK, "normal"),
+            "Main": (self.colour.paper, self.colour.teal, self.colour.teal_dark, self.colour.on_teal, "bold"),
+            "Plain": (self.colour.edge, self.colour.paper, self.colour.panel, self.colour.ink, "normal"),
         }
         for name, (line, fill, over, text, weight) in kinds.items():
             line_colour = fill if name == "Main" else line
             self._style.element_create(
                 f"{name}.plate",
                 "image",
-                plate(Colour.PAPER, line_colour, fill, None),
-                ("disabled", plate(Colour.PAPER, Colour.LINE, Colour.PANEL, None)),
-                ("focus", "pressed", plate(Colour.PAPER, line_colour, over, ring)),
-                ("focus", "active", plate(Colour.PAPER, line_colour, over, ring)),
-                ("focus", plate(Colour.PAPER, line_colour, fill, ring)),
-                ("active", plate(Colour.PAPER, line_colour, over, None)),
+                plate(self.colour.paper, line_colour, fill, None),
+                ("disabled", plate(self.colour.paper, self.colour.line, self.colour.panel, None)),
+                ("focus", "pressed", plate(self.colour.paper, line_colour, over, ring)),
+                ("focus", "active", plate(self.colour.paper, line_colour, over, ring)),
+                ("focus", plate(self.colour.paper, line_colour, fill, ring)),
+                ("active", plate(self.colour.paper, line_colour, over, None)),
                 border=self.px(11),
                 sticky="nsew",
             )
@@ -193,11 +254,11 @@ class Look:
                 f"{name}.TButton",
                 font=self.font(16, weight),  # type: ignore[arg-type]
                 foreground=text,
-                background=Colour.PAPER,
-                padding=(self.px(18), self.px(8)),
+                background=self.colour.paper,
+                padding=(self.px(18), self.gap(8)),
                 anchor="center",
             )
-            self._style.map(f"{name}.TButton", foreground=[("disabled", Colour.FADED)])
+            self._style.map(f"{name}.TButton", foreground=[("disabled", self.colour.faded)])
         self._style.configure("Small.Plain.TButton", font=self.font(14), padding=(self.px(12), self.px(6)))
 
     def _fields(self) -> None:
@@ -205,39 +266,43 @@ class Look:
         self._style.element_create(
             "Pin.plate",
             "image",
-            plate(Colour.PAPER, Colour.EDGE, Colour.PAPER, None),
-            ("disabled", plate(Colour.PAPER, Colour.LINE, Colour.PANEL, None)),
-            ("focus", plate(Colour.PAPER, Colour.TEAL, Colour.PAPER, Colour.TEAL_RING)),
+            plate(self.colour.paper, self.colour.edge, self.colour.paper, None),
+            ("disabled", plate(self.colour.paper, self.colour.line, self.colour.panel, None)),
+            ("focus", plate(self.colour.paper, self.colour.teal, self.colour.paper, self.colour.teal_ring)),
             border=self.px(11),
             sticky="nsew",
         )
         self._style.layout("Pin.TEntry", _nested("Pin.plate", "Entry.padding", "Entry.textarea"))
         self._style.configure(
-            "Pin.TEntry", padding=(self.px(16), self.px(9)), insertwidth=self.px(2), foreground=Colour.INK
+            "Pin.TEntry",
+            padding=(self.px(16), self.gap(9)),
+            insertwidth=self.px(2),
+            insertcolor=self.colour.ink,
+            foreground=self.colour.ink,
         )
 
     def make_check_box(self) -> None:
         """Make the style Red.TCheckbutton: a mark that can be seen, on the red panel."""
         size, edge = self.px(_MARK), self.px(2)
         tick = [(size * 0.28, size * 0.52), (size * 0.44, size * 0.68), (size * 0.74, size * 0.34)]
-        self._make_mark("Red.TCheckbutton", Colour.RED_PAPER, self.px(5), stroke(tick, edge))
+        self._make_mark("Red.TCheckbutton", self.colour.red_paper, self.px(5), stroke(tick, edge))
 
     def make_radio_button(self) -> None:
         """Make the style TRadiobutton: a mark that can be seen."""
         size = self.px(_MARK)
         dot = size * 0.34
         inner = box(dot, dot, size - dot, size - dot, size / 2 - dot)
-        self._make_mark("TRadiobutton", Colour.PAPER, (size - 2 * self.px(2)) / 2, inner)
+        self._make_mark("TRadiobutton", self.colour.paper, (size - 2 * self.px(2)) / 2, inner)
 
     def _make_mark(self, style: str, paper: str, radius: float, sign: Distance) -> None:
         size, edge, gap = self.px(_MARK), self.px(2), self.px(2)
         far = size - gap
-        ring: Layer = (box(0, 0, size, size, radius + gap), Colour.TEAL_RING)
+        ring: Layer = (box(0, 0, size, size, radius + gap), self.colour.teal_ring)
         empty: list[Layer] = [
-            (box(gap, gap, far, far, radius), Colour.MUTED),
-            (box(gap + edge, gap + edge, far - edge, far - edge, radius - edge), Colour.PAPER),
+            (box(gap, gap, far, far, radius), self.colour.muted),
+            (box(gap + edge, gap + edge, far - edge, far - edge, radius - edge), self.colour.paper),
         ]
-        full: list[Layer] = [(box(gap, gap, far, far, radius), Colour.TEAL), (sign, Colour.PAPER)]
+        full: list[Layer] = [(box(gap, gap, far, far, radius), self.colour.teal), (sign, self.colour.on_teal)]
         self._style.element_create(
             f"{style}.mark",
             "image",
@@ -253,15 +318,17 @@ class Look:
             style,
             [(f"{style}.mark", {"side": "left", "sticky": ""}), (label, {"side": "left", "sticky": "w"})],
         )
-        self._style.configure(style, background=paper, foreground=Colour.INK, font=self.font(15))
+        self._style.configure(style, background=paper, foreground=self.colour.ink, font=self.font(15))
         self._style.map(style, background=[("active", paper)])
 
     def make_scrollbar(self) -> None:
         """Make the style Bar.Vertical.TScrollbar: a plain thumb."""
+        if "Bar.thumb" in self._style.element_names():
+            return
         wide, tall = self.px(10), self.px(16)
         images = [
-            self.image(wide, tall, Colour.PAPER, [(box(0, 0, wide, tall, wide / 2), colour)])
-            for colour in (Colour.LINE, Colour.EDGE)
+            self.image(wide, tall, self.colour.paper, [(box(0, 0, wide, tall, wide / 2), colour)])
+            for colour in (self.colour.line, self.colour.edge)
         ]
         self._style.element_create(
             "Bar.thumb", "image", images[0], ("active", images[1]), border=wide // 2, sticky="nsew"

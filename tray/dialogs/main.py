@@ -14,8 +14,6 @@ DONE: Final = 0
 NO_SCREEN: Final = 3
 MISUSED: Final = 2
 
-_ZOOMS: Final = (1.0, 0.85, 0.72, 0.6)
-
 
 def run(kind: str) -> int:
     """Show the window of `kind` for the message on standard input, and answer on standard output.
@@ -45,7 +43,10 @@ def run(kind: str) -> int:
 
 
 def make(pipe: Pipe, opening: Opening) -> Window[Any]:
-    """Return the window that shows `opening`, smaller where the screen has not enough room.
+    """Return the window that shows `opening`.
+
+    Where the screen has not enough room, it is in Chinese alone; where that does not help, it is scrolled.
+    Type keeps the size that people read.
 
     Raises:
         tkinter.TclError: there is no screen.
@@ -53,14 +54,18 @@ def make(pipe: Pipe, opening: Opening) -> Window[Any]:
     from tray.dialogs.frame import open_screen
 
     show = _window_for(opening.kind)
-    for zoom in _ZOOMS:
-        window = show(open_screen(zoom), pipe, opening)
+    for terse in (False, True):
+        window = show(open_screen(dark=opening.dark, terse=terse), pipe, opening)
         if window.fits:
-            break
+            return window
         window.root.destroy()
-    else:
-        window = show(open_screen(_ZOOMS[-1]), pipe, opening)
-    return window
+    if opening.kind == "origins":  # its list is what is scrolled
+        return show(open_screen(dark=opening.dark, terse=True), pipe, opening)
+    window = show(open_screen(dark=opening.dark, terse=True), pipe, opening, scrolled="body")
+    if window.fits:
+        return window
+    window.root.destroy()
+    return show(open_screen(dark=opening.dark, terse=True), pipe, opening, scrolled="all")
 
 
 def _window_for(kind: str) -> type[Window[Any]]:

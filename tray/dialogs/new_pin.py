@@ -31,8 +31,8 @@ class _NewPinForm(SecretWindow[QuestionT]):
 
     def show_new_pin(self) -> None:
         """Show the two fields for the new PIN, side by side, and the buttons."""
-        pair = ttk.Frame(self.body)
-        pair.pack(fill="x", pady=(self.look.px(10), 0))
+        pair = ttk.Frame(self.form)
+        pair.pack(fill="x", pady=(self.look.gap(10), 0))
         self.fields += tuple(
             PinField(
                 self,
@@ -54,7 +54,7 @@ class _NewPinForm(SecretWindow[QuestionT]):
     def _changed(self) -> None:
         _checked, new, again = self.fields
         if new.fits and again.fits and not new.same_as(again):
-            again.say("兩次不一樣 · Not the same")
+            again.say(self.look.words("兩次不一樣", "Not the same"))
         super()._changed()
 
     def _submit(self) -> None:
@@ -83,15 +83,13 @@ class UnblockWindow(_NewPinForm[UnblockQuestion]):
     wish = ("解鎖 PIN 碼", "unblock the PIN")
 
     def fill(self) -> None:
-        """Show who asks, where to go without a PUK, and the fields."""
-        self.show_asker()
+        """Show where to go without a PUK, who asks, and the fields."""
         panel = self.panel("Amber", above=10)
-        self.label("沒有 PUK 碼？到 hca.nat.gov.tw 以用戶代碼線上解鎖，或撥 0800-364-422。", on=panel)
-        self.label(
+        self.both(
+            "沒有 PUK 碼？到 hca.nat.gov.tw 以用戶代碼線上解鎖，或撥 0800-364-422。",
             "No PUK? Unblock at hca.nat.gov.tw with your user code, or call 0800-364-422.",
-            "Muted",
-            above=2,
             on=panel,
         )
+        self.show_asker()
         self.show_checked("PUK", "PUK 碼", "", self.content.puk)
         self.show_new_pin()

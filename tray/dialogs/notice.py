@@ -24,12 +24,15 @@ class NoticeWindow(Window[Notice]):
 
     def fill(self) -> None:
         """Show the sentences."""
-        self.label(printable(self.content.zh), above=10)
-        self.label(printable(self.content.en), "Muted", above=6)
+        self.both(printable(self.content.zh), printable(self.content.en), above=10)
         errand = self.content.errand
         if errand is not None:
             if ERRAND_LINES[errand] not in self.content.zh:
-                self.label(f"管理者 Administrators: {ERRAND_LINES[errand]}", "Muted", above=6)
+                self.label(
+                    f"{self.look.words('管理者', 'Administrators', ' ')}: {ERRAND_LINES[errand]}",
+                    "Muted",
+                    above=6,
+                )
             self.button(
                 ERRAND_WORDS[errand][0], "y", lambda: self.finish(Decided(reply=ConsentReply.YES)), main=True
             )

@@ -8,8 +8,10 @@ from agent.interaction import CardShown, DocumentShown
 from agent.origins.portals import KNOWN
 from agent.vocabulary import KIND_WORDS
 from tray.dialogs.frame import SIMULATED, Window, printable
+from tray.dialogs.look import Look
 
 _DIGEST_GROUP = 32
+_DIGEST_END = 12
 
 
 def show_site(window: Window[Any], origin: str | None, wish: tuple[str, str] | None = None) -> None:
@@ -23,41 +25,39 @@ def show_site(window: Window[Any], origin: str | None, wish: tuple[str, str] | N
     panel = window.panel()
     zh, en = ("", "") if wish is None else wish
     if origin is None:
-        window.label(f"您自己的程式{f'要{zh}' if zh else ''}", "Strong", on=panel)
         words = f"Your own program wants to {en}" if en else "Your own program"
-        window.label(words, "Muted", above=2, on=panel)
+        window.both(f"您自己的程式{f'要{zh}' if zh else ''}", words, "Strong", on=panel)
         return
     portal = KNOWN.get(origin)
     if portal is not None:
-        window.label(portal.zh, on=panel)
-        window.label(portal.en, "Muted", above=1, on=panel)
+        window.both(portal.zh, portal.en, on=panel)
     window.label(printable(origin), "Strong", above=6 if portal is not None else 0, on=panel)
     if wish is not None:
-        window.label(f"要{zh} · wants to {en}", "Muted", above=4, on=panel)
+        window.label(window.look.words(f"要{zh}", f"wants to {en}"), "Muted", above=4, on=panel)
     if "xn--" in origin:
-        window.label(
-            "網址含有非英文字母（xn--），可能在模仿別的網站。\n"
+        words = window.look.words(
+            "網址含有非英文字母（xn--），可能在模仿別的網站。",
             "The address holds letters beyond English (xn--) and may imitate another site.",
-            "Hint",
-            above=4,
-            on=panel,
+            "\n",
         )
+        window.label(words, "Hint", above=4, on=panel)
 
 
 def show_card(window: Window[Any], card: CardShown) -> None:
     """Show which card, in which reader."""
     panel = window.panel(above=10)
-    holder, place = card_words(card)
+    holder, place = card_words(card, window.look)
     window.label(holder, "Strong", on=panel)
     window.label(place, "Muted", above=3, on=panel)
 
 
-def card_words(card: CardShown) -> tuple[str, str]:
+def card_words(card: CardShown, look: Look) -> tuple[str, str]:
     """Return a card as two paragraphs: whose and of which kind, then number and reader."""
     zh, en = KIND_WORDS[card.kind]
     mark = f"【{SIMULATED}】 " if card.simulated else ""
     holder = printable(card.holder) or zh
-    return f"{mark}{holder}", f"{zh} {en} · {printable(card.serial)}\n讀卡機 Reader: {printable(card.reader)}"
+    kind, reader = look.words(zh, en, " "), look.words("讀卡機", "Reader", " ")
+    return f"{mark}{holder}", f"{kind} · {printable(card.serial)}\n{reader}: {printable(card.reader)}"
 
 
 def show_document(window: Window[Any], document: DocumentShown | None) -> None:
@@ -67,10 +67,15 @@ def show_document(window: Window[Any], document: DocumentShown | None) -> None:
     size = "" if document.size is None else f"{document.size:,} bytes · "
     digest = document.digest.hex()
     groups = " ".join(digest[at : at + _DIGEST_GROUP] for at in range(0, len(digest), _DIGEST_GROUP))
-    window.label(f"文件 Document: {size}{printable(document.hash)}", "Muted", above=10)
+    if window.look.terse:
+        groups = f"{digest[:_DIGEST_END]}…{digest[-_DIGEST_END:]}"
+    title = window.look.words("文件", "Document", " ")
+    window.label(f"{title}: {size}{printable(document.hash)}", "Muted", above=10)
     window.label(groups, "Muted", above=1)
 
 
-def tries_words(left: int | None) -> str:
+def tries_words(left: int | None, look: Look) -> str:
     """Return how many tries are left; empty where the card does not say."""
-    return "" if left is None else f"還可以試 {left} 次 · {left} {'try' if left == 1 else 'tries'} left"
+    if left is None:
+        return ""
+    return look.words(f"還可以試 {left} 次", f"{left} {'try' if left == 1 else 'tries'} left")

@@ -76,10 +76,14 @@ class SecretWindow(Window[ContentT]):
     def _warn(self, secret: str) -> ttk.Checkbutton:
         """Show the warning before the last try, and return the box for the extra yes."""
         self.look.make_check_box()
-        panel = self.panel("Red")
-        self.label(f"只剩最後一次機會：{secret} 碼再錯，卡片就會鎖住。", "Warning", on=panel)
-        self.label(f"This is the last try: a wrong {secret} locks the card.", "Muted", above=2, on=panel)
-        text = "我知道，還是要試 I know, go on (K)"
+        panel = self.panel("Red", on=self.form)
+        self.both(
+            f"只剩最後一次機會：{secret} 碼再錯，卡片就會鎖住。",
+            f"This is the last try: a wrong {secret} locks the card.",
+            "Warning",
+            on=panel,
+        )
+        text = f"{self.look.words('我知道，還是要試', 'I know, go on', ' ')} (K)"
         box = ttk.Checkbutton(
             panel,
             text=text,
@@ -88,7 +92,7 @@ class SecretWindow(Window[ContentT]):
             command=self._agree,
             style="Red.TCheckbutton",
         )
-        box.pack(anchor="w", pady=(self.look.px(8), 0))
+        box.pack(anchor="w", pady=(self.look.gap(8), 0))
         for letter in "kK":
             self.root.bind(f"<Alt-{letter}>", lambda _event: box.invoke())
         return box
@@ -144,15 +148,12 @@ class KeypadWindow(Window[KeypadQuestion]):
         """Show who asks, and where to type."""
         _show_request(self, self.content)
         panel = self.panel("Amber")
-        self.label("請在讀卡機的鍵盤輸入 PIN 碼。", "Strong", on=panel)
-        self.label(
-            "Type the PIN on the reader's keypad.\n"
-            "要取消，請按讀卡機的取消鍵。 To cancel, press the keypad's cancel key.",
-            "Muted",
-            above=2,
-            on=panel,
+        self.both("請在讀卡機的鍵盤輸入 PIN 碼。", "Type the PIN on the reader's keypad.", "Strong", on=panel)
+        cancel = self.look.words(
+            "要取消，請按讀卡機的取消鍵。", "To cancel, press the keypad's cancel key.", " "
         )
-        words = tries_words(self.content.status.tries_left)
+        self.label(cancel, "Muted", above=2, on=panel)
+        words = tries_words(self.content.status.tries_left, self.look)
         if words:
             self.label(words, "Muted", above=10)
         self.first = self.button("隱藏 Hide", "h", self.close)

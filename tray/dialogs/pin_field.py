@@ -15,9 +15,9 @@ from tray.dialogs.parts import tries_words
 _LOCK_MASK: Final = 0x0002  # X11 LockMask; Tk says the same everywhere
 
 _FEW: Final = 2
-_CAPS: Final = "大寫鎖定（Caps Lock）開著 · Caps Lock is on"
-_AGAIN: Final = "請從頭輸入 · Please type it from the start"
-_NOT_ASCII: Final = "請切換成英數半形輸入 · Switch the keyboard to plain letters and digits"
+_CAPS: Final = ("大寫鎖定（Caps Lock）開著", "Caps Lock is on")
+_AGAIN: Final = ("請從頭輸入", "Please type it from the start")
+_NOT_ASCII: Final = ("請切換成英數半形輸入", "Switch the keyboard to plain letters and digits")
 
 
 class PinField:
@@ -48,9 +48,9 @@ class PinField:
         self._changed = changed
         self._look = look = window.look
         self._width = look.width
-        place = ttk.Frame(window.body if column is None else column[0])
+        place = ttk.Frame(window.form if column is None else column[0])
         if column is None:
-            place.pack(fill="x", pady=(look.px(14), 0))
+            place.pack(fill="x", pady=(look.gap(14), 0))
         else:
             frame, number = column
             gap = look.px(12)
@@ -59,8 +59,8 @@ class PinField:
             place.grid(row=0, column=number, sticky="new", padx=(gap // 2, 0) if number else (0, gap // 2))
         head = ttk.Frame(place)
         head.pack(fill="x")
-        ttk.Label(head, text=f"{zh} {en}".strip()).pack(side="left")
-        words = tries_words(status.tries_left) if column is None else ""
+        ttk.Label(head, text=look.words(zh, en, " ")).pack(side="left")
+        words = tries_words(status.tries_left, look) if column is None else ""
         if words:
             few = status.tries_left is not None and status.tries_left <= _FEW
             style = "Hint.TLabel" if few else "Muted.TLabel"
@@ -76,9 +76,9 @@ class PinField:
             validate="key",
             validatecommand=(check, "%P"),
         )
-        self.entry.pack(fill="x", pady=(look.px(3), 0))
+        self.entry.pack(fill="x", pady=(look.gap(3), 0))
         self._hint = ttk.Label(place)
-        self._hint.pack(anchor="w", pady=(look.px(2), 0))
+        self._hint.pack(anchor="w", pady=(look.gap(2), 0))
         self.say("")
         self.entry.bind("<KeyPress>", self._look_at_caps, add=True)
         for key in ("<Return>", "<KP_Enter>"):
@@ -98,7 +98,7 @@ class PinField:
     def start_again(self) -> None:
         """Empty it, and say that it is to be typed from the start."""
         self.entry.delete(0, "end")
-        self.say(_AGAIN)
+        self.say(self._look.words(*_AGAIN))
 
     def same_as(self, other: PinField) -> bool:
         """Whether the same was typed in both."""
@@ -130,11 +130,11 @@ class PinField:
     def _length_words(self) -> str:
         low, high = self._status.min_length, self._status.max_length
         length = f"{low}" if low == high else f"{low}–{high}"
-        return f"{length} 個英數字 · {length} characters"
+        return self._look.words(f"{length} 個英數字", f"{length} characters")
 
     def _accept(self, proposed: str) -> bool:
         if not all(0x20 <= ord(character) < 0x7F for character in proposed):
-            self.say(_NOT_ASCII)
+            self.say(self._look.words(*_NOT_ASCII))
             return False
         if len(proposed) > self._status.max_length:
             return False
@@ -148,7 +148,7 @@ class PinField:
             locked = not locked  # the state is that of before this key
         elif not event.char.isalpha():
             return
-        self.entry.after_idle(lambda: self.say(_CAPS if locked else ""))
+        self.entry.after_idle(lambda: self.say(self._look.words(*_CAPS) if locked else ""))
 
 
 def _without_input_method(entry: ttk.Entry) -> None:
