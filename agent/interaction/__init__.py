@@ -18,8 +18,8 @@ AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 
 
 CARD_PULLED: Final = (
-    "卡片已拔出：請插回同一張卡片，再從頭輸入。",
-    "The card was pulled out: put the same card back, then type from the start.",
+    "卡片已拔出，請插回同一張卡片",
+    "The card was pulled out: put the same card back",
 )
 """What is said at once where a card is pulled out while its PIN is asked."""
 
