@@ -69,6 +69,10 @@ async def clock(context: ProbeContext) -> Finding:
     now = context.computer.clock()
     made, last = await asyncio.to_thread(_traces, context)
     shown = f"{now.astimezone():%Y-%m-%d %H:%M}"
+    begins = await asyncio.to_thread(_certificate_begins, context)
+    if now < begins:
+        since = f"{begins.astimezone():%Y-%m-%d %H:%M}"
+        return failed(ErrorId.CLOCK_BEHIND, f"{shown}；憑證從 {since} 起", f"the certificate begins {since}")
     if now < made - _SLACK:
         return failed(
             ErrorId.CLOCK_BEHIND, f"{shown}；本程式的檔案是 {made:%Y-%m-%d}", f"this program: {made:%Y-%m-%d}"
@@ -76,6 +80,15 @@ async def clock(context: ProbeContext) -> Finding:
     if now > max(made, last) + _DOUBT:
         return warned(ErrorId.CLOCK_DOUBTFUL, f"{shown}；上次紀錄 {max(made, last):%Y-%m-%d}")
     return passed(shown)
+
+
+def _certificate_begins(context: ProbeContext) -> datetime:
+    """Return when the certificate begins that is shown: the date was later than that when it was made."""
+    from agent.trust import own_authorities
+
+    paths = context.computer.paths
+    known = own_authorities(in_use(paths.tls, paths.machine_tls)).current
+    return datetime.min.replace(tzinfo=UTC) if known is None else known.not_before
 
 
 def _traces(context: ProbeContext) -> tuple[datetime, datetime]:

@@ -380,6 +380,14 @@ async def test_a_clock_two_years_off_is_told_whichever_way(tmp_path: Path, off: 
     assert f"{NOW + timedelta(days=off):%Y}" in row.detail.zh
 
 
+async def test_a_clock_behind_the_certificate_of_this_program_is_told(tmp_path: Path) -> None:
+    async with selftest_world(tmp_path, "") as world:
+        context = context_of(world)
+        tls.ensure(context.computer.paths.tls, now=NOW + timedelta(hours=8))
+        row = await host(context, "clock")
+    assert short(row) == "fail clock.behind" and "憑證從" in row.detail.zh
+
+
 @pytest.mark.parametrize(
     ("begins", "ends", "expected"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from agent.trust import FoundAuthority, Machine, TrustStore
 from agent.trust.nss import NssDatabase
 from tests.support.command_line import answer
 from tests.support.platforms import LINUX_STORES, not_on_windows
-from tests.support.trust import Shelf, current, made, real_machine
+from tests.support.trust import Programs, Shelf, current, machine, made, real_machine
 
 Trust = Callable[..., Result]
 
@@ -87,6 +88,34 @@ def test_programs_get_every_fact_as_json(trust: Trust, home: Path) -> None:
     assert other["browser"] is False
     assert "will ask to add" in result.stderr
     assert result.exit_code == 1
+
+
+def test_a_new_certificate_is_made_where_the_person_says_so(trust: Trust, home: Path) -> None:
+    shelf = Shelf()
+    trust("install", stores=(shelf,))
+    before = (home / "tls" / tls.CA).read_bytes()
+    trust("install", stores=(shelf,))
+    assert (home / "tls" / tls.CA).read_bytes() == before
+    assert trust("install", "--renew", stores=(shelf,)).exit_code == 0
+    assert (home / "tls" / tls.CA).read_bytes() != before
+    assert len(shelf.held) == 1  # the one before it went
+
+
+@not_on_windows(LINUX_STORES)
+def test_root_adds_and_removes_the_portals_in_one_line(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    (root / "etc/opt").mkdir(parents=True)
+    machines = machine(tmp_path, Programs(missing=("trust",)), root=root, user=0)
+    monkeypatch.setattr(Machine, "this", lambda: machines)
+    run = partial(CliRunner().invoke, program)
+    assert run(["trust", "install", "--portals"]).exit_code == 2
+    assert run(["trust", "install", "--machine", "--portals"]).exit_code == 0
+    said = (root / "etc/opt/chrome/policies/managed/hca-agent.json").read_text()
+    assert "PopupsAllowedForUrls" in said and "CACertificates" in said
+    assert run(["trust", "remove", "--machine"]).exit_code == 0
+    assert [each for each in root.rglob("*") if each.is_file()] == []
 
 
 def test_a_system_store_that_needs_root_is_no_failure(trust: Trust) -> None:
