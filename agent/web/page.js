@@ -240,17 +240,17 @@ function place(id, row) {
 function troubleBox({ id, zh, en, next, same_as: first }) {
   const box = make("div", "trouble");
   const what = make("p", "what");
+  const code = make("code");
+  code.textContent = id;
   if (first !== undefined) {
     const { title } = rows.get(first);
     words(what, `原因同「${title.zh}」。`, `The same cause as “${title.en}”.`);
-    box.append(what);
+    box.append(what, code);
     return box;
   }
   words(what, zh, en);
   const todo = make("p", "next");
   words(todo, `→ ${next.zh}`, next.en);
-  const code = make("code");
-  code.textContent = id;
   box.append(what, todo, ...(ERRANDS.helps[id] ? [door(ERRANDS.helps[id])] : []), code);
   return box;
 }

@@ -176,7 +176,7 @@ async def test_firefox_shows_the_same_on_good_and_broken_cards(
             assert {seen["rows"][f"browser.{way}"]["status"] for way in ("http", "ws")} == {"pass"}
             untrusted = seen["rows"]["browser.certificate"]
             assert untrusted["error"] == "browser.certificate_untrusted"
-            assert "hca-agent trust install" in untrusted["next"]
+            assert "讓瀏覽器接受本程式" in untrusted["next"] and "hca-agent" not in untrusted["next"]
             assert seen["rows"]["browser.wss"]["status"] == "skip"
             assert await asyncio.to_thread(audit, browser) == []
         for kind in ("hpc-locked", "hpc-expired", ""):
@@ -300,7 +300,7 @@ async def test_a_person_who_says_no_keeps_the_report_masked(authorities: Authori
         assert not any(secret in text for secret in SECRETS)
 
 
-async def test_an_untrusted_certificate_is_told_with_the_command_that_helps(
+async def test_an_untrusted_certificate_is_told_with_the_door_that_helps(
     authorities: Authorities, tmp_path: Path
 ) -> None:
     async with (
@@ -312,7 +312,7 @@ async def test_an_untrusted_certificate_is_told_with_the_command_that_helps(
         seen = await page.evaluate(RUN)
         assert seen["rows"]["browser.certificate"]["error"] == "browser.certificate_untrusted"
         assert seen["rows"]["browser.http"]["status"] == seen["rows"]["browser.ws"]["status"] == "pass"
-        assert "trust install" in seen["todo"]
+        assert "讓瀏覽器接受本程式" in seen["todo"] and "hca-agent" not in seen["todo"]
         assert statuses(seen, "hca") == ["pass"] * 14
         assert seen["state"] == "part"
 

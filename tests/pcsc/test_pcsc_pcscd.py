@@ -248,7 +248,7 @@ def use_while_pcscd_dies(pid: int) -> tuple[type[BaseException] | None, type[Bas
 
 
 def test_a_service_killed_in_mid_command_is_named_as_not_running(pcscd: PrivatePcscd) -> None:
-    assert pcscd.call(use_while_pcscd_dies, pcscd.pid) == (ServiceRestartedError, ServiceRestartedError)
+    assert pcscd.call(use_while_pcscd_dies, pcscd.pid) == (ServiceRestartedError, ServiceUnavailableError)
 
 
 class Watched:

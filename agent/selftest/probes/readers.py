@@ -10,7 +10,7 @@ from agent.operations import ReaderCondition, ReaderView
 from agent.operations.readers import is_built_in, is_virtual
 from agent.selftest.context import ProbeContext
 from agent.selftest.model import Finding, failed, passed, probe, warned
-from pcsc.errors import PcscError
+from pcsc.errors import PcscError, ServiceUnavailableError
 
 _CONDITIONS: Final = {
     ReaderCondition.EMPTY: ("沒有卡片", "empty"),
@@ -28,7 +28,7 @@ async def service(context: ProbeContext) -> Finding:
     try:
         await asyncio.to_thread(_open_and_close, context)
     except PcscError as error:
-        return failed(error, *_why_no_service(context))
+        return failed(error, *_why_no_service(context, error))
     return passed("執行中", "running")
 
 
@@ -36,7 +36,9 @@ def _open_and_close(context: ProbeContext) -> None:
     context.computer.service.context().close()
 
 
-def _why_no_service(context: ProbeContext) -> tuple[str, str]:
+def _why_no_service(context: ProbeContext, error: PcscError) -> tuple[str, str]:
+    if type(error) is not ServiceUnavailableError:
+        return "", ""  # the sentence says it
     if context.computer.platform == "linux" and context.computer.find("pcscd") is None:
         return "沒有安裝 pcscd", "pcscd is not installed"
     return "沒有回應", "no answer"

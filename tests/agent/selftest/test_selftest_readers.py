@@ -20,6 +20,7 @@ async def test_a_session_that_may_not_use_readers_is_told_so_and_what_to_do(
         monkeypatch.setattr(world.winscard, "SCardEstablishContext", lambda _: (0x8010006A, 0))
         row = await row_of(context_of(world), "host.service", PROBES)
     assert short(row) == "fail service.denied"
+    assert row.detail.zh == ""
     assert row.error is not None and "polkit" in row.error.next.zh and "docs/it-guide.md" in row.error.next.en
 
 
