@@ -112,7 +112,7 @@ def show(call: Invocation, reports: Sequence[DocumentReport]) -> int:
         output.as_json({"valid": _exit_code(reports) == 0, "documents": msgspec.to_builtins(reports)})
     else:
         for report in reports:
-            _print(report)
+            show_one(report)
     return _exit_code(reports)
 
 
@@ -129,6 +129,18 @@ def verifier_of(call: Invocation) -> Verifier:
 
     paths, config = folder()
     return Verifier(config, paths, simulated=bool(call.simulate))
+
+
+def content_beside(signature: Path, named: Path | None) -> bytes | None:
+    """Return the document that a detached signature is over: the one named, else the file beside it.
+
+    None where the file is no signature without its document, or that is not there.
+    """
+    if named is not None:
+        return named.read_bytes()
+    beside = signature.with_suffix("")
+    detached = signature.suffix == ".p7s" and beside.is_file() and _is_detached(signature)
+    return beside.read_bytes() if detached else None
 
 
 def _pair(document: Path, named: Path | None) -> tuple[Path, Path | None]:
@@ -182,7 +194,8 @@ async def _certificate_of_card(work: Work) -> bytes:
     return (await work.operations.certificate(work.caller, 1, work.reader)).der
 
 
-def _print(report: DocumentReport) -> None:
+def show_one(report: DocumentReport) -> None:
+    """Print what is to be read of a document and its signatures."""
     output.say(f"{_MARKS[report.verdict.value]} {report.name}: {report.zh}", report.en)
     for remark in report.remarks:
         output.say(f"    {remark.zh}", f"{remark.en}{_detail(remark.detail)}")

@@ -372,7 +372,7 @@ class Operations:
             if hash is Hash.SHA_1:
                 raise HashUnsupportedError
             if level is not Level.B_B and self._evidence is None:
-                raise EvidenceError
+                raise EvidenceError("no authority is listed under [timestamps] authorities")
             digest = await self._digest(caller, hash, document, None)
         signing = DocumentSigning(form, document, hash, use)
         card, signed, _ = await self._workflow.use_pin(
@@ -389,7 +389,8 @@ class Operations:
         )
         done = await signed.finish()
         if level is not Level.B_B and self._evidence is not None:
-            done = await form.augment(done, level, NearEvidence(self._evidence, card.chain))
+            near = await asyncio.to_thread(NearEvidence.of, self._evidence, done, card.chain)
+            done = await form.augment(done, level, near)
         return SignedDocument(done, form.format, level, card.certificate, hash, card.serial)
 
     def _showing(self, document: bytes | None, algorithm: Hash, digest: bytes, name: str) -> ShowDocument:

@@ -9,6 +9,7 @@ result = await signed.finish()             # a thread, when the card is free aga
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -34,25 +35,31 @@ class SignedByCard:
 
 
 class NearEvidence:
-    """Evidence of somebody else's, with issuers that the card itself has asked for nowhere.
+    """Evidence of somebody else's, with issuers that are at hand asked for nowhere.
 
     Args:
         evidence: whom to ask for everything else.
-        issuers: certificates that the card has; what is in a signature is trusted by whoever verifies it.
+        issuers: certificates that a card or a document has; whoever verifies decides what they are worth.
     """
 
-    def __init__(self, evidence: Evidence, issuers: tuple[bytes, ...]) -> None:
-        self._issuers = issuers
+    def __init__(self, evidence: Evidence, issuers: Iterable[bytes]) -> None:
+        self._issuers = tuple(issuers)
         self.timestamp = evidence.timestamp
         self.revocation = evidence.revocation
         self._chain = evidence.chain
 
+    @classmethod
+    def of(cls, evidence: Evidence, signed: bytes, issuers: tuple[bytes, ...] = ()) -> NearEvidence:
+        """Return the same with the certificates in a signed document too."""
+        from signing.verification.reading import read
+
+        inside = (each for found in read(signed).signatures for each in found.certificates)
+        return cls(evidence, (*issuers, *inside))
+
     async def chain(self, certificate: bytes) -> tuple[bytes, ...]:
-        """Return the card's own issuers where they lead to a root, else what others say."""
+        """Return the issuers at hand where they lead to a root, else what others say."""
         near = await asyncio.to_thread(issuers_among, certificate, self._issuers)
-        if near and is_self_issued(near[-1]):
-            return near
-        return await self._chain(certificate)
+        return near if near and is_self_issued(near[-1]) else await self._chain(certificate)
 
 
 class DocumentSigning:

@@ -67,8 +67,9 @@ class Cades:
 
     @property
     def suffix(self) -> str:
-        """The endings of RFC 8551 §3.2.1."""
-        return ".p7s" if self.detached else ".p7m"
+        """The endings of RFC 8551 §3.2.1; a message that has signatures already keeps its own."""
+        added = "" if self.place is Place.FIRST else ".signed"
+        return added + (".p7s" if self.detached else ".p7m")
 
     def prepare(self, document: bytes, signer: Signer, algorithm: Hash, when: datetime) -> Ready:
         """Return the signed attributes.

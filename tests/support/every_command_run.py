@@ -38,7 +38,12 @@ _WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "card probe": (_CARD, (*_CARD, "-o", _typed("草稿.toml"))),
     "card trace": ((*_CARD, "-o", "trace.json"),),
     "certs": (_CARD,),
-    "sign": (("document", *_PIN, "--force"), ("document", *_CARD)),
+    "sign": (
+        ("document", "--format", "pkcs1", *_PIN, "--force"),
+        ("document", *_PIN, "--force"),
+        ("document", *_CARD),
+    ),
+    "preserve": (("document",), ("document.p7s", "--force")),
     "verify": (("document", "--signature", "document.sig", *_CARD),),
     "emr sign": (("record.xml", *_PIN, "--force"), ("document", *_PIN)),
     "emr verify": (("record.signed.xml", *_CARD),),

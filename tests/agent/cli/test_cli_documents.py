@@ -13,6 +13,7 @@ from agent.cli.program import program
 from hca_card.simulator import KINDS
 from tests.support.command_line import every_command
 from tests.support.medical_records import RECORD
+from tests.support.pdfs import pdf
 
 PROJECT = Path(__file__).parents[3]
 READMES = ("README.md", "README.zh-TW.md")
@@ -55,7 +56,7 @@ def test_every_command_line_of_the_readme_runs(
     invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readme: str
 ):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7 a report")
+    (tmp_path / "report.pdf").write_bytes(pdf("a report"))
     (tmp_path / "record.xml").write_bytes(RECORD)
     calls = [words for line in blocks(readme) if (words := typed(line))]
     assert len(calls) >= 10
@@ -70,7 +71,7 @@ def test_every_command_line_of_the_readme_runs(
         rows_may_fail = name == "selftest"  # this computer is no person's, ready for portals
         assert ended.exit_code == 0 or rows_may_fail, f"{words}: {ended.output}"
         assert "(internal)" not in ended.output
-    assert (tmp_path / "report.pdf.sig").exists()
+    assert (tmp_path / "report.signed.pdf").exists()
 
 
 @pytest.mark.parametrize("readme", READMES)

@@ -150,7 +150,7 @@ def test_at_a_terminal_the_pin_is_asked_and_not_echoed(home: Path, document: Pat
         os.close(terminal)
     assert os.waitstatus_to_exitcode(status) == 0
     assert PIN not in seen
-    assert document.with_name("document.txt.sig").exists()
+    assert document.with_name("document.txt.p7s").exists()
 
 
 @posix

@@ -38,6 +38,7 @@ NO_CARD = (
         "open",
         "demo",
         "audit",
+        "preserve",
         "simulate",
         "origins list",
         "origins allow",

@@ -19,6 +19,7 @@ from tests.support.platforms import WINDOWS
 
 PIN = "123456\n"
 HPC = ("--simulate", "hpc")
+PKCS1 = (*HPC, "--format", "pkcs1")
 
 
 def certificate(invoke, index: int) -> bytes:
@@ -38,7 +39,7 @@ def signature_of(document: Path) -> Path:
 
 
 def test_a_signature_is_what_openssl_verifies(invoke, document: Path, tmp_path: Path):
-    result = invoke("sign", document, *HPC, "--pin-stdin", input=PIN)
+    result = invoke("sign", document, *PKCS1, "--pin-stdin", input=PIN)
     assert result.exit_code == 0, result.output
     assert "✔" in result.stdout and "模擬卡" in result.stdout
     pem = (
@@ -81,7 +82,7 @@ def test_several_files_need_one_pin(invoke, tmp_path: Path):
     documents = [tmp_path / f"{number}.txt" for number in range(3)]
     for file in documents:
         file.write_text(file.name, encoding="utf-8")
-    result = invoke("sign", *documents, *HPC, "--pin-stdin", "--hash", "SHA-512", input=PIN)
+    result = invoke("sign", *documents, *PKCS1, "--pin-stdin", "--hash", "SHA-512", input=PIN)
     assert result.exit_code == 0, result.output
     assert result.stdout.count("✔") == 3
     key = x509.load_der_x509_certificate(certificate(invoke, 1)).public_key()
@@ -101,7 +102,7 @@ def test_a_wrong_pin_costs_one_try_however_many_files_there_are(
     documents = [tmp_path / f"{number}.txt" for number in range(3)]
     for file in documents:
         file.write_text(file.name, encoding="utf-8")
-    result = invoke("sign", *documents, *HPC, "--pin-stdin", input="999999\n")
+    result = invoke("sign", *documents, *PKCS1, "--pin-stdin", input="999999\n")
     assert result.exit_code == 1
     assert "(pin.wrong)" in result.stderr and result.stderr.count("未簽署") == 3
     assert not any(signature_of(file).exists() for file in documents)
@@ -112,7 +113,7 @@ def test_a_wrong_pin_costs_one_try_however_many_files_there_are(
 def test_a_refused_document_does_not_stop_the_others(invoke, document: Path, tmp_path: Path):
     login = tmp_path / "login"
     login.write_bytes(bytes(range(128, 192)))
-    result = invoke("sign", login, document, *HPC, "--pin-stdin", input=PIN)
+    result = invoke("sign", login, document, *PKCS1, "--pin-stdin", input=PIN)
     assert result.exit_code == 1
     assert f"{login}" in result.stderr and "(document.refused)" in result.stderr
     assert signature_of(document).exists() and not signature_of(login).exists()
@@ -120,7 +121,7 @@ def test_a_refused_document_does_not_stop_the_others(invoke, document: Path, tmp
 
 @pytest.mark.parametrize("pin", ["", "\n", "x" * 100, "密碼密碼密碼\n"])
 def test_standard_input_without_a_pin_is_a_wrong_call(invoke, document: Path, pin: str):
-    result = invoke("sign", document, *HPC, "--pin-stdin", input=pin)
+    result = invoke("sign", document, *PKCS1, "--pin-stdin", input=pin)
     assert result.exit_code == 2
     assert not signature_of(document).exists()
 
@@ -137,24 +138,24 @@ def test_standard_input_without_a_pin_is_a_wrong_call(invoke, document: Path, pi
     ],
 )
 def test_a_card_that_cannot_sign_says_why(invoke, document: Path, kind: str, error: str):
-    result = invoke("sign", document, "--simulate", kind, "--pin-stdin", input=PIN)
+    result = invoke("sign", document, "--format", "pkcs1", "--simulate", kind, "--pin-stdin", input=PIN)
     assert result.exit_code == 1
     assert f"({error}" in result.stderr
     assert not signature_of(document).exists()
 
 
 def test_without_terminal_and_standard_input_nobody_can_give_the_pin(invoke, document: Path):
-    result = invoke("sign", document, *HPC)
+    result = invoke("sign", document, *PKCS1)
     assert result.exit_code == 1
     assert "pin.unavailable" in result.stderr
 
 
 def test_a_signature_that_exists_is_kept_unless_forced(invoke, document: Path):
     signature_of(document).write_bytes(b"precious")
-    result = invoke("sign", document, *HPC, "--pin-stdin", input=PIN)
+    result = invoke("sign", document, *PKCS1, "--pin-stdin", input=PIN)
     assert result.exit_code == 2
     assert signature_of(document).read_bytes() == b"precious"
-    assert invoke("sign", document, *HPC, "--pin-stdin", "--force", input=PIN).exit_code == 0
+    assert invoke("sign", document, *PKCS1, "--pin-stdin", "--force", input=PIN).exit_code == 0
     assert len(signature_of(document).read_bytes()) == 256
     assert {file.name for file in document.parent.iterdir()} == {
         "home",
@@ -164,23 +165,23 @@ def test_a_signature_that_exists_is_kept_unless_forced(invoke, document: Path):
 
 
 def test_results_go_where_they_are_sent(invoke, document: Path, tmp_path: Path):
-    assert invoke("sign", document, *HPC, "--pin-stdin", "-o", tmp_path / "x.sig", input=PIN).exit_code == 0
+    assert invoke("sign", document, *PKCS1, "--pin-stdin", "-o", tmp_path / "x.sig", input=PIN).exit_code == 0
     folder = tmp_path / "results"
     folder.mkdir()
-    assert invoke("sign", document, *HPC, "--pin-stdin", "-o", folder, input=PIN).exit_code == 0
+    assert invoke("sign", document, *PKCS1, "--pin-stdin", "-o", folder, input=PIN).exit_code == 0
     assert (folder / signature_of(document).name).read_bytes() == (tmp_path / "x.sig").read_bytes()
 
 
 def test_two_results_in_one_file_are_a_wrong_call(invoke, document: Path, tmp_path: Path):
     other = tmp_path / "other.txt"
     other.write_text("x")
-    assert invoke("sign", document, other, *HPC, "-o", tmp_path / "one.sig").exit_code == 2
-    assert invoke("sign", document, document, *HPC).exit_code == 2
-    assert invoke("sign", document, *HPC, "-o", tmp_path / "none" / "x.sig").exit_code == 2
+    assert invoke("sign", document, other, *PKCS1, "-o", tmp_path / "one.sig").exit_code == 2
+    assert invoke("sign", document, document, *PKCS1).exit_code == 2
+    assert invoke("sign", document, *PKCS1, "-o", tmp_path / "none" / "x.sig").exit_code == 2
 
 
 def test_a_signature_verifies_with_the_certificate_in_either_form(invoke, document: Path, tmp_path: Path):
-    invoke("sign", document, *HPC, "--pin-stdin", input=PIN)
+    invoke("sign", document, *PKCS1, "--pin-stdin", input=PIN)
     der = certificate(invoke, 1)
     pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
     for content in (der, pem, b"subject=x\n" + pem):
@@ -195,13 +196,13 @@ def test_a_signature_verifies_with_the_certificate_in_either_form(invoke, docume
 
 
 def test_without_a_certificate_the_one_of_the_card_is_taken(invoke, document: Path):
-    invoke("sign", document, *HPC, "--pin-stdin", input=PIN)
+    invoke("sign", document, *PKCS1, "--pin-stdin", input=PIN)
     assert invoke("verify", document, *HPC).exit_code == 0
 
 
 @pytest.mark.parametrize("change", ["document", "signature", "hash", "certificate"])
 def test_what_was_changed_does_not_verify(invoke, document: Path, tmp_path: Path, change: str):
-    invoke("sign", document, *HPC, "--pin-stdin", input=PIN)
+    invoke("sign", document, *PKCS1, "--pin-stdin", input=PIN)
     (tmp_path / "certificate").write_bytes(certificate(invoke, 2 if change == "certificate" else 1))
     signature = signature_of(document)
     if change == "document":
@@ -305,7 +306,7 @@ def test_a_signature_that_is_not_there_is_a_wrong_call(invoke, document: Path):
 
 
 def test_sha_1_verifies_old_documents_and_signs_none(invoke, document: Path):
-    assert invoke("sign", document, *HPC, "--pin-stdin", "--hash", "SHA-1", input=PIN).exit_code == 2
+    assert invoke("sign", document, *PKCS1, "--pin-stdin", "--hash", "SHA-1", input=PIN).exit_code == 2
     signature_of(document).write_bytes(bytes(256))
     assert invoke("verify", document, *HPC, "--hash", "SHA-1").exit_code == 1
 
