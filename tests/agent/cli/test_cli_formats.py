@@ -160,7 +160,7 @@ def authorities(home: Path) -> Iterator[ServedPki]:
     try:
         assert ready.wait(30)
         [there] = here
-        there.evidence.at = datetime.now(UTC)
+        there.evidence.at = datetime.now(UTC).replace(microsecond=0)
         base, root = f"{there.pki.address}/pki", home / "root.der"
         root.write_bytes(there.pki.root)
         (home / "config.toml").write_text(

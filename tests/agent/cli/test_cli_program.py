@@ -38,6 +38,7 @@ NO_CARD = (
         "open",
         "demo",
         "audit",
+        "emr show",
         "preserve",
         "simulate",
         "origins list",
