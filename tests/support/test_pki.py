@@ -7,6 +7,7 @@ process, `served()` over HTTP on loopback; both can be told to answer wrongly. N
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -543,6 +544,8 @@ async def served() -> AsyncIterator[ServedPki]:
         await site.start()
         host, port = runner.addresses[0][:2]
         pki = Pki(f"http://{host}:{port}")
+        # A responder looks through all certificates: keys are made before anybody waits for an answer.
+        await asyncio.to_thread(pki.architecture._load_all_certs)
         here.append(ServedPki(pki, pki.evidence()))
         yield here[0]
     finally:
