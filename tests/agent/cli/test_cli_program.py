@@ -38,7 +38,6 @@ NO_CARD = (
         "open",
         "demo",
         "audit",
-        "emr show",
         "preserve",
         "simulate",
         "origins list",
