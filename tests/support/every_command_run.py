@@ -80,10 +80,12 @@ HELP_ONLY: Final = {
     "trust remove": "changes the stores of this computer",
     "tray": "is a process of the daemon's",
     "module": "is a process of the daemon's",
+    "preview": "is a process of the daemon's",
     "windows-setup apply": "changes a Windows installation",
     "windows-setup remove": "changes a Windows installation",
     "windows-setup forget-data": "changes a Windows installation",
     "windows-setup end": "changes a Windows installation",
+    "windows-setup start": "changes a Windows installation",
 }
 
 
