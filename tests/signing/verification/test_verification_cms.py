@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from asn1crypto import cms
 
+from signing.certificate import parsed
 from signing.cms.build import CmsForm, sign_cms
 from signing.hashes import Hash
 from signing.revocation import CertificateStatus, RevocationState, StatusSource
+from signing.verification.anchors import shipped
 from signing.verification.findings import Finding, Weight, rows
 from signing.verification.judge import Trust, asked_about, judge
 from signing.verification.reading import read
@@ -131,3 +134,17 @@ def test_what_is_no_signature_is_said_to_be_none(octets: bytes) -> None:
     report = judge(read(octets), octets, TRUST)
     assert report.verdict is Verdict.UNDECIDED
     assert report.signatures == ()
+
+
+def test_the_documentation_has_every_finding_with_its_weight() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "verification.md").read_text("utf-8")
+    for finding, row in rows().items():
+        assert f"| `{finding}` | {row.weight.name.lower()} | {row.zh} | {row.en} |" in page, finding
+
+
+def test_the_roots_that_ship_are_the_certificates_that_the_table_names() -> None:
+    for root_certificate in shipped():
+        certificate = parsed(root_certificate)
+        assert certificate.issuer == certificate.subject
+        assert certificate.authority is not False
+    assert len(shipped()) == 5
