@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agent.verification import Verifier
     from signing.verification.report import DocumentReport, SignatureReport
 
-SUFFIXES: Final = (".sig", ".p7s", ".p7m", ".jws")
+SUFFIXES: Final = (".sig", ".p7s", ".p7m", ".jws", ".jws.json", ".xades.xml", ".xmldsig.xml")
 """Of signatures beside their document, in this order."""
 
 UNDECIDED: Final = 3
@@ -42,7 +42,7 @@ _REVOCATION: Final = {
     "signature_file",
     metavar="FILE",
     type=files.INPUT,
-    help="簽章檔 · The signature; else the one beside FILE (.sig, .p7s, .p7m, .jws), or inside it.",
+    help="簽章檔 · The signature; else the one beside FILE (.sig, .p7s, .jws, .xades.xml…), or inside it.",
 )
 @certificate_option(
     "簽章者的憑證，DER 或 PEM · The signer's certificate, for a signature that does not hold it; else that of"
@@ -159,8 +159,10 @@ def _pair(document: Path, named: Path | None) -> tuple[Path, Path | None]:
     )
     if beside is not None:
         return document, beside
-    if document.suffix in SUFFIXES and document.with_suffix("").is_file() and _is_detached(document):
-        return document.with_suffix(""), document
+    for suffix in SUFFIXES:
+        signed = document.with_name(document.name.removesuffix(suffix) or document.name)
+        if signed != document and signed.is_file() and _is_detached(document):
+            return signed, document
     if is_signed(files.read_der(document)):
         return document, None
     raise click.UsageError(
