@@ -21,6 +21,7 @@ from hca_card.certificate import describe
 from signing.cms.build import signed_attributes, signed_data, signer_info
 from signing.errors import DocumentUnusableError, EvidenceError
 from signing.formats import Evidence, Level, Ready, SignatureFormat, Signer
+from signing.formats.pdf_stamp import Stamp, new_field, style
 from signing.formats.validation_data import gather_all, stamped
 from signing.hashes import Hash
 
@@ -49,6 +50,7 @@ class Pades:
             one there is, else a new one.
         reason: what the signature is for; empty to say nothing.
         location: where; empty to say nothing.
+        stamp: where it is seen; None shows it in an existing field alone, if that has a place on a page.
     """
 
     format: ClassVar[SignatureFormat] = SignatureFormat.PADES
@@ -57,6 +59,7 @@ class Pades:
     field: str = ""
     reason: str = ""
     location: str = ""
+    stamp: Stamp | None = None
 
     def prepare(self, document: bytes, signer: Signer, algorithm: Hash, when: datetime) -> Ready:
         """Return what the card has to sign: signed attributes over everything but their own place."""
@@ -72,7 +75,12 @@ class Pades:
                 location=self.location or None,
                 subfilter=_pades_subfilter(),
             )
-            session = PdfSigner(metadata, signer=_named(signer)).init_signing_session(writer)
+            session = PdfSigner(
+                metadata,
+                signer=_named(signer),
+                stamp_style=style(self._lines(signer, when), self.stamp),
+                new_field_spec=None if self.stamp is None else new_field(writer, field, self.stamp),
+            ).init_signing_session(writer)
             session.system_time = when
             room = sum(map(len, (signer.certificate, *signer.chain))) + _VALUE_ROOM + _STAMP_ROOM
             waiting, output = session.prepare_tbs_document(None, 2 * room).digest_tbs_document()
@@ -98,6 +106,17 @@ class Pades:
         if level.reaches(Level.B_LTA):
             signed = await _sealed(signed, evidence)
         return signed
+
+    def _lines(self, signer: Signer, when: datetime) -> tuple[str, ...]:
+        """Return what is seen of the signature: who, when, what for, where."""
+        local = when.astimezone()
+        return (
+            "電子簽章 Digitally signed",
+            describe(signer.certificate).common_name or "",
+            f"{local:%Y-%m-%d %H:%M:%S} {local:%z}",
+            self.reason,
+            self.location,
+        )
 
 
 # --- the signature ---------------------------------------------------------------------------------------
