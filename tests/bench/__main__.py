@@ -16,6 +16,7 @@ PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
     "cards": (cards.signing, 7),
     "hostile": (hostile.log_ins, 15),
     "signatures": (signatures.verifying, 9),
+    "large": (signatures.large_pdf, 1),
     "starts": (starts.starts, 9),
     "frozen": (frozen.start, 10),
 }

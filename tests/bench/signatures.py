@@ -7,12 +7,16 @@ The peer is the least that answers the same question by asn1crypto and cryptogra
 from __future__ import annotations
 
 import hashlib
+import io
+import multiprocessing
+import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from time import process_time
+from time import perf_counter, process_time
 from typing import Final
 
 from asn1crypto import cms, tsp  # noqa: F401  (tsp adds its names to cms's tables)
@@ -22,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from signing.formats.cades import Cades
+from signing.formats.pades import Pades
 from signing.hashes import Hash
 from signing.verification.judge import Trust, judge
 from signing.verification.reading import read
@@ -33,6 +38,8 @@ from tests.support.test_pki import NOW, SIGNERS, pki, sign_with
 FILES: Final = 200
 LIBRARIES_BOUND: Final = 1.3
 OPENSSL_BOUND: Final = 5.0
+MEMORY_BOUND: Final = 5.0
+"""Times the file: it, what of it is decoded, and this program itself."""
 _PROCESSES: Final = 20
 
 
@@ -62,6 +69,55 @@ def verifying(rounds: int) -> Table:
     if openssl / mine < OPENSSL_BOUND:
         table.broken.append(f"openssl, process by process, takes only {openssl / mine:.1f} times as long")
     return table
+
+
+def large_pdf(_rounds: int) -> Table:
+    """Measure the memory of `hca-agent verify` over a signed PDF of 50 MB."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        document = folder / "large.pdf"
+        # In a process of its own: what a parent once held counts as its child's memory.
+        making = multiprocessing.get_context("spawn").Process(target=_make_large_pdf, args=(folder,))
+        making.start()
+        making.join()
+        settings = '[certificates]\nroots = ["{root}"]\n[verification]\nrevocation = "preferred"\n'
+        (folder / "config.toml").write_text(settings.format(root=folder / "root.der"))
+        environment = os.environ | {"HCA_AGENT_HOME": name}
+        command = [sys.executable, "-m", "agent", "verify", "--offline", str(document)]
+        begin = perf_counter()
+        running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(running.pid, 0)
+        running.returncode = os.waitstatus_to_exitcode(status)
+        seconds, size = perf_counter() - begin, document.stat().st_size
+    if running.returncode:
+        raise AssertionError("a good signature was not taken for one")
+    peak = used.ru_maxrss * 1024
+    table = Table(
+        "hca-agent verify of a large signed PDF",
+        ("file", "time", "memory", "of the file"),
+        [(f"{size / 1e6:.0f} MB", milliseconds(seconds), f"{peak / 1e6:.0f} MB", ratio(peak / size))],
+    )
+    if peak > MEMORY_BOUND * size:
+        table.broken.append(f"it needs {peak / size:.1f} times the file")
+    return table
+
+
+def _make_large_pdf(folder: Path) -> None:
+    from pyhanko.pdf_utils import generic
+    from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
+
+    writer = PdfFileWriter()
+    content = writer.add_object(generic.StreamObject(stream_data=b"BT ET"))
+    page = PageObject(contents=content, media_box=(0, 0, 200, 200))
+    writer.insert_page(page)
+    for number in range(25):
+        part = writer.add_object(generic.StreamObject(stream_data=os.urandom(2 * 1024 * 1024)))
+        page[generic.NameObject(f"/Part{number}")] = part
+    written = io.BytesIO()
+    writer.write(written)
+    ready = Pades().prepare(written.getvalue(), pki().signer(), Hash.SHA_256, NOW)
+    (folder / "large.pdf").write_bytes(ready.finish(sign_with("rsa", ready.digest, ready.hash)))
+    (folder / "root.der").write_bytes(pki().root)
 
 
 def _message(number: int) -> bytes:
