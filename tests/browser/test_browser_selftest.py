@@ -15,7 +15,7 @@ import pytest
 from playwright.async_api import BrowserContext
 from playwright.async_api import Page as Window
 
-from agent.interaction import ConsentQuestion, PinQuestion, Question
+from agent.interaction import ConsentQuestion, ErrandQuestion, PinQuestion, Question, UnblockQuestion
 from agent.interaction.scripted import ScriptedInteraction
 from agent.selftest.schema import ReportPart
 from agent.vocabulary import Verb
@@ -185,6 +185,25 @@ async def test_firefox_shows_the_same_on_good_and_broken_cards(
                 seen = await (await visit(agent.clear))(RUN)
                 assert seen["rows"][name]["error"] == error
                 assert await asyncio.to_thread(audit, browser) == []
+
+
+async def test_a_person_without_a_terminal_has_errands_done_by_the_buttons_of_the_page(
+    authorities: Authorities, tmp_path: Path
+) -> None:
+    person = ScriptedInteraction(pairs=[("12345678", "654321")], errands=())
+    async with (
+        agent_with(authorities, tmp_path / "agent", "hpc-locked", person) as agent,
+        window_of(authorities, tmp_path) as context,
+    ):
+        page = context.pages[0]
+        await page.goto(agent.clear)
+        await page.evaluate(RUN)
+        await page.locator('.trouble .door[data-errand="unblock-pin"]').first.click()
+        await page.wait_for_selector("#message.calm:has-text('已解鎖')")
+        await page.click('#door-buttons .door[data-errand="trust"]')
+        await page.wait_for_selector('#message[data-error="errand.refused"]')
+    asked = [type(question) for question in person.questions]
+    assert asked[-2:] == [UnblockQuestion, ErrandQuestion]
 
 
 @pytest.mark.parametrize("kind", ["hpc", "hpc-locked"])

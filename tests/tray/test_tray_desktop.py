@@ -283,6 +283,48 @@ def test_a_double_click_and_the_menu_open_the_windows(desktop: Desktop) -> None:
         agent.close_only_window("允許的網站")
 
 
+def test_a_person_without_a_terminal_changes_a_pin_and_switches_autostart_on_by_the_menu(
+    desktop: Desktop,
+) -> None:
+    with agent_on(desktop) as agent:
+        agent.await_icon()
+        screen = desktop.screen
+        agent.choose("變更 PIN 碼")
+        screen.await_window("變更 PIN 碼")
+        for text in ("123456", "654321", "654321"):
+            screen.type(text)
+            screen.key("Return")
+        screen.await_window("通知")
+        wait_for("the activity", lambda: "變更或解鎖 PIN 碼：完成" in agent.labels("最近的活動"))
+        agent.choose("登入時自動啟動")
+        screen.await_window("登入時自動啟動")
+        screen.key("alt+y")
+        entry = desktop.home / ".config" / "autostart" / "hca-agent.desktop"
+        wait_for("the entry", entry.exists)
+
+
+def test_unblocking_opens_its_window_where_there_is_a_screen_and_no_terminal(desktop: Desktop) -> None:
+    simulator_ca()
+    folder = desktop.home / "agent"
+    folder.mkdir(mode=0o700)
+    (folder / "simulator").symlink_to(simulator_folder())
+    with subprocess.Popen(
+        [sys.executable, "-m", "agent", "pin", "unblock", "--simulate", "hpc-locked"],
+        env=desktop.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # and so without the terminal of whoever runs the tests
+    ) as command:
+        desktop.screen.await_window("解鎖 PIN 碼")
+        for text in ("12345678", "654321", "654321"):
+            desktop.screen.type(text)
+            desktop.screen.key("Return")
+        desktop.screen.await_window("通知")
+        assert command.stdout is not None
+        assert command.wait(2 * SECONDS) == 0
+        assert "已解鎖" in command.stdout.read().decode()
+
+
 def test_restart_begins_the_daemon_anew_and_quit_ends_it(desktop: Desktop) -> None:
     with agent_on(desktop) as agent:
         agent.await_icon()
