@@ -143,6 +143,8 @@ class Errands:
                 await self._confirm(errand)
                 return await self._report()
             case Errand.UPDATE:
+                if not self._config.update.enabled:
+                    raise AgentError(ErrorId.UPDATE_OFF)
                 await self._confirm(errand)
                 return await self._download()
 

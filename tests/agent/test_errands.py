@@ -77,7 +77,7 @@ async def test_the_page_of_the_agent_has_the_pin_changed_and_unblocked_in_its_wi
     assert all(question.origin is None for question in person.questions)
 
 
-@pytest.mark.parametrize("errand", [Errand.TRUST, Errand.AUTOSTART, Errand.REPORT, Errand.UPDATE])
+@pytest.mark.parametrize("errand", [Errand.TRUST, Errand.AUTOSTART, Errand.REPORT])
 async def test_without_the_persons_yes_nothing_is_done(
     tmp_path: Path, home: Path, errand: Errand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +91,11 @@ async def test_without_the_persons_yes_nothing_is_done(
         assert (await page.failing("errand.run", errand=errand.value))["data"]["id"] == "errand.refused"
     assert [question for question in person.questions if isinstance(question, ErrandQuestion)]
     assert everything_in(home) == before
+
+
+async def test_no_new_version_is_fetched_where_updates_are_off(tmp_path: Path) -> None:
+    async with running_agent(tmp_path) as agent, own_page(agent) as page:
+        assert (await page.failing("errand.run", errand="update"))["data"]["id"] == "update.off"
 
 
 async def test_where_nobody_can_be_asked_nothing_is_done(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def screen(display: Screen, monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]
 
 @pytest.fixture
 async def person(screen: Screen) -> AsyncIterator[Dialogs]:
-    windows = Dialogs(ConsentSettings(seconds=30))
+    windows = Dialogs(ConsentSettings(seconds=100))
     yield windows
     await windows.close()
 
@@ -316,7 +316,7 @@ async def test_one_site_is_removed_and_one_allowed_by_keyboard(person: Dialogs, 
     await to_thread(screen.type, "https://c.example/page")
     await to_thread(screen.key, "Return")
     await until_async(lambda: typed == ["https://c.example/page"], lambda: str(typed), 20)
-    await asyncio.sleep(0.5)  # the list comes anew
+    await asyncio.sleep(1.2)  # the list comes anew, and with it the guarded moment
     await to_thread(screen.key, "Escape")
     await shown
 
@@ -349,6 +349,7 @@ async def test_consent_and_pin_by_keyboard_alone_log_in_on_a_running_agent(
     person: Dialogs, screen: Screen, tmp_path: Path
 ):
     async with running_agent(tmp_path, interaction=person, config=ANY_PORTS) as agent:  # type: ignore[arg-type]
+        await agent.notices_shown()
         await person.close()  # the notice of a new certificate
         async with agent.page(PORTAL) as page:
             asked = asyncio.create_task(page.call("authenticate", nonce=NONCE))
@@ -363,6 +364,7 @@ async def test_consent_and_pin_by_keyboard_alone_log_in_on_a_running_agent(
 
 async def test_a_page_that_goes_away_takes_its_window_along(person: Dialogs, screen: Screen, tmp_path: Path):
     async with running_agent(tmp_path, interaction=person, config=ANY_PORTS) as agent:  # type: ignore[arg-type]
+        await agent.notices_shown()
         await person.close()
         async with agent.page(PORTAL) as page:
             await page.send("authenticate", nonce=NONCE)

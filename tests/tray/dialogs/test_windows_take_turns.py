@@ -93,6 +93,7 @@ async def test_a_card_that_is_pulled_while_its_pin_is_asked_is_told_at_once_and_
     person: Dialogs, screen: Screen, tmp_path: Path
 ):
     async with running_agent(tmp_path, interaction=person) as agent:  # type: ignore[arg-type]
+        await agent.notices_shown()
         await person.close()  # the notice of a new certificate
         async with agent.page() as page:
             asked = asyncio.create_task(page.call("authenticate", nonce=NONCE))
