@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from signing.verification.findings import Finding, Remark
-from signing.xml import Element, Tree, name
+from signing.xml import XML, Element, Tree, name
 from signing.xml.parsing import identifier_of, local_name
 from signing.xml.references import Referenced
 
 CLINICAL_DOCUMENT: Final = "{urn:hl7-org:v3}ClinicalDocument"
 _PACKAGE: Final = ("ContentPackage", "ContentContainer", "StructuredContent")
 _XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
+_HARMLESS: Final = ("Id", "ID", "id", f"{{{XML}}}lang", f"{{{XML}}}space")
 _PARTS: Final = frozenset(
     name("ds", local) for local in ("SignedInfo", "SignatureValue", "KeyInfo", "Object")
 )
@@ -139,9 +140,7 @@ def _around(content: list[Element], root: Element, *, medical: bool) -> Iterator
     around = dict.fromkeys(above for each in content for above in each.iterancestors()) or {root: None}
     for each in around:
         texts = [each.text, *(child.tail for child in each)]
-        attributes = [
-            key for key in each.attrib if not key.startswith(_XSI) and key not in ("Id", "ID", "id")
-        ]
+        attributes = [key for key in each.attrib if not key.startswith(_XSI) and key not in _HARMLESS]
         if any(text and text.strip() for text in texts) or attributes:
             yield Remark(Finding.CONTENT_BESIDE, f"{_words(each)}: attributes or text")
         elif not medical:
