@@ -16,11 +16,13 @@ from signing.errors import DocumentUnusableError
 from signing.formats import Evidence, Level, Ready, SignatureFormat, Signer
 from signing.formats.xades import augment_xades
 from signing.formats.xml_signature import (
+    WITHOUT_EARLIER,
     Make,
     Part,
     assemble,
     countersigning,
     new_signature,
+    put_into_earlier,
     signatures_in,
 )
 from signing.guard import check_document
@@ -59,24 +61,31 @@ class EmrForm:
         """Return the canonical SignedInfo; as `signing.formats.Form.prepare`."""
         check_document(document)
         tree = packaged(document)
-        container = container_of(tree)
-        identifier = identifier_of(container)
-        if not identifier:
-            identifier = _CONTAINER_ID
-            container.set("Id", identifier)
-        if identifiers(tree)[identifier] != 1:
-            raise DocumentUnusableError("the record's identifier is there more than once")
-        earlier = signatures_in(tree)
-        signature = new_signature()
-        tree.getroot().append(signature)
-        method = Canonicalization.INCLUSIVE
-        parts = [Part(f"#{identifier}", (method,), "text/xml"), *countersigning(earlier)]
+        container, earlier = container_of(tree), signatures_in(tree)
+        signature, method = new_signature(), Canonicalization.INCLUSIVE
+        if put_into_earlier(signature, earlier):
+            content = WITHOUT_EARLIER
+        else:
+            tree.getroot().append(signature)
+            content = Part(f"#{_identified(tree, container)}", (method,), "text/xml")
+        parts = [content, *countersigning(earlier)]
         make = Make(method=method, chain=False, signs_key_info=False, reason=self.reason)
         return assemble(tree, signature, parts, make=make, signer=signer, algorithm=algorithm, when=when)
 
     async def augment(self, signed: bytes, level: Level, evidence: Evidence) -> bytes:
         """Return the package with its newest signature at a higher level."""
         return await augment_xades(signed, level, evidence)
+
+
+def _identified(tree: Tree, container: Element) -> str:
+    """Return the container's identifier, given to it where it has none."""
+    identifier = identifier_of(container)
+    if not identifier:
+        identifier = _CONTAINER_ID
+        container.set("Id", identifier)
+    if identifiers(tree)[identifier] != 1:
+        raise DocumentUnusableError("the record's identifier is there more than once")
+    return identifier
 
 
 def is_package(tree: Tree) -> bool:

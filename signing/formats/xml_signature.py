@@ -22,7 +22,7 @@ from signing.hashes import Hash
 from signing.xml import COUNTERSIGNED, DS, NAMESPACES, SIGNED_PROPERTIES, XADES, Element, Tree, name
 from signing.xml.algorithms import DIGESTS, Scheme, SignatureMethod, signature_uri
 from signing.xml.canonical import Canonicalization, canonical
-from signing.xml.parsing import parse, reparse, serialise
+from signing.xml.parsing import identifier_of, parse, reparse, serialise
 from signing.xml.references import (
     BASE64,
     ENVELOPED,
@@ -59,6 +59,10 @@ class Part:
     transforms: tuple[str, ...] = ()
     media_type: str = ""
     type: str = ""
+
+
+WITHOUT_EARLIER: Final = Part("", (XPATH_FILTER_2, Canonicalization.INCLUSIVE), "text/xml")
+"""The whole document without any signature, so that each may still get its stamps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +147,9 @@ class XmlForm:
         if not earlier:
             tree.getroot().append(signature)
             return tree, signature, [Part("", (ENVELOPED, Canonicalization.INCLUSIVE), "text/xml")]
-        # Beside an earlier signature that is over everything but itself there is no place: it goes into it.
-        over_all = [each for each in earlier if _is_over_everything_else(each)]
-        if over_all:
-            _countersignature_place(over_all[-1]).append(signature)
-        else:
+        if not put_into_earlier(signature, earlier):
             tree.getroot().append(signature)
-        return (
-            tree,
-            signature,
-            [Part("", (XPATH_FILTER_2, Canonicalization.INCLUSIVE), "text/xml"), *countersigning(earlier)],
-        )
+        return tree, signature, [WITHOUT_EARLIER, *countersigning(earlier)]
 
 
 def signatures_in(tree: Tree) -> list[Element]:
@@ -168,6 +164,17 @@ def new_signature() -> Element:
     signature = etree.Element(name("ds", "Signature"), nsmap={"ds": DS})
     signature.set("Id", f"signature-{token_hex(8)}")
     return signature
+
+
+def put_into_earlier(signature: Element, earlier: list[Element]) -> bool:
+    """Put a signature into an earlier one that is over everything but itself; return whether there is one.
+
+    Anything that is put beside such a signature breaks it.
+    """
+    over_all = [each for each in earlier if _is_over_everything_else(each)]
+    if over_all:
+        _countersignature_place(over_all[-1]).append(signature)
+    return bool(over_all)
 
 
 def countersigning(earlier: list[Element]) -> list[Part]:
@@ -281,8 +288,9 @@ def _enveloping(document: bytes, media_type: str) -> tuple[Tree, Element, list[P
 
 def _is_over_everything_else(signature: Element) -> bool:
     """Whether a signature is over the whole document without itself, so that another one breaks it."""
+    root = identifier_of(signature.getroottree().getroot())
     return any(
-        reference.get("URI") == ""
+        reference.get("URI") in ("", "#xpointer(/)", *((f"#{root}",) if root else ()))
         and {each.get("Algorithm") for each in reference.iter(name("ds", "Transform"))}
         <= {ENVELOPED, *Canonicalization}
         for reference in signature.iterfind(f"{name('ds', 'SignedInfo')}/{name('ds', 'Reference')}")

@@ -12,11 +12,14 @@ import pytest
 
 from signing.formats import Form
 from signing.formats.emr import CDP
+from signing.formats.xml_signature import Make, Part, assemble, new_signature
 from signing.hashes import Hash
 from signing.verification.judge import Trust, judge
 from signing.verification.reading import read
 from signing.verification.report import DocumentReport
 from signing.xml import DS, XADES
+from signing.xml.canonical import Canonicalization
+from signing.xml.parsing import parse
 from tests.support.test_pki import NOW, RSA_SIGNER, pki, sign_with
 
 # What a canonicalisation can get wrong: names that are not ASCII, prefixes that are rebound or taken back, an
@@ -45,6 +48,28 @@ def signed(
     return ready.finish(sign_with(label, ready.digest, algorithm))
 
 
+def by_identifier(
+    document: bytes,
+    identifier: str,
+    transforms: tuple[str, ...] = (Canonicalization.EXCLUSIVE,),
+    label: str = RSA_SIGNER,
+) -> bytes:
+    """A signature over one element by its identifier, as many programs make it."""
+    tree = parse(document)
+    signature = new_signature()
+    tree.getroot().append(signature)
+    ready = assemble(
+        tree,
+        signature,
+        [Part(f"#{identifier}", transforms, "text/xml")],
+        make=Make(),
+        signer=pki().signer(label),
+        algorithm=Hash.SHA_256,
+        when=NOW,
+    )
+    return ready.finish(sign_with(label, ready.digest, ready.hash))
+
+
 def judged(
     document: bytes, signature: bytes | None = None, *, hard: bool = False, now: datetime = NOW
 ) -> DocumentReport:
@@ -70,7 +95,7 @@ def xmlsec_agrees(document: bytes, folder: Path, number: int = 1) -> bool:
         (folder / f"{label}.der").write_bytes(pki().certificate(label))
     file = folder / "signed.xml"
     file.write_bytes(document)
-    names = [(XADES, "SignedProperties"), (CDP, "ContentContainer")]
+    names = [(XADES, "SignedProperties"), (CDP, "ContentContainer"), (CDP, "ContentPackage")]
     names += [(DS, local) for local in ("SignatureValue", "KeyInfo", "Object")]
     arguments = [part for space, local in names for part in ("--id-attr:Id", f"{space}:{local}")]
     result = subprocess.run(

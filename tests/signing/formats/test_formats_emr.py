@@ -9,12 +9,16 @@ import pytest
 
 from signing.errors import DocumentUnsafeError, DocumentUnusableError
 from signing.formats import Level, SignatureFormat
-from signing.formats.emr import EmrForm
+from signing.formats.emr import EmrForm, packaged
+from signing.formats.xml_signature import XmlForm
 from signing.verification.findings import Finding
 from signing.verification.report import Verdict
+from signing.xml.canonical import Canonicalization
+from signing.xml.parsing import parse, serialise
+from signing.xml.references import ENVELOPED
 from tests.support.medical_records import RECORD
 from tests.support.test_pki import EC_SIGNER, NOW, RSA_SIGNER, pki
-from tests.support.xml_signatures import judged, signed, xmlsec_agrees
+from tests.support.xml_signatures import by_identifier, judged, signed, xmlsec_agrees
 
 
 @pytest.mark.parametrize(("first", "second"), [("institution", RSA_SIGNER), ("institution-ec", EC_SIGNER)])
@@ -35,6 +39,24 @@ async def test_the_institution_signs_and_then_the_person(first: str, second: str
     lasting = await EmrForm().augment(package, Level.B_LT, pki().evidence())
     assert judged(lasting, hard=True).verdict is Verdict.VALID
     assert xmlsec_agrees(lasting, tmp_path, 2)
+
+
+@pytest.mark.parametrize("identified", [False, True], ids=["whole document", "root by identifier"])
+def test_a_package_that_others_signed_whole_takes_a_person_too(identified: bool, tmp_path: Path) -> None:
+    package = serialise(packaged(RECORD))
+    institution = signed(XmlForm(xades=False), package, "institution")
+    if identified:
+        tree = parse(package)
+        tree.getroot().set("Id", "package")
+        institution = by_identifier(serialise(tree), "package", (ENVELOPED, Canonicalization.INCLUSIVE))
+    made = signed(EmrForm(reason="確認"), institution, EC_SIGNER)
+    assert xmlsec_agrees(made, tmp_path, 1)
+    assert xmlsec_agrees(made, tmp_path, 2)
+    report = judged(made)
+    assert [each.unchanged for each in report.signatures] == [True, True], report
+    assert report.verdict is Verdict.REMARK
+    changed = judged(made.replace("肺炎".encode(), "肺癌".encode()))
+    assert [each.unchanged for each in changed.signatures] == [False, False]
 
 
 def test_one_changed_character_is_found_and_named(tmp_path: Path) -> None:

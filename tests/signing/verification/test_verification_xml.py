@@ -12,37 +12,18 @@ import pytest
 from lxml import etree
 
 from signing.formats.emr import EmrForm
-from signing.formats.xml_signature import Make, Packaging, Part, XmlForm, assemble, new_signature
-from signing.hashes import Hash
+from signing.formats.xml_signature import Packaging, XmlForm
 from signing.verification.findings import Finding
 from signing.verification.reading import read
 from signing.verification.report import Verdict
 from signing.xml import DS
-from signing.xml.canonical import Canonicalization
 from signing.xml.parsing import MARKUP_MAX, parse
 from tests.support.medical_records import RECORD
-from tests.support.test_pki import NOW, RSA_SIGNER, pki, sign_with
-from tests.support.xml_signatures import findings, judged, signed
+from tests.support.test_pki import pki
+from tests.support.xml_signatures import by_identifier, findings, judged, signed
 
 ORDER = b'<orders><order Id="o1"><dose>5</dose></order></orders>'
 EVIL = b'<order Id="o2"><dose>500</dose></order>'
-
-
-def by_identifier(document: bytes, identifier: str, label: str = RSA_SIGNER) -> bytes:
-    """A signature over one element by its identifier, as many programs make it."""
-    tree = parse(document)
-    signature = new_signature()
-    tree.getroot().append(signature)
-    ready = assemble(
-        tree,
-        signature,
-        [Part(f"#{identifier}", (Canonicalization.EXCLUSIVE,), "text/xml")],
-        make=Make(),
-        signer=pki().signer(label),
-        algorithm=Hash.SHA_256,
-        when=NOW,
-    )
-    return ready.finish(sign_with(label, ready.digest, ready.hash))
 
 
 @cache
