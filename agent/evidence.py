@@ -1,7 +1,7 @@
 """What signatures that last need from others: time stamps, the issuers of certificates, and their answers.
 
-Only authorities that the administrator lists are asked for stamps, one after the other. Certificates and
-answers come from where the certificates themselves say, within the limits of `agent.certificate_status`.
+Only authorities that the administrator lists are asked for stamps, one after the other. Answers come from
+where certificates say, within the limits of `agent.certificate_status`; only of those below a trusted root.
 """
 
 from __future__ import annotations
@@ -9,30 +9,27 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from agent.certificate_status import StatusChecker, fetch_status, load_roots
+from agent.certificate_status import StatusChecker, load_roots
 from agent.config import Config, TimestampSettings
 from agent.errors import AgentError
 from agent.http_client import HttpError, HttpPolicy, fetch
 from agent.paths import Paths
 from signing import timestamp
-from signing.certificate import is_self_issued, issuers_among, parsed
-from signing.errors import CertificateMalformedError, EvidenceError, SigningError
+from signing.certificate import issuers_among
+from signing.errors import EvidenceError, SigningError
 from signing.formats import RevocationEvidence
 from signing.hashes import Hash
-from signing.revocation import RevocationState, StatusSource, addresses
+from signing.revocation import RevocationState, StatusSource
 
 SECONDS: Final = 10.0
 """For each authority: a person is waiting."""
 STAMP_BYTES_MAX: Final = 64 * 1024
-CERTIFICATE_BYTES_MAX: Final = 64 * 1024
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 _NONCE_BITS: Final = 64
-_CHAIN_MAX: Final = 8
 _SEEN_MAX: Final = 64
 _QUESTION: Final = "application/timestamp-query"  # RFC 3161 §3.4
 
@@ -41,11 +38,6 @@ async def ask_for_stamp(url: str, question: bytes) -> bytes:
     """Return what a time-stamping authority answers. Raise `HttpError` if it does not."""
     policy = HttpPolicy(seconds=SECONDS, bytes_max=STAMP_BYTES_MAX, proxy=True)
     return await fetch(url, policy, question, _QUESTION)
-
-
-async def fetch_certificate(url: str) -> bytes:
-    """Return what a certificate names as its issuer's. Raise `AgentError` if it is not to be had."""
-    return await fetch_status(url, CERTIFICATE_BYTES_MAX)
 
 
 def evidence_of(config: Config, paths: Paths) -> AgentEvidence | None:
@@ -70,9 +62,8 @@ class AgentEvidence:
     Args:
         config: who stamps.
         status: what authorities say of certificates.
-        known: certificates that may be issuers, trusted or not, DER; called when one is needed.
+        known: the trusted roots, and certificates that may stand between, DER; called when one is needed.
         stamp: how an authority is asked for a stamp.
-        certificate: how an issuer's certificate is fetched.
         clock: aware UTC.
     """
 
@@ -83,14 +74,12 @@ class AgentEvidence:
         *,
         known: Callable[[], Iterable[bytes]] = tuple,
         stamp: Callable[[str, bytes], Awaitable[bytes]] = ask_for_stamp,
-        certificate: Callable[[str], Awaitable[bytes]] = fetch_certificate,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._authorities = config.authorities
         self._status = status
         self._known = known
         self._stamp = stamp
-        self._certificate = certificate
         self._clock = clock
         self._seen: deque[bytes] = deque(maxlen=_SEEN_MAX)
 
@@ -115,20 +104,21 @@ class AgentEvidence:
         raise EvidenceError("; ".join(troubles))
 
     async def chain(self, certificate: bytes) -> tuple[bytes, ...]:
-        """Return the issuers up to a certificate that issued itself.
+        """Return the issuers up to a root that is trusted here.
+
+        Nothing is fetched: a certificate in somebody's document must not decide whom this computer asks.
 
         Raises:
-            EvidenceError: one is not to be had.
+            EvidenceError: there is no such path.
         """
-        path: list[bytes] = []
-        current = certificate
-        while not _is_root(current):
-            issuer = await self._issuer_of(current)
-            if issuer is None or issuer in path or len(path) >= _CHAIN_MAX:
-                raise EvidenceError("the certificate of an issuer is not to be had")
-            path.append(issuer)
-            current = issuer
-        return tuple(path)
+        known = tuple(self._known())
+        path = issuers_among(certificate, (*known, *self._seen))
+        if (path[-1] if path else certificate) not in known:
+            raise EvidenceError(
+                "no trusted root stands behind a certificate; see [certificates] roots and [verification]"
+                " stamp_roots"
+            )
+        return path
 
     async def revocation(self, certificate: bytes, issuer: bytes) -> RevocationEvidence:
         """Return the authority's answer.
@@ -153,23 +143,3 @@ class AgentEvidence:
         if abs(made - self._clock()) > CLOCKS_DIFFER:
             raise EvidenceError(f"the time stamp is of {made:%Y-%m-%d %H:%M}, and it is another time here")
         return token
-
-    async def _issuer_of(self, certificate: bytes) -> bytes | None:
-        for candidates in (self._seen, self._known()):
-            found = issuers_among(certificate, candidates)
-            if found:
-                return found[0]
-        for address in addresses(certificate).issuers[:2]:
-            with suppress(AgentError, CertificateMalformedError):
-                fetched = parsed(await self._certificate(address)).der
-                if issuers_among(certificate, (fetched,)):
-                    self._seen.append(fetched)
-                    return fetched
-        return None
-
-
-def _is_root(certificate: bytes) -> bool:
-    try:
-        return is_self_issued(certificate)
-    except CertificateMalformedError as error:
-        raise EvidenceError(str(error)) from error

@@ -94,7 +94,7 @@ async def _preserved(
     if evidence is None:
         raise EvidenceError("no authority is listed under [timestamps] authorities")
     try:
-        return await form.augment(signed, level, NearEvidence.of(evidence, signed))
+        return await form.augment(signed, level, NearEvidence(evidence, signed))
     except DocumentUnusableError as error:
         output.error(error, subject=str(document))
         return None

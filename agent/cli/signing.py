@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _PKCS1, _CMS, _CMS_DETACHED = ".sig", ".p7m", ".p7s"  # RFC 8551 §3.2.1
 _LEVELS: Final = ("B-B", "B-T", "B-LT", "B-LTA")
-_FORMATS: Final = ("cades", "xades", "xmldsig", "pades", "emr", "cms", "pkcs1")
+_FORMATS: Final = ("cades", "xades", "xmldsig", "pades", "emr", "jws", "fhir", "cms", "pkcs1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class _Job:
     type=click.Choice(_FORMATS),
     help="簽章格式；不指定時看檔案：PDF 用 pades、XML 用 xades、病歷交換單張用 emr、其他用 cades"
     " · The kind of signature; by the file where it is left out: pades for a PDF, xades for XML, emr for an"
-    " exchange package of medical records, else cades. cms is plain CMS, pkcs1 the bare RSA signature.",
+    " exchange package of medical records, else cades. jws is a JSON Web Signature, fhir a Provenance of a"
+    " FHIR resource, cms plain CMS, pkcs1 the bare signature value.",
 )
 @click.option(
     "--level",
@@ -85,6 +86,19 @@ class _Job:
 )
 @click.option("--reason", default="", metavar="TEXT", help="簽署原因 · What the signature is for.")
 @click.option("--field", default="", metavar="NAME", help="PDF 的簽章欄位 · The signature field of a PDF.")
+@click.option(
+    "--page",
+    type=int,
+    default=0,
+    help="簽章顯示在 PDF 的第幾頁，-1 是最後一頁 · The page of a PDF on which the signature is seen, -1 for"
+    " the last.",
+)
+@click.option(
+    "--serialization",
+    type=click.Choice(("compact", "json", "jws", "xml")),
+    help="jws：compact 或 json；fhir：jws 或 xml · How a jws (compact, json) or a fhir signature (jws, xml)"
+    " is written.",
+)
 @output_option(
     "結果檔，或放結果的資料夾 · The result's file, or a folder for them; else beside FILE: FILE.p7s,"
     " FILE.p7m, FILE.sig, NAME.signed.pdf, NAME.signed.xml."
@@ -106,6 +120,8 @@ def sign(
     content_file: Path | None,
     reason: str,
     field: str,
+    page: int,
+    serialization: str | None,
     target: Path | None,
     hash_name: str,
     force: bool,
@@ -117,19 +133,31 @@ def sign(
     The signatures that a file has are shown before it is signed again. The PIN is asked once for all files.
     """
     from signing.formats import Level
-    from signing.formats.choice import Options
+    from signing.formats.choice import Options, highest_level
     from signing.hashes import Hash
 
     if content_file is not None and len(documents) > 1:
         raise click.UsageError("--content 只能配一個檔案 · --content goes with one file")
-    options = Options(detached=detached, enveloping=enveloping, over=over, reason=reason, field=field)
+    options = Options(
+        detached=detached,
+        enveloping=enveloping,
+        over=over,
+        reason=reason,
+        field=field,
+        page=page,
+        serialization=serialization or "",
+    )
     jobs = [_job(document, kind, options, content_file, target) for document in documents]
     if target is not None and not target.is_dir() and len(jobs) > 1:
         raise click.UsageError(
             "多個檔案時 -o 必須是已有的資料夾 · with several files, -o must be a folder that exists"
         )
-    if level != _LEVELS[0] and any(job.form is None for job in jobs):
-        raise click.UsageError(f"{kind} 沒有 {level} · {kind} has no level {level}")
+    for job in jobs:
+        highest = Level.B_B if job.form is None else highest_level(job.form.format)
+        if not highest.reaches(Level(level)):
+            raise click.UsageError(
+                f"{job.document}: 這種格式最高到 {highest} · this format gets as far as {highest}"
+            )
     files.check_free([job.target for job in jobs], force=force)
     verifier = verifier_of(call)
 

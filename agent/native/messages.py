@@ -25,10 +25,12 @@ CertificateDer = Annotated[bytes, Meta(max_length=64 * 1024, description="DER, b
 Block = Annotated[bytes, Meta(min_length=1, max_length=1024, description="one RSA block, base64")]
 Digest = Annotated[bytes, Meta(min_length=20, max_length=64, description="base64")]
 Document = Annotated[bytes, Meta(max_length=DOCUMENT_BYTES_MAX, description="base64")]
+Words = Annotated[str, Meta(max_length=256)]
 ReaderName = Annotated[str, Meta(min_length=1, max_length=256)]
 HashName = Literal["SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512"]
 KeyName = Literal["signature", "encryption"]
-Format = Literal["pkcs1", "cms"]
+Format = Literal["pkcs1", "cms", "cades", "xades", "xmldsig", "pades", "emr", "jws", "fhir"]
+LevelName = Literal["B-B", "B-T", "B-LT", "B-LTA"]
 KindName = Literal["hpc", "hop", "hop-secondary", "nhi", "citizen", "pkcs15"]
 CardKinds = Annotated[tuple[KindName, ...], Meta(min_length=1, max_length=6)]
 ReaderState = Literal["empty", "card", "mute", "busy", "unnameable", "unavailable"]
@@ -248,28 +250,51 @@ class AuthenticateResult(NativeMessage, frozen=True):
 
 
 class SignParams(CardParams, frozen=True):
-    """Sign a document, or (listed origins only) a digest: exactly one of the two.
+    """Sign a document, or (listed origins only, `pkcs1`) a digest: exactly one of the two.
 
     Attributes:
-        format: `pkcs1`, the bare signature; `cms`, SignedData with the signer's certificate, over a document.
-        detached: `cms` without the document in it; `pkcs1` never has it.
+        format: `pkcs1`, the bare signature value; `cms`, SignedData with the signer's certificate; or one
+            that lasts: `cades`, `xades`, `xmldsig`, `pades` (PDF), `emr` (exchange package of medical
+            records), `jws`, `fhir` (a Provenance).
+        level: of `cades`, `xades`, `emr` and `pades`: `B-T` with a time stamp, `B-LT` also with what it takes
+            to verify it later, `B-LTA` (PDF) under a stamp of its own. The administrator lists who stamps.
+        detached: without the document in it; left out, `cades` is without it and the others hold it.
+        reason: what the signature is for, shown to whoever verifies it.
+        field: the signature field of a PDF.
+        page: where the signature is seen in a PDF: 1 for the first page, -1 for the last; 0 for nowhere.
+        over: countersign the last signature of a CMS message, rather than sign beside it.
+        content: the document, where `document` is a signature without it that is signed again.
+        name: the document's file name, to which a detached XML signature refers.
     """
 
     document: Document | UnsetType = UNSET
     digest: Digest | UnsetType = UNSET
     hash: HashName = "SHA-256"
     format: Format = "pkcs1"
-    detached: bool = False
+    detached: bool | UnsetType = UNSET
     key: KeyName = "signature"
+    level: LevelName = "B-B"
+    reason: Words = ""
+    field: Words = ""
+    page: Annotated[int, Meta(ge=-10000, le=10000)] = 0
+    over: bool = False
+    content: Document | UnsetType = UNSET
+    name: Words = ""
 
 
 class SignatureResult(NativeMessage, frozen=True):
-    """A signature and the certificate that checks it."""
+    """A signature and the certificate that checks it.
+
+    Attributes:
+        signature: the value, the message, or the signed document with its signature inside.
+        level: what a signature that lasts was brought to.
+    """
 
     signature: bytes
     certificate: bytes
     format: Format
     hash: HashName
+    level: LevelName | UnsetType = UNSET
 
 
 class VerifyParams(NativeMessage, frozen=True):

@@ -6,6 +6,7 @@ the operations' business.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
@@ -21,6 +22,8 @@ from agent.vocabulary import Verb
 from hca_card.model import CardKind, KeyUse
 from signing.cms.build import CmsForm
 from signing.errors import SignatureFormatError, SignatureInvalidError
+from signing.formats import Form, Level, SignatureFormat
+from signing.formats.choice import Options, form_for, highest_level
 from signing.hashes import Hash
 
 AGENT_NAME: Final = "hca-agent"
@@ -126,21 +129,68 @@ async def _authenticate(
 async def _sign(
     services: NativeServices, caller: NativeCaller, params: messages.SignParams
 ) -> messages.SignatureResult:
-    if (params.document is UNSET) == (params.digest is UNSET):
+    document = given(params.document)
+    if (document is None) == (params.digest is UNSET):
         raise AgentError(ErrorId.REQUEST_PARAMETERS, detail="exactly one of document and digest")
-    cms = CmsForm(detached=params.detached) if params.format == "cms" else None
-    if cms is not None and params.document is UNSET:
-        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail="cms is made over a document")
+    if params.format == "pkcs1" or (params.format == "cms" and document is not None):
+        return await _sign_plainly(services, caller, params)
+    if document is None:
+        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail=f"{params.format} is made over a document")
+    form, level = await asyncio.to_thread(_form, params, document), Level(params.level)
+    if not highest_level(form.format).reaches(level):
+        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail=f"{params.format} has no level {level}")
+    done = await services.operations.sign_document(
+        caller,
+        form,
+        document,
+        hash=Hash(params.hash),
+        level=level,
+        use=KeyUse(params.key),
+        **_card(params),
+    )
+    return messages.SignatureResult(
+        done.document, done.certificate, params.format, params.hash, level=params.level
+    )
+
+
+async def _sign_plainly(
+    services: NativeServices, caller: NativeCaller, params: messages.SignParams
+) -> messages.SignatureResult:
+    """Make a signature value, or plain CMS."""
+    chosen = (params.reason, params.field, params.page, params.over, params.name)
+    if any(chosen) or params.content is not UNSET or Level(params.level) is not Level.B_B:
+        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail=f"{params.format} has no such option")
     result = await services.operations.sign(
         caller,
         Hash(params.hash),
         document=given(params.document),
         digest=given(params.digest),
         use=KeyUse(params.key),
-        cms=cms,
+        cms=CmsForm(detached=bool(given(params.detached))) if params.format == "cms" else None,
         **_card(params),
     )
-    return messages.SignatureResult(result.signature, result.certificate, params.format, result.hash.value)
+    return messages.SignatureResult(result.signature, result.certificate, params.format, params.hash)
+
+
+def _form(params: messages.SignParams, document: bytes) -> Form:
+    """Return the form that the parameters describe.
+
+    Raises:
+        AgentError: `request.parameters`: the format has no such option.
+    """
+    options = Options(
+        detached=given(params.detached),
+        over=params.over,
+        content=given(params.content),
+        name=params.name,
+        reason=params.reason,
+        field=params.field,
+        page=params.page,
+    )
+    try:
+        return form_for(SignatureFormat(params.format), document, options)
+    except ValueError as error:
+        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail=str(error)) from error
 
 
 async def _verify(

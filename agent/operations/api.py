@@ -389,8 +389,7 @@ class Operations:
         )
         done = await signed.finish()
         if level is not Level.B_B and self._evidence is not None:
-            near = await asyncio.to_thread(NearEvidence.of, self._evidence, done, card.chain)
-            done = await form.augment(done, level, near)
+            done = await form.augment(done, level, NearEvidence(self._evidence, done, card.chain))
         return SignedDocument(done, form.format, level, card.certificate, hash, card.serial)
 
     def _showing(self, document: bytes | None, algorithm: Hash, digest: bytes, name: str) -> ShowDocument:

@@ -9,13 +9,13 @@ result = await signed.finish()             # a thread, when the card is free aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agent.operations.transaction_jobs import CardSnapshot, issuers_on
 from hca_card.model import Card, KeyUse
-from signing.certificate import is_self_issued, issuers_among
+from signing.certificate import issuers_among
+from signing.errors import EvidenceError
 from signing.formats import Evidence, Form, Ready, Signer
 from signing.guard import check_document
 from signing.hashes import Hash
@@ -35,31 +35,41 @@ class SignedByCard:
 
 
 class NearEvidence:
-    """Evidence of somebody else's, with issuers that are at hand asked for nowhere.
+    """Evidence of somebody else's, who need not have the issuers that are at hand.
 
     Args:
-        evidence: whom to ask for everything else.
-        issuers: certificates that a card or a document has; whoever verifies decides what they are worth.
+        evidence: whom to ask.
+        signed: a document, whose certificates may stand between, and are roots for nobody.
+        card: the issuers on the person's card, which they trust with their PIN.
     """
 
-    def __init__(self, evidence: Evidence, issuers: Iterable[bytes]) -> None:
-        self._issuers = tuple(issuers)
+    def __init__(self, evidence: Evidence, signed: bytes, card: tuple[bytes, ...] = ()) -> None:
+        self._signed = signed
+        self._card = card
+        self._inside: tuple[bytes, ...] | None = None
+        self._evidence = evidence
         self.timestamp = evidence.timestamp
         self.revocation = evidence.revocation
-        self._chain = evidence.chain
-
-    @classmethod
-    def of(cls, evidence: Evidence, signed: bytes, issuers: tuple[bytes, ...] = ()) -> NearEvidence:
-        """Return the same with the certificates in a signed document too."""
-        from signing.verification.reading import read
-
-        inside = (each for found in read(signed).signatures for each in found.certificates)
-        return cls(evidence, (*issuers, *inside))
 
     async def chain(self, certificate: bytes) -> tuple[bytes, ...]:
-        """Return the issuers at hand where they lead to a root, else what others say."""
-        near = await asyncio.to_thread(issuers_among, certificate, self._issuers)
-        return near if near and is_self_issued(near[-1]) else await self._chain(certificate)
+        """Return the issuers up to a root that is trusted, or on the card. Raise `EvidenceError`."""
+        try:
+            return await self._evidence.chain(certificate)
+        except EvidenceError:
+            near = await asyncio.to_thread(self._near, certificate)
+            if near and near[-1] in self._card:
+                return near
+            if not near:
+                raise
+        return (*near, *await self._evidence.chain(near[-1]))
+
+    def _near(self, certificate: bytes) -> tuple[bytes, ...]:
+        from signing.verification.reading import read
+
+        if self._inside is None:
+            signatures = read(self._signed).signatures
+            self._inside = tuple(each for found in signatures for each in found.certificates)
+        return issuers_among(certificate, (*self._card, *self._inside))
 
 
 class DocumentSigning:

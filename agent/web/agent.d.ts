@@ -115,11 +115,17 @@ export interface LoginToken {
   appVersion: string;
 }
 
+export type SignatureFormat = "pkcs1" | "cms" | "cades" | "xades" | "xmldsig" | "pades" | "emr" | "jws" | "fhir";
+export type SignatureLevel = "B-B" | "B-T" | "B-LT" | "B-LTA";
+
 export interface Signature {
+  /** The value, the message, or the signed document with its signature inside; base64. */
   signature: string;
   certificate: string;
-  format: "pkcs1" | "cms";
+  format: SignatureFormat;
   hash: HashName;
+  /** Of a signature that lasts. */
+  level?: SignatureLevel;
 }
 
 export interface ErrorData {
@@ -298,10 +304,24 @@ export class HcaAgent extends EventTarget {
       /** Only for origins that the administrator lists. */
       digest?: Bytes;
       hash?: HashName;
-      /** `pkcs1`: the bare signature; `cms`: SignedData with the signer's certificate, over a document. */
-      format?: "pkcs1" | "cms";
-      /** `cms` without the document in it. */
+      /** `pkcs1`: the bare signature value; `cms`: SignedData with the signer's certificate; the others last. */
+      format?: SignatureFormat;
+      /** A time stamp and what verifies it later; the administrator lists who stamps. */
+      level?: SignatureLevel;
+      /** Without the document in it; left out, `cades` is without it and the others hold it. */
       detached?: boolean;
+      /** What the signature is for. */
+      reason?: string;
+      /** The signature field of a PDF. */
+      field?: string;
+      /** Where it is seen in a PDF: 1 for the first page, -1 for the last. */
+      page?: number;
+      /** Countersign the last signature of a CMS message. */
+      over?: boolean;
+      /** The document, where `document` is a signature without it. */
+      content?: Bytes;
+      /** The file's name, to which a detached XML signature refers. */
+      name?: string;
       key?: "signature" | "encryption";
     },
     options?: CallOptions,

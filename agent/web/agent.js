@@ -186,9 +186,11 @@ export class HcaAgent extends EventTarget {
     return this.call("authenticate", { nonce, reader, cardKind }, options);
   }
 
-  sign({ document, digest, hash = "SHA-256", format = "pkcs1", detached, key = "signature", reader, cardKind }, options) {
-    const what = { document: base64(document), digest: base64(digest) };
-    return this.call("sign", { ...what, hash, format, detached, key, reader, cardKind }, options);
+  sign({ document, digest, content, hash = "SHA-256", format = "pkcs1", key = "signature", ...more }, options) {
+    const what = { document: base64(document), digest: base64(digest), content: base64(content) };
+    const { detached, level, reason, field, page, over, name, reader, cardKind } = more;
+    const how = { hash, format, detached, level, reason, field, page, over, name };
+    return this.call("sign", { ...what, ...how, key, reader, cardKind }, options);
   }
 
   verify({ document, signature, certificate, hash = "SHA-256", name }, options) {

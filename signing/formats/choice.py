@@ -7,7 +7,7 @@ from typing import Final
 
 from signing.cms.verify import is_cms
 from signing.errors import DocumentUnusableError
-from signing.formats import Form, SignatureFormat
+from signing.formats import Form, Level, SignatureFormat
 
 _MARK: Final = b"\xef\xbb\xbf"
 _SIGNED_DATA: Final = bytes.fromhex("06092A864886F70D010702")
@@ -27,6 +27,8 @@ class Options:
         name: the document's file name.
         reason: what the signer says it is for.
         field: the form field of a PDF.
+        page: where the signature is seen in a PDF, 1 for the first page, -1 for the last; 0 for nowhere.
+        serialization: `compact` or `json` for JWS; `jws` or `xml` for FHIR; empty for the first of them.
     """
 
     detached: bool | None = None
@@ -36,6 +38,8 @@ class Options:
     name: str = ""
     reason: str = ""
     field: str = ""
+    page: int = 0
+    serialization: str = ""
 
 
 def format_of(document: bytes, name: str = "") -> SignatureFormat:
@@ -83,17 +87,40 @@ def form_for(format: SignatureFormat, document: bytes, options: Options) -> Form
         from signing.formats.emr import EmrForm
 
         return EmrForm(options.reason)
+    if format is SignatureFormat.JWS:
+        from signing.formats.jws import JwsForm, Serialization
+
+        return JwsForm(bool(options.detached), Serialization(options.serialization or "compact"))
+    if format is SignatureFormat.FHIR:
+        from signing.formats.fhir import FhirForm
+
+        return FhirForm(options.serialization == "xml", options.reason)
     from signing.formats.pades import Pades
+    from signing.formats.pdf_stamp import Stamp
 
-    return Pades(field=options.field, reason=options.reason)
+    stamp = Stamp(page=options.page) if options.page else None
+    return Pades(field=options.field, reason=options.reason, stamp=stamp)
 
 
+def highest_level(format: SignatureFormat) -> Level:  # noqa: A002
+    """Return how far a format can be brought."""
+    return _HIGHEST.get(format, Level.B_B)
+
+
+_HIGHEST: Final = {
+    SignatureFormat.CADES: Level.B_LT,
+    SignatureFormat.XADES: Level.B_LT,
+    SignatureFormat.EMR: Level.B_LT,
+    SignatureFormat.PADES: Level.B_LTA,
+}
 _HAS: Final = {
     SignatureFormat.CADES: frozenset(("detached", "over", "content", "name")),
     SignatureFormat.XADES: frozenset(("detached", "enveloping", "name", "reason")),
     SignatureFormat.XMLDSIG: frozenset(("detached", "enveloping", "name")),
     SignatureFormat.EMR: frozenset(("name", "reason")),
-    SignatureFormat.PADES: frozenset(("name", "reason", "field")),
+    SignatureFormat.PADES: frozenset(("name", "reason", "field", "page")),
+    SignatureFormat.JWS: frozenset(("detached", "name", "serialization")),
+    SignatureFormat.FHIR: frozenset(("name", "reason", "serialization")),
 }
 
 
@@ -102,8 +129,11 @@ def _refuse_what_is_not_there(format: SignatureFormat, options: Options) -> None
         raise ValueError(f"{format} is no format of documents")
     for option in Options.__dataclass_fields__:
         chosen = getattr(options, option)
-        if chosen not in (None, False, "") and option not in _HAS[format]:
+        if chosen not in (None, False, "", 0) and option not in _HAS[format]:
             raise ValueError(f"{format} has no option {option}")
+    known = {SignatureFormat.JWS: ("", "compact", "json"), SignatureFormat.FHIR: ("", "jws", "xml")}
+    if options.serialization not in known.get(format, ("",)):
+        raise ValueError(f"{format} is not written as {options.serialization}")
 
 
 def _has_signatures(document: bytes) -> bool:

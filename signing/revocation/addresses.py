@@ -11,23 +11,20 @@ from hca_card.errors import CardDataError
 from signing.certificate import parsed
 
 _OCSP: Final = "1.3.6.1.5.5.7.48.1"
-_CA_ISSUERS: Final = "1.3.6.1.5.5.7.48.2"
 _URI: Final = 0x86
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a certificate says its status and its issuer can be had; taken from it as they are, not checked.
+    """Where a certificate says its status can be asked; taken from it as they are, not checked.
 
     Attributes:
         ocsp: responders (authorityInfoAccess, RFC 5280 §4.2.2.1).
         crl: revocation lists (cRLDistributionPoints, RFC 5280 §4.2.1.13).
-        issuers: certificates of its issuer (authorityInfoAccess, caIssuers).
     """
 
     ocsp: tuple[str, ...] = ()
     crl: tuple[str, ...] = ()
-    issuers: tuple[str, ...] = ()
 
 
 def addresses(der: bytes) -> Addresses:
@@ -38,15 +35,12 @@ def addresses(der: bytes) -> Addresses:
     """
     certificate = parsed(der)
     try:
-        named = [
-            (oid(method), location.value.decode("ascii"))
+        responders = [
+            location.value.decode("ascii")
             for method, location in (each.children for each in certificate.listed(AUTHORITY_INFO_ACCESS))
-            if location.tag == _URI
+            if oid(method) == _OCSP and location.tag == _URI
         ]
-        responders, issuers = (
-            tuple(address for method, address in named if method == kind) for kind in (_OCSP, _CA_ISSUERS)
-        )
-        return Addresses(responders, tuple(_crl_addresses(certificate)), issuers)
+        return Addresses(tuple(responders), tuple(_crl_addresses(certificate)))
     except (CardDataError, ValueError):
         return Addresses()
 

@@ -117,10 +117,28 @@ async def test_an_issuer_that_is_not_to_be_had_is_said(there: ServedPki, tmp_pat
         await asked.chain(there.pki.certificate("stranger"))
 
 
-async def test_issuers_on_the_card_are_asked_for_nowhere(there: ServedPki, tmp_path: Path) -> None:
+async def test_a_root_is_believed_from_the_card_and_never_from_a_document(
+    there: ServedPki, tmp_path: Path
+) -> None:
+    asked, strange = evidence(there, tmp_path), there.pki.certificate("strange-root")
+    stranger = there.pki.certificate("stranger")
+    assert await NearEvidence(asked, b"", (strange,)).chain(stranger) == (strange,)
+    ready = Cades().prepare(DATA, there.pki.signer("stranger"), Hash.SHA_256, NOW)
+    document = ready.finish(sign_with("stranger", ready.digest, Hash.SHA_256))
+    assert strange in document
+    with pytest.raises(EvidenceError):
+        await NearEvidence(asked, document).chain(stranger)
+    with pytest.raises(EvidenceError):
+        await Cades().augment(document, Level.B_LT, NearEvidence(evidence(there, tmp_path, "tsa"), document))
+    assert there.asked == ["tsa tsa"]
+
+
+async def test_what_stands_between_may_come_from_the_document(there: ServedPki, tmp_path: Path) -> None:
     asked = evidence(there, tmp_path)
-    near = NearEvidence(asked, (there.pki.certificate("strange-root"),))
-    assert await near.chain(there.pki.certificate("stranger")) == (there.pki.certificate("strange-root"),)
+    asked._known = lambda: (there.pki.root,)
+    ready = Cades().prepare(DATA, there.pki.signer("rsa"), Hash.SHA_256, NOW)
+    document = ready.finish(sign_with("rsa", ready.digest, Hash.SHA_256))
+    near = NearEvidence(asked, document)
     assert await near.chain(there.pki.certificate("rsa")) == (there.pki.ca, there.pki.root)
 
 

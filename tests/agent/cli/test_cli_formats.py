@@ -53,6 +53,7 @@ def verdicts(invoke, *words: object) -> list[tuple[str, str]]:
         ("no-ending", RECORD.encode(), "no-ending.signed.xml", "xades"),
         ("page.html", b"<html></html>", "page.html.p7s", "cades"),
     ],
+    ids=["text", "PDF", "PDF in capitals", "XML", "XML by its beginning", "HTML"],
 )
 def test_the_file_decides_which_signature_it_gets(
     invoke, tmp_path: Path, name: str, content: bytes | None, result: str, kind: str
@@ -76,6 +77,8 @@ def test_what_is_signed_detached_is_verified_beside_its_document(invoke, note: P
         (("--format", "cades", "--attached"), "同意書.txt.p7m", "cades"),
         (("--format", "cms"), "同意書.txt.p7m", "cms"),
         (("--format", "xades", "--enveloping"), "同意書.txt.enveloping.xml", "xades"),
+        (("--format", "jws"), "同意書.txt.jws", "jws"),
+        (("--format", "jws", "--serialization", "json"), "同意書.txt.jws.json", "jws"),
     ],
 )
 def test_another_format_can_be_chosen(
@@ -114,6 +117,10 @@ def test_a_signature_whose_document_is_not_there_is_not_signed_beside(invoke, no
         ("--format", "cms", "--reason", "x"),
         ("--format", "cades", "--field", "x"),
         ("--format", "pades", "--detached"),
+        ("--format", "jws", "--level", "B-T"),
+        ("--format", "jws", "--serialization", "xml"),
+        ("--format", "cades", "--level", "B-LTA"),
+        ("--format", "cades", "--page", "1"),
         ("--format", "emr", "--enveloping"),
         ("--over",),
         ("--format", "none"),

@@ -27,6 +27,7 @@ from tests.support.agent import DENIED, ORIGINS, PORTAL, RunningAgent, running_a
 from tests.support.cards import simulated, simulator_ca
 from tests.support.hipki import check_cms
 from tests.support.operations import until
+from tests.support.pdfs import pdf
 
 UNKNOWN = "https://never.seen.example"
 
@@ -145,6 +146,30 @@ async def test_a_cms_signature_is_verified_by_openssl(
     )
 
 
+@pytest.mark.parametrize(
+    ("format_", "document", "kind"),
+    [
+        ("cades", "報備支援".encode(), "cms"),
+        ("xades", "<申請>支援</申請>".encode(), "xml"),
+        ("pades", pdf("support"), "pdf"),
+        ("jws", "報備支援".encode(), "jws"),
+    ],
+    ids=["cades", "xades", "pades", "jws"],
+)
+async def test_a_page_has_documents_signed_in_the_formats_that_last(
+    agent: RunningAgent, format_: str, document: bytes, kind: str
+) -> None:
+    async with agent.page() as page:
+        signed = await page.call("sign", document=b64(document), format=format_)
+        assert (signed["format"], signed["level"]) == (format_, "B-B")
+        whole = signed["signature"]
+        beside = {"document": b64(document), "signature": whole} if kind == "cms" else {"document": whole}
+        told = await page.call("verify", **beside)
+    [found] = told["report"]["signatures"]
+    assert (told["report"]["kind"], found["format"], found["unchanged"]) == (kind, format_, True)
+    assert found["signer"]["simulated"] is True
+
+
 async def test_what_is_encrypted_for_the_card_is_decrypted_by_it(agent: RunningAgent) -> None:
     async with agent.page() as page:
         sealed = await page.call("encrypt", data=b64(b"session key"))
@@ -179,7 +204,13 @@ async def test_a_wrong_pin_says_how_many_tries_are_left(tmp_path: Path) -> None:
         ("sign", {}, "request.parameters"),
         ("sign", {"document": "AA==", "digest": b64(bytes(32))}, "request.parameters"),
         ("sign", {"document": "not base64"}, "request.parameters"),
-        ("sign", {"document": "AA==", "format": "pades"}, "request.parameters"),
+        ("sign", {"document": "AA==", "format": "pgp"}, "request.parameters"),
+        ("sign", {"document": "AA==", "format": "pades", "detached": True}, "request.parameters"),
+        ("sign", {"document": "AA==", "format": "jws", "level": "B-T"}, "request.parameters"),
+        ("sign", {"document": "AA==", "level": "B-T"}, "request.parameters"),
+        ("sign", {"document": "AA==", "format": "cades", "level": "B-T"}, "evidence.unavailable"),
+        ("sign", {"digest": b64(bytes(32)), "format": "cades"}, "request.parameters"),
+        ("sign", {"document": "AA==", "format": "cades", "page": 1}, "request.parameters"),
         ("sign", {"digest": b64(bytes(32)), "format": "cms"}, "request.parameters"),
         ("sign", {"document": "AA==", "hash": "MD5"}, "request.parameters"),
         ("sign", {"document": "AA==", "pin": "123456"}, "request.unknown_member"),
