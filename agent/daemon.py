@@ -189,7 +189,7 @@ class Daemon:
         )
         rate = OriginRates(config.limits, operations.rank)
         selftests = SelfTests(operations, consents, machine)
-        verifier = Verifier(config, paths, simulated=self._simulated)
+        verifier = Verifier(config, paths, apart=True, simulated=self._simulated)
         self.errands = self._errands(selftests)
         services = NativeServices(operations, selftests, verifier, self.errands, self._simulated)
         native = NativeApi(services, rate)

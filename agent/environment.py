@@ -22,8 +22,8 @@ class Child(Enum):
 
     WINDOW = "window"
     TRAY = "tray"
-    PREVIEW = "preview"
-    """Draws a document that somebody is asked to sign."""
+    DOCUMENT = "document"
+    """Draws a document that somebody is asked to sign, or takes a signed one apart."""
     MODULE = "module"
     """A PKCS#11 module."""
     TOOL = "tool"
@@ -53,7 +53,7 @@ _SCREEN: Final = (
 ALLOWED: Final[dict[Child, tuple[str, ...]]] = {
     Child.WINDOW: (*_OURS, *_SCREEN),
     Child.TRAY: (*_OURS, *_SCREEN, "DBUS_SESSION_BUS_ADDRESS"),
-    Child.PREVIEW: _OURS,
+    Child.DOCUMENT: _OURS,
     # What names a module's own settings is a part of using it, as is where the smart card service listens.
     Child.MODULE: (*_OURS, "PCSCLITE_*", "OPENSC_CONF", "OPENSC_DEBUG", "OPENSC_DRIVER", "SOFTHSM2_CONF"),
     Child.TOOL: (),

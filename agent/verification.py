@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from agent.certificate_status import StatusChecker, load_roots
 from agent.config import Config
+from agent.document_processes import DocumentProcesses
+from agent.environment import Child
 from agent.errors import AgentError
 from agent.paths import Paths
 from signing.errors import SigningError
@@ -23,6 +26,13 @@ if TYPE_CHECKING:
     from signing.verification.found import FoundDocument
     from signing.verification.judge import Trust
 
+log = logging.getLogger(__name__)
+
+ANSWER_MAX: Final = 64 << 20
+"""Octets that a process may answer: revocation lists that came with a signature are among them."""
+
+_SECONDS: Final = 60.0
+
 ASKED_MAX: Final = 16
 """Certificates of one document that authorities are asked about; more is no document but a trap."""
 
@@ -33,6 +43,7 @@ class Verifier:
     Args:
         config: roots, strictness, and whether authorities may be asked.
         paths: where their answers are kept.
+        apart: documents are taken apart in processes of their own, for whoever verifies what strangers send.
         simulated: whether signatures of this machine's simulated cards count: in a demonstration or a test.
         clock: aware UTC.
     """
@@ -42,6 +53,7 @@ class Verifier:
         config: Config,
         paths: Paths,
         *,
+        apart: bool = False,
         simulated: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -50,6 +62,11 @@ class Verifier:
         self._status = StatusChecker(paths.standing, config.certificates, clock=clock)
         self._clock = clock
         self._trust: Trust | None = None
+        self._processes: DocumentProcesses | None = None
+        if apart:
+            self._processes = DocumentProcesses(
+                "read-signatures", Child.DOCUMENT, seconds=_SECONDS, answer_max=ANSWER_MAX
+            )
 
     async def verify(
         self,
@@ -77,9 +94,12 @@ class Verifier:
         # Both import what a machine that verifies nothing never needs.
         trust = await asyncio.to_thread(self._current_trust)
         read, judge = await asyncio.to_thread(_judges)
-        found = await asyncio.to_thread(
-            read, document, signature, certificate=certificate, algorithm=algorithm
-        )
+        if self._processes is not None:
+            found = await _read_apart(self._processes, document, signature, certificate, algorithm)
+        else:
+            found = await asyncio.to_thread(
+                read, document, signature, certificate=certificate, algorithm=algorithm
+            )
         statuses = await self._ask(found, trust) if ask and self._config.certificates.online else None
         return await asyncio.to_thread(partial(judge, found, document, trust, name=name, statuses=statuses))
 
@@ -114,6 +134,31 @@ class Verifier:
                 hard=verification.revocation == "required",
             )
         return self._trust.at(self._clock())
+
+
+async def _read_apart(
+    processes: DocumentProcesses,
+    document: bytes,
+    signature: bytes | None,
+    certificate: bytes | None,
+    algorithm: Hash,
+) -> FoundDocument:
+    """Return what a process of its own found; what keeps it from an answer is a finding too."""
+    import msgspec
+
+    from signing.verification.child import ReadRequest, refused
+    from signing.verification.found import FoundDocument
+
+    request = msgspec.msgpack.encode(ReadRequest(document, signature, certificate, algorithm))
+    try:
+        answer = await processes.ask(request)
+    except TimeoutError:
+        return refused("it took too long")
+    try:
+        return msgspec.msgpack.decode(answer, type=FoundDocument)
+    except msgspec.DecodeError:
+        log.warning("a document ended the process that read it")
+        return refused("it could not be read")
 
 
 def _simulated(folder: Path | None) -> Trust:

@@ -1,4 +1,4 @@
-"""`window`, `module`, `preview`, `tray`: processes that the agent starts; hidden, as nobody needs them."""
+"""`window`, `module`, `preview`, `read-signatures`, `tray`: processes that the agent starts, and hidden."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ def module(path: str) -> int:
 def preview() -> int:
     """一份文件的預覽，由本程式自己啟動 · One preview; document on standard input, its look on output."""
     from signing.preview.child import run
+
+    return run()
+
+
+@click.command("read-signatures", hidden=True)
+def read_signatures() -> int:
+    """一份文件的簽章，由本程式自己啟動 · The signatures of one document, read for the agent."""
+    from signing.verification.child import run
 
     return run()
 

@@ -161,6 +161,7 @@ for command in (
     child_processes.tray,
     child_processes.window,
     child_processes.preview,
+    child_processes.read_signatures,
     windows_setup,
     child_processes.module,
 ):

@@ -6,12 +6,12 @@ no PIN and no card, that may use so much memory and time and write no file, and 
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
+from signing.limits import answer_alone, limit_process
 from signing.preview import Notice, Preview, preview
 
 DOCUMENT_MAX: Final = 64 << 20
@@ -26,18 +26,15 @@ _SECONDS: Final = 20
 
 def run() -> int:
     """Answer for the one document; the exit code."""
-    _limit()
-    # PDFium and others may print: the answer has a descriptor of its own.
-    answers = os.dup(1)
-    os.dup2(2, 1)
-    document = sys.stdin.buffer.read(DOCUMENT_MAX + 1)
-    found = Preview()
-    if len(document) <= DOCUMENT_MAX:
-        with suppress(MemoryError, RecursionError):
-            found = preview(document)
-    while len(octets := encoded(found)) > ANSWER_MAX:
-        found = _shorter(found)
-    with os.fdopen(answers, "wb") as target:
+    limit_process(_SECONDS, _MEMORY)
+    with answer_alone() as target:
+        document = sys.stdin.buffer.read(DOCUMENT_MAX + 1)
+        found = Preview()
+        if len(document) <= DOCUMENT_MAX:
+            with suppress(MemoryError, RecursionError):
+                found = preview(document)
+        while len(octets := encoded(found)) > ANSWER_MAX:
+            found = _shorter(found)
         target.write(octets)
     return 0
 
@@ -67,19 +64,3 @@ def decoded(octets: bytes) -> Preview:
     import msgspec
 
     return msgspec.json.decode(octets, type=Preview)
-
-
-def _limit() -> None:
-    """Bound what this process may take, where the system can."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    for kind, most in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CPU, _SECONDS),
-        (resource.RLIMIT_AS, _MEMORY),
-    ):
-        with suppress(OSError, ValueError):
-            resource.setrlimit(kind, (most, most))

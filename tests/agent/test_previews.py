@@ -17,7 +17,7 @@ from tests.support.pdfs import pdf
 
 
 async def test_a_pdf_is_a_picture_and_a_text_is_a_text() -> None:
-    previews = Previews()
+    previews = Previews(seconds=60)
     found = await previews.of(pdf("one", "two"))
     assert found.pdf is not None
     assert (found.pdf.pages, found.pdf.notices) == (2, (Notice.FIRST_PAGE,))
@@ -28,7 +28,7 @@ async def test_a_pdf_is_a_picture_and_a_text_is_a_text() -> None:
 
 
 async def test_the_longest_preview_fits_into_a_windows_opening() -> None:
-    found = await Previews().of(("\u200b" * LINE_MAX + "\n").encode() * LINES_MAX)
+    found = await Previews(seconds=60).of(("\u200b" * LINE_MAX + "\n").encode() * LINES_MAX)
     assert found.text is not None
     assert Notice.SHORTENED in found.text.notices
     card = CardShown("reader", CardKind.PERSONNEL, "1", "王測試", simulated=False)
