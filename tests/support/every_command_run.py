@@ -81,6 +81,7 @@ HELP_ONLY: Final = {
     "tray": "is a process of the daemon's",
     "module": "is a process of the daemon's",
     "preview": "is a process of the daemon's",
+    "read-signatures": "is a process of the daemon's",
     "windows-setup apply": "changes a Windows installation",
     "windows-setup remove": "changes a Windows installation",
     "windows-setup forget-data": "changes a Windows installation",

@@ -26,7 +26,7 @@ COMMANDS = every_command()
 NAMES = [" ".join(path) for path, _ in COMMANDS]
 TRUST = {"trust install", "trust remove", "trust status"}
 AUTOSTART = {"autostart on", "autostart off", "autostart status"}
-PROCESSES = {"tray", "window", "module", "preview"}
+PROCESSES = {"tray", "window", "module", "preview", "read-signatures"}
 UPDATE = {"update check", "update download", "update install"}
 NO_CARD = (
     TRUST
