@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,7 +32,8 @@ from pcsc.virtual import VirtualWinscard
 from signing.hashes import Hash
 from tests.support import c_modules, softhsm
 from tests.support.agent import ANY_PORT, RunningAgent
-from tests.support.cards import simulated
+from tests.support.cards import simulated, simulator_ca
+from tests.support.openssl import openssl_program
 from tests.support.operations import NONCE, PIN, PORTAL, Spy, until
 
 pytestmark = [pytest.mark.slow, softhsm.needs_softhsm, c_modules.needs_compiler]
@@ -347,10 +349,11 @@ async def test_the_command_line_signs_with_a_card_of_a_module(tmp_path: Path) ->
     home.mkdir(mode=0o700)
     (home / "policy.toml").write_text(f'[pkcs11]\nmodules = ["{softhsm.MODULE}"]\n')
     document.write_bytes(DOCUMENT)
-    for words, told in (
-        (("readers",), "SoftHSM slot ID"),
-        (("sign", str(document), "--pin-stdin", "--reader", "SoftHSM"), "form.txt.sig"),
-        (("verify", str(document)), "form.txt"),
+    for words, told, code in (
+        (("readers",), "SoftHSM slot ID", 0),
+        (("sign", str(document), "--pin-stdin", "--reader", "SoftHSM"), "form.txt.p7s", 0),
+        # What it holds are a simulated card's certificates, which prove nothing here.
+        (("verify", str(document), "--offline"), "模擬卡 SIMULATED", 1),
     ):
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "agent", *words,
@@ -358,8 +361,16 @@ async def test_the_command_line_signs_with_a_card_of_a_module(tmp_path: Path) ->
             env={**os.environ, "HCA_AGENT_HOME": str(home)},
         )  # fmt: skip
         output, _ = await child.communicate(f"{PIN}\n".encode())
-        assert child.returncode == 0, output.decode()
+        assert child.returncode == code, output.decode()
         assert told in output.decode()
+    (tmp_path / "roots.pem").write_text("".join(map(ssl.DER_cert_to_PEM_cert, simulator_ca().roots)))
+    judged = await asyncio.create_subprocess_exec(
+        openssl_program(), "cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", f"{document}.p7s",
+        "-content", str(document), "-CAfile", str(tmp_path / "roots.pem"), "-purpose", "any",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await judged.communicate()
+    assert judged.returncode == 0, output.decode()
 
 
 async def test_without_a_smart_card_service_the_slots_of_modules_still_work(tmp_path: Path) -> None:
