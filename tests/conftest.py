@@ -1,13 +1,52 @@
-"""No test opens a window on the screen of whoever runs it: tests that want a screen start their own."""
+"""No test opens a window on the screen of whoever runs it, or changes what that computer trusts.
+
+Tests that want a screen or a system's store make their own (`tests.support.trust.with_own_system_store`).
+"""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
 
 from agent.environment import ALLOWED, Child
+from agent.trust.linux import AnchorStore
+from agent.trust.machine import Machine
 
 
 def pytest_configure() -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         os.environ.pop(name, None)
     ALLOWED[Child.MODULE] += ("TEST_MODULE_*",)  # by which tests tell the modules of their own how to behave
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_store_of_this_computer() -> Iterator[None]:
+    """Keep tests out of the stores of this system and of whoever runs them.
+
+    A test whose stores are not the ones it meant would have real browsers in its hands, as root all of them.
+    """
+    this, persons = Machine.this, Path.home()
+
+    def safe() -> Machine:
+        machine = this()
+        home = nowhere if machine.home == persons else machine.home
+        return replace(machine, home=home, root=nowhere, find=partial(_found, machine))
+
+    with (
+        tempfile.TemporaryDirectory(prefix="hca-agent-no-store-") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        nowhere = Path(folder)
+        patch.setattr(Machine, "this", safe)
+        yield
+
+
+def _found(machine: Machine, program: str) -> str | None:
+    """Find a program; not p11-kit's, which knows where the system's store is."""
+    return None if program == AnchorStore.tool else machine.find(program)

@@ -24,7 +24,7 @@ _LIBRARIES: Final = frozenset(
         "hca_card.certificate",
         "cryptography.hazmat.primitives.serialization",
         "cryptography.hazmat.primitives.asymmetric.padding",
-        "asn1crypto.cms",
+        "asn1crypto.tsp",
     )
 )
 

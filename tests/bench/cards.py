@@ -82,7 +82,8 @@ def signing(rounds: int) -> Table:
 
 def _command_line(pcscd: PrivatePcscd, folder: Path, document: Path) -> Callable[[], None]:
     out = str(document.with_suffix(".sig"))
-    command = [sys.executable, "-m", "agent", "sign", str(document), "-o", out, "--force", "--pin-stdin"]
+    how = ["--format", "pkcs1", "-o", out, "--force", "--pin-stdin"]  # as pkcs11-tool signs
+    command = [sys.executable, "-m", "agent", "sign", str(document), *how]
     home = os.environ | {"HCA_AGENT_HOME": str(folder / "home")}
     return lambda: _run(pcscd, command, env=home, input=f"{PIN}\n".encode())
 

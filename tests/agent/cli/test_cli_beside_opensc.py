@@ -61,7 +61,7 @@ def test_readers_card_and_sign_work_and_openssl_agrees(beside: Beside, tmp_path:
     assert (card["kind"], card["serial"]) == ("hpc", "000000335361")
     document = tmp_path / "form.txt"
     document.write_text("報備支援\n")
-    beside(*AGENT, "sign", str(document), "--pin-stdin", typed=f"{PIN}\n")
+    beside(*AGENT, "sign", str(document), "--format", "pkcs1", "--pin-stdin", typed=f"{PIN}\n")
     certificate, key = tmp_path / "signer.der", tmp_path / "signer.pub"
     beside("pkcs15-tool", "--read-certificate", "01", "--output", str(certificate))
     beside("openssl", "x509", "-in", str(certificate), "-pubkey", "-noout", "-out", str(key))
@@ -84,7 +84,7 @@ def test_right_after_our_signature_another_program_cannot_sign_without_the_pin(
 ):
     document = tmp_path / "form.txt"
     document.write_text("報備支援\n")
-    beside(*AGENT, "sign", str(document), "--pin-stdin", typed=f"{PIN}\n")
+    beside(*AGENT, "sign", str(document), "--format", "pkcs1", "--pin-stdin", typed=f"{PIN}\n")
     select, environment = (
         "00:A4:04:00:0A:F0:48:43:41:41:47:45:4E:54:01:00",
         "00:22:41:B6:06:80:01:11:84:01:01",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import AgentError
-from agent.trust import OwnAuthorities, TrustState, install, remove, status
+from agent.trust import Machine, OwnAuthorities, TrustState, install, remove, status
 from agent.trust.linux import LAYOUTS, AnchorStore, FolderStore, Layout, system_store
 from agent.trust.machine import Outcome
 from tests.support.platforms import LINUX_STORES, not_on_windows
@@ -152,3 +152,10 @@ def test_debian_for_real(tmp_path: Path, ours: OwnAuthorities) -> None:
     assert (before, installed, then, changed, clean, after) == (False, True, True, False, True, False)
     assert count == again
     assert list(Path("/usr/local/share/ca-certificates").glob("hca-agent-*")) == []
+
+
+def test_a_test_that_forgets_a_machine_of_its_own_finds_no_store_of_this_one() -> None:
+    this = Machine.this()
+    assert this.home != Path.home() and this.root != Path("/")
+    assert system_store(replace(this, find=lambda name: None if name == "trust" else f"/bin/{name}")) is None
+    assert this.find("trust") is None
