@@ -4,9 +4,14 @@ A login signs `H(origin) ‖ H(nonce)`: 64, 96 or 128 bytes of hash. An HCA card
 page that got those bytes signed as a "document" would hold somebody's login to another portal. Hash values
 are not text; real documents of exactly these lengths practically always are.
 
-A CMS signature (`signing.cms`) is over signed attributes. They too can come to 64, 96 or 128 bytes, but they
-begin with the DER of a SET (0x31), its length, and attributes with their object identifiers, all in places
-where a login has the hash of an origin: whoever found an origin with such a hash would have broken the hash.
+What a format signs is not the document but something that names it: signed attributes, SignedInfo, a JWS
+signing input. Each holds digests, names or certificates and is longer than a login, and
+`agent.operations.documents` looks at it here before the card does anything.
+
+A plain CMS signature (`signing.cms`) is over signed attributes. They too can come to 64, 96 or 128 bytes, but
+they begin with the DER of a SET (0x31), its length, and attributes with their object identifiers, all in
+places where a login has the hash of an origin: whoever found an origin with such a hash would have broken the
+hash.
 """
 
 from __future__ import annotations

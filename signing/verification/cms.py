@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 OBJECTS_MAX: Final = 1_000_000
 """Data objects in a message; a revocation list inside it has some for each certificate that it lists."""
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 SIGNERS_MAX: Final = 64
 """More than that is an attempt to keep the processor busy."""
@@ -87,7 +89,7 @@ def signed_data_in(message: bytes) -> tuple[SignedData, bytes | None]:
 def signatures_of(
     signed: SignedData, content: bytes | None, content_type: str, certificate: bytes | None = None
 ) -> Iterator[FoundSignature]:
-    """Give each signature of a SignedData, then its countersignatures.
+    """Give each signature, the earliest first by the signers' clocks, and then its countersignatures.
 
     Args:
         signed: it.
@@ -100,7 +102,7 @@ def signatures_of(
     """
     with reading(SignatureFormatError):
         inside = _Inside.of(signed, certificate)
-        signers = list(signed["signer_infos"])
+        signers = sorted(signed["signer_infos"], key=_made)
     if len(signers) > SIGNERS_MAX:
         yield FoundSignature(
             SignatureFormat.CMS, None, intact=False, remarks=(Remark(Finding.STRUCTURE_REFUSED),)
@@ -382,6 +384,16 @@ def _stamps(signer: SignerInfo, unsigned: dict[str, list[Any]]) -> Iterator[Foun
 
 def _countersignatures(signer: SignerInfo) -> Iterator[SignerInfo]:
     yield from _attributes(signer["unsigned_attrs"]).get("counter_signature", ())
+
+
+def _made(signer: SignerInfo) -> datetime:
+    """Return when a signer says to have signed: a SET OF is sorted by its octets, and says no order."""
+    try:
+        with reading(SignatureFormatError):
+            found = _claimed_time(_attributes(signer["signed_attrs"]))
+            return (found or _NEVER).astimezone(UTC)
+    except SignatureFormatError:
+        return _NEVER
 
 
 def _claimed_time(attributes: dict[str, list[Any]]) -> datetime | None:

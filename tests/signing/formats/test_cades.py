@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,17 @@ async def test_a_second_signature_stands_beside_the_first_and_both_hold(
     report = ours(both, content, hard=False)
     assert (report.verdict, len(report.signatures)) == (Verdict.REMARK, 2)
     assert all(each.unchanged for each in report.signatures)
+
+
+@pytest.mark.parametrize("labels", [("rsa", "ec"), ("ec", "rsa")])
+def test_signatures_are_told_in_the_order_in_which_they_were_made(labels: tuple[str, str]) -> None:
+    message = DOCUMENT
+    for number, label in enumerate(labels):
+        form = Cades(detached=False, place=Place.BESIDE if number else Place.FIRST)
+        ready = form.prepare(message, pki().signer(label), Hash.SHA_256, NOW + number * timedelta(hours=1))
+        message = ready.finish(sign_with(label, ready.digest, Hash.SHA_256))
+    found = read_cms(message).signatures
+    assert [each.certificate for each in found] == [pki().certificate(label) for label in labels]
 
 
 async def test_signatures_of_two_levels_come_to_the_same(openssl: Openssl) -> None:
