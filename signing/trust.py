@@ -83,6 +83,9 @@ def validate_chain(
         raise CertificateNotYetValidError from error
     except (errors.PathError, errors.ValidationError) as error:
         raise CertificateUntrustedError from error
+    except AssertionError as error:
+        # What certvalidator does where a certificate's method is not for the kind of its issuer's key.
+        raise CertificateUntrustedError("a certificate is signed by a method for another key") from error
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         # asn1crypto reads a certificate's parts only when they are asked for: this is where bad ones show.
         raise CertificateMalformedError from error

@@ -18,6 +18,7 @@ from signing.hashes import Hash
 from signing.verification.found import Finding, FoundDocument, FoundSignature, FoundStamp, Remark
 
 if TYPE_CHECKING:
+    from asn1crypto.algos import SignedDigestAlgorithm
     from asn1crypto.cms import CMSAttributes, SignedData, SignerInfo
     from asn1crypto.x509 import Certificate as X509Certificate
 
@@ -291,8 +292,14 @@ def _wrong_attributes(
 def _value_checked(signer: SignerInfo, certificate: X509Certificate, covered: _Covered) -> tuple[Remark, ...]:
     """Return why the signature value is not the certificate's."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from pyhanko_certvalidator.errors import AlgorithmNotSupported
     from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator, SignatureValidationContext
 
+    method = signer["signature_algorithm"]
+    if not _same_hash(method, signer["digest_algorithm"]["algorithm"].native):
+        return (Remark(Finding.STRUCTURE_AMBIGUOUS, "two hashes are named"),)
+    if not _key_fits(method, certificate.public_key.algorithm):
+        return (Remark(Finding.SIGNATURE_WRONG, "the method is not for the certificate's key"),)
     try:
         DefaultSignatureValidator().validate_signature(
             signer["signature"].native,
@@ -304,11 +311,27 @@ def _value_checked(signer: SignerInfo, certificate: X509Certificate, covered: _C
                 prehashed=not covered.attributes,
             ),
         )
+    except (AlgorithmNotSupported, UnsupportedAlgorithm, NotImplementedError) as error:
+        return (Remark(Finding.ALGORITHM_UNKNOWN, str(error)[:80]),)
     except InvalidSignature:
         return (Remark(Finding.SIGNATURE_WRONG if covered.attributes else Finding.CONTENT_CHANGED),)
-    except (UnsupportedAlgorithm, NotImplementedError) as error:
-        return (Remark(Finding.ALGORITHM_UNKNOWN, str(error)[:80]),)
     return ()
+
+
+def _same_hash(method: SignedDigestAlgorithm, digest: str) -> bool:
+    """Whether the method is by the hash of the digest (RFC 5652 §5.3), or names none of its own."""
+    try:
+        return bool(method.hash_algo == digest)
+    except ValueError:
+        return True
+
+
+def _key_fits(method: SignedDigestAlgorithm, key: str) -> bool:
+    try:
+        kind = method.signature_algo
+    except ValueError:
+        return True
+    return key in _KEYS.get(kind, (key,))
 
 
 def _signed_octets(signer: SignerInfo) -> bytes:
@@ -319,6 +342,8 @@ def _signed_octets(signer: SignerInfo) -> bytes:
     return b"" if isinstance(attributes, core.Void) else b"\x31" + bytes(attributes.dump())[1:]
 
 
+_KEYS: Final = {"rsassa_pkcs1v15": ("rsa",), "rsassa_pss": ("rsa", "rsassa_pss"), "ecdsa": ("ec",)}
+"""By method, which keys make such a signature, in asn1crypto's names."""
 _BINDING: Final = ("signing_certificate", "signing_certificate_v2")
 _ONCE: Final = frozenset(
     (

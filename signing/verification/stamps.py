@@ -60,7 +60,8 @@ def read_stamp(stamp: FoundStamp) -> ReadStamp:
         hashed, name = bytes(imprint["hashed_message"].native), imprint["hash_algorithm"]["algorithm"].native
     try:
         covered = stamp.covered if isinstance(stamp.covered, bytes) else b"".join(stamp.covered)
-        if Hash.of_asn1_name(name).digest(covered) != hashed:
+        algorithm = Hash.of_asn1_name(name)
+        if algorithm.digest(covered) != hashed:
             raise TimestampOtherDataError
     except HashUnsupportedError:
         raise TimestampError("its hash is not known") from None
@@ -71,6 +72,8 @@ def read_stamp(stamp: FoundStamp) -> ReadStamp:
     if len(found) != 1 or not found[0].intact or found[0].certificate is None:
         raise TimestampInvalidError("its signature does not hold")
     signature, authority = found[0], found[0].certificate
+    if Hash.SHA_1 in (algorithm, signature.hash):
+        raise TimestampInvalidError("its hash can be forged")
     if not signature.binds_certificate:
         raise TimestampInvalidError("it does not name its certificate")
     _check_certificate(authority, time)
