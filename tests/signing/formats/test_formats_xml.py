@@ -6,6 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import signxml.xades
+from cryptography import x509
+from lxml import etree
 from signxml import XMLVerifier
 from signxml.xades import XAdESVerifier
 
@@ -15,6 +18,7 @@ from signing.formats.xml_signature import Packaging, XmlForm
 from signing.hashes import Hash
 from signing.verification.findings import Finding
 from signing.verification.report import TimeSource, Verdict
+from signing.xml import XADES
 from tests.support.test_pki import DAY, EC_SIGNER, NOW, RSA_SIGNER, SIGNERS, pki
 from tests.support.xml_signatures import ODD, findings, judged, signed, xmlsec_agrees
 
@@ -49,12 +53,7 @@ def test_every_shape_is_valid_here_and_with_xmlsec1(
 
 
 @pytest.mark.parametrize("label", [*SIGNERS, "rsa3072", "ec384"])
-def test_signxml_takes_them_on_its_default_settings(label: str, tmp_path: Path) -> None:
-    anchors = tmp_path / "root.pem"
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    anchors.write_bytes(x509.load_der_x509_certificate(pki().root).public_bytes(Encoding.PEM))
+def test_signxml_takes_them_on_its_default_settings(label: str) -> None:
     signer = x509.load_der_x509_certificate(pki().certificate(label))
     XMLVerifier().verify(signed(XmlForm(xades=False), PLAIN, label), x509_cert=signer)
     XAdESVerifier().verify(signed(XmlForm(), PLAIN, label, algorithm=Hash.SHA_512), x509_cert=signer)
@@ -111,6 +110,19 @@ async def test_a_stamp_and_what_authorities_said_make_it_last(label: str, tmp_pa
     later = judged(lasting, hard=True, now=NOW + 500 * DAY)
     assert later.verdict is Verdict.VALID, later
     assert judged(made, now=NOW + 500 * DAY).verdict is not Verdict.VALID
+
+
+@pytest.mark.parametrize(("label", "answers"), [("rsa", "crl"), ("ec", "ocsp")])
+async def test_what_lies_beside_a_signature_is_as_etsi_s_schema_has_it(label: str, answers: str) -> None:
+    form = XmlForm(reason="確認")
+    lasting = await form.augment(signed(form, PLAIN, label), Level.B_LT, pki().evidence(answers=answers))
+    assert judged(lasting, hard=True).verdict is Verdict.VALID
+    signer = x509.load_der_x509_certificate(pki().certificate(label))
+    XAdESVerifier().verify(lasting, x509_cert=signer)
+    file = Path(signxml.xades.__file__).parent / "schemas" / "XAdES01903v141-201601.xsd"
+    schema = etree.XMLSchema(etree.parse(str(file)))
+    [properties] = list(etree.fromstring(lasting).iter(f"{{{XADES}}}QualifyingProperties"))
+    assert schema.validate(etree.fromstring(etree.tostring(properties))), schema.error_log
 
 
 @pytest.mark.parametrize("stamps", ["down", "wrong", "refuses"])
