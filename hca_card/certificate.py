@@ -74,6 +74,9 @@ _OID_OCTETS_MAX: Final = 64
 _BOOLEAN, _INTEGER, _BIT_STRING, _OID, _SEQUENCE = 0x01, 0x02, 0x03, 0x06, 0x30
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _RFC822_NAME: Final = 0x81
+# NIST P-256, P-384 and P-521 (FIPS 186-5), by their names in SEC 2.
+_CURVES: Final = {"secp256r1": 256, "secp384r1": 384, "secp521r1": 521}
+
 # ITU-T X.680 §41: UTF8, Universal and BMP; Numeric, Printable, Teletex, IA5, Visible and GeneralString.
 _CODECS: Final = {0x0C: "utf-8", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 _OCTET_TEXTS: Final = frozenset((0x12, 0x13, 0x14, 0x16, 0x1A, 0x1B))
@@ -480,10 +483,26 @@ def _key_usage(der: bytes) -> frozenset[str]:
     )
 
 
+def curve_bits(der: bytes) -> int:
+    """Return the length of the numbers of a certificate's EC key; 0 for other keys, and where it has none."""
+    try:
+        return _curve_bits(parse(der).public_key)
+    except (CardDataError, ValueError, KeyError, TypeError, AttributeError):
+        return 0
+
+
 def _key_bits(der: bytes) -> int:
     from asn1crypto.keys import PublicKeyInfo
 
-    return int(PublicKeyInfo.load(der).bit_size)
+    # Of a point asn1crypto counts whole octets: 528 bits for P-521.
+    return _curve_bits(der) or int(PublicKeyInfo.load(der).bit_size)
+
+
+def _curve_bits(public_key: bytes) -> int:
+    from asn1crypto.keys import PublicKeyInfo
+
+    key = PublicKeyInfo.load(public_key)
+    return _CURVES.get(key.curve[1], 0) if key.algorithm == "ec" else 0
 
 
 def _directory_attributes(der: bytes) -> dict[str, tuple[str, ...]]:

@@ -192,11 +192,11 @@ def set_security_environment(channel: Channel, template: int, key: int, algorith
 
 
 def compute_digital_signature(channel: Channel, digest_info: bytes) -> bytes:
-    """PSO: COMPUTE DIGITAL SIGNATURE over a DigestInfo that the card pads (7816-8 §11.8).
+    """PSO: COMPUTE DIGITAL SIGNATURE over a DigestInfo that the card pads, or a digest (7816-8 §11.8).
 
     Raises:
         StatusError: the card refused.
-        CardDataError: the answer cannot be an RSA signature.
+        CardDataError: the answer is shorter than a signature of P-256, or longer than one of RSA 4096.
     """
     signature = channel.send(Command(0x00, 0x2A, 0x9E, 0x9A, digest_info, le=LE_SHORT_MAX)).require()
     if not 64 <= len(signature) <= 512:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from hca_card import iso7816
+from hca_card.ecdsa import concatenated
 from hca_card.errors import CardDataError, ObjectMissingError, UnsupportedError
 from hca_card.model import Card, Channel, Keypad, KeyUse, PinStatus
 from hca_card.pin import Pin
@@ -25,12 +26,14 @@ class KeyReference(NamedTuple):
     Attributes:
         reference: tag 84; None where the card does not say.
         algorithm: tag 80; None sends none.
-        bits: the length of its modulus; 0 where the card does not say.
+        bits: the length of its modulus or of its curve's numbers; 0 where the card does not say.
+        elliptic: an EC key, given a digest where RSA is given a DigestInfo.
     """
 
     reference: int | None
     algorithm: int | None
     bits: int = 0
+    elliptic: bool = False
 
 
 class Iso7816Card(Card):
@@ -88,6 +91,8 @@ class Iso7816Card(Card):
     def sign(self, use: KeyUse, digest_info: bytes) -> bytes:  # noqa: D102
         with self._key_set(use, _SIGNATURE) as key:
             signature = iso7816.compute_digital_signature(self._channel, digest_info)
+        if key.elliptic:
+            return concatenated(signature, key.bits)
         if key.bits and len(signature) != (key.bits + 7) // 8:
             raise CardDataError(f"the card answered {len(signature)} bytes for a {key.bits}-bit signature")
         return signature

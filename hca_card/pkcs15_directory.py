@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hca_card import pkcs15_asn1 as asn1
 from hca_card import tlv
@@ -22,9 +22,12 @@ AID: Final = bytes.fromhex("A000000063504B43532D3135")
 PIN_LENGTH_LIMIT: Final = 64
 
 RSA_PKCS: Final = 0x0001
-"""CKM_RSA_PKCS: AlgorithmInfo names algorithms as PKCS#11 mechanisms (§8.10)."""
+ECDSA: Final = 0x1041
+"""CKM_RSA_PKCS and CKM_ECDSA: AlgorithmInfo names algorithms as PKCS#11 mechanisms (§8.10)."""
 
 _SEQUENCE: Final = 0x30
+_KEY_CHOICES: Final = ((_SEQUENCE, False), (0xA0, True))
+"""RSA keys are the first choice, EC keys choice [0] (§8.4.1, §8.5.1): the tag, and whether it is EC."""
 
 
 class DirectoryKind(IntEnum):
@@ -48,6 +51,20 @@ class ObjectPath:
     length: int | None = None
 
 
+class Algorithm(NamedTuple):
+    """An AlgorithmInfo (§8.10).
+
+    Attributes:
+        number: what keys name it by.
+        mechanism: `RSA_PKCS` or `ECDSA`.
+        reference: how MANAGE SECURITY ENVIRONMENT names it.
+    """
+
+    number: int
+    mechanism: int
+    reference: int
+
+
 @dataclass(frozen=True, slots=True)
 class TokenDescription:
     """EF.TokenInfo, or CIAInfo (§8.10).
@@ -56,14 +73,13 @@ class TokenDescription:
         serial: the card's number as hexadecimal text; empty where it has none.
         label: the card's name for people.
         manufacturer: who made it.
-        algorithms: AlgorithmInfo reference to the algorithm reference for MANAGE SECURITY ENVIRONMENT, RSA
-            with PKCS#1 padding only.
+        algorithms: PKCS#1 v1.5 and ECDSA over a digest only, in the card's order.
     """
 
     serial: str
     label: str
     manufacturer: str
-    algorithms: dict[int, int]
+    algorithms: tuple[Algorithm, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +105,19 @@ class PinObject:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """An RSA private key in EF.PrKD (§8.4); `reference` is None where the card names none."""
+    """An RSA or EC private key in EF.PrKD (§8.4).
+
+    Attributes:
+        reference: None where the card names none.
+        elliptic: an EC key.
+        bits: length of the modulus, or of the curve's numbers; 0 where the card does not say.
+    """
 
     id: bytes
     label: str
     auth_id: bytes
     reference: int | None
+    elliptic: bool
     bits: int
     signs: bool
     deciphers: bool
@@ -103,7 +126,7 @@ class PrivateKey:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """An RSA public key in EF.PuKD (§8.5)."""
+    """An RSA or EC public key in EF.PuKD (§8.5)."""
 
     id: bytes
     label: str
@@ -164,15 +187,15 @@ def directory_files(odf: bytes) -> tuple[tuple[DirectoryKind, ObjectPath | bytes
 def token_info(content: bytes) -> TokenDescription:
     """EF.TokenInfo. Raises `CardDataError` where it cannot be read."""
     info = _native(asn1.TokenInfo, _first(content))
-    algorithms = {}
-    for algorithm in info["algorithms"] or ():
-        if algorithm["algorithm"] == RSA_PKCS and algorithm["alg_ref"] is not None:
-            algorithms[algorithm["reference"]] = _octet(algorithm["alg_ref"])
     return TokenDescription(
         serial=(info["serial"] or b"").hex().upper(),
         label=printable(info["label"] or "").strip(),
         manufacturer=printable(info["manufacturer"] or "").strip(),
-        algorithms=algorithms,
+        algorithms=tuple(
+            Algorithm(each["reference"], each["algorithm"], _octet(each["alg_ref"]))
+            for each in info["algorithms"] or ()
+            if each["algorithm"] in (RSA_PKCS, ECDSA) and each["alg_ref"] is not None
+        ),
     )
 
 
@@ -198,27 +221,30 @@ def pins(content: bytes) -> tuple[PinObject, ...]:
 
 
 def private_keys(content: bytes) -> tuple[PrivateKey, ...]:
-    """Return the RSA keys of an EF.PrKD. Raise `CardDataError` if one cannot be read."""
+    """Return the RSA and EC keys of an EF.PrKD. Raise `CardDataError` if one cannot be read."""
     return tuple(
         PrivateKey(
             id=key["id"],
             label=label,
             auth_id=auth_id,
             reference=None if key["key_reference"] is None else _octet(key["key_reference"]),
-            bits=_modulus_length(kind),
+            elliptic=elliptic,
+            bits=_key_length(kind),
             signs=bool({"sign", "sign_recover", "non_repudiation"} & key["usage"]),
             deciphers=bool({"decrypt", "unwrap"} & key["usage"]),
             algorithms=tuple(key["alg_reference"] or ()),
         )
-        for label, auth_id, key, kind in _labelled(content, asn1.CommonKey)
+        for tag, elliptic in _KEY_CHOICES
+        for label, auth_id, key, kind in _labelled(content, asn1.CommonKey, tag)
     )
 
 
 def public_keys(content: bytes) -> tuple[PublicKey, ...]:
-    """Return the RSA keys of an EF.PuKD. Raise `CardDataError` if one cannot be read."""
+    """Return the RSA and EC keys of an EF.PuKD. Raise `CardDataError` if one cannot be read."""
     return tuple(
-        PublicKey(key["id"], label, _modulus_length(kind))
-        for label, _, key, kind in _labelled(content, asn1.CommonKey)
+        PublicKey(key["id"], label, _key_length(kind))
+        for tag, _ in _KEY_CHOICES
+        for label, _, key, kind in _labelled(content, asn1.CommonKey, tag)
     )
 
 
@@ -239,20 +265,22 @@ def data_objects(content: bytes) -> tuple[DataObject, ...]:
     )
 
 
-def _labelled(content: bytes, spec: Any) -> Iterator[tuple[str, bytes, Any, tlv.Tlv]]:
+def _labelled(
+    content: bytes, spec: Any, choice: int = _SEQUENCE
+) -> Iterator[tuple[str, bytes, Any, tlv.Tlv]]:
     """Yield label, authId, class attributes read as `spec`, and type attributes of each object."""
-    for common, own, kind in _objects(content):
+    for common, own, kind in _objects(content, choice):
         facts = _native(asn1.CommonObject, common)
         yield printable(facts["label"] or ""), facts["auth_id"] or b"", _native(spec, own), kind
 
 
-def _objects(content: bytes) -> Iterator[tuple[tlv.Tlv, tlv.Tlv, tlv.Tlv]]:
-    """Yield the common, class and type attributes of each object of the first choice (§8.2.9).
+def _objects(content: bytes, choice: int = _SEQUENCE) -> Iterator[tuple[tlv.Tlv, tlv.Tlv, tlv.Tlv]]:
+    """Yield the common, class and type attributes of each object of that choice, the first of all (§8.2.9).
 
-    Other choices (elliptic curves, biometrics, card-verifiable certificates) are skipped.
+    Other choices (Diffie-Hellman, biometrics, card-verifiable certificates) are skipped.
     """
     for item in tlv.objects(content):
-        if item.tag != _SEQUENCE:
+        if item.tag != choice:
             continue
         tlv.check(item.encode())
         parts = item.children
@@ -300,8 +328,11 @@ def _path(item: tlv.Tlv) -> ObjectPath:
     return ObjectPath(facts["path"], index, length)
 
 
-def _modulus_length(kind: tlv.Tlv) -> int:
-    """Return the INTEGER after the value in RSA key attributes (§8.4.2), in bits; 0 where it is missing."""
+def _key_length(kind: tlv.Tlv) -> int:
+    """Return the INTEGER after the value in key attributes, in bits; 0 where it is missing.
+
+    RSA keys have it (§8.4.2); of EC keys (§8.4.3) only some cards say it, as their keyInfo may be left out.
+    """
     for part in kind.children[1:2]:
         if part.tag == 0x02 and 1 <= len(part.value) <= 3:
             return int.from_bytes(part.value, "big", signed=True)

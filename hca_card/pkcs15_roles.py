@@ -10,6 +10,8 @@ from hca_card.certificate_numbers import CERTIFICATE_INDEX, USES, numbered
 from hca_card.errors import CardDataError, ObjectMissingError, UnsupportedError
 from hca_card.model import CardCertificate, KeyUse
 from hca_card.pkcs15_directory import (
+    ECDSA,
+    RSA_PKCS,
     CertificateObject,
     ObjectPath,
     PinObject,
@@ -20,20 +22,22 @@ from pcsc.status import StatusError
 
 
 def key_for(keys: Sequence[PrivateKey], use: KeyUse) -> PrivateKey | None:
-    """Return the private key for that use, None where there is none."""
+    """Return the private key for that use, None where there is none; only RSA keys decipher."""
     signing = next((key for key in keys if key.signs), None)
     if use is KeyUse.SIGNATURE:
         return signing
-    deciphering = [key for key in keys if key.deciphers]
+    deciphering = [key for key in keys if key.deciphers and not key.elliptic]
     # A card may mark its signature key for both; another key comes first.
     others = [key for key in deciphering if key is not signing]
     return next(iter(others or deciphering), None)
 
 
 def algorithm_for(key: PrivateKey, token: TokenDescription) -> int | None:
-    """Return the algorithm reference that the card lists for PKCS#1 with this key, else with any."""
-    own = [token.algorithms[number] for number in key.algorithms if number in token.algorithms]
-    return next(iter(own or token.algorithms.values()), None)
+    """Return the algorithm reference that the card lists for this key, else for any of its kind."""
+    mechanism = ECDSA if key.elliptic else RSA_PKCS
+    kind = [each for each in token.algorithms if each.mechanism == mechanism]
+    own = [each for number in key.algorithms for each in kind if each.number == number]
+    return next((each.reference for each in own or kind), None)
 
 
 def holder_pin(pins: Iterable[PinObject], keys: Sequence[PrivateKey]) -> PinObject | None:

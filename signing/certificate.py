@@ -112,9 +112,9 @@ def check_login_use(der: bytes, disallowed_policies: frozenset[str] = frozenset(
 
     Raises:
         CertificateWrongUseError: keyUsage lacks digitalSignature, extendedKeyUsage is there without
-            clientAuth, it is an authority's own, its key is shorter than 2048 bits, or a policy is
+            clientAuth, it is an authority's own, its RSA key is shorter than 2048 bits, or a policy is
             disallowed.
-        CertificateMalformedError: it cannot be read or holds no RSA key.
+        CertificateMalformedError: it cannot be read or holds neither an RSA nor an EC key.
     """
     certificate = parsed(der)
     if certificate.repeated:
@@ -132,7 +132,8 @@ def check_login_use(der: bytes, disallowed_policies: frozenset[str] = frozenset(
         raise CertificateWrongUseError("an authority's certificate is not a holder's")
     if disallowed_policies.intersection(policies):
         raise CertificateWrongUseError("the certificate's policy is not taken here")
-    if public_key(der).key_size < LOGIN_KEY_BITS_MIN:
+    key = signature_key(der)
+    if not curve_bits(key) and key.key_size < LOGIN_KEY_BITS_MIN:
         raise CertificateWrongUseError("a key shorter than 2048 bits can be forged")
 
 

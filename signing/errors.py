@@ -104,7 +104,7 @@ class CertificateError(SigningError):
 
 
 class CertificateMalformedError(CertificateError):
-    """The certificate cannot be read, or holds no RSA key."""
+    """The certificate cannot be read, or holds a key of another kind than is needed."""
 
 
 class CertificateExpiredError(CertificateError):

@@ -17,7 +17,7 @@ from typing import Final
 
 from hca_card.errors import CardDataError
 from hca_card.model import Card, KeyUse
-from signing.certificate import check_login_use, public_key
+from signing.certificate import check_login_use, curve_bits, signature_key
 from signing.errors import (
     CertificateMalformedError,
     HashUnsupportedError,
@@ -26,15 +26,21 @@ from signing.errors import (
 )
 from signing.hashes import Hash
 from signing.origin import check_nonce, check_origin
-from signing.sign import sign_digest
+from signing.sign import ecdsa_der, ecdsa_numbers, sign_digest
 from signing.trust import validate_chain
 from signing.verify import verify
 
 FORMAT: Final = "web-eid:1.0"
-ALGORITHMS: Final = {"RS256": Hash.SHA_256, "RS384": Hash.SHA_384, "RS512": Hash.SHA_512}
+ALGORITHMS: Final = {
+    (family + size): algorithm
+    for family in ("RS", "ES")
+    for size, algorithm in (("256", Hash.SHA_256), ("384", Hash.SHA_384), ("512", Hash.SHA_512))
+}
+"""JOSE names: RSA with PKCS#1 v1.5 (RFC 7518 §3.3), and ECDSA (§3.4), whose hash goes with the curve."""
 TOKEN_CHARACTERS_MAX: Final = 32768
 
-_ALGORITHM_NAMES: Final = {algorithm: name for name, algorithm in ALGORITHMS.items()}
+_RSA: Final = {algorithm: name for name, algorithm in ALGORITHMS.items() if name.startswith("RS")}
+_EC: Final = {256: "ES256", 384: "ES384", 521: "ES512"}
 _MEMBERS: Final = ("unverifiedCertificate", "algorithm", "signature", "format", "appVersion")
 
 
@@ -58,8 +64,8 @@ class LoginToken:
 
     Attributes:
         unverified_certificate: the signature certificate, DER; nothing about it has been checked.
-        algorithm: RS256, RS384 or RS512 (RFC 7518 §3.3).
-        signature: over `H(origin) ‖ H(nonce)`, as long as the modulus.
+        algorithm: RS256, RS384, RS512, ES256, ES384 or ES512.
+        signature: over `H(origin) ‖ H(nonce)`: RSA as long as the modulus, ECDSA r ‖ s (RFC 7518 §3.4).
         format: always `web-eid:1.0`.
         app_version: a URL that names the program and version that made the token.
     """
@@ -168,7 +174,7 @@ def create_token(
         certificate_der: its signature certificate.
         origin: from the request's Origin header, never from a parameter.
         nonce: the portal's.
-        algorithm: SHA-256, SHA-384 or SHA-512.
+        algorithm: SHA-256, SHA-384 or SHA-512; with an EC key its curve decides.
         allow_loopback_http: for a developer's own machine (`signing.origin`).
 
     Raises:
@@ -176,18 +182,20 @@ def create_token(
         NonceInvalidError: the nonce is too weak, too long or no base64.
         HashUnsupportedError: another hash.
         SignatureInvalidError: what the card made does not verify with `certificate_der`.
-        CertificateMalformedError: it cannot be read or holds no RSA key.
+        CertificateMalformedError: it cannot be read or holds neither an RSA nor an EC key.
         hca_card.errors.CardError: the card refused.
         pcsc.errors.PcscError: the link failed.
     """
     check_origin(origin, allow_loopback_http=allow_loopback_http)
     check_nonce(nonce)
-    if algorithm not in _ALGORITHM_NAMES:
+    bits = curve_bits(signature_key(certificate_der))
+    name = _EC[bits] if bits else _RSA.get(algorithm)
+    if name is None:
         raise HashUnsupportedError(f"a login is not signed with {algorithm}")
-    public_key(certificate_der)  # the algorithms of a login are RSA's
+    algorithm = ALGORITHMS[name]
     digest = algorithm.digest(signed_value(origin, nonce, algorithm))
     signature = sign_digest(card, digest, algorithm, KeyUse.SIGNATURE, certificate=certificate_der)
-    return LoginToken(certificate_der, _ALGORITHM_NAMES[algorithm], signature)
+    return LoginToken(certificate_der, name, ecdsa_numbers(signature, bits) if bits else signature)
 
 
 def validate_token(
@@ -220,7 +228,7 @@ def validate_token(
         TokenInvalidError: it is no web-eid:1.0 token, or its signature is not over this origin and nonce.
         OriginNotHttpsError: `origin` cannot be a portal's.
         NonceInvalidError: `nonce` cannot be a portal's.
-        CertificateMalformedError: the certificate cannot be read or holds no RSA key.
+        CertificateMalformedError: the certificate cannot be read or holds neither an RSA nor an EC key.
         CertificateExpiredError: the certificate, or one above it, has expired.
         CertificateNotYetValidError: the certificate, or one above it, is not valid yet.
         CertificateWrongUseError: the certificate is not one to log in with.
@@ -236,12 +244,16 @@ def validate_token(
         raise TokenInvalidError(f"the format is not {FORMAT}")
     algorithm = ALGORITHMS.get(token.algorithm)
     if algorithm is None:
-        raise TokenInvalidError("the algorithm is not RS256, RS384 or RS512")
+        raise TokenInvalidError(f"the algorithm is none of {', '.join(ALGORITHMS)}")
     der, moment = token.unverified_certificate, now or datetime.now(UTC)
     check_login_use(der, frozenset(disallowed_policies))
     validate_chain(der, trusted_roots, intermediates, moment)
+    bits = curve_bits(signature_key(der))
+    if token.algorithm not in ({_EC[bits]} if bits else _RSA.values()):
+        raise TokenInvalidError(f"{token.algorithm} is of another kind of key")
     try:
-        verify(der, signed_value(origin, nonce, algorithm), token.signature, algorithm)
+        signature = ecdsa_der(token.signature, bits) if bits else token.signature
+        verify(der, signed_value(origin, nonce, algorithm), signature, algorithm)
     except SignatureInvalidError:
         raise TokenInvalidError("the signature is not over this origin and nonce") from None
     return _holder(der)

@@ -52,7 +52,10 @@ def sign_digest(
         certificate = card.certificate(CERTIFICATE_INDEX[use]).der
     key = signature_key(certificate)
     bits = curve_bits(key)
-    signature = ecdsa_der(card.sign(use, digest), bits) if bits else card.sign(use, digest_info)
+    # ECDSA takes the leftmost bits, as many as the curve has (FIPS 186-5 §6.4.1); some cards take no more.
+    signature = (
+        ecdsa_der(card.sign(use, digest[: (bits + 7) // 8]), bits) if bits else card.sign(use, digest_info)
+    )
     # A broken or hostile card must fail here, not weeks later at the portal that stored the signature.
     verify_digest(certificate, digest, signature, algorithm)
     return signature
@@ -72,3 +75,18 @@ def ecdsa_der(concatenated: bytes, bits: int) -> bytes:
     return encode_dss_signature(
         int.from_bytes(concatenated[:length], "big"), int.from_bytes(concatenated[length:], "big")
     )
+
+
+def ecdsa_numbers(signature: bytes, bits: int) -> bytes:
+    """Return Ecdsa-Sig-Value as r ‖ s, as JOSE has it (RFC 7518 §3.4): the other way round.
+
+    Raises:
+        SignatureInvalidError: it is not DER of two numbers that the curve has.
+    """
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+    length = (bits + 7) // 8
+    try:
+        return b"".join(number.to_bytes(length, "big") for number in decode_dss_signature(signature))
+    except (ValueError, OverflowError) as error:
+        raise SignatureInvalidError from error

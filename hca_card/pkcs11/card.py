@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from hca_card.certificate import CertificateDescription, describe, parse
+from hca_card.certificate import CertificateDescription, curve_bits, describe, parse
 from hca_card.certificate_numbers import CERTIFICATE_INDEX, USES, numbered
+from hca_card.ecdsa import concatenated
 from hca_card.errors import CardDataError, ObjectMissingError, PinLengthError, UnsupportedError
 from hca_card.model import (
     Card,
@@ -101,7 +102,9 @@ class ModuleCard(Card):
         return CERTIFICATE_INDEX[use] in self._certificates
 
     def sign(self, use: KeyUse, digest_info: bytes) -> bytes:  # noqa: D102
-        return self._session.sign(self._key(use), digest_info)
+        signature = self._session.sign(self._key(use), digest_info)
+        bits = curve_bits(self._certificates[CERTIFICATE_INDEX[use]].der)
+        return concatenated(signature, bits) if bits else signature
 
     def decipher(self, use: KeyUse, cipher: bytes) -> bytes:  # noqa: D102
         return self._session.decrypt(self._key(use), cipher)
@@ -120,20 +123,25 @@ class ModuleCard(Card):
             return None
 
     def _key(self, use: KeyUse) -> int:
-        """Return the handle of the key that belongs to the certificate: by CKA_ID, else by its modulus."""
+        """Return the handle of the key that belongs to the certificate: by its modulus, else by CKA_ID."""
         if not self._session.logged_in:
             raise StatusError(StatusWord.SECURITY_STATUS)
         certificate = self._certificates.get(CERTIFICATE_INDEX[use])
         if certificate is None:
             raise ObjectMissingError(f"this card has no {use} key")
         keys = self._session.keys()
-        modulus = _modulus(certificate.der)
+        modulus, elliptic = _modulus(certificate.der), bool(curve_bits(certificate.der))
         # The modulus is sure where the module tells it; a CKA_ID may be any text, or the same everywhere.
         for key in keys:
             if modulus and key.modulus == modulus:
                 return key.handle
         for key in keys:
-            if certificate.id and key.id == certificate.id and not (key.modulus and modulus):
+            if (
+                key.elliptic is elliptic
+                and certificate.id
+                and key.id == certificate.id
+                and not (key.modulus and modulus)
+            ):
                 return key.handle
         raise ObjectMissingError(f"the module shows no key for the {use} certificate")
 

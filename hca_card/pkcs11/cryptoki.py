@@ -17,7 +17,6 @@ _ALIGNMENT: Final = 1 if sys.platform == "win32" else sizeof(c_void_p)
 _OUTPUT_MAX: Final = 1024
 _OBJECTS_MAX: Final = 64
 _VALUE_MAX: Final = 32 * 1024
-_RSA_PKCS: Final = 0x01
 _RW_SESSION: Final = 0x02
 _SERIAL_SESSION: Final = 0x04
 
@@ -59,6 +58,20 @@ class TokenFlag(IntFlag):
     SO_PIN_LOCKED = 0x400000
 
 
+class KeyType(IntEnum):
+    """CK_KEY_TYPE."""
+
+    RSA = 0x00
+    EC = 0x03
+
+
+class Mechanism(IntEnum):
+    """CK_MECHANISM_TYPE."""
+
+    RSA_PKCS = 0x01
+    ECDSA = 0x1041
+
+
 class User(IntEnum):
     """CK_USER_TYPE."""
 
@@ -79,6 +92,7 @@ class Attribute(IntEnum):
 
     CLASS = 0x00
     VALUE = 0x11
+    KEY_TYPE = 0x100
     ID = 0x102
     MODULUS = 0x120
     ALWAYS_AUTHENTICATE = 0x202
@@ -256,9 +270,13 @@ class Cryptoki:
             return b""
         return bytes(value[: wanted.length])
 
-    def begin(self, function: Function, session: int, key: int) -> None:
-        """C_SignInit or C_DecryptInit, with CKM_RSA_PKCS."""
-        self.call(function, session, byref(_Mechanism(_RSA_PKCS, None, 0)), key)
+    def key_type(self, session: int, key: int) -> int:
+        """CKA_KEY_TYPE; RSA where the module does not say."""
+        return int.from_bytes(self.attribute(session, key, Attribute.KEY_TYPE), sys.byteorder)
+
+    def begin(self, function: Function, session: int, key: int, mechanism: Mechanism) -> None:
+        """C_SignInit or C_DecryptInit, with a mechanism that has no parameter."""
+        self.call(function, session, byref(_Mechanism(mechanism, None, 0)), key)
 
     def finish(self, function: Function, session: int, data: bytes) -> bytes:
         """C_Sign or C_Decrypt, once, with a buffer that is long enough."""

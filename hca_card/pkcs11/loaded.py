@@ -13,6 +13,8 @@ from hca_card.pkcs11.cryptoki import (
     Cryptoki,
     CryptokiError,
     Function,
+    KeyType,
+    Mechanism,
     ObjectClass,
     TokenFlag,
     User,
@@ -133,6 +135,7 @@ class LoadedModule:
                 handle,
                 read(session, handle, Attribute.ID),
                 read(session, handle, Attribute.MODULUS).lstrip(b"\0"),
+                elliptic=self._cryptoki.key_type(session, handle) == KeyType.EC,
             )
             for handle in self._cryptoki.objects(session, ObjectClass.PRIVATE_KEY)
         )
@@ -149,7 +152,11 @@ class LoadedModule:
         visit = self._at(slot)
         # Before the work begins: a session does one thing at a time (PKCS#11 §5.2).
         each_time = any(self._cryptoki.attribute(visit.session, key, Attribute.ALWAYS_AUTHENTICATE))
-        self._cryptoki.begin(begin, visit.session, key)
+        signs_by_curve = (
+            begin is Function.C_SignInit and self._cryptoki.key_type(visit.session, key) == KeyType.EC
+        )
+        mechanism = Mechanism.ECDSA if signs_by_curve else Mechanism.RSA_PKCS
+        self._cryptoki.begin(begin, visit.session, key, mechanism)
         if each_time and visit.user is User.USER:
             # Only after a C_Login that succeeded with this very PIN, so that it can cost no try.
             self._cryptoki.call(Function.C_Login, visit.session, User.CONTEXT_SPECIFIC, *text(visit.pin))

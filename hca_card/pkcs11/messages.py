@@ -49,17 +49,19 @@ class Certificate(_ModulePart, frozen=True):
 
 
 class Key(_ModulePart, frozen=True):
-    """An RSA private key.
+    """A private key, RSA or EC.
 
     Attributes:
         handle: good until the session ends.
         id: CKA_ID, that of its certificate.
         modulus: big-endian, without leading zeros; empty where the module does not tell.
+        elliptic: an EC key.
     """
 
     handle: int
     id: bytes
     modulus: bytes
+    elliptic: bool = False
 
 
 class SlotList(_ModulePart, frozen=True, tag="slot-list"):
@@ -165,7 +167,7 @@ class Certificates(_AtSlot[TokenCertificates], frozen=True, tag="certificates"):
 
 
 class Keys(_AtSlot[KeyList], frozen=True, tag="keys"):
-    """All RSA private keys that can be seen."""
+    """All private keys that can be seen."""
 
 
 class Login(_WithPin, frozen=True, tag="login"):
@@ -173,7 +175,7 @@ class Login(_WithPin, frozen=True, tag="login"):
 
 
 class Sign(_KeyWork, frozen=True, tag="sign"):
-    """CKM_RSA_PKCS over a DigestInfo."""
+    """CKM_RSA_PKCS over a DigestInfo, with an EC key CKM_ECDSA over a digest."""
 
 
 class Decrypt(_KeyWork, frozen=True, tag="decrypt"):

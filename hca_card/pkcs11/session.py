@@ -131,7 +131,7 @@ class TokenSession:
         self._with_pin(messages.Unblock(self._slot, *secrets), PukWrongError, PukLockedError, *secrets)
 
     def sign(self, key: int, data: bytes) -> bytes:
-        """CKM_RSA_PKCS with that key."""
+        """CKM_RSA_PKCS or CKM_ECDSA with that key."""
         with _worded():
             return self._ask(messages.Sign(self._slot, key, data)).octets
 

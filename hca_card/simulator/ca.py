@@ -10,16 +10,19 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hca_card.simulator.ec import EcKey
+from hca_card.simulator.key_commands import CardKey
 from hca_card.simulator.rsa import RsaKey
 from hca_card.simulator.templates import ISSUING, ROOT, Template, revoked
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _LABELS: Final = ("PRIVATE KEY", "CERTIFICATE")
 _PEM: Final = re.compile(
@@ -35,19 +38,26 @@ class SimulatedIdentity:
     certificate: bytes
 
     def load(self) -> RSAPrivateKey:
-        """Return the private key as `cryptography` has it."""
+        """Return the private key of an authority, or of a card with RSA, as `cryptography` has it."""
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+        key = self._load()
+        if not isinstance(key, RSAPrivateKey):
+            raise TypeError("this identity has no RSA key")
+        return key
+
+    def card_key(self) -> CardKey:
+        """Return the private key as a simulated card has it."""
+        from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+        key = self._load()
+        return EcKey(key) if isinstance(key, EllipticCurvePrivateKey) else RsaKey.of(self.load())
+
+    def _load(self) -> PrivateKeyTypes:
         from cryptography.hazmat.primitives.serialization import load_der_private_key
 
         # The full check of a key takes longer than using it, and this one is of our own making.
-        key = load_der_private_key(self.private_key, None, unsafe_skip_rsa_key_validation=True)
-        if not isinstance(key, RSAPrivateKey):
-            raise TypeError("simulated cards have RSA keys")
-        return key
-
-    def rsa_key(self) -> RsaKey:
-        """Return the private key as a simulated card has it."""
-        return RsaKey.of(self.load())
+        return load_der_private_key(self.private_key, None, unsafe_skip_rsa_key_validation=True)
 
     def pem(self) -> str:
         """Both as PEM (RFC 7468)."""
@@ -140,8 +150,9 @@ class SimulatorCa:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             keys = list(pool.map(generate, [template.bits for template in templates]))
         for template, key in zip(templates, keys, strict=True):
-            issuer_key = self._identities[template.issuer].load() if template.issuer else key
-            identity = SimulatedIdentity(pkcs8(key), certify(template, key, issuer_key))
+            own = SimulatedIdentity(pkcs8(key), b"")
+            issuer_key = (self._identities[template.issuer] if template.issuer else own).load()
+            identity = replace(own, certificate=certify(template, key, issuer_key))
             path = self._path(template)
             self._identities[template] = _write_once(path, identity) if path else identity
 

@@ -10,7 +10,7 @@ from typing import Final
 from hca_card.model import Institution, Personnel
 from hca_card.simulator import pkcs15, templates
 from hca_card.simulator.ca import SimulatedIdentity, SimulatorCa
-from hca_card.simulator.der import integer, sequence
+from hca_card.simulator.ec import EcKey
 from hca_card.simulator.file_commands import FileCommands
 from hca_card.simulator.files import (
     DF_PKCS15,
@@ -21,7 +21,7 @@ from hca_card.simulator.files import (
     application,
 )
 from hca_card.simulator.iso_card import IsoCard
-from hca_card.simulator.key_commands import ENCRYPTION_KEY, SIGNATURE_KEY
+from hca_card.simulator.key_commands import ALGORITHM_ECDSA, ENCRYPTION_KEY, SIGNATURE_KEY, CardKey
 from hca_card.simulator.persons import (
     Validity,
     card_info_record,
@@ -30,7 +30,6 @@ from hca_card.simulator.persons import (
     past_validity,
     personnel_record,
 )
-from hca_card.simulator.rsa import RsaKey
 from hca_card.simulator.security import (
     PIN_LENGTHS,
     PIN_REFERENCE,
@@ -47,6 +46,7 @@ PUK_TRIES: Final = 10
 
 HCA_ATR: Final = bytes.fromhex("3BF9180000 8131FE45 50565F4A3244303831 B6")
 CITIZEN_ATR: Final = bytes.fromhex("3BFA180000 8131FE45 48434153494D43545A4E F7")
+PKCS15_ATR: Final = bytes.fromhex("3BFA180000 8131FE45 48434153494D504B3135 EB")
 
 HCA_AID: Final = bytes.fromhex("F048434141 47454E5401")
 # OpenSC has no driver for a plain ISO/IEC 7816-15 card. To be judged by it, the cards speak the wire
@@ -54,6 +54,7 @@ HCA_AID: Final = bytes.fromhex("F048434141 47454E5401")
 _ISO_APPLET_AID: Final = bytes.fromhex("F276A288BCFBA69D34F31001")
 _ISO_APPLET_VERSION: Final = bytes.fromhex("000600")
 
+_CKM_ECDSA: Final = 0x1041
 _EF_PUBLIC_KEY: Final = 0x4200
 
 
@@ -165,15 +166,39 @@ class CitizenBlueprint:
     def build(self, ca: SimulatorCa) -> IsoCard:
         """Return the card, with certificates from `ca`."""
         issued = templates.citizen(self.number, current_validity(today()))
-        stock = Stock.issue(ca, issued, (ISSUING,))
-        files = (*stock.files(), *stock.directory("Citizen card", "Citizen", self.number))
-        return IsoCard(
-            CITIZEN_ATR,
-            FileCommands(*_tree(DedicatedFile(DF_PKCS15, files))),
-            stock.keys(),
-            pin=Secret(PIN, PIN_LENGTHS, PIN_TRIES),
-            puk=Secret(PUK, PUK_LENGTHS, PUK_TRIES),
-        )
+        return _directory_card(CITIZEN_ATR, ca, issued, "Citizen", self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Pkcs15Blueprint:
+    """A card that nothing is known of but its PKCS#15 directory, of a person with other keys than RSA 2048.
+
+    Attributes:
+        number: card number, 12 digits.
+        bits: length of its keys, as in `Template`.
+    """
+
+    number: str
+    bits: int
+
+    def build(self, ca: SimulatorCa) -> IsoCard:
+        """Return the card, with certificates from `ca`."""
+        issued = templates.of_key(templates.personnel(self.number, current_validity(today())), self.bits)
+        return _directory_card(PKCS15_ATR, ca, issued, "Personal", self.number)
+
+
+def _directory_card(
+    atr: bytes, ca: SimulatorCa, issued: tuple[Template, ...], label: str, number: str
+) -> IsoCard:
+    stock = Stock.issue(ca, issued, (ISSUING,))
+    files = (*stock.files(), *stock.directory(f"{label} card", label, number))
+    return IsoCard(
+        atr,
+        FileCommands(*_tree(DedicatedFile(DF_PKCS15, files))),
+        stock.keys(),
+        pin=Secret(PIN, PIN_LENGTHS, PIN_TRIES),
+        puk=Secret(PUK, PUK_LENGTHS, PUK_TRIES),
+    )
 
 
 def today() -> date:
@@ -211,7 +236,7 @@ _AUTHORITY_SLOTS: Final = {ISSUING: _Slot(0, "CA"), SIBLING: _Slot(3, "GCA"), RO
 class Stock:
     """The certificates on a card, its holder's own first, and the private keys to those."""
 
-    own: Sequence[tuple[_Slot, SimulatedIdentity, RsaKey]]
+    own: Sequence[tuple[_Slot, SimulatedIdentity, CardKey]]
     authorities: Sequence[tuple[_Slot, SimulatedIdentity]]
     wire: Wire
 
@@ -231,19 +256,19 @@ class Stock:
         mine, theirs = identities[: len(own)], identities[len(own) :]
         return cls(
             [
-                (slots[each.use], identity, identity.rsa_key())
+                (slots[each.use], identity, identity.card_key())
                 for each, identity in zip(own, mine, strict=True)
             ],
             [(_AUTHORITY_SLOTS[each], identity) for each, identity in zip(authorities, theirs, strict=True)],
             wire,
         )
 
-    def keys(self) -> dict[int, RsaKey]:
+    def keys(self) -> dict[int, CardKey]:
         """Return the private keys by reference."""
         return {slot.reference: key for slot, _, key in self.own}
 
     def files(self) -> tuple[ElementaryFile, ...]:
-        """Return the EFs with certificates and with public keys (RSAPublicKey, RFC 8017 §A.1.1)."""
+        """Return the EFs with certificates and with public keys."""
         fid, sfi = self.wire.certificate
         certificates = [(slot, identity) for slot, identity, _ in self.own] + list(self.authorities)
         return (
@@ -251,10 +276,7 @@ class Stock:
                 ElementaryFile(fid + slot.index, identity.certificate, sfi + slot.index)
                 for slot, identity in certificates
             ),
-            *(
-                ElementaryFile(_EF_PUBLIC_KEY + slot.index, sequence(integer(key.n), integer(key.e)))
-                for slot, _, key in self.own
-            ),
+            *(ElementaryFile(_EF_PUBLIC_KEY + slot.index, key.public()) for slot, _, key in self.own),
         )
 
     def directory(
@@ -263,17 +285,22 @@ class Stock:
         """Return the EFs of the PKCS#15 directory over `files`, and over what `data` lists."""
         slots = [(slot, False) for slot, *_ in self.own] + [(slot, True) for slot, _ in self.authorities]
         first = self.wire.certificate[0]
-        keys = [(slot, f"{prefix} {slot.name} key", key.n.bit_length()) for slot, _, key in self.own]
+        keys = [(slot, f"{prefix} {slot.name} key", key) for slot, _, key in self.own]
+        curve = any(isinstance(key, EcKey) for *_, key in keys)
         return pkcs15.directory_files(
             label,
             serial,
             private_keys=b"".join(
-                pkcs15.private_key(slot.index, name, slot.private_usage, slot.reference, bits=bits)
-                for slot, name, bits in keys
+                pkcs15.private_key(
+                    slot.index, name, slot.private_usage, slot.reference, bits=key.bits, curve=curve
+                )
+                for slot, name, key in keys
             ),
             public_keys=b"".join(
-                pkcs15.public_key(slot.index, name, slot.public_usage, _EF_PUBLIC_KEY + slot.index, bits)
-                for slot, name, bits in keys
+                pkcs15.public_key(
+                    slot.index, name, slot.public_usage, _EF_PUBLIC_KEY + slot.index, key.bits, curve=curve
+                )
+                for slot, name, key in keys
             ),
             certificates=b"".join(
                 pkcs15.certificate(
@@ -286,4 +313,5 @@ class Stock:
             ),
             data=data,
             references=self.wire.references,
+            algorithms=pkcs15.algorithm(1, _CKM_ECDSA, ALGORITHM_ECDSA) if curve else b"",
         )

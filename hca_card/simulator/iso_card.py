@@ -7,8 +7,7 @@ from typing import Final
 
 from hca_card.simulator.dispatcher import Chip, Handler, RefusalError
 from hca_card.simulator.file_commands import FileCommands
-from hca_card.simulator.key_commands import INS_PSO, KeyCommands
-from hca_card.simulator.rsa import RsaKey
+from hca_card.simulator.key_commands import INS_PSO, CardKey, KeyCommands
 from hca_card.simulator.security import PIN_REFERENCE, PUK_REFERENCE, Secret, SecurityCommands
 from pcsc.apdu import Command, Response
 from pcsc.status import StatusWord
@@ -33,7 +32,7 @@ class IsoCard(Chip):
         self,
         atr: bytes,
         files: FileCommands,
-        keys: Mapping[int, RsaKey],
+        keys: Mapping[int, CardKey],
         *,
         pin: Secret,
         puk: Secret,

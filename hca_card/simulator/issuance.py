@@ -7,14 +7,18 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 from hca_card.simulator.der import NULL, oid, sequence, tlv
+from hca_card.simulator.ec import CURVES
 from hca_card.simulator.rsa import RsaKey
 from hca_card.simulator.templates import POLICY_ASSURANCE_3, Template, Use
+
+CertifiedKey = RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 _NAMES = {
     "C": NameOID.COUNTRY_NAME,
@@ -38,17 +42,19 @@ _SHA1_DIGEST_INFO = bytes.fromhex("3021300906052B0E03021A05000414")  # RFC 8017 
 _SUBJECT_DIRECTORY_ATTRIBUTES = x509.ObjectIdentifier("2.5.29.9")
 
 
-def generate(bits: int) -> RSAPrivateKey:
-    """Return a new RSA key."""
+def generate(bits: int) -> CertifiedKey:
+    """Return a new key: on the curve of that length, else RSA."""
+    if bits in CURVES:
+        return ec.generate_private_key(getattr(ec, CURVES[bits])())
     return generate_private_key(65537, bits)
 
 
-def pkcs8(key: RSAPrivateKey) -> bytes:
+def pkcs8(key: CertifiedKey) -> bytes:
     """Return the key as DER, in the clear: it is as worthless as the card it stands for."""
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
-def certify(template: Template, key: RSAPrivateKey, issuer_key: RSAPrivateKey) -> bytes:
+def certify(template: Template, key: CertifiedKey, issuer_key: RSAPrivateKey) -> bytes:
     """Return the certificate of `template` for `key`, DER, signed with `issuer_key`."""
     issuer = template.issuer or template
     builder = (

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 
 from hca_card.simulator.dispatcher import Handler, RefusalError
+from hca_card.simulator.ec import EcKey
 from hca_card.simulator.rsa import RsaKey
 from pcsc.apdu import Command, Response
 from pcsc.status import StatusWord
@@ -14,7 +15,10 @@ SIGNATURE_KEY = 0x01
 ENCRYPTION_KEY = 0x02
 
 INS_PSO = 0x2A
-_ALGORITHM_RSA_PKCS1 = b"\x11"
+ALGORITHM_RSA_PKCS1, ALGORITHM_ECDSA = 0x11, 0x21
+"""Algorithm references, those of IsoApplet."""
+
+CardKey = RsaKey | EcKey
 
 
 class _Template(IntEnum):
@@ -32,10 +36,10 @@ class KeyCommands:
         require_pin: raises a refusal unless the PIN has been verified.
     """
 
-    def __init__(self, keys: Mapping[int, RsaKey], require_pin: Callable[[], None]) -> None:
+    def __init__(self, keys: Mapping[int, CardKey], require_pin: Callable[[], None]) -> None:
         self._keys = keys
         self._require_pin = require_pin
-        self._environment: dict[int, RsaKey] = {}
+        self._environment: dict[int, CardKey] = {}
 
     def reset(self) -> None:
         """As after power-up: no key is chosen."""
@@ -50,9 +54,10 @@ class KeyCommands:
         if command.p1 != 0x41 or command.p2 not in list(_Template):
             raise RefusalError(StatusWord.WRONG_P1P2)
         references = _data_objects(command.data)
-        if references.get(0x80, _ALGORITHM_RSA_PKCS1) != _ALGORITHM_RSA_PKCS1:
-            raise RefusalError(StatusWord.FUNCTION_NOT_SUPPORTED)
         key = self._keys.get(int.from_bytes(references.get(0x84, b""), "big"))
+        algorithm = bytes((ALGORITHM_ECDSA if isinstance(key, EcKey) else ALGORITHM_RSA_PKCS1,))
+        if references.get(0x80, algorithm) != algorithm:
+            raise RefusalError(StatusWord.FUNCTION_NOT_SUPPORTED)
         if key is None:
             raise RefusalError(StatusWord.REFERENCE_NOT_FOUND)
         self._environment[command.p2] = key
@@ -72,7 +77,7 @@ class KeyCommands:
             case _:
                 raise RefusalError(StatusWord.WRONG_P1P2)
 
-    def _key(self, template: _Template) -> RsaKey:
+    def _key(self, template: _Template) -> CardKey:
         key = self._environment.get(template)
         if key is None:
             raise RefusalError(StatusWord.CONDITIONS)

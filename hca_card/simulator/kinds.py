@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from hca_card.simulator.ca import PROCESS_CA, SimulatorCa
-from hca_card.simulator.cards import CitizenBlueprint, HcaBlueprint
+from hca_card.simulator.cards import CitizenBlueprint, HcaBlueprint, Pkcs15Blueprint
 from hca_card.simulator.faults import Endless, Mute, Slow, Torn
 from hca_card.simulator.hicos_card import HicosBlueprint, SimulatedHicosCard
 from hca_card.simulator.hostile import corrupt
@@ -62,6 +62,11 @@ _TABLE: Final[Mapping[str, _Kind]] = {
     "citizen": _Kind("自然人憑證", CitizenBlueprint("0000000000000001")),
     "hicos": _Kind("自然人憑證，HiCOS 第一代", HicosBlueprint("0000000000000003", 1)),
     "hicos-2": _Kind("自然人憑證，HiCOS 第二代", HicosBlueprint("0000000000000004", 2)),
+    "pkcs15-rsa3072": _Kind("PKCS#15 卡片，RSA 3072", Pkcs15Blueprint("000000335381", 3072)),
+    "pkcs15-rsa4096": _Kind("PKCS#15 卡片，RSA 4096", Pkcs15Blueprint("000000335382", 4096)),
+    "pkcs15-p256": _Kind("PKCS#15 卡片，橢圓曲線 P-256", Pkcs15Blueprint("000000335383", 256)),
+    "pkcs15-p384": _Kind("PKCS#15 卡片，橢圓曲線 P-384", Pkcs15Blueprint("000000335384", 384)),
+    "pkcs15-p521": _Kind("PKCS#15 卡片，橢圓曲線 P-521", Pkcs15Blueprint("000000335385", 521)),
     "hpc-locked": _Kind("醫事人員卡，PIN 已鎖住", replace(_HPC, number="000000335362", pin_tries=0)),
     "hpc-last-try": _Kind("醫事人員卡，PIN 只剩一次", replace(_HPC, number="000000335363", pin_tries=1)),
     "hpc-expired": _Kind("醫事人員卡，憑證已過期", replace(_HPC, number="000000335364", expired=True)),

@@ -5,14 +5,18 @@ Numbers of named bits and context tags are those of ISO/IEC 7816-15:2016 §8; EF
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from hca_card.simulator.der import (
+    NULL,
     enumerated,
     explicit,
     flags,
     integer,
     octets,
+    oid,
     sequence,
     tlv,
     true,
@@ -30,6 +34,9 @@ _EF_TOKEN_INFO, _SFI_TOKEN_INFO = 0x5032, 0x12
 _EF_AODF, _EF_PRKDF, _EF_PUKDF, _EF_CDF, _EF_DODF = 0x4401, 0x4402, 0x4403, 0x4404, 0x4405
 
 _DF_PATH: Final = MF_ID.to_bytes(2, "big") + DF_PKCS15.to_bytes(2, "big")
+_ANY: Final = "1.2.840.10045.4"
+"""ECDSA, whatever the hash: the card is handed a digest."""
+
 _PIN_ID, _PUK_ID = b"\x01", b"\x02"
 
 
@@ -46,6 +53,7 @@ def directory_files(
     certificates: bytes,
     data: bytes,
     references: tuple[int, int] = (PIN_REFERENCE, PUK_REFERENCE),
+    algorithms: bytes = b"",
 ) -> tuple[ElementaryFile, ...]:
     """Return the EFs of the directory, for DF 5015.
 
@@ -57,6 +65,7 @@ def directory_files(
         certificates: the same by `certificate`, in the order software should meet them.
         data: the same by `data_object`.
         references: of PIN and PUK.
+        algorithms: entries made by `algorithm`; a card need not name any.
     """
     tables = {
         _EF_PRKDF: private_keys,
@@ -69,7 +78,7 @@ def directory_files(
     odf = b"".join(explicit(kind, path(fid)) for kind, fid in objects.items() if tables[fid])
     return (
         ElementaryFile(_EF_ODF, odf, _SFI_ODF),
-        ElementaryFile(_EF_TOKEN_INFO, token_info(label, serial), _SFI_TOKEN_INFO),
+        ElementaryFile(_EF_TOKEN_INFO, token_info(label, serial, algorithms), _SFI_TOKEN_INFO),
         *(ElementaryFile(fid, content) for fid, content in tables.items()),
     )
 
@@ -79,15 +88,24 @@ def application_template(aid: bytes, label: str) -> bytes:
     return tlv(0x61, tlv(0x4F, aid), tlv(0x50, label.encode()), tlv(0x51, _DF_PATH))
 
 
-def token_info(label: str, serial: str) -> bytes:
-    """CIAInfo: version 1, serial number as packed digits, manufacturer, label; PIN required (bit 1)."""
+def token_info(label: str, serial: str, algorithms: bytes = b"") -> bytes:
+    """CIAInfo: version 1, serial number as packed digits, manufacturer, label; PIN required (bit 1).
+
+    `algorithms` are entries made by `algorithm`, one after another.
+    """
     return sequence(
         integer(0),
         octets(bytes.fromhex(serial)),
         utf8(ORGANISATION),
         tlv(0x80, label.encode()),
         flags(1),
+        explicit(2, algorithms) if algorithms else b"",
     )
+
+
+def algorithm(number: int, mechanism: int, reference: int) -> bytes:
+    """Return an AlgorithmInfo that computes signatures (bit 1); `reference` is for MSE."""
+    return sequence(integer(number), integer(mechanism), NULL, flags(1), oid(_ANY), integer(reference))
 
 
 def path(fid: int) -> bytes:
@@ -102,31 +120,35 @@ def private_key(
     reference: int,
     *,
     bits: int,
+    curve: bool = False,
     pin: bytes = octets(_PIN_ID),
     df: bytes = _DF_PATH,
 ) -> bytes:
-    """Return an RSA private key in EF.PrKD.
+    """Return a private key in EF.PrKD.
 
     Args:
         id_: joins it to its certificate.
         label: what software shows.
         usage: named bits of KeyUsageFlags.
         reference: as MSE SET names it.
-        bits: length of the modulus.
+        bits: length of the modulus, or of the numbers of the curve.
+        curve: an EC key.
         pin: which PIN protects it.
         df: path of the DF that it is in.
     """
     # Private object (0) behind the PIN; sensitive (0), always so (2), never extractable (3), made here (4).
-    return sequence(
+    return _key(curve)(
         sequence(utf8(label), flags(0), pin),
         sequence(octets(bytes((id_,))), flags(*usage), flags(0, 2, 3, 4), integer(reference)),
         explicit(1, sequence(sequence(octets(df)), integer(bits))),
     )
 
 
-def public_key(id_: int, label: str, usage: tuple[int, ...], fid: int, bits: int) -> bytes:
-    """Return an RSA public key in EF.PuKD, whose RSAPublicKey is in the EF `fid`."""
-    return sequence(
+def public_key(
+    id_: int, label: str, usage: tuple[int, ...], fid: int, bits: int, *, curve: bool = False
+) -> bytes:
+    """Return a public key in EF.PuKD, whose RSAPublicKey or ECPoint is in the EF `fid`."""
+    return _key(curve)(
         sequence(utf8(label), flags()),
         sequence(octets(bytes((id_,))), flags(*usage), flags(1, 4)),
         explicit(1, sequence(path(fid), integer(bits))),
@@ -145,6 +167,11 @@ def certificate(id_: int, label: str, place: bytes, *, authority: bool) -> bytes
 def data_object(label: str, application: str, fid: int) -> bytes:
     """Return a readable EF in EF.DCOD that is none of PKCS#15's business."""
     return sequence(sequence(utf8(label), flags()), sequence(utf8(application)), explicit(1, path(fid)))
+
+
+def _key(curve: bool) -> Callable[..., bytes]:
+    """Return what a key is written as: RSA as SEQUENCE, the first choice, EC as choice [0] (§8.4.1)."""
+    return partial(explicit, 0) if curve else sequence
 
 
 def _passwords(references: tuple[int, int]) -> bytes:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hca_card.simulator.der import integer, sequence
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -31,6 +33,15 @@ class RsaKey:
         private = key.private_numbers()
         public = private.public_numbers
         return cls(public.n, public.e, private.p, private.q, private.dmp1, private.dmq1, private.iqmp)
+
+    @property
+    def bits(self) -> int:
+        """Length of the modulus."""
+        return self.n.bit_length()
+
+    def public(self) -> bytes:
+        """Return the public key as DER: RSAPublicKey (RFC 8017 §A.1.1)."""
+        return sequence(integer(self.n), integer(self.e))
 
     @property
     def octets(self) -> int:

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from hca_card.simulator.der import SET, oid, printable, sequence, tlv, utf8
+from hca_card.simulator.ec import CURVES
 from hca_card.simulator.persons import (
     CITIZEN,
     CITIZEN_ID_ENDING,
@@ -46,7 +47,7 @@ class Template:
         use: decides key usage and basic constraints.
         validity: first and last day.
         issuer: the authority's template; None signs itself.
-        bits: length of the RSA modulus.
+        bits: length of the RSA modulus; 256, 384 and 521 are the curves P-256, P-384 and P-521.
         legacy: signed with SHA-1, as cards were before about 2015; otherwise SHA-256.
         directory_attributes: DER of the attributes for subjectDirectoryAttributes (RFC 5280 §4.2.1.8).
     """
@@ -94,6 +95,12 @@ def personnel(
         return pair
     # Such cards came without a second key pair.
     return _old(pair)[:1]
+
+
+def of_key(certificates: tuple[Template, ...], bits: int) -> tuple[Template, ...]:
+    """Return the certificates for keys of that length: of a curve, which decrypts nothing, the first."""
+    certificates = certificates[:1] if bits in CURVES else certificates
+    return tuple(replace(template, bits=bits) for template in certificates)
 
 
 def institution(

@@ -15,10 +15,11 @@ from hashlib import sha256
 from typing import Any, Final
 
 from signing.certificate import curve_bits, signature_key
-from signing.errors import DocumentUnusableError, HashUnsupportedError, SignatureInvalidError
+from signing.errors import DocumentUnusableError, HashUnsupportedError
 from signing.formats import Evidence, Level, Ready, SignatureFormat, Signer
 from signing.guard import check_document
 from signing.hashes import Hash
+from signing.sign import ecdsa_numbers
 
 _RSA: Final = {Hash.SHA_256: "RS256", Hash.SHA_384: "RS384", Hash.SHA_512: "RS512"}
 # RFC 7518 §3.4: the curve decides the hash.
@@ -128,14 +129,5 @@ def _algorithm(certificate: bytes, wanted: Hash) -> tuple[str, Hash]:
 
 def _concatenated(certificate: bytes, value: bytes) -> bytes:
     """Return an RSA signature as it is, an ECDSA one as r ‖ s (RFC 7518 §3.4)."""
-    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-
     bits = curve_bits(signature_key(certificate))
-    if not bits:
-        return value
-    try:
-        first, second = decode_dss_signature(value)
-        length = (bits + 7) // 8
-        return first.to_bytes(length, "big") + second.to_bytes(length, "big")
-    except (ValueError, OverflowError) as error:
-        raise SignatureInvalidError from error
+    return ecdsa_numbers(value, bits) if bits else value

@@ -228,7 +228,7 @@ def entry(identifier: int, *, is_authority: bool = False) -> CertificateObject:
 
 
 def private_key(identifier: int, *, signs: bool) -> PrivateKey:
-    return PrivateKey(bytes([identifier]), "", b"", 1, 2048, signs, not signs, ())
+    return PrivateKey(bytes([identifier]), "", b"", 1, False, 2048, signs, not signs, ())
 
 
 class Reads:

@@ -23,6 +23,7 @@ from hca_card.pin import Pin
 from hca_card.pin_block import PinEncoding, PinFormat
 from hca_card.pkcs15 import Pkcs15Card
 from hca_card.pkcs15_directory import DirectoryKind, ObjectPath
+from hca_card.pkcs15_roles import algorithm_for, key_for
 from hca_card.tlv import Tlv
 from pcsc.status import StatusError
 from tests.support.cards import simulated
@@ -124,12 +125,12 @@ def test_token_info_with_algorithms():
         )
     )
     assert (info.serial, info.label, info.manufacturer) == ("0102AB", "label", "maker")
-    assert info.algorithms == {1: 0x11}
+    assert info.algorithms == ((1, 0x01, 0x11),)
 
 
 def test_token_info_may_leave_nearly_everything_out():
     info = contents.token_info(seq(integer(0), put(0x03, b"\0"), EXTENSION) + b"\xff\xff")
-    assert (info.serial, info.label, info.algorithms) == ("", "", {})
+    assert (info.serial, info.label, info.algorithms) == ("", "", ())
 
 
 @pytest.mark.parametrize(
@@ -168,9 +169,29 @@ def test_a_private_key_says_what_it_does():
     assert (key.signs, key.deciphers, key.algorithms) == (True, False, (1,))
 
 
-def test_elliptic_curve_keys_are_skipped():
-    curve = put(0xA0, *[part.encode() for part in Tlv(0x30, private_key()[2:]).children])
-    assert contents.private_keys(curve) == ()
+def choice(number: int, key: bytes) -> bytes:
+    """The key of an EF.PrKD as another choice than RSA (§8.4.1)."""
+    return put(0xA0 | number, *[part.encode() for part in Tlv(0x30, key[2:]).children])
+
+
+def test_elliptic_curve_keys_sign_and_never_decipher():
+    (key,) = contents.private_keys(choice(0, private_key(usage="06 00 60")))
+    assert (key.elliptic, key.signs, key.reference) == (True, True, 1)
+    assert key_for([key], KeyUse.SIGNATURE) is key
+    assert key_for([key], KeyUse.ENCRYPTION) is None
+
+
+def test_keys_of_other_choices_are_skipped():
+    assert contents.private_keys(choice(1, private_key()) + choice(2, private_key())) == ()
+
+
+@pytest.mark.parametrize(("elliptic", "reference"), [(False, 0x11), (True, 0x21)])
+def test_the_algorithm_is_one_of_the_kind_of_the_key(elliptic: bool, reference: int):
+    algorithms = (contents.Algorithm(1, contents.ECDSA, 0x21), contents.Algorithm(2, contents.RSA_PKCS, 0x11))
+    token = contents.TokenDescription("", "", "", algorithms)
+    # What it names is an algorithm of the other kind.
+    key = contents.PrivateKey(b"", "", b"", 1, elliptic, 0, True, False, (2 if elliptic else 1,))
+    assert algorithm_for(key, token) == reference
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from signing.errors import (
 )
 from signing.hashes import Hash
 from signing.login import LoginHolder, LoginToken, create_token, validate_token
+from signing.sign import ecdsa_der
 from tests.support.software_card import (
     NOW,
     SoftwareCard,
@@ -40,6 +41,7 @@ from tests.support.software_card import (
     rsa_key,
     signature_certificate,
 )
+from tests.support.test_pki import pki
 
 ORIGIN = "https://portal.example.tw"
 NONCE = base64.b64encode(bytes(range(32))).decode()
@@ -496,3 +498,34 @@ def test_a_broken_card_gives_no_token():
 def test_the_certificate_of_the_test_is_what_it_claims_to_be():
     certificate = x509.load_der_x509_certificate(signature_certificate())
     assert certificate.extensions.get_extension_for_class(x509.KeyUsage).value.digital_signature
+
+
+def check_ec(token: LoginToken, origin: str = ORIGIN) -> LoginHolder:
+    return check(token, origin=origin, trusted_roots=[pki().root], intermediates=[pki().ca], now=None)
+
+
+@pytest.mark.parametrize(("signer", "name"), [("ec", "ES256"), ("ec384", "ES384")])
+def test_the_curve_of_an_ec_key_decides_the_algorithm_of_its_login(signer: str, name: str):
+    card, certificate = pki().card(signer), pki().certificate(signer)
+    token = create_token(card, certificate, ORIGIN, NONCE, algorithm=Hash.SHA_512)
+    assert token.algorithm == name
+    # r and s, as JOSE has them and the web-eid libraries want them.
+    assert len(token.signature) == 2 * int(name[2:]) // 8
+    assert check_ec(token).common_name == "王測試"
+    with pytest.raises(TokenInvalidError):
+        check_ec(token, "https://other.example.tw")
+
+
+@pytest.mark.parametrize("named", ["ES384", "ES512", "RS256", "ES1", "PS256"])
+def test_a_login_that_names_an_algorithm_of_another_key_is_refused(named: str):
+    token = create_token(pki().card("ec"), pki().certificate("ec"), ORIGIN, NONCE)
+    with pytest.raises(TokenInvalidError):
+        check_ec(replace(token, algorithm=named))
+    with pytest.raises(TokenInvalidError):
+        check(replace(make(), algorithm="ES256"))
+
+
+def test_a_login_whose_ec_signature_is_der_is_refused_as_jose_has_it():
+    token = create_token(pki().card("ec"), pki().certificate("ec"), ORIGIN, NONCE)
+    with pytest.raises(TokenInvalidError):
+        check_ec(replace(token, signature=ecdsa_der(token.signature, 256)))

@@ -18,11 +18,9 @@ from signing.errors import (
     SignatureInvalidError,
 )
 from signing.hashes import Hash
-from signing.login import create_token
 from signing.sign import sign_digest
 from signing.verify import verify, verify_digest
 from tests.support.openssl import openssl_program
-from tests.support.operations import NONCE
 from tests.support.signing import sign_document
 from tests.support.software_card import (
     SoftwareCard,
@@ -250,8 +248,14 @@ def test_bytes_that_are_no_ec_signature_are_not_given_out(made: bytes, monkeypat
         sign_digest(pki().card("ec"), bytes(32), Hash.SHA_256)
 
 
-def test_a_login_is_not_made_with_an_ec_key_whose_name_no_portal_would_find_in_the_token():
-    card = pki().card("ec")
-    with pytest.raises(CertificateMalformedError):
-        create_token(card, pki().certificate("ec"), "https://portal.example.tw", NONCE)
-    assert card.asked == []
+@pytest.mark.parametrize(("signer", "algorithm"), [("ec", Hash.SHA_512), ("ec384", Hash.SHA_512)])
+def test_a_card_is_given_no_more_of_a_digest_than_its_curve_takes(
+    signer: str, algorithm: Hash, monkeypatch: pytest.MonkeyPatch
+):
+    card, lengths = pki().card(signer), []
+    made = type(card).sign
+    monkeypatch.setattr(
+        type(card), "sign", lambda self, use, digest: lengths.append(len(digest)) or made(self, use, digest)
+    )
+    sign_digest(card, algorithm.digest(DOCUMENT), algorithm)
+    assert lengths == [{"ec": 32, "ec384": 48}[signer]]

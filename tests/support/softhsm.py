@@ -18,8 +18,18 @@ from pathlib import Path
 
 import pytest
 
-from hca_card.pkcs11.cryptoki import Attribute, CkAttribute, Cryptoki, Function, ObjectClass, User, text
+from hca_card.pkcs11.cryptoki import (
+    Attribute,
+    CkAttribute,
+    Cryptoki,
+    Function,
+    KeyType,
+    ObjectClass,
+    User,
+    text,
+)
 from hca_card.simulator import templates
+from hca_card.simulator.der import oid
 from hca_card.simulator.persons import current_validity
 from tests.support.cards import simulator_ca
 
@@ -45,8 +55,14 @@ NUMBER = "000000335361"
 LABEL = "測試人員卡"
 
 YES, NO = b"\1", b"\0"
-CKA_TOKEN, CKA_PRIVATE, CKA_CERTIFICATE_TYPE, CKA_KEY_TYPE, CKA_SUBJECT = 0x01, 0x02, 0x80, 0x100, 0x101
+CKA_TOKEN, CKA_PRIVATE, CKA_CERTIFICATE_TYPE, CKA_SUBJECT = 0x01, 0x02, 0x80, 0x101
 CKA_SENSITIVE, CKA_DECRYPT, CKA_SIGN, CKA_EXTRACTABLE = 0x103, 0x105, 0x108, 0x162
+CKA_EC_PARAMS = 0x180
+CURVES = {
+    "secp256r1": oid("1.2.840.10045.3.1.7"),
+    "secp384r1": oid("1.3.132.0.34"),
+    "secp521r1": oid("1.3.132.0.35"),
+}
 CKA_RSA = (0x120, *range(0x122, 0x129))
 """Modulus, both exponents, both primes, both exponents of the CRT, and its coefficient."""
 
@@ -61,13 +77,17 @@ class Object:
     each_time: bool = False
 
 
-def personnel_objects(*, each_time: bool = False) -> tuple[Object, ...]:
-    """What an HCA personnel card holds: two pairs and two authorities."""
+def personnel_objects(
+    *, each_time: bool = False, number: str = NUMBER, bits: int = 2048
+) -> tuple[Object, ...]:
+    """What an HCA personnel card holds: two pairs, with a curve one, and two authorities."""
     validity = current_validity(datetime.now(UTC).date())
-    signature, encryption = simulator_ca().identities(templates.personnel(NUMBER, validity))
+    own = simulator_ca().identities(templates.of_key(templates.personnel(number, validity), bits))
     return (
-        Object(b"\x01", signature.certificate, signature.private_key, each_time),
-        Object(b"\x02", encryption.certificate, encryption.private_key),
+        *(
+            Object(bytes((at,)), one.certificate, one.private_key, each_time and at == 1)
+            for at, one in enumerate(own, 1)
+        ),
         Object(b"\x10", simulator_ca().intermediates[0]),
         Object(b"\x11", simulator_ca().roots[0]),
     )
@@ -129,6 +149,7 @@ def _configure(folder: Path) -> Path:
 
 def fill() -> None:
     """In the process: put what standard input lists on the token of that label."""
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_der_private_key
 
@@ -148,17 +169,22 @@ def fill() -> None:
         if one["pkcs8"] is None:
             continue
         key = load_der_private_key(bytes.fromhex(one["pkcs8"]), None)
-        assert isinstance(key, RSAPrivateKey)
-        secret = key.private_numbers()
-        public = secret.public_numbers
-        numbers = (public.n, public.e, secret.d, secret.p, secret.q, secret.dmp1, secret.dmq1, secret.iqmp)
-        kind = {Attribute.CLASS: ulong(ObjectClass.PRIVATE_KEY), CKA_KEY_TYPE: ulong(0)}
-        uses = {CKA_PRIVATE: YES, CKA_SENSITIVE: YES, CKA_EXTRACTABLE: NO, CKA_SIGN: YES, CKA_DECRYPT: YES}
+        uses = {CKA_PRIVATE: YES, CKA_SENSITIVE: YES, CKA_EXTRACTABLE: NO, CKA_SIGN: YES}
+        if isinstance(key, RSAPrivateKey):
+            secret = key.private_numbers()
+            public = secret.public_numbers
+            parts = (public.n, public.e, secret.d, secret.p, secret.q, secret.dmp1, secret.dmq1, secret.iqmp)
+            numbers = dict(zip(CKA_RSA, map(octets, parts), strict=True)) | {CKA_DECRYPT: YES}
+        else:
+            assert isinstance(key, EllipticCurvePrivateKey)
+            scalar = octets(key.private_numbers().private_value)
+            numbers = {CKA_EC_PARAMS: CURVES[key.curve.name], Attribute.VALUE: scalar}
+        curve = CKA_EC_PARAMS in numbers
+        kind = {Attribute.CLASS: ulong(ObjectClass.PRIVATE_KEY)}
+        kind[Attribute.KEY_TYPE] = ulong(KeyType.EC if curve else KeyType.RSA)
         if one["each_time"]:
             uses[Attribute.ALWAYS_AUTHENTICATE] = YES
-        create_object(
-            module, session, kind | identity | uses | dict(zip(CKA_RSA, map(octets, numbers), strict=True))
-        )
+        create_object(module, session, kind | identity | uses | numbers)
 
 
 def create_object(module: Cryptoki, session: int, template: Mapping[int, bytes]) -> None:

@@ -27,7 +27,7 @@ from agent.selftest.model import (
 )
 from agent.vocabulary import KIND_WORDS
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
-from hca_card.errors import CardChangedError, NotActivatedError, TerminatedError
+from hca_card.errors import CardChangedError, NotActivatedError, ObjectMissingError, TerminatedError
 from hca_card.hca import HcaCard
 from hca_card.model import Card, CardInfo, CardKind, Holder, KeyUse
 from signing.errors import CipherInvalidError
@@ -187,8 +187,12 @@ async def encrypt(context: ProbeContext) -> Finding:
     """Fill the row 公鑰加密: to the card's encryption certificate."""
     if _card(context).kind is CardKind.NHI:
         return absent()
-    index = CERTIFICATE_INDEX[KeyUse.ENCRYPTION]
-    der = await read(context, lambda card: card.certificate(index).der)
+    der = await read(context, _encryption_certificate)
+    if der is None:
+        return skipped(
+            "卡片的金鑰是橢圓曲線，能簽章，不能加解密",
+            "the card's key is on an elliptic curve: it signs, and neither encrypts nor decrypts",
+        )
     context.plain = b"HCA Card Agent self-test"
     context.cipher = await context.operations.encrypt(context.caller, context.plain, certificate=der)
     return passed("成功", "done")
@@ -234,6 +238,19 @@ async def read(context: ProbeContext, job: Callable[[Card], T]) -> T:
     if (found.kind, found.serial) != (begun.kind, begun.serial):
         raise CardChangedError
     return found.result
+
+
+def _encryption_certificate(card: Card) -> bytes | None:
+    """Return the certificate to encrypt to; None where the card's keys are such that nobody can."""
+    from hca_card.certificate import curve_bits
+
+    try:
+        der = card.certificate(CERTIFICATE_INDEX[KeyUse.ENCRYPTION]).der
+    except ObjectMissingError:
+        if curve_bits(card.certificate(CERTIFICATE_INDEX[KeyUse.SIGNATURE]).der):
+            return None
+        raise
+    return None if curve_bits(der) else der
 
 
 def _nothing(_card: Card) -> None:

@@ -1,0 +1,57 @@
+"""The elliptic curve key of a simulated card: ECDSA over the digest that the card is handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from hca_card.simulator.der import octets
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+CURVES: Final = {256: "SECP256R1", 384: "SECP384R1", 521: "SECP521R1"}
+"""P-256, P-384 and P-521 (FIPS 186-5) by their length in bits; no RSA key is that short."""
+
+_HASHES: Final = {20: "SHA1", 32: "SHA256", 48: "SHA384", 64: "SHA512"}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class EcKey:
+    """A private key on one of the NIST curves."""
+
+    private: EllipticCurvePrivateKey
+
+    @property
+    def bits(self) -> int:
+        """Length of the curve's numbers."""
+        return self.private.curve.key_size
+
+    def public(self) -> bytes:
+        """Return the point as DER: ECPoint, an OCTET STRING (RFC 5480 §2.2 without its BIT STRING)."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        return octets(self.private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+
+    def sign(self, digest: bytes) -> bytes:
+        """Signature over `digest`: Ecdsa-Sig-Value, DER, as IsoApplet answers it.
+
+        Raises:
+            ValueError: `digest` has the length of no hash.
+        """
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+        from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+        name = _HASHES.get(len(digest))
+        if name is None:
+            raise ValueError("as long as no digest")
+        return self.private.sign(digest, ECDSA(Prehashed(getattr(hashes, name)())))
+
+    def decipher(self, cipher: bytes) -> bytes:
+        """Refuse: such a key deciphers nothing.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("an EC key deciphers nothing")

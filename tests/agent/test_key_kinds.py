@@ -1,0 +1,152 @@
+"""Cards with longer RSA keys and with EC keys do what those with RSA 2048 do; openssl judges it."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from agent.config import Config, Pkcs11Settings
+from agent.interaction.scripted import ScriptedInteraction
+from agent.operations import open_operations
+from agent.paths import Paths
+from agent.selftest.context import Computer, ProbeContext
+from pcsc.service import Service
+from pcsc.virtual import VirtualWinscard
+from signing.cms.build import CmsForm
+from signing.hashes import Hash
+from signing.login import validate_token
+from signing.sign import ecdsa_der
+from tests.support import softhsm
+from tests.support.cards import simulated, simulator_ca
+from tests.support.openssl import openssl_program
+from tests.support.operations import NONCE, OWN, PIN, PORTAL
+from tests.support.selftest import not_passed, rows_of
+
+DOCUMENT = "出生通報 birth report\n".encode()
+ORIGIN = str(PORTAL.origin)
+
+KEYS = {
+    "rsa2048": ("citizen", 2048, "RS256"),
+    "rsa3072": ("pkcs15-rsa3072", 3072, "RS256"),
+    "rsa4096": ("pkcs15-rsa4096", 4096, "RS256"),
+    "p256": ("pkcs15-p256", 256, "ES256"),
+    "p384": ("pkcs15-p384", 384, "ES384"),
+    "p521": ("pkcs15-p521", 521, "ES512"),
+}
+"""The simulated card, the length of its key, and the algorithm of its logins (RFC 7518 §3.1)."""
+
+
+@asynccontextmanager
+async def pkcs15_card(folder: Path, key: str) -> AsyncIterator[ProbeContext]:
+    """A card that our own driver reads."""
+    winscard = VirtualWinscard()
+    winscard.add_reader("ACS ACR39U 00 00").insert(simulated(KEYS[key][0]))
+    async with _working(folder, Config(), winscard) as context:
+        yield context
+
+
+@asynccontextmanager
+async def module_card(folder: Path, key: str) -> AsyncIterator[ProbeContext]:
+    """A card of a PKCS#11 module."""
+    config = Config(pkcs11=Pkcs11Settings((softhsm.MODULE,) if softhsm.MODULE else (), known=False))
+    with pytest.MonkeyPatch.context() as patch:
+        objects = softhsm.personnel_objects(number=softhsm.NUMBER, bits=KEYS[key][1])
+        patch.setenv("SOFTHSM2_CONF", str(softhsm.make_token(folder / "softhsm", objects)))
+        async with _working(folder, config, _Machine()) as context:
+            yield context
+
+
+class _Machine(VirtualWinscard):
+    """Readers of this process that pass for the machine's own, so that modules are looked for."""
+
+    virtual = False  # type: ignore[misc]
+
+
+@asynccontextmanager
+async def _working(folder: Path, config: Config, winscard: VirtualWinscard) -> AsyncIterator[ProbeContext]:
+    service, paths = Service(winscard), Paths(folder / "home", folder / "machine")
+    paths.make()
+    person = ScriptedInteraction(pins=[PIN] * 9)
+    async with open_operations(service, person, config, paths) as operations:
+        yield ProbeContext(operations, OWN, Computer(service, config, paths, programs=tuple))
+
+
+ROADS = {"pkcs15": pkcs15_card, "module": module_card}
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    "road", ["pkcs15", pytest.param("module", marks=(softhsm.needs_softhsm, pytest.mark.slow))]
+)
+async def test_a_card_of_any_kind_of_key_does_all_that_it_can(tmp_path: Path, road: str, key: str) -> None:
+    _, bits, algorithm = KEYS[key]
+    curve = bits if algorithm.startswith("ES") else 0
+    async with ROADS[road](tmp_path, key) as context:
+        work = context.operations
+        certificate = (await work.certificate(OWN, 1)).der
+        judge = Judge(tmp_path, certificate)
+
+        token = await work.authenticate(PORTAL, NONCE, origin=ORIGIN)
+        assert (token.algorithm, token.unverified_certificate) == (algorithm, certificate)
+        holder = validate_token(
+            token.to_json(),
+            origin=ORIGIN,
+            nonce=NONCE,
+            trusted_roots=simulator_ca().roots,
+            intermediates=simulator_ca().intermediates,
+        )
+        assert holder.certificate == certificate
+        size = f"sha{algorithm[2:]}"
+        value = b"".join(hashlib.new(size, text.encode()).digest() for text in (ORIGIN, NONCE))
+        assert judge.takes(size, value, ecdsa_der(token.signature, curve) if curve else token.signature)
+
+        # A digest longer than the curve is cut before any card, so that one road shows it.
+        for wanted in (Hash.SHA_256, Hash.SHA_512) if road == "pkcs15" else (Hash.SHA_256,):
+            made = await work.sign(PORTAL, wanted, document=DOCUMENT)
+            name = wanted.value.replace("-", "").lower()
+            assert judge.takes(name, DOCUMENT, made.signature)
+            assert not judge.takes(name, DOCUMENT + b" ", made.signature)
+            await work.verify(DOCUMENT, made.signature, made.certificate, wanted)
+
+        made = await work.sign(PORTAL, Hash.SHA_256, document=DOCUMENT, cms=CmsForm(detached=True))
+        assert judge.takes_cms(DOCUMENT, made.signature)
+        assert not judge.takes_cms(DOCUMENT + b" ", made.signature)
+
+        failed = not_passed(await rows_of(context))
+    # Versions and card information are HCA cards' alone; an EC key encrypts nothing.
+    assert failed == {4: "skip", 8: "skip"} | ({11: "skip", 12: "because 11"} if curve else {})
+
+
+class Judge:
+    """The openssl of the command line, with the signer's certificate."""
+
+    def __init__(self, folder: Path, certificate: bytes) -> None:
+        self._folder = folder
+        found = x509.load_der_x509_certificate(certificate)
+        key = found.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        (folder / "key.pem").write_bytes(key)
+        (folder / "certificate.pem").write_bytes(found.public_bytes(Encoding.PEM))
+
+    def takes(self, hashed: str, document: bytes, signature: bytes) -> bool:
+        command = ("dgst", f"-{hashed}", "-verify", "key.pem", "-signature", "signature", "document")
+        return self._says(command, document, signature)
+
+    def takes_cms(self, document: bytes, signature: bytes) -> bool:
+        command = ("cms", "-verify", "-inform", "DER", "-in", "signature", "-binary", "-content", "document")
+        whose = ("-certfile", "certificate.pem", "-noverify", "-out", "out")
+        return self._says(command + whose, document, signature)
+
+    def _says(self, command: tuple[str, ...], document: bytes, signature: bytes) -> bool:
+        (self._folder / "document").write_bytes(document)
+        (self._folder / "signature").write_bytes(signature)
+        done = subprocess.run(
+            [openssl_program(), *command], cwd=self._folder, capture_output=True, check=False
+        )
+        return done.returncode == 0
