@@ -12,6 +12,7 @@ from signing.errors import (
     CertificateMalformedError,
     CertificateWrongUseError,
     HashUnsupportedError,
+    KeyUnsupportedError,
     SignatureInvalidError,
 )
 
@@ -49,13 +50,14 @@ def public_key(der: bytes) -> RSAPublicKey:
     """Return the RSA key in a certificate.
 
     Raises:
-        CertificateMalformedError: no certificate, no RSA key, or one outside 1024 to 8192 bits.
+        CertificateMalformedError: no certificate, or an RSA key outside 1024 to 8192 bits.
+        KeyUnsupportedError: another kind of key.
     """
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     key = any_public_key(der)
     if not isinstance(key, RSAPublicKey):
-        raise CertificateMalformedError("the certificate holds no RSA key")
+        raise KeyUnsupportedError("the certificate holds no RSA key")
     if key.key_size not in KEY_BITS:
         raise CertificateMalformedError(f"an RSA key of {key.key_size} bits is not accepted")
     return key
@@ -66,8 +68,8 @@ def signature_key(der: bytes) -> SignatureKey:
     """Return the key in a certificate with which documents can be signed, RSA or EC.
 
     Raises:
-        CertificateMalformedError: no certificate, no such key, an RSA key outside 1024 to 8192 bits, or a
-            curve other than P-256, P-384 and P-521.
+        CertificateMalformedError: no certificate, or an RSA key outside 1024 to 8192 bits.
+        KeyUnsupportedError: another kind of key, or a curve other than P-256, P-384 and P-521.
     """
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
@@ -75,7 +77,7 @@ def signature_key(der: bytes) -> SignatureKey:
     if not isinstance(key, EllipticCurvePublicKey):
         return public_key(der)
     if key.curve.name not in CURVES:
-        raise CertificateMalformedError(f"keys of the curve {key.curve.name} are not accepted")
+        raise KeyUnsupportedError(f"keys of the curve {key.curve.name} are not accepted")
     return key
 
 

@@ -104,7 +104,13 @@ class CertificateError(SigningError):
 
 
 class CertificateMalformedError(CertificateError):
-    """The certificate cannot be read, or holds a key of another kind than is needed."""
+    """The certificate cannot be read, or its key cannot be used."""
+
+
+class KeyUnsupportedError(CertificateMalformedError):
+    """The certificate is whole, and its key is of another kind than is needed."""
+
+    error_id = "certificate.key_unsupported"
 
 
 class CertificateExpiredError(CertificateError):

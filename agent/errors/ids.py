@@ -93,6 +93,7 @@ class ErrorId(StrEnum):
 
     # Certificates: their time, their issuer, their revocation
     CERTIFICATE_MALFORMED = "certificate.malformed"
+    CERTIFICATE_KEY_UNSUPPORTED = "certificate.key_unsupported"
     CERTIFICATE_EXPIRED = "certificate.expired"
     CERTIFICATE_ENDS_SOON = "certificate.ends_soon"
     CERTIFICATE_NOT_YET_VALID = "certificate.not_yet_valid"

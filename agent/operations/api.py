@@ -46,6 +46,7 @@ from hca_card.errors import UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
 from pcsc.service import Service
+from signing.certificate import public_key
 from signing.cipher import decrypt, encrypt
 from signing.cms.build import CmsForm, sign_cms
 from signing.cms.envelope import Envelope, open_envelope
@@ -303,13 +304,15 @@ class Operations:
         name: str = "",
         cms: CmsForm | None = None,
         kinds: Collection[CardKind] = (),
+        rsa: bool = False,
     ) -> SignResult:
         """Return a PKCS#1 v1.5 signature over a document, or a bare digest where that is allowed; or CMS.
 
         A digest is signed for origins that are listed for it and for the person's own commands. `kept` is the
         session's PIN, whose reader is then the one; without it the person is asked, or the keyring where the
         document lies in a `folder` (resolved) or comes from an origin that a PIN is kept for. `allow_sha1`
-        is for an old portal that can verify nothing better; with `cms` the signature is CMS of this form.
+        is for an old portal that can verify nothing better, `rsa` for one that knows no other signatures;
+        with `cms` the signature is CMS of this form.
 
         Raises:
             AgentError: digest.refused; pin.*.
@@ -324,6 +327,8 @@ class Operations:
             settled = await self._digest(caller, hash, document, digest)
 
         def work(card: Card, certificate: bytes) -> bytes:
+            if rsa:
+                public_key(certificate)
             if cms is None or document is None:
                 return sign_digest(card, settled, hash, use, certificate=certificate, allow_sha1=allow_sha1)
             return sign_cms(
@@ -334,7 +339,7 @@ class Operations:
             caller,
             Verb.SIGN,
             work,
-            CardRequirement(frozenset(kinds), use),
+            CardRequirement(frozenset(kinds), use, rsa=rsa),
             given=None if kept is None else SessionPin(kept, self._workflow.guesses, caller.origin, key=use),
             session=kept,
             reader=reader,

@@ -41,6 +41,7 @@ class CardRequirement:
         certificate: any certificate.
         pin: a PIN that can be used.
         serial: the number of the very card; empty for any.
+        rsa: the key is to be RSA; looked at before anybody is asked for the PIN.
     """
 
     kinds: frozenset[CardKind] = frozenset()
@@ -48,6 +49,7 @@ class CardRequirement:
     certificate: bool = False
     pin: bool = False
     serial: str = ""
+    rsa: bool = False
 
     def met_by(self, card: CardSnapshot) -> bool:
         """Return whether a card will do."""

@@ -66,6 +66,7 @@ from hca_card.model import KeyUse, PinStatus
 from hca_card.pin import Pin
 from pcsc.context import ReaderState
 from pcsc.service import Service
+from signing.certificate import public_key
 
 log = logging.getLogger(__name__)
 
@@ -252,8 +253,7 @@ class Workflow:
                     look = _look_for(requirement, command, chain=ahead is not None)
                     snapshot = await self._run(caller, name, look, requirement, audit)
                     facts = await self.note(audit, snapshot)
-                    if requirement.key is KeyUse.SIGNATURE:
-                        facts.require_in_time()
+                    _require_usable(requirement, facts, snapshot)
                     if requirement.key is not None and verb is Verb.SIGN:
                         entry = await self._from_keyring(caller, snapshot, folder)
                     beside.begin(ahead, snapshot)
@@ -481,6 +481,14 @@ class _Beside:
 
     async def __aexit__(self, *_details: object) -> None:
         """Leave nothing behind: the work was waited for."""
+
+
+def _require_usable(requirement: CardRequirement, facts: CertificateFacts, snapshot: CardSnapshot) -> None:
+    """Return if the certificate can serve, before anybody is asked for the PIN. Raise `CertificateError`."""
+    if requirement.key is KeyUse.SIGNATURE:
+        facts.require_in_time()
+    if requirement.rsa:
+        public_key(snapshot.certificate)
 
 
 def _look_for(requirement: CardRequirement, command: PinCommand, *, chain: bool) -> CardJob[CardSnapshot]:

@@ -164,6 +164,7 @@ class FakeOperations:
         reader: str | None = None,
         kept: KeptPin | None = None,
         allow_sha1: bool = False,
+        rsa: bool = False,
     ) -> SignResult:
         metadata = await self._present("sign", caller, reader)
         if digest is not None and not self.digests:

@@ -139,7 +139,13 @@ class HipkiDialect:
         arguments = _signature_arguments(package)
         async with self._kept_pin(caller, package) as kept:
             result = await self._operations.sign(
-                caller, **arguments, reader=package.reader, kept=kept, allow_sha1=True
+                caller,
+                **arguments,
+                reader=package.reader,
+                kept=kept,
+                allow_sha1=True,
+                # A bare signature is RSA's to these pages; CMS says itself what it is.
+                rsa=arguments["cms"] is None,
             )
         return SignAnswer(
             **good, signature=result.signature, certb64=result.certificate, card_sn=result.serial

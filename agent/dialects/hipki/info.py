@@ -22,7 +22,7 @@ from hca_card.certificate import (
 )
 from hca_card.errors import CardDataError
 from hca_card.model import CardCertificate, CardKind, CertificateUse
-from signing.certificate import public_key
+from signing.certificate import curve_bits, signature_key
 from signing.errors import CertificateError
 
 UNKNOWN: Final = "unknown token"
@@ -103,7 +103,7 @@ async def _token(
 def _facts(certificate: CardCertificate) -> CertificateDescription | None:
     """Describe a certificate; None for one that cannot be read or whose key cannot be used."""
     try:
-        public_key(certificate.der)
+        signature_key(certificate.der)
         return describe(certificate.der)
     except (CardDataError, CertificateError):
         return None
@@ -131,8 +131,9 @@ def _certificate(certificate: CardCertificate, facts: CertificateDescription) ->
 
 
 def _key(certificate: CardCertificate) -> HipkiKey:
+    kind = "EC" if curve_bits(signature_key(certificate.der)) else "RSA"
     return HipkiKey(
-        label=f"pub{certificate.index}", id=_id(certificate), keyb64=_public(certificate), type="RSA"
+        label=f"pub{certificate.index}", id=_id(certificate), keyb64=_public(certificate), type=kind
     )
 
 
@@ -143,7 +144,7 @@ def _id(certificate: CardCertificate) -> bytes:
 def _public(certificate: CardCertificate) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    return public_key(certificate.der).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return signature_key(certificate.der).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _moment(moment: datetime) -> str:

@@ -10,6 +10,7 @@ from agent.dialects.servisign import card
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.open_objects import CardKey, CardModule, CardSession, SecretKey
+from hca_card.certificate import curve_bits
 from hca_card.errors import CardChangedError
 from hca_card.model import KeyUse
 from signing.hashes import Hash
@@ -50,6 +51,9 @@ async def key_handle(call: FunctionCall) -> int:
     use, index = _USES[call.text("param")]
     # The certificate proves that the card has the pair; with it, public work needs no card.
     der = await card.read_certificate(call, module, index)
+    if curve_bits(der):
+        # All that these handles are for is RSA's; better said here than after a signature nobody can use.
+        raise LibraryError(LibraryCode.KEY_TYPE)
     return call.session.objects.add(CardKey(handle, kind == _KEY_PRIVATE, use, der))
 
 

@@ -165,6 +165,7 @@ async def _signature(
         reader=module.selected.reader,
         kept=kept,
         allow_sha1=True,
+        rsa=True,
     )
     if result.serial != module.selected.serial:
         raise CardChangedError
