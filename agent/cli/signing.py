@@ -244,12 +244,25 @@ async def _sign_one(
     content, folder = job.document.read_bytes(), job.document.resolve().parent
     if job.form is None:
         result = await work.operations.sign(
-            work.caller, algorithm, document=content, reader=work.reader, folder=folder, cms=job.cms
+            work.caller,
+            algorithm,
+            document=content,
+            reader=work.reader,
+            folder=folder,
+            name=job.document.name,
+            cms=job.cms,
         )
         return result.signature, result.certificate, "PKCS#1" if job.cms is None else "CMS"
     await _show_signatures(job, content, verifier)
     done = await work.operations.sign_document(
-        work.caller, job.form, content, hash=algorithm, level=level, reader=work.reader, folder=folder
+        work.caller,
+        job.form,
+        content,
+        hash=algorithm,
+        level=level,
+        reader=work.reader,
+        folder=folder,
+        name=job.document.name,
     )
     return done.document, done.certificate, f"{done.format} {done.level}"
 

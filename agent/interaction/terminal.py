@@ -119,8 +119,9 @@ def _tries_words(status: PinStatus) -> str:
 def _document_words(document: DocumentShown | None) -> str:
     if document is None:
         return ""
+    name = _printable(document.name) and f"{_printable(document.name)}, "
     size = "" if document.size is None else f"{document.size:,} bytes, "
-    return f"文件 Document: {size}{document.hash} {document.digest.hex()}\n"
+    return f"文件 Document: {name}{size}{document.hash} {document.digest.hex()}\n"
 
 
 class TerminalInteraction:

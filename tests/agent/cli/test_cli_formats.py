@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -62,6 +63,17 @@ def test_the_file_decides_which_signature_it_gets(
     said = signed(invoke, tmp_path / name)
     assert f"({kind} B-B" in said
     assert (tmp_path / result).is_file()
+
+
+def test_a_signature_can_be_seen_on_a_page_of_a_pdf_and_of_nothing_else(invoke, tmp_path: Path, note) -> None:
+    file = tmp_path / "report.pdf"
+    file.write_bytes(pdf("one", "two"))
+    signed(invoke, file, "--page", -1, "--reason", "醫師確認")
+    read = ("pdftotext", "-f", "2", "-l", "2", str(tmp_path / "report.signed.pdf"), "-")
+    assert "醫師確認" in subprocess.run(read, capture_output=True, text=True, check=True).stdout
+    assert verdicts(invoke, tmp_path / "report.signed.pdf") == [("pades", "valid")]
+    assert invoke("sign", file, "--page", 9, *HPC, "--pin-stdin", "--force", input=PIN).exit_code == 1
+    assert invoke("sign", note, "--page", 1, *HPC, "--pin-stdin", input=PIN).exit_code == 2
 
 
 def test_what_is_signed_detached_is_verified_beside_its_document(invoke, note: Path) -> None:
