@@ -115,11 +115,13 @@ class PdfPreview:
     Attributes:
         pages: how many there are; 0 where it cannot be opened.
         picture: PNG of the first page, as it is without scripts; empty where it cannot be drawn.
+        small: the same for a screen with less room.
         notices: what is not shown, or could be otherwise elsewhere.
     """
 
     pages: int
     picture: bytes = b""
+    small: bytes = b""
     notices: tuple[Notice, ...] = ()
 
 

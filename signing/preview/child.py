@@ -17,7 +17,7 @@ from signing.preview import Notice, Preview, preview
 DOCUMENT_MAX: Final = 64 << 20
 """Octets of a document of which a preview is made."""
 
-ANSWER_MAX: Final = 600_000
+ANSWER_MAX: Final = 900_000
 """Octets of an answer: with it, a window's opening is not too long (`agent.interaction.dialog_messages`)."""
 
 _MEMORY: Final = 2 << 30
@@ -45,7 +45,7 @@ def _shorter(found: Preview) -> Preview:
     if text is not None:
         notices = tuple(dict.fromkeys((*text.notices, Notice.SHORTENED)))
         text = replace(text, lines=text.lines[: len(text.lines) // 2], notices=notices)
-    return Preview(text, None if pdf is None else replace(pdf, picture=b""))
+    return Preview(text, None if pdf is None else replace(pdf, picture=b"", small=b""))
 
 
 def encoded(found: Preview) -> bytes:

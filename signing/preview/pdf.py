@@ -19,6 +19,9 @@ WIDTH: Final = 560
 HEIGHT: Final = 700
 """Dots that a page is fitted into."""
 
+SMALL: Final = 0.6
+"""How much smaller the other picture is."""
+
 PICTURE_MAX: Final = 400_000
 """Octets of a picture; one that has more is drawn smaller."""
 
@@ -64,27 +67,28 @@ def pdf_preview(document: bytes) -> PdfPreview:
         pages = len(opened)
         if pages > 1:
             notices[Notice.FIRST_PAGE] = None
-        picture = _picture(opened[0]) if pages else b""
+        picture = _picture(opened[0], 1) if pages else b""
+        small = _picture(opened[0], SMALL) if pages else b""
     except (pypdfium2.PdfiumError, ValueError, OSError):
         return PdfPreview(0, notices=tuple({**notices, Notice.DAMAGED: None}))
     finally:
         opened.close()
-    return PdfPreview(pages, picture, tuple(notices))
+    return PdfPreview(pages, picture, small, tuple(notices))
 
 
-def _picture(page: PdfPage) -> bytes:
-    """Return a page as PNG, no larger than a window has room for."""
+def _picture(page: PdfPage, share: float) -> bytes:
+    """Return a page as PNG, no larger than that share of what a window has room for."""
     width, height = page.get_size()
     if not (width > 0 and height > 0):
         raise ValueError("a page without size")
-    scale = min(WIDTH / width, HEIGHT / height)
+    scale = share * min(WIDTH / width, HEIGHT / height)
     # A side of at least one dot, however long and thin the page is.
     if min(width, height) * scale < 1:
         raise ValueError("a page too thin to be drawn")
     while True:
         bitmap = page.render(scale=scale, rev_byteorder=True, may_draw_forms=True, prefer_bgrx=False)
         png = _png(bitmap.width, bitmap.height, bitmap.stride, bytes(bitmap.buffer))
-        if len(png) <= PICTURE_MAX or bitmap.width < _SMALLEST:
+        if len(png) <= share * PICTURE_MAX or bitmap.width < _SMALLEST:
             return png
         scale *= 0.7
 

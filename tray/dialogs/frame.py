@@ -26,6 +26,7 @@ _TICK_MS: Final = 100
 _QUIET_TICKS: Final = 6
 _FOCUS_MS: Final = (1, 150, 500)
 _ROOM: Final = 0.86  # a title bar and a panel stand beside it
+_ROOM_ACROSS: Final = 0.96
 _TEXT_MAX: Final = 400
 _SOON_SHARE: Final = 0.2
 _PANEL_PADDING: Final = 14
@@ -232,6 +233,19 @@ class Window(Generic[ContentT]):
         )
         frame.pack(fill="x", pady=(self.look.gap(above), 0))
         return frame
+
+    def beside(self, width: int) -> ttk.Frame | None:
+        """Return a column right of everything else; None where the screen is too narrow for it.
+
+        Args:
+            width: pixels of what is put there.
+        """
+        margin = self.look.px(28)
+        if self.look.width + width + 3 * margin > self.root.winfo_screenwidth() * _ROOM_ACROSS:
+            return None
+        column = ttk.Frame(self.root, padding=(0, self.look.gap(18), margin, self.look.gap(22)))
+        column.pack(side="right", fill="y", before=self._page)
+        return column
 
     def button(self, text: str, key: str, command: Callable[[], None], *, main: bool = False) -> ttk.Button:
         """Show a button left of those there are; Alt and `key` press it, and Enter when it has the focus."""

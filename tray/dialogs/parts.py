@@ -9,6 +9,7 @@ from agent.origins.portals import KNOWN
 from agent.vocabulary import KIND_WORDS
 from tray.dialogs.frame import SIMULATED, Window, printable
 from tray.dialogs.look import Look
+from tray.dialogs.preview import kind_words, show_preview
 
 _DIGEST_GROUP = 32
 _DIGEST_END = 12
@@ -61,16 +62,22 @@ def card_words(card: CardShown, look: Look) -> tuple[str, str]:
 
 
 def show_document(window: Window[Any], document: DocumentShown | None) -> None:
-    """Show what is going to be signed, as far as it can be named."""
+    """Show what is going to be signed: its name, what it is, size and digest, and beside it how it looks."""
     if document is None:
         return
+    show_preview(window, document.preview)
+    kind = kind_words(document.preview, window.look)
+    name = printable(document.name)
+    if name or kind:
+        window.label(" · ".join(filter(None, (name, kind))), "Strong", above=10)
     size = "" if document.size is None else f"{document.size:,} bytes · "
     digest = document.digest.hex()
     groups = " ".join(digest[at : at + _DIGEST_GROUP] for at in range(0, len(digest), _DIGEST_GROUP))
     if window.look.terse:
         groups = f"{digest[:_DIGEST_END]}…{digest[-_DIGEST_END:]}"
     title = window.look.words("文件", "Document", " ")
-    window.label(f"{title}: {size}{printable(document.hash)}", "Muted", above=10)
+    above = 2 if name or kind else 10
+    window.label(f"{title}: {size}{printable(document.hash)}", "Muted", above=above)
     window.label(groups, "Muted", above=1)
 
 
