@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SUFFIXES: Final = (".sig", ".p7s", ".p7m", ".jws", ".jws.json", ".xades.xml", ".xmldsig.xml")
 """Of signatures beside their document, in this order."""
 
+PROVENANCE: Final = ".provenance.json"
+"""What takes the place of `.json` in the name of a FHIR resource's signature."""
+
 UNDECIDED: Final = 3
 _MARKS: Final = {"valid": "✔", "valid-with-remark": "✔", "cannot-be-decided": "?", "invalid": "✘"}
 _CLOCKS: Final = {
@@ -149,19 +152,15 @@ def _pair(document: Path, named: Path | None) -> tuple[Path, Path | None]:
 
     if named is not None:
         return (document, None) if named == document else (document, named)
-    beside = next(
-        (
-            file
-            for file in (document.with_name(document.name + suffix) for suffix in SUFFIXES)
-            if file.is_file()
-        ),
-        None,
-    )
-    if beside is not None:
-        return document, beside
-    for suffix in SUFFIXES:
-        signed = document.with_name(document.name.removesuffix(suffix) or document.name)
-        if signed != document and signed.is_file() and _is_detached(document):
+    names = [document.name + suffix for suffix in SUFFIXES]
+    if document.suffix == ".json":
+        names.append(document.stem + PROVENANCE)
+    for name in names:
+        if (beside := document.with_name(name)).is_file() and beside != document:
+            return document, beside
+    for suffix, ending in ((PROVENANCE, ".json"), *((suffix, "") for suffix in SUFFIXES)):
+        signed = document.with_name((document.name.removesuffix(suffix) or document.stem) + ending)
+        if document.name.endswith(suffix) and signed.is_file() and _is_detached(document):
             return signed, document
     if is_signed(files.read_der(document)):
         return document, None
@@ -199,7 +198,8 @@ async def _certificate_of_card(work: Work) -> bytes:
 def show_one(report: DocumentReport) -> None:
     """Print what is to be read of a document and its signatures."""
     output.say(f"{_MARKS[report.verdict.value]} {report.name}: {report.zh}", report.en)
-    for remark in report.remarks:
+    # The first one is what the sentence already says.
+    for remark in report.remarks[1:]:
         output.say(f"    {remark.zh}", f"{remark.en}{_detail(remark.detail)}")
     for signature in report.signatures:
         for zh, en in _lines(signature):

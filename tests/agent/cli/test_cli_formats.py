@@ -252,3 +252,11 @@ def test_nothing_is_preserved_of_what_has_no_signature_or_one_that_does_not_hold
         assert done.exit_code == 1
         assert "nothing to preserve" in done.stderr
     assert not list(note.parent.glob("*.preserved*"))
+
+
+def test_a_resource_and_its_provenance_are_found_beside_one_another(invoke, tmp_path: Path) -> None:
+    resource = tmp_path / "obs.json"
+    resource.write_text('{"resourceType": "Observation", "id": "o1", "valueInteger": 1}', encoding="utf-8")
+    signed(invoke, resource, "--format", "fhir")
+    assert verdicts(invoke, resource) == [("fhir", "valid")]
+    assert verdicts(invoke, tmp_path / "obs.provenance.json") == [("fhir", "valid")]
