@@ -42,8 +42,11 @@ async def ask_for_stamp(url: str, question: bytes) -> bytes:
 
 def evidence_of(config: Config, paths: Paths) -> AgentEvidence | None:
     """Return what this installation asks; None where it lists nobody who stamps, which every level needs."""
-    if not config.timestamps.authorities:
-        return None
+    return asked_by(config, paths) if config.timestamps.authorities else None
+
+
+def asked_by(config: Config, paths: Paths) -> AgentEvidence:
+    """Return what finds issuers and their answers, and stamps where somebody is listed who gives them."""
     status = StatusChecker(paths.standing, config.certificates)
 
     def known() -> Iterable[bytes]:

@@ -49,6 +49,12 @@ class DocumentUnusableError(SigningError):
     error_id = "document.unusable"
 
 
+class DocumentChangedError(SigningError):
+    """The file changed while it was read."""
+
+    error_id = "document.changed"
+
+
 class DocumentUnsafeError(DocumentUnusableError):
     """The document has structures that are unsafe to read, or is too large."""
 
@@ -71,6 +77,30 @@ class CipherInvalidError(SigningError):
     """The cipher text cannot be decrypted with this card."""
 
     error_id = "cipher.invalid"
+
+
+class CipherFormatError(CipherInvalidError):
+    """The file is not encrypted, or in a way that cards cannot undo; the detail says how."""
+
+    error_id = "cipher.format"
+
+
+class CipherNotForCardError(CipherInvalidError):
+    """The file was encrypted for others than the holder of this card."""
+
+    error_id = "cipher.not_for_card"
+
+
+class CipherDamagedError(CipherInvalidError):
+    """The encrypted file was changed, or is not whole."""
+
+    error_id = "cipher.damaged"
+
+
+class CipherUnprotectedError(CipherInvalidError):
+    """The file is encrypted in a way in which a change would not be found."""
+
+    error_id = "cipher.unprotected"
 
 
 class DataTooLongError(SigningError):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import binascii
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import click
 
@@ -36,11 +38,17 @@ def check_free(paths: list[Path], *, force: bool) -> None:
 
 
 def write(path: Path, content: bytes, *, force: bool, private: bool = False) -> None:
-    """Put `content` into `path`, whole or not at all.
+    """Put `content` into `path`, whole or not at all; the rest is as in `writing`."""
+    with writing(path, force=force, private=private) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing(path: Path, *, force: bool, private: bool = False) -> Iterator[BinaryIO]:
+    """Run the body with a file whose content becomes that of `path` once the body is done, else is deleted.
 
     Args:
         path: the file.
-        content: its content.
         force: replace a file that is there.
         private: readable by this user alone.
 
@@ -48,15 +56,21 @@ def write(path: Path, content: bytes, *, force: bool, private: bool = False) -> 
         OSError: it cannot be written, or it is there after all and `force` is not given.
     """
     mode = 0o600 if private else 0o666
-    target = path.with_name(f".{path.name}.{os.getpid()}") if force else path
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    claimed = False
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        if force:
-            target.replace(path)
+            yield file
+        if not force:
+            # Whoever made it since this was asked before keeps it.
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+            claimed = True
+        partial.replace(path)
     except BaseException as error:
-        target.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+        if claimed:
+            path.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)  # a write does not know where it goes
         raise

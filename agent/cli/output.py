@@ -145,11 +145,18 @@ def detail(error: BaseException) -> str:
     from agent.errors import AgentError
     from pcsc.errors import PcscError
     from pcsc.status import StatusError
-    from signing.errors import DocumentUnusableError, EvidenceError
+    from signing.errors import (
+        CertificateError,
+        CipherFormatError,
+        DocumentUnusableError,
+        EvidenceError,
+    )
 
     if isinstance(error, AgentError):
         return str(error.facts.get("detail", ""))
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    tells = PcscError | StatusError | DocumentUnusableError | EvidenceError
+    tells = (
+        PcscError | StatusError | CertificateError | CipherFormatError | DocumentUnusableError | EvidenceError
+    )
     return str(error) if isinstance(error, tells) else ""

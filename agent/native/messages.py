@@ -19,10 +19,11 @@ API = 1
 """The version of everything in this file; it grows when a page written for the one before would break."""
 
 DOCUMENT_BYTES_MAX = 32 * 1024 * 1024
+BLOCK_BYTES_MAX = 1024
+"""One RSA block, with keys that no card has yet."""
 
 CertificateIndex = Annotated[int, Meta(ge=0, le=4)]
 CertificateDer = Annotated[bytes, Meta(max_length=64 * 1024, description="DER, base64")]
-Block = Annotated[bytes, Meta(min_length=1, max_length=1024, description="one RSA block, base64")]
 Digest = Annotated[bytes, Meta(min_length=20, max_length=64, description="base64")]
 Document = Annotated[bytes, Meta(max_length=DOCUMENT_BYTES_MAX, description="base64")]
 Words = Annotated[str, Meta(max_length=256)]
@@ -31,6 +32,8 @@ HashName = Literal["SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512"]
 KeyName = Literal["signature", "encryption"]
 Format = Literal["pkcs1", "cms", "cades", "xades", "xmldsig", "pades", "emr", "jws", "fhir"]
 LevelName = Literal["B-B", "B-T", "B-LT", "B-LTA"]
+CipherFormat = Literal["pkcs1", "cms"]
+Certificates = Annotated[tuple[CertificateDer, ...], Meta(min_length=1, max_length=32)]
 KindName = Literal["hpc", "hop", "hop-secondary", "nhi", "citizen", "pkcs15"]
 CardKinds = Annotated[tuple[KindName, ...], Meta(min_length=1, max_length=6)]
 ReaderState = Literal["empty", "card", "mute", "busy", "unnameable", "unavailable"]
@@ -331,14 +334,19 @@ class VerifyResult(NativeMessage, frozen=True):
 
 
 class EncryptParams(CardParams, frozen=True, kw_only=True):
-    """Encrypt for a certificate, or for the one in the reader.
+    """Encrypt for the holder of a certificate, or for the one whose card is in the reader.
 
     Attributes:
+        data: with `pkcs1` as much as one block takes, 245 bytes with RSA 2048.
+        format: `pkcs1`, one RSA block; or `cms`, AuthEnvelopedData with AES-256-GCM.
         certificate: left out to use the encryption certificate of the card.
+        certificates: of several recipients, instead; with `cms`.
     """
 
-    data: Block
+    data: Document
+    format: CipherFormat = "pkcs1"
     certificate: CertificateDer | UnsetType = UNSET
+    certificates: Certificates | UnsetType = UNSET
 
 
 class EncryptResult(NativeMessage, frozen=True):
@@ -348,9 +356,15 @@ class EncryptResult(NativeMessage, frozen=True):
 
 
 class DecryptParams(CardParams, frozen=True, kw_only=True):
-    """Decrypt with the card's encryption key."""
+    """Decrypt with the card's encryption key.
 
-    cipher: Block
+    Attributes:
+        cipher: what `encrypt` gave, or another program in the same format.
+        format: `cms` is taken with AES-GCM alone: with CBC a change of the content would not be found.
+    """
+
+    cipher: Document
+    format: CipherFormat = "pkcs1"
 
 
 class DecryptResult(NativeMessage, frozen=True):

@@ -7,6 +7,7 @@ the operations' business.
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
@@ -21,6 +22,7 @@ from agent.native.messages import CardParams, NativeMessage, NoParams, given
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, KeyUse
 from signing.cms.build import CmsForm
+from signing.cms.envelope import read_envelope
 from signing.errors import SignatureFormatError, SignatureInvalidError
 from signing.formats import Form, Level, SignatureFormat
 from signing.formats.choice import Options, form_for, highest_level
@@ -215,17 +217,34 @@ async def _verify(
 async def _encrypt(
     services: NativeServices, caller: NativeCaller, params: messages.EncryptParams
 ) -> messages.EncryptResult:
-    return messages.EncryptResult(
-        await services.operations.encrypt(
-            caller, params.data, certificate=given(params.certificate), **_card(params)
+    certificate, several = given(params.certificate), given(params.certificates)
+    if params.format == "pkcs1":
+        if several is not None or not 0 < len(params.data) <= messages.BLOCK_BYTES_MAX:
+            raise AgentError(ErrorId.REQUEST_PARAMETERS, detail="pkcs1 takes one block and one certificate")
+        return messages.EncryptResult(
+            await services.operations.encrypt(caller, params.data, certificate=certificate, **_card(params))
         )
+    if several is not None and certificate is not None:
+        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail="either certificate or certificates")
+    one = () if certificate is None else (certificate,)
+    return messages.EncryptResult(
+        await services.operations.make_envelope(caller, params.data, several or one, **_card(params))
     )
 
 
 async def _decrypt(
     services: NativeServices, caller: NativeCaller, params: messages.DecryptParams
 ) -> messages.DecryptResult:
-    return messages.DecryptResult(await services.operations.decrypt(caller, params.cipher, **_card(params)))
+    operations, card = services.operations, _card(params)
+    if params.format == "pkcs1":
+        if not 0 < len(params.cipher) <= messages.BLOCK_BYTES_MAX:
+            raise AgentError(ErrorId.REQUEST_PARAMETERS, detail="pkcs1 takes one block")
+        return messages.DecryptResult(await operations.decrypt(caller, params.cipher, **card))
+    envelope = read_envelope(io.BytesIO(params.cipher))
+    envelope.require_protected()
+    plain = io.BytesIO()
+    await operations.open_envelope(caller, envelope, plain, **card)
+    return messages.DecryptResult(plain.getvalue())
 
 
 async def _errand(
@@ -289,10 +308,10 @@ METHODS: Final[dict[str, NativeMethod]] = {
         large=True,
     ),
     "encrypt": NativeMethod(
-        "Encrypt for a certificate.", messages.EncryptParams, messages.EncryptResult, _encrypt
+        "Encrypt for a certificate.", messages.EncryptParams, messages.EncryptResult, _encrypt, large=True
     ),
     "decrypt": NativeMethod(
-        "Decrypt with a card's key.", messages.DecryptParams, messages.DecryptResult, _decrypt
+        "Decrypt with a card's key.", messages.DecryptParams, messages.DecryptResult, _decrypt, large=True
     ),
     "selftest.run": NativeMethod(
         "Find out what works; each row is told as it finishes.",

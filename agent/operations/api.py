@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, Self, TypeVar, overload
+from typing import BinaryIO, Final, Self, TypeVar, overload
 
 from msgspec.structs import replace
 
@@ -49,7 +49,8 @@ from pcsc.service import Service
 from signing.certificate import public_key
 from signing.cipher import decrypt, encrypt
 from signing.cms.build import CmsForm, sign_cms
-from signing.cms.envelope import Envelope, open_envelope
+from signing.cms.encrypt import envelope_of
+from signing.cms.envelope import Envelope, content_key, decrypt_content
 from signing.errors import EvidenceError, HashUnsupportedError
 from signing.formats import Evidence, Form, Level
 from signing.guard import check_document
@@ -236,6 +237,13 @@ class Operations:
             audit.serial = found.serial
             return found
 
+    async def encryption_certificate(
+        self, caller: Caller, *, reader: str | None = None, kinds: Collection[CardKind] = ()
+    ) -> bytes:
+        """Return the certificate to which what is for the card's holder is encrypted, DER."""
+        index = CERTIFICATE_INDEX[KeyUse.ENCRYPTION]
+        return (await self.certificate(caller, index, reader, kinds=kinds)).der
+
     async def encrypt(
         self,
         caller: Caller,
@@ -251,9 +259,26 @@ class Operations:
             signing.errors.DataTooLongError: it does not fit one block.
         """
         if certificate is None:
-            index = CERTIFICATE_INDEX[KeyUse.ENCRYPTION]
-            certificate = (await self.certificate(caller, index, reader, kinds=kinds)).der
+            certificate = await self.encryption_certificate(caller, reader=reader, kinds=kinds)
         return await asyncio.to_thread(encrypt, certificate, data)
+
+    async def make_envelope(
+        self,
+        caller: Caller,
+        content: bytes,
+        certificates: Sequence[bytes] = (),
+        *,
+        reader: str | None = None,
+        kinds: Collection[CardKind] = (),
+    ) -> bytes:
+        """Return CMS with `content` encrypted to the certificates, or to the card's own without any.
+
+        Raises:
+            signing.errors.CertificateError: nothing may be encrypted to one of them.
+        """
+        if not certificates:
+            certificates = (await self.encryption_certificate(caller, reader=reader, kinds=kinds),)
+        return await asyncio.to_thread(envelope_of, content, certificates)
 
     async def verify(self, document: bytes, signature: bytes, certificate: bytes, hash: Hash) -> None:  # noqa: A002
         """Return if the signature is the certificate's over the document; needs neither card nor consent.
@@ -430,25 +455,61 @@ class Operations:
     async def decrypt(
         self,
         caller: Caller,
-        cipher: bytes | Envelope,
+        cipher: bytes,
         *,
         reader: str | None = None,
         kept: KeptPin | None = None,
         kinds: Collection[CardKind] = (),
     ) -> bytes:
-        """Return the plain text of one RSA PKCS#1 v1.5 block, or the content of CMS EnvelopedData.
+        """Return the plain text of one RSA PKCS#1 v1.5 block.
 
         Raises:
             signing.errors.CipherInvalidError: it was not made for this card.
         """
 
-        def work(card: Card, certificate: bytes) -> bytes:
-            if isinstance(cipher, Envelope):
-                return open_envelope(card, cipher, certificate)
+        def work(card: Card, _certificate: bytes) -> bytes:
             return decrypt(card, cipher)
 
+        required = CardRequirement(frozenset(kinds), KeyUse.ENCRYPTION)
+        return await self._with_encryption_key(caller, work, required, reader, kept)
+
+    async def open_envelope(
+        self,
+        caller: Caller,
+        envelope: Envelope,
+        target: BinaryIO,
+        *,
+        reader: str | None = None,
+        kept: KeptPin | None = None,
+        kinds: Collection[CardKind] = (),
+    ) -> None:
+        """Write the content of encrypted CMS to `target`; nothing of it may be used before this returns.
+
+        Of several cards the one that is a recipient is taken. The card decrypts the content's key alone, and
+        is free while the content is decrypted.
+
+        Raises:
+            signing.errors.CipherInvalidError: cipher.not_for_card and cipher.format before a PIN is asked;
+                cipher.damaged.
+            OSError: `target` cannot be written.
+        """
+        required = CardRequirement(frozenset(kinds), KeyUse.ENCRYPTION, recipient=envelope.recipient)
+
+        def work(card: Card, certificate: bytes) -> bytes:
+            return content_key(card, envelope, certificate)
+
+        key = await self._with_encryption_key(caller, work, required, reader, kept)
+        await asyncio.to_thread(decrypt_content, envelope, key, target)
+
+    async def _with_encryption_key(
+        self,
+        caller: Caller,
+        work: Callable[[Card, bytes], T],
+        required: CardRequirement,
+        reader: str | None,
+        kept: KeptPin | None,
+    ) -> T:
         key = KeyUse.ENCRYPTION
-        required = CardRequirement(frozenset(kinds), key)
         given = None if kept is None else SessionPin(kept, self._workflow.guesses, caller.origin, key=key)
         return (
             await self._workflow.use_pin(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -16,7 +17,7 @@ from agent.interaction import CardChoiceQuestion, Interaction
 from agent.operations.certificate_facts import facts_about
 from agent.operations.messages import Caller, ReaderView
 from agent.operations.readers import Readers, candidates, named
-from agent.operations.transaction_jobs import CardSnapshot, look
+from agent.operations.transaction_jobs import CardSnapshot, look, look_for_key
 from agent.slots import Visit
 from agent.vocabulary import KIND_WORDS
 from agent.workers import Workers
@@ -26,6 +27,7 @@ from hca_card.model import Card, CardKind, KeyUse
 from pcsc.context import ReaderState
 from pcsc.errors import PcscError
 from pcsc.status import StatusError
+from signing.errors import SigningError
 
 _NOTHING_BUT_DATA = frozenset((CardKind.NHI,))
 """Kinds without a key, certificate or PIN that an ordinary reader can use."""
@@ -42,6 +44,8 @@ class CardRequirement:
         pin: a PIN that can be used.
         serial: the number of the very card; empty for any.
         rsa: the key is to be RSA; looked at before anybody is asked for the PIN.
+        recipient: raises SigningError for the certificate of a key that nothing was encrypted for; None for
+            any.
     """
 
     kinds: frozenset[CardKind] = frozenset()
@@ -50,6 +54,7 @@ class CardRequirement:
     pin: bool = False
     serial: str = ""
     rsa: bool = False
+    recipient: Callable[[bytes], object] | None = None
 
     def met_by(self, card: CardSnapshot) -> bool:
         """Return whether a card will do."""
@@ -81,6 +86,15 @@ class CardRequirement:
             raise self.wrong_kind()
         if self.serial not in ("", card.serial):
             raise CardChangedError
+
+    def is_recipient(self, card: CardSnapshot) -> bool:
+        """Return whether something was encrypted for a card that was looked at for its encryption key."""
+        try:
+            if self.recipient is not None:
+                self.recipient(card.certificate)
+        except SigningError:
+            return False
+        return True
 
     def wrong_kind(self) -> AgentError:
         """Return the error for a card of another kind."""
@@ -207,6 +221,9 @@ class CardSelection:
         found = await asyncio.gather(*(self._look(caller, view) for view in possible))
         cards = [card for card in found if card is not None]
         fit = [card for card in cards if requirement.met_by(card)]
+        if len(fit) > 1 and requirement.recipient is not None:
+            # Where there is none, the first one will say so.
+            fit = await self._recipients(caller, fit, requirement) or fit[:1]
         if len(fit) == 1:
             return fit[0].reader
         if fit:
@@ -216,6 +233,21 @@ class CardSelection:
             raise requirement.wrong_kind()
         # The work itself will say what is wrong with this one better than a choice could.
         return of_kind[0].reader if of_kind else there[0].name
+
+    async def _recipients(
+        self, caller: Caller, cards: Sequence[CardSnapshot], requirement: CardRequirement
+    ) -> list[CardSnapshot]:
+        """Return the cards for which something was encrypted."""
+
+        async def of(card: CardSnapshot) -> CardSnapshot | None:
+            with suppress(CardError, StatusError, PcscError):
+                job = partial(_look_for_key, use=requirement.key or KeyUse.ENCRYPTION)
+                with_key = await self._workers.run(card.reader, job, origin=caller.origin)
+                return card if requirement.is_recipient(with_key) else None
+            return None
+
+        found = await asyncio.gather(*(of(card) for card in cards))
+        return [card for card in found if card is not None]
 
     async def _look(self, caller: Caller, view: ReaderView) -> CardSnapshot | None:
         known = self._known.get(view.name)
@@ -271,3 +303,7 @@ class CardSelection:
 
 def _look(visit: Visit) -> CardSnapshot:
     return look(visit, visit.card())
+
+
+def _look_for_key(visit: Visit, use: KeyUse) -> CardSnapshot:
+    return look_for_key(visit, visit.card(), use)

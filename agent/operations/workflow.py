@@ -484,11 +484,13 @@ class _Beside:
 
 
 def _require_usable(requirement: CardRequirement, facts: CertificateFacts, snapshot: CardSnapshot) -> None:
-    """Return if the certificate can serve, before anybody is asked for the PIN. Raise `CertificateError`."""
+    """Return if the certificate can serve, before anybody is asked for the PIN. Raise `SigningError`."""
     if requirement.key is KeyUse.SIGNATURE:
         facts.require_in_time()
     if requirement.rsa:
         public_key(snapshot.certificate)
+    if requirement.recipient is not None:
+        requirement.recipient(snapshot.certificate)
 
 
 def _look_for(requirement: CardRequirement, command: PinCommand, *, chain: bool) -> CardJob[CardSnapshot]:

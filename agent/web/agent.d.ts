@@ -339,10 +339,17 @@ export class HcaAgent extends EventTarget {
     options?: CallOptions,
   ): Promise<{ valid: boolean; report: DocumentReport; error?: ErrorData }>;
   encrypt(
-    params: WhichCard & { data: Bytes; certificate?: Bytes },
+    params: WhichCard & {
+      data: Bytes;
+      /** `pkcs1`: one RSA block, up to 245 bytes; `cms`: AuthEnvelopedData with AES-256-GCM, up to 32 MiB. */
+      format?: "pkcs1" | "cms";
+      certificate?: Bytes;
+      /** Of several recipients, instead; with `cms`. */
+      certificates?: readonly Bytes[];
+    },
     options?: CallOptions,
   ): Promise<{ cipher: string }>;
-  decrypt(params: WhichCard & { cipher: Bytes }, options?: CallOptions): Promise<{ data: string }>;
+  decrypt(params: WhichCard & { cipher: Bytes; format?: "pkcs1" | "cms" }, options?: CallOptions): Promise<{ data: string }>;
   call(method: string, params?: object, options?: CallOptions): Promise<unknown>;
   addEventListener<K extends keyof HcaAgentEvents>(
     type: K,

@@ -204,13 +204,18 @@ export class HcaAgent extends EventTarget {
     return this.call("verify", params, options);
   }
 
-  encrypt({ data, certificate, reader, cardKind }, options) {
-    const what = { data: base64(data), certificate: base64(certificate) };
+  encrypt({ data, format, certificate, certificates, reader, cardKind }, options) {
+    const what = {
+      data: base64(data),
+      format,
+      certificate: base64(certificate),
+      certificates: certificates?.map(base64),
+    };
     return this.call("encrypt", { ...what, reader, cardKind }, options);
   }
 
-  decrypt({ cipher, reader, cardKind }, options) {
-    return this.call("decrypt", { cipher: base64(cipher), reader, cardKind }, options);
+  decrypt({ cipher, format, reader, cardKind }, options) {
+    return this.call("decrypt", { cipher: base64(cipher), format, reader, cardKind }, options);
   }
 
   /**

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from agent.errors.numbers.hipki import RetCode, hipki_numbers
 from agent.operations import Caller, Operations
 from agent.vocabulary import Verb
 from signing.cms.build import CmsForm
+from signing.cms.envelope import Envelope
 from signing.errors import HashUnsupportedError
 from signing.hashes import Hash
 
@@ -134,7 +136,7 @@ class HipkiDialect:
         if verb is HipkiVerb.DECRYPT:
             cipher = package.encrypted
             async with self._kept_pin(caller, package) as kept:
-                plain = await self._operations.decrypt(caller, cipher, reader=package.reader, kept=kept)
+                plain = await self._decrypted(caller, cipher, package.reader, kept)
             return DecryptAnswer(**good, plain=package.written(plain), plaintext=plain)
         arguments = _signature_arguments(package)
         async with self._kept_pin(caller, package) as kept:
@@ -150,6 +152,15 @@ class HipkiDialect:
         return SignAnswer(
             **good, signature=result.signature, certb64=result.certificate, card_sn=result.serial
         )
+
+    async def _decrypted(
+        self, caller: Caller, cipher: bytes | Envelope, reader: str | None, kept: KeptPin | None
+    ) -> bytes:
+        if not isinstance(cipher, Envelope):
+            return await self._operations.decrypt(caller, cipher, reader=reader, kept=kept)
+        plain = io.BytesIO()
+        await self._operations.open_envelope(caller, cipher, plain, reader=reader, kept=kept)
+        return plain.getvalue()
 
     @asynccontextmanager
     async def _kept_pin(self, caller: Caller, package: PagePackage) -> AsyncIterator[KeptPin | None]:

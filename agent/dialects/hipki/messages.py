@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import json
 import re
 from typing import Any, Final
@@ -129,7 +130,7 @@ class PagePackage(msgspec.Struct, frozen=True, rename="camel"):
             case "PKCS1" | "" if len(octets) <= _BLOCK_MAX:
                 return octets
             case "PKCS7":
-                return read_envelope(octets)
+                return read_envelope(io.BytesIO(octets))
             case _:
                 raise AgentError(ErrorId.REQUEST_PARAMETERS)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import stat
 import subprocess
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from agent.cli import composition
 from tests.support.command_line import answer
 from tests.support.openssl import openssl_program
-from tests.support.platforms import WINDOWS
 
 PIN = "123456\n"
 HPC = ("--simulate", "hpc")
@@ -309,49 +307,3 @@ def test_sha_1_verifies_old_documents_and_signs_none(invoke, document: Path):
     assert invoke("sign", document, *PKCS1, "--pin-stdin", "--hash", "SHA-1", input=PIN).exit_code == 2
     signature_of(document).write_bytes(bytes(256))
     assert invoke("verify", document, *HPC, "--hash", "SHA-1").exit_code == 1
-
-
-def test_what_is_encrypted_decrypts(invoke, tmp_path: Path):
-    plain = tmp_path / "key.bin"
-    plain.write_bytes(bytes(range(32)))
-    assert invoke("encrypt", plain, *HPC).exit_code == 0
-    cipher = tmp_path / "key.bin.enc"
-    assert len(cipher.read_bytes()) == 256
-    refused = invoke("decrypt", cipher, *HPC, "--pin-stdin", input=PIN)
-    assert refused.exit_code == 2 and plain.exists()
-    target = tmp_path / "decrypted"
-    result = invoke("decrypt", cipher, "-o", target, *HPC, "--pin-stdin", input=PIN)
-    assert result.exit_code == 0, result.output
-    assert target.read_bytes() == bytes(range(32))
-    assert WINDOWS or stat.S_IMODE(target.stat().st_mode) == 0o600
-    assert not any(part in result.output for part in ("\\x01", "123456"))
-
-
-def test_openssl_encrypts_what_the_card_decrypts(invoke, tmp_path: Path):
-    key = x509.load_der_x509_certificate(certificate(invoke, 2)).public_key()
-    (tmp_path / "data.enc").write_bytes(key.encrypt("處方".encode(), padding.PKCS1v15()))
-    assert invoke("decrypt", tmp_path / "data.enc", *HPC, "--pin-stdin", input=PIN).exit_code == 0
-    assert (tmp_path / "data").read_text(encoding="utf-8") == "處方"
-
-
-def test_encrypting_to_a_certificate_needs_no_card(invoke, tmp_path: Path):
-    (tmp_path / "data").write_bytes(b"x")
-    (tmp_path / "certificate").write_bytes(certificate(invoke, 2))
-    words = ("encrypt", tmp_path / "data", "--certificate", tmp_path / "certificate")
-    assert invoke(*words).exit_code == 0
-    assert invoke(*words).exit_code == 2
-    assert invoke(*words, "--force").exit_code == 0
-
-
-def test_more_than_a_block_is_refused(invoke, tmp_path: Path):
-    (tmp_path / "data").write_bytes(bytes(246))
-    result = invoke("encrypt", tmp_path / "data", *HPC)
-    assert result.exit_code == 1
-    assert "(data.too_long" in result.stderr
-
-
-def test_a_bad_cipher_leaves_no_file(invoke, tmp_path: Path):
-    (tmp_path / "data.enc").write_bytes(bytes(256))
-    result = invoke("decrypt", tmp_path / "data.enc", *HPC, "--pin-stdin", input=PIN)
-    assert result.exit_code == 1
-    assert "(cipher.invalid" in result.stderr and not (tmp_path / "data").exists()

@@ -12,6 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7EnvelopeBuilder
+from cryptography.x509 import load_der_x509_certificate
 
 from agent.config import Config, ConsentSettings, PortSettings, ServiSignSettings
 from agent.interaction import PinQuestion, Question
@@ -175,6 +178,26 @@ async def test_what_is_encrypted_for_the_card_is_decrypted_by_it(agent: RunningA
         sealed = await page.call("encrypt", data=b64(b"session key"))
         opened = await page.call("decrypt", cipher=sealed["cipher"])
     assert base64.b64decode(opened["data"]) == b"session key"
+
+
+async def test_cms_has_no_such_limit_and_any_change_of_it_is_found(agent: RunningAgent) -> None:
+    text = b64(b"a record" * 20_000)
+    async with agent.page() as page:
+        own = (await page.call("certificates.list"))["certificates"][2]["certificate"]
+        sealed = (await page.call("encrypt", data=text, format="cms", certificates=[own]))["cipher"]
+        assert (await page.call("decrypt", cipher=sealed, format="cms"))["data"] == text
+        sealed = (await page.call("encrypt", data=text, format="cms"))["cipher"]
+        changed = bytearray(base64.b64decode(sealed))
+        changed[-100] ^= 1
+        holder = load_der_x509_certificate(base64.b64decode(own))
+        cbc = PKCS7EnvelopeBuilder().set_data(b"x").add_recipient(holder).encrypt(Encoding.DER, [])
+        for cipher, error_id in [
+            (bytes(changed), "cipher.damaged"),
+            (bytes(300), "cipher.format"),
+            (cbc, "cipher.unprotected"),
+        ]:
+            failed = await page.failing("decrypt", cipher=b64(cipher), format="cms")
+            assert failed["data"]["id"] == error_id
 
 
 async def test_a_document_of_megabytes_can_be_signed(agent: RunningAgent) -> None:
