@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
 from asn1crypto import cms
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name
-from pyhanko.pdf_utils.reader import PdfFileReader
 
 from tests.support.pdfs import page, updated, written
 
@@ -35,10 +33,6 @@ def edited(document: bytes, edit: Callable[[Any], None]) -> bytes:
 
 def first_page(writer: Any) -> Any:
     return writer.root["/Pages"]["/Kids"][0].get_object()
-
-
-def first_font(writer: Any) -> Any:
-    return first_page(writer)["/Resources"]["/Font"]["/F1"]
 
 
 # --- changed after signing
@@ -298,16 +292,3 @@ def digest_twice(signed: Any) -> None:
     attributes = signed["signer_infos"][0]["signed_attrs"]
     digest = next(each for each in attributes if each["type"].native == "message_digest")
     attributes.append(digest.copy())
-
-
-def hybrid(document: bytes) -> bytes:
-    """Two cross reference tables of which old and new programs read one each (ISO 32000-1 §7.5.8.4)."""
-    start = document.rindex(b"trailer")
-    return document[:start] + document[start:].replace(b"<<", b"<< /XRefStm 9 ", 1)
-
-
-def original(document: bytes) -> bytes:
-    """What was there when it was first signed, for attacks that need no signature of their own."""
-    signature = PdfFileReader(BytesIO(document)).embedded_regular_signatures[0]
-    _, _, second, length = signature.byte_range
-    return document[: second + length]
