@@ -267,7 +267,7 @@ class SignParams(CardParams, frozen=True):
         page: where the signature is seen in a PDF: 1 for the first page, -1 for the last; 0 for nowhere.
         over: countersign the last signature of a CMS message, rather than sign beside it.
         content: the document, where `document` is a signature without it that is signed again.
-        name: the document's file name, to which a detached XML signature refers.
+        name: the document's file name: the person sees it, and a detached XML signature refers to it.
     """
 
     document: Document | UnsetType = UNSET

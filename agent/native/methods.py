@@ -148,6 +148,7 @@ async def _sign(
         hash=Hash(params.hash),
         level=level,
         use=KeyUse(params.key),
+        name=params.name,
         **_card(params),
     )
     return messages.SignatureResult(
@@ -159,7 +160,7 @@ async def _sign_plainly(
     services: NativeServices, caller: NativeCaller, params: messages.SignParams
 ) -> messages.SignatureResult:
     """Make a signature value, or plain CMS."""
-    chosen = (params.reason, params.field, params.page, params.over, params.name)
+    chosen = (params.reason, params.field, params.page, params.over)
     if any(chosen) or params.content is not UNSET or Level(params.level) is not Level.B_B:
         raise AgentError(ErrorId.REQUEST_PARAMETERS, detail=f"{params.format} has no such option")
     result = await services.operations.sign(
@@ -169,6 +170,7 @@ async def _sign_plainly(
         digest=given(params.digest),
         use=KeyUse(params.key),
         cms=CmsForm(detached=bool(given(params.detached))) if params.format == "cms" else None,
+        name=params.name,
         **_card(params),
     )
     return messages.SignatureResult(result.signature, result.certificate, params.format, params.hash)

@@ -320,7 +320,7 @@ export class HcaAgent extends EventTarget {
       over?: boolean;
       /** The document, where `document` is a signature without it. */
       content?: Bytes;
-      /** The file's name, to which a detached XML signature refers. */
+      /** The file's name: the person sees it, and a detached XML signature refers to it. */
       name?: string;
       key?: "signature" | "encryption";
     },

@@ -163,7 +163,9 @@ async def test_a_page_has_documents_signed_in_the_formats_that_last(
     agent: RunningAgent, format_: str, document: bytes, kind: str
 ) -> None:
     async with agent.page() as page:
-        signed = await page.call("sign", document=b64(document), format=format_)
+        signed = await page.call("sign", document=b64(document), format=format_, name="轉診單")
+        [asked] = [each for each in agent.interaction.questions if isinstance(each, PinQuestion)]
+        assert asked.document is not None and asked.document.name == "轉診單"
         assert (signed["format"], signed["level"]) == (format_, "B-B")
         whole = signed["signature"]
         beside = {"document": b64(document), "signature": whole} if kind == "cms" else {"document": whole}
