@@ -26,7 +26,7 @@ _CHAIN_MAX: Final = 16
 _HASHES: Final = {"256": Hash.SHA_256, "384": Hash.SHA_384, "512": Hash.SHA_512}
 _CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 _ALGORITHMS: Final = frozenset(f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in _HASHES)
-_UNDERSTOOD: Final = frozenset(("iat", "sigT", "x5t#S256", "x5t#o", "sigD"))
+_UNDERSTOOD: Final = frozenset(("alg", "iat", "sigT", "x5t#S256", "x5t#o", "sigD"))
 """Header parameters that `crit` may name: what they say is looked at or changes nothing of what is signed."""
 
 
@@ -135,8 +135,18 @@ def _checked(
         raise _RefusedError(finding, str(name)[:20])
     if not signature.unprotected.keys().isdisjoint(header) or "alg" in signature.unprotected:
         raise _RefusedError(Finding.STRUCTURE_AMBIGUOUS, "a parameter is there twice")
-    critical = header.get("crit", [])
-    if not isinstance(critical, list) or not set(map(str, critical)) <= _UNDERSTOOD:
+    critical = header.get("crit", ["alg"])
+    # RFC 7515 §4.1.11: never empty, and naming what is there and understood.
+    if (
+        not isinstance(critical, list)
+        or not critical
+        or not set(map(str, critical))
+        <= _UNDERSTOOD
+        & {
+            *header,
+            "alg",
+        }
+    ):
         raise _RefusedError(Finding.ALGORITHM_UNKNOWN, f"crit {critical}"[:60])
     if "b64" in header or "sigD" in header:
         raise _RefusedError(Finding.ALGORITHM_UNKNOWN, "b64 or sigD")

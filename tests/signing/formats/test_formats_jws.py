@@ -157,6 +157,9 @@ def resigned(label: str, **changes: Any) -> bytes:
         (lambda: header_of(signed(JwsForm()), alg="XX256"), Finding.ALGORITHM_UNKNOWN),
         (lambda: resigned("rsa", crit=["exp"], exp=1), Finding.ALGORITHM_UNKNOWN),
         (lambda: resigned("rsa", crit=["b64"], b64=False), Finding.ALGORITHM_UNKNOWN),
+        (lambda: resigned("rsa", b64=False), Finding.ALGORITHM_UNKNOWN),
+        (lambda: resigned("rsa", crit=[]), Finding.ALGORITHM_UNKNOWN),
+        (lambda: resigned("rsa", crit=["sigT"]), Finding.ALGORITHM_UNKNOWN),
         (lambda: resigned("rsa", **{"x5t#S256": "AAAA"}), Finding.CERTIFICATE_OTHER),
         (
             lambda: resigned("rsa", x5c=[base64.b64encode(pki().certificate("ec")).decode()]),
