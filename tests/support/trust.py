@@ -143,6 +143,11 @@ for each in /etc/ssl /usr/local/share/ca-certificates; do
     cp -a "$each/." "$0$each/"
     mount --bind "$0$each" "$each"
 done
+hooks=/etc/ca-certificates/update.d # of packages that keep stores elsewhere: Java's has dpkg at work
+if test -d "$hooks"; then
+    mkdir -p "$0$hooks"
+    mount --bind "$0$hooks" "$hooks"
+fi
 exec "$@"
 """
 
