@@ -17,6 +17,7 @@ from agent.document_processes import DocumentProcesses
 from agent.environment import Child
 from agent.errors import AgentError
 from agent.paths import Paths
+from hca_card.decoding import UNREADABLE
 from signing.errors import SigningError
 from signing.hashes import Hash
 from signing.revocation import CertificateStatus
@@ -156,7 +157,7 @@ async def _read_apart(
         return refused("it took too long")
     try:
         return msgspec.msgpack.decode(answer, type=FoundDocument)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         log.warning("a document ended the process that read it")
         return refused("it could not be read")
 

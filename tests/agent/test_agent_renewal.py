@@ -11,6 +11,7 @@ import pytest
 
 from agent import renewal, tls
 from agent.renewal import Renewal
+from agent.vocabulary import Errand
 from tests.support.agent import running_agent
 from tests.support.operations import until
 
@@ -51,8 +52,9 @@ async def test_a_server_that_starts_with_a_renewed_certificate_says_so_once(tmp_
     for _ in range(2):
         async with running_agent(tmp_path) as agent:
             await agent.notices_shown()
-            told.append([en for _, en in agent.interaction.notices if "certificate" in en])
-    assert ["renewed" in en and "trust install" in en for en in told[0]] == [True]
+            said = zip(agent.interaction.notices, agent.interaction.offers, strict=True)
+            told.append([(en, errand) for (_, en), errand in said if "certificate" in en])
+    assert [("renewed" in en, errand) for en, errand in told[0]] == [(True, Errand.TRUST)]
     assert told[1] == []
 
 
