@@ -420,7 +420,8 @@ class Operations:
         done = await signed.finish()
         if level is not Level.B_B and self._evidence is not None:
             done = await form.augment(done, level, NearEvidence(self._evidence, done, card.chain))
-        return SignedDocument(done, form.format, level, card.certificate, hash, card.serial)
+        # The curve of a key may decide another hash than was asked for (JWS).
+        return SignedDocument(done, form.format, level, card.certificate, signed.ready.hash, card.serial)
 
     def _showing(self, document: bytes | None, algorithm: Hash, digest: bytes, name: str) -> ShowDocument:
         """Return what shows a document to whoever is asked; its preview is made then, and once."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import hashlib
 import subprocess
 from collections.abc import AsyncIterator
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from joserfc.jwk import ECKey
+from joserfc.jws import JWSRegistry
 
 from agent.config import Config, Pkcs11Settings
 from agent.interaction.scripted import ScriptedInteraction
@@ -20,14 +24,22 @@ from agent.selftest.context import Computer, ProbeContext
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from signing.cms.build import CmsForm
+from signing.formats import SignatureFormat
+from signing.formats.choice import Options, form_for
 from signing.hashes import Hash
 from signing.login import validate_token
 from signing.sign import ecdsa_der
+from signing.verification.judge import Trust, judge
+from signing.verification.reading import read
+from signing.verification.report import Verdict
 from tests.support import softhsm
 from tests.support.cards import simulated, simulator_ca
 from tests.support.openssl import openssl_program
 from tests.support.operations import NONCE, OWN, PIN, PORTAL
+from tests.support.pdf_judges import pyhanko_status, valid_to_pdfsig
+from tests.support.pdfs import pdf
 from tests.support.selftest import not_passed, rows_of
+from tests.support.xml_signatures import xmlsec_agrees
 
 DOCUMENT = "出生通報 birth report\n".encode()
 ORIGIN = str(PORTAL.origin)
@@ -122,6 +134,42 @@ async def test_a_card_of_any_kind_of_key_does_all_that_it_can(tmp_path: Path, ro
         failed = not_passed(await rows_of(context))
     # Versions and card information are HCA cards' alone; an EC key encrypts nothing.
     assert failed == {4: "skip", 8: "skip"} | ({11: "skip", 12: "because 11"} if curve else {})
+
+
+async def test_a_card_with_the_longest_curve_signs_every_format(tmp_path: Path) -> None:
+    """521 bits fill no whole octets, so that whoever counts octets is caught by it."""
+    documents = {
+        SignatureFormat.CADES: DOCUMENT,
+        SignatureFormat.XADES: "<record><name>王測試</name></record>".encode(),
+        SignatureFormat.PADES: pdf("page"),
+        SignatureFormat.JWS: b'{"name": "record"}',
+    }
+    made: dict[SignatureFormat, bytes] = {}
+    root, issuer = simulator_ca().roots[0], simulator_ca().intermediates[0]
+    lists = simulator_ca().crl(), simulator_ca().authorities_crl()
+    async with pkcs15_card(tmp_path, "p521") as context:
+        certificate = (await context.operations.certificate(OWN, 1)).der
+        for kind, document in documents.items():
+            form = form_for(kind, document, Options(detached=True if kind is SignatureFormat.CADES else None))
+            result = await context.operations.sign_document(OWN, form, document)
+            assert result.hash is (Hash.SHA_512 if kind is SignatureFormat.JWS else Hash.SHA_256)
+            made[kind] = result.document
+            trust = Trust((root,), intermediates=(issuer,), crls=lists, simulated=True)
+            beside = kind is SignatureFormat.CADES
+            read_back = read(document, result.document) if beside else read(result.document)
+            [signature] = judge(read_back, document if beside else result.document, trust).signatures
+            assert signature.algorithm.startswith("EC 521")
+            assert signature.verdict is Verdict.VALID, signature
+    assert Judge(tmp_path, certificate).takes_cms(DOCUMENT, made[SignatureFormat.CADES])
+    assert xmlsec_agrees(made[SignatureFormat.XADES], tmp_path, authorities=(root, issuer))
+    # pyHanko's own rule about key usage, which HCA's certificates do not meet, is not what is asked here.
+    status = await asyncio.to_thread(pyhanko_status, made[SignatureFormat.PADES], root)
+    assert status.valid and status.intact
+    assert valid_to_pdfsig(made[SignatureFormat.PADES], tmp_path)
+    key = ECKey.import_key((tmp_path / "key.pem").read_bytes())
+    signed, _, value = made[SignatureFormat.JWS].rpartition(b".")
+    octets = base64.urlsafe_b64decode(value + b"==")
+    assert JWSRegistry(algorithms=["ES512"]).get_alg("ES512").verify(signed, octets, key)
 
 
 class Judge:
