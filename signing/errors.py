@@ -49,7 +49,7 @@ class DocumentUnusableError(SigningError):
     error_id = "document.unusable"
 
 
-class DocumentChangedError(SigningError):
+class DocumentChangedError(DocumentUnusableError):
     """The file changed while it was read."""
 
     error_id = "document.changed"

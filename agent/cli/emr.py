@@ -105,7 +105,7 @@ def verify(call: Invocation, *, documents: tuple[Path, ...], offline: bool) -> i
     """
     verifier = verifying.verifier_of(call)
     reports = [
-        asyncio.run(verifier.verify(document.read_bytes(), name=str(document), ask=not offline))
+        asyncio.run(verifier.verify(files.read(document), name=str(document), ask=not offline))
         for document in documents
     ]
     code = verifying.show(call, reports)
@@ -128,7 +128,7 @@ def show(call: Invocation, *, document: Path) -> int:
     from signing.preview import NOTICES, RecordKind, text_preview
     from signing.verification.reading import read
 
-    content = document.read_bytes()
+    content = files.read(document)
     preview = text_preview(content)
     if preview is None or preview.kind is not RecordKind.MEDICAL_RECORD:
         raise DocumentUnusableError("neither an exchange package nor a CDA R2 record")
@@ -181,7 +181,7 @@ async def _sign_all(
             result = await work.operations.sign_document(
                 work.caller,
                 form,
-                document.read_bytes(),
+                files.read(document),
                 hash=algorithm,
                 level=level,
                 reader=work.reader,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,9 +77,35 @@ def writing(path: Path, *, force: bool, private: bool = False) -> Iterator[Binar
         raise
 
 
+def read(path: Path) -> bytes:
+    """Return the content of a file as it was at one moment.
+
+    Raises:
+        DocumentChangedError: another program wrote, cut or replaced it meanwhile.
+        OSError: it cannot be read.
+    """
+    from signing.errors import DocumentChangedError
+
+    with path.open("rb") as file:
+        before = os.fstat(file.fileno())
+        content = file.read()
+        after = os.fstat(file.fileno())
+    if not stat.S_ISREG(before.st_mode):
+        return content
+    # What is under the name now must be what was read, or somebody is shown another document than is judged.
+    states = {(each.st_ino, each.st_size, each.st_mtime_ns) for each in (before, after, path.stat())}
+    if len(states) != 1 or len(content) != before.st_size:
+        raise DocumentChangedError(path.name)
+    return content
+
+
 def read_der(path: Path) -> bytes:
-    """Return the certificate or CMS message in a file, DER or PEM (RFC 7468); of several the first."""
-    content = path.read_bytes()
+    """Return the certificate or CMS message in a file, DER or PEM (RFC 7468); of several the first.
+
+    Raises:
+        DocumentChangedError: another program wrote, cut or replaced it meanwhile.
+    """
+    content = read(path)
     # What is signed in a CMS message may hold PEM; only what is no DER is searched.
     match = None if content[:1] == b"\x30" else _PEM.search(content)
     return binascii.a2b_base64(match[2]) if match else content

@@ -64,7 +64,7 @@ def preserve(
     good = True
     for document, place in zip(documents, targets, strict=True):
         content = content_beside(document, content_file)
-        done = asyncio.run(_preserved(document, document.read_bytes(), content, evidence, verifier))
+        done = asyncio.run(_preserved(document, files.read(document), content, evidence, verifier))
         if done is None:
             good = False
         elif done:

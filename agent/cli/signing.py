@@ -187,7 +187,7 @@ def _job(
         suffix = _PKCS1 if kind == "pkcs1" else _CMS_DETACHED if detached else _CMS
         cms = CmsForm(detached=bool(detached)) if kind == "cms" else None
         return _Job(document, _target(document, suffix, target), None, cms)
-    content = document.read_bytes()
+    content = files.read(document)
     chosen = SignatureFormat(kind) if kind else format_of(content, document.name)
     if chosen is SignatureFormat.CADES:
         options = replace(options, content=content_beside(document, content_file))
@@ -241,7 +241,7 @@ async def _sign_one(
     work: Work, job: _Job, verifier: Verifier, algorithm: Hash, level: Level
 ) -> tuple[bytes, bytes, str]:
     """Return the result, the signer's certificate, and what was made."""
-    content, folder = job.document.read_bytes(), job.document.resolve().parent
+    content, folder = files.read(job.document), job.document.resolve().parent
     if job.form is None:
         result = await work.operations.sign(
             work.caller,

@@ -88,7 +88,7 @@ def verify(
     for document, signature in pairs:
         content, value = files.read_der(document), None if signature is None else files.read_der(signature)
         if signature is not None:
-            content = document.read_bytes()
+            content = files.read(document)
         named = certificate
         if value is not None and named is None and not _holds_its_certificate(value):
             named = run(call, _certificate_of_card)
@@ -140,10 +140,10 @@ def content_beside(signature: Path, named: Path | None) -> bytes | None:
     None where the file is no signature without its document, or that is not there.
     """
     if named is not None:
-        return named.read_bytes()
+        return files.read(named)
     beside = signature.with_suffix("")
     detached = signature.suffix == ".p7s" and beside.is_file() and _is_detached(signature)
-    return beside.read_bytes() if detached else None
+    return files.read(beside) if detached else None
 
 
 def _pair(document: Path, named: Path | None) -> tuple[Path, Path | None]:

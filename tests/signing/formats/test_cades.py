@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -165,6 +166,31 @@ async def test_one_bit_changed_at_any_signed_place_is_found_by_each_judge(
         assert ours(changed).verdict in (Verdict.INVALID, Verdict.UNDECIDED), name
 
 
+async def test_bouncy_castle_accepts_what_is_whole_and_no_changed_bit(tmp_path: Path) -> None:
+    """Java: one process for all, for starting it takes longer than judging."""
+    good = [*(signed(label, Cades()) for label in SIGNERS), await at_level(Level.B_LT)]
+    good.append(signed("ec", Cades(place=Place.BESIDE, content=DOCUMENT), good[0]))
+    bad = [changed for label in SIGNERS for _, changed in _flips(signed(label, Cades()))]
+    assert bouncy_castle([*good, *bad], tmp_path) == [True] * len(good) + [False] * len(bad)
+
+
+def bouncy_castle(messages: list[bytes], folder: Path) -> list[bool]:
+    """Whether Bouncy Castle takes each detached message over the document."""
+    if not Path("/usr/share/java/bcpkix.jar").exists() and sys.platform != "linux":
+        pytest.skip("Bouncy Castle comes with Debian")
+    (folder / "document").write_bytes(DOCUMENT)
+    for number, message in enumerate(messages):
+        (folder / f"{number}.p7s").write_bytes(message)
+    path = ":".join(f"/usr/share/java/{name}.jar" for name in ("bcpkix", "bcprov", "bcutil"))
+    command = ["java", "-XX:TieredStopAtLevel=1", "-cp", path]
+    command += [str(Path(__file__).parents[2] / "support" / "BouncyCastle.java"), "document"]
+    command += [f"{number}.p7s" for number in range(len(messages))]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    said = done.stdout.splitlines()
+    assert len(said) == len(messages)
+    return [each == "valid" for each in said]
+
+
 @pytest.mark.parametrize("label", SIGNERS)
 async def test_a_time_stamp_is_over_the_signature_and_openssl_agrees(label: str, openssl: Openssl) -> None:
     message = await at_level(Level.B_T, label)
@@ -176,6 +202,13 @@ async def test_a_time_stamp_is_over_the_signature_and_openssl_agrees(label: str,
     value = signer["signature"].native
     assert openssl.run(*words, token=token.dump(), value=value).returncode == 0
     assert openssl.run(*words, token=token.dump(), value=value + b"\0").returncode != 0
+    stamped = cms.ContentInfo.load(token.dump())["content"]
+    [stamper] = stamped["signer_infos"]
+    inside = stamped["encap_content_info"]["content"].contents
+    for place in (inside, stamper["signed_attrs"].contents, stamper["signature"].native):
+        at = token.dump().index(place) + len(place) - 1
+        wrong = token.dump()[:at] + bytes((token.dump()[at] ^ 1,)) + token.dump()[at + 1 :]
+        assert openssl.run(*words, token=wrong, value=value).returncode != 0
     [report] = ours(message).signatures
     assert (report.level, report.time, report.time_source) == ("B-T", NOW, TimeSource.STAMP)
 

@@ -10,6 +10,7 @@ import signxml.xades
 from cryptography import x509
 from lxml import etree
 from signxml import XMLVerifier
+from signxml.exceptions import InvalidInput, InvalidSignature
 from signxml.xades import XAdESVerifier
 
 from signing.errors import DocumentUnusableError, EvidenceError
@@ -138,6 +139,19 @@ async def test_xml_dsig_has_no_levels_and_xades_none_above_b_lt() -> None:
         await XmlForm(xades=False).augment(plain, Level.B_T, pki().evidence())
     with pytest.raises(DocumentUnusableError):
         await XmlForm().augment(signed(XmlForm(), PLAIN), Level.B_LTA, pki().evidence())
+
+
+@pytest.mark.parametrize("label", SIGNERS)
+def test_signxml_takes_no_changed_bit(label: str) -> None:
+    signer = x509.load_der_x509_certificate(pki().certificate(label))
+    made = signed(XmlForm(), PLAIN, label)
+    XAdESVerifier().verify(made, x509_cert=signer)
+    places = [b"<name>", b"<ds:DigestValue>", b"<xades:SigningTime>", b"<ds:SignatureValue"]
+    for place in places:
+        at = made.index(b">", made.index(place)) + 3
+        changed = made[:at] + bytes((made[at] ^ 1,)) + made[at + 1 :]
+        with pytest.raises((InvalidInput, InvalidSignature)):
+            XAdESVerifier().verify(changed, x509_cert=signer)
 
 
 @pytest.mark.parametrize("label", SIGNERS)
