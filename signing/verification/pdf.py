@@ -213,7 +213,7 @@ class _Reading:
                     if inside != Hash.SHA_1.digest(content):
                         remarks.append(Remark(Finding.CONTENT_CHANGED))
                     content = inside or b""
-                elif inside:
+                elif inside is not None:
                     remarks.append(Remark(Finding.STRUCTURE_AMBIGUOUS, "a document inside the signature"))
                 remarks += self._since(embedded)
                 found = list(signatures_of(signed, content, "data"))
