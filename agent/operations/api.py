@@ -15,7 +15,7 @@ from agent.access.consents import Consents, ranking
 from agent.audit import AuditLog
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
-from agent.interaction import DocumentShown, Interaction, ShowDocument
+from agent.interaction import DocumentShown, Interaction
 from agent.interaction.asking import Asking
 from agent.interaction.silence import Silence
 from agent.operations import transaction_jobs as jobs
@@ -368,7 +368,7 @@ class Operations:
             given=None if kept is None else SessionPin(kept, self._workflow.guesses, caller.origin, key=use),
             session=kept,
             reader=reader,
-            document=self._showing(document, hash, settled, name),
+            document=partial(self._shown, document, hash, settled, name, []),
             folder=folder,
         )
         return SignResult(signature, card.certificate, hash, card.serial)
@@ -413,7 +413,7 @@ class Operations:
             given=None if kept is None else SessionPin(kept, self._workflow.guesses, caller.origin, key=use),
             session=kept,
             reader=reader,
-            document=self._showing(document, hash, digest, name),
+            document=partial(self._shown, document, hash, digest, name, []),
             folder=folder,
             ahead=signing.ahead,
         )
@@ -423,19 +423,16 @@ class Operations:
         # The curve of a key may decide another hash than was asked for (JWS).
         return SignedDocument(done, form.format, level, card.certificate, signed.ready.hash, card.serial)
 
-    def _showing(self, document: bytes | None, algorithm: Hash, digest: bytes, name: str) -> ShowDocument:
-        """Return what shows a document to whoever is asked; its preview is made then, and once."""
+    async def _shown(
+        self, document: bytes | None, algorithm: Hash, digest: bytes, name: str, made: list[Preview]
+    ) -> DocumentShown:
+        """Return a document for whoever is asked; `made` keeps its preview, which is made once."""
         shown = DocumentShown(None if document is None else len(document), algorithm.value, digest, name)
-        made: list[Preview] = []
-
-        async def show() -> DocumentShown:
-            if document is None or self._previews is None:
-                return shown
-            if not made:
-                made.append(await self._previews.of(document))
-            return replace(shown, preview=made[0])
-
-        return show
+        if document is None or self._previews is None:
+            return shown
+        if not made:
+            made.append(await self._previews.of(document))
+        return replace(shown, preview=made[0])
 
     async def _digest(
         self, caller: Caller, algorithm: Hash, document: bytes | None, digest: bytes | None

@@ -308,7 +308,8 @@ class Workflow:
     ) -> tuple[CardSnapshot, T, KeptPin | None]:
         """Send the PIN in one transaction; return the card, what `work` gave, and the PIN if it is kept."""
         audit.unattended = entry.unattended
-        async with entry, beside:
+        async with entry:
+            await beside.done()
             job = partial(entry.run, audit=audit, work=work)
             done = None if entry.command is PinCommand.VERIFY else partial(self._pin_replaced, entry)
             try:
@@ -443,7 +444,7 @@ class Workflow:
 
 
 class _Beside:
-    """Work beside a question: it ends the question where it fails, and is done when the body is entered."""
+    """Work beside a question, which it ends where it fails."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
@@ -475,12 +476,10 @@ class _Beside:
                 raise failed[0] from None
             raise
 
-    async def __aenter__(self) -> None:
+    async def done(self) -> None:
+        """Wait for the work; raise what made it fail."""
         if self._task is not None:
             await self._task
-
-    async def __aexit__(self, *_details: object) -> None:
-        """Leave nothing behind: the work was waited for."""
 
 
 def _require_usable(requirement: CardRequirement, facts: CertificateFacts, snapshot: CardSnapshot) -> None:

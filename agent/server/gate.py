@@ -120,7 +120,12 @@ class Gate:
             response = self._refuse(request, origin, listener)
         except web.HTTPException as stopped:
             response = self._excused(request, listener, stopped.status)
-        if _is_blank(response) and is_seen(request) and is_ours(only(request, hdrs.HOST), listener):
+        if (
+            response.status >= 400
+            and _is_blank(response)
+            and is_seen(request)
+            and is_ours(only(request, hdrs.HOST), listener)
+        ):
             response = sentences.of_refusal(response.status)
         if not response.prepared:  # a WebSocket is, and over
             for name, value in SECURITY_HEADERS.items():
@@ -172,7 +177,7 @@ class Gate:
 
 
 def _is_blank(response: web.StreamResponse) -> bool:
-    return response.status >= 400 and isinstance(response, web.Response) and not response.body
+    return isinstance(response, web.Response) and not response.body
 
 
 def _with_body(response: web.Response, body: bytes | None) -> web.Response:
