@@ -150,7 +150,8 @@ def test_signxml_takes_no_changed_bit(label: str) -> None:
     for place in places:
         at = made.index(b">", made.index(place)) + 3
         changed = made[:at] + bytes((made[at] ^ 1,)) + made[at + 1 :]
-        with pytest.raises((InvalidInput, InvalidSignature)):
+        # Where it is no longer base64, the schema refuses it first.
+        with pytest.raises((InvalidInput, InvalidSignature, etree.DocumentInvalid)):
             XAdESVerifier().verify(changed, x509_cert=signer)
 
 
