@@ -133,6 +133,7 @@ class Verifier:
                 crls=simulated.crls,
                 simulated=bool(simulated.roots),
                 hard=verification.revocation == "required",
+                policies=verification.policies,
             )
         return self._trust.at(self._clock())
 

@@ -226,12 +226,15 @@ class VerificationSettings:
         intermediates: files of certificates that may stand between, for signatures that do not bring them.
         revocation: `required`: where nobody can say that a certificate was not revoked, nothing is decided;
             `preferred`: that is then a remark.
+        policies: certificate policies, as object identifiers, of which a signer's certificate must have one;
+            none for any.
     """
 
     anchors: bool = _key(values.boolean, True)
     stamp_roots: tuple[Path, ...] = _key(values.files, ())
     intermediates: tuple[Path, ...] = _key(values.files, ())
     revocation: str = _key(values.one_of("required", "preferred"), "required")
+    policies: frozenset[str] = _key(values.object_identifiers, frozenset())
 
 
 @dataclass(frozen=True, slots=True)

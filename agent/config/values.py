@@ -136,6 +136,16 @@ def files(value: Any) -> tuple[Path, ...]:
     return tuple(Path(file(item)) for item in _list(value))
 
 
+def object_identifiers(value: Any) -> frozenset[str]:
+    """Read object identifiers in dots, as certificate policies have them."""
+    for item in _list(value):
+        if not isinstance(item, str) or not _OID.fullmatch(item):
+            raise ValueError(
+                f'{item!r} is no object identifier such as "2.16.886.101.0.3.1": numbers and dots'
+            )
+    return frozenset(value)
+
+
 def http_addresses(value: Any) -> tuple[str, ...]:
     """Read addresses in the clear, which OCSP and revocation lists have."""
     for item in _list(value):
@@ -162,6 +172,7 @@ port: Final = whole(1, 65535)
 """A TCP port."""
 
 _REPOSITORY: Final = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?/[^?#@\s]*")
+_OID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,38})){1,31}")
 _HTTP: Final = re.compile(r"http://[^/?#@\s]+(?:/\S*)?")
 _ADDRESS: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^#\s]*)?")
 _HOST: Final = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,252}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?")

@@ -69,6 +69,7 @@ KEYS: Final = {
     "verification.stamp_roots": "時戳單位的根憑證檔",
     "verification.intermediates": "中繼憑證檔",
     "verification.revocation": "查不到廢止狀態時是否判定",
+    "verification.policies": "簽章者憑證須有的憑證政策",
     "timestamps.authorities": "時戳服務的位址",
     "log.level": "記錄的詳細程度",
     "log.format": "記錄檔的格式",

@@ -48,6 +48,7 @@ class Finding(StrEnum):
     CERTIFICATE_OTHER = "certificate.other"
     CERTIFICATE_NOT_BOUND = "certificate.not_bound"
     CERTIFICATE_PURPOSE = "certificate.purpose"
+    CERTIFICATE_POLICY = "certificate.policy"
     CERTIFICATE_EXPIRED = "certificate.expired"
     CERTIFICATE_OUT_OF_TIME = "certificate.out_of_time"
     CERTIFICATE_NOT_YET = "certificate.not_yet_valid"

@@ -84,6 +84,7 @@ class Trust:
         crls: lists that are at hand besides those that come with a signature, DER.
         simulated: the roots of simulated cards are among them: demo and tests.
         hard: a certificate of which nobody says that it is good decides nothing; else it is a remark.
+        policies: certificate policies (dotted OIDs) of which a signer must have one; none for any.
         now: the moment of the verdict, aware.
     """
 
@@ -93,6 +94,7 @@ class Trust:
     crls: tuple[bytes, ...] = ()
     simulated: bool = False
     hard: bool = True
+    policies: frozenset[str] = frozenset()
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def at(self, now: datetime) -> Trust:
@@ -192,7 +194,7 @@ class _Judge:
             except CardDataError:
                 remarks.append(Remark(Finding.CERTIFICATE_UNREADABLE))
         if found.certificate is not None and description is not None:
-            remarks += _purpose(found.certificate)
+            remarks += _purpose(found.certificate, self._trust.policies)
             if not found.binds_certificate:
                 remarks.append(Remark(Finding.CERTIFICATE_NOT_BOUND))
             path = self._path(found.certificate, found.certificates)
@@ -473,12 +475,12 @@ def _strength(found: FoundSignature) -> Iterator[Remark]:
         yield Remark(Finding.KEY_SHORT, f"{kind} {bits}")
 
 
-def _purpose(der: bytes) -> Iterator[Remark]:
-    """Give why this certificate is not one to sign documents with (RFC 5280 §4.2.1.3, §4.2.1.12)."""
+def _purpose(der: bytes, policies: frozenset[str]) -> Iterator[Remark]:
+    """Give why this certificate is not one to sign documents with (RFC 5280 §4.2.1.3, .4 and .12)."""
     try:
         certificate = parsed(der)
         usage, extended = certificate.key_usage, certificate.extended_key_usage
-        authority = certificate.authority
+        authority, own = certificate.authority, certificate.policies
     except (CertificateError, CardDataError):
         yield Remark(Finding.CERTIFICATE_UNREADABLE)
         return
@@ -488,6 +490,8 @@ def _purpose(der: bytes) -> Iterator[Remark]:
         yield Remark(Finding.CERTIFICATE_PURPOSE, ", ".join(sorted(usage)))
     elif extended is not None and not _FOR_DOCUMENTS.intersection(extended):
         yield Remark(Finding.CERTIFICATE_PURPOSE, ", ".join(extended)[:80])
+    if policies and policies.isdisjoint(own):
+        yield Remark(Finding.CERTIFICATE_POLICY, ", ".join(own)[:80])
 
 
 @lru_cache(maxsize=256)

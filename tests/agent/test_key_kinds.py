@@ -41,6 +41,8 @@ from tests.support.pdfs import pdf
 from tests.support.selftest import not_passed, rows_of
 from tests.support.xml_signatures import xmlsec_agrees
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = "出生通報 birth report\n".encode()
 ORIGIN = str(PORTAL.origin)
 

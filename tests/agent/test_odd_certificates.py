@@ -42,6 +42,8 @@ from tests.support.servisign_real import workplace
 from tests.support.servisign_traces import environment_check
 from tests.support.software_card import rewritten, root
 
+pytestmark = pytest.mark.slow
+
 ORIGIN = str(PORTAL.origin)
 NONCE = base64.b64encode(bytes(range(40))).decode()
 UTF8 = (0x0C, "測試人員卡".encode())

@@ -15,6 +15,8 @@ import pytest
 
 from tests.support.every_command_run import HELP_ONLY, calls
 
+pytestmark = pytest.mark.slow
+
 if sys.platform != "linux":
     pytest.skip("locales and limits as Linux has them", allow_module_level=True)
 

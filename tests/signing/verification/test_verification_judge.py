@@ -123,6 +123,8 @@ CASES = [
          frozenset({Finding.CERTIFICATE_PURPOSE}), asked=ONLINE),
     Case("of another purpose: a server's", "tls-server", Level.B_B, Verdict.INVALID,
          frozenset({Finding.CERTIFICATE_PURPOSE}), asked=ONLINE),
+    Case("of no policy that is demanded", "rsa", Level.B_B, Verdict.UNDECIDED,
+         frozenset({Finding.CERTIFICATE_POLICY}), asked=ONLINE, trust={"policies": frozenset(("1.2.3.4",))}),
     Case("a short key", "weak", Level.B_B, Verdict.UNDECIDED, frozenset({Finding.KEY_SHORT}), asked=ONLINE),
     Case("nobody's root", "stranger", Level.B_B, Verdict.UNDECIDED,
          frozenset({Finding.CHAIN_UNKNOWN}), asked=ONLINE),

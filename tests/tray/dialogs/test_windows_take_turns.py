@@ -92,7 +92,7 @@ async def test_a_second_question_waits_for_the_answer_to_the_first(person: Dialo
 async def test_a_card_that_is_pulled_while_its_pin_is_asked_is_told_at_once_and_waited_for(
     person: Dialogs, screen: Screen, tmp_path: Path
 ):
-    async with running_agent(tmp_path, interaction=person) as agent:  # type: ignore[arg-type]
+    async with asyncio.timeout(100), running_agent(tmp_path, interaction=person) as agent:  # type: ignore[arg-type]
         await agent.notices_shown()
         await person.close()  # the notice of a new certificate
         async with agent.page() as page:
@@ -109,6 +109,12 @@ async def test_a_card_that_is_pulled_while_its_pin_is_asked_is_told_at_once_and_
             reader.insert(card)
             await to_thread(screen.await_window, "請輸入 PIN")
             assert not asked.done(), "nothing was sent"
-            await to_thread(screen.type, "123456")
-            await to_thread(screen.key, "Return")
+            # Nothing that is typed in the window's first moment counts, which is long on a busy machine.
+            for _ in range(8):
+                await to_thread(screen.key, "ctrl+a")
+                await to_thread(screen.type, "123456")
+                await to_thread(screen.key, "Return")
+                done, _ = await asyncio.wait([asked], timeout=5)
+                if done:
+                    break
             assert (await asked)["format"].startswith("web-eid:1")
