@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tkinter
 from collections.abc import Iterator
@@ -43,6 +44,9 @@ def display() -> Iterator[None]:
         patch.setenv("DISPLAY", screen.display)
         patch.delenv("WAYLAND_DISPLAY", raising=False)
         yield
+        # What Tk left in circles goes now, in its own thread: collected in another one later, while no window
+        # is served here any more, it would wait for ever, and some other test with it.
+        gc.collect()
 
 
 def contents(text: str) -> list[Content]:
