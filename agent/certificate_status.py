@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from agent.config import CertificateSettings
+from agent.config import CertificateSettings, Config
 from agent.errors import AgentError, ErrorId
 from agent.http_client import HttpError, HttpPolicy, fetch
 from agent.private_files import write_private
@@ -211,6 +211,17 @@ def _gravity(trouble: Exception) -> int:
     if isinstance(trouble, StatusAnswerStaleError):
         return 2
     return int(isinstance(trouble, StatusAnswerError))
+
+
+def trusted_roots(config: Config) -> tuple[bytes, ...]:
+    """Return whom this machine trusts: the administrator's roots and, unless switched off, those that ship.
+
+    Raises:
+        AgentError: config.invalid, as `load_roots`.
+    """
+    from signing.verification.anchors import shipped
+
+    return (*load_roots(config.certificates.roots), *(shipped() if config.verification.anchors else ()))
 
 
 def load_roots(files: Iterable[Path]) -> tuple[bytes, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from agent.certificate_status import StatusChecker, load_roots
+from agent.certificate_status import StatusChecker, load_roots, trusted_roots
 from agent.config import Config, TimestampSettings
 from agent.errors import AgentError
 from agent.http_client import HttpError, HttpPolicy, fetch
@@ -50,11 +50,9 @@ def asked_by(config: Config, paths: Paths) -> AgentEvidence:
     status = StatusChecker(paths.standing, config.certificates)
 
     def known() -> Iterable[bytes]:
-        from signing.verification.anchors import shipped
-
         verification = config.verification
-        files = (*config.certificates.roots, *verification.stamp_roots, *verification.intermediates)
-        return (*load_roots(files), *shipped())
+        more = load_roots((*verification.stamp_roots, *verification.intermediates))
+        return (*trusted_roots(config), *more)
 
     return AgentEvidence(config.timestamps, status, known=known)
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from typing import Protocol
 
-from agent.certificate_status import StatusChecker, load_roots
+from agent.certificate_status import StatusChecker, trusted_roots
 from agent.config import Config
 from agent.errors import AgentError, ErrorId
 from agent.evidence import asked_by
@@ -110,11 +111,5 @@ class Recipients:
 
 def recipients_of(config: Config, paths: Paths) -> Recipients:
     """Return who judges by this machine's configuration."""
-
-    def roots() -> Iterable[bytes]:
-        from signing.verification.anchors import shipped
-
-        return (*load_roots(config.certificates.roots), *(shipped() if config.verification.anchors else ()))
-
     status = StatusChecker(paths.standing, config.certificates)
-    return Recipients(asked_by(config, paths), status, roots)
+    return Recipients(asked_by(config, paths), status, partial(trusted_roots, config))

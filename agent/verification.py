@@ -7,11 +7,10 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agent.certificate_status import StatusChecker, load_roots
+from agent.certificate_status import StatusChecker, load_roots, trusted_roots
 from agent.config import Config
 from agent.document_processes import DocumentProcesses
 from agent.environment import Child
@@ -25,7 +24,7 @@ from signing.verification.report import DocumentReport
 
 if TYPE_CHECKING:
     from signing.verification.found import FoundDocument
-    from signing.verification.judge import Trust
+    from signing.verification.judge import Statuses, Trust
 
 log = logging.getLogger(__name__)
 
@@ -92,17 +91,14 @@ class Verifier:
         Raises:
             AgentError: config.invalid, a root of the configuration cannot be read.
         """
-        # Both import what a machine that verifies nothing never needs.
+        # Each thread imports what a machine that verifies nothing never needs.
         trust = await asyncio.to_thread(self._current_trust)
-        read, judge = await asyncio.to_thread(_judges)
         if self._processes is not None:
             found = await _read_apart(self._processes, document, signature, certificate, algorithm)
         else:
-            found = await asyncio.to_thread(
-                read, document, signature, certificate=certificate, algorithm=algorithm
-            )
+            found = await asyncio.to_thread(_read, document, signature, certificate, algorithm)
         statuses = await self._ask(found, trust) if ask and self._config.certificates.online else None
-        return await asyncio.to_thread(partial(judge, found, document, trust, name=name, statuses=statuses))
+        return await asyncio.to_thread(_judge, found, document, trust, name, statuses)
 
     async def _ask(self, found: FoundDocument, trust: Trust) -> dict[bytes, CertificateStatus]:
         """Return what authorities say now of the certificates that the document itself leaves open."""
@@ -120,14 +116,12 @@ class Verifier:
         return known
 
     def _current_trust(self) -> Trust:
-        from signing.verification.anchors import shipped
         from signing.verification.judge import Trust
 
         if self._trust is None:
-            own = load_roots(self._config.certificates.roots)
             verification, simulated = self._config.verification, _simulated(self._simulated)
             self._trust = Trust(
-                roots=(*simulated.roots, *own, *(shipped() if verification.anchors else ())),
+                roots=(*simulated.roots, *trusted_roots(self._config)),
                 stamp_roots=load_roots(verification.stamp_roots),
                 intermediates=(*simulated.intermediates, *load_roots(verification.intermediates)),
                 crls=simulated.crls,
@@ -178,8 +172,17 @@ def _simulated(folder: Path | None) -> Trust:
     )
 
 
-def _judges() -> tuple[Callable[..., FoundDocument], Callable[..., DocumentReport]]:
-    from signing.verification.judge import judge
+def _read(
+    document: bytes, signature: bytes | None, certificate: bytes | None, algorithm: Hash
+) -> FoundDocument:
     from signing.verification.reading import read
 
-    return read, judge
+    return read(document, signature, certificate=certificate, algorithm=algorithm)
+
+
+def _judge(
+    found: FoundDocument, document: bytes, trust: Trust, name: str, statuses: Statuses | None
+) -> DocumentReport:
+    from signing.verification.judge import judge
+
+    return judge(found, document, trust, name=name, statuses=statuses)

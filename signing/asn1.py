@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from hca_card import tlv
 from hca_card.errors import CardDataError
 from signing.errors import SigningError
+
+MALFORMED: Final = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    OSError,
+    RecursionError,
+)
+"""What readers that trust their input raise over one that is not as they expect."""
 
 
 @contextmanager
@@ -26,16 +39,7 @@ def reading(wrong: type[SigningError]) -> Iterator[None]:
     """Run the body, and raise `wrong` for what it finds malformed in DER that has been checked already."""
     try:
         yield
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        OverflowError,
-        OSError,
-        RecursionError,
-    ) as error:
+    except MALFORMED as error:
         raise wrong from error
     except CardDataError as error:
         raise wrong(str(error)) from error

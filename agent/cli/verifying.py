@@ -86,9 +86,8 @@ def verify(
     verifier = verifier_of(call)
     reports = []
     for document, signature in pairs:
-        content, value = files.read_der(document), None if signature is None else files.read_der(signature)
-        if signature is not None:
-            content = files.read(document)
+        value = None if signature is None else files.read_der(signature)
+        content = files.read_der(document) if value is None else files.read(document)
         named = certificate
         if value is not None and named is None and not _holds_its_certificate(value):
             named = run(call, _certificate_of_card)

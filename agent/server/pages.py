@@ -27,6 +27,7 @@ _JAVASCRIPT: Final = "text/javascript; charset=utf-8"
 _FILES: Final = {
     "page.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
+    "own-page.js": _JAVASCRIPT,
     "page.js": _JAVASCRIPT,
     "verify.js": _JAVASCRIPT,
     "browser-check.js": _JAVASCRIPT,

@@ -1,7 +1,7 @@
 // The self-test page: asks the agent for the rows, shows each as it finishes, hands out the report.
 
 import { BROWSER_ROWS, browserRows } from "/browser-check.js";
-import { HcaAgent } from "/agent.js";
+import { connectedAgent, meta, takeToken } from "/own-page.js";
 
 const MARKS = { pass: "✓", warn: "!", fail: "✕", skip: "–", waiting: "", running: "" };
 const STATES = {
@@ -14,11 +14,9 @@ const STATES = {
 const BASIC = ["basic.os", "browser.version", "browser.cookie", "basic.java", "browser.javascript", "basic.environment"];
 
 const element = (id) => document.getElementById(id);
-const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
 const [nativePort, tlsPort] = meta("agent-ports").split(",").map(Number);
 const form = element("choose");
 
-let unused = meta("page-token");
 let agent = null;
 let running = null;
 let rows = new Map(); // by id, as the report has them
@@ -39,24 +37,13 @@ for (const name of Object.keys(ERRANDS.words)) element("door-buttons").append(do
 
 connect().catch(showTrouble);
 
-/** The token that this page came with, or one that comes with a fresh copy of it; each is good for one connection. */
-async function takeToken() {
-  const token = unused;
-  unused = null;
-  if (token) return token;
-  const copy = await (await fetch("/", { cache: "no-store" })).text();
-  return /name="page-token" content="([\w-]+)"/.exec(copy)[1];
-}
-
 async function connect() {
   if (agent?.connected) return agent;
-  const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const token = await takeToken().catch(() => "");
-  agent = new HcaAgent({ addresses: [`${scheme}://${location.host}/v1?page=${token}`], timeout: 900_000 });
-  agent.addEventListener("selftest.begun", ({ detail }) => plan(detail));
-  agent.addEventListener("selftest.row", ({ detail }) => finish(fromAgent(detail.row)));
-  agent.addEventListener("disconnected", () => say("trouble", "沒有回應", "No answer"));
-  await agent.connect();
+  agent = await connectedAgent(900_000, (made) => {
+    made.addEventListener("selftest.begun", ({ detail }) => plan(detail));
+    made.addEventListener("selftest.row", ({ detail }) => finish(fromAgent(detail.row)));
+    made.addEventListener("disconnected", () => say("trouble", "沒有回應", "No answer"));
+  });
   say("ready", "正在執行", "Running");
   return agent;
 }

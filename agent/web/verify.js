@@ -1,6 +1,6 @@
 // The page that files are dropped on: each is shown for what its signatures are worth, verdict first.
 
-import { HcaAgent } from "/agent.js";
+import { connectedAgent } from "/own-page.js";
 
 const MARKS = { valid: "✓", "valid-with-remark": "✓", "cannot-be-decided": "?", invalid: "✕" };
 const STATES = { valid: "good", "valid-with-remark": "good", "cannot-be-decided": "part", invalid: "bad" };
@@ -18,7 +18,6 @@ const REVOCATION = {
 };
 
 const element = (id) => document.getElementById(id);
-let unused = document.querySelector('meta[name="page-token"]').content;
 let agent = null;
 
 element("files").addEventListener("change", (event) => verifyAll([...event.target.files]));
@@ -28,21 +27,8 @@ addEventListener("drop", (event) => {
   verifyAll([...event.dataTransfer.files]);
 });
 
-/** The token that this page came with, or one that comes with a fresh copy of it; each is good for one connection. */
-async function takeToken() {
-  const token = unused;
-  unused = null;
-  if (token) return token;
-  const copy = await (await fetch("/verify", { cache: "no-store" })).text();
-  return /name="page-token" content="([\w-]+)"/.exec(copy)[1];
-}
-
 async function connect() {
-  if (agent?.connected) return agent;
-  const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const token = await takeToken().catch(() => "");
-  agent = new HcaAgent({ addresses: [`${scheme}://${location.host}/v1?page=${token}`], timeout: 120_000 });
-  await agent.connect();
+  if (!agent?.connected) agent = await connectedAgent(120_000);
   return agent;
 }
 

@@ -18,6 +18,7 @@ from signing.errors import CertificateMalformedError, DocumentUnusableError
 from signing.formats import Evidence, Form, Level, Ready, SignatureFormat, Signer
 from signing.formats.jws import JwsForm
 from signing.hashes import Hash
+from signing.json_members import RepeatedMemberError, once
 
 JOSE: Final = "application/jose"
 XML: Final = "application/signature+xml"
@@ -112,15 +113,11 @@ def resource_in(document: bytes) -> dict[str, Any]:
     Raises:
         DocumentUnusableError: it is none, or a member is there twice.
     """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({name for name, _ in pairs}) != len(pairs):
-            raise DocumentUnusableError("a member of the resource is there twice")
-        return dict(pairs)
-
     try:
         text = document.decode("utf-8-sig")
         found = json.loads(text, object_pairs_hook=once, parse_float=Number, parse_int=Number)
+    except RepeatedMemberError as error:
+        raise DocumentUnusableError(str(error)) from error
     except (ValueError, RecursionError) as error:
         raise DocumentUnusableError("this is no FHIR resource in JSON") from error
     if not isinstance(found, dict) or not isinstance(found.get("resourceType"), str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -109,15 +109,15 @@ def signatures_of(
             SignatureFormat.CMS, None, intact=False, remarks=(Remark(Finding.STRUCTURE_REFUSED),)
         )
         return
-    digests: dict[Hash, bytes] = {}
+    expected = _Expected(inside, content, content_type)
     number = 0
     for signer in signers:
         number += 1
         over = number
-        yield _read_signer(signer, inside, content, content_type, digests)
+        yield _read_signer(signer, expected)
         for counter in list(_countersignatures(signer))[:SIGNERS_MAX]:
             number += 1
-            found = _read_signer(counter, inside, bytes(signer["signature"].native), None, {})
+            found = _read_signer(counter, _Expected(inside, bytes(signer["signature"].native), None))
             yield replace(found, over=over)
 
 
@@ -147,17 +147,32 @@ class _Inside:
         return cls(tuple(found), tuple(answers), tuple(lists))
 
 
-def _read_signer(
-    signer: SignerInfo,
-    inside: _Inside,
-    content: bytes | None,
-    content_type: str | None,
-    digests: dict[Hash, bytes],
-) -> FoundSignature:
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What signers should have signed, and what came beside them.
+
+    Attributes:
+        content: None where it is not at hand.
+        kind: asn1crypto's name of the type that signed attributes must name; None for a countersignature.
+    """
+
+    inside: _Inside
+    content: bytes | None
+    kind: str | None
+    _digests: dict[Hash, bytes] = field(default_factory=dict)
+
+    def digest(self, algorithm: Hash, content: bytes) -> bytes:
+        """Return the digest of the content, made once for all signers."""
+        if algorithm not in self._digests:
+            self._digests[algorithm] = algorithm.digest(content)
+        return self._digests[algorithm]
+
+
+def _read_signer(signer: SignerInfo, expected: _Expected) -> FoundSignature:
     """Return one SignerInfo as a finding, whatever it holds."""
     try:
         with reading(SignatureFormatError):
-            return _signature(signer, inside, content, content_type, digests)
+            return _signature(signer, expected)
     except SignatureFormatError as error:
         return FoundSignature(
             SignatureFormat.CMS,
@@ -167,13 +182,8 @@ def _read_signer(
         )
 
 
-def _signature(
-    signer: SignerInfo,
-    inside: _Inside,
-    content: bytes | None,
-    content_type: str | None,
-    digests: dict[Hash, bytes],
-) -> FoundSignature:
+def _signature(signer: SignerInfo, expected: _Expected) -> FoundSignature:
+    inside, content = expected.inside, expected.content
     # First of all: asn1crypto writes anew what it has taken apart, and the octets that were signed are these.
     octets = _signed_octets(signer)
     attributes = _attributes(signer["signed_attrs"])
@@ -188,9 +198,7 @@ def _signature(
         remarks = (Remark(Finding.CONTENT_MISSING),)
     intact = False
     if content is not None and algorithm is not None and certificate is not None:
-        if algorithm not in digests:
-            digests[algorithm] = algorithm.digest(content)
-        covered = _Covered(content, content_type, digests[algorithm], octets)
+        covered = _Covered(content, expected.kind, expected.digest(algorithm, content), octets)
         remarks = _checked(signer, certificate, attributes, covered)
         intact = not remarks
     return FoundSignature(

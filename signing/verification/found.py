@@ -69,7 +69,7 @@ class FoundDocument:
     """All signatures of a document, in the order in which they were made.
 
     Attributes:
-        kind: what the document is, in a word that `report.DocumentKind` knows.
+        kind: what the document is, one of the words of `report.DocumentReport.kind`.
         remarks: what is to be said of the document and of no signature.
     """
 

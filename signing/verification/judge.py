@@ -7,27 +7,18 @@ moment that is proved, or now where nothing is. Nothing here opens a connection:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from hashlib import sha256
 from itertools import pairwise
 from typing import Final
 
 from hca_card.certificate import CertificateDescription, describe
 from hca_card.errors import CardDataError
-from hca_card.model import CardKind
-from signing.certificate import any_public_key, parsed
-from signing.errors import (
-    CertificateError,
-    SigningError,
-    StatusAnswerForgedError,
-    StatusAnswerStaleError,
-    TimestampError,
-)
+from signing.errors import SigningError, StatusAnswerForgedError, StatusAnswerStaleError, TimestampError
 from signing.formats import Level
-from signing.hashes import Hash
 from signing.revocation import (
     CertificateStatus,
     RevocationReason,
@@ -37,40 +28,28 @@ from signing.revocation import (
     judge_ocsp,
 )
 from signing.revocation.status import SKEW
-from signing.trust import validate_chain
-from signing.verification.findings import Finding, Remark, Weight, rows, worst
+from signing.verification.certificate_checks import (
+    holds,
+    in_time,
+    is_simulated,
+    purpose,
+    strength,
+    trusted_path,
+)
+from signing.verification.findings import Finding, Remark, Weight, worst
 from signing.verification.found import FoundDocument, FoundSignature
 from signing.verification.report import (
-    ChainReport,
     DocumentReport,
-    PersonReport,
-    RemarkReport,
     RevocationReport,
     SignatureReport,
     TimeSource,
     Verdict,
 )
 from signing.verification.stamps import ReadStamp, read_stamp
-
-RSA_BITS_MIN: Final = 2048
-"""Shorter ones can be factored by those who pay for it (NIST SP 800-131A)."""
-EC_BITS_MIN: Final = 224
+from signing.verification.wording import algorithm_of, link, name_of, person, sentence, worded
 
 Statuses = Mapping[bytes, CertificateStatus]
 """What authorities say of certificates now, by the certificate's DER."""
-
-_SIGNS: Final = frozenset(("digital_signature", "non_repudiation"))
-_FOR_DOCUMENTS: Final = frozenset(
-    (
-        "2.5.29.37.0",  # any
-        "1.3.6.1.5.5.7.3.2",  # clientAuth: what cards for people have
-        "1.3.6.1.5.5.7.3.4",  # emailProtection
-        "1.3.6.1.5.5.7.3.36",  # documentSigning, RFC 9336
-        "1.3.6.1.4.1.311.20.2.2",  # smart card log-on
-        "1.3.6.1.4.1.311.10.3.12",  # document signing, Microsoft
-        "1.2.840.113583.1.1.5",  # authentic documents, Adobe
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +104,8 @@ def judge(
     if not signatures:
         weight = max(weight, Weight.UNDECIDED)
     verdict = _VERDICT[weight]
-    remarks = _worded(found.remarks)
-    zh, en = _sentence(verdict, signatures, remarks)
+    remarks = worded(found.remarks)
+    zh, en = sentence(verdict, signatures, remarks)
     return DocumentReport(
         name=name,
         kind=found.kind,
@@ -174,6 +153,10 @@ class _Moment:
     archived: bool = False
 
 
+_Answers = Mapping[bytes, list[CertificateStatus]]
+"""What came with a signature about each certificate of its path, by the certificate's DER."""
+
+
 class _Judge:
     """Judges the signatures of one document; paths are found once for each certificate."""
 
@@ -183,9 +166,10 @@ class _Judge:
         self._paths: dict[tuple[bytes, bool], tuple[bytes, ...]] = {}
 
     def signature(self, number: int, found: FoundSignature) -> SignatureReport:
-        remarks = [*found.remarks, *_strength(found)]
+        remarks = [*found.remarks, *strength(found)]
         moment = self._moment(found, remarks)
         path: tuple[bytes, ...] = ()
+        embedded: _Answers = {}
         revocation: RevocationReport | None = None
         description: CertificateDescription | None = None
         if found.certificate is not None:
@@ -194,7 +178,7 @@ class _Judge:
             except CardDataError:
                 remarks.append(Remark(Finding.CERTIFICATE_UNREADABLE))
         if found.certificate is not None and description is not None:
-            remarks += _purpose(found.certificate, self._trust.policies)
+            remarks += purpose(found.certificate, self._trust.policies)
             if not found.binds_certificate:
                 remarks.append(Remark(Finding.CERTIFICATE_NOT_BOUND))
             path = self._path(found.certificate, found.certificates)
@@ -203,9 +187,13 @@ class _Judge:
                 remarks.append(Remark(Finding.SIMULATED))
             elif not path:
                 remarks.append(Remark(Finding.CHAIN_UNKNOWN, description.issuer[:120]))
-            remarks += _in_time(path or (found.certificate,), found.claimed_time, moment, self._trust.now)
+            stamped = moment.at if moment.stamped else None
+            remarks += in_time(path or (found.certificate,), found.claimed_time, stamped, self._trust.now)
             if path:
-                revocation = self._revocation(found, path, moment, remarks)
+                embedded = {
+                    der: self._answers(found, der, issuer, moment, remarks) for issuer, der in pairwise(path)
+                }
+                revocation = self._revocation(found, path, moment, embedded, remarks)
         remarks = list(dict.fromkeys(remarks))
         verdict = _VERDICT[max(worst(remarks), Weight.NOTE if found.intact else Weight.UNDECIDED)]
         return SignatureReport(
@@ -213,23 +201,23 @@ class _Judge:
             format=found.format.value,
             verdict=verdict,
             unchanged=found.intact,
-            level=self._level(found, path, moment),
-            signer=None if description is None else _person(description),
+            level=_level(found, moment, embedded),
+            signer=None if description is None else person(description),
             time=moment.at if moment.stamped else found.claimed_time,
             time_source=_time_source(moment, found),
             time_authority=moment.authority,
             signs=found.signs,
             over=found.over,
             reason=found.reason,
-            algorithm=_algorithm(found),
-            chain=tuple(_link(each) for each in path),
+            algorithm=algorithm_of(found),
+            chain=tuple(link(each) for each in path),
             revocation=revocation,
-            remarks=_worded(remarks),
+            remarks=worded(remarks),
         )
 
     def unsettled(self, found: FoundSignature) -> Iterator[tuple[bytes, bytes]]:
         """Give the certificates of the signer's path, not the root, that no answer inside settles."""
-        if found.certificate is None or (_is_simulated(found.certificate) and not self._trust.simulated):
+        if found.certificate is None or (is_simulated(found.certificate) and not self._trust.simulated):
             return
         moment = self._moment(found, [])
         path = self._path(found.certificate, found.certificates)
@@ -265,13 +253,13 @@ class _Judge:
             path = self._path(read.authority, others, stamp=True)
             if (
                 not path
-                or not all(_holds(each, moment.at) for each in path[1:])
+                or not all(holds(each, moment.at) for each in path[1:])
                 or self._stamp_revoked(read, found, path, moment)
             ):
-                remarks.append(Remark(Finding.STAMP_UNTRUSTED, _name(read.authority)))
+                remarks.append(Remark(Finding.STAMP_UNTRUSTED, name_of(read.authority)))
                 continue
             archived = moment.archived or stamp.archive
-            moment = _Moment(read.time, True, _name(read.authority), archived)
+            moment = _Moment(read.time, True, name_of(read.authority), archived)
         if not moment.stamped:
             if found.claimed_time is not None:
                 remarks.append(Remark(Finding.TIME_ONLY_CLAIMED))
@@ -297,15 +285,19 @@ class _Judge:
         return False
 
     def _revocation(
-        self, found: FoundSignature, path: tuple[bytes, ...], moment: _Moment, remarks: list[Remark]
+        self,
+        found: FoundSignature,
+        path: tuple[bytes, ...],
+        moment: _Moment,
+        embedded: _Answers,
+        remarks: list[Remark],
     ) -> RevocationReport:
         """Return how the signer stands; remarks are of every certificate of the path but the root."""
         report = RevocationReport(state=RevocationState.UNKNOWN.value)
         for issuer, der in pairwise(path):
-            embedded = self._answers(found, der, issuer, moment, remarks)
-            told = [] if self._statuses is None or der not in self._statuses else [self._statuses[der]]
-            kept = self._kept(found, der, issuer, moment)
-            known = [each for each in (*embedded, *kept, *told) if each.state is not RevocationState.UNKNOWN]
+            told = (self._statuses or {}).get(der)
+            answers = (*embedded[der], *self._kept(found, der, issuer, moment), *((told,) if told else ()))
+            known = [each for each in answers if each.state is not RevocationState.UNKNOWN]
             # Who is revoked once stays so; among the rest the newest answer says most.
             chosen = max(
                 known,
@@ -314,14 +306,14 @@ class _Judge:
             )
             if chosen is None:
                 unknown = Finding.REVOCATION_UNKNOWN if self._trust.hard else Finding.REVOCATION_UNCHECKED
-                remarks.append(Remark(unknown, _name(der) if der != path[-1] else ""))
+                remarks.append(Remark(unknown, name_of(der) if der != path[-1] else ""))
             elif chosen.state is RevocationState.REVOKED:
                 remarks.append(_revoked(chosen, moment))
             if der == path[-1] and chosen is not None:
                 report = RevocationReport(
                     state=chosen.state.value,
                     source=chosen.source.value,
-                    embedded=chosen in embedded,
+                    embedded=chosen in embedded[der],
                     at=chosen.this_update,
                     revoked_at=chosen.revoked_at,
                 )
@@ -354,19 +346,6 @@ class _Judge:
         """Return what the lists that are at hand say of it."""
         return self._answers(replace(found, ocsp=(), crls=self._trust.crls), der, issuer, moment, [])
 
-    def _level(self, found: FoundSignature, path: tuple[bytes, ...], moment: _Moment) -> str:
-        """Return the baseline level that is reached, and nothing where something of it does not hold."""
-        if not (found.intact and found.binds_certificate and found.claimed_time):
-            return ""
-        if not moment.stamped:
-            return Level.B_B.value
-        complete = bool(path) and all(
-            self._answers(found, der, issuer, moment, []) for issuer, der in pairwise(path)
-        )
-        if not complete:
-            return Level.B_T.value
-        return (Level.B_LTA if moment.archived else Level.B_LT).value
-
 
 _VERDICT: Final = {
     Weight.NOTE: Verdict.VALID,
@@ -383,33 +362,6 @@ _KEY_GOT_OUT: Final = frozenset(
         RevocationReason.AA_COMPROMISE,
     )
 )
-_CATEGORIES: Final = {
-    "personnel": "醫事人員",
-    "institution": "醫事機構",
-    "natural-person": "自然人",
-    "company": "公司行號",
-}
-_KINDS: Final = {
-    "personnel": CardKind.PERSONNEL.value,
-    "institution": CardKind.INSTITUTION.value,
-    "natural-person": CardKind.CITIZEN.value,
-}
-
-
-# In an archive the same few people sign everything, and what is decided here never changes.
-@lru_cache(maxsize=256)
-def trusted_path(der: bytes, roots: tuple[bytes, ...], others: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Return the path from one of `roots` to a certificate, judged within its own time; empty without one.
-
-    Everything but time is decided here: names, signatures, constraints (RFC 5280 §6). Whether the
-    certificates held at the moment that counts is asked later, and of each for itself.
-    """
-    try:
-        begins, ends = parsed(der).period
-        # The middle of its life: an issuer that did not live then could not have issued it properly.
-        return validate_chain(der, roots, others, at=begins + (ends - begins) / 2)
-    except (CertificateError, CardDataError):
-        return ()
 
 
 def _at_its_time(
@@ -435,151 +387,18 @@ def _revoked(status: CertificateStatus, moment: _Moment) -> Remark:
     return Remark(Finding.CERTIFICATE_REVOKED, "" if since is None else f"{since:%Y-%m-%d}")
 
 
-def _in_time(
-    path: tuple[bytes, ...], claimed: datetime | None, moment: _Moment, now: datetime
-) -> Iterator[Remark]:
-    """Give what is wrong with the signer's period and those of its issuers (root excepted)."""
-    for der in path[1:] or path:
-        try:
-            begins, ends = parsed(der).period
-        except CardDataError:
-            yield Remark(Finding.CERTIFICATE_UNREADABLE)
-            continue
-        if moment.stamped and not begins - SKEW <= moment.at <= ends:
-            yield Remark(Finding.CERTIFICATE_OUT_OF_TIME)
-        elif not moment.stamped and now > ends:
-            late = claimed is not None and claimed > ends
-            yield Remark(
-                Finding.CERTIFICATE_OUT_OF_TIME if late else Finding.CERTIFICATE_EXPIRED, f"{ends:%Y-%m-%d}"
-            )
-        elif not moment.stamped and now < begins:
-            yield Remark(Finding.CERTIFICATE_NOT_YET, f"{begins:%Y-%m-%d}")
-
-
-def _holds(der: bytes, at: datetime) -> bool:
-    try:
-        begins, ends = parsed(der).period
-    except (CardDataError, CertificateError):
-        return False
-    return begins <= at <= ends
-
-
-def _strength(found: FoundSignature) -> Iterator[Remark]:
-    """Give what makes the signature cheap to forge."""
-    if found.hash is Hash.SHA_1:
-        yield Remark(Finding.ALGORITHM_WEAK, found.hash.value)
-    if found.certificate is None:
-        return
-    kind, bits = _key(found.certificate)
-    if (kind == "RSA" and bits < RSA_BITS_MIN) or (kind == "EC" and bits < EC_BITS_MIN):
-        yield Remark(Finding.KEY_SHORT, f"{kind} {bits}")
-
-
-def _purpose(der: bytes, policies: frozenset[str]) -> Iterator[Remark]:
-    """Give why this certificate is not one to sign documents with (RFC 5280 §4.2.1.3, .4 and .12)."""
-    try:
-        certificate = parsed(der)
-        usage, extended = certificate.key_usage, certificate.extended_key_usage
-        authority, own = certificate.authority, certificate.policies
-    except (CertificateError, CardDataError):
-        yield Remark(Finding.CERTIFICATE_UNREADABLE)
-        return
-    if authority:
-        yield Remark(Finding.CERTIFICATE_PURPOSE, "CA")
-    elif usage is not None and not usage & _SIGNS:
-        yield Remark(Finding.CERTIFICATE_PURPOSE, ", ".join(sorted(usage)))
-    elif extended is not None and not _FOR_DOCUMENTS.intersection(extended):
-        yield Remark(Finding.CERTIFICATE_PURPOSE, ", ".join(extended)[:80])
-    if policies and policies.isdisjoint(own):
-        yield Remark(Finding.CERTIFICATE_POLICY, ", ".join(own)[:80])
-
-
-@lru_cache(maxsize=256)
-def _key(der: bytes) -> tuple[str, int]:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
-    try:
-        key = any_public_key(der)
-    except CertificateError:
-        return "", 0
-    if isinstance(key, RSAPublicKey):
-        return "RSA", key.key_size
-    if isinstance(key, EllipticCurvePublicKey):
-        return "EC", key.key_size
-    return type(key).__name__.removeprefix("_").removesuffix("PublicKey"), 0
-
-
-def _algorithm(found: FoundSignature) -> str:
-    key = "" if found.certificate is None else " ".join(str(part) for part in _key(found.certificate) if part)
-    return ", ".join(part for part in (key, "" if found.hash is None else found.hash.value) if part)
+def _level(found: FoundSignature, moment: _Moment, embedded: _Answers) -> str:
+    """Return the baseline level that is reached, and nothing where something of it does not hold."""
+    if not (found.intact and found.binds_certificate and found.claimed_time):
+        return ""
+    if not moment.stamped:
+        return Level.B_B.value
+    if not embedded or not all(embedded.values()):
+        return Level.B_T.value
+    return (Level.B_LTA if moment.archived else Level.B_LT).value
 
 
 def _time_source(moment: _Moment, found: FoundSignature) -> TimeSource:
     if moment.stamped:
         return TimeSource.STAMP
     return TimeSource.NONE if found.claimed_time is None else TimeSource.SIGNER
-
-
-def _is_simulated(der: bytes) -> bool:
-    try:
-        return describe(der).simulated
-    except CardDataError:
-        return False
-
-
-def _person(description: CertificateDescription) -> PersonReport:
-    kind = description.subject_type or ""
-    name = description.common_name or description.subject
-    return PersonReport(
-        name=name,
-        category=_CATEGORIES.get(kind, ""),
-        institution=name if kind == "institution" else description.institution_code or "",
-        card=_KINDS.get(kind, ""),
-        simulated=description.simulated,
-    )
-
-
-def _name(der: bytes) -> str:
-    try:
-        description = describe(der)
-    except CardDataError:
-        return ""
-    return (description.common_name or description.subject)[:80]
-
-
-def _link(der: bytes) -> ChainReport:
-    try:
-        subject = describe(der).subject
-    except CardDataError:
-        subject = ""
-    return ChainReport(subject=subject, sha256=sha256(der).hexdigest())
-
-
-def _worded(remarks: Iterable[Remark]) -> tuple[RemarkReport, ...]:
-    """Return the remarks with their sentences, worst first."""
-    ordered = sorted(remarks, key=lambda each: -each.weight)
-    return tuple(
-        RemarkReport(finding=each.finding.value, zh=row.zh, en=row.en, detail=each.detail)
-        for each in ordered
-        for row in (rows()[each.finding],)
-    )
-
-
-def _sentence(
-    verdict: Verdict, signatures: tuple[SignatureReport, ...], remarks: tuple[RemarkReport, ...]
-) -> tuple[str, str]:
-    """Return the verdict in one sentence: what decided it, where something did."""
-    decisive = next((each for each in signatures if each.verdict is verdict), None)
-    reasons = remarks or (() if decisive is None else decisive.remarks)
-    zh, en = (reasons[0].zh, reasons[0].en) if reasons else ("", "")
-    count = len(signatures)
-    match verdict:
-        case Verdict.VALID:
-            return f"{count} 個簽章全部有效。", f"All signatures are valid ({count})."
-        case Verdict.REMARK:
-            return f"簽章有效，但請注意：{zh}", f"Valid, with a remark: {en}"
-        case Verdict.UNDECIDED:
-            return f"無法判定：{zh}", f"It cannot be decided: {en}"
-        case Verdict.INVALID:
-            return f"簽章無效：{zh}", f"Invalid: {en}"

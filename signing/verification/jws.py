@@ -16,6 +16,7 @@ from signing.errors import CertificateError
 from signing.formats import SignatureFormat
 from signing.formats.jws import encoded
 from signing.hashes import Hash
+from signing.json_members import RepeatedMemberError, once
 from signing.verification.found import Finding, FoundDocument, FoundSignature, Remark
 
 SIGNATURES_MAX: Final = 64
@@ -237,14 +238,10 @@ def _object(text: str) -> dict[str, Any]:
     Raises:
         _RefusedError: it is none.
     """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({name for name, _ in pairs}) != len(pairs):
-            raise _RefusedError(Finding.STRUCTURE_AMBIGUOUS, "a member is there twice")
-        return dict(pairs)
-
     try:
         found = json.loads(text, object_pairs_hook=once)
+    except RepeatedMemberError as error:
+        raise _RefusedError(Finding.STRUCTURE_AMBIGUOUS, str(error)) from None
     except (ValueError, RecursionError):
         raise _RefusedError(Finding.DOCUMENT_UNREADABLE) from None
     if not isinstance(found, dict):

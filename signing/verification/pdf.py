@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
+from signing.asn1 import MALFORMED
 from signing.errors import SignatureFormatError
 from signing.formats import SignatureFormat
 from signing.verification.cms import SIGNERS_MAX, signatures_of, signed_data_in
@@ -79,18 +80,7 @@ def _reading() -> Iterator[None]:
         yield
     except (PdfError, SigningError, SignatureValidationError, ValidationInfoReadingError) as error:
         raise _UnreadableError(str(error)) from error
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        OverflowError,
-        OSError,
-        AssertionError,
-        RecursionError,
-        NotImplementedError,
-    ) as error:
+    except (*MALFORMED, AssertionError, NotImplementedError) as error:
         raise _UnreadableError("") from error
 
 

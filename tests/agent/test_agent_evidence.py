@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from agent.certificate_status import StatusChecker
-from agent.config import CertificateSettings, TimestampSettings
-from agent.evidence import AgentEvidence
+from agent.certificate_status import StatusChecker, trusted_roots
+from agent.config import CertificateSettings, Config, TimestampSettings, VerificationSettings
+from agent.evidence import AgentEvidence, asked_by
 from agent.operations.documents import NearEvidence
+from agent.paths import Paths
 from signing import timestamp
 from signing.errors import EvidenceError
 from signing.formats import Level
 from signing.formats.cades import Cades
 from signing.hashes import Hash
+from signing.verification.anchors import shipped
 from signing.verification.cms import read_cms
 from signing.verification.judge import Trust, judge
 from signing.verification.report import Verdict
@@ -108,6 +110,16 @@ async def test_an_answer_that_proves_nothing_is_not_taken(
     with pytest.raises(EvidenceError):
         await asked.revocation(there.pki.certificate("rsa"), there.pki.ca)
     assert there.asked
+
+
+@pytest.mark.parametrize("anchors", [True, False])
+def test_the_roots_that_ship_are_trusted_for_evidence_too_only_while_they_are_switched_on(
+    tmp_path: Path, anchors: bool
+) -> None:
+    config = Config(verification=VerificationSettings(anchors=anchors))
+    known = tuple(asked_by(config, Paths(tmp_path, tmp_path))._known())
+    assert set(shipped()).issubset(known) is anchors
+    assert trusted_roots(config) == (shipped() if anchors else ())
 
 
 async def test_an_issuer_that_is_not_to_be_had_is_said(there: ServedPki, tmp_path: Path) -> None:

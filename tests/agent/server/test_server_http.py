@@ -128,6 +128,8 @@ async def test_our_own_page_gets_nothing_but_static_files(agent: RunningAgent) -
         ("/", "text/html"),
         ("/page.css", "text/css"),
         ("/page.js", "text/javascript"),
+        ("/own-page.js", "text/javascript"),
+        ("/verify.js", "text/javascript"),
         ("/browser-check.js", "text/javascript"),
         ("/icon.svg", "image/svg+xml"),
         ("/selftest.schema.json", "application/json"),

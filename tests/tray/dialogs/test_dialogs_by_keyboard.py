@@ -8,7 +8,6 @@ import logging
 import os
 import time
 from asyncio import to_thread
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,7 +37,7 @@ from agent.interaction.dialogs import Dialogs
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.agent import running_agent
-from tests.support.screen import Screen, private_screen, window_processes
+from tests.support.screen import Screen, window_processes
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.slow
@@ -55,27 +54,6 @@ ANY_PORTS = Config(
     servisign=ServiSignSettings(ports=(0,)),
 )
 NONCE = "bm9uY2Utb2YtYXQtbGVhc3QtMzItYnl0ZXMtZm9yLXRlc3Rz"
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[Screen]:
-    with private_screen() as screen:
-        yield screen
-
-
-@pytest.fixture
-def screen(display: Screen, monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
-    monkeypatch.setenv("DISPLAY", display.display)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    yield display
-    display.await_none()
-
-
-@pytest.fixture
-async def person(screen: Screen) -> AsyncIterator[Dialogs]:
-    windows = Dialogs(ConsentSettings(seconds=100))
-    yield windows
-    await windows.close()
 
 
 def outside_of(number: int) -> bytes:

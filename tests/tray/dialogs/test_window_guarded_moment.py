@@ -98,20 +98,6 @@ class Another:
             pipe.close()
 
 
-@pytest.fixture(scope="module")
-def display() -> Iterator[Screen]:
-    with private_screen() as screen:
-        yield screen
-
-
-@pytest.fixture
-def screen(display: Screen, monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
-    monkeypatch.setenv("DISPLAY", display.display)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    yield display
-    display.await_none()
-
-
 @pytest.fixture
 def another(screen: Screen) -> Iterator[Another]:
     with contextlib.closing(contextlib.ExitStack()) as stack:

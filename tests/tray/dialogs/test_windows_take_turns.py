@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import to_thread
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from agent.interaction.dialogs import Dialogs
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.agent import PORTAL, running_agent
-from tests.support.screen import Screen, private_screen
+from tests.support.screen import Screen
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.slow
@@ -23,28 +22,6 @@ pytestmark = pytest.mark.slow
 CARD = CardShown("Reader 0", CardKind.PERSONNEL, "000000123456", "王小明", True)
 PIN = PinQuestion(PORTAL, CARD, PinStatus(3, 6, 8), Verb.LOGIN)
 NONCE = "bm9uY2Utb2YtYXQtbGVhc3QtMzItYnl0ZXMtZm9yLXRlc3Rz"
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[Screen]:
-    with private_screen() as screen:
-        yield screen
-
-
-@pytest.fixture
-def screen(display: Screen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Screen]:
-    monkeypatch.setenv("DISPLAY", display.display)
-    monkeypatch.setenv("HCA_AGENT_HOME", str(tmp_path))
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    yield display
-    display.await_none()
-
-
-@pytest.fixture
-async def person(screen: Screen) -> AsyncIterator[Dialogs]:
-    windows = Dialogs(ConsentSettings(seconds=110))
-    yield windows
-    await windows.close()
 
 
 async def seen(screen: Screen, *parts: str) -> None:
