@@ -131,6 +131,11 @@ class ErrorId(StrEnum):
     CONFIG_INVALID = "config.invalid"
     PORT_TAKEN = "port.taken"
     TOKEN_UNREADABLE = "token.unreadable"
+    JOURNAL_BUSY = "journal.busy"
+    JOURNAL_FULL = "journal.full"
+    JOURNAL_READ_ONLY = "journal.read_only"
+    JOURNAL_DAMAGED = "journal.damaged"
+    JOURNAL_NEWER = "journal.newer"
     INTERNAL = "internal"
 
     # The computer around the card, as the self-test finds it
