@@ -47,9 +47,10 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         verb: the kind of work.
         card: masked card number; empty when no card was reached.
         certificate: serial number of the certificate used, hexadecimal; empty when none was.
-        result: `ok` or the stable id of an error.
+        result: `ok` or the stable id of an error; of the end of a signing session, `ended.` and its reason.
         simulated: whether the card was a simulated one.
         unattended: whether the PIN came from the keyring, and nobody was asked.
+        session: the number of the signing session; empty for none.
     """
 
     time: datetime
@@ -60,9 +61,10 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     result: str
     simulated: bool
     unattended: bool = False
+    session: str = ""
 
 
-_TEXTS: Final = ("origin", "card", "certificate", "result")
+_TEXTS: Final = ("origin", "card", "certificate", "result", "session")
 
 
 class AuditLog:

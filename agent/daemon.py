@@ -31,7 +31,7 @@ from agent.pins import screen_lock
 from agent.places import Places
 from agent.renewal import Renewal
 from agent.update.check import Checks
-from agent.vocabulary import Errand
+from agent.vocabulary import Errand, SessionEnd
 from pcsc.service import Service
 
 if TYPE_CHECKING:
@@ -194,7 +194,8 @@ class Daemon:
         services = NativeServices(operations, selftests, verifier, self.errands, self._simulated)
         native = NativeApi(services, rate)
         # Not before: whoever is to hear the readers' first news must be there already.
-        await self._ending.enter_async_context(screen_lock.watched(operations.forget_pins))
+        locked = partial(operations.forget_pins, SessionEnd.LOCKED)
+        await self._ending.enter_async_context(screen_lock.watched(locked))
         servisign = ServiSignDialect(operations, config) if config.servisign.enabled else None
         if servisign is not None:
             self._ending.callback(servisign.close)

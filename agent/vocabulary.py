@@ -17,6 +17,7 @@ class Verb(StrEnum):
     DECRYPT = "decrypt"
     PAGE_PIN = "page-pin"
     CHANGE_PIN = "change-pin"
+    SESSION = "session"
 
 
 VERB_WORDS: Final[dict[Verb, tuple[str, str]]] = {
@@ -26,8 +27,39 @@ VERB_WORDS: Final[dict[Verb, tuple[str, str]]] = {
     Verb.DECRYPT: ("用卡片解密", "decrypt with the card"),
     Verb.PAGE_PIN: ("使用在網頁輸入的 PIN 碼", "use a PIN typed in the page"),
     Verb.CHANGE_PIN: ("變更或解鎖 PIN 碼", "change or unblock the PIN"),
+    Verb.SESSION: ("用一次 PIN 碼連續簽章", "sign many documents with one PIN"),
 }
 """What each verb is called in front of a person: after 要 ("wants to") and after "to"."""
+
+
+class SessionEnd(StrEnum):
+    """Why a signing session, or a PIN that was kept, ended."""
+
+    USED_UP = "used-up"
+    TIME = "time"
+    CARD = "card"
+    LOCKED = "locked"
+    GONE = "gone"
+    STOPPED = "stopped"
+    CLOSED = "closed"
+    POLICY = "policy"
+    PIN = "pin"
+    AGENT = "agent"
+
+
+SESSION_END_WORDS: Final[dict[SessionEnd, tuple[str, str]]] = {
+    SessionEnd.USED_UP: ("已簽完約定的份數", "all the signatures agreed on were made"),
+    SessionEnd.TIME: ("約定的時間到了", "the time agreed on is over"),
+    SessionEnd.CARD: ("卡片被拔出或換過", "the card was pulled out or changed"),
+    SessionEnd.LOCKED: ("螢幕鎖定或電腦睡眠", "the screen was locked or the computer slept"),
+    SessionEnd.GONE: ("網頁已關閉", "the page is gone"),
+    SessionEnd.STOPPED: ("您按了停止", "you stopped it"),
+    SessionEnd.CLOSED: ("已由開啟它的程式結束", "whoever opened it closed it"),
+    SessionEnd.POLICY: ("管理者的設定不允許", "the administrator's settings do not allow it"),
+    SessionEnd.PIN: ("PIN 碼無法再使用", "the PIN cannot be used any more"),
+    SessionEnd.AGENT: ("本程式結束", "this program ended"),
+}
+"""What each end is called in front of a person."""
 
 
 KIND_WORDS: Final[dict[CardKind, tuple[str, str]]] = {

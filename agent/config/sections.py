@@ -186,6 +186,23 @@ class UnattendedSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """`[sessions]`: signing many documents with one PIN.
+
+    Attributes:
+        enabled: whether that is possible at all.
+        signatures: how many signatures one PIN is good for, at most.
+        minutes: for how many minutes at most; who asks for no time gets half an hour, or this if it is less.
+        items: how many documents a batch may have whose list is shown before the PIN.
+    """
+
+    enabled: bool = _key(values.boolean, True)
+    signatures: int = _key(values.whole(1, 250), 250)
+    minutes: int = _key(values.whole(1, 1440), 1440)
+    items: int = _key(values.whole(1, 100_000), 10_000)
+
+
+@dataclass(frozen=True, slots=True)
 class AuditSettings:
     """`[audit]`: the log of what was done with cards.
 
@@ -318,6 +335,7 @@ class Config:
     card: CardSettings = field(default_factory=CardSettings)
     pkcs11: Pkcs11Settings = field(default_factory=Pkcs11Settings)
     unattended: UnattendedSettings = field(default_factory=UnattendedSettings)
+    sessions: SessionSettings = field(default_factory=SessionSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     certificates: CertificateSettings = field(default_factory=CertificateSettings)
     verification: VerificationSettings = field(default_factory=VerificationSettings)

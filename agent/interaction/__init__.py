@@ -52,6 +52,38 @@ class DocumentShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preview: Preview = Preview()
 
 
+class ItemShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of many documents that are about to be signed.
+
+    Attributes:
+        name: the file's, or what whoever asks calls it.
+        size: in bytes.
+        kind: what it becomes: the name of a format.
+        digest: SHA-256 of the document, which fixes what is signed.
+    """
+
+    name: str
+    size: Annotated[int, msgspec.Meta(ge=0)]
+    kind: str
+    digest: bytes
+
+
+class SessionTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a signing session is opened for: the person agrees to it with the PIN.
+
+    Attributes:
+        number: what the session is called in the audit log and the tray; no secret.
+        most: how many signatures at most.
+        seconds: for how long.
+        items: the documents, where they are known and no others will be signed.
+    """
+
+    number: str
+    most: Annotated[int, msgspec.Meta(ge=1)]
+    seconds: Annotated[int, msgspec.Meta(ge=1)]
+    items: tuple[ItemShown, ...] = ()
+
+
 ShowDocument = Callable[[], Awaitable[DocumentShown]]
 """Gives a document as it is shown, when somebody is asked about it: a preview takes a while."""
 
@@ -109,10 +141,14 @@ class CardQuestion(Question[AnswerT_co], Generic[AnswerT_co], frozen=True):
 
 
 class PinQuestion(CardQuestion[Pin], frozen=True, tag="pin"):
-    """The PIN for `verb`. With `status.last_try`, the PIN given after the warning is the extra yes."""
+    """The PIN for `verb`. With `status.last_try`, the PIN given after the warning is the extra yes.
+
+    With `terms` it is kept and used for as many signatures as they say.
+    """
 
     verb: Verb
     document: DocumentShown | None = None
+    terms: SessionTerms | None = None
 
 
 class KeypadQuestion(CardQuestion[Never], frozen=True, tag="keypad"):

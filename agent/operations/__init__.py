@@ -18,6 +18,7 @@ from agent.operations.messages import (
     SignedDocument,
     SignResult,
 )
+from agent.operations.signing_sessions import SigningSession, SigningSessions
 from agent.pins.kept import KeptPin
 
 __all__ = [
@@ -31,5 +32,7 @@ __all__ = [
     "Selected",
     "SignResult",
     "SignedDocument",
+    "SigningSession",
+    "SigningSessions",
     "open_operations",
 ]

@@ -13,14 +13,15 @@ from msgspec.structs import replace
 from agent.access.answers import Answers
 from agent.access.consents import Consents, ranking
 from agent.audit import AuditLog
-from agent.config import Config
+from agent.config import Config, SessionSettings
 from agent.errors import AgentError, ErrorId
-from agent.interaction import DocumentShown, Interaction
+from agent.interaction import DocumentShown, Interaction, ItemShown
 from agent.interaction.asking import Asking
 from agent.interaction.silence import Silence
 from agent.operations import transaction_jobs as jobs
 from agent.operations.activity import Activity
 from agent.operations.card_selection import CardRequirement
+from agent.operations.certificate_facts import facts_about
 from agent.operations.documents import DocumentSigning, NearEvidence
 from agent.operations.messages import (
     Caller,
@@ -32,6 +33,7 @@ from agent.operations.messages import (
     SignResult,
 )
 from agent.operations.pin_entry import PagePin, PinCommand, PinEntry, SessionPin
+from agent.operations.signing_sessions import SigningSession, SigningSessions
 from agent.operations.workflow import Workflow
 from agent.paths import Paths
 from agent.pins.kept import KeptPin
@@ -40,7 +42,7 @@ from agent.pkcs11_modules import ModuleView
 from agent.places import Ranking
 from agent.previews import Previews
 from agent.profiles import loaded
-from agent.vocabulary import Verb
+from agent.vocabulary import SessionEnd, Verb
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, PinStatus
@@ -90,7 +92,7 @@ def open_operations(
     consents = Consents(person, answers, config)
     audit = AuditLog(paths.audit, config.audit)
     workflow = Workflow(service, person, consents, audit, config, profiles=loaded(paths))
-    return Operations(workflow, person.silence, evidence, previews)
+    return Operations(workflow, person.silence, evidence, previews, sessions=config.sessions)
 
 
 class Operations:
@@ -110,6 +112,8 @@ class Operations:
         silence: Silence,
         evidence: Evidence | None = None,
         previews: Previews | None = None,
+        *,
+        sessions: SessionSettings | None = None,
     ) -> None:
         self._workflow = workflow
         self._evidence = evidence
@@ -126,8 +130,10 @@ class Operations:
         """Calls a function on the event loop at each change of readers and cards; the result ends that."""
         self.on_outcome: Final = workflow.audit.listen
         """Calls a function with each kind of work that ended, and `ok` or the id of its error."""
-        self.forget_pins: Final[Callable[[], None]] = workflow.forget_pins
+        self.forget_pins: Final[Callable[[SessionEnd], None]] = workflow.forget_pins
         """Wipes every PIN that is kept: the person went away."""
+        self.sessions: Final = SigningSessions(sessions or SessionSettings(), workflow.audit)
+        """The signing sessions that are open."""
 
     async def __aenter__(self) -> Self:
         self._workflow.readers.start()
@@ -405,6 +411,8 @@ class Operations:
                 raise EvidenceError("no authority is listed under [timestamps] authorities")
             digest = await self._digest(caller, hash, document, None)
         signing = DocumentSigning(form, document, hash, use)
+        if kept is not None and use in kept.certificates:
+            await signing.ahead_for(kept.certificates[use], kept.chain)
         card, signed, _ = await self._workflow.use_pin(
             caller,
             Verb.SIGN,
@@ -562,6 +570,53 @@ class Operations:
         )
         return kept
 
+    async def open_session(
+        self,
+        caller: Caller,
+        *,
+        most: int | None = None,
+        seconds: int | None = None,
+        items: Sequence[ItemShown] = (),
+        reader: str | None = None,
+        kinds: Collection[CardKind] = (),
+    ) -> SigningSession:
+        """Return a signing session for one card, after the person agreed to its terms with the PIN.
+
+        The PIN is asked in this program's window or terminal, never on the reader's keypad, which would keep
+        it from being sent for each signature.
+
+        Args:
+            caller: who may use it, and nobody else of that origin as long as it is there.
+            most: how many signatures; None for as many as one PIN is good for, or one for each of the items.
+            seconds: for how long; None for half an hour, or as long as is allowed where there are items.
+            items: the documents; no others will be signed.
+            reader: the reader's name.
+            kinds: of card.
+
+        Raises:
+            AgentError: signing_session.disabled, signing_session.limit, busy; pin.*.
+        """
+        sessions = self.sessions
+        with self._workflow.checked(caller, Verb.SESSION):
+            terms = sessions.terms(most, seconds, items)
+        opened = SigningSession(self, caller, terms, sessions)
+        with sessions.place_for(opened):
+            snapshot, _, kept = await self._workflow.use_pin(
+                opened.owner,
+                Verb.SESSION,
+                _nothing_more,
+                CardRequirement(frozenset(kinds), KeyUse.SIGNATURE),
+                reader=reader,
+                keep=True,
+                terms=terms,
+                on_keypad=False,
+                ahead=_nothing_ahead,
+            )
+            if kept is None:
+                raise AgentError(ErrorId.PIN_UNAVAILABLE)
+            opened.begin(kept, (await facts_about(snapshot)).shown(snapshot))
+        return opened
+
     async def change_pin(
         self,
         caller: Caller,
@@ -672,6 +727,10 @@ class Operations:
             AgentError: keyring.unavailable.
         """
         return await asyncio.to_thread(self._workflow.unattended.forget, serial)
+
+
+async def _nothing_ahead(_snapshot: jobs.CardSnapshot) -> None:
+    """Do nothing: that the card's issuers are read is all that is wanted."""
 
 
 def _nothing_more(_card: Card, _certificate: bytes) -> None:

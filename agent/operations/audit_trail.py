@@ -10,11 +10,12 @@ from typing import Final
 
 from agent.audit import OK, AuditLog, AuditRow, Repeats, now
 from agent.errors import ErrorId, error_id
+from agent.interaction import CardShown
 from agent.masking import mask_card
 from agent.operations.certificate_facts import CertificateFacts
 from agent.operations.readers import is_virtual
 from agent.operations.transaction_jobs import CardSnapshot
-from agent.vocabulary import Verb
+from agent.vocabulary import SessionEnd, Verb
 
 _REPEAT_SECONDS: Final = 600.0
 _NEW_ROWS_MAX: Final = 64
@@ -29,6 +30,7 @@ class AuditEntry:
         certificate: its certificate's number, once known.
         simulated: whether the card is a simulated one.
         unattended: whether the PIN came from the keyring.
+        session: the number of the signing session; empty for none.
         quiet: success is not worth a row.
         noted: the card was looked at for its key or PIN, so each such request has its row.
         allowed: it may be done, so that no flood of what may not keeps its row out.
@@ -38,6 +40,7 @@ class AuditEntry:
     certificate: str = ""
     simulated: bool = False
     unattended: bool = False
+    session: str = ""
     quiet: bool = False
     noted: bool = False
     allowed: bool = False
@@ -97,6 +100,11 @@ class AuditTrail:
                     listener(verb, result)
                 self._write(origin, verb, entry, result)
 
+    def session_ended(self, origin: str | None, card: CardShown, number: str, why: SessionEnd) -> None:
+        """Write down that a signing session ended, and why."""
+        entry = AuditEntry(serial=card.serial, simulated=card.simulated, session=number, noted=True)
+        self._write(origin, Verb.SESSION, entry, f"ended.{why}")
+
     def _write(self, origin: str | None, verb: Verb, entry: AuditEntry, result: str) -> None:
         card = mask_card(entry.serial)
         repeatable = verb is Verb.READ or not entry.noted
@@ -113,5 +121,6 @@ class AuditTrail:
                 result=result,
                 simulated=entry.simulated,
                 unattended=entry.unattended,
+                session=entry.session,
             )
         )

@@ -95,7 +95,11 @@ class DocumentSigning:
         Raises:
             signing.errors.SigningError: document.refused, document.unusable.
         """
-        await asyncio.to_thread(self._prepare, Signer(snapshot.certificate, snapshot.chain))
+        await self.ahead_for(snapshot.certificate, snapshot.chain)
+
+    async def ahead_for(self, certificate: bytes, chain: tuple[bytes, ...]) -> None:
+        """Do the same for the card with that certificate, DER, and its issuers."""
+        await asyncio.to_thread(self._prepare, Signer(certificate, chain))
 
     def work(self, card: Card, certificate: bytes) -> SignedByCard:
         """Have the card sign; where it has another certificate than was prepared for, prepare anew."""

@@ -30,7 +30,7 @@ from agent.operations.messages import Caller
 from agent.operations.transaction_jobs import CardSnapshot, look_for_pin, snapshot_of
 from agent.pins.kept import KeptPin, WrongPins
 from agent.slots import Visit
-from agent.vocabulary import Verb
+from agent.vocabulary import SessionEnd, Verb
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import (
     CardChangedError,
@@ -134,6 +134,7 @@ class PinEntry(ABC):
         )
         if snapshot.certificate:
             kept.certificates[KeyUse.SIGNATURE] = snapshot.certificate
+            kept.chain = snapshot.chain
         return kept
 
     @abstractmethod
@@ -427,7 +428,7 @@ class SessionPin(PinEntry):
         return snapshot
 
     def _failed(self, error: BaseException) -> None:
-        self._kept.wipe()
+        self._kept.wipe(SessionEnd.PIN)
         if self._may_have_spent(error):
             # It was right once; but the page will have another at hand.
             self._guesses.pins.note(self._origin)

@@ -21,6 +21,7 @@ from agent.interaction import (
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
+    SessionTerms,
     ShowDocument,
     UnblockQuestion,
 )
@@ -59,7 +60,7 @@ from agent.places import Places
 from agent.profiles import Profiles
 from agent.slots import Visit
 from agent.slots.module import slot_of
-from agent.vocabulary import Verb
+from agent.vocabulary import SessionEnd, Verb
 from agent.workers import Workers
 from hca_card.errors import CardChangedError, PinLockedError, UnsupportedError
 from hca_card.model import KeyUse, PinStatus
@@ -82,9 +83,10 @@ BRINGS: Final[dict[Verb, tuple[Verb, ...]]] = {
     Verb.LOGIN: (Verb.READ,),
     Verb.SIGN: (Verb.READ,),
     Verb.PAGE_PIN: (Verb.READ, Verb.SIGN),
+    Verb.SESSION: (Verb.READ, Verb.SIGN),
 }
-"""What a verb brings with it: a signature comes with the certificate, and a PIN that a page collects is for
-signing with. Asked together, so that a first visit is one question."""
+"""What a verb brings with it: a signature comes with the certificate, and a PIN that is kept is for signing
+with. Asked together, so that a first visit is one question."""
 
 
 class Workflow:
@@ -131,7 +133,7 @@ class Workflow:
 
     async def close(self) -> None:
         """Forget every PIN, stop watching, end the readers' threads."""
-        self.forget_pins()
+        self.forget_pins(SessionEnd.AGENT)
         await self.readers.close()
         self._workers.close()
         self.modules.close()
@@ -209,6 +211,7 @@ class Workflow:
         document: ShowDocument | None = None,
         folder: Path | None = None,
         keep: bool = False,
+        terms: SessionTerms | None = None,
         on_keypad: bool = True,
         ahead: Ahead | None = None,
     ) -> tuple[CardSnapshot, T, KeptPin | None]:
@@ -229,6 +232,7 @@ class Workflow:
             document: what the PIN is wanted for, to be shown.
             folder: where that lies, for work that nobody attends.
             keep: keep the PIN for the caller.
+            terms: what the PIN that is kept may be used for, to be shown.
             on_keypad: whether it may be typed on the reader's keypad.
             ahead: done beside the question, with the card that was looked at and its issuers; the work waits
                 for it, and where it fails nobody has to answer.
@@ -239,9 +243,11 @@ class Workflow:
         also = (Verb.PAGE_PIN,) if verb is Verb.CHANGE_PIN and given is not None else None
         async with self.allowed(caller, verb, also, document) as audit:
             await load_libraries()
+            if terms is not None:
+                audit.session = terms.number
             if session is not None:
                 session.require_owner(caller)
-                name = session.reader
+                name, audit.session = session.reader, session.number
             else:
                 name = await self._selection.pick(caller, reader, requirement)
             if requirement.serial:
@@ -260,7 +266,7 @@ class Workflow:
                     if entry is None:
                         shown = None if document is None else await document()
                         question = PinQuestion(
-                            caller.origin, facts.shown(snapshot), _pin_of(snapshot), verb, shown
+                            caller.origin, facts.shown(snapshot), _pin_of(snapshot), verb, shown, terms
                         )
                         entry = await beside.unless_failed(
                             self._from_person(question, command, snapshot, session, on_keypad=on_keypad)
@@ -320,11 +326,11 @@ class Workflow:
                 raise
             return snapshot, result, entry.keep(caller, snapshot) if keep else None
 
-    def forget_pins(self, holding: Callable[[KeptPin], bool] = lambda _kept: True) -> None:
+    def forget_pins(self, why: SessionEnd, holding: Callable[[KeptPin], bool] = lambda _kept: True) -> None:
         """Wipe the PINs that are kept, or those of which `holding` says so."""
         for kept in tuple(self._kept):
             if holding(kept):
-                kept.wipe()
+                kept.wipe(why)
 
     async def _from_keyring(
         self, caller: Caller, snapshot: CardSnapshot, folder: Path | None
@@ -426,7 +432,7 @@ class Workflow:
     def _pin_replaced(self, entry: PinEntry, outcome: tuple[CardSnapshot, object]) -> None:
         """Wipe what other sessions kept of the old PIN."""
         serial = outcome[0].serial
-        self.forget_pins(lambda kept: kept is not entry.session and kept.serial == serial)
+        self.forget_pins(SessionEnd.PIN, lambda kept: kept is not entry.session and kept.serial == serial)
 
     def _readers_changed(self, states: Sequence[ReaderState]) -> None:
         """End what waits for a reader or card that is no longer there, and its kept PIN."""
@@ -440,7 +446,7 @@ class Workflow:
             state = there.get(kept.reader)
             return state is None or kept.ended_by(present=state.present, event_counter=state.event_counter)
 
-        self.forget_pins(lost)
+        self.forget_pins(SessionEnd.CARD, lost)
 
 
 class _Beside:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from agent.errors import AgentError, ErrorId
+from agent.vocabulary import SessionEnd
 from hca_card.errors import CardChangedError
 from hca_card.model import KeyUse
 from hca_card.pin import Pin
@@ -31,6 +32,10 @@ class KeptPin:
         serial: the card's number.
         certificates: of the card's keys, as far as they were read then or since; DER. Reading one takes a
             card longer than all other commands of a signature but the last.
+        chain: issuers of the signature key's certificate, where they were read; DER, nearest first.
+        number: of the signing session that it is kept for, as it stands in the audit log; empty for none.
+        ended: why it was wiped; None as long as it is kept.
+        on_end: called once when it is wiped, in whichever thread that happens.
     """
 
     __slots__ = (
@@ -40,6 +45,10 @@ class KeptPin:
         "_owner",
         "_pin",
         "certificates",
+        "chain",
+        "ended",
+        "number",
+        "on_end",
         "reader",
         "serial",
     )
@@ -48,6 +57,10 @@ class KeptPin:
         self.reader = reader
         self.serial = serial
         self.certificates: dict[KeyUse, bytes] = {}
+        self.chain: tuple[bytes, ...] = ()
+        self.number = ""
+        self.ended: SessionEnd | None = None
+        self.on_end: Callable[[], None] | None = None
         self._owner = owner
         self._pin = pin.copy()
         self._event_counter = event_counter
@@ -73,10 +86,10 @@ class KeptPin:
         with self._lock:
             if self._pin.wiped:
                 raise AgentError(ErrorId.PIN_NOT_KEPT)
-            if (reader, serial, event_counter) != (self.reader, self.serial, self._event_counter):
-                self._pin.wipe()
-                raise CardChangedError
-            return self._pin.copy()
+            if (reader, serial, event_counter) == (self.reader, self.serial, self._event_counter):
+                return self._pin.copy()
+        self.wipe(SessionEnd.CARD)
+        raise CardChangedError
 
     def replace(self, pin: Pin) -> None:
         """Keep `pin` instead, copied: the card has it now. Without effect once this has been wiped."""
@@ -118,10 +131,15 @@ class KeptPin:
         with self._lock:
             return self._pin.wiped
 
-    def wipe(self) -> None:
-        """Forget the PIN; safe to call twice and from any thread."""
+    def wipe(self, why: SessionEnd = SessionEnd.CLOSED) -> None:
+        """Forget the PIN; safe to call twice and from any thread. The first reason counts."""
         with self._lock:
             self._pin.wipe()
+            if self.ended is not None:
+                return
+            self.ended = why
+        if self.on_end is not None:
+            self.on_end()
 
     def __repr__(self) -> str:
         return f"KeptPin({self.reader!r}, …)"

@@ -31,6 +31,11 @@ _MEANS: Final[dict[Verb, tuple[str, str]]] = {
         "這個網站自己收您的 PIN 碼，之後不會再問您。只在您信任它時允許。",
         "This site collects your PIN itself, and you are not asked again. Allow it only if you trust it.",
     ),
+    Verb.SESSION: (
+        "您輸入一次 PIN 碼，它可以簽多份文件。份數與時間會先告訴您，隨時可以停止。",
+        "With one PIN it can have many documents signed. You are told how many and how long first, and can"
+        " stop it at any moment.",
+    ),
 }
 _MEANS_ONCE: Final = (
     "這個網站自己收您的 PIN 碼。只在您信任它時允許。",

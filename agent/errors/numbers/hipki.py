@@ -87,6 +87,8 @@ _OF_ROW: Final[Mapping[ErrorId, RetCode]] = MappingProxyType(
         ErrorId.PIN_CANCELLED: RetCode.CANCELLED,
         ErrorId.PIN_UNAVAILABLE: RetCode.NO_PIN,
         ErrorId.PIN_NOT_KEPT: RetCode.NO_PIN,
+        ErrorId.SIGNING_SESSION_UNKNOWN: RetCode.NO_PIN,
+        ErrorId.SIGNING_SESSION_ENDED: RetCode.NO_PIN,
         ErrorId.REQUEST_CANCELLED: RetCode.CANCELLED,
         ErrorId.REQUEST_TOO_LARGE: RetCode.TOO_LARGE,
         ErrorId.REQUEST_NOT_JSON: RetCode.NOT_JSON,

@@ -11,7 +11,7 @@ from agent.config import Config, OriginSettings
 from agent.errors import AgentError, error_id
 from agent.interaction import ConsentQuestion, NewPinQuestion, UnblockQuestion
 from agent.interaction.scripted import Headless, ScriptedInteraction
-from agent.vocabulary import Verb
+from agent.vocabulary import SessionEnd, Verb
 from hca_card.errors import (
     CardChangedError,
     PinCancelledError,
@@ -261,7 +261,7 @@ async def test_an_unblocked_pin_ends_every_session_of_the_card(tmp_path: Path) -
 async def test_going_away_ends_every_session(tmp_path: Path) -> None:
     async with agent(tmp_path, "hpc", config=TRUSTED) as world:
         kept = await world.operations.keep_pin(PORTAL, Pin(PIN))
-        world.operations.forget_pins()
+        world.operations.forget_pins(SessionEnd.LOCKED)
         assert kept.wiped
 
 

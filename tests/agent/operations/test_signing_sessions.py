@@ -1,0 +1,294 @@
+"""Signing sessions: one PIN, as many signatures as the person agreed to, and every way in which that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from agent.config import Config, OriginSettings, SessionSettings
+from agent.errors import AgentError, ErrorId, error_id
+from agent.interaction import ItemShown
+from agent.interaction.scripted import ScriptedInteraction
+from agent.operations import Caller, SigningSession
+from agent.operations import signing_sessions as module
+from agent.vocabulary import SessionEnd, Verb
+from hca_card.errors import PinWrongError
+from hca_card.pin import Pin
+from hca_card.recognise import recognise
+from signing.errors import DocumentRefusedError
+from signing.formats import SignatureFormat
+from signing.formats.choice import Options, form_for
+from signing.verify import verify
+from tests.support.operations import OTHER, OWN, PIN, PORTAL, agent, until
+
+VERIFY = 0x20
+FORM = form_for(SignatureFormat.CADES, b"", Options())
+LISTED = Config(origins=OriginSettings(allow=frozenset((str(PORTAL.origin), str(OTHER.origin)))))
+
+
+def documents(count: int) -> list[bytes]:
+    return [f"病歷 {number}".encode() for number in range(count)]
+
+
+def listed(document: bytes) -> ItemShown:
+    return ItemShown("病歷.txt", len(document), "cades", hashlib.sha256(document).digest())
+
+
+async def refusal(session: SigningSession, document: bytes = b"x") -> str:
+    with pytest.raises(AgentError) as raised:
+        await session.sign(FORM, document)
+    return error_id(raised.value)
+
+
+async def ended(session: SigningSession, why: SessionEnd) -> None:
+    """Wait for the end and see that it is that one."""
+    await until(lambda: session.ended is not None, "the session goes on")
+    assert session.ended is why
+    assert (session.left, session.seconds_left) == (0, 0.0)
+    assert await refusal(session) == ErrorId.SIGNING_SESSION_ENDED
+
+
+async def test_one_pin_signs_as_many_documents_as_agreed_and_then_no_more(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL, most=3)
+        [asked] = world.pins_asked()
+        assert (asked.verb, asked.origin) == (Verb.SESSION, PORTAL.origin)
+        assert asked.terms is not None
+        assert (asked.terms.most, asked.terms.seconds) == (3, 30 * 60)
+        for left in (2, 1, 0):
+            signed = await session.sign_value(f"{left}".encode())
+            verify(signed.certificate, f"{left}".encode(), signed.signature, signed.hash)
+            assert session.left == left
+        await ended(session, SessionEnd.USED_UP)
+        assert len(world.pins_asked()) == 1
+        assert world.tries == 3
+
+
+async def test_the_card_is_never_left_verified_between_two_signatures(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL, most=5)
+        for document in documents(3):
+            await session.sign(FORM, document)
+            with world.other_program() as other:
+                assert other.transmit(b"\x00\x20\x00\x81")[-2:] != b"\x90\x00"
+        with_pin = [apdu for apdu in world.apdus if apdu[1] == VERIFY and len(apdu) > 5]
+        assert len(with_pin) == 1 + 3  # the opening, and each signature
+
+
+async def test_signatures_under_way_at_once_are_all_made_by_one_card_one_after_another(
+    tmp_path: Path,
+) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(OWN, most=12)
+        signed = await asyncio.gather(*(session.sign(FORM, document) for document in documents(12)))
+        assert len({each.document for each in signed}) == 12
+        await ended(session, SessionEnd.USED_UP)
+
+
+async def test_each_signature_has_its_row_with_the_session_and_so_have_opening_and_end(
+    tmp_path: Path,
+) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL, most=2)
+        for document in documents(2):
+            await session.sign(FORM, document)
+        await ended(session, SessionEnd.USED_UP)
+        await until(lambda: not world.operations.sessions.open, "it is still listed")
+        rows = world.audit()
+        assert [(row.verb, row.result) for row in rows] == [
+            (Verb.SESSION, "ok"),
+            (Verb.SIGN, "ok"),
+            (Verb.SIGN, "ok"),
+            (Verb.SESSION, "ended.used-up"),
+        ]
+        assert {row.session for row in rows} == {session.number}
+        assert {row.origin for row in rows} == {PORTAL.origin}
+        written = world.paths.audit.read_text()
+        assert session.id not in written
+        assert PIN not in written
+
+
+async def test_a_document_that_cannot_be_signed_costs_no_signature(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL, most=2)
+        with pytest.raises(DocumentRefusedError):
+            await session.sign(FORM, bytes(64))
+        assert session.left == 2
+
+
+async def test_the_time_runs_out(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL, seconds=1)
+        await ended(session, SessionEnd.TIME)
+
+
+async def test_a_computer_that_slept_longer_than_the_session_signs_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL, seconds=600)
+        monotonic, wall = module.sessions_clock()
+        monkeypatch.setattr(module, "sessions_clock", lambda: (monotonic, wall + 601))
+        assert await refusal(session) == ErrorId.SIGNING_SESSION_ENDED
+        await ended(session, SessionEnd.TIME)
+
+
+async def test_the_card_is_pulled(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL)
+        heard: list[SessionEnd] = []
+        session.on_end(heard.append)
+        world.reader.remove()
+        await ended(session, SessionEnd.CARD)
+        await until(lambda: bool(heard), "nobody was told")
+        assert heard == [SessionEnd.CARD]
+        world.reader.insert(world.card)
+        assert await refusal(session) == ErrorId.SIGNING_SESSION_ENDED
+
+
+@pytest.mark.parametrize("why", [SessionEnd.STOPPED, SessionEnd.CLOSED, SessionEnd.LOCKED, SessionEnd.AGENT])
+async def test_whoever_may_ends_it_and_the_reason_stays(tmp_path: Path, why: SessionEnd) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL)
+        if why is SessionEnd.LOCKED:
+            world.operations.forget_pins(why)
+        else:
+            session.end(why)
+        session.end(SessionEnd.CLOSED)
+        await ended(session, why)
+        await until(lambda: not world.operations.sessions.open, "it is still listed")
+
+
+async def test_a_pin_changed_elsewhere_ends_it_and_costs_one_try_at_most(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL)
+        with world.other_program() as other, other.transaction() as transaction:
+            recognise(transaction, other.atr).change_pin(Pin(PIN), Pin("654321"))
+        assert await refusal(session) == ErrorId.PIN_CHANGED_ELSEWHERE
+        await ended(session, SessionEnd.PIN)
+        assert world.tries == 2
+
+
+async def test_the_administrator_switches_it_off_and_lowers_it(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", "hop", config=LISTED) as world:
+        sessions = world.operations.sessions
+        large = await world.operations.open_session(PORTAL, most=250, reader=world.readers[0].name)
+        small = await world.operations.open_session(PORTAL, most=10, reader=world.readers[1].name)
+        sessions.apply(SessionSettings(signatures=20))
+        await ended(large, SessionEnd.POLICY)
+        assert small.ended is None
+        sessions.apply(SessionSettings(enabled=False))
+        await ended(small, SessionEnd.POLICY)
+        with pytest.raises(AgentError) as raised:
+            await world.operations.open_session(PORTAL)
+        assert error_id(raised.value) == ErrorId.SIGNING_SESSION_DISABLED
+        assert len(world.pins_asked()) == 2
+
+
+@pytest.mark.parametrize(
+    ("most", "seconds", "items"),
+    [
+        (251, None, 0),
+        (0, None, 0),
+        (-1, None, 0),
+        (None, 86401, 0),
+        (None, 0, 0),
+        (5, None, 4),
+        (None, None, 101),
+    ],
+)
+async def test_more_than_the_administrator_allows_is_refused_before_anybody_is_asked(
+    tmp_path: Path, most: int | None, seconds: int | None, items: int
+) -> None:
+    config = Config(origins=LISTED.origins, sessions=SessionSettings(items=100))
+    async with agent(tmp_path, "hpc", config=config) as world:
+        shown = [listed(document) for document in documents(items)]
+        with pytest.raises(AgentError) as raised:
+            await world.operations.open_session(PORTAL, most=most, seconds=seconds, items=shown)
+        assert error_id(raised.value) == ErrorId.SIGNING_SESSION_LIMIT
+        assert not world.pins_asked()
+        assert not world.apdus
+
+
+async def test_a_wrong_pin_opens_nothing_and_costs_one_try(tmp_path: Path) -> None:
+    person = ScriptedInteraction(pins=["000000"])
+    async with agent(tmp_path, "hpc", config=LISTED, interaction=person) as world:
+        with pytest.raises(PinWrongError):
+            await world.operations.open_session(PORTAL)
+        assert not world.operations.sessions.open
+        assert world.tries == 2
+
+
+async def test_a_batch_signs_what_was_listed_each_once_and_nothing_else(tmp_path: Path) -> None:
+    first, second, twice = documents(3)
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(
+            OWN, items=[listed(each) for each in (first, second, twice, twice)]
+        )
+        [asked] = world.pins_asked()
+        assert asked.terms is not None
+        assert len(asked.terms.items) == asked.terms.most == 4
+        await session.sign(FORM, first)
+        assert await refusal(session, first) == ErrorId.DOCUMENT_NOT_LISTED
+        assert await refusal(session, "另一份".encode()) == ErrorId.DOCUMENT_NOT_LISTED
+        await session.sign(FORM, twice)
+        await session.sign(FORM, twice)
+        assert session.left == 1
+        await session.sign(FORM, second)
+        await ended(session, SessionEnd.USED_UP)
+
+
+async def test_nobody_else_uses_it_by_its_id_by_a_guess_or_after_its_end(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        sessions = world.operations.sessions
+        session = await world.operations.open_session(PORTAL)
+        same_page_again = Caller(PORTAL.origin, "2")
+
+        def found(caller: Caller, shown: str) -> str:
+            try:
+                return sessions.find(caller, shown).number
+            except AgentError as error:
+                return str(error.error_id)
+
+        assert found(PORTAL, session.id) == session.number
+        assert found(OTHER, session.id) == ErrorId.SIGNING_SESSION_UNKNOWN
+        assert found(OWN, session.id) == ErrorId.SIGNING_SESSION_UNKNOWN
+        assert found(same_page_again, session.id) == ErrorId.SIGNING_SESSION_ELSEWHERE
+        for guess in (session.number, session.id[:-1], session.id + "=", "", "\ud800", "0" * 10_000):
+            assert found(PORTAL, guess) == ErrorId.SIGNING_SESSION_UNKNOWN
+        session.end(SessionEnd.CLOSED)
+        await until(lambda: not sessions.open, "it is still listed")
+        assert found(PORTAL, session.id) == ErrorId.SIGNING_SESSION_ENDED
+        assert found(OTHER, session.id) == ErrorId.SIGNING_SESSION_UNKNOWN
+
+
+async def test_a_page_that_is_loaded_again_goes_on_and_one_that_is_gone_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_GRACE_SECONDS", 0.2)
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        sessions = world.operations.sessions
+        session = await world.operations.open_session(PORTAL)
+        again = Caller(PORTAL.origin, "2")
+        sessions.leave(PORTAL)
+        assert sessions.find(again, session.id) is session
+        await asyncio.sleep(0.4)
+        assert session.ended is None
+        sessions.leave(PORTAL)  # it has nothing any more
+        await asyncio.sleep(0.4)
+        assert session.ended is None
+        sessions.leave(again)
+        await ended(session, SessionEnd.GONE)
+
+
+async def test_too_many_sessions_at_once_are_refused_without_a_question(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        for _ in range(8):
+            await world.operations.open_session(PORTAL)
+        with pytest.raises(AgentError) as raised:
+            await world.operations.open_session(PORTAL)
+        assert error_id(raised.value) == ErrorId.BUSY
+        assert len(world.pins_asked()) == 8
