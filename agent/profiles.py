@@ -18,7 +18,8 @@ from typing import Final
 from agent import path_safety
 from agent.paths import Paths
 from hca_card import profile
-from hca_card.profile import Profile, ProfileError
+from hca_card.profile import ProfileError
+from hca_card.profile_format import Profile
 
 log = logging.getLogger(__name__)
 

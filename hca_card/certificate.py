@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 from hca_card import tlv
 from hca_card.big5 import printable
 from hca_card.errors import CardDataError
+from hca_card.model import CardKind
 
 SIMULATOR: Final = "HCA-AGENT SIMULATOR"
 """Organisation of every issuer of simulated cards' certificates."""
@@ -311,6 +312,19 @@ def describe(der: bytes) -> CertificateDescription:
         card_number=attribute(204),
         simulated=("2.5.4.10", SIMULATOR) in issuer,
     )
+
+
+def card_kind(facts: CertificateDescription) -> CardKind:
+    """Return the kind of card that a certificate is of, by whom it names as its subject."""
+    match facts.subject_type:
+        case "personnel":
+            return CardKind.PERSONNEL
+        case "institution":
+            secondary = "secondary" in (facts.card_rank or "").casefold()
+            return CardKind.INSTITUTION_SECONDARY if secondary else CardKind.INSTITUTION
+        case "natural-person":
+            return CardKind.CITIZEN
+    return CardKind.PKCS15
 
 
 def name_attributes(name: bytes) -> list[tuple[str, str]]:

@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import Final, Self
 
 from hca_card import big5, iso7816, tlv
+from hca_card.certificate import card_kind, describe
+from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import (
     CardDataError,
     CardError,
@@ -20,6 +22,7 @@ from hca_card.model import (
     CardInfo,
     CardKind,
     Channel,
+    Citizen,
     Holder,
     Institution,
     KeyUse,
@@ -28,7 +31,17 @@ from hca_card.model import (
 )
 from hca_card.pin_block import PinFormat
 from hca_card.pin_use import PinUse
-from hca_card.profile import FilePlace, Profile, ProfileIdentity
+from hca_card.profile import record_layout
+from hca_card.profile_channel import channel_for
+from hca_card.profile_files import ProfileFiles
+from hca_card.profile_format import (
+    FilePlace,
+    KeyKind,
+    Profile,
+    ProfileCertificate,
+    ProfileIdentity,
+    Text,
+)
 from pcsc.apdu import Response
 from pcsc.status import StatusError, StatusWord
 
@@ -72,16 +85,19 @@ CATEGORIES: Final = {
 class HcaCard(Iso7816Card):
     """An HCA card of one profile, selected."""
 
-    def __init__(
-        self, channel: Channel, profile: Profile, kind: CardKind, version: str, serial: str, *, ended: bool
-    ) -> None:
-        """Use `open`; `ended` says that SELECT named the card as terminated."""
-        self.kind = kind
-        self.serial = serial
-        self.version = version
-        self._channel = channel
+    def __init__(self, files: ProfileFiles, profile: Profile, answer: Response) -> None:
+        """Use `open`; `answer` is that to SELECT."""
+        self._files = files
+        self._channel = files.keys
         self._profile = profile
-        self._ended = ended
+        # SELECT named the card as terminated.
+        self._ended = answer.sw == StatusWord.FILE_TERMINATED
+        self._known: dict[int, CardCertificate] = {}
+        if profile.identity is None:
+            self.kind, self.version, self.serial = self._by_certificate()
+        else:
+            text = _identity_text(files, profile.identity, answer)
+            self.kind, self.version, self.serial = _identify(profile.identity, text)
 
     @classmethod
     def open(cls, channel: Channel, profile: Profile) -> Self | None:
@@ -90,34 +106,41 @@ class HcaCard(Iso7816Card):
         Raises:
             CardDataError: the application is there, and what it says of itself cannot be.
         """
+        channel = channel_for(channel, profile.commands)
         answer = iso7816.select_aid(channel, profile.aid)
         if not answer.ok and answer.sw not in iso7816.FOUND:
             return None
-        identity = profile.identity
-        text = _identity_text(channel, identity, answer)
-        kind, version, serial = _identify(identity, text)
-        return cls(channel, profile, kind, version, serial, ended=answer.sw == StatusWord.FILE_TERMINATED)
+        return cls(ProfileFiles(channel, profile), profile, answer)
 
     def metadata(self) -> Metadata:  # noqa: D102
-        return Metadata(self.kind, self.version, self.serial, self.holder(), self.info())
+        holder = self.holder()
+        info = None if self._profile.files is None else self.info()
+        return Metadata(self.kind, self.version, self.serial, holder, info)
 
-    def holder(self) -> Holder:
-        """Return the basic data record.
+    def holder(self) -> Holder | None:
+        """Return the basic data record, or where the profile knows none the name in the certificate.
 
         Raises:
             CardDataError: it does not have the length of its layout.
         """
+        if self._profile.files is None:
+            name = describe(self.certificate(CERTIFICATE_INDEX[KeyUse.SIGNATURE]).der).common_name
+            return None if name is None else Citizen(name)
+        basic = self._profile.files.basic
         if self.kind is CardKind.PERSONNEL:
-            facts = self._record(f"personnel-{self.version}", self._profile.files.basic)
+            facts = self._record(f"personnel-{self.version or '2'}", basic)
             return Personnel(**facts, category_text=CATEGORIES.get(facts["category"], ""))
-        return Institution(**self._record("institution", self._profile.files.basic))
+        return Institution(**self._record("institution", basic))
 
     def info(self) -> CardInfo:
         """Return the card information record.
 
         Raises:
             CardDataError: it does not have the length of its layout, or a flag is neither 0 nor 1.
+            UnsupportedError: the profile does not say where it is.
         """
+        if self._profile.files is None:
+            raise UnsupportedError("the card's profile does not say where its card information is")
         facts = self._record("info", self._profile.files.info)
         return CardInfo(
             generates_keys=_flag(facts["generates_keys"]),
@@ -136,12 +159,16 @@ class HcaCard(Iso7816Card):
         )
 
     def certificate(self, index: int) -> CardCertificate:  # noqa: D102
+        if index in self._known:
+            return self._known[index]
         for entry in self._profile.certificates:
             if entry.index == index and self._variant not in entry.missing_on:
-                with iso7816.missing_object():
-                    der = self._read(entry.file, der=True)
-                return CardCertificate(index, entry.use, iso7816.require_certificate(der))
+                return self._read_certificate(entry)
         raise ObjectMissingError(f"this card has no certificate {index}")
+
+    def takes_keypad(self) -> bool:  # noqa: D102
+        # A keypad sends its command by itself: as the standard has it, to what is selected.
+        return not (self._profile.commands.pin_class or self._profile.pin.aid) and super().takes_keypad()
 
     @cached_property
     def _pin(self) -> PinUse:
@@ -150,7 +177,7 @@ class HcaCard(Iso7816Card):
             self._channel,
             reference=pin.reference,
             form=pin.format,
-            reselect=self._reselect,
+            reselect=self._files.select_keys,
             why_refused=self._why_refused,
             tries=pin.tries,
             status_by=pin.status,
@@ -170,21 +197,36 @@ class HcaCard(Iso7816Card):
     def _find_key(self, use: KeyUse) -> KeyReference | None:
         for key in self._profile.keys:
             if key.use is use and self._variant not in key.missing_on:
-                return KeyReference(key.reference, key.algorithm or None)
+                return KeyReference(
+                    key.reference,
+                    key.algorithm or None,
+                    key.bits,
+                    key.kind is KeyKind.EC,
+                    key.pss or None,
+                    key,
+                )
         return None
 
-    def _record(self, layout_name: str, place: FilePlace) -> dict[str, str]:
-        layout = self._profile.records[layout_name]
-        raw = self._read(place, size=layout.length)
-        return {name: big5.decode(raw[first:end]) for name, (first, end) in layout.fields.items()}
+    def _read_certificate(self, entry: ProfileCertificate) -> CardCertificate:
+        with iso7816.missing_object():
+            der = self._files.read(entry.file, der=True)
+        return CardCertificate(entry.index, entry.use, iso7816.require_certificate(der))
 
-    def _read(self, place: FilePlace, *, size: int | None = None, der: bool = False) -> bytes:
-        if place.sfi:
-            return iso7816.read_binary(self._channel, sfi=place.sfi, size=size, der=der)
-        return iso7816.read_file(self._channel, place.path, length=size, der=der)
+    def _by_certificate(self) -> tuple[CardKind, str, str]:
+        """Return kind, version and serial as far as the holder's certificate says them."""
+        for entry in sorted(self._profile.certificates, key=lambda entry: entry.index):
+            if entry.index in CERTIFICATE_INDEX.values():
+                found = self._read_certificate(entry)
+                self._known[entry.index] = found
+                facts = describe(found.der)
+                serial = facts.card_number or facts.serial_number or facts.serial_hex
+                return card_kind(facts), "", serial
+        raise CardDataError("the card's profile knows no certificate that would say what card it is")
 
-    def _reselect(self) -> None:
-        iso7816.select_aid(self._channel, self._profile.aid).require(*iso7816.FOUND)
+    def _record(self, name: str, place: FilePlace) -> dict[str, str]:
+        layout = record_layout(self._profile, name)
+        raw = self._files.read(place, size=layout.length)
+        return {field: _text(raw[first:end], layout.text) for field, (first, end) in layout.fields.items()}
 
     def _require_in_use(self) -> None:
         if self._ended:
@@ -201,12 +243,12 @@ class HcaCard(Iso7816Card):
             raise NotActivatedError
 
 
-def _identity_text(channel: Channel, identity: ProfileIdentity, answer: Response) -> str:
+def _identity_text(files: ProfileFiles, identity: ProfileIdentity, answer: Response) -> str:
     raw: bytes | None
     if identity.fci_tag:
         raw = tlv.find(answer.data, 0x6F, identity.fci_tag)
     else:
-        raw = iso7816.read_binary(channel, sfi=identity.sfi, size=identity.length)
+        raw = files.read(identity.file or FilePlace(sfi=identity.sfi), size=identity.length)
     if raw is None or len(raw) != identity.length or not raw.isascii():
         raise CardDataError("the card does not say what it is in the way of its profile")
     return raw.decode("ascii")
@@ -233,3 +275,9 @@ def _flag(character: str) -> bool:
     if character not in ("0", "1"):
         raise CardDataError("a flag of the card information is neither 0 nor 1")
     return character == "1"
+
+
+def _text(field: bytes, written: Text) -> str:
+    if written is Text.BIG5:
+        return big5.decode(field)
+    return big5.printable(field.decode(written, "replace")).strip("\0 \N{IDEOGRAPHIC SPACE}")

@@ -78,7 +78,13 @@ def file_size(fci: bytes) -> int | None:
 
 
 def read_file(
-    channel: Channel, path: bytes, *, index: int = 0, length: int | None = None, der: bool = False
+    channel: Channel,
+    path: bytes,
+    *,
+    index: int = 0,
+    length: int | None = None,
+    der: bool = False,
+    most: int = LE_EXTENDED_MAX,
 ) -> bytes:
     """SELECT a transparent file and read it, or `length` bytes of it from `index` on.
 
@@ -87,7 +93,7 @@ def read_file(
     fci = select_file(channel, path)
     if length is None and not der and not index:
         length = file_size(fci)
-    return read_binary(channel, offset=index, size=length, der=der and length is None)
+    return read_binary(channel, offset=index, size=length, der=der and length is None, most=most)
 
 
 def read_binary(
@@ -97,6 +103,7 @@ def read_binary(
     offset: int = 0,
     size: int | None = None,
     der: bool = False,
+    most: int = LE_EXTENDED_MAX,
 ) -> bytes:
     """READ BINARY a whole transparent file with as few commands as the card allows (7816-4 §11.3.3).
 
@@ -110,6 +117,7 @@ def read_binary(
         size: exact number of bytes wanted; None reads to the end.
         der: the file begins with one DER object, and that object is what is wanted; a file that was made but
             never written (00 or FF first) gives nothing.
+        most: the most bytes that one command asks for.
 
     Raises:
         StatusError: the first command was refused.
@@ -117,7 +125,7 @@ def read_binary(
     """
     end = size
     content = bytearray()
-    most = LE_EXTENDED_MAX
+    short = min(most, LE_SHORT_MAX)
     for _ in range(MAX_READS):
         if end is not None and not len(content) < end <= FILE_LIMIT:
             break
@@ -134,10 +142,10 @@ def read_binary(
             end = 0 if content[0] in tlv.PADDING else tlv.announced_length(bytes(content))
         if not chunk or response.sw == StatusWord.END_OF_FILE:
             break
-        if end is None and len(chunk) < LE_SHORT_MAX:
+        if end is None and len(chunk) < short:
             break
         if len(chunk) <= LE_SHORT_MAX:
-            most = LE_SHORT_MAX
+            most = short
     else:
         raise CardDataError("a file takes too many commands to read")
     if end is None:
@@ -147,6 +155,43 @@ def read_binary(
     if len(content) < end:
         raise CardDataError(f"a file claims {end} bytes and has {len(content)}")
     return bytes(content[:end])
+
+
+def read_records(channel: Channel, *, sfi: int = 0, first: int = 1, end: int = 0xFF) -> bytes:
+    """READ RECORD one after another, and return them joined (7816-4 §11.4.3, P2 = sfi and 4).
+
+    Args:
+        channel: the transaction.
+        sfi: short file identifier; 0 reads the file selected last.
+        first: number of the first record.
+        end: number after the last; where the card has fewer, its last record ends it.
+
+    Raises:
+        StatusError: the first record was refused.
+        CardDataError: they are longer than `FILE_LIMIT`.
+    """
+    content = bytearray()
+    for number in range(first, end):
+        response = channel.send(_command(0xB2, number, sfi << 3 | 0x04, le=LE_SHORT_MAX))
+        if number > first and response.sw in _MISSING:
+            break
+        content += response.require()
+        if len(content) > FILE_LIMIT:
+            raise CardDataError(f"a file is larger than {FILE_LIMIT} bytes")
+    return bytes(content)
+
+
+def get_data(channel: Channel, name: int, data: bytes = b"", *, ins: int = 0xCA) -> bytes:
+    """GET DATA of one object, with whatever command data its card wants (7816-4 §11.5.3).
+
+    Raises:
+        StatusError: the card has none, or refuses.
+        CardDataError: it is longer than `FILE_LIMIT`.
+    """
+    content = channel.send(_command(ins, name >> 8, name & 0xFF, data, LE_SHORT_MAX)).require()
+    if len(content) > FILE_LIMIT:
+        raise CardDataError(f"a data object is larger than {FILE_LIMIT} bytes")
+    return content
 
 
 def verification_status(channel: Channel, reference: int) -> int:
@@ -174,45 +219,55 @@ def reset_retry_counter(channel: Channel, reference: int, puk: bytes, new: bytes
     return channel.send(Command(0x00, 0x2C, 0x00, reference, puk + new, secret=True)).sw
 
 
-def set_security_environment(channel: Channel, template: int, key: int, algorithm: int | None) -> None:
-    """MANAGE SECURITY ENVIRONMENT: SET (7816-4 §11.5.11, P1 = 41).
+def key_references(key: int, algorithm: int | None) -> bytes:
+    """Return the data of MANAGE SECURITY ENVIRONMENT: algorithm reference (tag 80) if any, key (tag 84)."""
+    data = b"" if algorithm is None else bytes((0x80, 0x01, algorithm))
+    return data + bytes((0x84, 0x01, key))
+
+
+def manage_security_environment(channel: Channel, p1: int, p2: int, data: bytes) -> None:
+    """MANAGE SECURITY ENVIRONMENT (7816-4 §11.5.11).
 
     Args:
         channel: the transaction.
-        template: B6 for signatures, B8 for confidentiality.
-        key: key reference (tag 84).
-        algorithm: algorithm reference (tag 80), None to leave it to the key.
+        p1: 41 sets for computation and decipherment, F3 restores.
+        p2: B6 for signatures, B8 for confidentiality, A4 for authentication; the number to restore.
+        data: control references.
 
     Raises:
         StatusError: the card refused.
     """
-    data = b"" if algorithm is None else bytes((0x80, 0x01, algorithm))
-    data += bytes((0x84, 0x01, key))
-    channel.send(_command(0x22, 0x41, template, data)).require()
+    channel.send(_command(0x22, p1, p2, data)).require()
 
 
-def compute_digital_signature(channel: Channel, digest_info: bytes) -> bytes:
-    """PSO: COMPUTE DIGITAL SIGNATURE over a DigestInfo that the card pads, or a digest (7816-8 §11.8).
+def hash_given(channel: Channel, digest: bytes) -> None:
+    """PSO: HASH with a digest made outside (7816-8 §11.6, tag 90). Raise `StatusError` if refused."""
+    channel.send(Command(0x00, 0x2A, 0x90, 0xA0, bytes((0x90, len(digest))) + digest)).require()
+
+
+def signature(channel: Channel, ins: int, p1: int, p2: int, data: bytes) -> bytes:
+    """Return what PSO: COMPUTE DIGITAL SIGNATURE or INTERNAL AUTHENTICATE makes of `data`.
 
     Raises:
         StatusError: the card refused.
         CardDataError: the answer is shorter than a signature of P-256, or longer than one of RSA 4096.
     """
-    signature = channel.send(Command(0x00, 0x2A, 0x9E, 0x9A, digest_info, le=LE_SHORT_MAX)).require()
-    if not 64 <= len(signature) <= 512:
-        raise CardDataError(f"the card answered {len(signature)} bytes for a signature")
-    return signature
+    made = channel.send(Command(0x00, ins, p1, p2, data, le=LE_SHORT_MAX)).require()
+    if not 64 <= len(made) <= 512:
+        raise CardDataError(f"the card answered {len(made)} bytes for a signature")
+    return made
 
 
-def decipher(channel: Channel, cipher: bytes) -> bytes:
+def decipher(
+    channel: Channel, cipher: bytes, *, p1: int = 0x80, p2: int = 0x86, indicator: bytes = b"\x00"
+) -> bytes:
     """PSO: DECIPHER one block; 00 first says that its padding is the card's to remove (7816-8 §11.12).
 
     Raises:
         StatusError: the card refused.
         CardDataError: the answer is longer than what was deciphered.
     """
-    command = Command(0x00, 0x2A, 0x80, 0x86, b"\x00" + cipher, le=LE_SHORT_MAX)
-    plain = channel.send(command).require()
+    plain = channel.send(Command(0x00, 0x2A, p1, p2, indicator + cipher, le=LE_SHORT_MAX)).require()
     if len(plain) > len(cipher):
         raise CardDataError("the card deciphered more bytes than it was given")
     return plain

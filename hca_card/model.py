@@ -310,6 +310,23 @@ class Card(ABC):
         """
         raise self.unsupported()
 
+    def makes_pss(self, use: KeyUse) -> bool:
+        """Return whether `sign_pss` can be used with that key."""
+        return False
+
+    def sign_pss(self, use: KeyUse, digest: bytes, hash_name: str) -> bytes:
+        """Return RSA-PSS of a digest (RFC 8017 §8.1): MGF1 with the same hash, the salt as long as it.
+
+        Args:
+            use: which key; an RSA key.
+            digest: bare.
+            hash_name: as `SHA-256`.
+
+        Raises:
+            ObjectMissingError: no such key.
+        """
+        raise self.unsupported()
+
     def decipher(self, use: KeyUse, cipher: bytes) -> bytes:
         """PKCS#1 v1.5 decryption (RFC 8017 §7.2) of one block; the plain text without padding."""
         raise self.unsupported()

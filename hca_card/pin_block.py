@@ -29,6 +29,7 @@ class PinFormat:
         encoding: how characters become bytes; all but `ascii` take digits only.
         stored_length: bytes that the block is padded to; 0 sends it as long as it is.
         pad: the padding byte, 0 to 255; for `bcd` also the nibble that fills an odd number of digits.
+        prefix: bytes before the PIN, which count for `stored_length`.
     """
 
     min_length: int
@@ -36,6 +37,7 @@ class PinFormat:
     encoding: PinEncoding = PinEncoding.ASCII
     stored_length: int = 0
     pad: int = 0xFF
+    prefix: bytes = b""
 
     def encode(self, pin: Pin) -> bytes:
         """Return the block to send.
@@ -49,8 +51,8 @@ class PinFormat:
             raise PinLengthError(f"this card takes {self.min_length} to {self.max_length} characters")
         if self.encoding is not PinEncoding.ASCII and not octets.isdigit():
             raise PinLengthError("this card takes digits only")
-        block = self._packed(octets)
-        if len(block) > max(self.stored_length, self.max_length):
+        block = self.prefix + self._packed(octets)
+        if len(block) > max(self.stored_length, len(self.prefix) + self.max_length):
             raise PinLengthError("the PIN is longer than the card can hold")
         return block.ljust(self.stored_length, bytes((self.pad,)))
 

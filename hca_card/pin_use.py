@@ -18,7 +18,7 @@ from hca_card.errors import (
 from hca_card.model import Channel, Keypad, PinStatus
 from hca_card.pin import Pin
 from hca_card.pin_block import PinEncoding, PinFormat
-from hca_card.profile import DropBy, StatusBy
+from hca_card.profile_format import DropBy, StatusBy
 from pcsc.apdu import Command, Response
 from pcsc.pinpad import KeypadStatus
 from pcsc.status import StatusError, StatusWord, tries_left
@@ -110,10 +110,15 @@ class PinUse:
 
     @property
     def takes_keypad(self) -> bool:
-        """Whether a keypad can form the command: ASCII characters, as many as were typed."""
-        return not self.form.stored_length and self.form.encoding in (
-            PinEncoding.ASCII,
-            PinEncoding.ASCII_NUMERIC,
+        """Whether a keypad can form the command: ASCII characters as they were typed, and nothing else."""
+        return (
+            not self.form.stored_length
+            and not self.form.prefix
+            and self.form.encoding
+            in (
+                PinEncoding.ASCII,
+                PinEncoding.ASCII_NUMERIC,
+            )
         )
 
     def verify_on_keypad(self, keypad: Keypad) -> None:

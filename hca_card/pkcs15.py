@@ -10,7 +10,6 @@ from typing import Final, Self, TypeVar
 from hca_card import iso7816
 from hca_card import pkcs15_directory as contents
 from hca_card.certificate import describe
-from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import CardDataError, ObjectMissingError, UnsupportedError
 from hca_card.iso7816_card import Iso7816Card, KeyReference
 from hca_card.model import (
@@ -158,15 +157,7 @@ class Pkcs15Card(Iso7816Card):
         key = key_for(self._private_keys, use)
         if key is None:
             return None
-        bits = key.bits or (self._certified_bits(use) if key.elliptic else 0)
-        return KeyReference(key.reference, algorithm_for(key, self._token), bits, elliptic=key.elliptic)
-
-    def _certified_bits(self, use: KeyUse) -> int:
-        """Return the length of the key in the certificate, where some cards say it alone; 0 without one."""
-        try:
-            return describe(self.certificate(CERTIFICATE_INDEX[use]).der).key_bits or 0
-        except (CardDataError, ObjectMissingError, UnsupportedError):
-            return 0
+        return KeyReference(key.reference, algorithm_for(key, self._token), key.bits, elliptic=key.elliptic)
 
     def _holder(self) -> Citizen | None:
         try:

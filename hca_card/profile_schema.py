@@ -9,13 +9,21 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from hca_card.profile import RECORDS, FilePlace, Profile, ProfileIdentity, Range, RecordLayout
+from hca_card.profile import required
+from hca_card.profile_format import (
+    RECORDS,
+    Profile,
+    ProfileIdentity,
+    Range,
+    RecordLayout,
+    record_fields,
+)
 
 PATH: Final = Path(__file__).with_name("profiles") / "profile.schema.json"
 
@@ -28,10 +36,7 @@ _RANGE: Final = {
     "description": "[first, end) in bytes",
 }
 _BYTES: Final = {"type": "string", "pattern": r"^\s*([0-9A-Fa-f]{2}\s*)*$"}
-_EITHER: Final = {
-    FilePlace: ("sfi", "path"),
-    ProfileIdentity: ("fci_tag", "sfi"),
-}
+_EITHER: Final = {ProfileIdentity: ("fci_tag", "sfi", "file")}
 
 
 def schema() -> bytes:
@@ -52,7 +57,7 @@ def _dataclass(kind: type[Any]) -> dict[str, Any]:
     table: dict[str, Any] = {
         "type": "object",
         "additionalProperties": False,
-        "required": [field.name for field in fields(kind) if field.default is MISSING],
+        "required": [field.name for field in fields(kind) if required(field)],
         "properties": properties,
     }
     if kind is Profile:
@@ -89,7 +94,7 @@ def _records() -> dict[str, Any]:
     """Return the four records with the fields that each must have."""
     layouts = {}
     for name, record in RECORDS.items():
-        names = [field.name for field in fields(record) if field.name != "category_text"]
+        names = list(record_fields(name))
         layout = _dataclass(RecordLayout)
         layout["properties"]["fields"] |= {
             "additionalProperties": False,
@@ -97,14 +102,17 @@ def _records() -> dict[str, Any]:
             "properties": {field: dict(_RANGE) for field in names},
         }
         layouts[name] = {"description": (inspect.getdoc(record) or "").partition("\n")[0], **layout}
-    return {"additionalProperties": False, "required": list(RECORDS), "properties": layouts}
+    return {"additionalProperties": False, "properties": layouts}
 
 
 def _attributes(kind: type[Any]) -> dict[str, str]:
     """Return what the docstring says of each attribute."""
-    _, _, text = (inspect.getdoc(kind) or "").partition("Attributes:\n")
-    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE)
-    return {name: re.sub(r"\s+", " ", words) for name, words in entries}
+    found: dict[str, str] = {}
+    for each in reversed(kind.__mro__[:-1]):
+        _, _, text = inspect.cleandoc(each.__doc__ or "").partition("Attributes:\n")
+        entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE)
+        found |= {name: re.sub(r"\s+", " ", words) for name, words in entries}
+    return found
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from hca_card.errors import HicosModuleError, UnknownCardError
 from hca_card.hca import HcaCard
 from hca_card.model import Card, CardKind, Channel
 from hca_card.nhi import NhiCard
-from hca_card.profile import Profile
+from hca_card.profile_format import Profile
 
 NHI_ATRS: Final = frozenset(
     bytes.fromhex(atr)
@@ -51,7 +51,7 @@ def recognise(channel: Channel, atr: bytes, profiles: Sequence[Profile] | None =
         PcscError: the link or the card failed.
     """
     given = (profile.reference(),) if profiles is None else profiles
-    known = tuple(entry for entry in given if not entry.draft)
+    known = tuple(entry for entry in given if not entry.draft and entry.is_for(atr))
     for attempt in _attempts(atr, known):
         card = attempt(channel)
         if card is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hca_card.probe import Draft, Findings
     from hca_card.probe.prober import Progress
     from hca_card.probe.trace import Recorder
-    from hca_card.profile import Profile
+    from hca_card.profile_format import Profile
     from pcsc.context import Context
     from pcsc.service import Service
 

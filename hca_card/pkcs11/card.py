@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from hca_card.certificate import CertificateDescription, curve_bits, describe, parse
+from hca_card.certificate import CertificateDescription, card_kind, curve_bits, describe, parse
 from hca_card.certificate_numbers import CERTIFICATE_INDEX, USES, numbered
 from hca_card.ecdsa import concatenated
 from hca_card.errors import CardDataError, ObjectMissingError, PinLengthError, UnsupportedError
@@ -36,7 +36,7 @@ class ModuleCard(Card):
         self._session = session
         facts = self._description(KeyUse.SIGNATURE) or self._description(KeyUse.ENCRYPTION)
         token = session.token
-        self.kind = CardKind.PKCS15 if facts is None else _kind(facts)
+        self.kind = CardKind.PKCS15 if facts is None else card_kind(facts)
         self.serial = (facts.card_number if facts else None) or token.serial or token.label
 
     def metadata(self) -> Metadata:  # noqa: D102
@@ -148,18 +148,6 @@ class ModuleCard(Card):
     def _require_keypad(self) -> None:
         if not self._session.keypad:
             raise UnsupportedError("this token does not take its PIN from a keypad")
-
-
-def _kind(facts: CertificateDescription) -> CardKind:
-    match facts.subject_type:
-        case "personnel":
-            return CardKind.PERSONNEL
-        case "institution":
-            secondary = "secondary" in (facts.card_rank or "").casefold()
-            return CardKind.INSTITUTION_SECONDARY if secondary else CardKind.INSTITUTION
-        case "natural-person":
-            return CardKind.CITIZEN
-    return CardKind.PKCS15
 
 
 def _modulus(der: bytes) -> bytes:

@@ -16,7 +16,8 @@ from hca_card.probe.found import Findings
 from hca_card.probe.guess import Guess, guess
 from hca_card.probe.names import KNOWN
 from hca_card.probe.only_reads import ProbeLimitError
-from hca_card.profile import Profile, ProfileError
+from hca_card.profile import ProfileError
+from hca_card.profile_format import Profile
 from pcsc.errors import PcscError
 from pcsc.status import StatusError
 
@@ -131,7 +132,7 @@ def _head(found: Findings, missing: tuple[str, ...]) -> Iterator[str]:
 
 
 def _identity(parts: Guess) -> Iterator[str]:
-    usual, known = profile.reference().identity, parts.identity
+    usual, known = profile.reference_identity(), parts.identity
     identity, mark = (known, KNOWN_MARK) if known else (usual, FILL_IN)
     checked = GUESSED if known else FILL_IN
     yield from ("", "[identity]")

@@ -16,7 +16,7 @@ from hca_card.pkcs15_directory import PinObject
 from hca_card.pkcs15_roles import algorithm_for, holder_pin, key_for
 from hca_card.probe.found import Findings, FoundApplication
 from hca_card.probe.names import KNOWN
-from hca_card.profile import ProfileIdentity, ProfileKey, RecordLayout
+from hca_card.profile_format import ProfileIdentity, ProfileKey, RecordLayout
 
 BASIC_RECORDS: Final = ("personnel-2", "personnel-1", "institution")
 _IDENTITY_MOST: Final = 64
@@ -138,7 +138,7 @@ def _texts(application: FoundApplication) -> Iterator[tuple[int, int, str]]:
 def _identity_of(
     text: str, end: int, own: CertificateDescription | None, *, tag: int, sfi: int
 ) -> ProfileIdentity:
-    usual = profile.reference().identity
+    usual = profile.reference_identity()
     personnel, institution = usual.personnel, usual.institution
     secondary = usual.secondary
     if own is not None and own.subject_type in ("personnel", "institution"):
@@ -233,6 +233,10 @@ def _keys(found: Findings) -> tuple[ProfileKey, ...]:
         key = key_for(found.directory.private_keys, use)
         if key is None or key.reference is None:
             continue
-        keys.append(ProfileKey(use, key.reference, algorithm_for(key, found.directory.token) or 0))
+        keys.append(
+            ProfileKey(
+                use=use, reference=key.reference, algorithm=algorithm_for(key, found.directory.token) or 0
+            )
+        )
     # Without a signature key there is nothing that a portal wants of the card.
     return tuple(keys) if any(key.use is KeyUse.SIGNATURE for key in keys) else ()

@@ -17,7 +17,7 @@ from hca_card.probe import atr as answer_to_reset
 from hca_card.probe.found import Findings, FoundApplication, FoundFile
 from hca_card.probe.names import KNOWN, SECURITY_DOMAINS
 from hca_card.probe.only_reads import CPLC, OnlyReads, ProbeLimitError, StepLimitError
-from hca_card.profile import Profile
+from hca_card.profile_format import Profile
 from pcsc.apdu import LE_SHORT_MAX, Command, Response
 from pcsc.errors import MalformedResponseError, PcscError
 from pcsc.status import StatusError, StatusWord

@@ -23,7 +23,7 @@ from hca_card.errors import (
 from hca_card.hca import HcaCard
 from hca_card.model import CardInfo, CardKind, CertificateUse, Institution, KeyUse, Personnel, PinStatus
 from hca_card.pin import Pin
-from hca_card.profile import DropBy, FilePlace, Profile, StatusBy
+from hca_card.profile_format import DropBy, FilePlace, Profile, StatusBy
 from pcsc.errors import CardRemovedError
 from pcsc.status import StatusError
 from tests.support.script import Exchange, ScriptedChannel

@@ -165,7 +165,7 @@ def test_a_path_that_is_none_is_refused_unsent(path: bytes):
 def test_an_answer_that_cannot_be_a_signature_is_refused(length: int):
     channel = AnsweringChannel([Response(bytes(length), 0x9000)])
     with pytest.raises(CardDataError):
-        iso7816.compute_digital_signature(channel, b"digest info")
+        iso7816.signature(channel, 0x2A, 0x9E, 0x9A, b"digest info")
 
 
 def test_more_plain_text_than_cipher_text_is_refused():

@@ -20,7 +20,7 @@ from hca_card.model import PinStatus
 from hca_card.pin import Pin
 from hca_card.pin_block import PinEncoding, PinFormat
 from hca_card.pin_use import PinUse
-from hca_card.profile import DropBy, StatusBy
+from hca_card.profile_format import DropBy, StatusBy
 from pcsc.apdu import Command, Response
 from pcsc.errors import CardRemovedError
 from pcsc.status import StatusError

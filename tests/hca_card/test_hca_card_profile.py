@@ -12,7 +12,8 @@ import pytest
 
 from hca_card import profile, profile_schema
 from hca_card.hca import HcaCard
-from hca_card.profile import DropBy, ProfileError
+from hca_card.profile import ProfileError
+from hca_card.profile_format import DropBy
 from hca_card.recognise import recognise
 from tests.support.cards import simulated
 from tests.support.script import CardChannel
@@ -43,12 +44,13 @@ def test_the_reference_profile_is_read():
         ('aid = "F0 48 43 41 41 47 45 4E 54 01"', 'aid = "F0"', "5 to 16 bytes"),
         ("fci_tag = 0x53", "", "exactly one of fci_tag and sfi"),
         ("fci_tag = 0x53", "fci_tag = 0x53\nsfi = 3", "exactly one of fci_tag and sfi"),
+        ("fci_tag = 0x53", "fci_tag = 0x53\nfile = { object = 0x0101 }", "exactly one of fci_tag and sfi"),
         ("serial = [3, 15]", "serial = [3, 16]", "beyond its length"),
         ("serial = [3, 15]", "serial = [15, 3]", "must be a range"),
         ("serial = [3, 15]", 'serial = "3-15"', "must be a range"),
         ("category = [158, 159]", "category = [158, 160]", "personnel-2 has a range beyond its length"),
         ("owner = [252, 292]", "boss = [252, 292]", "institution must have the fields"),
-        ('"personnel-1" = {', '"personnel-3" = {', "records lacks 'personnel-1'"),
+        ('"personnel-1" = {', '"personnel-3" = {', "unknown record 'personnel-3'"),
         ("file = { sfi = 11 }", "file = { sfi = 31 }", "certificate 1 needs"),
         ("file = { sfi = 11 }", 'file = { sfi = 11, path = "4301" }', "certificate 1 needs"),
         ("file = { sfi = 11 }", 'file = { path = "43" }', "certificate 1 needs"),
