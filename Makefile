@@ -7,6 +7,8 @@
 # make test-packages   install and use them: on a Debian with nothing but apt, and under Wine (root; slow)
 
 PYTHON := .venv/bin/python
+# Else every process compiles all of the program again: a second of the processor's time each.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check bench mutants setup package test-packages
 

@@ -1,11 +1,14 @@
 """No test opens a window on the screen of whoever runs it, or changes what that computer trusts.
 
+Compiled code is kept: most tests that take long start processes of ours, and each would compile it all again.
+
 Tests that want a screen or a system's store make their own (`tests.support.trust.with_own_system_store`).
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +23,8 @@ from agent.trust.machine import Machine
 
 
 def pytest_configure() -> None:
+    sys.dont_write_bytecode = False  # pytest keeps what it made of the tests' assertions likewise
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         os.environ.pop(name, None)
     ALLOWED[Child.MODULE] += ("TEST_MODULE_*",)  # by which tests tell the modules of their own how to behave
