@@ -10,6 +10,7 @@ from agent.config.loading import ConfigError, load, settled
 from agent.config.sections import (
     SECTIONS,
     AuditSettings,
+    BrokerSettings,
     CardSettings,
     CertificateSettings,
     Config,
@@ -33,6 +34,7 @@ from agent.config.sections import (
 __all__ = [
     "SECTIONS",
     "AuditSettings",
+    "BrokerSettings",
     "CardSettings",
     "CertificateSettings",
     "Config",

@@ -267,6 +267,23 @@ class TimestampSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """`[broker]`: the message broker (NATS with JetStream) of `hca-agent worker` and `hca-agent submit`.
+
+    Attributes:
+        servers: its addresses, any of which will do; `tls://` everywhere but on this machine.
+        credentials: the file that says who we are to it: NATS credentials, an NKEY seed, or `user:password`.
+        ca: the file of the authority of its certificate, PEM; empty for the system's authorities.
+        prefix: what the names of its streams and subjects begin with.
+    """
+
+    servers: tuple[str, ...] = _key(values.brokers, ())
+    credentials: str = _key(values.optional_file, "")
+    ca: str = _key(values.optional_file, "")
+    prefix: str = _key(values.subject, "hca")
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """`[log]`: what the agent says of itself, and where the audit rows go besides their own file.
 
@@ -340,6 +357,7 @@ class Config:
     certificates: CertificateSettings = field(default_factory=CertificateSettings)
     verification: VerificationSettings = field(default_factory=VerificationSettings)
     timestamps: TimestampSettings = field(default_factory=TimestampSettings)
+    broker: BrokerSettings = field(default_factory=BrokerSettings)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     update: UpdateSettings = field(default_factory=UpdateSettings)

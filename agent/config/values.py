@@ -90,6 +90,11 @@ def file(value: Any) -> str:
     return value
 
 
+def optional_file(value: Any) -> str:
+    """Read the whole path of a file, or an empty text for none."""
+    return "" if value == "" else file(value)
+
+
 def repository(value: Any) -> str:
     """Read the address of a repository, which ends with a slash."""
     if not isinstance(value, str) or not value.isascii() or not _REPOSITORY.fullmatch(value):
@@ -168,6 +173,29 @@ def addresses(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
+def brokers(value: Any) -> tuple[str, ...]:
+    """Read addresses of a message broker, each once; what goes to another machine goes there with TLS."""
+    for item in _list(value):
+        found = _BROKER.fullmatch(item) if isinstance(item, str) else None
+        if found is None or not 0 < int(found[3] or 1) <= 65535:
+            raise ValueError(
+                f'{item!r} is not an address such as "tls://nats.example.tw:4222": it has a scheme, a host in'
+                " lower case, perhaps a port, and neither a user name nor a path"
+            )
+        if found[1] == "nats" and found[2] not in _LOOPBACK:
+            raise ValueError(f"{item!r} is on another machine: its address begins with tls://")
+    if len({item.startswith("tls://") for item in value}) > 1:
+        raise ValueError("must all begin with tls://, or all with nats://")
+    return tuple(dict.fromkeys(value))
+
+
+def subject(value: Any) -> str:
+    """Read a word that names of streams and subjects begin with."""
+    if not isinstance(value, str) or not _SUBJECT.fullmatch(value):
+        raise ValueError(f"{value!r} must have 1 to 32 of a to z, 0 to 9 and -, and begin with a letter")
+    return value
+
+
 port: Final = whole(1, 65535)
 """A TCP port."""
 
@@ -175,4 +203,9 @@ _REPOSITORY: Final = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(
 _OID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,38})){1,31}")
 _HTTP: Final = re.compile(r"http://[^/?#@\s]+(?:/\S*)?")
 _ADDRESS: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^#\s]*)?")
+_BROKER: Final = re.compile(
+    r"(nats|tls)://([a-z0-9][a-z0-9.-]{0,252}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?"
+)
+_LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
+_SUBJECT: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _HOST: Final = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,252}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?")

@@ -177,6 +177,20 @@ class ErrorId(StrEnum):
     TIMESTAMP_INVALID = "timestamp.invalid"
     OCSP_MALFORMED = "ocsp.malformed"
 
+    # Beyond one machine: the message broker, jobs and workers
+    BROKER_UNSET = "broker.unset"
+    BROKER_CREDENTIALS = "broker.credentials"
+    BROKER_UNREACHABLE = "broker.unreachable"
+    BROKER_INSECURE = "broker.insecure"
+    BROKER_REFUSED = "broker.refused"
+    BROKER_UNUSABLE = "broker.unusable"
+    BROKER_FULL = "broker.full"
+    JOB_TOO_LARGE = "job.too_large"
+    JOB_INVALID = "job.invalid"
+    JOB_EXPIRED = "job.expired"
+    JOB_GIVEN_UP = "job.given_up"
+    JOB_OUTCOME = "job.outcome"
+
     # What only NHI's own component can do with NHI cards
     NHI_SIGNATURE = "nhi.signature"
     NHI_ENCRYPTION = "nhi.encryption"

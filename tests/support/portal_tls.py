@@ -42,14 +42,14 @@ class PortalTls:
         )
         self.authority = folder / "authority.pem"
         self.authority.write_bytes(ca.public_bytes(Encoding.PEM))
-        self._chain = folder / "portal.pem"
+        self.chain = folder / "portal.pem"
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        self._chain.write_bytes(leaf.public_bytes(Encoding.PEM) + private)
+        self.chain.write_bytes(leaf.public_bytes(Encoding.PEM) + private)
 
     def context(self) -> ssl.SSLContext:
         """The server's side."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._chain)
+        context.load_cert_chain(self.chain)
         return context
 
     @asynccontextmanager
