@@ -123,6 +123,7 @@ class Workflow:
         self._workers = Workers(partial(slot_of, self.modules, service, profiles), config.card)
         self._selection = CardSelection(self.readers, self._workers, interaction)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._next: defaultdict[str, asyncio.Semaphore] = defaultdict(_one_at_work_and_one_behind)
         self._under_way = Places(
             consents.rank,
             total=_UNDER_WAY_MAX,
@@ -252,7 +253,9 @@ class Workflow:
                 name = await self._selection.pick(caller, reader, requirement)
             if requirement.serial:
                 audit.reached(requirement.serial, name)
-            async with self._turns[name]:
+            # A PIN that was right on this card waits for no answer of the person's: the card would be idle.
+            kept_pin = session is not None and command is PinCommand.VERIFY
+            async with self._next[name] if kept_pin else self._turns[name]:
                 entry, question = given, None
                 beside = _Beside()
                 if entry is None:
@@ -486,6 +489,11 @@ class _Beside:
         """Wait for the work; raise what made it fail."""
         if self._task is not None:
             await self._task
+
+
+def _one_at_work_and_one_behind() -> asyncio.Semaphore:
+    """Return what lets a reader's thread go on at once, and takes no more of its queue."""
+    return asyncio.Semaphore(2)
 
 
 def _require_usable(requirement: CardRequirement, facts: CertificateFacts, snapshot: CardSnapshot) -> None:

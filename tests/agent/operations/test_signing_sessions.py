@@ -21,6 +21,7 @@ from hca_card.recognise import recognise
 from signing.errors import DocumentRefusedError
 from signing.formats import SignatureFormat
 from signing.formats.choice import Options, form_for
+from signing.hashes import Hash
 from signing.verify import verify
 from tests.support.operations import OTHER, OWN, PIN, PORTAL, agent, until
 
@@ -49,6 +50,19 @@ async def ended(session: SigningSession, why: SessionEnd) -> None:
     assert session.ended is why
     assert (session.left, session.seconds_left) == (0, 0.0)
     assert await refusal(session) == ErrorId.SIGNING_SESSION_ENDED
+
+
+class WaitingPerson(ScriptedInteraction):
+    """A person who types at once, and does not any more when they are `slow`."""
+
+    slow = False
+
+    async def ask(self, question):  # type: ignore[no-untyped-def]
+        if self.slow:
+            self.asked.set()
+            await asyncio.Event().wait()
+        self.asked = asyncio.Event()
+        return await super().ask(question)
 
 
 async def test_one_pin_signs_as_many_documents_as_agreed_and_then_no_more(tmp_path: Path) -> None:
@@ -292,3 +306,17 @@ async def test_too_many_sessions_at_once_are_refused_without_a_question(tmp_path
             await world.operations.open_session(PORTAL)
         assert error_id(raised.value) == ErrorId.BUSY
         assert len(world.pins_asked()) == 8
+
+
+async def test_a_session_goes_on_while_another_page_waits_for_the_person_to_type(tmp_path: Path) -> None:
+    person = WaitingPerson(pins=[PIN])
+    async with agent(tmp_path, "hpc", config=LISTED, interaction=person) as world:
+        session = await world.operations.open_session(PORTAL)
+        person.slow = True
+        other = asyncio.create_task(world.operations.sign(OTHER, Hash.SHA_256, document=b"x"))
+        await person.asked.wait()
+        for document in documents(3):
+            await session.sign(FORM, document)
+        other.cancel()
+        await asyncio.gather(other, return_exceptions=True)
+        assert session.ended is None
