@@ -173,8 +173,9 @@ class AuditLog:
 
 def _fitting(row: AuditRow) -> AuditRow:
     """Return the row with every text cut to its two ends where it is too long."""
-    texts = {name: _fitted(text) for name in _TEXTS if (text := getattr(row, name)) is not None}
-    return msgspec.structs.replace(row, **texts)
+    texts = {name: getattr(row, name) or "" for name in _TEXTS}
+    odd = {name: text for name, text in texts.items() if not text.isprintable() or len(text) > _TEXT_MAX}
+    return msgspec.structs.replace(row, **{name: _fitted(odd[name]) for name in odd}) if odd else row
 
 
 def _fitted(text: str) -> str:

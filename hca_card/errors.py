@@ -59,6 +59,12 @@ class TerminatedError(CardError):
     error_id = "card.terminated"
 
 
+class CertificateRenewedError(CardError):
+    """The card has another certificate by now than the one this work began with."""
+
+    error_id = "certificate.renewed"
+
+
 class ObjectMissingError(CardError):
     """The card has no such certificate or key."""
 

@@ -161,10 +161,16 @@ class HcaCard(Iso7816Card):
     def certificate(self, index: int) -> CardCertificate:  # noqa: D102
         if index in self._known:
             return self._known[index]
-        for entry in self._profile.certificates:
-            if entry.index == index and self._variant not in entry.missing_on:
-                return self._read_certificate(entry)
-        raise ObjectMissingError(f"this card has no certificate {index}")
+        entry = self._certificate_entry(index)
+        if entry is None:
+            raise ObjectMissingError(f"this card has no certificate {index}")
+        return self._read_certificate(entry)
+
+    def still_has(self, index: int, certificate: bytes) -> bool:  # noqa: D102
+        entry = self._certificate_entry(index)
+        if entry is not None and entry.file.plain and index not in self._known:
+            return self._files.begins_as(entry.file, certificate)
+        return super().still_has(index, certificate)
 
     def takes_keypad(self) -> bool:  # noqa: D102
         # A keypad sends its command by itself: as the standard has it, to what is selected.
@@ -205,6 +211,12 @@ class HcaCard(Iso7816Card):
                     key.pss or None,
                     key,
                 )
+        return None
+
+    def _certificate_entry(self, index: int) -> ProfileCertificate | None:
+        for entry in self._profile.certificates:
+            if entry.index == index and self._variant not in entry.missing_on:
+                return entry
         return None
 
     def _read_certificate(self, entry: ProfileCertificate) -> CardCertificate:

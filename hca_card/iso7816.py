@@ -24,6 +24,8 @@ MASTER_FILE: Final = b"\x3f\x00"
 FOUND: Final = (StatusWord.FILE_DEACTIVATED, StatusWord.FCI_NOT_FORMATTED, StatusWord.FILE_TERMINATED)
 """Warnings with which SELECT still has selected (7816-4 §11.2.2)."""
 
+_TELLING: Final = 64
+
 _MISSING: Final = (StatusWord.FILE_NOT_FOUND, StatusWord.RECORD_NOT_FOUND, StatusWord.REFERENCE_NOT_FOUND)
 
 
@@ -192,6 +194,33 @@ def get_data(channel: Channel, name: int, data: bytes = b"", *, ins: int = 0xCA)
     if len(content) > FILE_LIMIT:
         raise CardDataError(f"a data object is larger than {FILE_LIMIT} bytes")
     return content
+
+
+def begins_as(
+    channel: Channel,
+    content: bytes,
+    *,
+    sfi: int | None = None,
+    offset: int = 0,
+    most: int = LE_SHORT_MAX,
+) -> bool:
+    """READ BINARY once; return whether a file, or the place in it, still begins as it did: as `content`.
+
+    The first bytes of a certificate tell it from every other: its whole length, and the serial number that
+    its issuer gives to no other (RFC 5280 §4.1.2.2), are among the first forty. One short command reaches its
+    dates too; a card that gives less at a time must give those forty.
+
+    Args:
+        channel: the transaction.
+        content: what the file held when it was read.
+        sfi: as in `read_binary`.
+        offset: as in `read_binary`.
+        most: the most bytes that the card gives at a time.
+    """
+    head = content[: min(most, LE_SHORT_MAX)]
+    answer = channel.send(_read_command(sfi, offset, len(head)))
+    enough = len(answer.data) >= min(len(head), _TELLING)
+    return answer.ok and enough and head.startswith(answer.data)
 
 
 def verification_status(channel: Channel, reference: int) -> int:

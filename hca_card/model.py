@@ -232,6 +232,16 @@ class Card(ABC):
         """
         raise self.unsupported()
 
+    def still_has(self, index: int, certificate: bytes) -> bool:
+        """Return whether that number is still this very certificate, DER, by as short a read as tells.
+
+        Certificates and their keys are renewed on line while the card lies in its reader; nobody tells.
+        """
+        try:
+            return self.certificate(index).der == certificate
+        except ObjectMissingError:
+            return False
+
     def certificates(self) -> tuple[CardCertificate, ...]:
         """Return all certificates in the order of their numbers; a place left empty is no error here."""
         found = []

@@ -96,6 +96,16 @@ class Pkcs15Card(Iso7816Card):
     def certificate(self, index: int) -> CardCertificate:  # noqa: D102
         return self._certificates.get(index)
 
+    def still_has(self, index: int, certificate: bytes) -> bool:  # noqa: D102
+        place = self._certificates.place(index)
+        if place is None:
+            return super().still_has(index, certificate)
+        try:
+            iso7816.select_file(self._channel, self._absolute(place.path))
+        except StatusError:
+            return False
+        return iso7816.begins_as(self._channel, certificate, offset=place.index)
+
     @cached_property
     def _object_files(self) -> tuple[tuple[DirectoryKind, contents.ObjectPath | bytes], ...]:
         return contents.directory_files(self._file(EF_ODF))

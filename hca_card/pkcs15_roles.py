@@ -97,6 +97,13 @@ class ListedCertificates:
             raise trouble or ObjectMissingError(f"this card has no certificate {number}")
         return CardCertificate(number, USES[number], self._read(self._entries[self._numbered[number]]))
 
+    def place(self, number: int) -> ObjectPath | None:
+        """Return where the holder's own certificate is; None where others must be read to know."""
+        for use, positions in self._joined.items():
+            if CERTIFICATE_INDEX[use] == number and len(positions) == 1:
+                return self._entries[positions[0]].place
+        return None
+
     @cached_property
     def _numbered(self) -> dict[int, int]:
         return numbered([self._read_or_nothing(entry) for entry in self._entries], self._joined)

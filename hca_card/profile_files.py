@@ -10,6 +10,7 @@ from hca_card.inflate import inflate
 from hca_card.model import Channel
 from hca_card.profile_format import NOWHERE, Compression, FilePlace, Piece, Profile
 from pcsc.apdu import LE_EXTENDED_MAX, Command, Response
+from pcsc.status import StatusError
 
 
 class ProfileFiles:
@@ -66,6 +67,16 @@ class ProfileFiles:
                 return b""
             size = tlv.announced_length(content)
         return content if size is None else _cut(content, size)
+
+    def begins_as(self, place: FilePlace, content: bytes) -> bool:
+        """Return whether a plain place begins as it did when its `content` was read: one short read."""
+        self._enter(self._aid)
+        if place.path:
+            try:
+                iso7816.select_file(self._channel, place.path)
+            except StatusError:
+                return False
+        return iso7816.begins_as(self._channel, content, sfi=place.sfi or None, most=self._most)
 
     def _piece(self, piece: Piece) -> bytes:
         size = piece.skip + piece.length if piece.length else None

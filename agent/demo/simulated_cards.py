@@ -23,6 +23,7 @@ CHOICES: Final[Mapping[str, tuple[str, str]]] = {
     "hpc-last-try": ("醫事人員卡，PIN 碼只剩一次", "Personnel card, one PIN try left"),
     "hpc-locked": ("醫事人員卡，已鎖卡", "Personnel card, locked"),
     "hpc-expired": ("醫事人員卡，憑證已過期", "Personnel card, certificate expired"),
+    "hpc-ends-soon": ("醫事人員卡，憑證快到期", "Personnel card, certificate ends soon"),
     "hpc-revoked": ("醫事人員卡，憑證已廢止", "Personnel card, certificate revoked"),
     "hpc-not-activated": ("醫事人員卡，未開卡", "Personnel card, not activated"),
     "hpc-terminated": ("醫事人員卡，已終止使用", "Personnel card, terminated"),

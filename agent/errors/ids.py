@@ -107,6 +107,7 @@ class ErrorId(StrEnum):
     CERTIFICATE_KEY_UNSUPPORTED = "certificate.key_unsupported"
     CERTIFICATE_EXPIRED = "certificate.expired"
     CERTIFICATE_ENDS_SOON = "certificate.ends_soon"
+    CERTIFICATE_RENEWED = "certificate.renewed"
     CERTIFICATE_NOT_YET_VALID = "certificate.not_yet_valid"
     CERTIFICATE_UNTRUSTED = "certificate.untrusted"
     CERTIFICATE_WRONG_USE = "certificate.wrong_use"

@@ -191,12 +191,21 @@ class Operations:
             return card.certificates
 
     async def certificate(
-        self, caller: Caller, index: int, reader: str | None = None, *, kinds: Collection[CardKind] = ()
+        self,
+        caller: Caller,
+        index: int,
+        reader: str | None = None,
+        *,
+        kinds: Collection[CardKind] = (),
+        known: bytes = b"",
     ) -> ReadCertificate:
-        """Return one certificate, by its HCA number 0 to 4, and the number of the card it was read from."""
+        """Return one certificate, by its HCA number 0 to 4, and the number of the card it was read from.
+
+        What is `known` of it from an earlier read is not read again, only looked at.
+        """
         async with self._workflow.allowed(caller, Verb.READ) as audit:
             required = CardRequirement(frozenset(kinds), _KEY_OF.get(index), certificate=True)
-            job = partial(jobs.certificates, index=index)
+            job = partial(jobs.certificates, index=index, known=known)
             card = await self._workflow.visit(caller, reader, job, required, audit)
             await self._workflow.note_certificates(audit, card)
             [found] = card.certificates

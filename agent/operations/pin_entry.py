@@ -27,7 +27,13 @@ from agent.errors import AgentError, ErrorId
 from agent.operations.audit_trail import AuditEntry
 from agent.operations.certificate_facts import facts_of
 from agent.operations.messages import Caller
-from agent.operations.transaction_jobs import CardSnapshot, look_for_pin, snapshot_of
+from agent.operations.transaction_jobs import (
+    CardSnapshot,
+    current_certificate,
+    issuers_on,
+    look_for_pin,
+    snapshot_of,
+)
 from agent.pins.kept import KeptPin, WrongPins
 from agent.slots import Visit
 from agent.vocabulary import SessionEnd, Verb
@@ -35,6 +41,7 @@ from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import (
     CardChangedError,
     CardError,
+    CertificateRenewedError,
     ObjectMissingError,
     PinLastTryError,
     PinLengthError,
@@ -46,6 +53,7 @@ from hca_card.model import Card, KeyUse, PinStatus
 from hca_card.pin import Pin
 from pcsc.errors import CommunicationError, MalformedResponseError, PcscError, ReaderLimitError
 from pcsc.status import StatusError
+from signing.errors import SigningError
 
 T = TypeVar("T")
 Work = Callable[[Card, bytes], T]
@@ -105,6 +113,7 @@ class PinEntry(ABC):
 
         Raises:
             CardChangedError: another card is in the reader now; nothing was sent.
+            CertificateRenewedError: its key is not that of the certificate looked at, but of a newer one.
             AgentError: pin.tries_changed, pin.not_kept: nothing was sent; pin.changed_elsewhere: the card
                 refused a PIN that was right before.
             PinLockedError, PinLastTryError: nothing was sent.
@@ -119,7 +128,14 @@ class PinEntry(ABC):
         except BaseException as error:
             self._failed(error)
             raise
-        return snapshot, work(card, snapshot.certificate)
+        try:
+            return snapshot, work(card, snapshot.certificate)
+        except SigningError as error:
+            # Of what was looked at before the question the key's own work is the check: it sends no command
+            # but where it fails.
+            if _renewed(card, snapshot):
+                raise CertificateRenewedError from error
+            raise
 
     def keep(self, owner: Caller, snapshot: CardSnapshot) -> KeptPin | None:
         """Return a copy for the owner's session after VERIFY; None where this program never had the PIN."""
@@ -418,9 +434,14 @@ class SessionPin(PinEntry):
         if key is not None and not card.has_key(key):
             raise ObjectMissingError
         status = card.pin_status()
-        if key is not None and key not in certificates:
-            certificates[key] = card.certificate(CERTIFICATE_INDEX[key]).der
-        snapshot = snapshot_of(visit, card, status, certificates.get(key or KeyUse.SIGNATURE, b""))
+        named = key or KeyUse.SIGNATURE
+        known = certificate = certificates.get(named, b"")
+        if known or key is not None:
+            certificate = current_certificate(card, CERTIFICATE_INDEX[named], known).der
+            certificates[named] = certificate
+        if self._kept.chain and certificate != known:
+            self._kept.chain = issuers_on(card, certificate)
+        snapshot = snapshot_of(visit, card, status, certificate)
         facts = facts_of(snapshot)
         audit.note(snapshot, facts)
         if key is KeyUse.SIGNATURE:
@@ -439,6 +460,14 @@ def _reword(error: BaseException) -> None:
     """Raise pin.changed_elsewhere in place of "wrong": the PIN was right before."""
     if isinstance(error, PinWrongError):
         raise AgentError(ErrorId.PIN_CHANGED_ELSEWHERE, tries_left=error.tries_left) from error
+
+
+def _renewed(card: Card, snapshot: CardSnapshot) -> bool:
+    """Return whether the card has another certificate by now than was looked at for its key."""
+    try:
+        return not all(card.still_has(CERTIFICATE_INDEX[use], snapshot.certificate) for use in snapshot.keys)
+    except (CardError, PcscError, StatusError):
+        return False
 
 
 def _require_tries(left: int | None, shown: PinStatus | None) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from agent.slots import Visit
-from hca_card.certificate_numbers import CERTIFICATE_INDEX
+from hca_card.certificate_numbers import CERTIFICATE_INDEX, USES
 from hca_card.errors import CardError, ObjectMissingError, UnsupportedError
 from hca_card.model import Card, CardCertificate, CardKind, KeyUse, Metadata, PinStatus
 from pcsc.errors import MalformedResponseError
@@ -152,6 +152,17 @@ def issuers_on(card: Card, certificate: bytes) -> tuple[bytes, ...]:
     return _issuers[certificate]
 
 
+def current_certificate(card: Card, index: int, known: bytes = b"") -> CardCertificate:
+    """Return the card's certificate of that number; what is `known` of it is looked at, not read again.
+
+    Nothing that was read in an earlier transaction is relied on without this: certificates are renewed while
+    the card lies in its reader. The key is proved by the signature, which is checked with the certificate.
+    """
+    if known and card.still_has(index, known):
+        return CardCertificate(index, USES[index], known)
+    return card.certificate(index)
+
+
 def look_for_pin(visit: Visit, card: Card, *, puk: bool = False) -> CardSnapshot:
     """Return which card this is and how its PIN stands, whatever becomes of its certificate.
 
@@ -178,9 +189,11 @@ def read(visit: Visit, card: Card) -> tuple[CardSnapshot, Metadata]:
     return snapshot_of(visit, card, _pin_or_none(card), _certificate_or_empty(card)), metadata
 
 
-def certificates(visit: Visit, card: Card, index: int | None = None) -> CertificatesOnCard:
-    """Read the certificate of that number, or all that the card has."""
-    found = card.certificates() if index is None else (card.certificate(index),)
+def certificates(
+    visit: Visit, card: Card, index: int | None = None, known: bytes = b""
+) -> CertificatesOnCard:
+    """Read the certificate of that number, of which this may be `known`, or all that the card has."""
+    found = card.certificates() if index is None else (current_certificate(card, index, known),)
     return CertificatesOnCard(visit.reader, card.serial, found)
 
 

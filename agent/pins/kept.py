@@ -31,7 +31,8 @@ class KeptPin:
         reader: the reader's name.
         serial: the card's number.
         certificates: of the card's keys, as far as they were read then or since; DER. Reading one takes a
-            card longer than all other commands of a signature but the last.
+            card longer than all other commands of a signature but the last. They may have been renewed since:
+            `agent.operations.transaction_jobs.current_certificate` is the way to use them.
         chain: issuers of the signature key's certificate, where they were read; DER, nearest first.
         number: of the signing session that it is kept for, as it stands in the audit log; empty for none.
         ended: why it was wiped; None as long as it is kept.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from hca_card.model import Institution, Personnel
@@ -93,6 +93,7 @@ class HcaBlueprint:
         version: "1" or "2".
         secondary: an institution's 附卡.
         expired: card and certificates ended before today.
+        days_left: how many more they last; None as most do.
         activated: opened for use (已開卡).
         terminated: no longer in use.
         pin_tries: how many the PIN has left.
@@ -105,6 +106,7 @@ class HcaBlueprint:
     version: str = "2"
     secondary: bool = False
     expired: bool = False
+    days_left: int | None = None
     activated: bool = True
     terminated: bool = False
     pin_tries: int = PIN_TRIES
@@ -114,6 +116,8 @@ class HcaBlueprint:
     def build(self, ca: SimulatorCa) -> IsoCard:
         """Return the card, with certificates from `ca`."""
         validity = past_validity(today()) if self.expired else current_validity(today())
+        if self.days_left is not None:
+            validity = replace(validity, last=today() + timedelta(days=self.days_left))
         authorities = (ISSUING, SIBLING, ROOT) if self.version == "2" else (ISSUING,)
         wire = self.wire
         stock = Stock.issue(ca, self._templates(validity), authorities, wire)

@@ -70,6 +70,9 @@ _TABLE: Final[Mapping[str, _Kind]] = {
     "hpc-locked": _Kind("醫事人員卡，PIN 已鎖住", replace(_HPC, number="000000335362", pin_tries=0)),
     "hpc-last-try": _Kind("醫事人員卡，PIN 只剩一次", replace(_HPC, number="000000335363", pin_tries=1)),
     "hpc-expired": _Kind("醫事人員卡，憑證已過期", replace(_HPC, number="000000335364", expired=True)),
+    "hpc-ends-soon": _Kind(
+        "醫事人員卡，憑證 10 天後到期", replace(_HPC, number="000000335373", days_left=10)
+    ),
     "hpc-v1": _Kind("第一版醫事人員卡，沒有加密憑證", replace(_HPC, number="000000335365", version="1")),
     "hop-v1": _Kind("第一版醫事機構卡", replace(_HOP, number="000000335403", version="1")),
     "hpc-revoked": _Kind("醫事人員卡，憑證已廢止", replace(_HPC, number=REVOKED_CARD)),

@@ -45,6 +45,38 @@ def public_key(der: bytes) -> RSAPublicKey:
     return key
 
 
+@pytest.mark.parametrize(
+    ("kind", "commands", "octets"), [("hpc", 1, 258), ("hpc-v1", 1, 258), ("pkcs15-p256", 2, 320)]
+)
+def test_one_short_read_tells_whether_a_certificate_is_still_there(
+    kind: str, commands: int, octets: int
+) -> None:
+    with CardChannel(simulated(kind)) as channel:
+        card = recognise(channel, channel.atr)
+        der = card.certificate(1).der
+        before = len(channel.trace)
+        assert card.still_has(1, der)
+        assert len(channel.trace) - before == commands
+        assert sum(len(answer) for _, answer in channel.trace[before:]) <= octets
+        # The serial number stands among the first forty bytes (RFC 5280 §4.1.2.2).
+        serial = x509.load_der_x509_certificate(der).serial_number.to_bytes(16, "big")
+        other = bytes(each ^ 1 for each in serial)
+        assert not card.still_has(1, der.replace(serial, other, 1))
+        assert not card.still_has(1, der[:3] + bytes((der[3] ^ 1,)) + der[4:])
+        assert not card.still_has(7, der)
+        if kind != "pkcs15-p256":
+            assert not card.still_has(0, der)
+
+
+@pytest.mark.parametrize("kind", ["hicos", "hicos-2"])
+def test_a_driver_that_has_no_short_way_reads_the_certificate(kind: str) -> None:
+    with CardChannel(simulated(kind)) as channel:
+        card = recognise(channel, channel.atr)
+        der = card.certificate(1).der
+        assert card.still_has(1, der)
+        assert not card.still_has(1, der[:-1] + bytes((der[-1] ^ 1,)))
+
+
 def test_the_whole_of_signing_needs_fewer_than_ten_commands():
     with CardChannel(simulated("hpc")) as channel:
         card = recognise(channel, channel.atr)

@@ -16,7 +16,8 @@ from functools import cache
 from pathlib import Path
 
 from hca_card.simulator import SimulatedCard, SimulatorCa, create
-from hca_card.simulator.cards import Wire
+from hca_card.simulator.cards import HcaBlueprint, Wire
+from hca_card.simulator.persons import DOCTOR
 from pcsc.winscard import VirtualCard
 
 _LINE = re.compile(
@@ -52,6 +53,45 @@ def simulator_ca() -> SimulatorCa:
 def simulated(kind: str, *, delay_ms: int = 0) -> SimulatedCard:
     """A new card of that kind, certified by `simulator_ca`, with power."""
     return create(kind, ca=simulator_ca(), delay_ms=delay_ms)
+
+
+class RenewableCard:
+    """A card in its reader; another program rewrites its certificates, keys and facts when a test says so.
+
+    Args:
+        days_left: how many more days its first certificate lasts; -1 has ended yesterday.
+    """
+
+    def __init__(self, days_left: int = 10) -> None:
+        chips = [
+            HcaBlueprint("000000335373", DOCTOR, days_left=days).build(simulator_ca())
+            for days in (days_left, None)
+        ]
+        before, self._after = (SimulatedCard("hpc", chip, chip) for chip in chips)
+        self._files = self._keys = before
+
+    def renew(self, *, files: bool = True, keys: bool = True) -> None:
+        """Rewrite what the files hold, the keys, or both."""
+        self._files = self._after if files else self._files
+        self._keys = self._after if keys else self._keys
+
+    @property
+    def pin_tries(self) -> int | None:
+        """Tries left for the PIN."""
+        return self._keys.pin_tries
+
+    def power_on(self) -> bytes:
+        """Cold or warm reset."""
+        self._after.power_on()
+        self._keys.power_on()
+        return self._files.power_on()
+
+    def power_off(self) -> None:
+        """Lose power."""
+
+    def transmit(self, command: bytes) -> bytes:
+        """Return the response to an APDU: SELECT and READ BINARY go to the files."""
+        return (self._files if command[1] in (0xA4, 0xB0) else self._keys).transmit(command)
 
 
 def say(card: VirtualCard, command: str) -> bytes:

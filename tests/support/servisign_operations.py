@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
 
 from agent.errors import AgentError, ErrorId
 from agent.operations import (
     Caller,
-    CardView,
     KeptPin,
     ReadCertificate,
     ReaderCondition,
@@ -17,6 +18,7 @@ from agent.operations import (
     Selected,
     SignResult,
 )
+from agent.operations.transaction_jobs import Examined
 from agent.places import Rank
 from agent.vocabulary import Verb
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
@@ -30,7 +32,6 @@ from hca_card.model import (
     KeyUse,
     Metadata,
     Personnel,
-    PinStatus,
 )
 from hca_card.pin import Pin
 from pcsc.errors import NoCardError
@@ -112,11 +113,16 @@ class FakeOperations:
         condition = ReaderCondition.EMPTY if self.card_in is None else ReaderCondition.CARD
         return (ReaderView(READER, condition, False, True, b"", self.event_counter),)
 
-    async def card(self, caller: Caller, reader: str | None = None) -> CardView:
-        metadata = await self._present("card", caller, reader)
-        return CardView(READER, metadata, True, PinStatus(self.tries, 6, 8))
+    async def examine(
+        self, caller: Caller, job: Callable[[Any], Metadata], *, reader: str | None = None
+    ) -> Examined[Metadata]:
+        metadata = await self._present("examine", caller, reader)
+        read = job(SimpleNamespace(metadata=lambda: metadata))
+        return Examined(READER, b"\x3b\x00", metadata.kind, metadata.serial, read)
 
-    async def certificate(self, caller: Caller, index: int, reader: str | None = None) -> ReadCertificate:
+    async def certificate(
+        self, caller: Caller, index: int, reader: str | None = None, *, known: bytes = b""
+    ) -> ReadCertificate:
         metadata = await self._present(f"certificate {index}", caller, reader)
         if index in self.missing:
             raise ObjectMissingError

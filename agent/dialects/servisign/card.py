@@ -302,13 +302,12 @@ async def _metadata(call: FunctionCall, module: CardModule) -> Metadata:
     Raises:
         hca_card.errors.CardChangedError: another card lies in the reader now.
     """
-    await require_in_reader(call, module)
-    if module.metadata is None:
-        view = await call.operations.card(call.caller, module.selected.reader)
-        if view.metadata.serial != module.selected.serial:
-            raise CardChangedError
-        module.metadata = view.metadata
-    return module.metadata
+    found = await call.operations.examine(
+        call.caller, lambda card: card.metadata(), reader=module.selected.reader
+    )
+    if found.serial != module.selected.serial:
+        raise CardChangedError
+    return found.result
 
 
 async def certificate(call: FunctionCall) -> str:
@@ -326,14 +325,14 @@ async def read_certificate(call: FunctionCall, module: CardModule, index: int) -
     """
     if index not in CERTIFICATE_INDEXES:
         raise LibraryError(LibraryCode.PARAMETER)
-    await require_in_reader(call, module)
-    if index not in module.certificates:
-        found = await call.operations.certificate(call.caller, index, module.selected.reader)
-        # A PIN that was verified for one card must not vouch for the certificate of another.
-        if found.serial != module.selected.serial:
-            raise CardChangedError
-        module.certificates[index] = found.der
-    return module.certificates[index]
+    found = await call.operations.certificate(
+        call.caller, index, module.selected.reader, known=module.certificates.get(index, b"")
+    )
+    # A PIN that was verified for one card must not vouch for the certificate of another.
+    if found.serial != module.selected.serial:
+        raise CardChangedError
+    module.certificates[index] = found.der
+    return found.der
 
 
 def wrapped(der: bytes) -> str:

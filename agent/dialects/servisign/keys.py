@@ -11,7 +11,7 @@ from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall
 from agent.dialects.servisign.open_objects import CardKey, CardModule, CardSession, SecretKey
 from hca_card.certificate import curve_bits
-from hca_card.errors import CardChangedError
+from hca_card.errors import CardChangedError, CertificateRenewedError
 from hca_card.model import KeyUse
 from signing.hashes import Hash
 
@@ -49,8 +49,12 @@ async def key_handle(call: FunctionCall) -> int:
     if kind not in (_KEY_PRIVATE, _KEY_PUBLIC) or call.text("param") not in _USES:
         raise LibraryError(LibraryCode.PARAMETER)
     use, index = _USES[call.text("param")]
+    given = module.certificates.get(index)
     # The certificate proves that the card has the pair; with it, public work needs no card.
     der = await card.read_certificate(call, module, index)
+    if given not in (None, der):
+        # The page goes on to show the one it was given beside signatures of the new key.
+        raise CertificateRenewedError
     if curve_bits(der):
         # All that these handles are for is RSA's; better said here than after a signature nobody can use.
         raise LibraryError(LibraryCode.KEY_TYPE)
@@ -189,6 +193,7 @@ async def _sign(
 
     Raises:
         hca_card.errors.CardChangedError: another card made it. It is not handed out.
+        hca_card.errors.CertificateRenewedError: nor is that of a key that the card has since.
     """
     result = await call.operations.sign(
         call.caller,
@@ -200,8 +205,10 @@ async def _sign(
         kept=session.kept,
         allow_sha1=True,
     )
-    if result.certificate != key.certificate:
+    if result.serial != module.selected.serial:
         raise CardChangedError
+    if result.certificate != key.certificate:
+        raise CertificateRenewedError
     return result.signature
 
 

@@ -13,7 +13,7 @@ from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall, Implementation
 from agent.dialects.servisign.keys import DIGESTS, digest_hash, encoded, hash_of
 from agent.dialects.servisign.open_objects import CardSession
-from hca_card.errors import CardChangedError
+from hca_card.errors import CardChangedError, CertificateRenewedError
 from hca_card.model import KeyUse, Metadata
 from signing.certificate import public_key
 from signing.hashes import Hash
@@ -169,6 +169,8 @@ async def _signature(
     )
     if result.serial != module.selected.serial:
         raise CardChangedError
+    if module.certificates.get(card.SIGNATURE_CERTIFICATE, result.certificate) != result.certificate:
+        raise CertificateRenewedError
     return result.signature
 
 

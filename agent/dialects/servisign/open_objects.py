@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
-from hca_card.model import KeyUse, Metadata
+from hca_card.model import KeyUse
 from hca_card.pin import Pin
 
 if TYPE_CHECKING:
@@ -19,17 +19,13 @@ OBJECTS_MAX: Final = 64
 
 @dataclass(slots=True, eq=False)
 class CardModule:
-    """ATL_InitModule or HCA_OpenCOMPort: one card, and what has been read of it as long as it stays put.
-
-    Pages read the same few things over and over (the environment check the card's data nine times).
+    """ATL_InitModule or HCA_OpenCOMPort: one card, and the certificates that its page has been given.
 
     Attributes:
-        metadata: None until it is read.
-        certificates: DER by number, those that were read.
+        certificates: DER by number; looked at before each further use, as they are renewed in place.
     """
 
     selected: Selected
-    metadata: Metadata | None = None
     certificates: dict[int, bytes] = field(default_factory=dict)
 
     def select(self, selected: Selected) -> None:
@@ -39,7 +35,6 @@ class CardModule:
 
     def forget(self) -> None:
         """Drop what has been read."""
-        self.metadata = None
         self.certificates.clear()
 
 

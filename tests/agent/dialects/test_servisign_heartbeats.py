@@ -45,7 +45,7 @@ async def test_the_same_request_beats_until_it_is_answered_and_is_done_once(page
     assert [await serial(page, module) for _ in range(3)] == ["heartbeat"] * 3
     operations.hold.set()
     assert await serial(page, module) == SERIAL
-    assert operations.asked == ["card"]
+    assert operations.asked == ["examine"]
     assert await page.error() == "0"
 
 
@@ -90,7 +90,7 @@ async def test_an_answer_that_is_quick_is_no_heartbeat(page, operations, module)
 
 
 async def test_a_failure_is_told_to_the_request_that_fetches_it(page, operations, module):
-    operations.errors["card"] = RuntimeError()
+    operations.errors["examine"] = RuntimeError()
     assert await serial(page, module) == "heartbeat"
     operations.hold.set()
     assert await serial(page, module) == ""
@@ -122,7 +122,7 @@ async def test_a_page_that_never_comes_back_ends_its_call(dialect, page, operati
     operations.hold.set()
     assert await page.error() == "0"  # the turn is free
     assert await serial(page, module) == SERIAL
-    assert operations.asked == ["card", "card"]
+    assert operations.asked == ["examine", "examine"]
 
 
 async def test_a_page_that_goes_away_while_it_waits_ends_its_call_at_once(dialect, page, operations, module):

@@ -459,20 +459,21 @@ async def test_the_pin_is_in_no_log_and_no_file_whatever_happens(tmp_path, caplo
         assert base64.b64encode(pin.encode()).decode() not in text
 
 
-async def test_a_card_left_in_its_reader_is_read_once(tmp_path, monkeypatch):
+async def test_a_certificate_of_a_card_left_in_its_reader_is_only_looked_at_again(tmp_path, monkeypatch):
     async with workplace(tmp_path, "hpc") as place:
         page = Page(place.dialect.handle)
-        module = (await opened(page))["ulModuleHandle"]
-        await page.good("ATL_GetHCABasicData", ulModuleHandle=module)
-        commands = []
+        module = {"ulModuleHandle": (await opened(page))["ulModuleHandle"]}
+        public = {**module, "iKeyType": 1, "key_id": Text(""), "param": Text("1")}
+        session = await page.good("ATL_InitSession", **module, iFlags=6, userPin=Text(PIN))
+        await page.good("ATL_GetKeyObjectHandle", **public, ulSessionHandle=session)
+        sent = []
         transmit = place.card.transmit
         monkeypatch.setattr(
-            type(place.card), "transmit", lambda _card, command: commands.append(command) or transmit(command)
+            type(place.card), "transmit", lambda _card, command: sent.append(command) or transmit(command)
         )
-        await page.good("ATL_GetHCACardInfo", ulModuleHandle=module)
-        assert commands == []
+        await page.good("ATL_GetKeyObjectHandle", **public, ulSessionHandle=session)
+        assert [each.hex() for each in sent if each[1] == 0xB0] == ["00b08b0000"]
         place.reader.remove()
-        assert (await page.failing("ATL_GetHCACardInfo", ulModuleHandle=module))[1] == "9056"
+        assert (await page.failing("ATL_GetHCACardInfo", **module))[1] == "9056"
         place.reader.insert(place.card)
-        await page.good("ATL_GetHCACardInfo", ulModuleHandle=module)
-        assert commands != []
+        await page.good("ATL_GetHCACardInfo", **module)
