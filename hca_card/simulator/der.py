@@ -7,6 +7,8 @@ from typing import Final
 SEQUENCE: Final = 0x30
 SET: Final = 0x31
 NULL: Final = b"\x05\x00"
+DIGESTS: Final = {20: "SHA1", 32: "SHA256", 48: "SHA384", 64: "SHA512"}
+"""Hashes by the length of what they make, as `cryptography` names them."""
 
 
 def length(count: int) -> bytes:

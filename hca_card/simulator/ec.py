@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from hca_card.simulator.der import octets
+from hca_card.simulator.der import DIGESTS, octets
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 CURVES: Final = {256: "SECP256R1", 384: "SECP384R1", 521: "SECP521R1"}
 """P-256, P-384 and P-521 (FIPS 186-5) by their length in bits; no RSA key is that short."""
-
-_HASHES: Final = {20: "SHA1", 32: "SHA256", 48: "SHA384", 64: "SHA512"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -43,7 +41,7 @@ class EcKey:
         from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
         from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-        name = _HASHES.get(len(digest))
+        name = DIGESTS.get(len(digest))
         if name is None:
             raise ValueError("as long as no digest")
         return self.private.sign(digest, ECDSA(Prehashed(getattr(hashes, name)())))

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from hca_card.simulator.ca import PROCESS_CA, SimulatorCa
 from hca_card.simulator.cards import CitizenBlueprint, HcaBlueprint, Pkcs15Blueprint
 from hca_card.simulator.faults import Endless, Mute, Slow, Torn
+from hca_card.simulator.foreign_card import ForeignBlueprint, ForeignCard
 from hca_card.simulator.hicos_card import HicosBlueprint, SimulatedHicosCard
 from hca_card.simulator.hostile import corrupt
 from hca_card.simulator.iso_card import IsoCard
@@ -18,7 +19,7 @@ from hca_card.simulator.nhi_card import ATR, ATR_NEW, SimulatedNhiCard
 from hca_card.simulator.persons import CLINIC, DOCTOR, REVOKED_CARD
 from pcsc.winscard import VirtualCard
 
-_Chip = IsoCard | SimulatedNhiCard | SimulatedHicosCard
+_Chip = IsoCard | SimulatedNhiCard | SimulatedHicosCard | ForeignCard
 
 
 class _Blueprint(Protocol):
@@ -83,6 +84,7 @@ _TABLE: Final[Mapping[str, _Kind]] = {
     ),
     "hpc-mute": _Kind("醫事人員卡，沒有回應", replace(_HPC, number="000000335370"), Mute),
     "hpc-torn": _Kind("醫事人員卡，回應殘缺", replace(_HPC, number="000000335371"), Torn),
+    "hpc-foreign": _Kind("醫事人員卡，指令不同，需要設定檔", ForeignBlueprint("000000336001")),
     "hpc-hostile": _Kind(
         "醫事人員卡，惡意內容",
         replace(_HPC, number="000000335372", rewrite=corrupt),
@@ -115,7 +117,7 @@ class SimulatedCard:
     def pin_tries(self) -> int | None:
         """Tries left for the PIN; None for a card without PIN."""
         match self._chip:
-            case IsoCard():
+            case IsoCard() | ForeignCard():
                 return self._chip.pin.left
             case SimulatedHicosCard():
                 return self._chip.tries
@@ -124,7 +126,7 @@ class SimulatedCard:
     @property
     def puk_tries(self) -> int | None:
         """Tries left for the PUK; None for a card without PUK."""
-        return self._chip.puk.left if isinstance(self._chip, IsoCard) else None
+        return self._chip.puk.left if isinstance(self._chip, IsoCard | ForeignCard) else None
 
     def power_on(self) -> bytes:
         """Cold or warm reset: the ATR, empty when the card is mute."""

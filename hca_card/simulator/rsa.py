@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hca_card.simulator.der import integer, sequence
+from hca_card.simulator.der import DIGESTS, integer, sequence
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -57,7 +57,28 @@ class RsaKey:
         filler = self.octets - len(content) - 3
         if filler < 8:
             raise ValueError("too long for this key")
-        return self._private(b"\x00\x01" + b"\xff" * filler + b"\x00" + content)
+        return self.raw(b"\x00\x01" + b"\xff" * filler + b"\x00" + content)
+
+    def sign_pss(self, digest: bytes) -> bytes:
+        """RSA-PSS over a digest: MGF1 with the same hash, the salt as long as it (RFC 8017 §8.1).
+
+        Raises:
+            ValueError: `digest` has the length of no hash.
+        """
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers, RSAPublicNumbers
+        from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+        name = DIGESTS.get(len(digest))
+        if name is None:
+            raise ValueError("as long as no digest")
+        algorithm = getattr(hashes, name)()
+        d = pow(self.e, -1, (self.p - 1) * (self.q - 1))
+        public = RSAPublicNumbers(self.e, self.n)
+        numbers = RSAPrivateNumbers(self.p, self.q, d, self.dp, self.dq, self.q_inverse, public)
+        key = numbers.private_key(unsafe_skip_rsa_key_validation=True)
+        return key.sign(digest, PSS(MGF1(algorithm), PSS.DIGEST_LENGTH), Prehashed(algorithm))
 
     def decipher(self, cipher: bytes) -> bytes:
         """Return the plain text of a block of type 2 (RFC 8017 §7.2.2).
@@ -67,14 +88,18 @@ class RsaKey:
         """
         if len(cipher) != self.octets:
             raise ValueError("not as long as the modulus")
-        block = self._private(cipher)
+        block = self.raw(cipher)
         end = block.find(b"\x00", 2)
         if block[:2] != b"\x00\x02" or end < 10:
             raise ValueError("not a block of type 2")
         return block[end + 1 :]
 
-    def _private(self, block: bytes) -> bytes:
-        """RSADP/RSASP1 with the Chinese remainder theorem (RFC 8017 §5.1.2)."""
+    def raw(self, block: bytes) -> bytes:
+        """RSADP/RSASP1 with the Chinese remainder theorem (RFC 8017 §5.1.2).
+
+        Raises:
+            ValueError: the block is no number below the modulus.
+        """
         number = int.from_bytes(block, "big")
         if number >= self.n:
             raise ValueError("not smaller than the modulus")
