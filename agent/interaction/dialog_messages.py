@@ -29,8 +29,8 @@ from hca_card.pin import Pin
 ANSWER_MAX: Final = 65536
 """Bytes of the longest line that the agent takes."""
 
-OPENING_MAX: Final = 1 << 20
-"""Bytes of the longest line that a window takes: a list of sites can be long."""
+OPENING_MAX: Final = 64 << 20
+"""Bytes of the longest line that a window takes: a batch can have a hundred thousand documents."""
 
 Octet = Annotated[int, msgspec.Meta(ge=0x20, lt=0x7F)]
 Octets = Annotated[list[Octet], msgspec.Meta(min_length=1, max_length=64)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any, Final, TypeVar, cast
@@ -20,6 +20,7 @@ from agent.interaction import (
     ConsentReply,
     DocumentShown,
     ErrandQuestion,
+    ItemShown,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
@@ -27,6 +28,7 @@ from agent.interaction import (
     UnblockQuestion,
 )
 from agent.interaction.console import Console, open_console
+from agent.interaction.terms import terms_words
 from agent.origins.portals import named
 from agent.terminal_text import decoded
 from agent.vocabulary import ERRAND_LINES, ERRAND_WORDS, VERB_WORDS, Errand
@@ -37,6 +39,7 @@ T = TypeVar("T")
 
 _SECONDS: Final = 120.0
 _ATTEMPTS: Final = 3
+_PAGE: Final = 20
 _NO_PUK: Final = (
     "沒有 PUK 碼請按 Enter 離開，到 https://hca.nat.gov.tw 以用戶代碼解鎖，或撥 0800-364-422。\n"
     "No PUK: unblock at https://hca.nat.gov.tw with your user code, or call 0800-364-422;"
@@ -93,7 +96,23 @@ def _pin_words(question: PinQuestion | KeypadQuestion) -> str:
     return (
         f"\n{_card_words(question.card)}\n"
         f"{who_zh}要{zh}，請輸入 PIN 碼。\nTo let {who_en} {en}, enter the PIN.\n"
-        f"{_document_words(question.document)}{_tries_words(question.status)}"
+        f"{_document_words(question.document)}{_terms_words(question, who_zh.strip(), who_en)}"
+        f"{_tries_words(question.status)}"
+    )
+
+
+def _terms_words(question: PinQuestion | KeypadQuestion, who_zh: str, who_en: str) -> str:
+    if not isinstance(question, PinQuestion) or question.terms is None:
+        return ""
+    zh, en = terms_words(question.terms, who_zh, who_en, page=question.origin is not None)
+    items = question.terms.items
+    return f"{zh}\n{en}\n{_item_rows(items) if len(items) <= _PAGE else ''}"
+
+
+def _item_rows(items: Sequence[ItemShown], first: int = 0) -> str:
+    return "".join(
+        f"  {number}. {_printable(item.name)}  {_printable(item.kind)}  {item.size:,} bytes\n"
+        for number, item in enumerate(items, first + 1)
     )
 
 
@@ -178,7 +197,9 @@ class TerminalInteraction:
             case ConsentQuestion():
                 answer = await self._line(_consent_words(question))
                 return None if answer is None else _reply(answer, question)
-            case PinQuestion():
+            case PinQuestion(terms=terms):
+                if terms is not None and len(terms.items) > _PAGE and not await self._shown(terms.items):
+                    return None
                 return await self._secret(_pin_words(question), "PIN 碼 PIN: ", question.status)
             case KeypadQuestion():
                 self._console.write(
@@ -208,6 +229,27 @@ class TerminalInteraction:
             return None
         number = int(answer)
         return cards[number - 1] if 1 <= number <= len(cards) else None
+
+    async def _shown(self, items: Sequence[ItemShown]) -> bool:
+        """Show a long list as the person wants to see it; return whether they want to go on to the PIN."""
+        numbered, first, wanted = list(enumerate(items, 1)), 0, ""
+        while True:
+            found = [each for each in numbered if wanted in each[1].name.casefold()]
+            rows = "".join(_item_rows((item,), number - 1) for number, item in found[first : first + _PAGE])
+            answer = await self._line(
+                f"\n{len(found):,} / {len(items):,} 份文件 documents:\n{rows}"
+                "按 Enter 輸入 PIN 碼；n 下一頁；/文字 尋找；q 取消。\n"
+                "Enter goes on to the PIN; n shows the next page, /text searches, q cancels.\n> "
+            )
+            match answer and answer.strip().casefold():
+                case "":
+                    return True
+                case None | "q":
+                    return False
+                case str(text) if text.startswith("/"):
+                    first, wanted = 0, text[1:].strip()
+                case _:
+                    first = first + _PAGE if first + _PAGE < len(found) else 0
 
     async def _secret(self, words: str, prompt: str, status: PinStatus) -> Pin | None:
         async with self._unseen(words, status) as wanted:

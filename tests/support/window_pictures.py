@@ -22,9 +22,11 @@ from agent.interaction import (
     ConsentQuestion,
     DocumentShown,
     ErrandQuestion,
+    ItemShown,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
+    SessionTerms,
     UnblockQuestion,
 )
 from agent.interaction.dialog_messages import (
@@ -55,6 +57,15 @@ _SIMULATED: Final = CardShown(
 )
 _DOCUMENT: Final = DocumentShown(18_234, "SHA-256", bytes(range(32)))
 _SECONDS: Final = 120.0
+_RECORDS: Final = tuple(
+    ItemShown(
+        f"出院病摘-1150{number % 9 + 1}{number % 28 + 1:02}-{number:05}.xml",
+        11_000 + 797 * number % 9_000,
+        "emr",
+        bytes([number % 256]) * 32,
+    )
+    for number in range(2_000)
+)
 
 WINDOWS: Final = {
     "consent": Opening(
@@ -64,6 +75,16 @@ WINDOWS: Final = {
         seconds=_SECONDS,
     ),
     "pin": Opening(content=PinQuestion(_KNOWN, _CARD, _THREE, Verb.LOGIN), seconds=_SECONDS),
+    "session": Opening(
+        content=PinQuestion(_KNOWN, _CARD, _THREE, Verb.SESSION, terms=SessionTerms("7QK2", 250, 1800)),
+        seconds=_SECONDS,
+    ),
+    "batch": Opening(
+        content=PinQuestion(
+            None, _CARD, _THREE, Verb.SESSION, terms=SessionTerms("7QK3", len(_RECORDS), 7200, _RECORDS)
+        ),
+        seconds=_SECONDS,
+    ),
     "last-try": Opening(
         content=PinQuestion(_OTHER, _SIMULATED, _ONE, Verb.SIGN, _DOCUMENT), simulated=True, seconds=_SECONDS
     ),

@@ -280,6 +280,7 @@ class Look:
             insertcolor=self.colour.ink,
             foreground=self.colour.ink,
         )
+        self._style.configure("Small.Pin.TEntry", padding=(self.px(12), self.px(4)))
 
     def make_check_box(self) -> None:
         """Make the style Red.TCheckbutton: a mark that can be seen, on the red panel."""

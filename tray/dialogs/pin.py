@@ -6,12 +6,14 @@ import tkinter
 from tkinter import ttk
 from typing import Any
 
-from agent.interaction import CARD_PULLED, KeypadQuestion, PinQuestion
+from agent.interaction import CARD_PULLED, KeypadQuestion, PinQuestion, SessionTerms
 from agent.interaction.dialog_messages import Typed, read_card_there
+from agent.interaction.terms import terms_words
 from agent.vocabulary import VERB_WORDS
 from hca_card.decoding import UNREADABLE
 from hca_card.model import PinStatus
 from tray.dialogs.frame import ContentT, Window
+from tray.dialogs.item_list import show_items
 from tray.dialogs.parts import show_card, show_document, show_site, tries_words
 from tray.dialogs.pin_field import PinField
 
@@ -130,10 +132,20 @@ class PinWindow(SecretWindow[PinQuestion]):
         return f"{zh}：請輸入 PIN 碼", f"Enter the PIN to {en}"
 
     def fill(self) -> None:
-        """Show who asks, and the field."""
+        """Show who asks, what the PIN is kept for, and the field."""
         _show_request(self, self.content)
+        if self.content.terms is not None:
+            self._show_terms(self.content.terms)
         self.show_checked("PIN", "PIN 碼", "", self.content.status)
         self.show_buttons()
+
+    def _show_terms(self, terms: SessionTerms) -> None:
+        page = self.content.origin is not None
+        who = ("這個網站", "this site") if page else ("您自己的程式", "your own program")
+        zh, en = terms_words(terms, *who, page=page)
+        self.both(zh, en, above=12)
+        if terms.items:
+            show_items(self, terms.items)
 
 
 class KeypadWindow(Window[KeypadQuestion]):

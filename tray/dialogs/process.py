@@ -90,10 +90,12 @@ class Pipe:
             buffer[:] = bytes(len(buffer))
 
     def _listen(self) -> None:
-        buffer = b""
+        buffer = bytearray()
         with suppress(OSError):
             while len(buffer) <= OPENING_MAX and (piece := os.read(self._source, _PIECE)):
-                *lines, buffer = (buffer + piece).split(b"\n")
-                for text in lines:
-                    self._lines.put(text)
+                first, *others = piece.split(b"\n")
+                buffer += first
+                for other in others:
+                    self._lines.put(bytes(buffer))
+                    buffer = bytearray(other)
         self._lines.put(None)

@@ -17,9 +17,11 @@ from agent.interaction import (
     ConsentQuestion,
     ConsentReply,
     DocumentShown,
+    ItemShown,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
+    SessionTerms,
     UnblockQuestion,
 )
 from agent.interaction.scripted import GivenPin, SimulatedCardsPin
@@ -439,3 +441,44 @@ async def test_all_that_a_yes_allows_and_the_document_are_named(terminal: Termin
 async def test_the_keypad_is_pointed_to_and_nothing_is_asked(terminal: Terminal) -> None:
     await person(terminal).ask(KeypadQuestion(PORTAL, CARD, PinStatus(3, 6, 8), Verb.SIGN))
     assert "keypad" in await terminal.screen("keypad")
+
+
+def session_request(*names: str) -> PinQuestion:
+    items = tuple(ItemShown(name, 1234, "emr", bytes(32)) for name in names)
+    terms = SessionTerms("7QK2", len(items) or 250, 1800, items)
+    return PinQuestion(PORTAL, CARD, PinStatus(3, 6, 8), Verb.SESSION, terms=terms)
+
+
+async def test_what_a_session_is_stands_before_its_pin(terminal: Terminal) -> None:
+    asked = asyncio.create_task(person(terminal).ask(session_request()))
+    await settled(terminal, "PIN: ")
+    screen = await terminal.screen("PIN: ")
+    for words in (f"網站 {PORTAL}在 30 分鐘內最多可以簽 250 份", "up to 250 signatures", "拔出卡片", "close the page"):
+        assert words in screen
+    terminal.type("123456\n")
+    assert (pin := await asked) is not None and pin.octets == b"123456"
+
+
+async def test_a_long_list_is_paged_and_searched_before_the_pin(terminal: Terminal) -> None:
+    names = [f"record-{number}.xml" for number in range(1, 1001)]
+    names[500] = "evil\x1b[2J\N{RIGHT-TO-LEFT OVERRIDE}.xml"
+    asked = asyncio.create_task(person(terminal).ask(session_request(*names)))
+    await settled(terminal, "cancels.\r\n> ")
+    assert "20. record-20.xml" in (first := await terminal.screen("> ")) and "record-21.xml" not in first
+    for typed, expected in (("n", "21. record-21.xml"), ("/evil", "501. evil�[2J�.xml")):
+        terminal.seen = b""
+        terminal.type(f"{typed}\n")
+        await settled(terminal, "cancels.\r\n> ")
+        assert expected in await terminal.screen("> ")
+    assert "1 / 1,000 份文件" in await terminal.screen("> ")
+    terminal.type("\n")
+    await settled(terminal, "PIN: ")
+    terminal.type("123456\n")
+    assert (pin := await asked) is not None and pin.octets == b"123456"
+
+
+async def test_a_long_list_can_be_left_without_a_pin(terminal: Terminal) -> None:
+    asked = asyncio.create_task(person(terminal).ask(session_request(*(str(each) for each in range(21)))))
+    await settled(terminal, "> ")
+    terminal.type("q\n")
+    assert await asked is None
