@@ -40,7 +40,7 @@ def _card(colour: Colour) -> Iterator[tuple[Distance, Colour]]:
     yield box(24, 11, 40, 25, 3), _GOLD
 
 
-def _layers(picture: Picture, problem: bool) -> Iterator[tuple[Distance, Colour]]:
+def _layers(picture: Picture, problem: bool, signing: bool) -> Iterator[tuple[Distance, Colour]]:
     """Shapes from the lowest to the uppermost."""
     match picture:
         case Picture.NO_READER:
@@ -57,6 +57,11 @@ def _layers(picture: Picture, problem: bool) -> Iterator[tuple[Distance, Colour]
             yield from _reader(_DARK)
             for x in (18, 32, 46):
                 yield disc(x, 52, 4.5), _GOLD
+    if signing:
+        yield disc(18, 18, 18), _WHITE
+        yield disc(18, 18, 16), _GOLD
+        yield stroke([(12, 24), (24, 12)], 7), _DARK
+        yield disc(10.5, 25.5, 2.2), _DARK
     if problem:
         yield disc(46, 18, 18), _WHITE
         yield disc(46, 18, 16), _RED
@@ -65,15 +70,16 @@ def _layers(picture: Picture, problem: bool) -> Iterator[tuple[Distance, Colour]
 
 
 @cache
-def pixels(picture: Picture, problem: bool, size: int) -> bytes:
+def pixels(picture: Picture, problem: bool, size: int, signing: bool = False) -> bytes:
     """Return the icon as rows of red, green, blue and alpha, one byte each, not premultiplied.
 
     Args:
         picture: what it shows.
-        problem: whether it carries the badge.
+        problem: whether it carries the badge of a problem.
         size: pixels of each side.
+        signing: whether it carries the badge of a signing session.
     """
-    layers, scale = tuple(_layers(picture, problem)), _SIDE / size
+    layers, scale = tuple(_layers(picture, problem, signing)), _SIDE / size
     drawn = bytearray()
     for row in range(size):
         for column in range(size):

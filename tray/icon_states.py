@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -17,6 +18,7 @@ from agent.tray.messages import (
     TrayCard,
     TrayProblem,
     TrayReader,
+    TraySession,
     TrayState,
 )
 from agent.vocabulary import ERRAND_WORDS, KIND_WORDS, VERB_WORDS, Errand
@@ -48,6 +50,7 @@ class Face:
     Attributes:
         picture: the drawing.
         problem: whether it carries the badge of a problem.
+        signing: whether it carries the badge of a signing session.
         tooltip: one short line for each thing to say, Traditional Chinese and English in each.
         menu: what opens on a click.
     """
@@ -56,6 +59,7 @@ class Face:
     problem: bool
     tooltip: tuple[str, ...]
     menu: Menu
+    signing: bool = False
 
 
 _PICTURE_WORDS: Final = {
@@ -109,8 +113,9 @@ def face(state: TrayState) -> Face:
     mute = any(reader.condition is ReaderCondition.MUTE for reader in state.readers)
     troubled = bool(problems) or mute or any(card.ended for card in state.cards)
     summary = _summary(state, shown)
-    tooltip = (summary, *(problem.translate(_NO_MARKUP) for problem in problems))
-    return Face(shown, troubled, tooltip, _menu(state, problems))
+    sessions = (f"連續簽章：{words}" for words in map(_session_words, state.sessions))
+    tooltip = (summary, *(words.translate(_NO_MARKUP) for words in (*sessions, *problems)))
+    return Face(shown, troubled, tooltip, _menu(state, problems), bool(state.sessions))
 
 
 def picture(state: TrayState) -> Picture:
@@ -162,6 +167,21 @@ def _problem_words(problem: TrayProblem) -> str:
     return f"{_PROBLEM_WORDS[problem.kind]}{detail}"
 
 
+def _session_words(session: TraySession) -> str:
+    left, until = f"{session.left:,}", f"{session.until.astimezone():%H:%M}"
+    return f"還可以簽 {left} 份，到 {until} · {left} signatures left, until {until}"
+
+
+def _session_items(session: TraySession) -> Iterator[Item]:
+    """Yield who signs, how many more for how long, and what stops it."""
+    key = f"session {session.number}"
+    who = "本機的程式 · a program of this computer" if session.origin is None else clean(session.origin)
+    yield Item(key, f"✍ 連續簽章 Signing session {clean(session.number)}: {who}")
+    yield Item(f"{key} left", f"　　{_session_words(session)}")
+    stop = Chosen(choice=Choice.STOP_SESSION, session=session.number)
+    yield Item(f"{key} stop", "　　停止連續簽章 · Stop signing", stop)
+
+
 def _menu(state: TrayState, problems: tuple[str, ...]) -> Menu:
     about = Item(
         "about", f"關於 {TITLE} {clean(state.version)} · About", Chosen(choice=Choice.ABOUT), default=True
@@ -173,6 +193,7 @@ def _menu(state: TrayState, problems: tuple[str, ...]) -> Menu:
     return (
         about,
         separator("after about"),
+        *(item for session in state.sessions for item in _session_items(session)),
         *troubles,
         *_reader_items(state),
         separator("after readers"),

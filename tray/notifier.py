@@ -30,7 +30,7 @@ from tray import dbusmenu
 from tray.daemon_link import DaemonLink
 from tray.dbus_members import Nothing, constant, ignored, signal
 from tray.drawing import SIZES, argb, pixels
-from tray.icon_states import TITLE, Face, starting
+from tray.icon_states import TITLE, Face, Picture, starting
 from tray.menus import Item, default_of
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class StatusNotifierItem(ServiceInterface):
     def show(self, face: Face) -> None:
         """Show another face, and tell hosts what is different."""
         before, self._face = self._face, face
-        if (before.picture, before.problem) != (face.picture, face.problem):
+        if _drawn(before) != _drawn(face):
             self.new_icon()
         if before.problem is not face.problem:
             self.new_status(self._status())
@@ -112,7 +112,8 @@ class StatusNotifierItem(ServiceInterface):
     @dbus_property(name="IconPixmap", access=PropertyAccess.READ)
     def icon_pixmap(self) -> Annotated[list[list[Any]], DBusSignature("a(iiay)")]:
         """Return the icon in all sizes."""
-        return [[size, size, argb(pixels(self._face.picture, self._face.problem, size))] for size in SIZES]
+        picture, problem, signing = _drawn(self._face)
+        return [[size, size, argb(pixels(picture, problem, size, signing))] for size in SIZES]
 
     @dbus_property(name="ToolTip", access=PropertyAccess.READ)
     def tool_tip(self) -> Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]:
@@ -129,6 +130,10 @@ class StatusNotifierItem(ServiceInterface):
     def new_status(self, status: str) -> DBusStr:
         """Send whether it calls for attention."""
         return status
+
+
+def _drawn(face: Face) -> tuple[Picture, bool, bool]:
+    return face.picture, face.problem, face.signing
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +261,7 @@ class Notifier:
             self._chosen(item)
 
     def _chosen(self, item: Item) -> None:
-        if item.chosen is not None and not self._choices.take(item.chosen.choice):
+        if item.chosen is not None and not self._choices.take(item.chosen.session or item.chosen.choice):
             self._link.send(item.chosen)
 
     async def _opening(self) -> None:

@@ -96,7 +96,7 @@ class Portable:
 def _image(face: Face) -> Any:
     from PIL import Image  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-    return Image.frombytes("RGBA", (_SIZE, _SIZE), pixels(face.picture, face.problem, _SIZE))
+    return Image.frombytes("RGBA", (_SIZE, _SIZE), pixels(face.picture, face.problem, _SIZE, face.signing))
 
 
 def _tooltip(face: Face) -> str:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ from agent.tray.messages import (
     TrayCard,
     TrayProblem,
     TrayReader,
+    TraySession,
     TrayState,
 )
 from agent.vocabulary import Errand
@@ -45,6 +47,7 @@ log = logging.getLogger(__name__)
 _PERSON: Final = Caller(None, "tray")
 _NAME_MAX: Final = 128
 _READERS_MAX: Final = 16
+_SESSIONS_MAX: Final = 8
 _TRUST_SECONDS: Final = 15.0
 
 
@@ -93,7 +96,11 @@ class TrayHost:
             changed()
 
         operations = self.daemon.operations
-        endings = (operations.on_change(readers_changed), operations.activity.listen(changed))
+        endings = (
+            operations.on_change(readers_changed),
+            operations.activity.listen(changed),
+            operations.sessions.listen(changed),
+        )
         try:
             yield
         finally:
@@ -135,7 +142,15 @@ class TrayHost:
             answers=answers,
             silence=self.daemon.operations.silence.begun,
             updates=self.config.update.enabled,
+            sessions=tuple(self._sessions()),
         )
+
+    def _sessions(self) -> Iterator[TraySession]:
+        now = datetime.now(UTC)
+        for session in self.daemon.operations.sessions.open_ones[:_SESSIONS_MAX]:
+            until = (now + timedelta(seconds=session.seconds_left())).replace(second=0, microsecond=0)
+            origin = None if session.origin is None else session.origin[:_NAME_MAX]
+            yield TraySession(number=session.number, origin=origin, left=session.left, until=until)
 
     async def choose(self, message: Chosen) -> None:
         """Do what the person chose, unless that is being done: a double click can be two clicks."""
@@ -169,6 +184,9 @@ class TrayHost:
             case Choice.ASK_AGAIN:
                 self.daemon.operations.silence.end()
                 self._changed()
+            case Choice.STOP_SESSION:
+                # Whoever chooses it: the worst that comes of it is that a PIN is asked once more.
+                self.daemon.operations.sessions.stop(message.session)
             case Choice.RESTART | Choice.QUIT:
                 # On Linux any program of the session can choose this; only the person can say yes to it.
                 again = message.choice is Choice.RESTART

@@ -83,6 +83,22 @@ class TrayActivity(_TrayPart, frozen=True):
     simulated: bool
 
 
+class TraySession(_TrayPart, frozen=True):
+    """One signing session that is open.
+
+    Attributes:
+        number: what the session is called; no secret.
+        origin: whose it is; None for the person's own program.
+        left: how many signatures can still be made.
+        until: when it ends, aware.
+    """
+
+    number: str
+    origin: str | None
+    left: int
+    until: datetime
+
+
 class TrayState(_TrayPart, frozen=True, tag="state"):
     """All that the icon and its menu show.
 
@@ -93,6 +109,7 @@ class TrayState(_TrayPart, frozen=True, tag="state"):
         answers: how many menu openings this answers; the tray waits for the answer to the last.
         silence: some or all unknown sites are refused unasked at this moment.
         updates: newer versions can be looked for here.
+        sessions: signing sessions that are open.
     """
 
     version: str
@@ -105,6 +122,7 @@ class TrayState(_TrayPart, frozen=True, tag="state"):
     answers: int = 0
     silence: bool = False
     updates: bool = False
+    sessions: tuple[TraySession, ...] = ()
 
 
 class Choice(StrEnum):
@@ -121,16 +139,18 @@ class Choice(StrEnum):
     REPORT = Errand.REPORT.value
     UPDATE = Errand.UPDATE.value
     ASK_AGAIN = "ask-again"
+    STOP_SESSION = "stop-session"
     LOG_FOLDER = "log-folder"
     RESTART = "restart"
     QUIT = "quit"
 
 
 class Chosen(_TrayPart, frozen=True, tag="chosen"):
-    """The person chose something; what is about a card is about the one in `reader`."""
+    """The person chose something; what is about a card is about the one in `reader`, or about a session."""
 
     choice: Choice
     reader: str | None = None
+    session: str | None = None
 
 
 class Opened(_TrayPart, frozen=True, tag="opened"):
