@@ -19,17 +19,17 @@ def terms_words(terms: SessionTerms, who_zh: str, who_en: str, *, page: bool) ->
         page: whether a page asks, whose end is an end of it too.
     """
     time_zh, time_en = _duration(terms.seconds)
-    count = f"{terms.most:,}"
-    what_zh, what_en = f"最多可以簽 {count} 份", f"make up to {count} signature{'' if terms.most == 1 else 's'}"
+    count, plural = f"{terms.most:,}", "" if terms.most == 1 else "s"
+    what_zh, what_en = f"最多可以簽 {count} 份", f"make up to {count} signature{plural}"
     if terms.items:
-        what_zh = f"可以簽列出的 {count} 份文件"
-        what_en = f"sign the {count} listed document{'' if terms.most == 1 else 's'}"
+        what_zh, what_en = f"可以簽列出的 {count} 份文件", f"sign the {count} listed document{plural}"
     page_zh, page_en = ("、關閉網頁", ", close the page") if page else ("", "")
     return (
         f"輸入一次 PIN 碼後，{who_zh}在 {time_zh}內{what_zh}，每一份都等同您的簽名。"
         f"拔出卡片、鎖定螢幕{page_zh}，或在本程式的圖示選單按「停止」，就立刻結束。",
         f"With one PIN {who_en} may {what_en} within {time_en}, and each counts as yours. It ends at once"
-        f" when you pull the card, lock the screen{page_en} or choose Stop in the menu of this program's icon.",
+        f" when you pull the card, lock the screen{page_en} or choose Stop in the menu of this program's"
+        " icon.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from aiohttp import web
@@ -13,7 +14,7 @@ from agent.native.context import NativeServices
 from agent.native.session import NativeSession
 from agent.operations import ReaderView
 from agent.places import Place, Places
-from agent.vocabulary import Verb
+from agent.vocabulary import SessionEnd, Verb
 from agent.websocket import WebSocketSessions, turn_away
 
 SESSIONS_MAX: Final = 64
@@ -72,6 +73,7 @@ class NativeApi:
                 return await self._sessions.serve(new, request)
             finally:
                 self._places.give_back(place)
+                self._services.operations.sessions.leave(new.caller)
         finally:
             if large is not None:
                 self._large.give_back(large)
@@ -85,6 +87,8 @@ class NativeApi:
     async def close(self) -> None:
         """End every session, telling each that this program stops."""
         self._stop_watching()
+        self._services.operations.forget_pins(SessionEnd.AGENT)
+        await asyncio.sleep(0)  # who holds a signing session hears of it
         await self._sessions.close()
 
     def _notify(self, views: tuple[ReaderView, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -56,6 +56,10 @@ async def _discard(_frame: bytes) -> None:
     """Send nothing."""
 
 
+def _tell_nobody(_frames: Iterable[bytes]) -> None:
+    """Send nothing."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NativeCaller(Caller):
     """A caller with a session of its own.
@@ -65,9 +69,11 @@ class NativeCaller(Caller):
     Attributes:
         page: the origin of the agent's own page; empty for everybody else.
         send: sends a notification, waiting for room.
+        notify: sends notifications that nobody waits for.
         memory: what is kept until the session ends.
     """
 
     page: str = ""
     send: Callable[[bytes], Awaitable[None]] = _discard
+    notify: Callable[[Iterable[bytes]], None] = _tell_nobody
     memory: SessionMemory = field(default_factory=SessionMemory)

@@ -1,17 +1,19 @@
-"""Cards, readers and tokens, as messages of the native API."""
+"""Cards, readers and tokens, as messages of the native API, and which card a message names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from agent.native import messages
+from agent.native.messages import given
 from agent.operations import CardView, ReaderView
 from agent.vocabulary import KIND_WORDS
 from hca_card.model import (
     CardCertificate,
     CardInfo,
+    CardKind,
     Citizen,
     Holder,
     Institution,
@@ -22,6 +24,19 @@ from hca_card.model import (
 from signing.login import LoginToken
 
 M = TypeVar("M", bound=messages.NativeMessage)
+
+
+class CardChoice(TypedDict):
+    """Which card is meant, as arguments of an operation."""
+
+    reader: str | None
+    kinds: tuple[CardKind, ...]
+
+
+def card_of(params: messages.CardParams | messages.SignParams) -> CardChoice:
+    """Return the card that the parameters name."""
+    kinds = given(params.card_kind) or ()
+    return {"reader": given(params.reader), "kinds": tuple(CardKind(name) for name in kinds)}
 
 
 def reader(view: ReaderView) -> messages.ReaderInfo:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from agent.vocabulary import Errand
+from agent.vocabulary import Errand, SessionEnd
 from signing.verification.report import DocumentReport
 
 API = 1
@@ -24,6 +24,7 @@ BLOCK_BYTES_MAX = 1024
 
 CertificateIndex = Annotated[int, Meta(ge=0, le=4)]
 CertificateDer = Annotated[bytes, Meta(max_length=64 * 1024, description="DER, base64")]
+SessionId = Annotated[str, Meta(min_length=1, max_length=128)]
 Digest = Annotated[bytes, Meta(min_length=20, max_length=64, description="base64")]
 Document = Annotated[bytes, Meta(max_length=DOCUMENT_BYTES_MAX, description="base64")]
 Words = Annotated[str, Meta(max_length=256)]
@@ -252,8 +253,8 @@ class AuthenticateResult(NativeMessage, frozen=True):
     app_version: str
 
 
-class SignParams(CardParams, frozen=True):
-    """Sign a document, or (listed origins only, `pkcs1`) a digest: exactly one of the two.
+class SignatureChoice(NativeMessage, frozen=True):
+    """How a document is signed.
 
     Attributes:
         format: `pkcs1`, the bare signature value; `cms`, SignedData with the signer's certificate; or one
@@ -270,12 +271,9 @@ class SignParams(CardParams, frozen=True):
         name: the document's file name: the person sees it, and a detached XML signature refers to it.
     """
 
-    document: Document | UnsetType = UNSET
-    digest: Digest | UnsetType = UNSET
     hash: HashName = "SHA-256"
     format: Format = "pkcs1"
     detached: bool | UnsetType = UNSET
-    key: KeyName = "signature"
     level: LevelName = "B-B"
     reason: Words = ""
     field: Words = ""
@@ -283,6 +281,21 @@ class SignParams(CardParams, frozen=True):
     over: bool = False
     content: Document | UnsetType = UNSET
     name: Words = ""
+
+
+class SignParams(SignatureChoice, frozen=True):
+    """Sign a document, or (listed origins only, `pkcs1`) a digest: exactly one of the two.
+
+    Attributes:
+        reader: left out where there is one card, or the person is to choose.
+        card_kind: left out where any kind will do; a card of another kind is refused as `card.wrong_kind`.
+    """
+
+    document: Document | UnsetType = UNSET
+    digest: Digest | UnsetType = UNSET
+    key: KeyName = "signature"
+    reader: ReaderName | UnsetType = UNSET
+    card_kind: CardKinds | UnsetType = UNSET
 
 
 class SignatureResult(NativeMessage, frozen=True):
@@ -298,6 +311,73 @@ class SignatureResult(NativeMessage, frozen=True):
     format: Format
     hash: HashName
     level: LevelName | UnsetType = UNSET
+
+
+class SessionOpenParams(CardParams, frozen=True):
+    """Open a signing session: the person agrees to many signatures with one PIN, in the agent's own window.
+
+    Attributes:
+        signatures: how many at most; left out, as many as the administrator allows, 250 at most.
+        minutes: for how long; left out, half an hour.
+    """
+
+    signatures: Annotated[int, Meta(ge=1, le=250)] | UnsetType = UNSET
+    minutes: Annotated[int, Meta(ge=1, le=1440)] | UnsetType = UNSET
+
+
+class SessionStatus(NativeMessage, frozen=True):
+    """How an open session stands.
+
+    Attributes:
+        left: how many signatures can still be made.
+        seconds_left: for how long.
+    """
+
+    left: int
+    seconds_left: int
+
+
+class SessionOpened(SessionStatus, frozen=True):
+    """A session that is open.
+
+    Attributes:
+        session: what uses it; a secret of this page. It is good on this connection, and for a minute after
+            that is gone on a new one of the same origin.
+        certificate: that of the card, whose signatures will be made.
+    """
+
+    session: str
+    certificate: bytes
+
+
+class SessionParams(NativeMessage, frozen=True):
+    """The parameters of a method that uses an open session."""
+
+    session: SessionId
+
+
+class SessionSignParams(SignatureChoice, frozen=True, kw_only=True):
+    """Sign a document in a session, without a question; bare digests are never signed there."""
+
+    session: SessionId
+    document: Document
+
+
+class SessionSignature(SignatureResult, frozen=True, kw_only=True):
+    """A signature made in a session.
+
+    Attributes:
+        left: how many signatures can still be made.
+    """
+
+    left: int
+
+
+class SessionEnded(BilingualText, frozen=True):
+    """A session of this connection ended; the sentence is for the person."""
+
+    session: str
+    reason: SessionEnd
 
 
 class VerifyParams(NativeMessage, frozen=True):

@@ -6,26 +6,20 @@ the operations' business.
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypedDict
-
-from msgspec import UNSET
+from typing import Any, Final
 
 from agent import __version__
 from agent.errors import AgentError, ErrorId
-from agent.native import conversion, jsonrpc, messages, selftest, selftest_messages
+from agent.native import conversion, jsonrpc, messages, selftest, selftest_messages, signing
 from agent.native.context import NativeCaller, NativeServices
+from agent.native.conversion import card_of
 from agent.native.messages import CardParams, NativeMessage, NoParams, given
 from agent.vocabulary import Verb
-from hca_card.model import CardKind, KeyUse
-from signing.cms.build import CmsForm
 from signing.cms.envelope import read_envelope
 from signing.errors import SignatureFormatError, SignatureInvalidError
-from signing.formats import Form, Level, SignatureFormat
-from signing.formats.choice import Options, form_for, highest_level
 from signing.hashes import Hash
 
 AGENT_NAME: Final = "hca-agent"
@@ -52,11 +46,6 @@ class NativeMethod:
     large: bool = False
 
 
-class _CardChoice(TypedDict):
-    reader: str | None
-    kinds: tuple[CardKind, ...]
-
-
 async def answer(
     services: NativeServices, caller: NativeCaller, request: jsonrpc.Request, size: int
 ) -> NativeMessage:
@@ -74,12 +63,6 @@ async def answer(
     return await method.run(services, caller, jsonrpc.decode(request.params, method.takes))
 
 
-def _card(params: CardParams) -> _CardChoice:
-    """Return the card that the parameters name, as arguments of an operation."""
-    kinds = () if params.card_kind is UNSET else tuple(CardKind(name) for name in params.card_kind)
-    return {"reader": given(params.reader), "kinds": kinds}
-
-
 async def _hello(services: NativeServices, _caller: NativeCaller, _params: NoParams) -> messages.AgentHello:
     return messages.AgentHello(AGENT_NAME, __version__, messages.API, tuple(METHODS), services.simulated)
 
@@ -91,29 +74,29 @@ async def _readers(services: NativeServices, caller: NativeCaller, _params: NoPa
 async def _read_card(
     services: NativeServices, caller: NativeCaller, params: CardParams
 ) -> messages.CardDescription:
-    return conversion.card(await services.operations.card(caller, **_card(params)))
+    return conversion.card(await services.operations.card(caller, **card_of(params)))
 
 
 async def _certificates(
     services: NativeServices, caller: NativeCaller, params: CardParams
 ) -> messages.CertificateList:
-    found = await services.operations.certificates(caller, **_card(params))
+    found = await services.operations.certificates(caller, **card_of(params))
     return messages.CertificateList(tuple(conversion.certificate(each) for each in found))
 
 
 async def _pin_status(
     services: NativeServices, caller: NativeCaller, params: CardParams
 ) -> messages.PinState:
-    return conversion.pin(await services.operations.pin_status(caller, **_card(params)))
+    return conversion.pin(await services.operations.pin_status(caller, **card_of(params)))
 
 
 async def _change_pin(services: NativeServices, caller: NativeCaller, params: CardParams) -> NoParams:
-    await services.operations.change_pin(caller, **_card(params))
+    await services.operations.change_pin(caller, **card_of(params))
     return NoParams()
 
 
 async def _unblock_pin(services: NativeServices, caller: NativeCaller, params: CardParams) -> NoParams:
-    await services.operations.unblock_pin(caller, **_card(params))
+    await services.operations.unblock_pin(caller, **card_of(params))
     return NoParams()
 
 
@@ -124,77 +107,8 @@ async def _authenticate(
         # A token is made for the origin that a browser vouches for; a program cannot choose one.
         raise AgentError(ErrorId.ORIGIN_REFUSED)
     return conversion.login_token(
-        await services.operations.authenticate(caller, params.nonce, origin=caller.origin, **_card(params))
+        await services.operations.authenticate(caller, params.nonce, origin=caller.origin, **card_of(params))
     )
-
-
-async def _sign(
-    services: NativeServices, caller: NativeCaller, params: messages.SignParams
-) -> messages.SignatureResult:
-    document = given(params.document)
-    if (document is None) == (params.digest is UNSET):
-        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail="exactly one of document and digest")
-    if params.format == "pkcs1" or (params.format == "cms" and document is not None):
-        return await _sign_plainly(services, caller, params)
-    if document is None:
-        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail=f"{params.format} is made over a document")
-    form, level = await asyncio.to_thread(_form, params, document), Level(params.level)
-    if not highest_level(form.format).reaches(level):
-        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail=f"{params.format} has no level {level}")
-    done = await services.operations.sign_document(
-        caller,
-        form,
-        document,
-        hash=Hash(params.hash),
-        level=level,
-        use=KeyUse(params.key),
-        name=params.name,
-        **_card(params),
-    )
-    return messages.SignatureResult(
-        done.document, done.certificate, params.format, params.hash, level=params.level
-    )
-
-
-async def _sign_plainly(
-    services: NativeServices, caller: NativeCaller, params: messages.SignParams
-) -> messages.SignatureResult:
-    """Make a signature value, or plain CMS."""
-    chosen = (params.reason, params.field, params.page, params.over)
-    if any(chosen) or params.content is not UNSET or Level(params.level) is not Level.B_B:
-        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail=f"{params.format} has no such option")
-    result = await services.operations.sign(
-        caller,
-        Hash(params.hash),
-        document=given(params.document),
-        digest=given(params.digest),
-        use=KeyUse(params.key),
-        cms=CmsForm(detached=bool(given(params.detached))) if params.format == "cms" else None,
-        name=params.name,
-        **_card(params),
-    )
-    return messages.SignatureResult(result.signature, result.certificate, params.format, params.hash)
-
-
-def _form(params: messages.SignParams, document: bytes) -> Form:
-    """Return the form that the parameters describe.
-
-    Raises:
-        AgentError: `request.parameters`: the format has no such option.
-    """
-    options = Options(
-        detached=given(params.detached),
-        over=params.over,
-        content=given(params.content),
-        name=params.name,
-        reason=params.reason,
-        field=params.field,
-        page=params.page,
-    )
-    try:
-        return form_for(SignatureFormat(params.format), document, options)
-    except ValueError as error:
-        raise AgentError(ErrorId.REQUEST_PARAMETERS, detail=str(error)) from error
 
 
 async def _verify(
@@ -224,20 +138,20 @@ async def _encrypt(
         if several is not None or not 0 < len(params.data) <= messages.BLOCK_BYTES_MAX:
             raise AgentError(ErrorId.REQUEST_PARAMETERS, detail="pkcs1 takes one block and one certificate")
         return messages.EncryptResult(
-            await services.operations.encrypt(caller, params.data, certificate=certificate, **_card(params))
+            await services.operations.encrypt(caller, params.data, certificate=certificate, **card_of(params))
         )
     if several is not None and certificate is not None:
         raise AgentError(ErrorId.REQUEST_PARAMETERS, detail="either certificate or certificates")
     one = () if certificate is None else (certificate,)
     return messages.EncryptResult(
-        await services.operations.make_envelope(caller, params.data, several or one, **_card(params))
+        await services.operations.make_envelope(caller, params.data, several or one, **card_of(params))
     )
 
 
 async def _decrypt(
     services: NativeServices, caller: NativeCaller, params: messages.DecryptParams
 ) -> messages.DecryptResult:
-    operations, card = services.operations, _card(params)
+    operations, card = services.operations, card_of(params)
     if params.format == "pkcs1":
         if not 0 < len(params.cipher) <= messages.BLOCK_BYTES_MAX:
             raise AgentError(ErrorId.REQUEST_PARAMETERS, detail="pkcs1 takes one block")
@@ -299,7 +213,29 @@ METHODS: Final[dict[str, NativeMethod]] = {
         _authenticate,
     ),
     "sign": NativeMethod(
-        "Sign a document.", messages.SignParams, messages.SignatureResult, _sign, large=True
+        "Sign a document.", messages.SignParams, messages.SignatureResult, signing.sign, large=True
+    ),
+    "session.open": NativeMethod(
+        "Have the person agree to many signatures with one PIN, in the agent's own window.",
+        messages.SessionOpenParams,
+        messages.SessionOpened,
+        signing.open_session,
+    ),
+    "session.sign": NativeMethod(
+        "Sign a document in an open session.",
+        messages.SessionSignParams,
+        messages.SessionSignature,
+        signing.sign_in_session,
+        large=True,
+    ),
+    "session.status": NativeMethod(
+        "How many signatures and how much time an open session has left.",
+        messages.SessionParams,
+        messages.SessionStatus,
+        signing.session_status,
+    ),
+    "session.close": NativeMethod(
+        "End a session; the agent forgets the PIN.", messages.SessionParams, NoParams, signing.close_session
     ),
     "verify": NativeMethod(
         "Say what the signatures of a document are worth.",

@@ -18,10 +18,11 @@ PATH: Final = Path(__file__).parents[1] / "web" / "schema.json"
 NOTIFICATIONS: Final[dict[str, tuple[str, type[messages.NativeMessage]]]] = {
     "reader.changed": ("A reader came or went; all readers as they are now.", messages.ReaderList),
     "card.changed": ("A card came or went.", messages.CardChanged),
+    "session.ended": ("A signing session of this connection ended.", messages.SessionEnded),
     "selftest.begun": ("A self-test of this connection begins.", selftest_messages.SelfTestBegun),
     "selftest.row": ("A row of it has finished.", selftest_messages.SelfTestRow),
 }
-"""What the agent sends unasked: to origins that may read cards, and of a self-test to whoever runs it."""
+"""What the agent sends unasked: to origins that may read cards; of a session or self-test, to whose it is."""
 
 _REF: Final = "#/components/schemas/{name}"
 

@@ -37,6 +37,7 @@ SMALL_FRAME_BYTES_MAX: Final = jsonrpc.SMALL_BYTES_MAX + 128 * 1024
 """Everything but a document."""
 
 _OUTBOX_MAX: Final = 64
+_LAST_WORDS_SECONDS: Final = 1.0
 
 
 class NativeSession(WebSocketSession):
@@ -69,7 +70,9 @@ class NativeSession(WebSocketSession):
         self.large = large
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue(_OUTBOX_MAX)
         page = origin if own_page and origin else ""
-        self.caller = NativeCaller(counted, secrets.token_urlsafe(12), page=page, send=self._outbox.put)
+        self.caller = NativeCaller(
+            counted, secrets.token_urlsafe(12), page=page, send=self._outbox.put, notify=self.notify
+        )
         self._services = services
         self._load = load
         self._rate = rate
@@ -104,6 +107,14 @@ class NativeSession(WebSocketSession):
             frame = await self._outbox.get()
             with suppress(ConnectionError):
                 await self.socket.send_str(frame.decode("utf-8"))
+            self._outbox.task_done()
+
+    async def close(self) -> None:
+        """Send what is in the outbox, to a side that reads; then tell it that this program stops."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                await self._outbox.join()
+        await super().close()
 
     async def _take(self, frame: bytes) -> None:
         try:

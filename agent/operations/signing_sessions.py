@@ -29,6 +29,7 @@ from agent.operations.audit_trail import AuditTrail
 from agent.operations.messages import Caller, SignedDocument, SignResult
 from agent.pins.kept import KeptPin
 from agent.vocabulary import SessionEnd
+from hca_card.model import KeyUse
 from signing.cms.build import CmsForm
 from signing.errors import EvidenceError
 from signing.formats import Form, Level
@@ -131,6 +132,11 @@ class SigningSession:
     def ended(self) -> SessionEnd | None:
         """Why it ended; None as long as it is open."""
         return None if self._kept is None else self._kept.ended
+
+    @property
+    def certificate(self) -> bytes:
+        """The certificate of its signatures, DER."""
+        return b"" if self._kept is None else self._kept.certificates[KeyUse.SIGNATURE]
 
     @property
     def left(self) -> int:
@@ -367,10 +373,11 @@ class SigningSessions:
             if not settings.enabled or terms.most > most or terms.seconds > settings.minutes * 60:
                 session.end(SessionEnd.POLICY)
 
-    def end_all(self, why: SessionEnd) -> None:
-        """End every session."""
+    def stop(self, number: str) -> None:
+        """End the session of that number, as the person wants it; one that has ended stays as it is."""
         for session in self.open:
-            session.end(why)
+            if session.number == number:
+                session.end(SessionEnd.STOPPED)
 
     def opened(self, session: SigningSession) -> None:
         """Know a session from now on."""

@@ -1,9 +1,9 @@
 """Whether the person went away, found out by looking: for systems that do not say so by themselves.
 
-Looked at every few seconds and only while something is kept for the person. A locked screen is asked for where
-the system has a plain question for it: Windows by WTSQuerySessionInformation (`WTSSessionInfoEx`), macOS by
-CGSessionCopyCurrentDictionary; Linux tells by itself (`screen_lock`). A sleep that nobody told about is seen by
-the clocks: between two looks more time went by than this process can have waited for its turn.
+Looked at every few seconds and only while something is kept for the person. A locked screen is asked for
+where the system has a plain question for it: Windows by WTSQuerySessionInformation (`WTSSessionInfoEx`),
+macOS by CGSessionCopyCurrentDictionary; Linux tells by itself (`screen_lock`). A sleep that nobody told about
+is seen by the clocks: between two looks more time went by than this process can have waited for its turn.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def screen_is_locked() -> bool:
 def read_windows(information: bytes) -> bool:
     """Return whether a WTSINFOEXW says that its session is locked, or not the one at the screen.
 
-    Level (1) is followed, aligned to eight bytes, by WTSINFOEX_LEVEL1_W: SessionId, SessionState (WTSActive is
-    0), SessionFlags (WTS_SESSIONSTATE_LOCK is 0, UNLOCK 1, UNKNOWN -1); wtsapi32.h.
+    Level (1) is followed, aligned to eight bytes, by WTSINFOEX_LEVEL1_W: SessionId, SessionState (WTSActive
+    is 0), SessionFlags (WTS_SESSIONSTATE_LOCK is 0, UNLOCK 1, UNKNOWN -1); wtsapi32.h.
     """
     level, state, flags = (
         int.from_bytes(information[at : at + 4], "little", signed=True) for at in (0, 12, 16)
@@ -85,7 +85,7 @@ def read_windows(information: bytes) -> bool:
 
 
 def read_macos(session: object) -> bool:
-    """Return whether CGSessionCopyCurrentDictionary says that the screen is locked, or shows somebody else."""
+    """Return whether CGSessionCopyCurrentDictionary says that the screen is locked, or shows another user."""
     get = getattr(session, "get", None)
     if get is None:
         return False

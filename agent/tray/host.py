@@ -147,8 +147,8 @@ class TrayHost:
 
     def _sessions(self) -> Iterator[TraySession]:
         now = datetime.now(UTC)
-        for session in self.daemon.operations.sessions.open_ones[:_SESSIONS_MAX]:
-            until = (now + timedelta(seconds=session.seconds_left())).replace(second=0, microsecond=0)
+        for session in self.daemon.operations.sessions.open[:_SESSIONS_MAX]:
+            until = (now + timedelta(seconds=session.seconds_left)).replace(second=0, microsecond=0)
             origin = None if session.origin is None else session.origin[:_NAME_MAX]
             yield TraySession(number=session.number, origin=origin, left=session.left, until=until)
 
@@ -186,7 +186,7 @@ class TrayHost:
                 self._changed()
             case Choice.STOP_SESSION:
                 # Whoever chooses it: the worst that comes of it is that a PIN is asked once more.
-                self.daemon.operations.sessions.stop(message.session)
+                self.daemon.operations.sessions.stop(message.session or "")
             case Choice.RESTART | Choice.QUIT:
                 # On Linux any program of the session can choose this; only the person can say yes to it.
                 again = message.choice is Choice.RESTART

@@ -118,6 +118,29 @@ export interface LoginToken {
 export type SignatureFormat = "pkcs1" | "cms" | "cades" | "xades" | "xmldsig" | "pades" | "emr" | "jws" | "fhir";
 export type SignatureLevel = "B-B" | "B-T" | "B-LT" | "B-LTA";
 
+/** How a document is signed. */
+export interface SignatureChoice {
+  hash?: HashName;
+  /** `pkcs1`: the bare signature value; `cms`: SignedData with the signer's certificate; the others last. */
+  format?: SignatureFormat;
+  /** A time stamp and what verifies it later; the administrator lists who stamps. */
+  level?: SignatureLevel;
+  /** Without the document in it; left out, `cades` is without it and the others hold it. */
+  detached?: boolean;
+  /** What the signature is for. */
+  reason?: string;
+  /** The signature field of a PDF. */
+  field?: string;
+  /** Where it is seen in a PDF: 1 for the first page, -1 for the last. */
+  page?: number;
+  /** Countersign the last signature of a CMS message. */
+  over?: boolean;
+  /** The document, where `document` is a signature without it. */
+  content?: Bytes;
+  /** The file's name: the person sees it, and a detached XML signature refers to it. */
+  name?: string;
+}
+
 export interface Signature {
   /** The value, the message, or the signed document with its signature inside; base64. */
   signature: string;
@@ -127,6 +150,32 @@ export interface Signature {
   /** Of a signature that lasts. */
   level?: SignatureLevel;
 }
+
+/** What one PIN is good for, as far as it is not used up. */
+export interface SessionStatus {
+  /** How many signatures can still be made. */
+  left: number;
+  secondsLeft: number;
+}
+
+export interface SigningSession extends SessionStatus {
+  /** Shown to use it; a secret of this page. Keep it in sessionStorage to go on after a reload, within a minute. */
+  session: string;
+  /** The card's certificate, base64. */
+  certificate: string;
+}
+
+export type SessionEnd =
+  | "used-up"
+  | "time"
+  | "card"
+  | "locked"
+  | "gone"
+  | "stopped"
+  | "closed"
+  | "policy"
+  | "pin"
+  | "agent";
 
 export interface ErrorData {
   id: string;
@@ -270,6 +319,8 @@ export interface WhichCard {
 export interface HcaAgentEvents {
   "reader.changed": CustomEvent<{ readers: Reader[] }>;
   "card.changed": CustomEvent<{ reader: Reader }>;
+  /** A signing session of this connection ended; the sentence is for the person. */
+  "session.ended": CustomEvent<{ session: string; reason: SessionEnd; zh: string; en: string }>;
   "selftest.begun": CustomEvent<SelfTestBegun>;
   "selftest.row": CustomEvent<{ row: SelfTestRow }>;
   disconnected: CustomEvent<{ id: string }>;
@@ -299,33 +350,26 @@ export class HcaAgent extends EventTarget {
   /** `nonce`: from your server, base64 of at least 32 random bytes, good once. */
   authenticate(params: WhichCard & { nonce: string }, options?: CallOptions): Promise<LoginToken>;
   sign(
-    params: WhichCard & {
+    params: WhichCard & SignatureChoice & {
       document?: Bytes;
       /** Only for origins that the administrator lists. */
       digest?: Bytes;
-      hash?: HashName;
-      /** `pkcs1`: the bare signature value; `cms`: SignedData with the signer's certificate; the others last. */
-      format?: SignatureFormat;
-      /** A time stamp and what verifies it later; the administrator lists who stamps. */
-      level?: SignatureLevel;
-      /** Without the document in it; left out, `cades` is without it and the others hold it. */
-      detached?: boolean;
-      /** What the signature is for. */
-      reason?: string;
-      /** The signature field of a PDF. */
-      field?: string;
-      /** Where it is seen in a PDF: 1 for the first page, -1 for the last. */
-      page?: number;
-      /** Countersign the last signature of a CMS message. */
-      over?: boolean;
-      /** The document, where `document` is a signature without it. */
-      content?: Bytes;
-      /** The file's name: the person sees it, and a detached XML signature refers to it. */
-      name?: string;
       key?: "signature" | "encryption";
     },
     options?: CallOptions,
   ): Promise<Signature>;
+  /**
+   * One PIN for many signatures: at most `signatures` (250 where left out, or as many as the administrator allows)
+   * within `minutes` (30). The person agrees in the agent's own window, and can stop it at any time.
+   */
+  sessionOpen(params?: WhichCard & { signatures?: number; minutes?: number }, options?: CallOptions): Promise<SigningSession>;
+  /** Several can be under way at once, which keeps the card at work. */
+  sessionSign(
+    params: SignatureChoice & { session: string; document: Bytes },
+    options?: CallOptions,
+  ): Promise<Signature & { left: number }>;
+  sessionStatus(params: { session: string }, options?: CallOptions): Promise<SessionStatus>;
+  sessionClose(params: { session: string }, options?: CallOptions): Promise<{}>;
   verify(
     params: {
       /** The signed document, or what a detached signature is over. */

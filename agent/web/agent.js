@@ -112,7 +112,10 @@ export class HcaAgentError extends Error {
   }
 }
 
-/** The agent as a page sees it. Notifications are events: `reader.changed`, `card.changed`, `disconnected`. */
+/**
+ * The agent as a page sees it. Notifications are events: `reader.changed`, `card.changed`, `session.ended`,
+ * `disconnected`.
+ */
 export class HcaAgent extends EventTarget {
   #options;
   #socket = null;
@@ -191,6 +194,25 @@ export class HcaAgent extends EventTarget {
     const { detached, level, reason, field, page, over, name, reader, cardKind } = more;
     const how = { hash, format, detached, level, reason, field, page, over, name };
     return this.call("sign", { ...what, ...how, key, reader, cardKind }, options);
+  }
+
+  /** One PIN for many signatures: the person is asked in the agent's own window, and can stop it at any time. */
+  sessionOpen({ signatures, minutes, reader, cardKind } = {}, options) {
+    return this.call("session.open", { signatures, minutes, reader, cardKind }, options);
+  }
+
+  sessionSign({ session, document, content, hash = "SHA-256", format = "pkcs1", ...more }, options) {
+    const what = { session, document: base64(document), content: base64(content) };
+    const { detached, level, reason, field, page, over, name } = more;
+    return this.call("session.sign", { ...what, hash, format, detached, level, reason, field, page, over, name }, options);
+  }
+
+  sessionStatus({ session }, options) {
+    return this.call("session.status", { session }, options);
+  }
+
+  sessionClose({ session }, options) {
+    return this.call("session.close", { session }, options);
   }
 
   verify({ document, signature, certificate, hash = "SHA-256", name }, options) {

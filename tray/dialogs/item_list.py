@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import tkinter
 from collections.abc import Callable, Sequence
-from tkinter import font as tkfont
 from tkinter import ttk
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from agent.interaction import ItemShown
 from tray.dialogs.frame import Window, printable
@@ -189,16 +188,16 @@ class ItemList:
             canvas.create_rectangle(0, top, self._width, top + self._height, fill=look.colour.panel, width=0)
         middle, gap = top + self._height // 2, look.px(_GAP)
         left, right = look.px(_NUMBER_WIDTH), self._width - look.px(_SIZE_WIDTH)
-        self._text(left - gap, middle, "e", f"{index + 1:,}", self._small, look.colour.muted)
         name = shortened(printable(item.name) or "—", self._name_room, self._font.measure)
-        self._text(left, middle, "w", name, self._font, look.colour.ink)
         kind = shortened(printable(item.kind), look.px(_KIND_WIDTH) - gap, self._small.measure)
-        self._text(right - look.px(_KIND_WIDTH), middle, "w", kind, self._small, look.colour.muted)
-        size = size_words(item.size)
-        self._text(self._width - gap, middle, "e", size, self._small, look.colour.muted)
-
-    def _text(self, x: int, y: int, anchor: Any, text: str, font: tkfont.Font, colour: str) -> None:
-        self._canvas.create_text(x, y, anchor=anchor, text=text, font=font, fill=colour)
+        canvas.create_text(left, middle, anchor="w", text=name, font=self._font, fill=look.colour.ink)
+        beside: tuple[tuple[int, Literal["w", "e"], str], ...] = (
+            (left - gap, "e", f"{index + 1:,}"),
+            (right - look.px(_KIND_WIDTH), "w", kind),
+            (self._width - gap, "e", size_words(item.size)),
+        )
+        for x, anchor, text in beside:
+            canvas.create_text(x, middle, anchor=anchor, text=text, font=self._small, fill=look.colour.muted)
 
     def _words_of(self, item: ItemShown) -> str:
         """Return the marked item in full."""

@@ -453,7 +453,12 @@ async def test_what_a_session_is_stands_before_its_pin(terminal: Terminal) -> No
     asked = asyncio.create_task(person(terminal).ask(session_request()))
     await settled(terminal, "PIN: ")
     screen = await terminal.screen("PIN: ")
-    for words in (f"網站 {PORTAL}在 30 分鐘內最多可以簽 250 份", "up to 250 signatures", "拔出卡片", "close the page"):
+    for words in (
+        f"網站 {PORTAL}在 30 分鐘內最多可以簽 250 份",
+        "up to 250 signatures",
+        "拔出卡片",
+        "close the page",
+    ):
         assert words in screen
     terminal.type("123456\n")
     assert (pin := await asked) is not None and pin.octets == b"123456"
