@@ -27,11 +27,10 @@ from agent.metrics import PATH as METRICS_PATH
 from agent.metrics import Monitor
 from agent.operations import Operations, open_operations
 from agent.paths import Paths
-from agent.pins import screen_lock
 from agent.places import Places
 from agent.renewal import Renewal
 from agent.update.check import Checks
-from agent.vocabulary import Errand, SessionEnd
+from agent.vocabulary import Errand
 from pcsc.service import Service
 
 if TYPE_CHECKING:
@@ -193,9 +192,6 @@ class Daemon:
         self.errands = self._errands(selftests)
         services = NativeServices(operations, selftests, verifier, self.errands, self._simulated)
         native = NativeApi(services, rate)
-        # Not before: whoever is to hear the readers' first news must be there already.
-        locked = partial(operations.forget_pins, SessionEnd.LOCKED)
-        await self._ending.enter_async_context(screen_lock.watched(locked))
         servisign = ServiSignDialect(operations, config) if config.servisign.enabled else None
         if servisign is not None:
             self._ending.callback(servisign.close)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from agent.access.answers import Answers
 from agent.access.consents import Consents, ranking
 from agent.audit import AuditLog
-from agent.config import Config, SessionSettings
+from agent.config import Config
 from agent.errors import AgentError, ErrorId
 from agent.interaction import DocumentShown, Interaction, ItemShown
 from agent.interaction.asking import Asking
@@ -33,6 +33,7 @@ from agent.operations.messages import (
     SignResult,
 )
 from agent.operations.pin_entry import PagePin, PinCommand, PinEntry, SessionPin
+from agent.operations.pin_watch import PinWatch
 from agent.operations.signing_sessions import SigningSession, SigningSessions
 from agent.operations.workflow import Workflow
 from agent.paths import Paths
@@ -92,7 +93,9 @@ def open_operations(
     consents = Consents(person, answers, config)
     audit = AuditLog(paths.audit, config.audit)
     workflow = Workflow(service, person, consents, audit, config, profiles=loaded(paths))
-    return Operations(workflow, person.silence, evidence, previews, sessions=config.sessions)
+    sessions = SigningSessions(config.sessions, workflow.audit)
+    watch = PinWatch(paths, any_kept=workflow.any_kept, forget=workflow.forget_pins, apply=sessions.apply)
+    return Operations(workflow, person.silence, sessions, watch, evidence=evidence, previews=previews)
 
 
 class Operations:
@@ -110,12 +113,15 @@ class Operations:
         self,
         workflow: Workflow,
         silence: Silence,
+        sessions: SigningSessions,
+        watch: PinWatch,
+        *,
         evidence: Evidence | None = None,
         previews: Previews | None = None,
-        *,
-        sessions: SessionSettings | None = None,
     ) -> None:
         self._workflow = workflow
+        self._watch = watch
+        workflow.on_kept = watch.begin
         self._evidence = evidence
         self._previews = previews
         self.silence: Final = silence
@@ -132,14 +138,17 @@ class Operations:
         """Calls a function with each kind of work that ended, and `ok` or the id of its error."""
         self.forget_pins: Final[Callable[[SessionEnd], None]] = workflow.forget_pins
         """Wipes every PIN that is kept: the person went away."""
-        self.sessions: Final = SigningSessions(sessions or SessionSettings(), workflow.audit)
+        self.sessions: Final = sessions
         """The signing sessions that are open."""
 
     async def __aenter__(self) -> Self:
         self._workflow.readers.start()
+        self._watching = asyncio.create_task(self._watch.run())
         return self
 
     async def __aexit__(self, *_details: object) -> None:
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
         await self._workflow.close()
 
     @property
@@ -606,6 +615,7 @@ class Operations:
             AgentError: signing_session.disabled, signing_session.limit, busy; pin.*.
         """
         sessions = self.sessions
+        await self._watch.look_at_settings()
         with self._workflow.checked(caller, Verb.SESSION):
             terms = sessions.terms(most, seconds, items)
         opened = SigningSession(self, caller, terms, sessions)

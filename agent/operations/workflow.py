@@ -131,6 +131,8 @@ class Workflow:
             each=_UNDER_WAY_OF_ONE_MAX,
         )
         self._kept: weakref.WeakSet[KeptPin] = weakref.WeakSet()
+        self.on_kept: Callable[[], None] = lambda: None
+        """Called when a PIN is kept."""
 
     async def close(self) -> None:
         """Forget every PIN, stop watching, end the readers' threads."""
@@ -296,6 +298,7 @@ class Workflow:
                     snapshot, result, kept = await send(entry)
             if kept is not None:
                 self._kept.add(kept)
+                self.on_kept()
             if command is PinCommand.UNBLOCK:
                 self.guesses.pins.clear(caller.origin)
             if given is not None and requirement.key is None:
@@ -328,6 +331,10 @@ class Workflow:
                     audit.reached(session.serial, session.reader)
                 raise
             return snapshot, result, entry.keep(caller, snapshot) if keep else None
+
+    def any_kept(self) -> bool:
+        """Return whether a PIN is kept now."""
+        return any(not kept.wiped for kept in self._kept)
 
     def forget_pins(self, why: SessionEnd, holding: Callable[[KeptPin], bool] = lambda _kept: True) -> None:
         """Wipe the PINs that are kept, or those of which `holding` says so."""

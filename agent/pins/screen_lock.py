@@ -2,7 +2,7 @@
 
 On Linux the desktop's screen saver and logind say so on D-Bus (org.freedesktop.ScreenSaver and
 org.gnome.ScreenSaver `ActiveChanged`, org.freedesktop.login1 `Lock` and `PrepareForSleep`). Windows and macOS
-are not asked: there, cards taken out and sessions left idle are what ends a kept PIN.
+do not say so; there it is looked for (`away`).
 """
 
 from __future__ import annotations

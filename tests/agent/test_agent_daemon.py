@@ -24,7 +24,7 @@ from hca_card.pin import Pin
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from tests.support.agent import ANY_PORT, running_agent
-from tests.support.operations import PORTAL
+from tests.support.operations import PORTAL, until
 from tests.support.platforms import WINDOWS, is_private
 
 
@@ -138,7 +138,9 @@ async def test_a_locked_screen_ends_every_kept_pin(tmp_path: Path, monkeypatch: 
     config = Config(origins=OriginSettings(allow=frozenset({PORTAL.origin or ""})))
     async with running_agent(tmp_path, config=config) as agent:
         assert agent.daemon.operations is not None
+        assert locks == []
         kept = await agent.daemon.operations.keep_pin(PORTAL, Pin("123456"))
+        await until(lambda: bool(locks), "nobody listens")
         assert not kept.wiped
         [lock] = locks
         lock()

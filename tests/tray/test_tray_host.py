@@ -26,14 +26,14 @@ from agent.selftest.service import SelfTests
 from agent.server.ports import PortConflict
 from agent.tray.host import TrayHost
 from agent.tray.messages import Choice, Chosen, ProblemKind, TrayProblem, TrayState
-from agent.vocabulary import Verb
+from agent.vocabulary import SessionEnd, Verb
 from hca_card.errors import PinWrongError
 from hca_card.model import CardKind
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from signing.hashes import Hash
 from tests.support.cards import simulated
-from tests.support.operations import OWN, World, until
+from tests.support.operations import OWN, PORTAL, World, until
 from tests.support.operations import agent as running
 from tray.icon_states import Picture, picture
 
@@ -145,6 +145,24 @@ async def test_showing_and_inserting_never_send_a_command_to_a_card(tmp_path: Pa
             await one.state(number)
         assert one.world.apdus == []
         assert state.cards == () and one.changes[-1].cards == ()
+
+
+async def test_an_open_session_is_shown_as_it_is_used_and_stopped_at_once(tmp_path: Path) -> None:
+    config = Config(origins=OriginSettings(allow=frozenset((str(PORTAL.origin),))))
+    async with tray(tmp_path, "hpc", config=config) as one:
+        session = await one.world.operations.open_session(PORTAL, most=3, seconds=600)
+        await until(lambda: bool(one.changes) and bool(one.changes[-1].sessions))
+        [shown] = one.changes[-1].sessions
+        assert (shown.number, shown.origin, shown.left) == (session.number, PORTAL.origin, 3)
+        assert timedelta(minutes=8) < shown.until - datetime.now(UTC) <= timedelta(minutes=10)
+        await session.sign_value(b"document")
+        await until(lambda: [each.left for each in one.changes[-1].sessions] == [2])
+        assert session.id not in repr(one.changes)
+        await one.host.choose(Chosen(choice=Choice.STOP_SESSION, session="00000000"))
+        assert session.ended is None
+        await one.host.choose(Chosen(choice=Choice.STOP_SESSION, session=session.number))
+        assert session.ended is SessionEnd.STOPPED
+        await until(lambda: one.changes[-1].sessions == ())
 
 
 async def test_a_card_that_was_asked_is_known_until_it_is_taken_out(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import pytest
 from agent.operations.messages import ReaderCondition
 from agent.tray.messages import (
     Choice,
+    Chosen,
     ProblemKind,
     TrayActivity,
     TrayCard,
     TrayProblem,
     TrayReader,
+    TraySession,
     TrayState,
 )
 from agent.vocabulary import VERB_WORDS, Verb
@@ -53,6 +55,7 @@ def state(
     simulated: bool = False,
     silence: bool = False,
     updates: bool = False,
+    sessions: tuple[TraySession, ...] = (),
 ) -> TrayState:
     return tray_state(
         version="0.1.0",
@@ -67,6 +70,7 @@ def state(
         activity=activity,
         silence=silence,
         updates=updates,
+        sessions=sessions,
     )
 
 
@@ -83,6 +87,8 @@ MUTE, BUSY, GONE = ReaderCondition.MUTE, ReaderCondition.BUSY, ReaderCondition.U
 PORT = TrayProblem(kind=ProblemKind.PORT, detail="56445 HCAServiSign (4242)")
 SERVICE = TrayProblem(kind=ProblemKind.SERVICE)
 TRUST = TrayProblem(kind=ProblemKind.TRUST)
+SESSION = TraySession(number="7f3a90c1", origin="https://ward.example.tw", left=230, until=NOON)
+OWN_SESSION = TraySession(number="00c1d2e3", origin=None, left=1900, until=NOON)
 
 
 @pytest.mark.parametrize(
@@ -158,8 +164,23 @@ def test_a_double_click_means_about_and_only_that() -> None:
 
 
 def test_every_choice_can_be_chosen_somewhere() -> None:
-    shown = face(state(CARD, silence=True, updates=True))
+    shown = face(state(CARD, silence=True, updates=True, sessions=(SESSION,)))
     assert {item.chosen.choice for item in shown.menu if item.chosen is not None} == set(Choice)
+
+
+def test_open_sessions_are_seen_and_each_has_its_stop() -> None:
+    shown = face(state(CARD, sessions=(SESSION, OWN_SESSION)))
+    assert shown.signing and not face(state(CARD)).signing
+    at = f"{NOON.astimezone():%H:%M}"
+    said = "\n".join(shown.tooltip)
+    assert f"連續簽章：還可以簽 230 份，到 {at} · 230 signatures left, until {at}" in said
+    for session, who in ((SESSION, "https://ward.example.tw"), (OWN_SESSION, "本機的程式")):
+        key = f"session {session.number}"
+        assert who in find(shown, key).label and session.number in find(shown, key).label
+        assert f"還可以簽 {session.left:,} 份，到 {at}" in find(shown, f"{key} left").label
+        stop = find(shown, f"{key} stop")
+        assert "停止" in stop.label and "Stop" in stop.label
+        assert stop.chosen == Chosen(choice=Choice.STOP_SESSION, session=session.number)
 
 
 def test_asking_again_is_offered_while_unknown_sites_are_refused_unasked() -> None:
@@ -170,7 +191,18 @@ def test_asking_again_is_offered_while_unknown_sites_are_refused_unasked() -> No
 
 def test_keys_are_all_different_so_that_items_keep_their_numbers() -> None:
     rows = tuple(row("https://a.tw") for _ in range(10))
-    shown = face(state(CARD, EMPTY, MUTE, problems=(PORT, SERVICE, TRUST), cards=(card(),), activity=rows))
+    sessions = (SESSION, OWN_SESSION)
+    shown = face(
+        state(
+            CARD,
+            EMPTY,
+            MUTE,
+            problems=(PORT, SERVICE, TRUST),
+            cards=(card(),),
+            activity=rows,
+            sessions=sessions,
+        )
+    )
     keys = [item.key for item in shown.menu] + [row.key for item in shown.menu for row in item.items]
     assert len(keys) == len(set(keys))
 
@@ -274,6 +306,8 @@ def test_every_picture_looks_different_at_every_size(size: int, problem: bool) -
     assert len(drawn) == len(Picture)
     assert all(len(one) == size * size * 4 for one in drawn)
     assert drawn.isdisjoint(pixels(picture, not problem, size) for picture in Picture)
+    signing = {pixels(picture, problem, size, True) for picture in Picture}
+    assert len(signing) == len(Picture) and drawn.isdisjoint(signing)
 
 
 @pytest.mark.parametrize("picture", Picture)

@@ -1,4 +1,4 @@
-"""Signing sessions through the native API: the states of the *Komfortsignatur*, and who tries to get at one."""
+"""Signing sessions through the native API: the states of the *Komfortsignatur*, and who tries to get in."""
 
 from __future__ import annotations
 
