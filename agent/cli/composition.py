@@ -121,8 +121,8 @@ def at_screen(config: Config, simulated: bool) -> AbstractContextManager[Interac
     return open_person(config)
 
 
-def given_pin() -> AbstractContextManager[Interaction]:
-    """Return the PIN that another program writes to standard input, and nobody to ask more.
+def given_pin(count: int = 1) -> AbstractContextManager[Interaction]:
+    """Return the PINs, one a line, that another program writes to standard input, and nobody to ask more.
 
     Raises:
         click.UsageError: if standard input holds none.
@@ -131,7 +131,7 @@ def given_pin() -> AbstractContextManager[Interaction]:
 
     try:
         with pin_input() as stream:
-            return closing(GivenPin.read(stream))
+            return closing(GivenPin.read(stream, count))
     except ValueError:
         raise click.UsageError("標準輸入沒有 PIN 碼 · standard input holds no PIN") from None
 
@@ -182,7 +182,9 @@ async def work(call: Invocation, observe: Observe | None = None) -> AsyncIterato
         config = without_keypad(config)
     caller = Caller(None, SESSION)
     with (
-        given_pin() if call.pin_stdin else open_person(config, bool(call.simulate)) as person,
+        given_pin(max(1, len(call.readers)))
+        if call.pin_stdin
+        else open_person(config, bool(call.simulate)) as person,
         AskedOnce(person) as interaction,
     ):
         service = open_service(call.simulate, paths, observe=observe)

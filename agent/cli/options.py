@@ -28,12 +28,14 @@ class Invocation:
         as_json: results, and errors too, are printed as JSON on standard output.
         simulate: kinds of simulated cards; none for the machine's own readers.
         reader: a reader's name, or a part of it that no other has; None for any.
+        readers: the same for a command that uses several cards at once; empty for any.
         pin_stdin: another program writes the PIN to standard input.
     """
 
     as_json: bool = False
     simulate: tuple[str, ...] = ()
     reader: str | None = None
+    readers: tuple[str, ...] = ()
     pin_stdin: bool = False
 
 
@@ -82,6 +84,14 @@ _reader_option: Final = _kept(
     metavar="NAME",
     help="讀卡機名稱，或其中獨特的一段 · The reader's name, or a part of it that no other has.",
 )
+_readers_option: Final = _kept(
+    "readers",
+    "--reader",
+    metavar="NAME",
+    multiple=True,
+    help="讀卡機名稱或其中獨特的一段；寫幾次就用幾張卡片 · The reader's name, or a part of it that no other"
+    " has; given several times, several cards work side by side.",
+)
 pin_option: Final = _kept(
     "pin_stdin",
     "--pin-stdin",
@@ -124,6 +134,11 @@ def two_pins_option(first: str) -> Option:
 def card_options(command: Command) -> Command:
     """Add `--simulate` and `--reader`, which every command that needs a card takes."""
     return _simulate_option(_reader_option(command))
+
+
+def many_cards_options(command: Command) -> Command:
+    """Add `--simulate` and a `--reader` that can be given several times."""
+    return _simulate_option(_readers_option(command))
 
 
 def hash_option(*more: str) -> Option:

@@ -31,7 +31,7 @@ class AskedOnce:
 
     async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
         """Return the PIN given before for this very card, else what `inner` answers."""
-        if isinstance(question, PinQuestion):
+        if isinstance(question, PinQuestion) and question.terms is None:  # a signing session keeps its own
             card = (question.card.reader, question.card.serial, question.status.tries_left)
             if self._pin is None or self._card != card:
                 self.wipe()

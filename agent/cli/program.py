@@ -17,6 +17,7 @@ from agent import __version__
 from agent.cli import (
     audit,
     autostart,
+    batch,
     cards,
     child_processes,
     cipher,
@@ -143,6 +144,7 @@ for command in (
     cards.card,
     cards.certs,
     signing.sign,
+    batch.batch,
     preserving.preserve,
     verifying.verify,
     emr.emr,

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from signing.hashes import Hash
 
 _PKCS1, _CMS, _CMS_DETACHED = ".sig", ".p7m", ".p7s"  # RFC 8551 §3.2.1
-_LEVELS: Final = ("B-B", "B-T", "B-LT", "B-LTA")
-_FORMATS: Final = ("cades", "xades", "xmldsig", "pades", "emr", "jws", "fhir", "cms", "pkcs1")
+LEVELS: Final = ("B-B", "B-T", "B-LT", "B-LTA")
+FORMATS: Final = ("cades", "xades", "xmldsig", "pades", "emr", "jws", "fhir", "cms", "pkcs1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class _Job:
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(_FORMATS),
+    type=click.Choice(FORMATS),
     help="簽章格式；不指定時看檔案：PDF 用 pades、XML 用 xades、病歷交換單張用 emr、其他用 cades"
     " · The kind of signature; by the file where it is left out: pades for a PDF, xades for XML, emr for an"
     " exchange package of medical records, else cades. jws is a JSON Web Signature, fhir a Provenance of a"
@@ -56,8 +56,8 @@ class _Job:
 )
 @click.option(
     "--level",
-    type=click.Choice(_LEVELS),
-    default=_LEVELS[0],
+    type=click.Choice(LEVELS),
+    default=LEVELS[0],
     show_default=True,
     help="B-T 加時戳，B-LT 再加憑證與廢止資訊，B-LTA（PDF）再加封存時戳 · B-T adds a time stamp, B-LT what it"
     " takes to verify it later, B-LTA (PDF) a time stamp over all of that.",

@@ -134,6 +134,15 @@ class ErrorId(StrEnum):
     SESSION_UNKNOWN = "session.unknown"
     BUSY = "busy"
 
+    # Batches: many documents, one consent
+    BATCH_FAULTY = "batch.faulty"
+    BATCH_EMPTY = "batch.empty"
+    BATCH_TOO_MANY = "batch.too_many"
+    BATCH_UNFINISHED = "batch.unfinished"
+    BATCH_OTHER = "batch.other"
+    BATCH_OUTPUT_TAKEN = "batch.output_taken"
+    BATCH_CANCELLED = "batch.cancelled"
+
     # This program: its configuration, its ports, its own faults
     CONFIG_INVALID = "config.invalid"
     PORT_TAKEN = "port.taken"

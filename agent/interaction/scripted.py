@@ -48,33 +48,40 @@ class Headless:
 
 
 class GivenPin(Headless):
-    """A PIN that the person gave beforehand (`--pin-stdin`), for their own commands alone.
+    """PINs that the person gave beforehand (`--pin-stdin`), for their own commands alone.
 
-    It is used once, never for a page, and never on the last try: nobody is there for the extra yes.
+    Each is used once, never for a page, and never on the last try: nobody is there for the extra yes.
 
     Args:
-        pin: owned by this; wiped when used or closed.
+        pins: owned by this; wiped when used or closed.
     """
 
-    def __init__(self, pin: Pin) -> None:
-        self._pin = pin
+    def __init__(self, *pins: Pin) -> None:
+        self._pins = list(pins)
 
     @classmethod
-    def read(cls, stream: BinaryIO) -> GivenPin:
-        """Take the first line of `stream`, without its line end.
+    def read(cls, stream: BinaryIO, count: int = 1) -> GivenPin:
+        """Take the first lines of `stream`, without their line ends.
 
         Raises:
             ValueError: nothing there, too long, or characters that no PIN has.
         """
-        return cls(read_pin(stream))
+        given = cls()
+        try:
+            for _ in range(count):
+                given._pins.append(read_pin(stream))
+        except BaseException:
+            given.close()
+            raise
+        return given
 
     @property
     def available(self) -> bool:
-        """Until the PIN has been used."""
-        return not self._pin.wiped
+        """Until the last PIN has been used."""
+        return bool(self._pins)
 
     async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
-        """Return the PIN, the first time and for the person's own command.
+        """Return the next PIN, for the person's own command.
 
         Raises:
             PinLastTryError: only one try is left.
@@ -82,16 +89,17 @@ class GivenPin(Headless):
         """
         if isinstance(question, CardChoiceQuestion):
             raise AgentError(ErrorId.CARD_AMBIGUOUS)
-        if not isinstance(question, PinQuestion) or question.origin is not None or self._pin.wiped:
+        if not isinstance(question, PinQuestion) or question.origin is not None or not self._pins:
             return None
-        with self._pin as pin:
+        with self._pins.pop(0) as pin:
             if question.status.last_try:
                 raise PinLastTryError(tries_left=1)
             return cast(AnswerT, pin.copy())
 
     def close(self) -> None:
-        """Forget the PIN."""
-        self._pin.wipe()
+        """Forget the PINs."""
+        while self._pins:
+            self._pins.pop().wipe()
 
 
 class SimulatedCardsPin(Headless):
