@@ -10,6 +10,7 @@ import click
 
 from agent.cli import files, output
 from agent.cli.composition import run
+from agent.cli.import_trace import import_trace
 from agent.cli.options import Invocation, card_options, force_option, json_option, output_option
 from agent.cli.probe import probe
 from agent.cli.profiles import profiles
@@ -106,6 +107,7 @@ def show(call: Invocation) -> None:
     output.facts(_card_rows(found))
 
 
+card.add_command(import_trace)
 card.add_command(profiles)
 card.add_command(probe)
 card.add_command(trace)

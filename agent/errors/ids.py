@@ -156,6 +156,11 @@ class ErrorId(StrEnum):
 
     # The computer around the card, as the self-test finds it
     PROBE_LIMIT = "probe.limit"
+    TRACE_UNKNOWN = "trace.unknown"
+    TRACE_UNREADABLE = "trace.unreadable"
+    TRACE_CONTACTLESS = "trace.contactless"
+    TRACE_MIXED = "trace.mixed"
+    TRACE_SEVERAL_CARDS = "trace.several_cards"
     CHECK_TIMEOUT = "check.timeout"
     AGENT_NOT_RUNNING = "agent.not_running"
     PORT_VENDOR = "port.vendor"

@@ -26,7 +26,7 @@ GUESSED: Final = "# 推測 guessed"
 FILL_IN: Final = "# 待填 FILL IN"
 
 _PLACEHOLDER_AID: Final = bytes.fromhex("F000000000")
-_MISSING_ON: Final = {
+MISSING_ON: Final = {
     2: '["personnel-1"]',
     3: '["personnel-1", "institution-1"]',
     4: '["personnel-1", "institution-1"]',
@@ -61,7 +61,7 @@ def draft(found: Findings, channel: Channel) -> Draft:
     missing = parts.missing
     if not missing:
         whole = _text(found, parts, missing)
-        trouble = _try(channel, profile.parse(whole))
+        trouble = tried(channel, profile.parse(whole))
         if not trouble:
             return Draft(whole, True, ())
         missing = (trouble,)
@@ -79,7 +79,7 @@ def _can_be_written(found: Findings, parts: Guess) -> bool:
     return True
 
 
-def _try(channel: Channel, entry: Profile) -> str:
+def tried(channel: Channel, entry: Profile) -> str:
     """Return what goes wrong when the profile reads the card's public data; empty if nothing does."""
     try:
         card = HcaCard.open(channel, entry)
@@ -168,8 +168,8 @@ def _certificates(parts: Guess) -> Iterator[str]:
         place = found.get(index)
         yield from ("", "[[certificates]]", f"index = {index}", f'use = "{USES[index]}"')
         yield f"file = {place.toml if place else '{ sfi = 11 }'}  {KNOWN_MARK if place else FILL_IN}"
-        if index in _MISSING_ON:
-            yield f"missing_on = {_MISSING_ON[index]}  {GUESSED}"
+        if index in MISSING_ON:
+            yield f"missing_on = {MISSING_ON[index]}  {GUESSED}"
 
 
 def _pin(parts: Guess) -> Iterator[str]:
@@ -180,9 +180,9 @@ def _pin(parts: Guess) -> Iterator[str]:
     yield f'status = "empty-verify"         {GUESSED}: 會扣次數就寫 "never" if it costs a try'
     yield f'drop = "verify-ff"              {GUESSED}: 不接受就重新 SELECT falls back to SELECT'
     usual = profile.reference()
-    yield f"format = {_format(pin.form if pin else usual.pin.format)}  {mark}"
+    yield f"format = {pin_format(pin.form if pin else usual.pin.format)}  {mark}"
     if parts.puk is not None:
-        yield from ("", "[puk]", f"format = {_format(parts.puk.form)}  {KNOWN_MARK}")
+        yield from ("", "[puk]", f"format = {pin_format(parts.puk.form)}  {KNOWN_MARK}")
 
 
 def _keys(parts: Guess) -> Iterator[str]:
@@ -196,7 +196,8 @@ def _keys(parts: Guess) -> Iterator[str]:
             yield f'missing_on = ["personnel-1"]  {GUESSED}'
 
 
-def _format(form: PinFormat) -> str:
+def pin_format(form: PinFormat) -> str:
+    """Return the format of a PIN as a profile writes it."""
     parts = [
         f"min_length = {form.min_length}",
         f"max_length = {form.max_length}",
@@ -204,6 +205,8 @@ def _format(form: PinFormat) -> str:
     ]
     if form.stored_length:
         parts += [f"stored_length = {form.stored_length}", f"pad = 0x{form.pad:02X}"]
+    if form.prefix:
+        parts.append(f'prefix = "{form.prefix.hex(" ").upper()}"')
     return f"{{ {', '.join(parts)} }}"
 
 

@@ -117,7 +117,7 @@ def _identity(
             at = text.find(serial)
             # Before the number: version, type and rank, one character each.
             if at == 3 and text[0] in "12" and text[:3].isalnum():
-                return _identity_of(text, at + len(serial), own, tag=tag, sfi=sfi)
+                return identity_of(text, at + len(serial), own, tag=tag, sfi=sfi)
     return None
 
 
@@ -135,9 +135,10 @@ def _texts(application: FoundApplication) -> Iterator[tuple[int, int, str]]:
             yield 0, file.sfi, file.content.decode("ascii")
 
 
-def _identity_of(
+def identity_of(
     text: str, end: int, own: CertificateDescription | None, *, tag: int, sfi: int
 ) -> ProfileIdentity:
+    """Return how `text` says what the card is: version, type and rank, and the number that ends at `end`."""
     usual = profile.reference_identity()
     personnel, institution = usual.personnel, usual.institution
     secondary = usual.secondary
@@ -179,9 +180,9 @@ def _records(found: Findings, application: FoundApplication) -> tuple[GuessedFil
     records = profile.reference().records
     basic = info = None
     for place in _places(found, application):
-        if info is None and _is_info(place.content, records["info"]):
+        if info is None and is_info(place.content, records["info"]):
             info = place
-        elif basic is None and any(_is_basic(place.content, name, records[name]) for name in BASIC_RECORDS):
+        elif basic is None and any(is_basic(place.content, name, records[name]) for name in BASIC_RECORDS):
             basic = place
     return basic, info
 
@@ -191,7 +192,8 @@ def _field(content: bytes, layout: RecordLayout, name: str) -> bytes:
     return content[first:end].strip(b" \x00")
 
 
-def _is_basic(content: bytes, name: str, layout: RecordLayout) -> bool:
+def is_basic(content: bytes, name: str, layout: RecordLayout) -> bool:
+    """Return whether a content is the basic data of that layout."""
     if len(content) != layout.length:
         return False
     if name == "institution":
@@ -200,7 +202,8 @@ def _is_basic(content: bytes, name: str, layout: RecordLayout) -> bool:
     return _field(content, layout, "sex") in (b"M", b"F") and roc_date(birth) is not None
 
 
-def _is_info(content: bytes, layout: RecordLayout) -> bool:
+def is_info(content: bytes, layout: RecordLayout) -> bool:
+    """Return whether a content is the card information."""
     if len(content) != layout.length or not content.isascii():
         return False
     dates = (_field(content, layout, name).decode() for name in ("issued", "valid_from", "valid_to"))

@@ -34,6 +34,7 @@ _PIN: Final = (*_CARD, "--pin-stdin")
 _WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "readers": (_CARD, (*_CARD, "--json")),
     "card show": (_CARD, (*_CARD, "--json"), ("--simulate", "nhi"), ("--simulate", "hpc-hostile")),
+    "card import-trace": (("document",), ("document", "-o", _typed("草稿"))),
     "card profiles": ((),),
     "card probe": (_CARD, (*_CARD, "-o", _typed("草稿.toml"))),
     "card trace": ((*_CARD, "-o", "trace.json"),),

@@ -1,0 +1,379 @@
+"""From what a trace shows to the draft of a card profile: each line says whether it was seen, or guessed.
+
+The draft is tried on the card as it was recorded, so that it says at least what the other program got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from hca_card import profile, tlv
+from hca_card.certificate import CertificateDescription, curve_bits, describe
+from hca_card.certificate_numbers import USES, numbered
+from hca_card.errors import CardDataError
+from hca_card.model import KeyUse
+from hca_card.pin_block import PinFormat
+from hca_card.probe.draft import FILL_IN, GUESSED, MISSING_ON, Draft, pin_format, tried
+from hca_card.probe.guess import BASIC_RECORDS, identity_of, is_basic, is_info
+from hca_card.profile import ProfileError
+from hca_card.profile_format import Form, KeyKind, Operation, ProfileIdentity
+from hca_card.traces.contents import Content, Place, certificates, contents, places, quoted, within
+from hca_card.traces.dealings import INTERNAL_AUTHENTICATE
+from hca_card.traces.recorded_card import RecordedCard
+from hca_card.traces.secrets import PinShape
+from hca_card.traces.understanding import KeyUsed, Understood
+
+SEEN: Final = "# 已見 seen"
+
+_PIN_LENGTHS: Final = (6, 8)
+_IDENTITY_MOST: Final = 64
+_TEMPLATES: Final = {True: 0xB6, False: 0xB8}
+_SET: Final = 0x41
+_RESTORE: Final = 0xF3
+_KEY_TAGS: Final = {0x80: "algorithm", 0x84: "reference"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a profile is made of; None where the trace does not show it.
+
+    Attributes:
+        aid: the application.
+        identity: where the card says what it is, in TOML besides its ranges.
+        own: the holder's certificate.
+        certificates: by HCA's number.
+        basic: the basic data.
+        info: the card information.
+        pin: how the PIN is written.
+    """
+
+    aid: bytes
+    identity: tuple[ProfileIdentity, str] | None
+    own: CertificateDescription | None
+    certificates: dict[int, Place]
+    basic: Place | None
+    info: Place | None
+
+
+def draft(card: RecordedCard, understood: Understood) -> Draft:
+    """Return the draft for a card that was recorded."""
+    parts = _parts(card, understood)
+    missing = tuple(_missing(card, understood, parts))
+    if not missing:
+        whole = _text(card, understood, parts, ())
+        try:
+            trouble = tried(card, profile.parse(whole))
+        except ProfileError as error:
+            trouble = str(error)
+        if not trouble:
+            return Draft(whole, True, ())
+        missing = (trouble,)
+    text = _text(card, understood, parts, missing)
+    return Draft(text, False, missing)
+
+
+def _parts(card: RecordedCard, understood: Understood) -> Parts:
+    found = contents(card)
+    at = certificates(found)
+    by_number = {number: at[place] for number, place in numbered([one.data for one in at]).items()}
+    own = next((describe(by_number[number].data) for number in (1, 2) if number in by_number), None)
+    aid = _application(card, understood, by_number)
+    basic, info = _records(found)
+    return Parts(aid, _identity(card, aid, found, own), own, by_number, basic, info)
+
+
+def _records(found: Sequence[Content]) -> tuple[Place | None, Place | None]:
+    """Return where basic data and card information are: as they stand, else as a part of something."""
+    layouts = profile.reference().records
+    length = layouts["info"].length
+    info = next(
+        (
+            place
+            for place in chain(places(found), within(found, length))
+            if is_info(place.data, layouts["info"])
+        ),
+        None,
+    )
+    for name in BASIC_RECORDS:
+        layout = layouts[name]
+        # Nearly anything of its length could be an institution's: only as it stands.
+        parts = () if name == "institution" else within(found, layout.length)
+        for place in chain(places(found), parts):
+            if is_basic(place.data, name, layout):
+                return place, info
+    return None, info
+
+
+def _application(card: RecordedCard, understood: Understood, found: dict[int, Place]) -> bytes:
+    """Return the application that the holder's certificate is in, else that of PIN and key."""
+    candidates = [found[number].application for number in (1, 2) if number in found]
+    candidates += [one.application for one in understood.keys]
+    candidates += [] if understood.verified is None else [understood.verified.application]
+    candidates += list(card.applications)[-1:]
+    return next((aid for aid in candidates if aid in card.applications), b"")
+
+
+def _keys_application(understood: Understood) -> bytes:
+    return understood.keys[-1].application if understood.keys else b""
+
+
+def _identity(
+    card: RecordedCard, aid: bytes, found: Sequence[Content], own: CertificateDescription | None
+) -> tuple[ProfileIdentity, str] | None:
+    if own is None:
+        return None
+    serials = [own.card_number or "", (own.serial_number or "").lstrip("0")]
+    for where, text in _texts(card, aid, found):
+        for serial in serials:
+            at = text.find(serial) if len(serial) >= 6 else -1
+            # Before the number: version, type and rank, one character each.
+            if at == 3 and text[0] in "12" and text[:3].isalnum():
+                return identity_of(text, at + len(serial), own, tag=0, sfi=0), where
+    return None
+
+
+def _texts(card: RecordedCard, aid: bytes, found: Sequence[Content]) -> Iterator[tuple[str, str]]:
+    """ASCII texts that may say what the card is, and where they are, in TOML."""
+    try:
+        fci = card.applications[aid].fci if aid in card.applications else b""
+        for item in tlv.objects(fci):
+            for child in item.children if item.tag == 0x6F else ():
+                if not child.constructed and child.value.isascii():
+                    yield f"fci_tag = 0x{child.tag:02X}", child.value.decode("ascii")
+    except CardDataError:
+        pass
+    for place in places(found):
+        if len(place.data) <= _IDENTITY_MOST and place.data.isascii():
+            yield f"file = {place.toml(aid)}", place.data.decode("ascii")
+
+
+def _missing(card: RecordedCard, understood: Understood, parts: Parts) -> Iterator[str]:
+    if not parts.aid:
+        yield "aid: no application was selected by its identifier"
+    if 1 not in parts.certificates:
+        yield "certificates: the holder's certificate for signatures was not read"
+    if parts.identity is None and not card.atr:
+        yield "atrs: the trace does not tell the answer to reset (import-trace --atr)"
+    verified = understood.verified
+    if verified is None:
+        secure = any(one.dealing.secure for one in understood.pins) or understood.secure
+        yield "pin: it is sent under secure messaging" if secure else "pin: no PIN was taken by the card"
+    elif verified.dealing.shape is None:
+        yield "pin: it is written in a way that is not known, encrypted perhaps"
+    signing = [one for one in understood.keys if one.signs]
+    if not signing:
+        yield "keys: nothing was signed"
+    elif all(_form(one) is None for one in signing):
+        yield "keys: what the key was given to sign is no digest, no DigestInfo and no padded block"
+
+
+def _text(card: RecordedCard, understood: Understood, parts: Parts, missing: tuple[str, ...]) -> str:
+    return "\n".join(_lines(card, understood, parts, missing)) + "\n"
+
+
+def _lines(
+    card: RecordedCard, understood: Understood, parts: Parts, missing: tuple[str, ...]
+) -> Iterator[str]:
+    yield "# 卡片設定檔草稿，由 hca-agent card import-trace 產生。說明見 docs/card-profiles.md。"
+    yield "# Draft of a card profile, made by hca-agent card import-trace: see docs/card-profiles.md."
+    yield f"{SEEN}: 紀錄裡看到的 the trace shows it"
+    yield f"{GUESSED}: 請確認 please check"
+    yield f"{FILL_IN}: 紀錄裡沒有 the trace does not show it"
+    for part in missing:
+        yield f"{FILL_IN}: {_comment(part)}"
+    yield ""
+    yield f'name = "traced-{parts.aid.hex() or "unknown"}"'
+    if missing:
+        yield "draft = true                    # 填好後刪除這一行 · remove this line once all is filled in"
+    if card.atr:
+        yield f"atrs = [{quoted(card.atr)}]  {SEEN}"
+    yield f"aid = {quoted(parts.aid or bytes.fromhex('F000000000'))}  {SEEN if parts.aid else FILL_IN}"
+    yield from _identity_lines(parts)
+    yield from _file_lines(parts)
+    yield from _certificate_lines(parts)
+    yield from _pin_lines(understood, parts)
+    yield from _key_lines(understood, parts)
+    yield from _command_lines(card, understood)
+
+
+def _identity_lines(parts: Parts) -> Iterator[str]:
+    if parts.identity is None:
+        yield f"{GUESSED}: 種類與號碼由憑證得知 no [identity]: the certificate says kind and number"
+        return
+    identity, where = parts.identity
+    yield from ("", "[identity]", f"{where}  {SEEN}", f"length = {identity.length}  {SEEN}")
+    yield f"serial = [{identity.serial[0]}, {identity.serial[1]}]  {SEEN}"
+    for name, part in (("version", identity.version), ("type", identity.type), ("rank", identity.rank)):
+        yield f"{name} = [{part[0]}, {part[1]}]  {GUESSED}"
+    for name in ("personnel", "institution", "secondary"):
+        yield f'{name} = "{getattr(identity, name)}"  {GUESSED}'
+
+
+def _file_lines(parts: Parts) -> Iterator[str]:
+    if parts.basic is None or parts.info is None:
+        yield f"{GUESSED}: 沒有 [files]：基本資料與卡片資訊沒有都讀到 no [files]: not both records were read"
+        return
+    yield from ("", "[files]")
+    for name, place in (("basic", parts.basic), ("info", parts.info)):
+        yield f"{name} = {place.toml(parts.aid)}  {SEEN}"
+
+
+def _certificate_lines(parts: Parts) -> Iterator[str]:
+    for index in sorted({1, *parts.certificates}):
+        place = parts.certificates.get(index)
+        yield from ("", "[[certificates]]", f"index = {index}", f'use = "{USES[index]}"')
+        yield f"file = {place.toml(parts.aid) if place else '{ sfi = 11 }'}  {SEEN if place else FILL_IN}"
+        if index in MISSING_ON:
+            yield f"missing_on = {MISSING_ON[index]}  {GUESSED}"
+
+
+def _pin_lines(understood: Understood, parts: Parts) -> Iterator[str]:
+    verified = understood.verified
+    mark = SEEN if verified else FILL_IN
+    reference = verified.dealing.header[3] if verified else 1
+    yield from ("", "[pin]", f"reference = 0x{reference:02X}  {mark}")
+    shape = verified.dealing.shape if verified else None
+    yield f"format = {pin_format(_format_of(shape))}  {SEEN if shape else FILL_IN}；{_about_lengths(shape)}"
+    if understood.tries:
+        yield f"tries = {understood.tries}  {GUESSED}: 看過最多的次數 the most that was seen"
+    if understood.asked_tries:
+        yield f'status = "empty-verify"  {SEEN}'
+    else:
+        yield f'status = "never"  {GUESSED}: 沒看到不帶資料的 VERIFY no VERIFY without data was seen'
+    if understood.dropped_by_ff:
+        yield f'drop = "verify-ff"  {SEEN}'
+    else:
+        yield f'drop = "reset"  {GUESSED}: 最可靠 the surest way'
+    elsewhere = _keys_application(understood)
+    if elsewhere and elsewhere != parts.aid:
+        yield f"aid = {quoted(elsewhere)}  {SEEN}"
+
+
+def _format_of(shape: PinShape | None) -> PinFormat:
+    least, most = _PIN_LENGTHS
+    if shape is None:
+        return PinFormat(least, most)
+    # Eight characters show no padding: until somebody knows it, no other length is sent.
+    return PinFormat(
+        most if shape.full else least, most, shape.encoding, shape.stored_length, shape.pad, shape.prefix
+    )
+
+
+def _about_lengths(shape: PinShape | None) -> str:
+    if shape is not None and shape.full:
+        return "推測 guessed: 只看到 8 碼，不知道較短的如何填補 how a shorter PIN is padded was not seen"
+    return "推測 guessed: 長度 6 至 8 碼 lengths of 6 to 8"
+
+
+def _key_lines(understood: Understood, parts: Parts) -> Iterator[str]:
+    found = False
+    elliptic = 1 in parts.certificates and curve_bits(parts.certificates[1].data) > 0
+    for use in KeyUse:
+        signs = use is KeyUse.SIGNATURE
+        fitting = [one for one in understood.keys if one.signs is signs and (not signs or _form(one))]
+        if not fitting:
+            continue
+        used = fitting[-1]
+        found = found or signs
+        yield from ("", "[[keys]]", f'use = "{use}"')
+        yield from _choice_lines(used)
+        yield from _work_lines(used, elliptic=elliptic)
+        if use is KeyUse.ENCRYPTION:
+            yield f'missing_on = ["personnel-1"]  {GUESSED}'
+    if not found:
+        yield from ("", "[[keys]]", 'use = "signature"', f"reference = 0x01  {FILL_IN}")
+
+
+def _choice_lines(used: KeyUsed) -> Iterator[str]:
+    chosen = used.chosen
+    if chosen is None:
+        yield f'chosen_by = "nothing"  {SEEN}'
+        return
+    _, _, p1, p2 = chosen.header
+    if p1 & 0x0F == 0x03 and not chosen.data:
+        yield f'chosen_by = "restore"  {SEEN}'
+        yield f"reference = 0x{p2:02X}  {SEEN}"
+        if p1 != _RESTORE:
+            yield f"environment_p1 = 0x{p1:02X}  {SEEN}"
+        return
+    simple = _references(chosen.data)
+    if simple is None:
+        yield f"environment = {quoted(chosen.data)}  {SEEN}"
+    else:
+        for name, value in simple.items():
+            yield f"{name} = 0x{value:02X}  {SEEN}"
+    if p1 != _SET:
+        yield f"environment_p1 = 0x{p1:02X}  {SEEN}"
+    if p2 != (0xA4 if used.work.ins == INTERNAL_AUTHENTICATE else _TEMPLATES[used.signs]):
+        yield f"environment_p2 = 0x{p2:02X}  {SEEN}"
+
+
+def _references(data: bytes) -> dict[str, int] | None:
+    """Return algorithm and key of a control reference template, if there is nothing else in it."""
+    try:
+        items = tlv.objects(data, padded=False)
+    except CardDataError:
+        return None
+    if [item.tag for item in items] not in ([0x84], [0x80, 0x84]) or any(
+        len(item.value) != 1 for item in items
+    ):
+        return None
+    return {_KEY_TAGS[item.tag]: item.value[0] for item in items}
+
+
+def _form(used: KeyUsed) -> str | None:
+    """Return what the key was given, as a profile writes it."""
+    if used.hashed is not None:
+        return str(Form.DIGEST)
+    return {"DigestInfo": str(Form.DIGEST_INFO), "digest": str(Form.DIGEST), "block": str(Form.BLOCK)}.get(
+        used.work.input
+    )
+
+
+def _work_lines(used: KeyUsed, *, elliptic: bool) -> Iterator[str]:
+    work = used.work
+    usual = (0x9E, 0x9A)
+    if not used.signs:
+        usual = (0x80, 0x86)
+        if work.indicator != b"\x00":
+            yield f"indicator = {quoted(work.indicator)}  {SEEN}"
+    elif work.ins == INTERNAL_AUTHENTICATE:
+        usual = (0x00, 0x00)
+        yield f'operation = "{Operation.INTERNAL_AUTHENTICATE}"  {SEEN}'
+    elif used.hashed is not None:
+        yield f'operation = "{Operation.HASH_PSO}"  {SEEN}'
+    for name, value, standard in (("p1", work.header[2], usual[0]), ("p2", work.header[3], usual[1])):
+        if value != standard:
+            yield f"{name} = 0x{value:02X}  {SEEN}"
+    if not used.signs:
+        return
+    if elliptic:
+        yield f'kind = "{KeyKind.EC}"  {SEEN}'
+    elif (form := _form(used)) != Form.DIGEST_INFO:
+        yield f'form = "{form}"  {SEEN}'
+
+
+def _command_lines(card: RecordedCard, understood: Understood) -> Iterator[str]:
+    lines = []
+    for group, key in (
+        ("select", "select_class"), ("read", "read_class"), ("data", "data_class"), ("pin", "pin_class"),
+        ("key", "key_class"),
+    ):  # fmt: skip
+        if cla := understood.class_for(group):
+            lines.append(f"{key} = 0x{cla:02X}  {SEEN}")
+    if understood.selections and set(understood.selections) <= {0x0C}:
+        lines.append(f"select_p2 = 0x0C  {SEEN}")
+    if card.read_most:
+        lines.append(f"read_most = {card.read_most}  {GUESSED}: 每次讀這麼多 it was read in such pieces")
+    if understood.chain:
+        lines.append(f"chain = {understood.chain}  {SEEN}")
+    if lines:
+        yield from ("", "[commands]", *lines)
+
+
+def _comment(text: str) -> str:
+    """One line of printable ASCII: what a card says must not become a line of TOML."""
+    return "".join(character if " " <= character <= "~" else "?" for character in text)[:160]
