@@ -45,6 +45,9 @@ from hca_card.profile_format import (
 from pcsc.apdu import Response
 from pcsc.status import StatusError, StatusWord
 
+CHIPS: Final = (b"PV_J2D081", b"PV_J3E082")
+"""Historical bytes of the chips that HCA cards have; they say nothing of what is on a chip."""
+
 CATEGORIES: Final = {
     "1": "語言治療師",
     "2": "牙體技術師",

@@ -7,7 +7,7 @@ from typing import Final
 
 from hca_card import hicos_select, profile
 from hca_card.errors import HicosModuleError, UnknownCardError
-from hca_card.hca import HcaCard
+from hca_card.hca import CHIPS, HcaCard
 from hca_card.model import Card, CardKind, Channel
 from hca_card.nhi import NhiCard
 from hca_card.profile_format import Profile
@@ -59,7 +59,7 @@ def recognise(channel: Channel, atr: bytes, profiles: Sequence[Profile] | None =
     if hicos_select.named_by(atr):
         # A card that named itself is never tried in another way: a VERIFY could follow, and cost a try.
         raise HicosModuleError
-    if any(atr in entry.atrs for entry in known):
+    if any(atr in entry.atrs for entry in known) or any(chip in atr for chip in CHIPS):
         raise UnknownCardError(
             "the chip is that of HCA cards, whose commands are not public: "
             "use the maker's PKCS#11 module or a profile for this card"

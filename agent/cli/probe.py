@@ -143,13 +143,14 @@ def _progress(recorder: Recorder) -> Iterator[Progress]:
 def _show(name: str, found: Findings, drafted: Draft, results: dict[str, Path], seconds: float) -> None:
     for zh, en in found.notes:
         output.warn(zh, en)
-    files = sum(len(one.files) for one in found.applications) + len(found.objects)
+    files = sum(len(one.files) + len(one.objects) for one in found.applications) + len(found.objects)
     output.facts(
         [
             ("讀卡機 reader", name),
             ("ATR", found.atr.hex(" ").upper()),
             ("通訊協定 protocols", " ".join(found.atr_facts.protocols)),
             ("歷史位元組 historical bytes", found.atr_facts.text),
+            ("晶片 chip", found.chip),
             ("HiCOS", f"{found.hicos}" if found.hicos else ""),
             ("檔案 files", str(files)),
             ("指令 commands", f"{found.commands}（{seconds:.1f} s）"),

@@ -13,7 +13,7 @@ from hca_card.hca import HcaCard
 from hca_card.model import Channel, KeyUse
 from hca_card.pin_block import PinFormat
 from hca_card.probe.found import Findings
-from hca_card.probe.guess import Guess, guess
+from hca_card.probe.guess import NOTHING, Guess, guess
 from hca_card.probe.names import KNOWN
 from hca_card.probe.only_reads import ProbeLimitError
 from hca_card.profile import ProfileError
@@ -57,7 +57,7 @@ def draft(found: Findings, channel: Channel) -> Draft:
     """
     parts = guess(found)
     if not _can_be_written(found, parts):
-        parts = Guess(None, None, None, None, {}, None, None, ())
+        parts = NOTHING
     missing = parts.missing
     if not missing:
         whole = _text(found, parts, missing)
@@ -119,6 +119,8 @@ def _head(found: Findings, missing: tuple[str, ...]) -> Iterator[str]:
     yield f"{KNOWN_MARK}: 卡片自己說的 the card says so"
     yield f"{GUESSED}: 請確認 please check"
     yield f"{FILL_IN}: 卡片沒有說 the card does not say"
+    if found.chip:
+        yield f"# 晶片 chip: {found.chip}"
     names = [KNOWN[one.aid] for one in found.applications if one.aid in KNOWN]
     if found.hicos:
         names.append(f"HiCOS, generation {found.hicos}")
@@ -132,11 +134,16 @@ def _head(found: Findings, missing: tuple[str, ...]) -> Iterator[str]:
 
 
 def _identity(parts: Guess) -> Iterator[str]:
+    if parts.identity is None and "identity" not in parts.missing:
+        yield from ("", "# 沒有 [identity]：卡別與卡號依憑證 kind and number are those in the certificate")
+        return
     usual, known = profile.reference_identity(), parts.identity
     identity, mark = (known, KNOWN_MARK) if known else (usual, FILL_IN)
     checked = GUESSED if known else FILL_IN
     yield from ("", "[identity]")
-    if identity.fci_tag:
+    if parts.identity_file:
+        yield f"file = {{ {parts.identity_file} }}  {mark}"
+    elif identity.fci_tag:
         yield f"fci_tag = 0x{identity.fci_tag:02X}  {mark}"
     else:
         yield f"sfi = {identity.sfi}  {mark}"

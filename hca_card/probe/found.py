@@ -39,6 +39,7 @@ class FoundApplication:
         sw: status word of SELECT.
         fci: what SELECT answered.
         files: what its short identifiers lead to.
+        objects: what GET DATA gave, by P1 P2 and command data.
     """
 
     aid: bytes
@@ -46,6 +47,7 @@ class FoundApplication:
     sw: int
     fci: bytes
     files: list[FoundFile] = field(default_factory=list)
+    objects: dict[tuple[int, bytes], bytes] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -55,9 +57,10 @@ class Findings:
     Attributes:
         atr: answer to reset.
         atr_facts: in words.
+        chip: which chip the historical bytes name, where that is one that HCA cards have.
         data_objects: what GET DATA gave, by `80 CA 9F7F`.
         directory_files: EF.DIR and EF.ATR, by name.
-        listed: AIDs in EF.DIR.
+        listed: AIDs in EF.DIR, and those that the issuer security domain tells.
         applications: those that answered SELECT.
         directory: the PKCS#15 directory.
         objects: files that the directory names, by path.
@@ -71,6 +74,7 @@ class Findings:
 
     atr: bytes
     atr_facts: AtrFacts
+    chip: str = ""
     data_objects: dict[str, bytes] = field(default_factory=dict)
     directory_files: dict[str, bytes] = field(default_factory=dict)
     listed: list[bytes] = field(default_factory=list)

@@ -19,11 +19,16 @@ from pcsc.trace import Observe
 CPLC: Final = 0x9F7F
 """Card production life cycle data (GlobalPlatform)."""
 
-DATA_OBJECTS: Final = frozenset({CPLC, 0x0042, 0x0045, 0x0066, 0x0067, 0x5F52, 0x7F66})
-"""Tags that GET DATA may name: CPLC; issuer and card identification number, card data, card capability
-(GlobalPlatform); historical bytes, extended length (ISO/IEC 7816-4)."""
+DATA_OBJECTS: Final = frozenset({CPLC, 0x0042, 0x0045, 0x0066, 0x0067, 0x00E0, 0x2F00, 0x5F52, 0x7F66})
+"""Tags that GET DATA may name: CPLC; issuer and card identification number, card data, card capability, which
+keys, which applications (GlobalPlatform); historical bytes, extended length (ISO/IEC 7816-4)."""
 
-_NHI_BASIC_DATA: Final = 0x1100
+SCANNED_FOR_NHI: Final = tuple(p1 << 8 for p1 in (0x00, 0x10, 0x11, 0x12, *range(0x20, 0x27)))
+"""P1 P2 that GET DATA may name with the two bytes of data that NHI cards want: those that are known (00 the
+number, 11 basic data, 24 status; 21 is said to be there) and their neighbours."""
+
+SCANNED: Final = tuple(range(0x0100, 0x0110))
+"""P1 P2 that GET DATA may name without data: the first that ISO/IEC 7816-4 §11.5.3 leaves to applications."""
 
 _FILE_SELECTIONS: Final = frozenset({0x00, 0x01, 0x02, 0x03, 0x04, 0x08, 0x09})
 _HICOS_LE: Final = 0xC8
@@ -167,8 +172,8 @@ def _reads(command: Command) -> bool:
         case ((0x00 | 0x80), 0xC0):
             return not data and not name
         case 0x00, 0xCA:
-            nhi = name == _NHI_BASIC_DATA and data == b"\x00\x00"
-            return nhi or (name in DATA_OBJECTS and not data)
+            nhi = name in SCANNED_FOR_NHI and data == b"\x00\x00"
+            return nhi or (not data and (name in DATA_OBJECTS or name in SCANNED))
         case 0x80, 0xCA:
             return name in DATA_OBJECTS and not data
         # Class 80 means whatever a card's maker wants, so these two are exactly what HiCOS cards take.

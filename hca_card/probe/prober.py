@@ -15,8 +15,15 @@ from hca_card.pkcs15_directory import AID as PKCS15_AID
 from hca_card.pkcs15_directory import DirectoryKind, ObjectPath, directory_files
 from hca_card.probe import atr as answer_to_reset
 from hca_card.probe.found import Findings, FoundApplication, FoundFile
-from hca_card.probe.names import KNOWN, SECURITY_DOMAINS
-from hca_card.probe.only_reads import CPLC, OnlyReads, ProbeLimitError, StepLimitError
+from hca_card.probe.names import CHIPS, KNOWN, NHI_FAMILY, SECURITY_DOMAINS
+from hca_card.probe.only_reads import (
+    CPLC,
+    SCANNED,
+    SCANNED_FOR_NHI,
+    OnlyReads,
+    ProbeLimitError,
+    StepLimitError,
+)
 from hca_card.profile_format import Profile
 from pcsc.apdu import LE_SHORT_MAX, Command, Response
 from pcsc.errors import MalformedResponseError, PcscError
@@ -39,7 +46,10 @@ _CARD_DATA: Final = (
     (0x00, 0x5F52),
     (0x00, 0x7F66),
 )
-_ISSUER_DATA: Final = ((0x80, CPLC), (0x80, 0x0066), (0x80, 0x0067), (0x80, 0x0042), (0x80, 0x0045))
+_APPLICATION_LIST: Final = 0x2F00
+_ISSUER_DATA: Final = tuple(
+    (0x80, name) for name in (CPLC, 0x0066, 0x0067, 0x0042, 0x0045, 0x00E0, _APPLICATION_LIST)
+)
 _ROOT_FILES: Final = {"EF.DIR": b"\x2f\x00", "EF.ATR": b"\x2f\x01"}
 _ABSENT: Final = frozenset(
     {
@@ -78,12 +88,14 @@ class _Prober:
         self._send = channel.send
         self._progress = progress
         self._found = Findings(atr, answer_to_reset.read(atr))
+        self._found.chip = next((words for text, words in CHIPS.items() if text in atr), "")
         self._names = {**{entry.aid: f"HCA card, profile {entry.name}" for entry in profiles}, **KNOWN}
 
     def run(self) -> Findings:
         steps: tuple[tuple[str, str, Callable[[], None]], ...] = (
             ("晶片資料（CPLC）", "chip data (CPLC)", lambda: self._get_data("", _CARD_DATA)),
             ("主檔與 EF.DIR", "master file and EF.DIR", self._root),
+            ("晶片發行者（ISD）", "issuer security domain", self._issuer),
             ("HiCOS 公開資料", "HiCOS public data", self._hicos),
             ("應用程式", "applications", self._applications),
             ("應用程式的檔案", "files of the applications", self._files),
@@ -129,10 +141,30 @@ class _Prober:
                 found = self._by_path(iso7816.MASTER_FILE + identifier)
                 if found is not None and found.content:
                     self._found.directory_files[name] = found.content
-        for template in tlv.objects(self._found.directory_files.get("EF.DIR", b"")):
+        self._list(self._found.directory_files.get("EF.DIR", b""))
+
+    def _issuer(self) -> None:
+        """Ask what is selected by an empty name, which is the issuer's (GlobalPlatform 2.3 §11.9.2)."""
+        answer = self._send(Command(0x00, 0xA4, 0x04, 0x00, le=LE_SHORT_MAX))
+        if not answer.ok:
+            return
+        where = "issuer: "
+        self._get_data(where, _ISSUER_DATA)
+        aid = tlv.find(answer.data, 0x6F, 0x84)
+        if aid:
+            self._add(aid)
+        self._list(self._found.data_objects.get(f"{where}80 CA {_APPLICATION_LIST:04X}", b""))
+
+    def _list(self, templates: bytes) -> None:
+        """Take down the AIDs in application templates (ISO/IEC 7816-4 §12.2.3)."""
+        for template in tlv.objects(templates):
             aid = tlv.find(template.value, 0x4F) if template.tag == 0x61 else None
-            if aid and 5 <= len(aid) <= 16 and aid not in self._found.listed:
-                self._found.listed.append(aid)
+            if aid:
+                self._add(aid)
+
+    def _add(self, aid: bytes) -> None:
+        if 5 <= len(aid) <= 16 and aid not in self._found.listed:
+            self._found.listed.append(aid)
 
     def _hicos(self) -> None:
         found = generation(self._channel)
@@ -170,12 +202,25 @@ class _Prober:
 
     def _files(self) -> None:
         for application in self._found.applications:
-            if application.aid in (*SECURITY_DOMAINS, nhi.AID):
+            if application.aid in SECURITY_DOMAINS:
                 continue
             name = application.aid.hex().upper()
             with self._step(f"{name} 的檔案", f"files of {name}"):
                 iso7816.select_aid(self._channel, application.aid)
-                self._by_short_identifiers(application)
+                if application.aid != nhi.AID:
+                    self._by_short_identifiers(application)
+                self._by_get_data(application)
+
+    def _by_get_data(self, application: FoundApplication) -> None:
+        """Ask for what applications of the NHI have, and for the first that any application may have."""
+        for_nhi = [(name, b"\x00\x00") for name in SCANNED_FOR_NHI]
+        for_all = [(name, b"") for name in SCANNED]
+        for name, data in for_nhi if application.aid in NHI_FAMILY else [*for_all, *for_nhi]:
+            answer = self._send(Command(0x00, 0xCA, name >> 8, name & 0xFF, data, LE_SHORT_MAX))
+            if answer.sw in _DEAF:
+                return
+            if answer.ok and answer.data:
+                application.objects[name, data] = answer.data
 
     def _by_short_identifiers(self, application: FoundApplication) -> None:
         for sfi in SFIS:

@@ -75,6 +75,7 @@ def tell(recorder: Recorder, found: Findings) -> None:
             "atr": _hex(found.atr),
             "protocols": list(facts.protocols),
             "historical": facts.text,
+            "chip": found.chip,
             "extended": facts.extended,
         }
     )
@@ -94,6 +95,9 @@ def tell(recorder: Recorder, found: Findings) -> None:
         )
         for file in application.files:
             recorder.note({"file": {"sfi": file.sfi}, **_file(file)})
+        for (asked, data), content in application.objects.items():
+            name = f"00 CA {asked:04X} {_hex(data)}".strip()
+            recorder.note({"data": name, "is": masking.kind_of(content)})
     for name, content in found.structures.items():
         recorder.note({"structure": name, "content": masking.structure(content)})
     for path, file in found.objects.items():

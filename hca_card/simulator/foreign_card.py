@@ -88,14 +88,16 @@ class ForeignWire:
 
 
 @dataclass(slots=True)
-class _Application:
-    """What one application holds; a file is its bytes, or its records."""
+class ForeignApplication:
+    """What one application holds.
+
+    Attributes:
+        files: their bytes, or their records, by short identifier and by file identifier.
+        objects: what GET DATA gives, by P1 P2 and command data.
+    """
 
     files: dict[int, bytes | Records] = field(default_factory=dict)
-    """By short identifier, and by file identifier."""
-
     objects: dict[tuple[int, bytes], bytes] = field(default_factory=dict)
-    """By P1 P2 and command data of GET DATA."""
 
 
 class ForeignCard(Chip):
@@ -112,7 +114,7 @@ class ForeignCard(Chip):
     """
 
     def __init__(
-        self, wire: ForeignWire, applications: Mapping[bytes, _Application], keys: tuple[CardKey, ...]
+        self, wire: ForeignWire, applications: Mapping[bytes, ForeignApplication], keys: tuple[CardKey, ...]
     ) -> None:
         self.pin = Secret(PIN, PIN_LENGTHS, PIN_TRIES)
         self.puk = Secret(PUK, PUK_LENGTHS, PUK_TRIES)
@@ -193,8 +195,8 @@ class ForeignCard(Chip):
         return found
 
     @property
-    def _here(self) -> _Application:
-        return self._applications.get(self._selected, _Application())
+    def _here(self) -> ForeignApplication:
+        return self._applications.get(self._selected, ForeignApplication())
 
     def _read_binary(self, command: Command) -> Response:
         if command.data or not 1 <= (command.le or 0) <= self._wire.read_most:
@@ -341,11 +343,11 @@ class ForeignBlueprint:
         mine, (issuing, sibling, root) = identities[: len(own)], identities[len(own) :]
         basic = personnel_record(DOCTOR, "2")
         info = card_info_record(validity, activated=True, terminated=False)
-        public = _Application(
+        public = ForeignApplication(
             files={0x05: (basic[:140], basic[140:]), 0x06: bytes(16) + info + _FILLER * 8},
             objects={(0x0101, b""): f"{self.number}/2/P/1".encode()},
         )
-        private = _Application(
+        private = ForeignApplication(
             files={0x08: _in_records(issuing.certificate), 0x0D: sibling.certificate, 0x0E: root.certificate},
             objects={(0x7F21, b"\x01"): b"\x7f" + tlv(0x21, tlv(0x53, mine[0].certificate))},
         )
@@ -356,7 +358,7 @@ class ForeignBlueprint:
         applications = {AID: public, KEYS_AID: private}
         if self.wire.beside_nhi:
             data = insured_record(INSURED, "000000000009", "1100101")
-            applications[NHI_AID] = _Application(objects={(0x1100, b"\0\0"): data})
+            applications[NHI_AID] = ForeignApplication(objects={(0x1100, b"\0\0"): data})
         return ForeignCard(self.wire, applications, tuple(identity.card_key() for identity in mine))
 
 

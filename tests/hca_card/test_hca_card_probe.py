@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hca_card import nhi, profile
+from hca_card.errors import UnknownCardError
 from hca_card.hca import HcaCard
 from hca_card.model import CardKind, KeyUse, Personnel
 from hca_card.pin import Pin
@@ -30,13 +32,25 @@ from hca_card.probe.only_reads import (
     require_reading,
 )
 from hca_card.probe.trace import Recorder, tell
+from hca_card.profile_format import Profile
 from hca_card.recognise import recognise
-from hca_card.simulator import KINDS
-from hca_card.simulator.cards import HcaBlueprint
-from hca_card.simulator.persons import CITIZEN, CLINIC, DOCTOR, INSURED
+from hca_card.simulator import KINDS, templates
+from hca_card.simulator.cards import HcaBlueprint, today
+from hca_card.simulator.der import tlv
+from hca_card.simulator.foreign_card import ForeignApplication, ForeignBlueprint, ForeignCard, ForeignWire
+from hca_card.simulator.persons import (
+    CITIZEN,
+    CLINIC,
+    DOCTOR,
+    INSURED,
+    card_info_record,
+    current_validity,
+    personnel_record,
+)
 from pcsc.apdu import Command
 from pcsc.errors import CardRemovedError
 from pcsc.winscard import VirtualCard
+from tests.support import foreign
 from tests.support.cards import STRANGE, simulated, simulator_ca
 from tests.support.script import CardChannel
 from tests.support.wire import FORBIDDEN, Wiretap
@@ -45,6 +59,7 @@ from tests.support.wire import FORBIDDEN, Wiretap
 SHA256_INFO = bytes.fromhex("3031300D060960864801650304020105000420")
 KNOWN = (profile.reference(),)
 ANSWERING = [kind for kind in KINDS if kind not in ("hpc-mute", "hpc-slow")]
+FOREIGN = profile.parse(f"draft = true\n{foreign.PROFILE}")
 
 
 def strange(**changes: object) -> VirtualCard:
@@ -54,13 +69,13 @@ def strange(**changes: object) -> VirtualCard:
 
 
 def probed(
-    card: VirtualCard, recorder: Recorder | None = None, **limits: float
+    card: VirtualCard, recorder: Recorder | None = None, known: tuple[Profile, ...] = KNOWN, **limits: float
 ) -> tuple[Findings, str, bool]:
     tapped = Wiretap(card)
     atr = tapped.power_on()
     chosen = Limits(**limits)  # type: ignore[arg-type]
     channel = OnlyReads(tapped.transmit, chosen, recorder.observe if recorder else None)
-    found = probe(channel, atr, KNOWN)
+    found = probe(channel, atr, known)
     drafted = draft(found, channel)
     tapped.assert_only_reads()
     assert len(tapped.sent) <= chosen.commands
@@ -70,13 +85,15 @@ def probed(
     return found, drafted.text, drafted.complete
 
 
-@pytest.mark.parametrize("kind", ANSWERING)
-def test_every_simulated_card_is_only_read(kind: str):
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_simulated_card_is_only_read(kind: str, monkeypatch: pytest.MonkeyPatch):
+    """No VERIFY, CHANGE, RESET RETRY, PUT, UPDATE or ERASE reaches any of them, whatever it answers."""
+    monkeypatch.setattr("hca_card.simulator.faults.time.sleep", lambda _: None)
     card = simulated(kind)
-    before = card.pin_tries
+    before = card.pin_tries, card.puk_tries
     found, _, _ = probed(card)
     assert found.ended is None
-    assert card.pin_tries == before
+    assert (card.pin_tries, card.puk_tries) == before
 
 
 @pytest.mark.parametrize(
@@ -161,6 +178,99 @@ def test_files_without_short_identifiers_are_named_by_their_paths():
         assert recognise(channel, channel.atr, (entry,)).metadata().holder == DOCTOR
 
 
+# Second round: GET DATA, the NHI's family, the issuer
+
+
+def test_what_get_data_gives_is_found_noted_and_masked():
+    recorder = Recorder("test", "0")
+    found, _, _ = probed(simulated("nhi"), recorder)
+    [application] = found.applications
+    assert application.aid == nhi.AID
+    assert [name for name, _ in application.objects] == [0x0000, 0x1100, 0x2400]
+    assert '"data": "00 CA 1100 00 00", "is": "57 bytes: Big5 text, perhaps"' in recorder.text()
+
+
+def test_the_family_of_the_nhi_is_asked_for():
+    tapped = Wiretap(simulated("hpc"))
+    probe(OnlyReads(tapped.transmit), tapped.power_on(), KNOWN)
+    asked = [command[5:21] for command in tapped.sent if command[1:4] == bytes.fromhex("A40400")]
+    for last in ("1100", "2100", "3100"):
+        assert bytes.fromhex(f"D158000001000000000000000000{last}") in asked
+
+
+def test_the_issuer_tells_which_applications_there_are():
+    """Selected by an empty name; GlobalPlatform's list 2F00 names an application that nothing else does."""
+    answers = {
+        "00A4040000": "6F10 8408A000000151000000 A5049F6501FF 9000",
+        "80CA2F0000": "6109 4F07F0484341FFFF01 9000",
+        "00A4040007F0484341FFFF0100": "6F09 8407F0484341FFFF01 9000",
+    }
+
+    def answer(command: bytes) -> bytes | None:
+        return bytes.fromhex(found) if (found := answers.get(command.hex().upper())) else None
+
+    found, _, _ = probed(Instead(simulated("hpc"), answer))
+    assert bytes.fromhex("F0484341FFFF01") in [one.aid for one in found.applications]
+    assert bytes.fromhex("A000000151000000") in found.listed
+
+
+@pytest.mark.parametrize("chip", ["PV_J2D081", "PV_J3E082"])
+def test_the_chips_of_hca_cards_are_a_hint(chip: str):
+    atr = bytes.fromhex("3BF9180000 8131FE45") + chip.encode() + b"\0"
+    found, text, _ = probed(Answering(atr, [b"\x6a\x82"]))
+    assert chip.removeprefix("PV_") in found.chip
+    assert found.chip in text
+    with CardChannel(Answering(atr, [b"\x6a\x82"])) as channel, pytest.raises(UnknownCardError, match="chip"):
+        recognise(channel, atr)
+
+
+def test_records_parts_and_other_applications_come_into_the_draft():
+    """The foreign card, read by the usual commands; keys and PIN are in no directory."""
+    wire = ForeignWire(file_class=0, select_p2=0, read_most=256)
+    chip = ForeignBlueprint("000000336001", wire).build(simulator_ca())
+    chips_own = replace(FOREIGN, aid=FOREIGN.pin.aid)
+    _, text, complete = probed(chip, known=(FOREIGN, chips_own))
+    assert not complete
+    for line in (
+        "basic = { sfi = 5, records = [1, 255] }",
+        "info = { sfi = 6, skip = 16, length = 24 }",
+        'file = { sfi = 8, records = [1, 255], aid = "F0 46 4F 52 45 49 47 4E 02" }',
+        'file = { sfi = 14, aid = "F0 46 4F 52 45 49 47 4E 02" }',
+    ):
+        assert line in text, line
+
+
+def test_what_is_in_data_objects_comes_into_the_draft_as_it_is_wrapped():
+    """Identity, records and certificates by GET DATA alone; the draft reads the card's public data."""
+    number = "000000336001"
+    validity = current_validity(today())
+    own = simulator_ca().identities([*templates.personnel(number, validity)])
+    info = card_info_record(validity, activated=True, terminated=False)
+    objects = {
+        0x0101: f"211{number}".encode(),
+        0x0102: personnel_record(DOCTOR, "2"),
+        0x0103: info,
+        0x0104: b"\x7f" + tlv(0x21, tlv(0x53, own[0].certificate)),
+        0x0105: zlib.compress(own[1].certificate),
+    }
+    application = ForeignApplication(objects={(name, b""): content for name, content in objects.items()})
+    chip = ForeignCard(ForeignWire(file_class=0, select_p2=0), {FOREIGN.aid: application}, ())
+    _, text, _ = probed(chip, known=(FOREIGN,))
+    for line in (
+        "file = { object = 0x0101 }",
+        "basic = { object = 0x0102 }",
+        "info = { object = 0x0103 }",
+        "file = { object = 0x0104, within = [0x7F21, 0x53] }",
+        'file = { object = 0x0105, compression = "zlib" }',
+    ):
+        assert line in text, line
+    entry = profile.parse(text.replace("draft = true", ""))
+    with CardChannel(chip) as channel:
+        card = recognise(channel, channel.atr, (entry,))
+        assert (card.kind, card.serial, card.metadata().holder) == (CardKind.PERSONNEL, number, DOCTOR)
+        assert [one.der for one in card.certificates()] == [one.certificate for one in own]
+
+
 # What is not sent
 
 
@@ -199,7 +309,11 @@ def test_the_list_is_short():
         "80 A4 04 00 02 3F00",  # not the form that HiCOS takes
         "80 B0 00 00 00",
         "80 B0 81 00 C8",
-        "00 CA 01 00 00",
+        "00 CA 02 00 00",
+        "00 CA 01 00 02 0000 00",
+        "00 CA 21 00 00",
+        "80 CA 21 00 02 0000 00",
+        "00 CA 30 00 02 0000 00",
         "80 CA 9F 7F 02 0000 00",
         "00 B0 00 00 01 AA",
         "80 CA 11 00 00",

@@ -23,7 +23,7 @@ def test_probing_writes_a_draft_and_a_trace_and_shows_its_progress(invoke, tmp_p
     target = tmp_path / "probed"
     result = invoke("card", "probe", "--simulate", "hpc", "-o", target)
     assert result.exit_code == 0, result.output
-    assert "[1/7]" in result.stderr and "[7/7]" in result.stderr
+    assert "[1/8]" in result.stderr and "[8/8]" in result.stderr
     assert "完整" in result.stdout and "000000335361" not in result.output
     entry = profile.load(target / "profile.toml")
     assert not entry.draft and entry.aid == profile.reference().aid
