@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from agent.errors import ErrorId, table
+from agent.expiry import Expiry
 from agent.operations.messages import ReaderCondition
 from agent.tray.messages import (
     Choice,
@@ -111,10 +112,11 @@ def face(state: TrayState) -> Face:
     shown = picture(state)
     problems = tuple(_problem_words(problem) for problem in state.problems)
     mute = any(reader.condition is ReaderCondition.MUTE for reader in state.readers)
-    troubled = bool(problems) or mute or any(card.ended for card in state.cards)
+    troubled = bool(problems) or mute or any(_pressing(card) for card in state.cards)
     summary = _summary(state, shown)
+    endings = (f"{told.zh.rstrip('。')} · {told.en}" for card in state.cards if (told := _ending(card)))
     sessions = (f"連續簽章：{words}" for words in map(_session_words, state.sessions))
-    tooltip = (summary, *(words.translate(_NO_MARKUP) for words in (*sessions, *problems)))
+    tooltip = (summary, *(words.translate(_NO_MARKUP) for words in (*sessions, *endings, *problems)))
     return Face(shown, troubled, tooltip, _menu(state, problems), bool(state.sessions))
 
 
@@ -156,6 +158,17 @@ def _all_ended(state: TrayState) -> bool:
     """Return whether every card that could be used is known to be of no more use."""
     ended = {card.reader for card in state.cards if card.ended}
     return all(reader.name in ended for reader in state.readers if reader.condition is ReaderCondition.CARD)
+
+
+def _ending(card: TrayCard) -> Expiry | None:
+    """Return what is to be said of a certificate that is still good."""
+    return None if card.ended else card.expiry
+
+
+def _pressing(card: TrayCard) -> bool:
+    """Return whether the certificate has ended, or nearly."""
+    told = card.expiry
+    return card.ended or (told is not None and told.pressing)
 
 
 def _any_simulated(state: TrayState) -> bool:
@@ -251,7 +264,19 @@ def _one_reader(reader: TrayReader, card: TrayCard | None, simulated: bool) -> t
     if not has_card:
         return (title, condition)
     pin = (_errand(each, reader.name) for each in (Errand.CHANGE_PIN, Errand.UNBLOCK_PIN))
-    return (title, condition, _tries(reader, card), *pin)
+    return (title, condition, *_expiry_items(card), _tries(reader, card), *pin)
+
+
+def _expiry_items(card: TrayCard | None) -> tuple[Item, ...]:
+    """Return that the certificate ends, or has ended, and where to renew it."""
+    told = None if card is None else card.expiry
+    if card is None or told is None or card.revoked:
+        return ()
+    mark = "⚠ " if told.pressing else ""
+    return (
+        Item(f"ends {card.reader}", f"　　{mark}{told.zh} {told.en}"),
+        Item(f"renew {card.reader}", f"　　{told.next_zh} {told.next_en}"),
+    )
 
 
 def _tries(reader: TrayReader, card: TrayCard | None) -> Item:

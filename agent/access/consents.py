@@ -15,7 +15,7 @@ from agent.access.answers import Answers
 from agent.access.policy import ConsentAnswer, Decision, authorise, may_sign_digest, rank_of
 from agent.config import Config, OriginSettings
 from agent.errors import AgentError, ErrorId
-from agent.interaction import ConsentQuestion, ConsentReply, Interaction, ShowDocument
+from agent.interaction import CertificateEnd, ConsentQuestion, ConsentReply, Interaction, ShowDocument
 from agent.origins.portals import named
 from agent.places import Rank, Ranking
 from agent.vocabulary import Verb
@@ -59,6 +59,8 @@ class Consents:
     ) -> None:
         self.rank: Final = ranking(config.origins, answers, now)
         """Who goes first where there is not enough for all."""
+        self.ending: Callable[[], CertificateEnd | None] = lambda: None
+        """Which certificate of a card that is there is to be spoken of, beside a question."""
         self._interaction = interaction
         self._answers = answers
         self._origins = config.origins
@@ -206,7 +208,9 @@ class Consents:
             also = tuple(each for each in missing if each is not verb)
             unknown = self.rank(origin) is Rank.STRANGER
             shown = None if document is None else await document()
-            reply = await self._interaction.ask(ConsentQuestion(origin, verb, shown, also, unknown=unknown))
+            reply = await self._interaction.ask(
+                ConsentQuestion(origin, verb, shown, also, unknown=unknown, ending=self.ending())
+            )
             if reply is None:
                 return None
             self._remember(origin, missing, allowed=bool(reply))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+from msgspec import UnsetType
 
 from agent.cli import files, output
 from agent.cli.composition import run
@@ -182,6 +183,8 @@ def _card_rows(found: messages.CardDescription) -> Iterator[tuple[str, str]]:
         yield "開卡 activated", _yes(info.activated)
         yield "已停用 terminated", _yes(info.terminated)
         yield "可產生金鑰 generates keys", _yes(info.generates_keys)
+    if found.expiry is not None:
+        yield from _expiry_rows(found.expiry)
     if found.pin is not None:
         yield from pin_rows(found.pin)
 
@@ -203,3 +206,10 @@ def _certificate_rows(one: messages.CertificateEntry) -> Iterator[tuple[str, str
     yield "  序號 serial number", str(one.serial_number)
     valid = f"{one.not_before:%Y-%m-%d} – {one.not_after:%Y-%m-%d}"
     yield "  有效期間 valid", f"{valid} 已過期 expired" if one.not_after < datetime.now(UTC) else valid
+    if not isinstance(one.expiry, UnsetType):
+        yield from _expiry_rows(one.expiry, "  ")
+
+
+def _expiry_rows(told: messages.CertificateExpiry, indent: str = "") -> Iterator[tuple[str, str]]:
+    yield f"{indent}憑證到期 certificate ends", f"⚠ {told.zh} {told.en}"
+    yield f"{indent}更新憑證 renew", f"{told.next.zh} {told.next.en}"

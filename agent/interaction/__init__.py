@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Final, Generic, Never, Protocol, TypeVar
 
 import msgspec
 
+from agent.expiry import Expiry, expiry
 from agent.vocabulary import Errand, Verb
 from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
@@ -25,13 +27,35 @@ CARD_PULLED: Final = (
 
 
 class CardShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The card as a window names it; nothing in it needs masking on the person's own screen."""
+    """The card as a window names it; nothing in it needs masking on the person's own screen.
+
+    Attributes:
+        ends: when the certificate looked at ends; None where that is not known.
+    """
 
     reader: str
     kind: CardKind
     serial: str
     holder: str
     simulated: bool
+    ends: datetime | None = None
+
+    @property
+    def expiry(self) -> Expiry | None:
+        """What is to be said of the end of its certificate."""
+        return expiry(self.ends, self.kind)
+
+
+class CertificateEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When the certificate of a card ends, and of which kind the card is."""
+
+    ends: datetime
+    kind: CardKind
+
+    @property
+    def expiry(self) -> Expiry | None:
+        """What is to be said of it."""
+        return expiry(self.ends, self.kind)
 
 
 class DocumentShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +142,7 @@ class ConsentQuestion(Question[ConsentReply], frozen=True, tag="consent"):
         also: what it brings with it and was not answered before.
         once: the yes is for this one time, because the site's last PIN was wrong.
         unknown: nobody has allowed the site anything so far.
+        ending: of the cards known to be in a reader, the end of the certificate that ends first.
     """
 
     origin: str
@@ -126,6 +151,7 @@ class ConsentQuestion(Question[ConsentReply], frozen=True, tag="consent"):
     also: tuple[Verb, ...] = ()
     once: bool = False
     unknown: bool = False
+    ending: CertificateEnd | None = None
 
     @property
     def verbs(self) -> tuple[Verb, ...]:

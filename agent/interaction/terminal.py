@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any, Final, TypeVar, cast
 
+from agent.expiry import Expiry
 from agent.interaction import (
     CARD_PULLED,
     AnswerT,
@@ -61,9 +62,10 @@ def _consent_words(question: ConsentQuestion) -> str:
     en = ", ".join(VERB_WORDS[verb][1] for verb in question.verbs)
     site_zh, site_en = _site(question.origin)
     once = "它上次送來的 PIN 碼是錯的。 The last PIN it sent was wrong.\n" if question.once else ""
+    ending = "" if question.ending is None else _expiry_words(question.ending.expiry)
     return (
         f"\n網站 {site_zh} 想要{zh}，是否允許？\nMay the site {site_en} {en}?\n"
-        f"{once}{_document_words(question.document)}{_all_words(question)}"
+        f"{ending}{once}{_document_words(question.document)}{_all_words(question)}"
     )
 
 
@@ -94,7 +96,7 @@ def _pin_words(question: PinQuestion | KeypadQuestion) -> str:
         site_zh, site_en = _site(question.origin)
         who_zh, who_en = f"網站 {site_zh} ", f"the site {site_en}"
     return (
-        f"\n{_card_words(question.card)}\n"
+        f"\n{_card_words(question.card)}\n{_expiry_words(question.card.expiry)}"
         f"{who_zh}要{zh}，請輸入 PIN 碼。\nTo let {who_en} {en}, enter the PIN.\n"
         f"{_document_words(question.document)}{_terms_words(question, who_zh.strip(), who_en)}"
         f"{_tries_words(question.status)}"
@@ -122,12 +124,17 @@ def _change_words(question: NewPinQuestion | UnblockQuestion, zh: str, en: str, 
     else:
         site_zh, site_en = _site(question.origin)
         who = f"網站 {site_zh} 要{zh}。\nThe site {site_en} wants to {en}.\n"
-    return f"\n{_card_words(question.card)}\n{who}{_tries_words(status)}"
+    ending = _expiry_words(question.card.expiry)
+    return f"\n{_card_words(question.card)}\n{ending}{who}{_tries_words(status)}"
 
 
 def _card_words(card: CardShown) -> str:
     simulated = "【模擬卡 SIMULATED】" if card.simulated else ""
     return _printable(f"{simulated}{card.holder}  {card.serial}  ({card.reader})")
+
+
+def _expiry_words(told: Expiry | None) -> str:
+    return "" if told is None else f"{told.zh}{told.next_zh}\n{told.en} {told.next_en}\n"
 
 
 def _tries_words(status: PinStatus) -> str:

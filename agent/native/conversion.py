@@ -6,10 +6,14 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import TypedDict, TypeVar
 
+from msgspec import UNSET
+
+from agent.expiry import Expiry, expiry
 from agent.native import messages
 from agent.native.messages import given
 from agent.operations import CardView, ReaderView
 from agent.vocabulary import KIND_WORDS
+from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.model import (
     CardCertificate,
     CardInfo,
@@ -63,6 +67,7 @@ def card(view: CardView) -> messages.CardDescription:
         info=None if metadata.info is None else _same(metadata.info, messages.HcaCardInfo),
         issued=metadata.issued,
         pin=None if view.pin is None else pin(view.pin),
+        expiry=certificate_expiry(expiry(view.ends, metadata.kind)),
     )
 
 
@@ -84,15 +89,25 @@ def pin(status: PinStatus) -> messages.PinState:
     return messages.PinState(status.tries_left, status.locked, status.min_length, status.max_length)
 
 
+def certificate_expiry(told: Expiry | None) -> messages.CertificateExpiry | None:
+    """Return what is to be said of the end of a certificate."""
+    if told is None:
+        return None
+    then = messages.BilingualText(told.next_zh, told.next_en)
+    return messages.CertificateExpiry(told.zh, told.en, told.urgency.value, told.ends, told.days, then)
+
+
 def certificate(source: CardCertificate) -> messages.CertificateEntry:
     """Return a certificate and its fields; only the bytes where it cannot be parsed."""
-    from hca_card.certificate import describe
+    from hca_card.certificate import card_kind, describe
     from hca_card.errors import CardError
 
     try:
         facts = describe(source.der)
     except (CardError, ValueError):
         return messages.CertificateEntry(source.index, source.use.value, source.der)
+    own = source.index in CERTIFICATE_INDEX.values()
+    ends = expiry(facts.not_after, card_kind(facts)) if own else None
     return messages.CertificateEntry(
         source.index,
         source.use.value,
@@ -102,6 +117,7 @@ def certificate(source: CardCertificate) -> messages.CertificateEntry:
         serial_number=facts.serial_hex,
         not_before=facts.not_before,
         not_after=facts.not_after,
+        expiry=certificate_expiry(ends) or UNSET,
     )
 
 

@@ -193,10 +193,26 @@ class PinState(NativeMessage, frozen=True):
     max_length: int
 
 
+class CertificateExpiry(BilingualText, frozen=True):
+    """That a certificate ends soon or has ended, in the words that the person is told.
+
+    Attributes:
+        urgency: 60, 14 and 1 days before, and after its end.
+        days_left: whole days.
+        next: where to renew it.
+    """
+
+    urgency: Literal["soon", "near", "last-day", "ended"]
+    not_after: datetime
+    days_left: int
+    next: BilingualText
+
+
 class CardDescription(NativeMessage, frozen=True):
     """A card, without its certificates.
 
     Attributes:
+        expiry: of its signature certificate; None as long as that lasts for more than 60 days.
         version: "1" or "2" for HCA cards, else empty.
         serial: the card's own number.
         issued: ROC date, NHI cards.
@@ -212,10 +228,15 @@ class CardDescription(NativeMessage, frozen=True):
     info: HcaCardInfo | None
     issued: str
     pin: PinState | None
+    expiry: CertificateExpiry | None
 
 
 class CertificateEntry(NativeMessage, frozen=True):
-    """A certificate on the card; the parsed members are absent where it cannot be parsed."""
+    """A certificate on the card; the parsed members are absent where it cannot be parsed.
+
+    Attributes:
+        expiry: of the holder's own; absent as long as it lasts for more than 60 days.
+    """
 
     index: CertificateIndex
     use: Literal["ca", "signature", "encryption", "intermediate", "root"]
@@ -225,6 +246,7 @@ class CertificateEntry(NativeMessage, frozen=True):
     serial_number: str | UnsetType = UNSET
     not_before: datetime | UnsetType = UNSET
     not_after: datetime | UnsetType = UNSET
+    expiry: CertificateExpiry | UnsetType = UNSET
 
 
 class CertificateList(NativeMessage, frozen=True):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from agent.errors import facts
+from agent.interaction import CertificateEnd
+from agent.operations.certificate_facts import CertificateFacts
 from agent.operations.transaction_jobs import CardSnapshot
 from hca_card.model import CardKind
 from pcsc.context import ReaderState
@@ -26,7 +28,9 @@ class KnownCard:
     Attributes:
         tries_left: of its PIN when last read; None once work may have changed it.
         asked: when the tries were read, aware UTC; None with `tries_left`.
-        ended: its certificate is known to have expired or to be revoked.
+        certificate: number of the certificate looked at, hexadecimal; empty without one.
+        ends: when that ends, aware UTC; None where it is not known.
+        revoked: its authority said so.
     """
 
     reader: str
@@ -36,7 +40,9 @@ class KnownCard:
     simulated: bool
     tries_left: int | None
     asked: datetime | None
-    ended: bool = False
+    certificate: str = ""
+    ends: datetime | None = None
+    revoked: bool = False
 
 
 class Activity:
@@ -87,27 +93,35 @@ class Activity:
         self._set_tries(reader, left if isinstance(left, int) else None)
         self._tell()
 
-    def card_read(self, snapshot: CardSnapshot, *, simulated: bool, expired: bool = False) -> None:
-        """Take down a card that was read just now."""
+    def ending(self) -> CertificateEnd | None:
+        """Return which certificate of a known card ends first, where anything is to be said of that."""
+        ends = [CertificateEnd(card.ends, card.kind) for card in self._cards.values() if card.ends]
+        first = min(ends, key=lambda end: end.ends, default=None)
+        return first if first is not None and first.expiry else None
+
+    def card_read(self, snapshot: CardSnapshot, found: CertificateFacts) -> None:
+        """Take down a card that was read just now, and what its certificate says."""
         left = snapshot.pin.tries_left if snapshot.pin else None
         self._cards[snapshot.reader] = KnownCard(
             reader=snapshot.reader,
             event_counter=snapshot.event_counter,
             kind=snapshot.kind,
             serial=snapshot.serial,
-            simulated=simulated,
+            simulated=found.simulated,
             tries_left=left,
             asked=None if left is None else datetime.now(UTC),
-            ended=expired or snapshot.serial in self._revoked,
+            certificate=found.certificate_serial,
+            ends=found.ends,
+            revoked=found.certificate_serial in self._revoked,
         )
         self._tell()
 
-    def card_revoked(self, serial: str, revoked: bool) -> None:
-        """Take down what the authority said of a card's certificate."""
-        (self._revoked.add if revoked else self._revoked.discard)(serial)
+    def certificate_revoked(self, number: str, revoked: bool) -> None:
+        """Take down what the authority said of the certificate of that number."""
+        (self._revoked.add if revoked else self._revoked.discard)(number)
         for reader, card in self._cards.items():
-            if revoked and card.serial == serial:
-                self._cards[reader] = replace(card, ended=True)
+            if card.certificate == number:
+                self._cards[reader] = replace(card, revoked=revoked)
         self._tell()
 
     def readers_changed(self, states: Sequence[ReaderState]) -> None:

@@ -187,7 +187,7 @@ class Operations:
             required = CardRequirement(frozenset(kinds))
             snapshot, metadata = await self._workflow.visit(caller, reader, jobs.read, required, audit)
             facts = await self._workflow.note(audit, snapshot)
-            return CardView(snapshot.reader, metadata, facts.simulated, snapshot.pin)
+            return CardView(snapshot.reader, metadata, facts.simulated, snapshot.pin, facts.ends)
 
     async def certificates(
         self, caller: Caller, reader: str | None = None, *, kinds: Collection[CardKind] = ()

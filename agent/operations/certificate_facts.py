@@ -46,9 +46,9 @@ class CertificateFacts:
     period: tuple[datetime, datetime] | None
 
     @property
-    def expired(self) -> bool:
-        """Whether its validity is known to have ended."""
-        return self.period is not None and datetime.now(UTC) > self.period[1]
+    def ends(self) -> datetime | None:
+        """Its last moment, aware UTC; None when unknown."""
+        return None if self.period is None else self.period[1]
 
     def require_in_time(self) -> None:
         """Refuse a certificate that is not valid now, before a PIN is asked.
@@ -58,14 +58,18 @@ class CertificateFacts:
         """
         if self.period is None:
             raise AgentError(ErrorId.CERTIFICATE_MALFORMED)
-        if self.expired:
+        begins, ends = self.period
+        now = datetime.now(UTC)
+        if now > ends:
             raise AgentError(ErrorId.CERTIFICATE_EXPIRED)
-        if datetime.now(UTC) < self.period[0]:
+        if now < begins:
             raise AgentError(ErrorId.CERTIFICATE_NOT_YET_VALID)
 
     def shown(self, snapshot: CardSnapshot) -> CardShown:
         """Return the card as a window names it."""
-        return CardShown(snapshot.reader, snapshot.kind, snapshot.serial, self.holder, self.simulated)
+        return CardShown(
+            snapshot.reader, snapshot.kind, snapshot.serial, self.holder, self.simulated, self.ends
+        )
 
 
 _known: Final[dict[bytes, CertificateFacts]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from hca_card.model import CardKind, CertificateUse, Metadata, PinStatus
@@ -65,12 +66,14 @@ class CardView:
     Attributes:
         pin: None for a card without a PIN that this program can use (NHI cards).
         simulated: made by the simulator; never to be taken for a real card.
+        ends: when its signature certificate ends, aware UTC; None where that is not known.
     """
 
     reader: str
     metadata: Metadata
     simulated: bool
     pin: PinStatus | None
+    ends: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

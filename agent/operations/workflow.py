@@ -115,6 +115,7 @@ class Workflow:
         self.modules = Modules(config.pkcs11, profiles, real=not service.virtual)
         self.readers = Readers(service, self._readers_changed, self.activity.service_changed, self.modules)
         self.consents = consents
+        consents.ending = self.activity.ending
         self.unattended = Unattended(enabled=config.unattended.enabled)
         self.audit = AuditTrail(audit)
         self.guesses = PageGuesses(consents, config.consent.page_pin_minutes * 60)
@@ -190,7 +191,7 @@ class Workflow:
         """Take down the card that was looked at; return what its certificate says."""
         facts = await facts_about(snapshot)
         audit.note(snapshot, facts)
-        self.activity.card_read(snapshot, simulated=facts.simulated, expired=facts.expired)
+        self.activity.card_read(snapshot, facts)
         if snapshot.pin_pad:
             self.readers.note_pin_pad(snapshot.reader)
         return facts

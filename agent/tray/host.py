@@ -133,7 +133,8 @@ class TrayHost:
                     simulated=card.simulated or self.simulated,
                     tries_left=card.tries_left,
                     asked=card.asked,
-                    ended=card.ended,
+                    ends=card.ends,
+                    revoked=card.revoked,
                 )
                 for card in activity.cards[:_READERS_MAX]
             ),

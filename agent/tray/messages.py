@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from agent.expiry import Expiry, Urgency, expiry
 from agent.operations.messages import ReaderCondition
 from agent.vocabulary import Errand, Verb
 from hca_card.model import CardKind
@@ -46,7 +47,8 @@ class TrayCard(_TrayPart, frozen=True):
         number: masked.
         tries_left: None where not known any more; opening a menu is no reason to ask a card.
         asked: when the tries were read, aware; None with `tries_left`.
-        ended: its certificate is known to have expired or to be revoked.
+        ends: when the certificate looked at ends, aware; None where that is not known.
+        revoked: its authority said so.
     """
 
     reader: str
@@ -55,7 +57,19 @@ class TrayCard(_TrayPart, frozen=True):
     simulated: bool
     tries_left: int | None
     asked: datetime | None
-    ended: bool = False
+    ends: datetime | None = None
+    revoked: bool = False
+
+    @property
+    def expiry(self) -> Expiry | None:
+        """What is to be said of the end of its certificate now."""
+        return expiry(self.ends, self.kind)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its certificate has expired or is revoked."""
+        told = self.expiry
+        return self.revoked or (told is not None and told.urgency is Urgency.ENDED)
 
 
 class ProblemKind(StrEnum):

@@ -82,6 +82,16 @@ export interface CardInfo {
   terminated: boolean;
 }
 
+/** A certificate that ends within 60, 14 or 1 days, or has ended, in the words that the person is told. */
+export interface CertificateExpiry {
+  zh: string;
+  en: string;
+  urgency: "soon" | "near" | "last-day" | "ended";
+  notAfter: string;
+  daysLeft: number;
+  next: { zh: string; en: string };
+}
+
 export interface Card {
   reader: string;
   kind: CardKind;
@@ -93,6 +103,8 @@ export interface Card {
   info: CardInfo | null;
   issued: string;
   pin: Pin | null;
+  /** null as long as the signature certificate lasts for more than 60 days. */
+  expiry: CertificateExpiry | null;
 }
 
 export interface CardCertificate {
@@ -104,6 +116,7 @@ export interface CardCertificate {
   serialNumber?: string;
   notBefore?: string;
   notAfter?: string;
+  expiry?: CertificateExpiry;
 }
 
 /** web-eid:1.0 */

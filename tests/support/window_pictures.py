@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from agent.desktop import own_command
 from agent.interaction import (
     CardChoiceQuestion,
     CardShown,
+    CertificateEnd,
     ConsentQuestion,
     DocumentShown,
     ErrandQuestion,
@@ -55,6 +56,8 @@ _CARD: Final = CardShown(
 _SIMULATED: Final = CardShown(
     "HCA-AGENT Simulator hop 00", CardKind.INSTITUTION, "000000654321", "測試綜合醫院", simulated=True
 )
+_TOMORROW: Final = datetime.now(UTC) + timedelta(hours=20)
+_ENDING: Final = structs.replace(_CARD, ends=datetime.now(UTC) + timedelta(days=10, hours=1))
 _DOCUMENT: Final = DocumentShown(18_234, "SHA-256", bytes(range(32)))
 _SECONDS: Final = 120.0
 _RECORDS: Final = tuple(
@@ -84,6 +87,16 @@ WINDOWS: Final = {
             None, _CARD, _THREE, Verb.SESSION, terms=SessionTerms("7QK3", len(_RECORDS), 7200, _RECORDS)
         ),
         seconds=_SECONDS,
+    ),
+    "ends-soon": Opening(
+        content=PinQuestion(_KNOWN, _ENDING, _THREE, Verb.SIGN, _DOCUMENT), seconds=_SECONDS
+    ),
+    "consent-ends-soon": Opening(
+        content=ConsentQuestion(
+            _KNOWN, Verb.LOGIN, also=(Verb.READ,), ending=CertificateEnd(_TOMORROW, CardKind.PERSONNEL)
+        ),
+        seconds=_SECONDS,
+        days=90,
     ),
     "last-try": Opening(
         content=PinQuestion(_OTHER, _SIMULATED, _ONE, Verb.SIGN, _DOCUMENT), simulated=True, seconds=_SECONDS

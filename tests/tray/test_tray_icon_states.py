@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -34,7 +34,17 @@ def reader(condition: ReaderCondition, name: str = READER, *, virtual: bool = Fa
     return TrayReader(name=name, condition=condition, virtual=virtual)
 
 
-def card(*, simulated: bool = False, tries_left: int | None = None, ended: bool = False) -> TrayCard:
+def in_days(days: float) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days, minutes=5)
+
+
+def card(
+    *,
+    simulated: bool = False,
+    tries_left: int | None = None,
+    revoked: bool = False,
+    ends: datetime | None = None,
+) -> TrayCard:
     return TrayCard(
         reader=READER,
         kind=CardKind.PERSONNEL,
@@ -42,7 +52,8 @@ def card(*, simulated: bool = False, tries_left: int | None = None, ended: bool 
         simulated=simulated,
         tries_left=tries_left,
         asked=None if tries_left is None else NOON,
-        ended=ended,
+        ends=ends,
+        revoked=revoked,
     )
 
 
@@ -99,14 +110,21 @@ OWN_SESSION = TraySession(number="00c1d2e3", origin=None, left=1900, until=NOON)
         pytest.param(state(EMPTY), Picture.READER, False, "沒有卡片", id="a reader"),
         pytest.param(state(CARD), Picture.CARD, False, "卡片已就緒", id="a card"),
         pytest.param(
-            state(CARD, cards=(card(ended=True),)),
+            state(CARD, cards=(card(revoked=True),)),
             Picture.CARD,
             True,
             "已過期或廢止",
-            id="a card that has ended",
+            id="a card that is revoked",
         ),
         pytest.param(
-            state(CARD, CARD, cards=(card(ended=True),)),
+            state(CARD, cards=(card(ends=in_days(-2)),)),
+            Picture.CARD,
+            True,
+            "已過期或廢止",
+            id="a card that has expired",
+        ),
+        pytest.param(
+            state(CARD, CARD, cards=(card(revoked=True),)),
             Picture.CARD,
             True,
             "卡片已就緒",
@@ -326,3 +344,24 @@ def test_the_badge_is_red_with_white_in_it() -> None:
 
 def test_pixels_for_the_bus_have_alpha_first() -> None:
     assert argb(bytes((1, 2, 3, 4, 5, 6, 7, 8))) == bytes((4, 1, 2, 3, 8, 5, 6, 7))
+
+
+@pytest.mark.parametrize(
+    ("days", "told", "marked"),
+    [(61, "", False), (45, "還有 45 天到期", False), (13, "還有 13 天到期", True), (0.1, "到期", True)],
+)
+def test_a_certificate_that_ends_is_told_in_menu_and_tooltip(days: float, told: str, marked: bool) -> None:
+    shown = face(state(CARD, cards=(card(ends=in_days(days)),)))
+    assert shown.problem is marked
+    assert any(told in line for line in shown.tooltip) and bool(told) is (len(shown.tooltip) > 1)
+    if not told:
+        assert "hca.nat.gov.tw" not in " ".join(labels(shown))
+        return
+    line = find(shown, f"ends {READER}").label
+    assert told in line and ("⚠" in line) is marked
+    assert "醫事憑證到期線上插卡換發" in find(shown, f"renew {READER}").label
+
+
+def test_of_a_certificate_that_is_revoked_nobody_is_told_that_it_ends() -> None:
+    shown = face(state(CARD, cards=(card(revoked=True, ends=in_days(10)),)))
+    assert "到期" not in " ".join((*labels(shown), *shown.tooltip))

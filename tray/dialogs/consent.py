@@ -8,7 +8,7 @@ from agent.interaction import ConsentQuestion, ConsentReply
 from agent.interaction.dialog_messages import Decided
 from agent.vocabulary import VERB_WORDS, Verb
 from tray.dialogs.frame import Window
-from tray.dialogs.parts import show_document, show_site
+from tray.dialogs.parts import show_document, show_expiry, show_site
 
 _MEANS: Final[dict[Verb, tuple[str, str]]] = {
     Verb.READ: (
@@ -63,6 +63,8 @@ class ConsentWindow(Window[ConsentQuestion]):
             )
             self.both(before_zh + means_zh, before_en + means_en, above=12)
         show_document(self, question.document)
+        if question.ending is not None:
+            show_expiry(self, question.ending.expiry)
         self.label(self._holds(), "Muted", above=10)
         self.button("允許 Allow", "y", lambda: self.finish(Decided(reply=ConsentReply.YES)), main=True)
         self.first = self.button("不允許 No", "n", self.close)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tkinter import ttk
 from typing import Any
 
+from agent.expiry import Expiry
 from agent.interaction import CardShown, DocumentShown
 from agent.origins.portals import KNOWN
 from agent.vocabulary import KIND_WORDS
@@ -50,6 +52,14 @@ def show_card(window: Window[Any], card: CardShown) -> None:
     holder, place = card_words(card, window.look)
     window.label(holder, "Strong", on=panel)
     window.label(place, "Muted", above=3, on=panel)
+    show_expiry(window, card.expiry, on=panel)
+
+
+def show_expiry(window: Window[Any], told: Expiry | None, *, on: ttk.Frame | None = None) -> None:
+    """Show that a certificate ends soon or has ended, and where to renew it; nothing as long as it lasts."""
+    if told is not None:
+        zh, en = f"{told.zh}{told.next_zh}", f"{told.en} {told.next_en}"
+        window.label(window.look.words(zh, en, "\n"), "Hint", above=6, on=on)
 
 
 def card_words(card: CardShown, look: Look) -> tuple[str, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from agent.certificate_status import StatusChecker, load_roots
 from agent.errors import AgentError, ErrorId, error_id
+from agent.expiry import STAGES, Urgency
 from agent.selftest.context import ProbeContext
 from agent.selftest.model import (
     Bilingual,
@@ -31,9 +32,6 @@ from signing.certificate import is_issued_by
 from signing.errors import StatusAnswerError, StatusAnswerForgedError
 from signing.revocation import CertificateStatus, RevocationReason, RevocationState, judge_crl
 from signing.trust import validate_chain
-
-SOON: Final = timedelta(days=60)
-"""How long before its end a certificate can be renewed on line."""
 
 _SIGNATURE: Final = CERTIFICATE_INDEX[KeyUse.SIGNATURE]
 _NONE: Final = ("這張卡片沒有這個憑證", "this card has no such certificate")
@@ -105,7 +103,8 @@ def judge_validity(begins: datetime, ends: datetime, now: datetime) -> Finding:
         )
     days = (ends - now).days
     zh, en = f"{period}，還有 {days} 天", f"{days} days left"
-    return warned(ErrorId.CERTIFICATE_ENDS_SOON, zh, en) if ends - now <= SOON else passed(zh, en)
+    soon = ends - now <= STAGES[Urgency.SOON]
+    return warned(ErrorId.CERTIFICATE_ENDS_SOON, zh, en) if soon else passed(zh, en)
 
 
 @probe("certificate.chain", "憑證簽發者", "Who issued it", on_card=True)
@@ -148,9 +147,9 @@ async def status(context: ProbeContext) -> Finding:
     else:
         checker = StatusChecker(computer.paths.standing, computer.config.certificates, clock=computer.clock)
         found = await status_finding(checker, der, issuer)
-    if context.card is not None and found.status in (RowStatus.PASS, RowStatus.FAIL):
+    if found.status in (RowStatus.PASS, RowStatus.FAIL):
         revoked = found.trouble is not None and found.trouble.id == ErrorId.CERTIFICATE_REVOKED
-        context.operations.activity.card_revoked(context.card.serial, revoked)
+        context.operations.activity.certificate_revoked(describe(der).serial_hex, revoked)
     return found
 
 

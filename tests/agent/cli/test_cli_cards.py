@@ -157,3 +157,13 @@ def test_the_kinds_of_simulated_cards_are_named_where_one_looks_for_them(invoke)
     assert all(kind in shown.split() for kind in KINDS)
     for words in (("--help",), ("card", "show", "--help")):
         assert "hca-agent simulate --help" in " ".join(invoke(*words).stdout.split())
+
+
+@pytest.mark.parametrize("words", [("card",), ("certs",)])
+@pytest.mark.parametrize(
+    ("kind", "told"), [("hpc-ends-soon", "還有 10 天到期"), ("hpc-expired", "憑證已經過期。"), ("hpc", "")]
+)
+def test_a_certificate_that_ends_is_told_with_where_to_renew_it(invoke, words, kind: str, told: str):
+    shown = invoke(*words, "--simulate", kind).stdout
+    assert told in shown
+    assert ("醫事憑證到期線上插卡換發" in shown) is bool(told)

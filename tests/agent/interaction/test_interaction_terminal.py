@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
@@ -14,6 +15,7 @@ from agent.errors import AgentError
 from agent.interaction import (
     CardChoiceQuestion,
     CardShown,
+    CertificateEnd,
     ConsentQuestion,
     ConsentReply,
     DocumentShown,
@@ -109,6 +111,24 @@ async def settled(terminal: Terminal, prompt: str) -> None:
     """Wait until the prompt is there and the terminal reads."""
     await terminal.screen(prompt)
     await until(lambda: terminal.console is not None and terminal.console.reading)
+
+
+@pytest.mark.parametrize("asked", ["pin", "change", "consent"])
+async def test_a_certificate_that_ends_soon_is_told_with_the_question(terminal: Terminal, asked: str) -> None:
+    ends = datetime.now(UTC) + timedelta(days=10, hours=1)
+    card = structs.replace(CARD, ends=ends)
+    status = PinStatus(3, 6, 8)
+    question = {
+        "pin": PinQuestion(PORTAL, card, status, Verb.SIGN),
+        "change": NewPinQuestion(PORTAL, card, status),
+        "consent": ConsentQuestion(PORTAL, Verb.SIGN, ending=CertificateEnd(ends, card.kind)),
+    }[asked]
+    asking = asyncio.create_task(person(terminal).ask(question))
+    shown = await terminal.screen("[y/N] " if asked == "consent" else "PIN")
+    await settled(terminal, "")
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert "憑證還有 10 天到期" in shown and "醫事憑證到期線上插卡換發" in shown
 
 
 async def test_a_pin_is_asked_in_both_languages_and_never_shown(terminal: Terminal) -> None:

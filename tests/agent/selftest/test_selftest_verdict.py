@@ -45,7 +45,7 @@ async def test_a_card_known_to_be_revoked_or_expired_is_never_ready(tmp_path: Pa
         (known,) = world.operations.activity.cards
     assert not schema.ok(rows)
     assert "不能再用" in terminal_report.summary(rows)[0]
-    assert known.ended
+    assert known.revoked is (kind == "hpc-revoked")
     if kind == "hpc-revoked":
         assert [short(row) for row in rows if row.id.startswith("hca.")] == ["pass"] * 14
         assert short(rows[-1]) == "fail certificate.revoked"
