@@ -82,15 +82,15 @@ def expiry(ends: datetime | None, kind: CardKind, now: datetime | None = None) -
         return None
     if urgency is Urgency.LAST_DAY:
         return _of(urgency, ends, left.days, _last_day(ends.astimezone(), now.astimezone()), kind)
-    zh = f"憑證還有 {left.days} 天到期（{ends.astimezone():%Y-%m-%d}）。"
-    en = f"The certificate ends in {left.days} days ({ends.astimezone():%Y-%m-%d})."
+    zh = f"卡片的憑證還有 {left.days} 天到期（{ends.astimezone():%Y-%m-%d}）。"
+    en = f"The card's certificate ends in {left.days} days ({ends.astimezone():%Y-%m-%d})."
     return _of(urgency, ends, left.days, (zh, en), kind)
 
 
 def _last_day(ends: datetime, now: datetime) -> tuple[str, str]:
     today = ends.date() == now.date()
     zh, en = ("今天", "today") if today else ("明天", "tomorrow")
-    return f"憑證{zh} {ends:%H:%M} 到期。", f"The certificate ends {en} at {ends:%H:%M}."
+    return f"卡片的憑證{zh} {ends:%H:%M} 到期。", f"The card's certificate ends {en} at {ends:%H:%M}."
 
 
 def _of(urgency: Urgency, ends: datetime, days: int, words: tuple[str, str], kind: CardKind) -> Expiry:
