@@ -50,6 +50,8 @@ class SessionMemory:
     """What a session keeps until it ends."""
 
     selftest: SelfTestFindings | None = None
+    batches: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """What cancels each batch that is under way."""
 
 
 async def _discard(_frame: bytes) -> None:

@@ -25,6 +25,7 @@ BLOCK_BYTES_MAX = 1024
 CertificateIndex = Annotated[int, Meta(ge=0, le=4)]
 CertificateDer = Annotated[bytes, Meta(max_length=64 * 1024, description="DER, base64")]
 SessionId = Annotated[str, Meta(min_length=1, max_length=128)]
+BatchName = Annotated[str, Meta(min_length=1, max_length=64)]
 Digest = Annotated[bytes, Meta(min_length=20, max_length=64, description="base64")]
 Document = Annotated[bytes, Meta(max_length=DOCUMENT_BYTES_MAX, description="base64")]
 Words = Annotated[str, Meta(max_length=256)]
@@ -400,6 +401,76 @@ class SessionEnded(BilingualText, frozen=True):
 
     session: str
     reason: SessionEnd
+
+
+class BatchDocument(SignatureChoice, frozen=True, kw_only=True):
+    """One document of a batch; the person sees its name, size and format in the list that they agree to."""
+
+    document: Document
+
+
+class BatchParams(CardParams, frozen=True, kw_only=True):
+    """Sign many documents: one list, to which the person agrees with one PIN.
+
+    Attributes:
+        batch: what this page calls it, in notifications and to cancel it; not in use on this connection.
+        items: all of them, in one request of at most 32 MB.
+    """
+
+    batch: BatchName
+    items: Annotated[tuple[BatchDocument, ...], Meta(min_length=1, max_length=100_000)]
+
+
+class BatchItem(NativeMessage, frozen=True, kw_only=True):
+    """What became of one document: either a result or an error.
+
+    Attributes:
+        index: its place in `items`, from 0.
+    """
+
+    batch: str
+    index: int
+    result: SignatureResult | UnsetType = UNSET
+    error: ErrorData | UnsetType = UNSET
+
+
+class BatchProgress(NativeMessage, frozen=True, kw_only=True):
+    """How far a batch is.
+
+    Attributes:
+        done: documents that are signed.
+        failed: documents that could not be.
+        rate: documents a second, of late.
+        seconds_left: left out until it can be said.
+    """
+
+    batch: str
+    done: int
+    failed: int
+    of: int
+    rate: float
+    seconds_left: float | UnsetType = UNSET
+
+
+class BatchDone(NativeMessage, frozen=True, kw_only=True):
+    """How a batch ended.
+
+    Attributes:
+        left: documents that nothing was done with.
+        stopped: why it ended before its last document: its PIN, its card, `batch.cancelled`.
+    """
+
+    done: int
+    failed: int
+    left: int
+    seconds: float
+    stopped: ErrorData | UnsetType = UNSET
+
+
+class BatchCancelParams(NativeMessage, frozen=True):
+    """End a batch: what the card has begun is still told, nothing more is begun."""
+
+    batch: BatchName
 
 
 class VerifyParams(NativeMessage, frozen=True):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from agent import __version__
 from agent.errors import AgentError, ErrorId
-from agent.native import conversion, jsonrpc, messages, selftest, selftest_messages, signing
+from agent.native import batch, conversion, jsonrpc, messages, selftest, selftest_messages, signing
 from agent.native.context import NativeCaller, NativeServices
 from agent.native.conversion import card_of
 from agent.native.messages import CardParams, NativeMessage, NoParams, given
@@ -236,6 +236,19 @@ METHODS: Final[dict[str, NativeMethod]] = {
     ),
     "session.close": NativeMethod(
         "End a session; the agent forgets the PIN.", messages.SessionParams, NoParams, signing.close_session
+    ),
+    "sign.batch": NativeMethod(
+        "Sign many documents with one PIN, after the person agreed to the list of them.",
+        messages.BatchParams,
+        messages.BatchDone,
+        batch.sign_batch,
+        large=True,
+    ),
+    "batch.cancel": NativeMethod(
+        "End a batch; what is signed stays signed.",
+        messages.BatchCancelParams,
+        NoParams,
+        batch.cancel_batch,
     ),
     "verify": NativeMethod(
         "Say what the signatures of a document are worth.",

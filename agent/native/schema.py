@@ -19,10 +19,12 @@ NOTIFICATIONS: Final[dict[str, tuple[str, type[messages.NativeMessage]]]] = {
     "reader.changed": ("A reader came or went; all readers as they are now.", messages.ReaderList),
     "card.changed": ("A card came or went.", messages.CardChanged),
     "session.ended": ("A signing session of this connection ended.", messages.SessionEnded),
+    "batch.item": ("A document of a batch is signed, or could not be.", messages.BatchItem),
+    "batch.progress": ("How far a batch is, a few times a second.", messages.BatchProgress),
     "selftest.begun": ("A self-test of this connection begins.", selftest_messages.SelfTestBegun),
     "selftest.row": ("A row of it has finished.", selftest_messages.SelfTestRow),
 }
-"""What the agent sends unasked: to origins that may read cards; of a session or self-test, to whose it is."""
+"""What the agent sends unasked: to origins that may read cards; to whose session, batch or test it is."""
 
 _REF: Final = "#/components/schemas/{name}"
 

@@ -35,14 +35,14 @@ async def sign(
             document=document,
             digest=given(params.digest),
             use=use,
-            cms=_cms(params),
+            cms=cms_of(params),
             name=params.name,
             **card,
         )
         return messages.SignatureResult(result.signature, result.certificate, params.format, params.hash)
     if document is None:
         raise AgentError(ErrorId.REQUEST_PARAMETERS, detail=f"{params.format} is made over a document")
-    form, level = await _form(params, document)
+    form, level = await form_of(params, document)
     done = await services.operations.sign_document(
         caller, form, document, hash=hash_, level=level, use=use, name=params.name, **card
     )
@@ -73,11 +73,11 @@ async def sign_in_session(
     session, document = services.operations.sessions.find(caller, params.session), params.document
     hash_ = Hash(params.hash)
     if params.format in ("pkcs1", "cms"):
-        result = await session.sign_value(document, hash=hash_, cms=_cms(params), name=params.name)
+        result = await session.sign_value(document, hash=hash_, cms=cms_of(params), name=params.name)
         return messages.SessionSignature(
             result.signature, result.certificate, params.format, params.hash, left=session.left
         )
-    form, level = await _form(params, document)
+    form, level = await form_of(params, document)
     done = await session.sign(form, document, hash=hash_, level=level, name=params.name)
     return messages.SessionSignature(
         done.document,
@@ -112,7 +112,7 @@ def _tell_end(session: SigningSession, why: SessionEnd) -> None:
         session.holder.notify([jsonrpc.notification("session.ended", ended)])
 
 
-def _cms(params: SignatureChoice) -> CmsForm | None:
+def cms_of(params: SignatureChoice) -> CmsForm | None:
     """Return the plain CMS that the parameters describe; None for the bare signature value.
 
     Raises:
@@ -124,7 +124,7 @@ def _cms(params: SignatureChoice) -> CmsForm | None:
     return CmsForm(detached=bool(given(params.detached))) if params.format == "cms" else None
 
 
-async def _form(params: SignatureChoice, document: bytes) -> tuple[Form, Level]:
+async def form_of(params: SignatureChoice, document: bytes) -> tuple[Form, Level]:
     """Return the form and the level that the parameters describe.
 
     Raises:

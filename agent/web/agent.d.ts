@@ -190,6 +190,34 @@ export type SessionEnd =
   | "pin"
   | "agent";
 
+export interface BatchDocument extends SignatureChoice {
+  document: Bytes;
+}
+
+/** What became of one document; `index` is its place in the list. */
+export type BatchItem =
+  | { index: number; result: Signature; error?: undefined }
+  | { index: number; result?: undefined; error: HcaAgentError };
+
+export interface BatchProgress {
+  done: number;
+  failed: number;
+  of: number;
+  /** Documents a second, of late. */
+  rate: number;
+  secondsLeft?: number;
+}
+
+export interface BatchDone {
+  done: number;
+  failed: number;
+  /** Documents that nothing was done with. */
+  left: number;
+  seconds: number;
+  /** Why it ended before its last document; null where it did not. */
+  stopped: HcaAgentError | null;
+}
+
 export interface ErrorData {
   id: string;
   zh: string;
@@ -334,6 +362,9 @@ export interface HcaAgentEvents {
   "card.changed": CustomEvent<{ reader: Reader }>;
   /** A signing session of this connection ended; the sentence is for the person. */
   "session.ended": CustomEvent<{ session: string; reason: SessionEnd; zh: string; en: string }>;
+  /** `signBatch` has functions for these two. */
+  "batch.item": CustomEvent<{ batch: string; index: number; result?: Signature; error?: ErrorData }>;
+  "batch.progress": CustomEvent<BatchProgress & { batch: string }>;
   "selftest.begun": CustomEvent<SelfTestBegun>;
   "selftest.row": CustomEvent<{ row: SelfTestRow }>;
   disconnected: CustomEvent<{ id: string }>;
@@ -383,6 +414,18 @@ export class HcaAgent extends EventTarget {
   ): Promise<Signature & { left: number }>;
   sessionStatus(params: { session: string }, options?: CallOptions): Promise<SessionStatus>;
   sessionClose(params: { session: string }, options?: CallOptions): Promise<{}>;
+  /**
+   * Many documents, at most 32 MB in all, with one PIN: the person agrees to the list of their names, sizes and
+   * formats in the agent's own window. Each result is told as it is made; aborting `signal` ends it.
+   */
+  signBatch(
+    items: readonly BatchDocument[],
+    options?: WhichCard & {
+      onItem?: (item: BatchItem) => void;
+      onProgress?: (progress: BatchProgress) => void;
+      signal?: AbortSignal;
+    },
+  ): Promise<BatchDone>;
   verify(
     params: {
       /** The signed document, or what a detached signature is over. */

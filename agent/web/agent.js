@@ -215,6 +215,39 @@ export class HcaAgent extends EventTarget {
     return this.call("session.close", { session }, options);
   }
 
+  /**
+   * Many documents with one PIN: the person agrees to the list of them in the agent's own window. `onItem` is told
+   * each as `{ index, result }` or `{ index, error }`, `onProgress` how far it is. Aborting `signal` ends it: what is
+   * signed by then was told, and the answer says so (`stopped`).
+   */
+  async signBatch(items, { reader, cardKind, onItem = () => {}, onProgress = () => {}, signal } = {}) {
+    await this.connect({ signal });
+    const batch = `batch-${this.#nextId}`;
+    const own = (tell) => ({ detail: { batch: whose, ...more } }) => whose === batch && tell(more);
+    const listeners = {
+      "batch.item": own(({ index, result, error }) =>
+        onItem(error ? { index, error: new HcaAgentError(error) } : { index, result }),
+      ),
+      "batch.progress": own(onProgress),
+    };
+    const cancel = () => this.call("batch.cancel", { batch }).catch(() => {});
+    for (const [name, tell] of Object.entries(listeners)) this.addEventListener(name, tell);
+    signal?.addEventListener("abort", cancel, { once: true });
+    try {
+      const wire = items.map(({ document, content, hash = "SHA-256", format = "pkcs1", ...more }) => {
+        const { detached, level, reason, field, page, over, name } = more;
+        const how = { hash, format, detached, level, reason, field, page, over, name };
+        return { document: base64(document), content: base64(content), ...how };
+      });
+      const params = { batch, items: wire, reader, cardKind };
+      const { stopped, ...done } = await this.call("sign.batch", params, { timeout: Infinity });
+      return { ...done, stopped: stopped ? new HcaAgentError(stopped) : null };
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      for (const [name, tell] of Object.entries(listeners)) this.removeEventListener(name, tell);
+    }
+  }
+
   verify({ document, signature, certificate, hash = "SHA-256", name }, options) {
     const params = {
       document: base64(document),
@@ -280,7 +313,7 @@ export class HcaAgent extends EventTarget {
    * Aborting stops the wait. When nothing else is under way it also closes the connection, which is what makes
    * the agent take its question back from the person.
    */
-  async call(method, params = {}, { signal } = {}) {
+  async call(method, params = {}, { signal, timeout = this.#options.timeout } = {}) {
     await this.connect({ signal });
     const socket = this.#socket;
     if (!socket) throw known("agent.disconnected");
@@ -288,7 +321,7 @@ export class HcaAgent extends EventTarget {
     const answer = new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject }));
     socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
     try {
-      return await abortable(within(this.#options.timeout, answer, "agent.timeout"), signal);
+      return await abortable(within(timeout, answer, "agent.timeout"), signal);
     } catch (error) {
       const waiting = this.#pending.get(id);
       if (waiting) {
@@ -503,6 +536,7 @@ async function firstStatus(bases, patience) {
 }
 
 function within(milliseconds, promise, id) {
+  if (milliseconds === Infinity) return promise;
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(known(id)), milliseconds);
