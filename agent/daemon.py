@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import ssl
 
     from agent.previews import Previews
+    from agent.queue import RecordQueue
     from agent.selftest.service import SelfTests
     from agent.server.gate import Gate, HttpSite
     from agent.server.ports import PortConflict, TakenPort
@@ -94,6 +95,7 @@ class Daemon:
         conflicts: ports of ours that another program holds, so that portals may reach that program.
         operations: what pages and programs can ask of the card, once started.
         errands: what the person can have done without a terminal, once started.
+        queue: the records that wait for a signature; None where there is no queue.
     """
 
     native_port: int
@@ -105,6 +107,7 @@ class Daemon:
     conflicts: tuple[PortConflict, ...]
     operations: Operations
     errands: Errands
+    queue: RecordQueue | None = None
 
     def __init__(
         self,
@@ -189,8 +192,9 @@ class Daemon:
         rate = OriginRates(config.limits, operations.rank)
         selftests = SelfTests(operations, consents, machine)
         verifier = Verifier(config, paths, apart=True, simulated=self._simulated)
+        self.queue = await self._open_queue()
         self.errands = self._errands(selftests)
-        services = NativeServices(operations, selftests, verifier, self.errands, self._simulated)
+        services = NativeServices(operations, selftests, verifier, self.errands, self._simulated, self.queue)
         native = NativeApi(services, rate)
         servisign = ServiSignDialect(operations, config) if config.servisign.enabled else None
         if servisign is not None:
@@ -244,10 +248,30 @@ class Daemon:
             config=self._config,
             paths=self._paths,
             answers=Answers(self._paths.answers, settings=self._config.consent),
+            queue=self.queue,
         )
         if windows is not None:
             windows.do = errands.run_and_tell
         return errands
+
+    async def _open_queue(self) -> RecordQueue | None:
+        """Return the queue of records, at work; None where there is none, or its journal cannot be used."""
+        from agent.queue import open_queue
+
+        if not self._config.queue.enabled:
+            return None
+        try:
+            opened = await asyncio.to_thread(
+                open_queue, self.operations, self._config, self._paths, self._interaction.notify
+            )
+        except AgentError as error:
+            log.warning("there is no queue: %s", error)
+            words = describe(error)
+            self._notify(f"{words.zh}{words.next_zh}", f"{words.en} {words.next_en}")
+            return None
+        self._ending.callback(opened.forget)
+        self._run_beside(opened.run())
+        return opened
 
     def _take_hipki(self) -> TakenPort | None:
         """Take the port of the HiPKI dialect; None where another program holds it."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agent.interaction import Interaction
     from agent.operations import Operations
     from agent.paths import Paths
+    from agent.queue import RecordQueue
     from agent.selftest.service import SelfTests
     from agent.trust import SystemPrompt
 
@@ -65,6 +66,7 @@ class Errands:
         config: the configuration.
         paths: the agent's folders.
         answers: what the person answered for each site.
+        queue: the records that wait; None where there is no queue.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Errands:
         config: Config,
         paths: Paths,
         answers: Answers,
+        queue: RecordQueue | None = None,
     ) -> None:
         self._operations = operations
         self._selftests = selftests
@@ -85,6 +88,7 @@ class Errands:
         self._config = config
         self._paths = paths
         self._answers = answers
+        self._queue = queue
         self._under_way: set[Errand] = set()
 
     async def run(self, errand: Errand, reader: str | None = None) -> Said:
@@ -147,6 +151,8 @@ class Errands:
                     raise AgentError(ErrorId.UPDATE_OFF)
                 await self._confirm(errand)
                 return await self._download()
+            case Errand.QUEUE:
+                return await self._sign_records(reader)
 
     async def _confirm(self, errand: Errand, *, off: bool = False) -> None:
         """Return if the person says yes in our own window.
@@ -243,6 +249,16 @@ class Errands:
         return (
             f"✔ 請把這個檔案交給服務人員：{folder / name}",
             f"Give this file to your help desk: {folder / name}",
+        )
+
+    async def _sign_records(self, reader: str | None) -> Said:
+        """Have the person open a session with their PIN; the queue signs in it as long as it lasts."""
+        if self._queue is None:
+            raise AgentError(ErrorId.QUEUE_DISABLED)
+        session = await self._queue.open(reader=reader)
+        return (
+            f"✔ 開始簽署待簽的病歷（{session.card.holder}），新到的也會一併簽署。",
+            f"The records that wait for {session.card.holder} are being signed, and those that come.",
         )
 
     async def _download(self) -> Said:

@@ -27,6 +27,13 @@ def mask_id(number: str) -> str:
     return number[:1] + _HIDDEN * (len(number) - 1 - shown) + number[len(number) - shown :] if number else ""
 
 
+def mask_file(name: str) -> str:
+    """`王小明出院病摘.pdf` becomes `王….pdf`: what it is called may say who it is about."""
+    stem, dot, ending = name.rpartition(".")
+    shown = dot + ending if stem and ending.isascii() and ending.isalnum() and len(ending) <= 5 else ""
+    return f"{name[:1]}…{shown}" if name else ""
+
+
 def mask_card(serial: str) -> str:
     """`000000335361` becomes `********5361`: enough to tell the cards of one person apart."""
     serial = serial.strip()

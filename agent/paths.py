@@ -92,6 +92,10 @@ class Paths:
     """The audit log, one JSON object a line."""
     token = _Below("token")
     """The per-user token of local programs."""
+    queue = _Below("queue.sqlite")
+    """The journal of records that wait to be signed."""
+    signed_records = _Below("signed-records")
+    """The folder of records that were signed, where the configuration names none."""
     tls = _Below("tls")
     """The folder of the agent's TLS certificate and key."""
     standing = _Below("standing")

@@ -83,6 +83,7 @@ class Errand(StrEnum):
     SITES = "origins"
     REPORT = "report"
     UPDATE = "update"
+    QUEUE = "queue"
 
 
 ERRAND_WORDS: Final[dict[Errand, tuple[str, str]]] = {
@@ -93,6 +94,7 @@ ERRAND_WORDS: Final[dict[Errand, tuple[str, str]]] = {
     Errand.SITES: ("允許的網站", "Allowed sites"),
     Errand.REPORT: ("產生給服務人員的檔案", "Make the file for the help desk"),
     Errand.UPDATE: ("下載新版", "Download the new version"),
+    Errand.QUEUE: ("簽署待簽病歷", "Sign the records that wait"),
 }
 """What each errand is called wherever it can be chosen."""
 
@@ -104,5 +106,6 @@ ERRAND_LINES: Final[dict[Errand, str]] = {
     Errand.SITES: "hca-agent origins allow",
     Errand.REPORT: "hca-agent report",
     Errand.UPDATE: "hca-agent update download",
+    Errand.QUEUE: "hca-agent queue sign",
 }
 """The same for who has a terminal."""

@@ -87,6 +87,7 @@ _PROBLEM_WORDS: Final = {
     ProblemKind.PORT: "連接埠被其他程式占用 · A port is held by another program",
     ProblemKind.SERVICE: "智慧卡服務沒有執行 · The smart card service is not running",
     ProblemKind.TRUST: "瀏覽器尚未信任本機憑證 · Browsers do not trust the certificate yet",
+    ProblemKind.RECORDS: "病歷的簽章期限快到了 · Records must be signed soon",
 }
 
 
@@ -94,6 +95,7 @@ _PROBLEM_CHOICES: Final = {
     ProblemKind.PORT: Choice.SELF_TEST,
     ProblemKind.SERVICE: Choice.SELF_TEST,
     ProblemKind.TRUST: Choice.TRUST,
+    ProblemKind.RECORDS: Choice.QUEUE,
 }
 """What helps with each; the self-test says more where this program cannot mend it."""
 
@@ -210,6 +212,7 @@ def _menu(state: TrayState, problems: tuple[str, ...]) -> Menu:
         *troubles,
         *_reader_items(state),
         separator("after readers"),
+        *_queue_items(state),
         Item("self-test", "自我檢測 · Self-test", Chosen(choice=Choice.SELF_TEST)),
         _errand(Errand.SITES),
         *((_ASK_AGAIN,) if state.silence else ()),
@@ -221,6 +224,22 @@ def _menu(state: TrayState, problems: tuple[str, ...]) -> Menu:
         Item("log-folder", "開啟記錄資料夾 · Open log folder", Chosen(choice=Choice.LOG_FOLDER)),
         separator("before the end"),
         *_ending_items(),
+    )
+
+
+def _queue_items(state: TrayState) -> tuple[Item, ...]:
+    """Return how many records wait, and what has them signed."""
+    queue = state.queue
+    if queue is None:
+        return ()
+    until = "" if queue.due is None else f"，最早 {queue.due.astimezone():%m-%d %H:%M} 到期"
+    zh, en = (
+        f"待簽病歷 {queue.waiting}、待補簽 {queue.owed}",
+        f"{queue.waiting} records wait, {queue.owed} owed",
+    )
+    return (
+        Item("records", f"{zh}{until} · {en}"),
+        *((_errand(Errand.QUEUE),) if queue.waiting or queue.owed else ()),
     )
 
 

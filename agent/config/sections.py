@@ -15,6 +15,11 @@ from agent.config.values import ValueReader
 _HCA_HOSTS: Final = frozenset(("hcaocsp.nat.gov.tw", "hcaldap.nat.gov.tw", "203.65.114.5"))
 
 
+_INSTITUTION_REASON: Final = (
+    "醫事人員無法於期限內簽章，由醫療機構憑證先行簽章，俟後補簽（電子病歷製作及管理辦法第 11 條）"
+)
+
+
 def _key(reader: ValueReader, default: Any, *, administrator: bool = False) -> Any:
     """Return the field of a key; with `administrator` it stands in policy.toml or nowhere."""
     return field(default=default, metadata={"read": reader, "administrator": administrator})
@@ -203,6 +208,32 @@ class SessionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """`[queue]`: records that wait for a person's signature.
+
+    Attributes:
+        enabled: whether there is a queue at all.
+        folders: watched folders, from which every file is taken in; a folder in them that is called by a
+            number says whose signature is wanted.
+        results: the folder in which what was signed is put; empty is `signed-records` in the agent's folder.
+        hours: within how many hours a record must be signed.
+        warn_minutes: how long before that the person is warned.
+        reason: what the institution's signature says where no person has signed in time.
+        records: how many records may wait.
+        keep_days: for how long the journal keeps the octets of what was signed and lies in its folder.
+    """
+
+    enabled: bool = _key(values.boolean, False)
+    folders: tuple[Path, ...] = _key(values.files, ())
+    results: str = _key(values.file, "")
+    hours: int = _key(values.whole(1, 720), 24, administrator=True)
+    warn_minutes: int = _key(values.whole(11, 10_080), 120)
+    reason: str = _key(values.short_text, _INSTITUTION_REASON)
+    records: int = _key(values.whole(1, 1_000_000), 100_000)
+    keep_days: int = _key(values.whole(0, 3650), 7)
+
+
+@dataclass(frozen=True, slots=True)
 class AuditSettings:
     """`[audit]`: the log of what was done with cards.
 
@@ -353,6 +384,7 @@ class Config:
     pkcs11: Pkcs11Settings = field(default_factory=Pkcs11Settings)
     unattended: UnattendedSettings = field(default_factory=UnattendedSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
+    queue: QueueSettings = field(default_factory=QueueSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     certificates: CertificateSettings = field(default_factory=CertificateSettings)
     verification: VerificationSettings = field(default_factory=VerificationSettings)

@@ -59,6 +59,13 @@ def text(value: Any) -> str:
     return value
 
 
+def short_text(value: Any) -> str:
+    """Read a text that has a place in a signature."""
+    if not isinstance(value, str) or not 0 < len(value) <= 200 or not value.isprintable():
+        raise ValueError("must be a text of 1 to 200 characters, none of which controls a terminal")
+    return value
+
+
 def host(value: Any) -> str:
     """Read a host, with or without a port."""
     found = _HOST.fullmatch(value) if isinstance(value, str) else None

@@ -213,6 +213,14 @@ class ErrorId(StrEnum):
     NHI_HOSTS_ENTRY = "nhi.hosts_entry"
     NHI_PORT_HELD = "nhi.port_held"
 
+    # Records that wait for a signature
+    QUEUE_DISABLED = "queue.disabled"
+    QUEUE_FULL = "queue.full"
+    QUEUE_OTHER_CONTENT = "queue.other_content"
+    QUEUE_UNKNOWN = "queue.unknown"
+    QUEUE_FOLDER = "queue.folder"
+    QUEUE_ENTRY = "queue.entry"
+
     # Newer versions of this program
     UPDATE_OFF = "update.off"
     UPDATE_NO_ROOT = "update.no_root"

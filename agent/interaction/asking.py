@@ -6,8 +6,9 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any, Final, cast
 
 from agent.config import Config
@@ -33,6 +34,19 @@ _STRANGERS_MAX: Final = 8
 _STRANGERS_OF_A_SITE_MAX: Final = 4
 # A window that gave way is not followed by the next stranger's while the person works with a site they know.
 _QUIET_SECONDS: Final = 60.0
+
+
+_NOBODY: Final = ContextVar("nobody is asked", default=False)
+
+
+@contextmanager
+def nobody_asked() -> Iterator[None]:
+    """Run the body, and tasks that begin in it, as if nobody were there, for work that has its time."""
+    token = _NOBODY.set(True)
+    try:
+        yield
+    finally:
+        _NOBODY.reset(token)
 
 
 class Asking:
@@ -77,8 +91,8 @@ class Asking:
 
     @property
     def available(self) -> bool:
-        """As `inner` says."""
-        return self._inner.available
+        """As `inner` says, unless nobody is to be asked."""
+        return not _NOBODY.get() and self._inner.available
 
     async def ask(self, question: Question[AnswerT]) -> AnswerT | None:
         """Return what `inner` answers in time.
@@ -87,6 +101,8 @@ class Asking:
             AgentError: request.rate, consent.silenced; busy: too much waits, or somebody who is known goes
                 first.
         """
+        if _NOBODY.get():
+            return None
         if isinstance(question, KeypadQuestion):
             # Until the caller ends it; the keypad itself lets nobody ask in quick succession.
             async with self._turns.turn(question.origin):

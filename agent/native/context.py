@@ -11,6 +11,7 @@ from agent.operations import Caller, Operations
 
 if TYPE_CHECKING:
     from agent.errands import Errands
+    from agent.queue import RecordQueue
     from agent.selftest.model import ResultRow
     from agent.selftest.service import SelfTests
     from agent.verification import Verifier
@@ -23,6 +24,7 @@ class NativeServices:
     Attributes:
         errands: what the agent's own page can have done.
         simulated: whether the cards are simulated ones, which a page must be able to tell.
+        queue: the records that wait; None where there is no queue.
     """
 
     operations: Operations
@@ -30,6 +32,7 @@ class NativeServices:
     verifier: Verifier
     errands: Errands
     simulated: bool = False
+    queue: RecordQueue | None = None
 
 
 @dataclass(frozen=True, slots=True)

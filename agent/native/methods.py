@@ -13,7 +13,17 @@ from typing import Any, Final
 
 from agent import __version__
 from agent.errors import AgentError, ErrorId
-from agent.native import batch, conversion, jsonrpc, messages, selftest, selftest_messages, signing
+from agent.native import (
+    batch,
+    conversion,
+    jsonrpc,
+    messages,
+    queue,
+    queue_messages,
+    selftest,
+    selftest_messages,
+    signing,
+)
 from agent.native.context import NativeCaller, NativeServices
 from agent.native.conversion import card_of
 from agent.native.messages import CardParams, NativeMessage, NoParams, given
@@ -36,6 +46,7 @@ class NativeMethod:
         run: calls the operation.
         own_page: whether the agent's own page may ask for it.
         large: whether a request may be larger than `jsonrpc.SMALL_BYTES_MAX`.
+        programs: whether it is for local programs alone, and every page is refused.
     """
 
     summary: str
@@ -44,6 +55,11 @@ class NativeMethod:
     run: Callable[[NativeServices, NativeCaller, Any], Awaitable[NativeMessage]]
     own_page: bool = False
     large: bool = False
+    programs: bool = False
+
+    def refuses(self, caller: NativeCaller) -> bool:
+        """Return whether it is not for such a caller."""
+        return self.programs and (caller.origin is not None or bool(caller.page))
 
 
 async def answer(
@@ -52,19 +68,23 @@ async def answer(
     """Return the result of one request of `size` bytes.
 
     Raises:
-        AgentError: `request.unknown_method`, `request.too_large`, or what is wrong with its parameters.
+        AgentError: `request.unknown_method`, `request.too_large`, `origin.refused`, or what is wrong with its
+            parameters.
         PcscError, CardError, SigningError: what the operation raised.
     """
     method = METHODS.get(request.method) or (OF_OWN_PAGE.get(request.method) if caller.page else None)
     if method is None or (caller.page and not method.own_page):
         raise AgentError(ErrorId.REQUEST_UNKNOWN_METHOD)
+    if method.refuses(caller):
+        raise AgentError(ErrorId.ORIGIN_REFUSED)
     if size > jsonrpc.SMALL_BYTES_MAX and not method.large:
         raise AgentError(ErrorId.REQUEST_TOO_LARGE)
     return await method.run(services, caller, jsonrpc.decode(request.params, method.takes))
 
 
-async def _hello(services: NativeServices, _caller: NativeCaller, _params: NoParams) -> messages.AgentHello:
-    return messages.AgentHello(AGENT_NAME, __version__, messages.API, tuple(METHODS), services.simulated)
+async def _hello(services: NativeServices, caller: NativeCaller, _params: NoParams) -> messages.AgentHello:
+    known = tuple(name for name, method in METHODS.items() if not method.refuses(caller))
+    return messages.AgentHello(AGENT_NAME, __version__, messages.API, known, services.simulated)
 
 
 async def _readers(services: NativeServices, caller: NativeCaller, _params: NoParams) -> messages.ReaderList:
@@ -263,6 +283,35 @@ METHODS: Final[dict[str, NativeMethod]] = {
     ),
     "decrypt": NativeMethod(
         "Decrypt with a card's key.", messages.DecryptParams, messages.DecryptResult, _decrypt, large=True
+    ),
+    "queue.add": NativeMethod(
+        "Have a record signed in time; local programs alone.",
+        queue_messages.QueueAddParams,
+        queue_messages.QueueRecord,
+        queue.add,
+        large=True,
+        programs=True,
+    ),
+    "queue.list": NativeMethod(
+        "Records and what became of them; local programs alone.",
+        queue_messages.QueueListParams,
+        queue_messages.QueueList,
+        queue.list_,
+        programs=True,
+    ),
+    "queue.result": NativeMethod(
+        "A record's content as it is now; local programs alone.",
+        queue_messages.QueueResultParams,
+        queue_messages.QueueResult,
+        queue.result,
+        programs=True,
+    ),
+    "queue.sign": NativeMethod(
+        "Have the person sign what waits, with one PIN; local programs alone.",
+        queue_messages.QueueSignParams,
+        queue_messages.QueueSession,
+        queue.sign,
+        programs=True,
     ),
     "selftest.run": NativeMethod(
         "Find out what works; each row is told as it finishes.",

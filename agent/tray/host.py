@@ -26,6 +26,7 @@ from agent.tray.messages import (
     TrayActivity,
     TrayCard,
     TrayProblem,
+    TrayQueue,
     TrayReader,
     TraySession,
     TrayState,
@@ -96,11 +97,13 @@ class TrayHost:
             changed()
 
         operations = self.daemon.operations
-        endings = (
+        endings = [
             operations.on_change(readers_changed),
             operations.activity.listen(changed),
             operations.sessions.listen(changed),
-        )
+        ]
+        if self.daemon.queue is not None:
+            endings.append(self.daemon.queue.listen(changed))
         try:
             yield
         finally:
@@ -144,6 +147,7 @@ class TrayHost:
             silence=self.daemon.operations.silence.begun,
             updates=self.config.update.enabled,
             sessions=tuple(self._sessions()),
+            queue=self._queue(),
         )
 
     def _sessions(self) -> Iterator[TraySession]:
@@ -225,6 +229,12 @@ class TrayHost:
         if self._trust is not before:
             self._changed()
 
+    def _queue(self) -> TrayQueue | None:
+        if self.daemon.queue is None:
+            return None
+        counts = self.daemon.queue.counts
+        return TrayQueue(waiting=counts.waiting, owed=counts.owed, due=counts.next_due)
+
     def _problems(self) -> Iterator[TrayProblem]:
         for conflict in self.daemon.conflicts[:_READERS_MAX]:
             detail = f"{conflict.port} {conflict.holder}".strip()[:_NAME_MAX]
@@ -233,6 +243,8 @@ class TrayHost:
             yield TrayProblem(kind=ProblemKind.SERVICE)
         if self._trust is False:
             yield TrayProblem(kind=ProblemKind.TRUST)
+        if self.daemon.queue is not None and (warned := self.daemon.queue.counts.warned):
+            yield TrayProblem(kind=ProblemKind.RECORDS, detail=str(warned))
 
     def _activity(self) -> tuple[TrayActivity, ...]:
         return tuple(

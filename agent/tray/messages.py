@@ -78,13 +78,28 @@ class ProblemKind(StrEnum):
     PORT = "port"
     SERVICE = "service"
     TRUST = "trust"
+    RECORDS = "records"
 
 
 class TrayProblem(_TrayPart, frozen=True):
-    """One problem; `detail` is the port and the program on it, for people."""
+    """One problem; `detail` is the port and the program on it, or how many records, for people."""
 
     kind: ProblemKind
     detail: str = ""
+
+
+class TrayQueue(_TrayPart, frozen=True):
+    """The records that wait for a signature.
+
+    Attributes:
+        waiting: nobody has signed them yet.
+        owed: the institution has, and the person has not.
+        due: by when the first of those waiting must be signed, aware.
+    """
+
+    waiting: int
+    owed: int
+    due: datetime | None = None
 
 
 class TrayActivity(_TrayPart, frozen=True):
@@ -124,6 +139,7 @@ class TrayState(_TrayPart, frozen=True, tag="state"):
         silence: some or all unknown sites are refused unasked at this moment.
         updates: newer versions can be looked for here.
         sessions: signing sessions that are open.
+        queue: the records that wait; None where there is no queue.
     """
 
     version: str
@@ -137,6 +153,7 @@ class TrayState(_TrayPart, frozen=True, tag="state"):
     silence: bool = False
     updates: bool = False
     sessions: tuple[TraySession, ...] = ()
+    queue: TrayQueue | None = None
 
 
 class Choice(StrEnum):
@@ -152,6 +169,7 @@ class Choice(StrEnum):
     AUTOSTART = Errand.AUTOSTART.value
     REPORT = Errand.REPORT.value
     UPDATE = Errand.UPDATE.value
+    QUEUE = Errand.QUEUE.value
     ASK_AGAIN = "ask-again"
     STOP_SESSION = "stop-session"
     LOG_FOLDER = "log-folder"

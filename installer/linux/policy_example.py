@@ -7,6 +7,7 @@ from typing import Final
 
 ROW: Final = re.compile(r"^\| `(\w+)\.(\w+)`( ★)? \| `([^`]*)` \| (\S.*) \|$", re.MULTILINE)
 NONE: Final = {
+    ("queue", "results"): '"/srv/emr/signed"',
     ("update", "url"): '"https://updates.example.tw/hca-agent/"',
     ("update", "root"): '"/etc/hca-agent/update-root.json"',
     ("update", "install_command"): '["/usr/bin/apt-get", "install", "-y", "{file}"]',
@@ -17,7 +18,7 @@ _HEAD: Final = """\
 # What the administrator of this machine decides for every user of HCA Card Agent: copy it to
 # /etc/hca-agent/policy.toml and take the # away from what you decide. Each key here wins over the same key of
 # a user's config.toml; what is left out is the user's, or has the value shown, which is the default (but for
-# keys of [update] whose default is none). ★ stands in the administrator's file or nowhere.
+# keys whose default is none). ★ stands in the administrator's file or nowhere.
 #
 # 管理者的設定範例：複製到 /etc/hca-agent/policy.toml，把要決定的鍵前面的 # 拿掉；
 # 其餘是使用者的設定，或這裡所寫的預設值。★ 只能寫在管理者的檔案裡。

@@ -21,12 +21,19 @@ from signing.sign import sign_digest
 
 if TYPE_CHECKING:
     from asn1crypto.cms import CertificateChoices, CMSAttributes, SignerInfo
+    from pyhanko.sign.ades.cades_asn1 import CommitmentTypeIndication
 
 CARD_NUMBER: Final = "2.16.886.1.100.2.204"
 """Attribute: the number of the card, as the government's certificates name it too."""
 
 RANDOM_NONCE: Final = "1.2.840.113549.1.9.25.3"
 """Attribute randomNonce (RFC 2985 §5.3.5): OCTET STRING."""
+
+REASON_MAX: Final = 200
+"""Characters of a DisplayText (RFC 5126 §5.8.1)."""
+
+_APPROVAL: Final = "1.2.840.113549.1.9.16.6.5"
+_NOTICE: Final = "1.2.840.113549.1.9.16.5.2"
 
 # RFC 5652 §11.3: UTCTime through 2049, GeneralizedTime from then on.
 _GENERALIZED_FROM: Final = 2050
@@ -112,6 +119,7 @@ def signed_attributes(
     nonce: bytes = b"",
     bound_to: bytes = b"",
     counter: bool = False,
+    reason: str = "",
 ) -> CMSAttributes:
     """Return what is signed (RFC 5652 §5.3): `dump()` gives the DER SET OF whose digest the card signs.
 
@@ -122,6 +130,10 @@ def signed_attributes(
         nonce: attribute randomNonce; empty for none.
         bound_to: the signer's certificate, DER, for the attribute signing-certificate-v2; empty for none.
         counter: for a countersignature, which has no content type (§11.4).
+        reason: what the signer says it is for; empty for none.
+
+    Raises:
+        ValueError: the reason is too long.
     """
     # tsp adds its names to cms's tables, which are read at the first use and never again.
     from asn1crypto import cms, core, tsp
@@ -141,7 +153,26 @@ def signed_attributes(
         # RFC 5035 §4: SHA-256 is the default, and DER leaves defaults out.
         named = tsp.SigningCertificateV2({"certs": [{"cert_hash": Hash.SHA_256.digest(bound_to)}]})
         found.append({"type": "signing_certificate_v2", "values": [named]})
+    if reason:
+        found.append({"type": "commitment_type", "values": [_commitment(reason)]})
     return cms.CMSAttributes([cms.CMSAttribute(each) for each in found])
+
+
+def _commitment(reason: str) -> CommitmentTypeIndication:
+    """Return that the signer approved the content, and why, in words (ETSI EN 319 122-1 §5.2.3).
+
+    No qualifier for words is registered; that of a signature policy is (RFC 5126 §5.8.1, SPUserNotice).
+    """
+    # Its attribute is in asn1crypto's tables once this has been imported.
+    from pyhanko.sign.ades.cades_asn1 import CommitmentTypeIndication, DisplayText, SPUserNotice
+
+    if len(reason) > REASON_MAX:
+        raise ValueError(f"a reason has at most {REASON_MAX} characters")
+    notice = SPUserNotice({"explicit_text": DisplayText("utf8_string", reason)})
+    qualifier = {"commitment_type_identifier": _NOTICE, "qualifier": notice}
+    return CommitmentTypeIndication(
+        {"commitment_type_id": _APPROVAL, "commitment_type_qualifier": [qualifier]}
+    )
 
 
 def signer_info(

@@ -17,6 +17,7 @@ from hca_card.certificate import SUBJECT_KEY_IDENTIFIER, compared_name
 from signing.asn1 import parsing
 from signing.certificate import parsed
 from signing.cms.build import (
+    REASON_MAX,
     certificate_choice,
     digest_algorithm,
     signed_attributes,
@@ -54,11 +55,13 @@ class Cades:
         detached: a message of its own is without the document.
         place: where the signature stands.
         content: the document, for a signature beside a detached one.
+        reason: what the signer says it is for; empty for none.
     """
 
     detached: bool = True
     place: Place = Place.FIRST
     content: bytes | None = None
+    reason: str = ""
 
     @property
     def format(self) -> SignatureFormat:
@@ -88,11 +91,14 @@ class Cades:
                     if self.place is Place.OVER
                     else self._beside(signed)
                 )
+        if len(self.reason) > REASON_MAX:
+            raise DocumentUnusableError(f"a reason in CAdES has at most {REASON_MAX} characters")
         attributes = signed_attributes(
             algorithm.digest(content),
             when,
             bound_to=signer.certificate,
             counter=self.place is Place.OVER,
+            reason=self.reason,
         )
 
         def finish(value: bytes) -> bytes:

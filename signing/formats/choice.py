@@ -72,7 +72,7 @@ def form_for(format: SignatureFormat, document: bytes, options: Options) -> Form
             place = Place.OVER if options.over else Place.BESIDE
         elif options.over:
             raise ValueError("there is no signature to countersign")
-        return Cades(options.detached is not False, place, options.content)
+        return Cades(options.detached is not False, place, options.content, options.reason)
     if format in (SignatureFormat.XADES, SignatureFormat.XMLDSIG):
         from signing.formats.xml_signature import Packaging, XmlForm
 
@@ -114,7 +114,7 @@ _HIGHEST: Final = {
     SignatureFormat.PADES: Level.B_LTA,
 }
 _HAS: Final = {
-    SignatureFormat.CADES: frozenset(("detached", "over", "content", "name")),
+    SignatureFormat.CADES: frozenset(("detached", "over", "content", "name", "reason")),
     SignatureFormat.XADES: frozenset(("detached", "enveloping", "name", "reason")),
     SignatureFormat.XMLDSIG: frozenset(("detached", "enveloping", "name")),
     SignatureFormat.EMR: frozenset(("name", "reason")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hca_card import tlv
 from hca_card.certificate import SUBJECT_KEY_IDENTIFIER, compared_name
+from hca_card.errors import CardDataError
 from signing.asn1 import parsing, reading
 from signing.certificate import parsed
 from signing.errors import CertificateMalformedError, HashUnsupportedError, SignatureFormatError
@@ -34,6 +36,8 @@ _SHORT: Final = 64 * 1024
 _DIGEST_ATTRIBUTE: Final = bytes.fromhex("06092A864886F70D010904")
 _CERTIFICATE_VALUES: Final = "1.2.840.113549.1.9.16.2.23"
 _REVOCATION_VALUES: Final = "1.2.840.113549.1.9.16.2.24"
+_COMMITMENT: Final = "1.2.840.113549.1.9.16.2.16"
+_UTF8_STRING: Final = 0x0C
 _OCSP_RESPONSE: Final = "1.3.6.1.5.5.7.16.2"
 _BASIC_OCSP: Final = "1.3.6.1.5.5.7.48.1.1"
 
@@ -208,6 +212,7 @@ def _signature(signer: SignerInfo, expected: _Expected) -> FoundSignature:
         remarks=remarks,
         hash=algorithm,
         claimed_time=_claimed_time(attributes),
+        reason=_reason(signer["signed_attrs"]),
         binds_certificate=binds,
         certificates=(*inside.certificates, *extra.certificates),
         ocsp=(*inside.ocsp, *extra.ocsp),
@@ -432,6 +437,23 @@ def _made(signer: SignerInfo) -> datetime:
 def _claimed_time(attributes: dict[str, list[Any]]) -> datetime | None:
     values = attributes.get("signing_time", ())
     return values[0].native if len(values) == 1 else None
+
+
+def _reason(attributes: CMSAttributes) -> str:
+    """Return what the signer says the signature is for: the words beside a commitment type (§5.2.3)."""
+    from asn1crypto import core
+
+    for each in () if isinstance(attributes, core.Void) else attributes:
+        if each["type"].dotted != _COMMITMENT:
+            continue
+        # What others write there is theirs to choose, and no reason to doubt the signature.
+        with suppress(CardDataError, IndexError):
+            indication, _end = tlv.read(each["values"].contents)
+            for qualifier in indication.children[1].children:
+                for part in qualifier.children[1].children:
+                    if part.tag == _UTF8_STRING:
+                        return part.value.decode("utf-8", "replace")[:200]
+    return ""
 
 
 def _certificate_of(signer: SignerInfo, certificates: tuple[bytes, ...]) -> bytes | None:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from agent.errors.table import ErrorRow, table
+from agent.tray.messages import TrayQueue
 from agent.vocabulary import ERRAND_LINES, ERRAND_WORDS, Errand
 from tests.support.tray import tray_state
 from tray.icon_states import face
 
 ROOT = Path(__file__).parents[2]
 
-_LINE = re.compile(r"hca-agent ((?:trust|autostart|origins|update|pin) [a-z]+|[a-z]+)")
+_LINE = re.compile(r"hca-agent ((?:trust|autostart|origins|update|pin|queue) [a-z]+|[a-z]+)")
 _BESIDE = re.compile(r"（管理者：(hca-agent [^）]+)）|\(administrators: (hca-agent [^)]+)\)")
 
 OTHER_DOORS = {
@@ -35,7 +36,7 @@ def next_steps(row: ErrorRow) -> dict[str, str]:
 
 def doors() -> str:
     """Every line of the menu."""
-    menu = face(tray_state("A", updates=True)).menu
+    menu = face(tray_state("A", updates=True, queue=TrayQueue(waiting=1, owed=0))).menu
     return "\n".join(item.label for item in menu)
 
 
@@ -73,7 +74,7 @@ def test_the_self_test_gives_no_advice_for_a_terminal() -> None:
         assert "hca-agent" not in "".join(row.on_page), row.id
 
 
-_COMMANDS = "trust|autostart|origins|update|pin|report|selftest|run"
+_COMMANDS = "trust|autostart|origins|update|pin|queue|report|selftest|run"
 _IN_CODE = re.compile(rf'"[^"\n]*hca-agent (?:{_COMMANDS})\b[^"\n]*"')
 _FOR_TERMINALS = ("agent/cli/", "agent/vocabulary.py", "agent/trust/all_users.py")
 

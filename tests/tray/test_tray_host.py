@@ -94,7 +94,7 @@ class Tray:
 async def tray(folder: Path, *kinds: str, config: Config | None = None, **more: Any) -> AsyncIterator[Tray]:
     async with running(folder, *kinds, config=config, **more) as world:
         assert world.person is not None
-        daemon = SimpleNamespace(operations=world.operations, conflicts=(), native_port=56440)
+        daemon = SimpleNamespace(operations=world.operations, conflicts=(), native_port=56440, queue=None)
         windows, ended, trusted = FakeWindows(), [], [True]
         config = config or Config()
         computer = Computer(Service(VirtualWinscard()), config, world.paths)

@@ -14,6 +14,7 @@ from agent.tray.messages import (
     TrayActivity,
     TrayCard,
     TrayProblem,
+    TrayQueue,
     TrayReader,
     TraySession,
     TrayState,
@@ -67,6 +68,7 @@ def state(
     silence: bool = False,
     updates: bool = False,
     sessions: tuple[TraySession, ...] = (),
+    queue: TrayQueue | None = None,
 ) -> TrayState:
     return tray_state(
         version="0.1.0",
@@ -82,6 +84,7 @@ def state(
         silence=silence,
         updates=updates,
         sessions=sessions,
+        queue=queue,
     )
 
 
@@ -182,7 +185,8 @@ def test_a_double_click_means_about_and_only_that() -> None:
 
 
 def test_every_choice_can_be_chosen_somewhere() -> None:
-    shown = face(state(CARD, silence=True, updates=True, sessions=(SESSION,)))
+    records = TrayQueue(waiting=1, owed=0, due=NOON)
+    shown = face(state(CARD, silence=True, updates=True, sessions=(SESSION,), queue=records))
     assert {item.chosen.choice for item in shown.menu if item.chosen is not None} == set(Choice)
 
 
@@ -365,3 +369,20 @@ def test_a_certificate_that_ends_is_told_in_menu_and_tooltip(days: float, told: 
 def test_of_a_certificate_that_is_revoked_nobody_is_told_that_it_ends() -> None:
     shown = face(state(CARD, cards=(card(revoked=True, ends=in_days(10)),)))
     assert "到期" not in " ".join((*labels(shown), *shown.tooltip))
+
+
+def test_records_that_wait_are_told_with_their_time_and_what_has_them_signed() -> None:
+    waiting = TrayQueue(waiting=12, owed=3, due=NOON)
+    [row] = [label for label in labels(face(state(CARD, queue=waiting))) if "待簽病歷 12" in label]
+    assert (
+        "待補簽 3" in row and f"{NOON.astimezone():%m-%d %H:%M}" in row and "12 records wait, 3 owed" in row
+    )
+    soon = TrayProblem(kind=ProblemKind.RECORDS, detail="2")
+    troubled = face(state(CARD, queue=waiting, problems=(soon,)))
+    assert troubled.problem
+    assert any("期限快到了" in line and "2" in line for line in troubled.tooltip)
+    chosen = [item.chosen.choice for item in troubled.menu if item.chosen is not None]
+    assert chosen.count(Choice.QUEUE) == 2
+    assert Choice.QUEUE not in [item.chosen.choice for item in face(state(CARD)).menu if item.chosen]
+    nothing = face(state(CARD, queue=TrayQueue(waiting=0, owed=0)))
+    assert Choice.QUEUE not in [item.chosen.choice for item in nothing.menu if item.chosen]

@@ -370,3 +370,23 @@ def test_a_signature_by_openssl_can_be_signed_beside(openssl: Openssl) -> None:
     message = (openssl.folder / "message").read_bytes()
     both = signed("ec", Cades(place=Place.BESIDE), message)
     assert [each.unchanged for each in ours(both, None).signatures] == [True, True]
+
+
+REASON = "醫師未能於期限內簽章，由醫院先行簽章"
+
+
+def test_a_reason_is_in_the_signature_and_openssl_accepts_it(tmp_path: Path) -> None:
+    message = signed("ec", Cades(detached=False, reason=REASON))
+    [found] = read_cms(message).signatures
+    assert (found.reason, found.intact) == (REASON, True)
+    words = ("-inform", "DER", "-in", "m", "-CAfile", "root.pem", "-out", "o")
+    checked = Openssl(tmp_path).run("cms", "-verify", "-cades", *words, m=message)
+    assert checked.returncode == 0, checked.stderr
+    other = message.replace("醫院".encode(), "醫師".encode())
+    assert other != message
+    assert not read_cms(other).signatures[0].intact
+
+
+def test_a_reason_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(DocumentUnusableError):
+        signed("rsa", Cades(reason="長" * 201))

@@ -1,0 +1,442 @@
+"""The queue at work: it takes records in, has them signed in time, and puts what was signed into a folder.
+
+People sign in signing sessions, which they open; records that come while one is open are signed in it. What
+nobody has signed when its time is nearly up is signed by the institution's card: in a session that somebody
+opened for it, or with the PIN that the keyring keeps for the folder that the record came from, by the rules
+of `agent.pins.unattended`. The person's signature is then owed and added later, as a second one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final, Protocol
+
+from agent.config import Config, QueueSettings
+from agent.errors import AgentError, ErrorId, error_id
+from agent.interaction import CardShown
+from agent.interaction.asking import nobody_asked
+from agent.operations import Caller, Operations
+from agent.operations.messages import SignedDocument
+from agent.operations.signing_sessions import SigningSession
+from agent.paths import Paths
+from agent.private_files import write_whole
+from agent.queue.intake import Intake, Left
+from agent.queue.model import REASON_MAX, Counts, Order, Record, RecordState, Signature
+from agent.queue.records import Records
+from agent.vocabulary import Errand, SessionEnd
+from hca_card.certificate import describe
+from hca_card.certificate_numbers import CERTIFICATE_INDEX
+from hca_card.model import CardKind, KeyUse
+from signing.errors import DocumentRefusedError, DocumentUnusableError, HashUnsupportedError
+from signing.formats import Form, Level, SignatureFormat
+from signing.formats.choice import Options, form_for
+
+log = logging.getLogger(__name__)
+
+CALLER: Final = Caller(None, "queue")
+PERSONS: Final = (CardKind.PERSONNEL,)
+INSTITUTIONS: Final = (CardKind.INSTITUTION, CardKind.INSTITUTION_SECONDARY)
+
+INSTITUTION_MARGIN: Final = timedelta(minutes=10)
+"""So long before its time is up the institution signs a record: there may be many."""
+
+LATER_REASON: Final = "補簽（電子病歷製作及管理辦法第 11 條）"
+"""What a person's signature is for that comes after the institution's."""
+
+_AT_ONCE: Final = 4
+_LOOK_SECONDS: Final = 1.0
+_AGAIN_SECONDS: Final = 60.0
+_WARN_SECONDS: Final = 3600.0
+_DELIVERED_AT_ONCE: Final = 100
+_HOPELESS: Final = (DocumentRefusedError, DocumentUnusableError, HashUnsupportedError)
+
+
+Tell = Callable[[str, str, Errand | None], Coroutine[None, None, None]]
+"""Tells the person something in both languages, and offers an errand."""
+
+
+def open_queue(operations: Operations, config: Config, paths: Paths, tell: Tell) -> RecordQueue:
+    """Return the queue of the agent's folder, whose journal `forget` closes; it blocks.
+
+    Raises:
+        AgentError: journal.*.
+    """
+    settings = config.queue
+    results = Path(settings.results) if settings.results else paths.signed_records
+    records = Records(paths.queue, settings.records)
+    return RecordQueue(
+        operations, records, settings, results, tell=tell, unattended=config.unattended.enabled
+    )
+
+
+class Sign(Protocol):
+    """Makes a signature: a session's, or the operation with what belongs to it."""
+
+    async def __call__(
+        self, form: Form, document: bytes, *, level: Level = Level.B_B, name: str = ""
+    ) -> SignedDocument:
+        """As `Operations.sign_document`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """Whose card signs.
+
+    Attributes:
+        institution: whether it is the institution's card, which signs what is due.
+        numbers: by which records name the person.
+        folder: from where records must come; None from anywhere.
+    """
+
+    institution: bool
+    kind: CardKind
+    numbers: frozenset[str] = frozenset()
+    folder: str | None = None
+
+
+class RecordQueue:
+    """Has records signed; `run` does what has its time, or a test calls `tick`.
+
+    Args:
+        operations: all card work goes through these.
+        records: the journal.
+        settings: `[queue]`.
+        results: the folder in which what was signed is put.
+        tell: tells the person something, and offers an errand.
+        unattended: whether the institution's card may be used with a PIN from the keyring.
+        clock: the time, aware.
+    """
+
+    def __init__(
+        self,
+        operations: Operations,
+        records: Records,
+        settings: QueueSettings,
+        results: Path,
+        *,
+        tell: Tell,
+        unattended: bool = False,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._operations = operations
+        self._records = records
+        self._settings = settings
+        self._results = results
+        self._tell = tell
+        self._unattended = unattended
+        self._clock = clock
+        self._intake = Intake(settings.folders, records)
+        self._news = asyncio.Event()
+        self._in_work: set[int] = set()
+        self._choosing = asyncio.Lock()
+        self._serving: dict[SigningSession, tuple[asyncio.Task[int], _Signer]] = {}
+        self._by_keyring: asyncio.Task[None] | None = None
+        self._keyring_at = self._warned_at = -_WARN_SECONDS
+        self._listeners: list[Callable[[], None]] = []
+        self.counts = Counts()
+        """How it stood when it was last looked at."""
+
+    # --- what programs and people ask -------------------------------------------------------------------
+
+    async def add(self, order: Order, document: bytes) -> Record:
+        """Take in a record, which is on the disk when this returns; see `Records.add`."""
+        record = await asyncio.to_thread(self._records.add, order, document, self._clock(), self._time)
+        self._wake()
+        return record
+
+    async def page(self, after: int, limit: int, states: tuple[RecordState, ...] = ()) -> list[Record]:
+        """Return records, in the order in which they came; see `Records.page`."""
+        return await asyncio.to_thread(self._records.page, after, limit, states)
+
+    async def content(self, number: int) -> tuple[Record, bytes]:
+        """Return a record and its octets as they are now.
+
+        Raises:
+            AgentError: queue.unknown.
+        """
+        record = await asyncio.to_thread(self._records.find, number)
+        return record, await asyncio.to_thread(self._records.content, number)
+
+    async def count(self) -> Counts:
+        """Return how the queue stands now."""
+        return await asyncio.to_thread(self._records.counts, self._clock(), self._warning)
+
+    @property
+    def left(self) -> tuple[Left, ...]:
+        """What lies in the watched folders and is not taken in."""
+        return self._intake.left
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` on the event loop when `counts` change; the result stops that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def open(
+        self,
+        *,
+        institution: bool = False,
+        reader: str | None = None,
+        most: int | None = None,
+        seconds: int | None = None,
+        wait: bool = True,
+    ) -> SigningSession:
+        """Open a signing session, in which from now on this card's records are signed.
+
+        Args:
+            institution: the institution's card, for what nobody has signed in time; else a person's.
+            reader: its reader, if it is named.
+            most: how many signatures; None for as many as the administrator allows.
+            seconds: for how long; None for what is usual.
+            wait: for records that come as long as it is open; else it ends when nothing more is there for it.
+
+        Raises:
+            AgentError: signing_session.*; as `Operations.open_session`.
+        """
+        kinds = INSTITUTIONS if institution else PERSONS
+        session = await self._operations.open_session(
+            CALLER, most=most, seconds=seconds, reader=reader, kinds=kinds
+        )
+        try:
+            signer = await self._signer(session.card, institution=institution)
+        except BaseException:
+            session.end(SessionEnd.CLOSED)
+            raise
+        session.on_end(lambda _why: self._wake())
+        task = asyncio.create_task(self._serve(session, signer, wait=wait))
+        self._serving[session] = task, signer
+        task.add_done_callback(lambda _task: self._serving.pop(session, None))
+        return session
+
+    async def served(self, session: SigningSession) -> int:
+        """Wait until no more is signed in the session; return how many records were."""
+        return await self._serving[session][0] if session in self._serving else 0
+
+    async def _signer(self, card: CardShown, *, institution: bool) -> _Signer:
+        """Return by which numbers records name the card in the reader."""
+        index = CERTIFICATE_INDEX[KeyUse.SIGNATURE]
+        read = await self._operations.certificate(CALLER, index, card.reader)
+        if read.serial != card.serial:
+            raise AgentError(ErrorId.SIGNING_SESSION_ENDED)
+        facts = describe(read.der)
+        numbers = frozenset((card.serial, facts.serial_number or card.serial, ""))
+        return _Signer(institution, card.kind, numbers)
+
+    # --- what has its time ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Do what has its time, until this is cancelled."""
+        try:
+            while True:
+                began = time.monotonic()
+                try:
+                    await self.tick()
+                except Exception:
+                    log.exception("the queue could not be looked at")
+                # A folder that takes long to look at is looked at less often.
+                await asyncio.sleep(max(_LOOK_SECONDS, 4 * (time.monotonic() - began)))
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """End its sessions; what the card is at work on is brought to its end, and is written down."""
+        tasks: list[asyncio.Task[int] | asyncio.Task[None]] = [task for task, _ in self._serving.values()]
+        for session in tuple(self._serving):
+            session.end(SessionEnd.AGENT)
+        self._wake()
+        if self._by_keyring is not None:
+            tasks.append(self._by_keyring)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self._deliver)
+
+    def forget(self) -> None:
+        """Close the journal; what it holds stays."""
+        self._records.close()
+
+    async def tick(self) -> None:
+        """Take in what came, sign what is due, deliver what was signed, say how it stands."""
+        now = self._clock()
+        if await asyncio.to_thread(self._intake.look, now, self._time):
+            self._wake()
+        self._begin_with_keyring()
+        await asyncio.to_thread(self._deliver)
+        await asyncio.to_thread(self._records.forget, now - timedelta(days=self._settings.keep_days))
+        counts = await self.count()
+        if counts != self.counts:
+            self.counts = counts
+            for listener in tuple(self._listeners):
+                listener()
+        await self._warn(counts)
+        self._wake()  # programs of the command line write to the journal too
+
+    @property
+    def _time(self) -> timedelta:
+        return timedelta(hours=self._settings.hours)
+
+    @property
+    def _warning(self) -> timedelta:
+        return timedelta(minutes=self._settings.warn_minutes)
+
+    def _wake(self) -> None:
+        """Have whoever waits for records look again."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def _warn(self, counts: Counts) -> None:
+        """Tell the person that time runs out, once an hour at most."""
+        now = time.monotonic()
+        if not counts.warned or now - self._warned_at < _WARN_SECONDS:
+            return
+        self._warned_at = now
+        count = counts.warned
+        await self._tell(
+            f"有 {count} 份病歷的簽章期限快到了。請簽署；逾期由機構卡先簽，您仍須補簽。",
+            f"{count} {'record has' if count == 1 else 'records have'} little time left to be signed. Sign"
+            " now; otherwise the institution's card signs, and your signature is still owed.",
+            Errand.QUEUE,
+        )
+
+    def _deliver(self) -> None:
+        """Put what was signed into the folder of results; it blocks."""
+        for record in self._records.undelivered(_DELIVERED_AT_ONCE):
+            try:
+                self._results.mkdir(parents=True, exist_ok=True, mode=0o700)
+                write_whole(self._results / record.result, self._records.content(record.number))
+            except OSError as error:
+                log.warning("what was signed cannot be put into its folder: %s", error.strerror)
+                return  # the next record would not fit either; it stays in the journal
+            self._records.delivered(record)
+
+    # --- signing ----------------------------------------------------------------------------------------
+
+    async def _serve(self, session: SigningSession, signer: _Signer, *, wait: bool) -> int:
+        """Sign in a session, several records under way at once; return how many were signed."""
+        tried: set[int] = set()
+
+        async def one_by_one() -> int:
+            count = 0
+            while session.left:
+                news = self._news
+                record = await self._next(signer, tried)
+                if record is not None:
+                    count += await self._sign(record, signer, session.sign, tried)
+                elif wait:
+                    await news.wait()
+                else:
+                    break
+            return count
+
+        counts = await asyncio.gather(*(one_by_one() for _ in range(_AT_ONCE)))
+        session.end(SessionEnd.CLOSED)
+        return sum(counts)
+
+    def _begin_with_keyring(self) -> None:
+        """Have the institution's card sign what is due, if nobody opened a session for it."""
+        now = time.monotonic()
+        attended = any(signer.institution for _task, signer in self._serving.values())
+        if not self._unattended or attended or now - self._keyring_at < _AGAIN_SECONDS:
+            return
+        if self._by_keyring is None or self._by_keyring.done():
+            self._by_keyring = asyncio.create_task(self._sign_with_keyring())
+
+    async def _sign_with_keyring(self) -> None:
+        """Sign what is due with the PIN kept for its folder; look again in a minute where that fails."""
+        for folder in await asyncio.to_thread(self._records.folders, self._due):
+            signer, tried = _Signer(True, CardKind.INSTITUTION, folder=folder), set[int]()
+            sign = partial(
+                self._operations.sign_document,
+                CALLER,
+                kinds=INSTITUTIONS,
+                folder=Path(folder) if folder else None,
+            )
+            with nobody_asked():
+                while not tried and (record := await self._next(signer, tried)) is not None:
+                    await self._sign(record, signer, sign, tried)
+            if tried:
+                self._keyring_at = time.monotonic()
+
+    @property
+    def _due(self) -> datetime:
+        return self._clock() + INSTITUTION_MARGIN
+
+    async def _next(self, signer: _Signer, tried: set[int]) -> Record | None:
+        """Return the record with least time left of those for the signer; it is in work then."""
+        async with self._choosing:
+            without = self._in_work | tried
+            if signer.institution:
+                waiting = (RecordState.WAITING,)
+                choose = partial(self._records.next, waiting, folder=signer.folder, due=self._due)
+            else:
+                open_ = (RecordState.WAITING, RecordState.BY_INSTITUTION)
+                choose = partial(self._records.next, open_, signers=signer.numbers)
+            record = await asyncio.to_thread(choose, without=without)
+            if record is not None:
+                self._in_work.add(record.number)
+            return record
+
+    async def _sign(self, record: Record, signer: _Signer, sign: Sign, tried: set[int]) -> int:
+        """Have a record signed, and write down what became of it; return 1 if it is signed."""
+        later = record.state is RecordState.BY_INSTITUTION
+        reasons = (self._settings.reason,) if signer.institution else (record.reason, LATER_REASON * later)
+        reason = "；".join(filter(None, reasons))[:REASON_MAX]
+        try:
+            document = await asyncio.to_thread(self._records.content, record.number)
+            form = await asyncio.to_thread(form_of, record.format, document, reason)
+            done = await sign(form, document, level=record.level, name=record.name)
+            state = (
+                RecordState.BY_INSTITUTION
+                if signer.institution
+                else RecordState.COMPLETED
+                if later
+                else RecordState.SIGNED
+            )
+            number = describe(done.certificate).serial_hex
+            signature = Signature(signer.kind, done.serial, number, self._clock(), reason)
+            result = record.result or result_name(record, form.suffix)
+            kept = await asyncio.to_thread(
+                self._records.signed, record, state, done.document, result, signature
+            )
+        except Exception as error:
+            tried.add(record.number)
+            if error_id(error) != ErrorId.SIGNING_SESSION_ENDED:
+                log.warning("record %d was not signed: %s", record.number, error_id(error))
+                await self._note(record, error)
+            return 0
+        finally:
+            self._in_work.discard(record.number)
+        return int(kept)
+
+    async def _note(self, record: Record, error: Exception) -> None:
+        """Write down why a record was not signed, if that can be written."""
+        note = partial(self._records.troubled, failed=isinstance(error, _HOPELESS), now=self._clock())
+        try:
+            await asyncio.to_thread(note, record, error_id(error))
+        except AgentError as trouble:
+            log.warning("the queue cannot be written: %s", trouble)
+
+
+def form_of(kind: SignatureFormat, document: bytes, reason: str) -> Form:
+    """Return the form of a record's next signature, which has the document in it.
+
+    Raises:
+        DocumentUnusableError: the document has no such signature.
+    """
+    detached = False if kind is SignatureFormat.CADES else None
+    try:
+        return form_for(kind, document, Options(detached=detached, reason=reason))
+    except ValueError as error:
+        raise DocumentUnusableError(str(error)) from error
+
+
+def result_name(record: Record, suffix: str) -> str:
+    """Return the file name of what a record becomes, which no other has: `000017-note.signed.pdf`."""
+    stem, dot, ending = record.name.rpartition(".")
+    same = dot and suffix.count(".") > 1 and suffix.endswith(f".{ending.lower()}")
+    return f"{record.number:06d}-{stem if same else record.name}{suffix}"
