@@ -199,12 +199,15 @@ class SessionSettings:
         signatures: how many signatures one PIN is good for, at most.
         minutes: for how many minutes at most; who asks for no time gets half an hour, or this if it is less.
         items: how many documents a batch may have whose list is shown before the PIN.
+        page_pins: whether a PIN that an old portal's page collects is taken; otherwise it is never looked at,
+            and the person types it once in this program's window for a session.
     """
 
     enabled: bool = _key(values.boolean, True)
     signatures: int = _key(values.whole(1, 250), 250)
     minutes: int = _key(values.whole(1, 1440), 1440)
     items: int = _key(values.whole(1, 100_000), 10_000)
+    page_pins: bool = _key(values.boolean, True)
 
 
 @dataclass(frozen=True, slots=True)

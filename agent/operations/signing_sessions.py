@@ -55,6 +55,8 @@ class Signs(Protocol):
         kept: KeptPin | None = None,
         name: str = "",
         cms: CmsForm | None = None,
+        allow_sha1: bool = False,
+        rsa: bool = False,
     ) -> SignResult:
         """As `Operations.sign`."""
         ...
@@ -184,6 +186,8 @@ class SigningSession:
         hash: Hash = Hash.SHA_256,  # noqa: A002  (the protocol's own word)
         cms: CmsForm | None = None,
         name: str = "",
+        allow_sha1: bool = False,
+        rsa: bool = False,
     ) -> SignResult:
         """Return a signature value over a document, or plain CMS; see `Operations.sign`.
 
@@ -192,7 +196,14 @@ class SigningSession:
         """
         with self._one(document) as kept:
             return await self._operations.sign(
-                self.owner, hash, document=document, kept=kept, name=name, cms=cms
+                self.owner,
+                hash,
+                document=document,
+                kept=kept,
+                name=name,
+                cms=cms,
+                allow_sha1=allow_sha1,
+                rsa=rsa,
             )
 
     def hold(self, caller: Caller) -> None:
@@ -208,10 +219,13 @@ class SigningSession:
         elif self.holder is not caller:
             raise AgentError(ErrorId.SIGNING_SESSION_ELSEWHERE)
 
-    def let_go(self) -> None:
-        """Wait a minute for the page to come back, then end."""
+    def let_go(self, seconds: float | None = None) -> None:
+        """Wait for the page to come back, a minute where nothing else is said, then end."""
         self.holder = None
-        self._grace = self._loop.call_later(_GRACE_SECONDS, self.end, SessionEnd.GONE)
+        if self._grace is not None:
+            self._grace.cancel()
+        wait = _GRACE_SECONDS if seconds is None else seconds
+        self._grace = self._loop.call_later(wait, self.end, SessionEnd.GONE)
 
     def end(self, why: SessionEnd) -> None:
         """Forget the PIN; safe to call twice. What the card is at work on already comes to its end."""

@@ -407,7 +407,7 @@ export class HcaAgent extends EventTarget {
    * within `minutes` (30). The person agrees in the agent's own window, and can stop it at any time.
    */
   sessionOpen(params?: WhichCard & { signatures?: number; minutes?: number }, options?: CallOptions): Promise<SigningSession>;
-  /** Several can be under way at once, which keeps the card at work. */
+  /** Begin as many at once as you like: four are under way, which keeps the card at work. */
   sessionSign(
     params: SignatureChoice & { session: string; document: Bytes },
     options?: CallOptions,

@@ -15,6 +15,8 @@ export const API = 1;
 const MAC = /^(Macintosh|MacIntel|MacPPC|Mac68K)$/;
 const PLAIN_PORT = 56440;
 const STAGGER_MS = 250;
+/** So many signatures of a session are under way: the next are prepared while the card makes one. */
+const TOGETHER = 4;
 /** A request that fails this much later than the first waited for a person: closed ports fail together. */
 const TOGETHER_MS = 300;
 /** Local Network Access by its names, the present one first. */
@@ -122,6 +124,8 @@ export class HcaAgent extends EventTarget {
   #connecting = null;
   #pending = new Map();
   #nextId = 1;
+  #free = TOGETHER;
+  #waiting = [];
 
   constructor(options = {}) {
     super();
@@ -204,7 +208,8 @@ export class HcaAgent extends EventTarget {
   sessionSign({ session, document, content, hash = "SHA-256", format = "pkcs1", ...more }, options) {
     const what = { session, document: base64(document), content: base64(content) };
     const { detached, level, reason, field, page, over, name } = more;
-    return this.call("session.sign", { ...what, hash, format, detached, level, reason, field, page, over, name }, options);
+    const how = { hash, format, detached, level, reason, field, page, over, name };
+    return this.#inTurn(() => this.call("session.sign", { ...what, ...how }, options));
   }
 
   sessionStatus({ session }, options) {
@@ -299,6 +304,18 @@ export class HcaAgent extends EventTarget {
   /** The report on the last `selftest` as JSON and as one HTML file, with the browser's rows. */
   selftestReport({ browser = [] } = {}, options) {
     return this.call("selftest.report", { browser }, options);
+  }
+
+  async #inTurn(work) {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise((go) => this.#waiting.push(go));
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#free += 1;
+    }
   }
 
   /** The port with TLS that this connection uses; null in the clear. */

@@ -74,6 +74,7 @@ KEYS: Final = {
     "queue.reason": "機構先行簽章的原因",
     "queue.records": "最多幾份病歷等待",
     "queue.keep_days": "已簽病歷的內容保留幾天",
+    "sessions.page_pins": "接受舊網頁自己收的 PIN 碼",
     "audit.kilobytes": "稽核紀錄檔的大小（KB）",
     "audit.keep": "保留幾個舊的稽核紀錄檔",
     "certificates.online": "連線查詢憑證是否廢止",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import msgspec
 
+from agent.dialects.agreed import AgreedSessions
 from agent.dialects.hipki import info, messages
 from agent.dialects.hipki.bitmap import bitmap
 from agent.dialects.hipki.messages import (
@@ -33,6 +34,7 @@ from signing.hashes import Hash
 
 if TYPE_CHECKING:
     from agent.config import Config
+    from agent.operations import SignResult
     from agent.pins.kept import KeptPin
 
 _log = logging.getLogger(__name__)
@@ -69,7 +71,9 @@ _UNREAD: Final[Mapping[int, ErrorId]] = {
 
 
 class HipkiDialect:
-    """Answers pages of citizen and business cards; nothing is kept between two requests.
+    """Answers pages of citizen and business cards.
+
+    Nothing is kept between two requests, unless pages' PINs are not taken.
 
     Args:
         operations: do the work.
@@ -78,6 +82,7 @@ class HipkiDialect:
 
     def __init__(self, operations: Operations, config: Config) -> None:
         self._operations = operations
+        self._agreed = None if config.sessions.page_pins else AgreedSessions(operations)
         self.version = config.hipki.server_version
 
     async def answer(
@@ -138,20 +143,25 @@ class HipkiDialect:
             async with self._kept_pin(caller, package) as kept:
                 plain = await self._decrypted(caller, cipher, package.reader, kept)
             return DecryptAnswer(**good, plain=package.written(plain), plaintext=plain)
-        arguments = _signature_arguments(package)
-        async with self._kept_pin(caller, package) as kept:
-            result = await self._operations.sign(
-                caller,
-                **arguments,
-                reader=package.reader,
-                kept=kept,
-                allow_sha1=True,
-                # A bare signature is RSA's to these pages; CMS says itself what it is.
-                rsa=arguments["cms"] is None,
-            )
+        result = await self._signed(caller, package, _signature_arguments(package))
         return SignAnswer(
             **good, signature=result.signature, certb64=result.certificate, card_sn=result.serial
         )
+
+    async def _signed(
+        self, caller: Caller, package: PagePackage, arguments: _SignatureArguments
+    ) -> SignResult:
+        # A bare signature is RSA's to these pages; CMS says itself what it is.
+        rsa, document = arguments["cms"] is None, arguments["document"]
+        if self._agreed is not None and document is not None:
+            session = await self._agreed.get(caller, package.reader)
+            return await session.sign_value(
+                document, hash=arguments["hash"], cms=arguments["cms"], allow_sha1=True, rsa=rsa
+            )
+        async with self._kept_pin(caller, package) as kept:
+            return await self._operations.sign(
+                caller, **arguments, reader=package.reader, kept=kept, allow_sha1=True, rsa=rsa
+            )
 
     async def _decrypted(
         self, caller: Caller, cipher: bytes | Envelope, reader: str | None, kept: KeptPin | None
@@ -165,7 +175,7 @@ class HipkiDialect:
     @asynccontextmanager
     async def _kept_pin(self, caller: Caller, package: PagePackage) -> AsyncIterator[KeptPin | None]:
         """Run the body with the page's PIN, verified once and then forgotten; None has the person asked."""
-        if package.typed is None:
+        if package.typed is None or self._agreed is not None:
             yield None
             return
         kept = await self._operations.keep_pin(caller, package.typed, reader=package.reader)

@@ -12,10 +12,13 @@ from agent.dialects.servisign.open_objects import CardModule, CardSession
 from agent.errors import AgentError, ErrorId
 from agent.operations import ReaderCondition
 from hca_card.errors import CardChangedError
-from hca_card.model import CardKind, Institution, Metadata, Personnel
+from hca_card.model import CardKind, Institution, KeyUse, Metadata, Personnel
 from hca_card.pin import Pin
+from signing.hashes import Hash
 
 if TYPE_CHECKING:
+    from agent.dialects.agreed import AgreedSessions
+    from agent.operations import SigningSession, SignResult
     from agent.pins.kept import KeptPin
 
 INSTITUTIONS: Final = frozenset((CardKind.INSTITUTION, CardKind.INSTITUTION_SECONDARY))
@@ -99,6 +102,8 @@ async def open_session(call: FunctionCall, handle: int, pin: Pin | None) -> Card
     that is in the reader.
     """
     module = call.session.objects.get(handle, CardModule)
+    if call.agreed is not None:
+        return CardSession(handle, signing=await _agreed(call, module, call.agreed))
     if pin is None:
         # Of one that is typed on a key pad nothing is kept that says on which card it was verified.
         await select_again(call, module)
@@ -113,6 +118,52 @@ async def open_session(call: FunctionCall, handle: int, pin: Pin | None) -> Card
             kept.wipe()
             raise
     return CardSession(handle, kept)
+
+
+async def _agreed(call: FunctionCall, module: CardModule, agreed: AgreedSessions) -> SigningSession:
+    """Return the signing session that the person agreed to, for the card that is in the module's reader now.
+
+    Raises:
+        LibraryError: 9041, there is nobody to ask.
+    """
+    await select_again(call, module)
+    try:
+        signing = await agreed.get(call.caller, module.selected.reader, HCA_KINDS)
+    except AgentError as error:
+        if error.error_id is ErrorId.PIN_UNAVAILABLE:
+            raise LibraryError(LibraryCode.PIN_LENGTH) from error
+        raise
+    if signing.card.serial != module.selected.serial:
+        raise CardChangedError
+    return signing
+
+
+async def signature(
+    call: FunctionCall,
+    module: CardModule,
+    session: CardSession | None,
+    algorithm: Hash,
+    *,
+    document: bytes | None,
+    digest: bytes | None,
+    use: KeyUse,
+    rsa: bool = False,
+) -> SignResult:
+    """Return a signature with the session's PIN; for what that may not sign, the person is asked."""
+    signing = None if session is None else session.signing
+    if signing is not None and document is not None and use is KeyUse.SIGNATURE:
+        return await signing.sign_value(document, hash=algorithm, allow_sha1=True, rsa=rsa)
+    return await call.operations.sign(
+        call.caller,
+        algorithm,
+        document=document,
+        digest=digest,
+        use=use,
+        reader=module.selected.reader,
+        kept=None if session is None else session.kept,
+        allow_sha1=True,
+        rsa=rsa,
+    )
 
 
 def close_session(call: FunctionCall) -> None:

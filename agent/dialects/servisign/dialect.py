@@ -13,6 +13,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from agent.dialects.agreed import AgreedSessions
 from agent.dialects.servisign import nhi_reader_functions, pcsc_functions
 from agent.dialects.servisign.codes import (
     BAD_PARAMETER,
@@ -74,8 +75,11 @@ class ServiSignDialect:
     ) -> None:
         self._operations = operations
         self._settings = config.servisign
+        self._agreed = None if config.sessions.page_pins else AgreedSessions(operations)
         self._limits = limits or SessionLimits()
         self._sessions = PageSessions(self._limits, operations.rank, clock)
+        if self._agreed is not None:
+            self._sessions.last_left = self._agreed.left
         self._values = SharedValues(operations.rank, clock)
         self._hosts = AllowedHosts(self._settings)
         # A request can hold a PIN: what is kept of it says nothing without this key.
@@ -187,7 +191,9 @@ class ServiSignDialect:
 
     async def _in_turn(self, session: PageSession, function: LibraryFunction, request: PageRequest) -> str:
         try:
-            call = FunctionCall(function, request, session, self._operations, self._hosts)
+            call = FunctionCall(
+                function, request, session, self._operations, self._hosts, agreed=self._agreed
+            )
             try:
                 answer = function.implementation(call)
                 text = function.success(await answer if inspect.isawaitable(answer) else answer)

@@ -13,6 +13,7 @@ from agent.dialects.servisign.framing import PageRequest, lenient_base64
 from hca_card.pin import Pin
 
 if TYPE_CHECKING:
+    from agent.dialects.agreed import AgreedSessions
     from agent.dialects.servisign.network import AllowedHosts
     from agent.dialects.servisign.sessions import PageSession
     from agent.operations import Operations
@@ -75,6 +76,7 @@ class FunctionCall:
 
     Args:
         function: says which arguments the request has; PINs and PUKs are taken out of it.
+        agreed: where PINs and PUKs that the page sends are not taken, what serves it instead.
 
     Attributes:
         numbers: the number arguments.
@@ -85,7 +87,7 @@ class FunctionCall:
         LibraryError: 9040, a PIN has characters no PIN has; it is not sent anywhere.
     """
 
-    __slots__ = ("_texts", "caller", "hosts", "numbers", "operations", "secrets", "session")
+    __slots__ = ("_texts", "agreed", "caller", "hosts", "numbers", "operations", "secrets", "session")
 
     def __init__(
         self,
@@ -94,8 +96,11 @@ class FunctionCall:
         session: PageSession,
         operations: Operations,
         hosts: AllowedHosts,
+        *,
+        agreed: AgreedSessions | None = None,
     ) -> None:
         self.session = session
+        self.agreed = agreed
         self.caller = session.caller
         self.operations = operations
         self.hosts = hosts
@@ -104,7 +109,7 @@ class FunctionCall:
         self.secrets: dict[str, Pin | None] = {}
         try:
             for name in function.secrets:
-                self.secrets[name] = _secret(request, name)
+                self.secrets[name] = _secret(request, name, used=agreed is None)
             for name in function.texts:
                 self._texts[name] = request.text(name)
             for name in function.numbers:
@@ -194,8 +199,15 @@ def table(*rows: tuple[str, str, ResultKind, Implementation]) -> dict[str, Libra
     return functions
 
 
-def _secret(request: PageRequest, name: str) -> Pin | None:
+def _secret(request: PageRequest, name: str, *, used: bool) -> Pin | None:
+    """Take a PIN or PUK out of the request; one that is not used is wiped, whatever it is."""
     try:
-        return request.take_secret(name)
+        pin = request.take_secret(name)
     except ValueError:
+        if not used:
+            return None
         raise LibraryError(LibraryCode.PIN_INVALID) from None
+    if pin is not None and not used:
+        pin.wipe()
+        return None
+    return pin

@@ -195,15 +195,8 @@ async def _sign(
         hca_card.errors.CardChangedError: another card made it. It is not handed out.
         hca_card.errors.CertificateRenewedError: nor is that of a key that the card has since.
     """
-    result = await call.operations.sign(
-        call.caller,
-        algorithm,
-        document=document,
-        digest=digest,
-        use=key.use,
-        reader=module.selected.reader,
-        kept=session.kept,
-        allow_sha1=True,
+    result = await card.signature(
+        call, module, session, algorithm, document=document, digest=digest, use=key.use
     )
     if result.serial != module.selected.serial:
         raise CardChangedError

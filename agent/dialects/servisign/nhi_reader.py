@@ -152,19 +152,17 @@ async def _signature(
     call: FunctionCall, algorithm: Hash, *, document: bytes | None = None, digest: bytes | None = None
 ) -> bytes:
     module, session = card.latest_module(call), _session(call)
-    kept = session.kept if session else None
-    if kept is None or kept.wiped:
+    if session is None or not session.open:
         # Before anybody is asked for a PIN; one that is kept is good for its own card alone.
         await card.require_in_reader(call, module)
-    result = await call.operations.sign(
-        call.caller,
+    result = await card.signature(
+        call,
+        module,
+        session,
         algorithm,
         document=document,
         digest=digest,
         use=KeyUse.SIGNATURE,
-        reader=module.selected.reader,
-        kept=kept,
-        allow_sha1=True,
         rsa=True,
     )
     if result.serial != module.selected.serial:

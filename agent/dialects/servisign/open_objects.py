@@ -10,7 +10,7 @@ from hca_card.model import KeyUse
 from hca_card.pin import Pin
 
 if TYPE_CHECKING:
-    from agent.operations import Selected
+    from agent.operations import Selected, SigningSession
     from agent.pins.kept import KeptPin
 
 # Pages forget to delete keys and to close modules; the oldest goes when a session has too many.
@@ -40,10 +40,28 @@ class CardModule:
 
 @dataclass(slots=True, eq=False)
 class CardSession:
-    """ATL_InitSession: a module and, where the page asked the PIN, that PIN."""
+    """ATL_InitSession: a module and, where the page asked the PIN, that PIN.
+
+    Attributes:
+        signing: where pages' PINs are not taken, what the person's one PIN is good for.
+    """
 
     module: int
     kept: KeptPin | None = field(default=None, repr=False)
+    signing: SigningSession | None = field(default=None, repr=False)
+
+    @property
+    def open(self) -> bool:
+        """Whether it has a PIN that can be used."""
+        if self.signing is not None:
+            return self.signing.ended is None
+        return self.kept is not None and not self.kept.wiped
+
+    def forget(self) -> None:
+        """Wipe the PIN; a signing session goes on for the other pages of the origin."""
+        if self.kept is not None:
+            self.kept.wipe()
+        self.kept = self.signing = None
 
 
 @dataclass(slots=True, eq=False)
@@ -156,8 +174,8 @@ class OpenObjects:
     def remove(self, handle: int) -> None:
         """Close an object and all that was opened on it."""
         opened = self._objects.pop(handle, None)
-        if isinstance(opened, CardSession) and opened.kept is not None:
-            opened.kept.wipe()
+        if isinstance(opened, CardSession):
+            opened.forget()
         elif isinstance(opened, OfficerSession):
             opened.wipe()
         for other, opened_on_it in tuple(self._objects.items()):
@@ -167,11 +185,8 @@ class OpenObjects:
     def forget(self) -> None:
         """Wipe every PIN and PUK, drop what has been read of cards, and leave the rest open."""
         for opened in self._objects.values():
-            if isinstance(opened, CardModule):
+            if isinstance(opened, CardModule | CardSession):
                 opened.forget()
-            elif isinstance(opened, CardSession) and opened.kept is not None:
-                opened.kept.wipe()
-                opened.kept = None
             elif isinstance(opened, OfficerSession):
                 opened.wipe()
 

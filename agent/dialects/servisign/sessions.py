@@ -123,6 +123,8 @@ class PageSessions:
         self._clock = clock
         self._places = Places(rank, total=limits.in_all, strangers=limits.strangers, renew=True)
         self._sessions: dict[tuple[str, str], PageSession] = {}
+        self.last_left: Callable[[str], None] = lambda _origin: None
+        """Called with an origin when its last session has ended."""
         self._place_of: dict[PageSession, Place] = {}
 
     def __len__(self) -> int:
@@ -244,6 +246,8 @@ class PageSessions:
         self._sessions.pop((session.origin, session.id), None)
         session.close()
         session.heartbeats.close()
+        if not any(other.origin == session.origin for other in self._sessions.values()):
+            self.last_left(session.origin)
 
 
 def _session_id(request: PageRequest) -> str:
