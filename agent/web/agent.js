@@ -16,7 +16,7 @@ const MAC = /^(Macintosh|MacIntel|MacPPC|Mac68K)$/;
 const PLAIN_PORT = 56440;
 const STAGGER_MS = 250;
 /** So many signatures of a session are under way: the next are prepared while the card makes one. */
-const TOGETHER = 4;
+const AT_WORK = 4;
 /** A request that fails this much later than the first waited for a person: closed ports fail together. */
 const TOGETHER_MS = 300;
 /** Local Network Access by its names, the present one first. */
@@ -124,7 +124,7 @@ export class HcaAgent extends EventTarget {
   #connecting = null;
   #pending = new Map();
   #nextId = 1;
-  #free = TOGETHER;
+  #free = AT_WORK;
   #waiting = [];
 
   constructor(options = {}) {
