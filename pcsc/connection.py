@@ -347,7 +347,9 @@ class Transaction:
                 action()
             except Exception as trouble:
                 failed = True
-                _log.warning("the card is reset: undoing its state failed (%s)", type(trouble).__name__)
+                # A card that is gone has no state any more.
+                level = logging.DEBUG if isinstance(trouble, CardRemovedError) else logging.WARNING
+                _log.log(level, "the card is reset: undoing its state failed (%s)", type(trouble).__name__)
             except BaseException as trouble:
                 stop = trouble
         self._ended = True

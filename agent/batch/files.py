@@ -26,6 +26,7 @@ from agent.batch.choice import Choice, Signed, Signs
 from agent.batch.engine import ItemError
 from agent.batch.listing import JOURNAL, Entry, Faulty, Listing, read_again
 from agent.errors import AgentError, ErrorId, error_id
+from agent.interaction import ItemShown
 from agent.journal import Journal
 from signing.errors import DocumentChangedError
 
@@ -195,6 +196,12 @@ class FileBatch:
         while page := self._page(last):
             yield from page
             last = page[-1].number
+
+    def shown(self) -> tuple[ItemShown, ...]:
+        """Return the documents that wait, as the person is shown them."""
+        return tuple(
+            ItemShown(item.file, item.size, str(item.choice.format), item.digest) for item in self.waiting()
+        )
 
     def counts(self) -> tuple[int, int]:
         """Return how many documents are signed, and how many there are."""

@@ -171,12 +171,9 @@ def _name_of(place: Path, outputs: Path) -> str:
 async def _sign(call: Invocation, work: Work, files: FileBatch) -> Summary:
     """Sign what waits, with one session for each reader that was named."""
     from agent.batch.engine import Engine
-    from agent.interaction import ItemShown
     from agent.vocabulary import SessionEnd
 
-    items = tuple(
-        ItemShown(item.file, item.size, str(item.choice.format), item.digest) for item in files.waiting()
-    )
+    items = files.shown()
     names = [await full_name(work.operations, work.caller, reader) for reader in call.readers]
     if len(set(names)) < len(names):
         raise click.UsageError("同一台讀卡機寫了兩次 · the same reader is named twice")

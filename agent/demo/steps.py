@@ -28,11 +28,14 @@ from agent.demo.environment import (
     PortalAddress,
     demo_environment,
 )
+from agent.demo.many_documents import batch_with_resume, session_of_records
 from agent.demo.page_client import OriginRefusedError, PageClient
 from agent.demo.people import INSURED, PASSWORD
 from agent.demo.scripted_person import PIN, WRONG_PIN, ScriptedPerson
 from agent.demo.simulated_cards import NURSE
 from agent.demo.step_report import StepFailedError, StepReport, expect, refused
+from agent.paths import Paths
+from agent.verification import Verifier
 from hca_card.model import CardKind
 
 ANY_PORT: Final = Config(
@@ -77,7 +80,7 @@ async def run_steps(folder: Path, report: StepReport) -> None:
             person.trusts = environment.origin
             notes.append(f"{environment.origin} · wss://localhost:{environment.daemon.tls_port}")
         trusted = identity.ca.read_text() + environment.daemon.identity.ca.read_text()
-        await DemoSteps(environment, person, trusted, report).run()
+        await DemoSteps(environment, person, trusted, report, folder).run()
 
 
 class DemoSteps:
@@ -88,16 +91,24 @@ class DemoSteps:
         person: who is asked.
         trusted: PEM certificates of the agent's and the portal's authorities.
         report: where the steps are printed.
+        folder: for documents.
     """
 
     def __init__(
-        self, environment: DemoEnvironment, person: ScriptedPerson, trusted: str, report: StepReport
+        self,
+        environment: DemoEnvironment,
+        person: ScriptedPerson,
+        trusted: str,
+        report: StepReport,
+        folder: Path,
     ) -> None:
         daemon = environment.daemon
         self._environment = environment
         self._person = person
         self._trusted = trusted
+        self._report = report
         self._step = report.step
+        self._folder = folder
         self._agent = f"https://localhost:{daemon.tls_port}"
         self._hipki = f"http://localhost:{daemon.hipki_port}"
         self._nhi_component = f"wss://localhost:{next(iter(daemon.nhi_ports), 0)}/echo"
@@ -115,6 +126,13 @@ class DemoSteps:
             await page.connect()
             await self._institution(page)
             await self._health_card(page)
+        async with self._page() as page:
+            await page.connect()
+            verifier = Verifier(Config(), Paths(self._folder, self._folder), simulated=True)
+            await session_of_records(page, self._person, self._report, verifier, HPC)
+        documents = self._folder / "documents"
+        documents.mkdir()
+        await batch_with_resume(self._environment, self._person, self._report, documents, HPC)
         self._person.chooses = CardKind.PERSONNEL
         async with self._page() as page:
             await self._servisign(page)

@@ -49,7 +49,7 @@ def test_the_demo_passes_and_tells_each_step_with_a_tick_and_its_milliseconds(
     assert passed
     assert len(re.findall(r"^✓ +\d+ ms  \S", told, re.MULTILINE)) == 22
     assert "✗" not in told
-    assert "All 22 steps passed" in told
+    assert "All 26 steps passed" in told
     assert "還可以再試 2 次" in told
 
 
