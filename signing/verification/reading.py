@@ -26,12 +26,13 @@ def read(
         certificate: the signer's where the signature may not have it, DER.
         algorithm: the hash of a bare signature value; every other format says it itself.
     """
+    # First, for a bare value may begin as anything else does; nothing else has just its length, or its DER.
+    if signature is not None and certificate is not None and can_be_value(certificate, signature):
+        return read_pkcs1(document, signature, certificate, algorithm)
     message = document if signature is None else signature
     for looks_like, reader in _READERS:
         if looks_like(message):
             return _by(certificate, reader(message, None if signature is None else document, certificate))
-    if signature is not None and certificate is not None and can_be_value(certificate, signature):
-        return read_pkcs1(document, signature, certificate, algorithm)
     return FoundDocument("unknown", (), (Remark(Finding.FORMAT_UNKNOWN),))
 
 
