@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from nats.aio.client import Client
@@ -34,7 +34,9 @@ _BYTES_MAX: Final = 4 << 30
 # https://github.com/nats-io/nats-server/blob/main/server/errors.json
 _WRONG_LAST_SEQUENCE: Final = 10071
 _FULL: Final = frozenset((10047, 10023, 10077))
-_LOCAL: Final = frozenset(("127.0.0.1", "::1", "localhost"))
+_AWAY: Final = frozenset((ErrorId.BROKER_UNREACHABLE, ErrorId.BROKER_FULL))
+
+T = TypeVar("T")
 
 
 class _Client(Client):
@@ -243,6 +245,7 @@ class Message:
         data: what it says.
         subject: the words between the dots.
         deliveries: how often it was given out, this time included.
+        place: its number in the stream.
     """
 
     def __init__(self, found: Any) -> None:
@@ -250,6 +253,7 @@ class Message:
         self.data: Final[bytes] = found.data
         self.subject: Final[list[str]] = found.subject.split(".")
         self.deliveries: Final[int] = found.metadata.num_delivered
+        self.place: Final[int] = found.metadata.sequence.stream
 
     async def done(self) -> None:
         """Say that it is never to be given out again; a broker that does not hear it will do so."""
@@ -264,20 +268,33 @@ class Message:
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Run the body, and tell the broker meanwhile that somebody is at work."""
+        over = asyncio.Event()
 
         async def say_so() -> None:
-            while True:
-                await asyncio.sleep(ACK_SECONDS / 3)
-                try:
+            # An event, for nats-py swallows cancellations.
+            while not over.is_set():
+                with suppress(NatsError):  # it is away; whatever it gives out again finds the stored result
                     await self._found.in_progress()
-                except NatsError:
-                    continue  # it is away; if it gives the job out again, the result that is stored counts
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), ACK_SECONDS / 3)
 
         task = asyncio.create_task(say_so())
         try:
             yield
         finally:
-            task.cancel()
+            over.set()
+            await task
+
+
+async def lasting(broker: Broker, call: Callable[[], Awaitable[T]]) -> T:
+    """Return what `call` does, as soon as the broker is there and has room, however long that takes."""
+    while True:
+        try:
+            return await call()
+        except AgentError as error:
+            if error.error_id not in _AWAY or broker.closed:
+                raise
+        await asyncio.sleep(PAUSE)
 
 
 class _OutrunError(Exception):

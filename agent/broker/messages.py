@@ -15,10 +15,9 @@ import msgspec
 from msgspec import Meta
 
 from agent.audit import AuditRow
+from agent.batch.choice import Choice
 from agent.errors import AgentError, ErrorId
 from hca_card.decoding import UNREADABLE
-from signing.formats import Level, SignatureFormat
-from signing.hashes import Hash
 
 Batch = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 """A batch: 128 random bits, for nobody may guess where results of others are."""
@@ -27,22 +26,16 @@ Item = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 """One document of a batch; `item_id` says how."""
 
 CARD_KEY: Final = re.compile("[0-9a-f]{32}")
-Text = Annotated[str, Meta(max_length=1000)]
+DETAIL_MAX: Final = 300
+
+TAKEN: Final = b"taken"
+"""What a submitter leaves in the place of a result that it has stored: the item is done for good."""
+
+FAILED_BEFORE: Final = b"failed"
+"""What it leaves in the place of an error that it has noted: the item may be tried again."""
+
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 _NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-_HASHES: Final = frozenset(Hash) - {Hash.SHA_1}
-
-
-class JobOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The options of `signing.formats.choice.Options` that can be said in a word."""
-
-    detached: bool | None = None
-    enveloping: bool = False
-    over: bool = False
-    reason: Text = ""
-    field: Text = ""
-    page: Annotated[int, Meta(ge=-1, le=100_000)] = 0
-    serialization: Annotated[str, Meta(max_length=16)] = ""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,12 +45,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         batch: which it belongs to.
         number: its place there, so that two equal documents are two.
         name: the file's, for who reads a log; never a path, and nothing is ever opened or written by it.
-        format: what is made of it.
-        level: how far it is brought; the worker fetches time stamps and evidence.
-        hash: what it is digested with.
-        options: the rest of what was chosen.
-        made: when it was put to the broker, aware; what is older than `AGE_MAX` is signed no more, because
-            nobody can tell then whether it was signed before.
+        choice: how it is signed, its format decided; the worker fetches what its level needs.
+        made: when it was put to the broker, aware; what is too old is signed no more, because nobody can tell
+            then whether it was signed before.
         document: the file itself.
     """
 
@@ -65,10 +55,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     batch: Batch
     number: Annotated[int, Meta(ge=1, le=100_000_000)]
     name: Name
-    format: SignatureFormat
-    level: Level = Level.B_B
-    hash: Hash = Hash.SHA_256
-    options: JobOptions = JobOptions()
+    choice: Choice
     made: datetime
     document: bytes
 
@@ -79,10 +66,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             self.batch,
             self.number,
             self.name,
-            self.format,
-            self.level,
-            self.hash,
-            msgspec.to_builtins(self.options),
+            self.choice,
             hashlib.sha256(self.document).hexdigest(),
         ]
         return hashlib.sha256(msgspec.json.encode(what)).hexdigest()
@@ -120,7 +104,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     version: Literal[1] = 1
     item: Item
     error: Annotated[str, Meta(max_length=64)]
-    detail: Annotated[str, Meta(max_length=300)] = ""
+    detail: Annotated[str, Meta(max_length=DETAIL_MAX)] = ""
     audit: AuditRow | None = None
 
 
@@ -149,8 +133,12 @@ def read_job(data: bytes, *, batch: str) -> Job:
         raise AgentError(ErrorId.JOB_INVALID, detail="it belongs to another batch than its subject says")
     if fault := name_fault(job.name):
         raise AgentError(ErrorId.JOB_INVALID, detail=fault)
-    if job.hash not in _HASHES:
-        raise AgentError(ErrorId.JOB_INVALID, detail=f"nothing is signed with {job.hash}")
+    if job.choice.format is None:
+        raise AgentError(ErrorId.JOB_INVALID, detail="its format is not decided")
+    try:
+        job.choice.fitted(job.document, job.name)
+    except ValueError as error:
+        raise AgentError(ErrorId.JOB_INVALID, detail=str(error)) from None
     if job.made.tzinfo is None:
         raise AgentError(ErrorId.JOB_INVALID, detail="its time has no time zone")
     return job
@@ -166,6 +154,11 @@ def read_outcome(data: bytes) -> Outcome:
         return _OUTCOMES.decode(data)
     except UNREADABLE as error:
         raise AgentError(ErrorId.JOB_OUTCOME, detail=str(error)[:200]) from None
+
+
+def room_for(document: bytes) -> int:
+    """Return how large a message must be that holds the document signed: base64, and what lies around it."""
+    return len(document) * 3 // 2 + 65_536
 
 
 def name_fault(name: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -19,6 +19,7 @@ from agent.cli import output
 from agent.cli.composition import folder as agent_folder
 from agent.cli.composition import full_name, run
 from agent.cli.options import (
+    Command,
     Invocation,
     force_option,
     hash_option,
@@ -46,54 +47,65 @@ _CARDS_MAX: Final = 8
 _INTERRUPTED: Final = 130
 
 
+def batch_options(command: Command) -> Command:
+    """Add what is said of a batch: how its documents are signed, where results go, whether it goes on."""
+    for option in (
+        force_option,
+        hash_option(),
+        click.option(
+            "--resume",
+            is_flag=True,
+            help="從停下的地方繼續；簽好的不會再簽 · Go on where it stopped; what is signed is not signed"
+            " again.",
+        ),
+        output_option(
+            "放結果的資料夾；不指定時是同一處的 signed · The folder for results; else the one called signed"
+            " there."
+        ),
+        click.option("--reason", default="", metavar="TEXT", help="簽署原因 · What the signatures are for."),
+        click.option(
+            "--detached/--attached",
+            "detached",
+            default=None,
+            help="簽章不含／含文件 · Leave documents out of the signatures, or put them in.",
+        ),
+        click.option(
+            "--level",
+            type=click.Choice(LEVELS),
+            default=LEVELS[0],
+            show_default=True,
+            help="簽章等級 · The level; see hca-agent sign.",
+        ),
+        click.option(
+            "--format",
+            "kind",
+            type=click.Choice(FORMATS),
+            help="簽章格式；不指定時看每個檔案 · The kind of signature; by each file where it is left out.",
+        ),
+        click.argument("source", metavar="FOLDER|MANIFEST", type=click.Path(exists=True, path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+def choice_of(*, kind: str | None, level: str, hash_name: str, detached: bool | None, reason: str) -> Choice:
+    """Return what the options say of how a document is signed."""
+    import msgspec
+
+    from agent.batch.choice import Choice
+
+    members = {"format": kind, "level": level, "hash": hash_name, "detached": detached, "reason": reason}
+    return msgspec.convert(members, Choice)
+
+
 @click.command()
-@click.argument("source", metavar="FOLDER|MANIFEST", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(FORMATS),
-    help="簽章格式；不指定時看每個檔案 · The kind of signature; by each file where it is left out.",
-)
-@click.option(
-    "--level",
-    type=click.Choice(LEVELS),
-    default=LEVELS[0],
-    show_default=True,
-    help="簽章等級 · The level; see hca-agent sign.",
-)
-@click.option(
-    "--detached/--attached",
-    "detached",
-    default=None,
-    help="簽章不含／含文件 · Leave documents out of the signatures, or put them in.",
-)
-@click.option("--reason", default="", metavar="TEXT", help="簽署原因 · What the signatures are for.")
-@output_option(
-    "放結果的資料夾；不指定時是同一處的 signed · The folder for results; else the one called signed there."
-)
-@click.option(
-    "--resume",
-    is_flag=True,
-    help="從停下的地方繼續；簽好的不會再簽 · Go on where it stopped; what is signed is not signed again.",
-)
-@hash_option()
-@force_option
+@batch_options
 @pin_option
 @json_option
 @many_cards_options
 @click.pass_obj
 def batch(
-    call: Invocation,
-    *,
-    source: Path,
-    kind: str | None,
-    level: str,
-    detached: bool | None,
-    reason: str,
-    target: Path | None,
-    resume: bool,
-    hash_name: str,
-    force: bool,
+    call: Invocation, /, *, source: Path, target: Path | None, resume: bool, force: bool, **chosen: Any
 ) -> int:
     """簽署整批檔案 · Sign all files of a folder or of a manifest.
 
@@ -104,29 +116,24 @@ def batch(
     titles) or JSON Lines: file, format, output, options. Results go to one folder, with a journal beside
     them; whatever ends the work in the middle, --resume goes on with it.
     """
-    import msgspec
-
-    from agent.batch.choice import Choice
     from agent.batch.files import FaultyListError
 
     if len(call.readers) > _CARDS_MAX:
         raise click.UsageError(f"最多 {_CARDS_MAX} 台讀卡機 · {_CARDS_MAX} readers at most")
-    members = {"format": kind, "level": level, "hash": hash_name, "detached": detached, "reason": reason}
-    choice = msgspec.convert(members, Choice)
     try:
-        with _opened(source, target, choice, resume=resume, force=force) as files:
+        with opened(source, target, choice_of(**chosen), resume=resume, force=force) as files:
             signed, of = files.counts()
             summary = None
             if signed < of:
                 summary = run(call, lambda work: _sign(call, work, files))
-            return _end(call, files, summary)
+            return show_end(call, files, summary)
     except FaultyListError as error:
-        _show_faults(call, source, error)
+        show_faults(call, source, error)
         return 1
 
 
 @contextmanager
-def _opened(
+def opened(
     source: Path, target: Path | None, choice: Choice, *, resume: bool, force: bool
 ) -> Iterator[FileBatch]:
     """Run the body with the batch: declared now, or found as it was left.
@@ -182,9 +189,9 @@ async def _sign(call: Invocation, work: Work, files: FileBatch) -> Summary:
         for name in names or [None]:
             sessions.append(await work.operations.open_session(work.caller, items=items, reader=name))
         del items
-        with _shown(call) as shown:
-            engine = Engine(files, files.counts()[1] - files.counts()[0], shown.tell)
-            with _interrupted_by_keys(engine.stop):
+        with shown(call) as seen:
+            engine = Engine(files, files.counts()[1] - files.counts()[0], seen.tell)
+            with interrupted_by_keys(engine.stop):
                 return await engine.run(sessions)
     finally:
         for session in sessions:
@@ -192,7 +199,7 @@ async def _sign(call: Invocation, work: Work, files: FileBatch) -> Summary:
 
 
 @contextmanager
-def _interrupted_by_keys(stop: Callable[[], None]) -> Iterator[None]:
+def interrupted_by_keys(stop: Callable[[], None]) -> Iterator[None]:
     """Run the body; the first Ctrl-C lets the card end what it has begun, the second ends at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -253,7 +260,7 @@ class _Bar:
 
 
 @contextmanager
-def _shown(call: Invocation) -> Iterator[_Lines | _Bar]:
+def shown(call: Invocation) -> Iterator[_Lines | _Bar]:
     """Run the body with what shows how far it is."""
     if call.as_json or not sys.stdout.isatty():
         yield _Lines(silent=call.as_json)
@@ -266,7 +273,7 @@ def _shown(call: Invocation) -> Iterator[_Lines | _Bar]:
         yield _Bar(bar)
 
 
-def _show_faults(call: Invocation, source: Path, error: FaultyListError) -> None:
+def show_faults(call: Invocation, source: Path, error: FaultyListError) -> None:
     """Show everything that is wrong with a list, and what to do."""
     if call.as_json:
         faults = [
@@ -289,7 +296,7 @@ def _show_faults(call: Invocation, source: Path, error: FaultyListError) -> None
     output.error(error)
 
 
-def _end(call: Invocation, files: FileBatch, summary: Summary | None) -> int:
+def show_end(call: Invocation, files: FileBatch, summary: Summary | None) -> int:
     """Show how it ended; return the exit code."""
     signed, of = files.counts()
     failures = files.failures()

@@ -35,6 +35,7 @@ from agent.cli import (
     trust,
     update,
     verifying,
+    worker,
 )
 from agent.cli.help_pages import HelpPage
 from agent.cli.options import SHARED_OPTIONS, Invocation
@@ -146,6 +147,10 @@ for command in (
     cards.certs,
     signing.sign,
     batch.batch,
+    worker.submit,
+    worker.worker,
+    worker.submit,
+    worker.worker,
     preserving.preserve,
     queue.queue,
     verifying.verify,

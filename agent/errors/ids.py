@@ -205,6 +205,7 @@ class ErrorId(StrEnum):
     JOB_EXPIRED = "job.expired"
     JOB_GIVEN_UP = "job.given_up"
     JOB_OUTCOME = "job.outcome"
+    JOB_TAKEN = "job.taken"
 
     # What only NHI's own component can do with NHI cards
     NHI_SIGNATURE = "nhi.signature"

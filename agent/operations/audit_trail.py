@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from agent.operations.readers import is_virtual
 from agent.operations.transaction_jobs import CardSnapshot
 from agent.vocabulary import SessionEnd, Verb
 
+_heard: Final[ContextVar[list[AuditRow] | None]] = ContextVar("heard", default=None)
 _REPEAT_SECONDS: Final = 600.0
 _NEW_ROWS_MAX: Final = 64
 
@@ -111,16 +113,29 @@ class AuditTrail:
         if repeatable and self._repeats[entry.allowed].is_repeat(origin, verb, card, result):
             return
         # On the event loop on purpose: a short append, and an operation cancelled here still leaves its row.
-        self._audit.record(
-            AuditRow(
-                time=now(),
-                origin=origin,
-                verb=verb,
-                card=card,
-                certificate=entry.certificate,
-                result=result,
-                simulated=entry.simulated,
-                unattended=entry.unattended,
-                session=entry.session,
-            )
+        row = AuditRow(
+            time=now(),
+            origin=origin,
+            verb=verb,
+            card=card,
+            certificate=entry.certificate,
+            result=result,
+            simulated=entry.simulated,
+            unattended=entry.unattended,
+            session=entry.session,
         )
+        heard = _heard.get()
+        if heard is not None:
+            heard.append(row)
+        self._audit.record(row)
+
+
+@contextmanager
+def rows_heard() -> Iterator[list[AuditRow]]:
+    """Run the body; what it and the tasks that it starts have written down comes into the list."""
+    rows: list[AuditRow] = []
+    token = _heard.set(rows)
+    try:
+        yield rows
+    finally:
+        _heard.reset(token)

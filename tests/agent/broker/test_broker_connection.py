@@ -6,14 +6,12 @@ import asyncio
 import base64
 import binascii
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.broker import connection
 from agent.broker.connection import open_broker
 from agent.broker.credentials import read_credentials
 from agent.config import BrokerSettings
@@ -21,18 +19,6 @@ from agent.errors import AgentError, ErrorId
 from tests.support.nats_server import NatsServer, nats_server
 
 CARD, BATCH, ITEM = "a" * 32, "b" * 32, "c" * 64
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "LISTEN_SECONDS", 0.5)
-    monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.5)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    with nats_server(tmp_path / "nats") as started:
-        yield started
 
 
 def nkey(kind: bytes, raw: bytes) -> str:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from agent.audit import AuditRow
+from agent.batch.choice import Choice
 from agent.broker.messages import Job, Signed, card_key, name_fault, packed, read_job, read_outcome
 from agent.errors import AgentError, ErrorId
 from agent.vocabulary import Verb
@@ -23,7 +24,7 @@ def job(**changes: Any) -> Job:
         "batch": BATCH,
         "number": 1,
         "name": "病歷.xml",
-        "format": SignatureFormat.CADES,
+        "choice": Choice(format=SignatureFormat.CADES),
         "made": NOW,
         "document": b"document",
     }
@@ -54,14 +55,15 @@ def test_a_job_comes_as_it_went() -> None:
         {"name": "a\nb"},
         {"name": "a\x1b[2Jb"},
         {"name": "gpj.\u202eexe"},
-        {"format": "zip"},
-        {"level": "B-X"},
-        {"hash": "SHA-1"},
-        {"hash": "MD5"},
         {"version": 2},
-        {"options": {"page": 10**9}},
-        {"options": {"content": b"x"}},
-        {"options": {"reason": "x" * 1001}},
+        {"choice": {}},
+        {"choice": {"format": "zip"}},
+        {"choice": {"format": "cades", "level": "B-X"}},
+        {"choice": {"format": "cades", "level": "B-LTA"}},
+        {"choice": {"format": "cades", "hash": "SHA-1"}},
+        {"choice": {"format": "cades", "page": 1}},
+        {"choice": {"format": "cades", "content": b"x"}},
+        {"choice": {"format": "pkcs1", "reason": "x"}},
         {"made": datetime(2026, 11, 29, 8)},
         {"document": "text"},
         {"origin": "https://portal.example.tw"},
@@ -91,7 +93,7 @@ def test_an_item_is_the_same_work_whenever_it_is_put_and_another_for_any_differe
         job(number=2),
         job(name="other.xml"),
         job(document=b"Document"),
-        job(format=SignatureFormat.CMS),
+        job(choice=Choice(format=SignatureFormat.CMS)),
         job(batch="f" * 32),
     ]
     assert later.item == job().item

@@ -42,6 +42,7 @@ NO_CARD = (
         "queue add",
         "queue list",
         "queue export",
+        "submit",
         "simulate",
         "origins list",
         "origins allow",
