@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-from msgspec import UnsetType
 
 from agent.cli import files, output
 from agent.cli.composition import run
@@ -198,6 +197,8 @@ def pin_rows(found: messages.PinState) -> Iterator[tuple[str, str]]:
 
 
 def _certificate_rows(one: messages.CertificateEntry) -> Iterator[tuple[str, str]]:
+    from msgspec import UnsetType
+
     if not (isinstance(one.not_before, datetime) and isinstance(one.not_after, datetime)):
         yield "  ", "無法解讀 unreadable"
         return

@@ -48,6 +48,7 @@ NO_CARD = (
         "origins allow",
         "origins forget",
         "card profiles",
+        "card import-trace",
         "emr show",
     }
 )
