@@ -16,7 +16,10 @@ from hca_card.certificate_numbers import USES, numbered
 from hca_card.errors import CardDataError
 from hca_card.model import KeyUse
 from hca_card.pin_block import PinFormat
-from hca_card.probe.draft import FILL_IN, GUESSED, MISSING_ON, Draft, pin_format, tried
+from hca_card.pkcs15 import Directory, Pkcs15Card
+from hca_card.pkcs15_directory import PinObject, PrivateKey
+from hca_card.pkcs15_roles import algorithm_for, holder_pin, key_for
+from hca_card.probe.draft import FILL_IN, GUESSED, KNOWN_MARK, MISSING_ON, Draft, pin_format, tried
 from hca_card.probe.guess import BASIC_RECORDS, identity_of, is_basic, is_info
 from hca_card.profile import ProfileError
 from hca_card.profile_format import Form, KeyKind, Operation, ProfileIdentity
@@ -25,6 +28,7 @@ from hca_card.traces.dealings import INTERNAL_AUTHENTICATE
 from hca_card.traces.recorded_card import RecordedCard
 from hca_card.traces.secrets import PinShape
 from hca_card.traces.understanding import KeyUsed, Understood
+from pcsc.status import StatusError
 
 SEEN: Final = "# 已見 seen"
 
@@ -47,7 +51,7 @@ class Parts:
         certificates: by HCA's number.
         basic: the basic data.
         info: the card information.
-        pin: how the PIN is written.
+        directory: the card's PKCS#15 directory, as far as it was read.
     """
 
     aid: bytes
@@ -56,6 +60,20 @@ class Parts:
     certificates: dict[int, Place]
     basic: Place | None
     info: Place | None
+    directory: Directory | None
+
+    @property
+    def pin(self) -> PinObject | None:
+        """The holder's PIN as the directory describes it; never one that is sent encrypted."""
+        if self.directory is None:
+            return None
+        plain = [one for one in self.directory.pins if not one.protected]
+        return holder_pin(plain, self.directory.private_keys)
+
+    def key(self, use: KeyUse) -> PrivateKey | None:
+        """Return a key as the directory describes it."""
+        found = key_for(self.directory.private_keys, use) if self.directory else None
+        return found if found is not None and found.reference is not None else None
 
 
 def draft(card: RecordedCard, understood: Understood) -> Draft:
@@ -82,7 +100,16 @@ def _parts(card: RecordedCard, understood: Understood) -> Parts:
     own = next((describe(by_number[number].data) for number in (1, 2) if number in by_number), None)
     aid = _application(card, understood, by_number)
     basic, info = _records(found)
-    return Parts(aid, _identity(card, aid, found, own), own, by_number, basic, info)
+    identity = _identity(card, aid, found, own)
+    return Parts(aid, identity, own, by_number, basic, info, _directory(card))
+
+
+def _directory(card: RecordedCard) -> Directory | None:
+    try:
+        opened = Pkcs15Card.open(card)
+        return None if opened is None else opened.directory()
+    except (CardDataError, StatusError):
+        return None
 
 
 def _records(found: Sequence[Content]) -> tuple[Place | None, Place | None]:
@@ -158,12 +185,14 @@ def _missing(card: RecordedCard, understood: Understood, parts: Parts) -> Iterat
     if parts.identity is None and not card.atr:
         yield "atrs: the trace does not tell the answer to reset (import-trace --atr)"
     verified = understood.verified
-    if verified is None:
+    if verified is None and parts.pin is None:
         secure = any(one.dealing.secure for one in understood.pins) or understood.secure
         yield "pin: it is sent under secure messaging" if secure else "pin: no PIN was taken by the card"
-    elif verified.dealing.shape is None:
+    elif verified is not None and verified.dealing.shape is None and parts.pin is None:
         yield "pin: it is written in a way that is not known, encrypted perhaps"
     signing = [one for one in understood.keys if one.signs]
+    if parts.key(KeyUse.SIGNATURE) is not None:
+        return
     if not signing:
         yield "keys: nothing was signed"
     elif all(_form(one) is None for one in signing):
@@ -180,6 +209,8 @@ def _lines(
     yield "# 卡片設定檔草稿，由 hca-agent card import-trace 產生。說明見 docs/card-profiles.md。"
     yield "# Draft of a card profile, made by hca-agent card import-trace: see docs/card-profiles.md."
     yield f"{SEEN}: 紀錄裡看到的 the trace shows it"
+    if parts.directory is not None:
+        yield f"{KNOWN_MARK}: 卡片的 PKCS#15 目錄說的 the card's PKCS#15 directory says so"
     yield f"{GUESSED}: 請確認 please check"
     yield f"{FILL_IN}: 紀錄裡沒有 the trace does not show it"
     for part in missing:
@@ -232,11 +263,18 @@ def _certificate_lines(parts: Parts) -> Iterator[str]:
 
 def _pin_lines(understood: Understood, parts: Parts) -> Iterator[str]:
     verified = understood.verified
-    mark = SEEN if verified else FILL_IN
-    reference = verified.dealing.header[3] if verified else 1
-    yield from ("", "[pin]", f"reference = 0x{reference:02X}  {mark}")
+    listed = parts.pin
+    yield from ("", "[pin]")
+    if verified is not None:
+        yield f"reference = 0x{verified.dealing.header[3]:02X}  {SEEN}"
+    else:
+        yield f"reference = 0x{listed.reference if listed else 1:02X}  {KNOWN_MARK if listed else FILL_IN}"
     shape = verified.dealing.shape if verified else None
-    yield f"format = {pin_format(_format_of(shape))}  {SEEN if shape else FILL_IN}；{_about_lengths(shape)}"
+    if listed is not None:
+        yield f"format = {pin_format(listed.form)}  {KNOWN_MARK}"
+    else:
+        mark = SEEN if shape else FILL_IN
+        yield f"format = {pin_format(_format_of(shape))}  {mark}；{_about_lengths(shape)}"
     if understood.tries:
         yield f"tries = {understood.tries}  {GUESSED}: 看過最多的次數 the most that was seen"
     if understood.asked_tries:
@@ -274,13 +312,20 @@ def _key_lines(understood: Understood, parts: Parts) -> Iterator[str]:
     for use in KeyUse:
         signs = use is KeyUse.SIGNATURE
         fitting = [one for one in understood.keys if one.signs is signs and (not signs or _form(one))]
-        if not fitting:
+        listed = parts.key(use)
+        if not fitting and listed is None:
             continue
-        used = fitting[-1]
         found = found or signs
         yield from ("", "[[keys]]", f'use = "{use}"')
-        yield from _choice_lines(used)
-        yield from _work_lines(used, elliptic=elliptic)
+        if fitting:
+            yield from _choice_lines(fitting[-1])
+            yield from _work_lines(fitting[-1], elliptic=elliptic)
+        elif listed is not None and parts.directory is not None:
+            yield f"reference = 0x{listed.reference:02X}  {KNOWN_MARK}"
+            if algorithm := algorithm_for(listed, parts.directory.token):
+                yield f"algorithm = 0x{algorithm:02X}  {KNOWN_MARK}"
+            if listed.elliptic:
+                yield f'kind = "{KeyKind.EC}"  {KNOWN_MARK}'
         if use is KeyUse.ENCRYPTION:
             yield f'missing_on = ["personnel-1"]  {GUESSED}'
     if not found:

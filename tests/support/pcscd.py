@@ -87,7 +87,8 @@ class PrivatePcscd:
 
     host: Final = "127.0.0.1"
 
-    def __init__(self, folder: Path, names: Sequence[bytes] = TWO) -> None:
+    def __init__(self, folder: Path, names: Sequence[bytes] = TWO, options: Sequence[str] = ()) -> None:
+        self._options = options
         ports: list[int] = []
         readers: list[str] = []
         entries: list[bytes] = []
@@ -175,7 +176,7 @@ class PrivatePcscd:
             # pdeathsig: a killed test run leaves no daemon behind.
             self._daemon = self.popen(
                 ["setpriv", "--pdeathsig", "KILL", "pcscd", "--foreground", "--config",
-                 str(self._configuration)],
+                 str(self._configuration), *self._options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         self._wait(self._listening, "pcscd did not start")
@@ -242,12 +243,17 @@ class PrivatePcscd:
 
 
 @contextmanager
-def private_pcscd(names: Sequence[bytes] = TWO) -> Iterator[PrivatePcscd]:
-    """A running pcscd with two empty virtual readers of each name; skips the test where it cannot be had."""
+def private_pcscd(names: Sequence[bytes] = TWO, options: Sequence[str] = ()) -> Iterator[PrivatePcscd]:
+    """A running pcscd with two empty virtual readers of each name; skips the test where it cannot be had.
+
+    Args:
+        names: of the readers.
+        options: more words for its command line, as `--apdu`.
+    """
     if reason := why_not():
         pytest.skip(reason)
     with tempfile.TemporaryDirectory(prefix="pcscd-") as folder:
-        daemon = PrivatePcscd(Path(folder), names)
+        daemon = PrivatePcscd(Path(folder), names, options)
         try:
             daemon.start()
             yield daemon
@@ -255,12 +261,12 @@ def private_pcscd(names: Sequence[bytes] = TWO) -> Iterator[PrivatePcscd]:
             daemon.close()
 
 
-def pcscd_fixture(scope: Any = "function") -> Any:
+def pcscd_fixture(scope: Any = "function", options: Sequence[str] = ()) -> Any:
     """A pytest fixture giving a `PrivatePcscd`: `pcscd = pcscd_fixture()`, or with scope "module"."""
 
     @pytest.fixture(scope=scope)
     def pcscd() -> Iterator[PrivatePcscd]:
-        with private_pcscd() as daemon:
+        with private_pcscd(options=options) as daemon:
             yield daemon
 
     return pcscd

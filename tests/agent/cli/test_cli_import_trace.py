@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
 
-from hca_card import profile
-from hca_card.hca import HcaCard
-from hca_card.model import KeyUse
-from hca_card.pin import Pin
 from tests.support import trace_writers as write
 from tests.support.cards import simulated
-from tests.support.script import CardChannel
-
-PIN = "123456"
-INFO = bytes.fromhex("3031300D060960864801650304020105000420")
+from tests.support.foreign import makers_program
+from tests.support.openssl import openssl_program
+from tests.support.traced_profiles import PIN, everything_in, nowhere, signs_with
 
 WRITERS: dict[str, Callable[[write.Recorded], bytes]] = {
     "pcscd": write.pcscd,
@@ -65,28 +57,39 @@ def test_a_trace_becomes_a_profile_for_another_card(
     nowhere(PIN, result.output, *everything_in(tmp_path))
 
 
-def everything_in(folder: Path) -> list[str]:
-    return [one.read_text("utf-8") for one in folder.rglob("*") if one.is_file()]
+def test_a_card_that_nobody_knows_works_once_its_makers_program_was_recorded(
+    invoke, home: Path, tmp_path: Path
+) -> None:
+    card = ("--simulate", "hpc-foreign")
+    unknown = invoke("card", *card)
+    assert unknown.exit_code == 1 and "card.unknown" in unknown.stderr
+    recorded = write.Recorded(simulated("hpc-foreign"))
+    makers_program(recorded.transmit, PIN.encode())
+    trace, target = tmp_path / "trace.pcap", tmp_path / "made"
+    trace.write_bytes(write.usbmon_pcap(write.by_blocks(recorded)))
+    assert invoke("card", "import-trace", trace, "-o", target).exit_code == 0
+    (home / "profiles").mkdir(mode=0o700)
+    shutil.move(target / "profile.toml", home / "profiles")
+    assert invoke("card", "profiles").exit_code == 0
+    shown = invoke("card", *card)
+    assert shown.exit_code == 0 and "測試人員卡" in shown.stdout, shown.output
+    judged_by_openssl(invoke, tmp_path, *card)
+    trace.unlink()
+    nowhere(PIN, *everything_in(tmp_path))
 
 
-def nowhere(pin: str, *texts: str) -> None:
-    """No text holds the PIN: as it is typed, as bytes in hexadecimal, or as packed digits."""
-    assert all(texts)
-    for text in texts:
-        digits = "".join(one for one in text.lower() if one not in " :-,\n")
-        for spelling in (pin, pin.encode().hex(), "".join(f"f{one}" for one in pin)):
-            assert spelling not in text and spelling not in digits
-
-
-def signs_with(text: str, kind: str) -> None:
-    """The profile drives a card of that kind, and a judge finds no fault with the signature."""
-    with CardChannel(simulated(kind)) as channel:
-        card = HcaCard.open(channel, profile.parse(text))
-        assert card is not None
-        assert card.metadata().holder is not None
-        der = card.certificate(1).der
-        card.verify(Pin(PIN))
-        signature = card.sign(KeyUse.SIGNATURE, INFO + hashlib.sha256(b"document").digest())
-    key = x509.load_der_x509_certificate(der).public_key()
-    assert isinstance(key, RSAPublicKey)
-    key.verify(signature, b"document", PKCS1v15(), SHA256())
+def judged_by_openssl(invoke, folder: Path, *card: str) -> None:
+    document, certificate, signature = (folder / name for name in ("document", "signer.pem", "document.sig"))
+    document.write_text("document")
+    assert invoke("certs", *card, "--index", "1", "-o", certificate).exit_code == 0
+    words = ("sign", document, "--format", "pkcs1", "--pin-stdin", *card, "-o", signature)
+    signed = invoke(*words, input=f"{PIN}\n")
+    assert signed.exit_code == 0, signed.output
+    openssl = openssl_program()
+    key = subprocess.run(
+        [openssl, "x509", "-in", certificate, "-pubkey", "-noout"], capture_output=True, check=True
+    ).stdout
+    (folder / "key.pem").write_bytes(key)
+    words = ("dgst", "-sha256", "-verify", folder / "key.pem", "-signature", signature, document)
+    assert b"Verified OK" in subprocess.run([openssl, *words], capture_output=True, check=False).stdout
+    signature.unlink()
