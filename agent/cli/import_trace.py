@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hca_card.traces.imported import Imported
 
 _ATR_MOST: Final = 33
+_LARGE: Final = 256 * 1024 * 1024
 
 
 class _Atr(click.ParamType[bytes]):
@@ -90,6 +91,8 @@ def import_trace(
         check_free(list(results.values()), force=force)
     elif not target.parent.is_dir():
         raise click.UsageError(f"沒有這個資料夾 · there is no such folder: {target.parent}")
+    if sum(file.stat().st_size for file in files) > _LARGE:
+        output.warn("檔案很大，要讀一陣子", "that is a large file; reading it takes a while")
     with import_traces(files, __version__) as imported:
         traced = imported.choose(number)
         if atr is not None:

@@ -30,6 +30,7 @@ from hca_card.traces.understanding import Understood
 
 CARDS_MOST: Final = 32
 _HEAD: Final = 4096
+_BUFFER: Final = 1024 * 1024
 _SLOTS_MOST: Final = 64
 
 
@@ -107,7 +108,7 @@ class Imported:
         """
         trouble = ""
         try:
-            with path.open("rb") as file:
+            with path.open("rb", buffering=_BUFFER) as file:
                 _reader(file)(file, self)
         except (TraceError, OSError):
             raise

@@ -53,6 +53,8 @@ def shape_of(block: bytes) -> PinShape | None:
     if found is not None:
         return found[0]
     for size in range(1, min(_PREFIX_MOST, len(block) - SHORTEST) + 1):
+        if 0x20 <= block[size - 1] < 0x7F:
+            break  # a character, of the PIN perhaps
         found = _read(block[size:])
         # A prefix that counts the characters cannot be said of every PIN.
         if found is not None and found[0].encoding is PinEncoding.ASCII and len(found[1]) not in block[:size]:
@@ -83,7 +85,7 @@ class Secrets:
 
     def hidden_in(self, data: bytes) -> bool:
         """Return whether a PIN stands in `data`."""
-        return any(needle in data for needle in self._needles)
+        return bool(data) and any(needle in data for needle in self._needles)
 
     def clean(self, text: str) -> str:
         """Return `text` with every PIN in it, as characters or as hexadecimal bytes, replaced by dots."""

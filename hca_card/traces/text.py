@@ -14,6 +14,8 @@ from typing import BinaryIO, Final
 
 from hca_card.traces.sink import Sink
 
+_APDU_MOST: Final = 0x10000 + 16
+
 LINE_MOST: Final = 256 * 1024
 """Bytes of a line that are looked at: an extended APDU, written with a space after each byte, is shorter."""
 
@@ -26,7 +28,7 @@ _SPOKEN = re.compile(
     r"(?P<rest>\.{2,3}|…)?[\s\"',;]*(?:$|[#(].*$)",
     re.IGNORECASE,
 )
-_COUNTED = re.compile(r"^(?P<way>Outgoing|Incoming) APDU(?: data)? [(\[](?P<count>\d+) bytes[)\]]")
+_COUNTED = re.compile(r"^(?P<way>Outgoing|Incoming) APDU(?: data)? [(\[](?P<count>\d{1,5}) bytes[)\]]")
 _DUMP = re.compile(
     r"^\s*(?:[0-9A-Fa-f]{4,8}[: ]\s+)?(?P<bytes>[0-9A-Fa-f]{2}(?: [0-9A-Fa-f]{2}){0,31})(?:\s|$)"
 )
@@ -38,6 +40,7 @@ _READER = re.compile(r"reader '(?P<name>[^']{1,200})'")
 _HANDLE = re.compile(r"SCardTransmit\s*\(handle (?P<name>0x[0-9A-Fa-f]+)", re.IGNORECASE)
 _JSON = re.compile(r'"eventMessage"\s*:\s*(?P<text>"(?:[^"\\]|\\.)*")')
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_NO_SEPARATORS: Final = dict.fromkeys(map(ord, " \t:,-"))
 _HINTS: Final = ("apdu", "atr", "reader '", "transmi", "received", "sw", ">", "<")
 _NEVER: Final = ("pin:", "pin=", "pin ", "password", "passwd", "密碼")
 """What may stand before a PIN in the words of a log; such a line is no command to a card."""
@@ -80,9 +83,10 @@ class _Log:
             return
         if "\x1b" in line:
             line = _COLOURS.sub("", line)
-        if self._speaks and self._goes_on(line):
-            return
-        self.flush()
+        if self._speaks:
+            if self._goes_on(line):
+                return
+            self.flush()
         lowered = line.lower()
         if not any(hint in lowered for hint in _HINTS) or any(word in lowered for word in _NEVER):
             return
@@ -119,6 +123,8 @@ class _Log:
             if more is None or len(line) < 2:
                 return False
             self._held += _octets(more["bytes"])
+            if len(self._held) > _APDU_MOST:
+                self._cut()  # hexadecimal without end is no command
             return True
         more = _DUMP.match(line)
         if more is None or len(self._held) >= self._announced:
@@ -134,20 +140,15 @@ class _Log:
         """Hand on what has been collected."""
         speaks, self._speaks = self._speaks, ""
         octets, announced, self._announced = bytes(self._held), self._announced, None
-        self._held[:] = bytes(len(self._held))
         self._held.clear()
-        if not speaks:
-            return
         if announced is not None and len(octets) < announced:
             self._cut()
-            return
-        if speaks == "command" and len(octets) >= 1:
-            self._sink.command(self._slot, octets)
         elif octets:
-            self._sink.response(self._slot, octets)
+            (self._sink.command if speaks == "command" else self._sink.response)(self._slot, octets)
 
     def _cut(self) -> None:
         self._speaks = ""
+        self._held.clear()
         self._sink.note(
             "紀錄有缺：有些指令或回應只記了一部分，已略過",
             "the trace is cut: some commands or answers are there in part only and are left out",
@@ -155,5 +156,4 @@ class _Log:
 
 
 def _octets(text: str) -> bytes:
-    digits = "".join(one for one in text if one in "0123456789abcdefABCDEF")
-    return bytes.fromhex(digits if len(digits) % 2 == 0 else digits[:-1])
+    return bytes.fromhex(text.translate(_NO_SEPARATORS))
