@@ -12,6 +12,7 @@ import json
 import re
 from typing import BinaryIO, Final
 
+from hca_card.traces.dealings import PIN_COMMANDS
 from hca_card.traces.sink import Sink
 
 _APDU_MOST: Final = 0x10000 + 16
@@ -42,8 +43,10 @@ _JSON = re.compile(r'"eventMessage"\s*:\s*(?P<text>"(?:[^"\\]|\\.)*")')
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _NO_SEPARATORS: Final = dict.fromkeys(map(ord, " \t:,-"))
 _HINTS: Final = ("apdu", "atr", "reader '", "transmi", "received", "sw", ">", "<")
-_NEVER: Final = ("pin:", "pin=", "pin ", "password", "passwd", "密碼")
-"""What may stand before a PIN in the words of a log; such a line is no command to a card."""
+_NEVER: Final = re.compile(r"\b(?:pin|puk|password|passwd)\b|密碼", re.IGNORECASE)
+"""What may stand before a PIN in a log's own words; such a line is no command but VERIFY and its like."""
+
+_PIN_INSTRUCTIONS: Final = frozenset(bytes((ins,)) for ins in PIN_COMMANDS)
 
 
 def read(file: BinaryIO, sink: Sink) -> None:
@@ -88,7 +91,7 @@ class _Log:
                 return
             self.flush()
         lowered = line.lower()
-        if not any(hint in lowered for hint in _HINTS) or any(word in lowered for word in _NEVER):
+        if not any(hint in lowered for hint in _HINTS):
             return
         self._slot_of(line)
         if counted := _COUNTED.match(line):
@@ -97,8 +100,11 @@ class _Log:
         elif atr := _ATR.search(line):
             self._sink.present(self._slot, _octets(atr["bytes"]))
         elif spoken := _SPOKEN.search(line):
+            octets = _octets(spoken["bytes"])
+            if _NEVER.search(line) and octets[1:2] not in _PIN_INSTRUCTIONS:
+                return
             self._speaks = "command" if spoken["command"] else "response"
-            self._held += _octets(spoken["bytes"])
+            self._held += octets
             if spoken["rest"]:
                 self._cut()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+from hca_card.simulator.foreign_card import ForeignWire, Signs
+
 PROFILE = """
 name = "foreign"
 atrs = ["3B F8 13 00 00 81 31 FE 45 46 4F 52 45 49 47 4E 31 8F"]
@@ -104,17 +106,24 @@ def profile_with(signature_key: str, *more: tuple[str, str]) -> str:
     return text
 
 
-def makers_program(transmit: Callable[[bytes], bytes], pin: bytes, document: bytes = b"document") -> bytes:
+def makers_program(
+    transmit: Callable[[bytes], bytes],
+    pin: bytes,
+    document: bytes = b"document",
+    wire: ForeignWire = ForeignWire(),  # noqa: B008
+) -> bytes:
     """What a maker's program does with the card, byte for byte: read it, verify the PIN, sign a document.
 
     Args:
         transmit: exchanges one raw APDU.
         pin: as the person types it.
-        document: is signed: RSA, PKCS #1 v1.5, SHA-256.
+        document: is signed: PKCS #1 v1.5 or ECDSA, SHA-256.
+        wire: the bytes of the card.
 
     Returns:
         The signature.
     """
+    files, keys, select = (bytes((each,)).hex() for each in (wire.file_class, wire.key_class, wire.select_p2))
 
     def say(command: str, *more: bytes) -> bytes:
         answer = transmit(bytes.fromhex(command) + b"".join(more))
@@ -126,28 +135,39 @@ def makers_program(transmit: Callable[[bytes], bytes], pin: bytes, document: byt
             answer = answer[:-2] + transmit(bytes((0x80, 0xC0, 0, 0, answer[-1])))
         return answer[:-2]
 
-    say("80A4040C 09 F0464F524549474E01")
-    say("80CA0101 00")  # what the card is
-    say("80B2012C 00")  # basic data, two records of file 5
-    say("80B2022C 00")
-    say("80B08600 28")  # card information: file 6 from byte 16
-    say("80A4040C 09 F0464F524549474E02")
-    say("80CA7F21 01 01 00")  # the certificate
-    for file in ("E101", "E102"):  # that for encryption, packed, in two files
-        say(f"80A4020C 02 {file}")
+    say(f"{files}A404{select} 09 F0464F524549474E01")
+    say(f"{files}CA0101 00")  # what the card is
+    say(f"{files}B2012C 00")  # basic data, two records of file 5
+    say(f"{files}B2022C 00")
+    say(f"{files}B08600 28")  # card information: file 6 from byte 16
+    say(f"{files}A404{select} 09 F0464F524549474E02")
+    say(f"{files}CA7F21 01 01 00")  # the certificate
+    for file in ("E101", "E102") if wire.bits > 1024 else ():  # that for encryption, packed, in two files
+        say(f"{files}A402{select} 02 {file}")
         offset = 0
-        while chunk := _some(transmit, offset):
+        while chunk := transmit(bytes((wire.file_class, 0xB0, offset >> 8, offset & 0xFF, 0xC0)))[:-2]:
             offset += len(chunk)
-    say("80200082")  # tries left
-    say("80200082 08", pin.ljust(8, b"\xff"))
-    say("802241B6 03 840185")
-    info = bytes.fromhex("3031300D060960864801650304020105000420") + hashlib.sha256(document).digest()
-    block = b"\x00\x01" + b"\xff" * (256 - len(info) - 3) + b"\x00" + info
-    say("902A9E9A F0", block[:240])
-    signature = say("802A9E9A 10", block[240:], b"\x00")
-    say("80A4040C 09 F0464F524549474E02")  # drops the PIN
+    say(f"{keys}200082")  # tries left
+    say(f"{keys}200082 08", pin.ljust(8, b"\xff"))
+    if wire.environment is not None:
+        p1, p2, data = wire.environment
+        say(f"{keys}22{p1:02X}{p2:02X}", bytes((len(data),)) + data if data else b"")
+    signature = _sign(say, wire, document)
+    say(f"{files}A404{select} 09 F0464F524549474E02")  # drops the PIN
     return signature
 
 
-def _some(transmit: Callable[[bytes], bytes], offset: int) -> bytes:
-    return transmit(bytes((0x80, 0xB0, offset >> 8, offset & 0xFF, 0xC0)))[:-2]
+def _sign(say: Callable[..., bytes], wire: ForeignWire, document: bytes) -> bytes:
+    digest = hashlib.sha256(document).digest()
+    info = bytes.fromhex("3031300D060960864801650304020105000420") + digest
+    data = digest if wire.bits < 1024 or wire.signs is Signs.DIGEST else info
+    command = "880000" if wire.signs is Signs.AUTHENTICATION else "2A9E9A"
+    if wire.signs is Signs.HASHED:
+        say(f"{wire.key_class:02X}2A90A0", bytes((len(digest) + 2, 0x90, len(digest))) + digest)
+        return say(f"{wire.key_class:02X}{command} 00")
+    if wire.signs is Signs.BLOCK:
+        data = b"\x00\x01" + b"\xff" * (wire.bits // 8 - len(info) - 3) + b"\x00" + info
+    while len(data) > wire.command_most:
+        part, data = data[: wire.command_most], data[wire.command_most :]
+        say(f"{wire.key_class | 0x10:02X}{command}", bytes((len(part),)) + part)
+    return say(f"{wire.key_class:02X}{command}", bytes((len(data),)) + data + b"\x00")

@@ -105,8 +105,9 @@ def opensc(recorded: Recorded) -> bytes:
 def apduplay(recorded: Recorded) -> bytes:
     """APDUPlay's winscard.dll: winscard_log.txt, with the line ends of Windows."""
     lines = ["[begin]", "SCardEstablishContext() called", "-> hContext:0xCD010000"]
+    handle = 0xEA010000
     for number, (command, answer) in enumerate(recorded.exchanges):
-        handle = 0xEA010000 + number // 20  # of a program that connects again and again
+        handle += command[1:3] == b"\xa4\x04"  # of a program that connects again and again
         lines += [
             f"SCardTransmit (handle 0x{handle:X})#",
             f"apduCounter:{number}#",
