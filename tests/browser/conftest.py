@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from agent import tls
 from agent.config import Config
 from agent.demo.environment import PortalAddress, demo_environment
 from agent.demo.scripted_person import ScriptedPerson
 from agent.demo.steps import ANY_PORT
-from tests.support.chromium import chromium, make_home, why_not
+from tests.support.chromium import SharedChromium, site_ports, why_not
 from tests.support.desk import HOST, OTHER_READER, READER, Desk, SetDesk
 from tests.support.portal_tls import PortalTls
 
@@ -25,6 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            # One loop for all, to which the browser belongs that they share.
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
             if reason:
                 item.add_marker(pytest.mark.skip(reason))
 
@@ -35,6 +38,15 @@ class Authorities:
 
     portal: PortalTls
     agent: Path
+
+
+CHROMIUM = SharedChromium()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
+async def shared_chromium() -> AsyncIterator[None]:
+    yield
+    await CHROMIUM.close()
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +64,6 @@ def set_desk(tmp_path: Path, authorities: Authorities) -> SetDesk:
         trusts_site: bool = True,
         allows_local: bool = True,
         config: Config = ANY_PORT,
-        portal_port: int = 0,
         **options: object,
     ) -> AsyncIterator[Desk]:
         """A desk with cards of these kinds ("" is an empty reader) in its readers.
@@ -65,13 +76,12 @@ def set_desk(tmp_path: Path, authorities: Authorities) -> SetDesk:
         trusted = [authorities.portal.authority]
         if trusts_agent:
             trusted.append(authorities.agent / "ca.pem")
-        browser_home = make_home(tmp_path / "browser", trusted)
         person = ScriptedPerson()
-        place = PortalAddress(HOST, portal_port, tls=authorities.portal.context())
+        place = PortalAddress(HOST, site_ports()[0], tls=authorities.portal.context())
         cards = dict(zip((READER, OTHER_READER), kinds, strict=False))
         async with (
             demo_environment(person, config, agent_home, place, cards) as stage,
-            chromium(browser_home, sites=[stage.origin], **options) as window,
+            CHROMIUM.window(tmp_path / "browser", trusted, **options) as window,
         ):
             person.trusts = stage.origin if trusts_site else ""
             if allows_local:

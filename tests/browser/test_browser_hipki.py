@@ -22,9 +22,10 @@ from agent.config import OriginSettings
 from agent.interaction import ConsentQuestion, PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from agent.vocabulary import Verb
+from tests.browser.conftest import CHROMIUM
 from tests.support import axe, firefox
 from tests.support.agent import ANY_PORT, RunningAgent, running_agent
-from tests.support.chromium import chromium, make_home, trust_in
+from tests.support.chromium import site_ports, trust_in
 from tests.support.hipki import check_cms, openssl
 from tests.support.hipki_site import site
 from tests.support.portal_tls import PortalTls
@@ -105,18 +106,18 @@ def set_desk(tmp_path: Path, identities: list[PortalTls]) -> SetDesk:
     async def set_desk(
         *kinds: str, person: ScriptedInteraction | None = None, denies: bool = False, **options: object
     ) -> AsyncIterator[Desk]:
-        home = make_home(tmp_path / "browser", [portal.authority for portal in identities])
+        trusted = [portal.authority for portal in identities]
         async with AsyncExitStack() as stack:
-            enter = stack.enter_async_context
-            portal = await enter(site(HOSTS[0], identities[0]))
-            evil = await enter(site(HOSTS[1], identities[1]))
+            enter, ports = stack.enter_async_context, site_ports()
+            portal = await enter(site(HOSTS[0], identities[0], ports[0]))
+            evil = await enter(site(HOSTS[1], identities[1], ports[1]))
             cut = {"Cross-Origin-Opener-Policy": "same-origin"}
-            severed = await enter(site(HOSTS[2], identities[2], **cut))
+            severed = await enter(site(HOSTS[2], identities[2], ports[2], **cut))
             config = replace(ANY_PORT, origins=OriginSettings(deny=frozenset((portal,) if denies else ())))
             agent = await enter(
                 running_agent(tmp_path / "agent", kinds or ("citizen",), config=config, interaction=person)
             )
-            window = await enter(chromium(home, sites=[portal, evil, severed], **options))
+            window = await enter(CHROMIUM.window(tmp_path / "browser", trusted, **options))
             yield Desk(agent, window, portal, evil, severed)
 
     return set_desk
@@ -328,7 +329,7 @@ async def test_in_firefox_a_page_reads_the_image_and_signs_through_the_popup(
             return named, unnamed, json.loads(browser.execute_async_script(f"{heard} look(arguments[0]);"))
 
     async with (
-        site(HOSTS[0], identities[0]) as portal,
+        site(HOSTS[0], identities[0], site_ports()[0]) as portal,
         running_agent(tmp_path / "agent", ("citizen",)) as agent,
     ):
         address = f"http://localhost:{agent.daemon.hipki_port}"

@@ -12,6 +12,7 @@ import pytest
 from agent.config import OriginSettings
 from agent.demo.steps import ANY_PORT
 from agent.interaction import PinQuestion, Question
+from tests.support.chromium import site_ports
 from tests.support.desk import SetDesk, filled
 
 
@@ -174,11 +175,11 @@ async def test_an_agent_that_is_not_running_is_told_apart_from_one_that_refuses(
 
 
 async def test_an_agent_that_refuses_the_site_is_told_apart_from_one_that_is_not_running(
-    set_desk: SetDesk, unused_tcp_port: int
+    set_desk: SetDesk,
 ) -> None:
-    origin = f"https://portal.example.test:{unused_tcp_port}"
+    origin = f"https://portal.example.test:{site_ports()[0]}"
     config = replace(ANY_PORT, origins=OriginSettings(deny=frozenset({origin})))
-    async with set_desk("hpc", config=config, portal_port=unused_tcp_port) as desk:
+    async with set_desk("hpc", config=config) as desk:
         await desk.open()
         assert "拒絕了這個網站" in await desk.message("origin.refused")
         assert desk.person.asked == []

@@ -9,6 +9,7 @@ import pytest
 from agent.config import OriginSettings
 from agent.demo.scripted_person import PIN
 from agent.demo.steps import ANY_PORT
+from tests.support.chromium import site_ports
 from tests.support.desk import Desk, SetDesk
 
 pytestmark = pytest.mark.slow
@@ -36,11 +37,11 @@ async def test_components_that_are_not_running_are_told_with_what_to_start(set_d
 
 
 async def test_components_that_refuse_the_site_are_told_apart_from_those_not_running(
-    set_desk: SetDesk, unused_tcp_port: int
+    set_desk: SetDesk,
 ) -> None:
-    origin = f"https://portal.example.test:{unused_tcp_port}"
+    origin = f"https://portal.example.test:{site_ports()[0]}"
     config = replace(ANY_PORT, origins=OriginSettings(deny=frozenset({origin})))
-    async with set_desk("hpc", config=config, portal_port=unused_tcp_port) as desk:
+    async with set_desk("hpc", config=config) as desk:
         await log_in(desk, "/euservice/servisign")
         assert "這個網站不可使用本程式" in await desk.message("component.61908")
         await log_in(desk, "/vpn", "natural-person")

@@ -29,7 +29,6 @@ from tests.support.desk import HOST
 
 # One browser for all rows: they stay together, on one event loop.
 pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("portal-logins"),
     pytest.mark.slow,
 ]
@@ -222,7 +221,7 @@ class Counter:
         return await shown.get_attribute("data-error") or "", await shown.inner_text()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def counter(tmp_path_factory: pytest.TempPathFactory, authorities: Any) -> AsyncIterator[Counter]:
     folder = tmp_path_factory.mktemp("logins")
     shutil.copytree(authorities.agent, folder / "agent" / "tls")

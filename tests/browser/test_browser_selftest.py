@@ -19,10 +19,10 @@ from agent.interaction import ConsentQuestion, ErrandQuestion, PinQuestion, Ques
 from agent.interaction.scripted import ScriptedInteraction
 from agent.selftest.schema import ReportPart
 from agent.vocabulary import Verb
-from tests.browser.conftest import Authorities
+from tests.browser.conftest import CHROMIUM, Authorities
 from tests.support import axe, firefox
 from tests.support.agent import RunningAgent, running_agent
-from tests.support.chromium import chromium, make_home
+from tests.support.chromium import make_home
 from tests.support.desk import SetDesk
 
 SECRETS: Final = ("測試人員卡", "TEST CARD", "0650101", "000000335361")
@@ -71,8 +71,8 @@ async def agent_with(
 async def window_of(
     authorities: Authorities, folder: Path, *, trusting: bool = True, **options: object
 ) -> AsyncIterator[BrowserContext]:
-    home = make_home(folder / "browser", [authorities.agent / "ca.pem"] if trusting else [])
-    async with chromium(home, **options) as context:
+    trusted = [authorities.agent / "ca.pem"] if trusting else []
+    async with CHROMIUM.window(folder / "browser", trusted, **options) as context:
         yield context
 
 

@@ -25,9 +25,10 @@ from agent.interaction import PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from hca_card.simulator.faults import Wrapper
 from pcsc.winscard import VirtualCard
+from tests.browser.conftest import CHROMIUM
 from tests.support.agent import RunningAgent, running_agent
 from tests.support.cards import simulated
-from tests.support.chromium import chromium, make_home
+from tests.support.chromium import site_ports
 from tests.support.portal_tls import PortalTls
 from tests.support.servisign_site import closed_ports, site
 
@@ -120,12 +121,11 @@ def set_desk(tmp_path: Path, identities: tuple[Path, list[PortalTls]]) -> SetDes
         """A card of that kind, a browser that claims that platform; `denied` is a portal turned away."""
         own, portals = identities
         shutil.copytree(own, tmp_path / "agent" / "tls")
-        home = make_home(tmp_path / "browser", [own / "ca.pem", *(portal.authority for portal in portals)])
+        trusted = [own / "ca.pem", *(portal.authority for portal in portals)]
+        sites = [site(*each) for each in zip(HOSTS, portals, site_ports(), strict=False)]
         async with AsyncExitStack() as stack:
             closed = stack.enter_context(closed_ports(5))
-            origins = tuple(
-                [await stack.enter_async_context(site(*each)) for each in zip(HOSTS, portals, strict=True)]
-            )
+            origins = tuple([await stack.enter_async_context(each) for each in sites])
             refused = frozenset() if denied is None else frozenset((origins[denied],))
             config = Config(
                 origins=OriginSettings(deny=refused),
@@ -136,7 +136,7 @@ def set_desk(tmp_path: Path, identities: tuple[Path, list[PortalTls]]) -> SetDes
             agent = await stack.enter_async_context(
                 running_agent(tmp_path / "agent", (kind,), config=config, interaction=person)
             )
-            window = await stack.enter_async_context(chromium(home, sites=origins))
+            window = await stack.enter_async_context(CHROMIUM.window(tmp_path / "browser", trusted))
             await window.add_init_script(PLATFORM % platform)
             for origin in origins:
                 await window.grant_permissions(["local-network-access"], origin=origin)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright
 
 EXECUTABLE: Final = "/usr/bin/chromium"
 _ARGUMENTS: Final = (
@@ -100,14 +101,11 @@ async def chromium(
         starter.write_text("#!/bin/sh\nexec " + " ".join(prefix) + f' {EXECUTABLE} "$@"\n')
         starter.chmod(0o755)
         executable = str(starter)
-    arguments = list(_ARGUMENTS)
     addresses = [urlsplit(site) for site in sites]
-    if mapped := [*(site.hostname for site in addresses), *hosts]:
-        arguments.append("--host-resolver-rules=" + ", ".join(f"MAP {name} 127.0.0.1" for name in mapped))
-    if addresses:
-        public = ",".join(f"127.0.0.1:{site.port}=public" for site in addresses)
-        arguments.append(f"--ip-address-space-overrides={public}")
-    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    arguments = _arguments(
+        [*(site.hostname or "" for site in addresses), *hosts], (site.port for site in addresses)
+    )
+    environment = _environment(home)
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
             home / "profile",
@@ -123,3 +121,82 @@ async def chromium(
             yield context
         finally:
             await context.close()
+
+
+def _arguments(names: Sequence[str], public: Iterable[int | None]) -> list[str]:
+    """What it is started with: these names lead here, and at these ports are sites of the Internet."""
+    arguments = list(_ARGUMENTS)
+    if names:
+        arguments.append("--host-resolver-rules=" + ", ".join(f"MAP {name} 127.0.0.1" for name in names))
+    if spaces := ",".join(f"127.0.0.1:{port}=public" for port in public):
+        arguments.append(f"--ip-address-space-overrides={spaces}")
+    return arguments
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+
+
+@cache
+def site_ports() -> tuple[int, ...]:
+    """Ports for this process's sites: none that a program is given that asks for any."""
+    found = (port for port in range(20_000 + os.getpid() * 8 % 12_000, 32_768) if _is_free(port))
+    return tuple(port for port, _ in zip(found, range(8), strict=False))
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+class SharedChromium:
+    """A browser for many tests; each has cookies, permissions and pages of its own in it.
+
+    What is another browser's when it starts, whom it trusts, makes another one: then the last one ends.
+    Names below `.test` lead to this machine, and at `site_ports` there are sites of the Internet.
+    """
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+        self._running: Browser | None = None
+        self._trusted: frozenset[Path] = frozenset()
+
+    @asynccontextmanager
+    async def window(
+        self, folder: Path, trusted: Iterable[Path], **options: Any
+    ) -> AsyncIterator[BrowserContext]:
+        """A window with one page, in a browser that trusts these authorities.
+
+        Args:
+            folder: where a browser that is not there yet has its home.
+            trusted: their certificates (PEM).
+            options: of Playwright's context: `viewport`, `color_scheme`, …
+        """
+        browser = await self._browser(folder, frozenset(trusted))
+        context = await browser.new_context(locale="zh-TW", **options)
+        context.set_default_timeout(15_000)
+        try:
+            await context.new_page()
+            yield context
+        finally:
+            await context.close()
+
+    async def close(self) -> None:
+        """End the browser."""
+        self._running = None
+        await self._stack.aclose()
+
+    async def _browser(self, folder: Path, trusted: frozenset[Path]) -> Browser:
+        if self._running is None or not self._running.is_connected() or self._trusted != trusted:
+            await self.close()
+            home = make_home(folder, trusted)
+            playwright = await self._stack.enter_async_context(async_playwright())
+            self._running = await playwright.chromium.launch(
+                executable_path=EXECUTABLE, args=_arguments(["*.test"], site_ports()), env=_environment(home)
+            )
+            self._stack.push_async_callback(self._running.close)
+            self._trusted = trusted
+        return self._running

@@ -29,13 +29,13 @@ _PAGE: Final = """<!doctype html><meta charset="utf-8"><title>入口網站</titl
 
 
 @asynccontextmanager
-async def site(host: str, identity: PortalTls, **headers: str) -> AsyncIterator[str]:
-    """A portal at `host` on any port of this machine, its page sent with `headers`; its origin."""
+async def site(host: str, identity: PortalTls, port: int, **headers: str) -> AsyncIterator[str]:
+    """A portal at `host` on that port of this machine, its page sent with `headers`; its origin."""
 
     async def page(_request: web.Request) -> web.Response:
         return web.Response(text=_PAGE, content_type="text/html", headers=headers)
 
     application = web.Application()
     application.add_routes([web.get("/", page)])
-    async with identity.serving(host, application) as origin:
+    async with identity.serving(host, application, port) as origin:
         yield origin

@@ -53,11 +53,11 @@ class PortalTls:
         return context
 
     @asynccontextmanager
-    async def serving(self, host: str, application: web.Application) -> AsyncIterator[str]:
-        """`application` at `host` on any port of this machine; its origin."""
+    async def serving(self, host: str, application: web.Application, port: int = 0) -> AsyncIterator[str]:
+        """`application` at `host` on that port of this machine, 0 is any; its origin."""
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server(("127.0.0.1", port))
         try:
             await web.SockSite(runner, listener, ssl_context=self.context()).start()
             yield f"https://{host}:{listener.getsockname()[1]}"

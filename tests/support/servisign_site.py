@@ -20,8 +20,8 @@ _PAGE: Final = "<!doctype html><meta charset='utf-8'><title>入口網站</title>
 
 
 @asynccontextmanager
-async def site(host: str, identity: PortalTls) -> AsyncIterator[str]:
-    """A portal at `host` on any port of this machine; its origin."""
+async def site(host: str, identity: PortalTls, port: int) -> AsyncIterator[str]:
+    """A portal at `host` on that port of this machine; its origin."""
 
     async def page(_request: web.Request) -> web.Response:
         return web.Response(text=_PAGE, content_type="text/html")
@@ -31,7 +31,7 @@ async def site(host: str, identity: PortalTls) -> AsyncIterator[str]:
 
     application = web.Application()
     application.add_routes([web.get("/", page), web.get("/{name:[a-z]+[.]js}", script)])
-    async with identity.serving(host, application) as origin:
+    async with identity.serving(host, application, port) as origin:
         yield origin
 
 
