@@ -19,9 +19,10 @@ demo:
 setup:
 	@tools/setup test
 
+# Four at a time, also on two cores: half of the time tests wait, for windows, processes and limits.
 test: setup
 	@$(MAKE) --no-print-directory lint
-	$(PYTHON) -m pytest -n 2 --dist loadgroup
+	$(PYTHON) -m pytest -n 4 --dist loadgroup
 
 check: setup
 	@$(MAKE) --no-print-directory lint

@@ -24,7 +24,7 @@ from tests.support.portal_tls import PortalTls
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = why_not()
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if item.nodeid.startswith("tests/browser/"):
             item.add_marker(pytest.mark.browser)
             # One loop for all, to which the browser belongs that they share.
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)

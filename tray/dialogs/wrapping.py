@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -36,7 +37,7 @@ def _lines(paragraph: str, width: int, measure: Callable[[str], int]) -> Iterato
         line = word.lstrip() if line else word
         # A word that is wider than the line, an address, is broken wherever it must be: all of it is shown.
         while measure(line) > width and len(line) > 1:
-            end = next(end for end in range(len(line) - 1, 0, -1) if end == 1 or measure(line[:end]) <= width)
+            end = max(1, bisect_right(range(1, len(line)), width, key=lambda end: measure(line[:end])))
             yield line[:end]
             line = line[end:]
     yield line.rstrip()

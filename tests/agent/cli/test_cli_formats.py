@@ -65,6 +65,7 @@ def test_the_file_decides_which_signature_it_gets(
     assert (tmp_path / result).is_file()
 
 
+@pytest.mark.slow
 def test_a_signature_can_be_seen_on_a_page_of_a_pdf_and_of_nothing_else(invoke, tmp_path: Path, note) -> None:
     file = tmp_path / "report.pdf"
     file.write_bytes(pdf("one", "two"))
@@ -204,6 +205,7 @@ def levels(invoke, *words: object) -> list[str]:
     return [each["level"] for each in document["signatures"]]
 
 
+@pytest.mark.slow
 def test_a_card_signs_with_a_time_stamp_of_the_authority_that_answers(
     invoke, note: Path, authorities: ServedPki
 ) -> None:
@@ -213,6 +215,7 @@ def test_a_card_signs_with_a_time_stamp_of_the_authority_that_answers(
     assert [each["level"] for each in told["documents"][0]["signatures"]] == ["B-T"]
 
 
+@pytest.mark.slow
 def test_what_was_signed_plainly_is_preserved_with_what_it_takes_to_verify_it_later(
     invoke, note: Path, authorities: ServedPki
 ) -> None:
@@ -228,6 +231,7 @@ def test_what_was_signed_plainly_is_preserved_with_what_it_takes_to_verify_it_la
     assert invoke("preserve", plain, "--force").exit_code == 1
 
 
+@pytest.mark.slow
 def test_a_pdf_gets_an_archive_time_stamp_each_time_it_is_preserved(
     invoke, tmp_path: Path, authorities: ServedPki
 ) -> None:
@@ -242,6 +246,7 @@ def test_a_pdf_gets_an_archive_time_stamp_each_time_it_is_preserved(
     assert sizes == sorted(set(sizes))
 
 
+@pytest.mark.slow
 def test_nothing_is_preserved_of_what_has_no_signature_or_one_that_does_not_hold(
     invoke, note: Path, authorities: ServedPki
 ) -> None:

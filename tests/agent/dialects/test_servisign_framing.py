@@ -15,7 +15,7 @@ def members(**arguments: object) -> PageRequest:
 
 
 def raw(text: bytes) -> bytes:
-    return b"Parameter=" + quote(base64.b64encode(text)).encode()
+    return b"Parameter=" + base64.b64encode(text).replace(b"+", b"%2B").replace(b"=", b"%3D")
 
 
 async def nobody(_origin: str, _body: bytes) -> bytes:
