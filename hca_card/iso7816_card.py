@@ -118,17 +118,13 @@ class Iso7816Card(Card):
             data = rsa_blocks.signature_block(digest_info, _octets(self._bits(key, use)))
         return _as_long_as(self._operate(key, key.algorithm, data), key.bits)
 
-    def makes_pss(self, use: KeyUse) -> bool:  # noqa: D102
-        key = self._find_key(use)
-        return key is not None and key.makes_pss
-
-    def sign_pss(self, use: KeyUse, digest: bytes, hash_name: str) -> bytes:  # noqa: D102
+    def sign_pss(self, use: KeyUse, digest: bytes) -> bytes:  # noqa: D102
         key = self._require_key(use)
         if not key.makes_pss:
             raise UnsupportedError("this card makes no signature of RSA-PSS")
-        _require_hash(key, hash_name)
+        _require_hash(key, rsa_blocks.hash_of_length(len(digest)))
         if key.handling.form is Form.BLOCK:
-            digest = rsa_blocks.pss_block(digest, hash_name, self._bits(key, use))
+            digest = rsa_blocks.pss_block(digest, self._bits(key, use))
         return _as_long_as(self._operate(key, key.pss, digest), key.bits)
 
     def decipher(self, use: KeyUse, cipher: bytes) -> bytes:  # noqa: D102

@@ -320,20 +320,16 @@ class Card(ABC):
         """
         raise self.unsupported()
 
-    def makes_pss(self, use: KeyUse) -> bool:
-        """Return whether `sign_pss` can be used with that key."""
-        return False
-
-    def sign_pss(self, use: KeyUse, digest: bytes, hash_name: str) -> bytes:
+    def sign_pss(self, use: KeyUse, digest: bytes) -> bytes:
         """Return RSA-PSS of a digest (RFC 8017 §8.1): MGF1 with the same hash, the salt as long as it.
 
         Args:
             use: which key; an RSA key.
-            digest: bare.
-            hash_name: as `SHA-256`.
+            digest: bare; its length says by which hash it was made.
 
         Raises:
             ObjectMissingError: no such key.
+            UnsupportedError: the card cannot.
         """
         raise self.unsupported()
 

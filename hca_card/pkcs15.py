@@ -167,7 +167,13 @@ class Pkcs15Card(Iso7816Card):
         key = key_for(self._private_keys, use)
         if key is None:
             return None
-        return KeyReference(key.reference, algorithm_for(key, self._token), key.bits, elliptic=key.elliptic)
+        return KeyReference(
+            key.reference,
+            algorithm_for(key, self._token),
+            key.bits,
+            elliptic=key.elliptic,
+            pss=None if key.elliptic else algorithm_for(key, self._token, pss=True),
+        )
 
     def _holder(self) -> Citizen | None:
         try:

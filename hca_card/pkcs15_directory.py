@@ -22,8 +22,9 @@ AID: Final = bytes.fromhex("A000000063504B43532D3135")
 PIN_LENGTH_LIMIT: Final = 64
 
 RSA_PKCS: Final = 0x0001
+RSA_PSS: Final = 0x000D
 ECDSA: Final = 0x1041
-"""CKM_RSA_PKCS and CKM_ECDSA: AlgorithmInfo names algorithms as PKCS#11 mechanisms (§8.10)."""
+"""CKM_RSA_PKCS, CKM_RSA_PKCS_PSS, CKM_ECDSA: AlgorithmInfo names algorithms as PKCS#11 does (§8.10)."""
 
 _SEQUENCE: Final = 0x30
 _KEY_CHOICES: Final = ((_SEQUENCE, False), (0xA0, True))
@@ -56,7 +57,7 @@ class Algorithm(NamedTuple):
 
     Attributes:
         number: what keys name it by.
-        mechanism: `RSA_PKCS` or `ECDSA`.
+        mechanism: `RSA_PKCS`, `RSA_PSS` or `ECDSA`.
         reference: how MANAGE SECURITY ENVIRONMENT names it.
     """
 
@@ -73,7 +74,7 @@ class TokenDescription:
         serial: the card's number as hexadecimal text; empty where it has none.
         label: the card's name for people.
         manufacturer: who made it.
-        algorithms: PKCS#1 v1.5 and ECDSA over a digest only, in the card's order.
+        algorithms: PKCS#1 v1.5, RSA-PSS and ECDSA over a digest only, in the card's order.
     """
 
     serial: str
@@ -194,7 +195,7 @@ def token_info(content: bytes) -> TokenDescription:
         algorithms=tuple(
             Algorithm(each["reference"], each["algorithm"], _octet(each["alg_ref"]))
             for each in info["algorithms"] or ()
-            if each["algorithm"] in (RSA_PKCS, ECDSA) and each["alg_ref"] is not None
+            if each["algorithm"] in (RSA_PKCS, RSA_PSS, ECDSA) and each["alg_ref"] is not None
         ),
     )
 

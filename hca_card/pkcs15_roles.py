@@ -12,6 +12,7 @@ from hca_card.model import CardCertificate, KeyUse
 from hca_card.pkcs15_directory import (
     ECDSA,
     RSA_PKCS,
+    RSA_PSS,
     CertificateObject,
     ObjectPath,
     PinObject,
@@ -32,9 +33,15 @@ def key_for(keys: Sequence[PrivateKey], use: KeyUse) -> PrivateKey | None:
     return next(iter(others or deciphering), None)
 
 
-def algorithm_for(key: PrivateKey, token: TokenDescription) -> int | None:
-    """Return the algorithm reference that the card lists for this key, else for any of its kind."""
-    mechanism = ECDSA if key.elliptic else RSA_PKCS
+def algorithm_for(key: PrivateKey, token: TokenDescription, *, pss: bool = False) -> int | None:
+    """Return the algorithm reference that the card lists for this key, else for any of its kind.
+
+    Args:
+        key: the key.
+        token: what the card says of itself.
+        pss: for RSA-PSS instead of PKCS#1 v1.5.
+    """
+    mechanism = ECDSA if key.elliptic else RSA_PSS if pss else RSA_PKCS
     kind = [each for each in token.algorithms if each.mechanism == mechanism]
     own = [each for number in key.algorithms for each in kind if each.number == number]
     return next((each.reference for each in own or kind), None)

@@ -16,6 +16,8 @@ _OIDS: Final = {
     bytes.fromhex("608648016503040203"): "SHA-512",
 }
 
+_LENGTHS: Final = {20: "SHA-1", 32: "SHA-256", 48: "SHA-384", 64: "SHA-512"}
+
 
 class HashedWith(NamedTuple):
     """A digest and the name of its hash, as `SHA-256`."""
@@ -63,19 +65,31 @@ def message_of(block: bytes) -> bytes:
     return whole[end + 1 :]
 
 
-def pss_block(digest: bytes, name: str, bits: int) -> bytes:
+def hash_of_length(octets: int) -> str:
+    """Return the hash that makes digests of that length, as `SHA-256`.
+
+    Raises:
+        ValueError: none does.
+    """
+    name = _LENGTHS.get(octets)
+    if name is None:
+        raise ValueError("as long as no digest")
+    return name
+
+
+def pss_block(digest: bytes, bits: int) -> bytes:
     """Return EMSA-PSS of a digest for a modulus of that length (RFC 8017 §9.1.1).
 
     The mask is MGF1 with the same hash, the salt as long as the digest, as RFC 7518 §3.5 wants it.
 
     Raises:
-        ValueError: the key is too short for it.
+        ValueError: the key is too short for it, or it is as long as no digest.
     """
     octets = (bits + 6) // 8  # of a number of one bit fewer than the modulus
     filler = octets - 2 * len(digest) - 2
     if filler < 0:
         raise ValueError("the key is too short for this digest")
-    hashed = name.replace("-", "").lower()
+    hashed = hash_of_length(len(digest)).replace("-", "").lower()
     salt = secrets.token_bytes(len(digest))
     value = hashlib.new(hashed, bytes(8) + digest + salt).digest()
     data = bytes(filler) + b"\x01" + salt

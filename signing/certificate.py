@@ -47,20 +47,15 @@ def parsed(der: bytes) -> ParsedCertificate:
 # The same card signs time and again, and a certificate never changes.
 @lru_cache(maxsize=64)
 def public_key(der: bytes) -> RSAPublicKey:
-    """Return the RSA key in a certificate.
+    """Return the RSA key in a certificate, for PKCS#1 v1.5.
 
     Raises:
         CertificateMalformedError: no certificate, or an RSA key outside 1024 to 8192 bits.
-        KeyUnsupportedError: another kind of key.
+        KeyUnsupportedError: another kind of key, or one for RSA-PSS alone.
     """
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
-    key = any_public_key(der)
-    if not isinstance(key, RSAPublicKey):
-        raise KeyUnsupportedError("the certificate holds no RSA key")
-    if key.key_size not in KEY_BITS:
-        raise CertificateMalformedError(f"an RSA key of {key.key_size} bits is not accepted")
-    return key
+    if pss_only(der):
+        raise KeyUnsupportedError("the certificate's key is for signatures of RSA-PSS alone")
+    return _rsa_key(der)
 
 
 @lru_cache(maxsize=64)
@@ -75,9 +70,52 @@ def signature_key(der: bytes) -> SignatureKey:
 
     key = any_public_key(der)
     if not isinstance(key, EllipticCurvePublicKey):
-        return public_key(der)
+        return _rsa_key(der)
     if key.curve.name not in CURVES:
         raise KeyUnsupportedError(f"keys of the curve {key.curve.name} are not accepted")
+    return key
+
+
+@lru_cache(maxsize=64)
+def pss_only(der: bytes) -> bool:
+    """Return whether a certificate's RSA key may make signatures of RSA-PSS alone (RFC 4055 §1.2).
+
+    Raises:
+        CertificateMalformedError: no certificate.
+    """
+    from asn1crypto.keys import PublicKeyInfo
+
+    try:
+        return bool(PublicKeyInfo.load(parsed(der).public_key).algorithm == "rsassa_pss")
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def require_pss_hash(der: bytes, name: str) -> None:
+    """Refuse a hash that a key for RSA-PSS is not for: its parameters may name the only one (RFC 4055 §3.1).
+
+    Args:
+        der: the certificate.
+        name: of the hash, as `SHA-256`.
+
+    Raises:
+        HashUnsupportedError: another one is named.
+    """
+    from asn1crypto.keys import PublicKeyInfo
+
+    parameters = PublicKeyInfo.load(parsed(der).public_key)["algorithm"]["parameters"].native
+    if parameters and parameters["hash_algorithm"]["algorithm"] != name.replace("-", "").lower():
+        raise HashUnsupportedError(f"the certificate's key does not sign with {name}")
+
+
+def _rsa_key(der: bytes) -> RSAPublicKey:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    key = any_public_key(der)
+    if not isinstance(key, RSAPublicKey):
+        raise KeyUnsupportedError("the certificate holds no RSA key")
+    if key.key_size not in KEY_BITS:
+        raise CertificateMalformedError(f"an RSA key of {key.key_size} bits is not accepted")
     return key
 
 

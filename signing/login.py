@@ -17,7 +17,7 @@ from typing import Final
 
 from hca_card.errors import CardDataError
 from hca_card.model import Card, KeyUse
-from signing.certificate import check_login_use, curve_bits, signature_key
+from signing.certificate import check_login_use, curve_bits, pss_only, signature_key
 from signing.errors import (
     CertificateMalformedError,
     HashUnsupportedError,
@@ -34,13 +34,17 @@ from signing.verify import verify
 FORMAT: Final = "web-eid:1.0"
 ALGORITHMS: Final = {
     (family + size): algorithm
-    for family in ("RS", "ES")
+    for family in ("RS", "PS", "ES")
     for size, algorithm in (("256", Hash.SHA_256), ("384", Hash.SHA_384), ("512", Hash.SHA_512))
 }
-"""JOSE names: RSA with PKCS#1 v1.5 (RFC 7518 §3.3), and ECDSA (§3.4), whose hash goes with the curve."""
+"""JOSE names: RSA with PKCS#1 v1.5 (RFC 7518 §3.3), with PSS where the certificate's key is for nothing else
+(§3.5), and ECDSA (§3.4), whose hash goes with the curve."""
 TOKEN_CHARACTERS_MAX: Final = 32768
 
-_RSA: Final = {algorithm: name for name, algorithm in ALGORITHMS.items() if name.startswith("RS")}
+_RSA, _PSS = (
+    {algorithm: name for name, algorithm in ALGORITHMS.items() if name.startswith(family)}
+    for family in ("RS", "PS")
+)
 _EC: Final = {256: "ES256", 384: "ES384", 521: "ES512"}
 _MEMBERS: Final = ("unverifiedCertificate", "algorithm", "signature", "format", "appVersion")
 
@@ -65,7 +69,7 @@ class LoginToken:
 
     Attributes:
         unverified_certificate: the signature certificate, DER; nothing about it has been checked.
-        algorithm: RS256, RS384, RS512, ES256, ES384 or ES512.
+        algorithm: one of `ALGORITHMS`.
         signature: over `H(origin) ‖ H(nonce)`: RSA as long as the modulus, ECDSA r ‖ s (RFC 7518 §3.4).
         format: always `web-eid:1.0`.
         app_version: a URL that names the program and version that made the token.
@@ -192,7 +196,7 @@ def create_token(
     check_origin(origin, allow_loopback_http=allow_loopback_http)
     check_nonce(nonce)
     bits = curve_bits(signature_key(certificate_der))
-    name = _EC[bits] if bits else _RSA.get(algorithm)
+    name = _EC[bits] if bits else (_PSS if pss_only(certificate_der) else _RSA).get(algorithm)
     if name is None:
         raise HashUnsupportedError(f"a login is not signed with {algorithm}")
     algorithm = ALGORITHMS[name]
@@ -252,7 +256,7 @@ def validate_token(
     check_login_use(der, frozenset(disallowed_policies))
     validate_chain(der, trusted_roots, intermediates, moment)
     bits = curve_bits(signature_key(der))
-    if token.algorithm not in ({_EC[bits]} if bits else _RSA.values()):
+    if token.algorithm not in ({_EC[bits]} if bits else (_PSS if pss_only(der) else _RSA).values()):
         raise TokenInvalidError(f"{token.algorithm} is of another kind of key")
     try:
         signature = ecdsa_der(token.signature, bits) if bits else token.signature

@@ -1,13 +1,14 @@
 """Signatures over a digest by the key of a card, RSA or EC, checked before anybody gets them.
 
-PKCS#1 v1.5 (RFC 8017 §8.2.1) and ECDSA (FIPS 186-5 §6).
+PKCS#1 v1.5 (RFC 8017 §8.2.1), PSS where the certificate's key is for nothing else (§8.1.1), and ECDSA (FIPS
+186-5 §6).
 """
 
 from __future__ import annotations
 
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.model import Card, KeyUse
-from signing.certificate import curve_bits, signature_key
+from signing.certificate import curve_bits, pss_only, require_pss_hash, signature_key
 from signing.errors import HashUnsupportedError, SignatureInvalidError
 from signing.hashes import Hash
 from signing.verify import verify_digest
@@ -53,9 +54,13 @@ def sign_digest(
     key = signature_key(certificate)
     bits = curve_bits(key)
     # ECDSA takes the leftmost bits, as many as the curve has (FIPS 186-5 §6.4.1); some cards take no more.
-    signature = (
-        ecdsa_der(card.sign(use, digest[: (bits + 7) // 8]), bits) if bits else card.sign(use, digest_info)
-    )
+    if bits:
+        signature = ecdsa_der(card.sign(use, digest[: (bits + 7) // 8]), bits)
+    elif pss_only(certificate):
+        require_pss_hash(certificate, algorithm.value)
+        signature = card.sign_pss(use, digest)
+    else:
+        signature = card.sign(use, digest_info)
     # A broken or hostile card must fail here, not weeks later at the portal that stored the signature.
     verify_digest(certificate, digest, signature, algorithm)
     return signature

@@ -1,4 +1,6 @@
-"""Verifying a signature against a certificate's key: PKCS#1 v1.5 (RFC 8017 §8.2.2), ECDSA (FIPS 186-5 §6).
+"""Verifying a signature by a certificate's key: RSA (RFC 8017 §8), ECDSA (FIPS 186-5 §6).
+
+RSA is PKCS#1 v1.5, and PSS where the certificate says that the key is for nothing else.
 
 This says that the key signed the document. Whether the certificate can be trusted is `signing.trust`.
 """
@@ -8,14 +10,15 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from signing.certificate import curve_bits, signature_key
+from signing.certificate import curve_bits, pss_only, signature_key
 from signing.errors import SignatureFormatError, SignatureInvalidError
 from signing.guard import is_text
 from signing.hashes import Hash
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 
 def verify(certificate_der: bytes, document: bytes, signature: bytes, algorithm: Hash) -> None:
@@ -50,6 +53,8 @@ def verify_digest(certificate_der: bytes, digest: bytes, signature: bytes, algor
     try:
         if not isinstance(key, RSAPublicKey):
             key.verify(signature, digest, _ecdsa(algorithm))
+        elif pss_only(certificate_der):
+            key.verify(signature, digest, *_pss(algorithm))
         # What was signed, whole, is compared as §8.2.2 has it: nothing in it is parsed.
         elif (
             len(signature) != (key.key_size + 7) // 8
@@ -89,6 +94,17 @@ def _ecdsa(algorithm: Hash) -> ECDSA:
     from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
     return ECDSA(Prehashed(getattr(hashes, algorithm.value.replace("-", ""))()))
+
+
+@cache
+def _pss(algorithm: Hash) -> tuple[PSS, Prehashed]:
+    """Return RSA-PSS with MGF1 of the same hash; the salt may be of any length (RFC 8017 §9.1.2)."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+    hashed = getattr(hashes, algorithm.value.replace("-", ""))()
+    return PSS(MGF1(hashed), PSS.AUTO), Prehashed(hashed)
 
 
 @cache

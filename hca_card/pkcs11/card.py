@@ -106,6 +106,9 @@ class ModuleCard(Card):
         bits = curve_bits(self._certificates[CERTIFICATE_INDEX[use]].der)
         return concatenated(signature, bits) if bits else signature
 
+    def sign_pss(self, use: KeyUse, digest: bytes) -> bytes:  # noqa: D102
+        return self._session.sign_pss(self._key(use), digest)
+
     def decipher(self, use: KeyUse, cipher: bytes) -> bytes:  # noqa: D102
         return self._session.decrypt(self._key(use), cipher)
 

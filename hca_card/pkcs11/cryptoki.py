@@ -69,7 +69,12 @@ class Mechanism(IntEnum):
     """CK_MECHANISM_TYPE."""
 
     RSA_PKCS = 0x01
+    RSA_PSS = 0x0D
     ECDSA = 0x1041
+
+
+PSS_HASHES: Final = {20: (0x220, 1), 32: (0x250, 2), 48: (0x260, 3), 64: (0x270, 4)}
+"""CKM_SHA_1, CKM_SHA256, CKM_SHA384, CKM_SHA512 and MGF1 with each (PKCS#11 §2.1.9), by digest length."""
 
 
 class User(IntEnum):
@@ -274,9 +279,11 @@ class Cryptoki:
         """CKA_KEY_TYPE; RSA where the module does not say."""
         return int.from_bytes(self.attribute(session, key, Attribute.KEY_TYPE), sys.byteorder)
 
-    def begin(self, function: Function, session: int, key: int, mechanism: Mechanism) -> None:
-        """C_SignInit or C_DecryptInit, with a mechanism that has no parameter."""
-        self.call(function, session, byref(_Mechanism(mechanism, None, 0)), key)
+    def begin(self, function: Function, session: int, key: int, mechanism: int, *parameter: int) -> None:
+        """C_SignInit or C_DecryptInit; the mechanism's parameter is of CK_ULONG, or there is none."""
+        numbers = (c_ulong * len(parameter))(*parameter)
+        place = addressof(numbers) if parameter else None
+        self.call(function, session, byref(_Mechanism(mechanism, place, sizeof(numbers))), key)
 
     def finish(self, function: Function, session: int, data: bytes) -> bytes:
         """C_Sign or C_Decrypt, once, with a buffer that is long enough."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from hca_card.pkcs11 import messages
 from hca_card.pkcs11.cryptoki import (
+    PSS_HASHES,
     Attribute,
     Ckr,
     CkTokenInfo,
@@ -71,10 +72,8 @@ class LoadedModule:
                 return messages.TokenCertificates(self._certificates(self._at(slot)))
             case messages.Keys(slot):
                 return messages.KeyList(self._keys(self._at(slot)))
-            case messages.Sign(slot, key, data):
-                return self._with_key(slot, key, data, Function.C_SignInit, Function.C_Sign)
-            case messages.Decrypt(slot, key, data):
-                return self._with_key(slot, key, data, Function.C_DecryptInit, Function.C_Decrypt)
+            case messages.Sign() | messages.SignPss() | messages.Decrypt():
+                return self._with_key(request)
             case messages.Login(slot, pin):
                 self._login(self._at(slot), User.USER, pin)
             case messages.SetPin(slot, pin, new):
@@ -146,21 +145,32 @@ class LoadedModule:
         if pin is not None and user is User.USER:
             visit.pin = bytearray(pin)
 
-    def _with_key(
-        self, slot: int, key: int, data: bytes, begin: Function, finish: Function
-    ) -> messages.Octets:
-        visit = self._at(slot)
+    def _with_key(self, work: messages.Sign | messages.SignPss | messages.Decrypt) -> messages.Octets:
+        visit = self._at(work.slot)
         # Before the work begins: a session does one thing at a time (PKCS#11 §5.2).
-        each_time = any(self._cryptoki.attribute(visit.session, key, Attribute.ALWAYS_AUTHENTICATE))
-        signs_by_curve = (
-            begin is Function.C_SignInit and self._cryptoki.key_type(visit.session, key) == KeyType.EC
-        )
-        mechanism = Mechanism.ECDSA if signs_by_curve else Mechanism.RSA_PKCS
-        self._cryptoki.begin(begin, visit.session, key, mechanism)
+        each_time = any(self._cryptoki.attribute(visit.session, work.key, Attribute.ALWAYS_AUTHENTICATE))
+        mechanism, *parameter = self._mechanism(visit, work)
+        decrypts = isinstance(work, messages.Decrypt)
+        begin = Function.C_DecryptInit if decrypts else Function.C_SignInit
+        self._cryptoki.begin(begin, visit.session, work.key, mechanism, *parameter)
         if each_time and visit.user is User.USER:
             # Only after a C_Login that succeeded with this very PIN, so that it can cost no try.
             self._cryptoki.call(Function.C_Login, visit.session, User.CONTEXT_SPECIFIC, *text(visit.pin))
-        return messages.Octets(self._cryptoki.finish(finish, visit.session, data))
+        finish = Function.C_Decrypt if decrypts else Function.C_Sign
+        return messages.Octets(self._cryptoki.finish(finish, visit.session, work.data))
+
+    def _mechanism(
+        self, visit: _Visit, work: messages.Sign | messages.SignPss | messages.Decrypt
+    ) -> tuple[int, ...]:
+        """Return the mechanism and the numbers of its parameter."""
+        match work:
+            case messages.SignPss(data=digest):
+                if len(digest) not in PSS_HASHES:
+                    raise CryptokiError("C_SignInit", Ckr.MECHANISM_INVALID)
+                return (Mechanism.RSA_PSS, *PSS_HASHES[len(digest)], len(digest))
+            case messages.Sign(key=key) if self._cryptoki.key_type(visit.session, key) == KeyType.EC:
+                return (Mechanism.ECDSA,)
+        return (Mechanism.RSA_PKCS,)
 
     def _set_pin(self, slot: int, pin: bytearray | None, new: bytearray | None) -> None:
         # Without a login: then C_SetPIN is the one verification of the old PIN (PKCS#11 §5.5).

@@ -178,6 +178,10 @@ class Sign(_KeyWork, frozen=True, tag="sign"):
     """CKM_RSA_PKCS over a DigestInfo, with an EC key CKM_ECDSA over a digest."""
 
 
+class SignPss(_KeyWork, frozen=True, tag="sign-pss"):
+    """CKM_RSA_PKCS_PSS over a digest, whose length says the hash; the salt is as long."""
+
+
 class Decrypt(_KeyWork, frozen=True, tag="decrypt"):
     """CKM_RSA_PKCS of one block."""
 
@@ -200,7 +204,8 @@ class Close(_AtSlot[Done], frozen=True, tag="close"):
 
 
 Request = (
-    Slots | Open | LookAtToken | Certificates | Keys | Login | Sign | Decrypt | SetPin | Unblock | Close
+    Slots | Open | LookAtToken | Certificates | Keys | Login | Sign | SignPss | Decrypt | SetPin | Unblock
+    | Close
 )  # fmt: skip
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

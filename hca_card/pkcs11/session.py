@@ -135,6 +135,11 @@ class TokenSession:
         with _worded():
             return self._ask(messages.Sign(self._slot, key, data)).octets
 
+    def sign_pss(self, key: int, digest: bytes) -> bytes:
+        """CKM_RSA_PKCS_PSS with that key."""
+        with _worded():
+            return self._ask(messages.SignPss(self._slot, key, digest)).octets
+
     def decrypt(self, key: int, data: bytes) -> bytes:
         """CKM_RSA_PKCS with that key.
 

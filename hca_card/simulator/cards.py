@@ -21,7 +21,13 @@ from hca_card.simulator.files import (
     application,
 )
 from hca_card.simulator.iso_card import IsoCard
-from hca_card.simulator.key_commands import ALGORITHM_ECDSA, ENCRYPTION_KEY, SIGNATURE_KEY, CardKey
+from hca_card.simulator.key_commands import (
+    ALGORITHM_ECDSA,
+    ALGORITHM_RSA_PSS,
+    ENCRYPTION_KEY,
+    SIGNATURE_KEY,
+    CardKey,
+)
 from hca_card.simulator.persons import (
     Validity,
     card_info_record,
@@ -54,7 +60,7 @@ HCA_AID: Final = bytes.fromhex("F048434141 47454E5401")
 _ISO_APPLET_AID: Final = bytes.fromhex("F276A288BCFBA69D34F31001")
 _ISO_APPLET_VERSION: Final = bytes.fromhex("000600")
 
-_CKM_ECDSA: Final = 0x1041
+_CKM_RSA_PKCS_PSS, _CKM_ECDSA = 0x000D, 0x1041
 _EF_PUBLIC_KEY: Final = 0x4200
 
 
@@ -180,14 +186,17 @@ class Pkcs15Blueprint:
     Attributes:
         number: card number, 12 digits.
         bits: length of its keys, as in `Template`.
+        pss: its key for signatures makes RSA-PSS alone.
     """
 
     number: str
     bits: int
+    pss: bool = False
 
     def build(self, ca: SimulatorCa) -> IsoCard:
         """Return the card, with certificates from `ca`."""
-        issued = templates.of_key(templates.personnel(self.number, current_validity(today())), self.bits)
+        certificates = templates.personnel(self.number, current_validity(today()))
+        issued = templates.of_key(certificates, self.bits, pss=self.pss)
         return _directory_card(PKCS15_ATR, ca, issued, "Personal", self.number)
 
 
@@ -218,6 +227,12 @@ def _tree(df: DedicatedFile, *more: Application) -> tuple[DedicatedFile, tuple[A
     return mf, (*listed, Application(_ISO_APPLET_AID, "IsoApplet", mf, _ISO_APPLET_VERSION))
 
 
+def _algorithms(*, curve: bool, pss: bool) -> bytes:
+    """Return what TokenInfo lists besides PKCS#1 v1.5, which it lists anyway."""
+    ecdsa = pkcs15.algorithm(1, _CKM_ECDSA, ALGORITHM_ECDSA) if curve else b""
+    return ecdsa + (pkcs15.algorithm(2, _CKM_RSA_PKCS_PSS, ALGORITHM_RSA_PSS) if pss else b"")
+
+
 @dataclass(frozen=True, slots=True)
 class _Slot:
     """HCA's numbers of certificates and key pairs, and how the directory shows them."""
@@ -238,10 +253,14 @@ _AUTHORITY_SLOTS: Final = {ISSUING: _Slot(0, "CA"), SIBLING: _Slot(3, "GCA"), RO
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """The certificates on a card, its holder's own first, and the private keys to those."""
+    """The certificates on a card, its holder's own first, and the private keys to those.
+
+    `templates` are those of its holder.
+    """
 
     own: Sequence[tuple[_Slot, SimulatedIdentity, CardKey]]
     authorities: Sequence[tuple[_Slot, SimulatedIdentity]]
+    templates: Sequence[Template]
     wire: Wire
 
     @classmethod
@@ -264,6 +283,7 @@ class Stock:
                 for each, identity in zip(own, mine, strict=True)
             ],
             [(_AUTHORITY_SLOTS[each], identity) for each, identity in zip(authorities, theirs, strict=True)],
+            own,
             wire,
         )
 
@@ -317,5 +337,5 @@ class Stock:
             ),
             data=data,
             references=self.wire.references,
-            algorithms=pkcs15.algorithm(1, _CKM_ECDSA, ALGORITHM_ECDSA) if curve else b"",
+            algorithms=_algorithms(curve=curve, pss=any(each.pss for each in self.templates)),
         )

@@ -10,7 +10,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from cryptography.x509.oid import NameOID
 
 from hca_card.simulator.der import NULL, oid, sequence, tlv
@@ -38,6 +43,9 @@ _ALL_USAGES = (
 )  # fmt: skip
 _SHA1_WITH_RSA = sequence(oid("1.2.840.113549.1.1.5"), NULL)
 _SHA256_WITH_RSA = sequence(oid("1.2.840.113549.1.1.11"), NULL)
+_RSA_KEY = sequence(oid("1.2.840.113549.1.1.1"), NULL)
+_PSS_KEY = sequence(oid("1.2.840.113549.1.1.10"))
+_SHA256_DIGEST_INFO = bytes.fromhex("3031300D060960864801650304020105000420")  # RFC 8017 §9.2, note 1
 _SHA1_DIGEST_INFO = bytes.fromhex("3021300906052B0E03021A05000414")  # RFC 8017 §9.2, note 1
 _SUBJECT_DIRECTORY_ATTRIBUTES = x509.ObjectIdentifier("2.5.29.9")
 
@@ -84,6 +92,8 @@ def certify(template: Template, key: CertifiedKey, issuer_key: RSAPrivateKey) ->
     certificate = builder.sign(issuer_key, SHA256())
     if template.legacy:
         return _signed_with_sha1(certificate, issuer_key)
+    if template.pss:
+        return _with_key_for_pss(certificate, issuer_key)
     return certificate.public_bytes(Encoding.DER)
 
 
@@ -118,6 +128,24 @@ def _signed_with_sha1(certificate: x509.Certificate, issuer_key: RSAPrivateKey) 
     digest = hashlib.sha1(content, usedforsecurity=False).digest()
     signature = RsaKey.of(issuer_key).sign(_SHA1_DIGEST_INFO + digest)
     return sequence(content, _SHA1_WITH_RSA, tlv(0x03, b"\x00", signature))
+
+
+def _with_key_for_pss(certificate: x509.Certificate, issuer_key: RSAPrivateKey) -> bytes:
+    """Return the certificate with a key for RSA-PSS alone, which `cryptography` reads and does not write."""
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    _, numbers = key.split(_RSA_KEY)
+    content = certificate.tbs_certificate_bytes
+    # The sequences around it become shorter by the parameters, which are left out.
+    inner = content[len(content) - _length(content) :].replace(key, sequence(_PSS_KEY, numbers), 1)
+    content = sequence(inner)
+    digest = hashlib.sha256(content).digest()
+    signature = RsaKey.of(issuer_key).sign(_SHA256_DIGEST_INFO + digest)
+    return sequence(content, _SHA256_WITH_RSA, tlv(0x03, b"\x00", signature))
+
+
+def _length(sequence_: bytes) -> int:
+    """Return the length of what is in a sequence of 256 bytes or more."""
+    return int.from_bytes(sequence_[2:4], "big")
 
 
 def _name(template: Template) -> x509.Name:

@@ -15,8 +15,8 @@ SIGNATURE_KEY = 0x01
 ENCRYPTION_KEY = 0x02
 
 INS_PSO = 0x2A
-ALGORITHM_RSA_PKCS1, ALGORITHM_ECDSA = 0x11, 0x21
-"""Algorithm references, those of IsoApplet."""
+ALGORITHM_RSA_PKCS1, ALGORITHM_RSA_PSS, ALGORITHM_ECDSA = 0x11, 0x12, 0x21
+"""Algorithm references, those of IsoApplet, which knows no PSS."""
 
 CardKey = RsaKey | EcKey
 
@@ -40,6 +40,7 @@ class KeyCommands:
         self._keys = keys
         self._require_pin = require_pin
         self._environment: dict[int, CardKey] = {}
+        self._pss = False
 
     def reset(self) -> None:
         """As after power-up: no key is chosen."""
@@ -55,19 +56,22 @@ class KeyCommands:
             raise RefusalError(StatusWord.WRONG_P1P2)
         references = _data_objects(command.data)
         key = self._keys.get(int.from_bytes(references.get(0x84, b""), "big"))
-        algorithm = bytes((ALGORITHM_ECDSA if isinstance(key, EcKey) else ALGORITHM_RSA_PKCS1,))
-        if references.get(0x80, algorithm) != algorithm:
+        known = (ALGORITHM_ECDSA,) if isinstance(key, EcKey) else (ALGORITHM_RSA_PKCS1, ALGORITHM_RSA_PSS)
+        algorithm = int.from_bytes(references.get(0x80, bytes(known[:1])), "big")
+        if algorithm not in known:
             raise RefusalError(StatusWord.FUNCTION_NOT_SUPPORTED)
         if key is None:
             raise RefusalError(StatusWord.REFERENCE_NOT_FOUND)
         self._environment[command.p2] = key
+        self._pss = algorithm == ALGORITHM_RSA_PSS
         return Response(b"", StatusWord.SUCCESS)
 
     def _perform_security_operation(self, command: Command) -> Response:
         match command.p1, command.p2:
             case 0x9E, 0x9A:
                 key = self._key(_Template.SIGNATURE)
-                return _operate(key.sign, command.data, StatusWord.WRONG_LENGTH)
+                sign = key.sign_pss if self._pss and isinstance(key, RsaKey) else key.sign
+                return _operate(sign, command.data, StatusWord.WRONG_LENGTH)
             case 0x80, 0x86:
                 key = self._key(_Template.CONFIDENTIALITY)
                 if command.data[:1] != b"\x00":

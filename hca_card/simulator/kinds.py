@@ -65,6 +65,7 @@ _TABLE: Final[Mapping[str, _Kind]] = {
     "hicos-2": _Kind("自然人憑證，HiCOS 第二代", HicosBlueprint("0000000000000004", 2)),
     "pkcs15-rsa3072": _Kind("PKCS#15 卡片，RSA 3072", Pkcs15Blueprint("000000335381", 3072)),
     "pkcs15-rsa4096": _Kind("PKCS#15 卡片，RSA 4096", Pkcs15Blueprint("000000335382", 4096)),
+    "pkcs15-pss": _Kind("PKCS#15 卡片，RSA-PSS", Pkcs15Blueprint("000000335387", 2048, pss=True)),
     "pkcs15-p256": _Kind("PKCS#15 卡片，橢圓曲線 P-256", Pkcs15Blueprint("000000335383", 256)),
     "pkcs15-p384": _Kind("PKCS#15 卡片，橢圓曲線 P-384", Pkcs15Blueprint("000000335384", 384)),
     "pkcs15-p521": _Kind("PKCS#15 卡片，橢圓曲線 P-521", Pkcs15Blueprint("000000335385", 521)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from typing import Final
@@ -49,6 +49,7 @@ class Template:
         issuer: the authority's template; None signs itself.
         bits: length of the RSA modulus; 256, 384 and 521 are the curves P-256, P-384 and P-521.
         legacy: signed with SHA-1, as cards were before about 2015; otherwise SHA-256.
+        pss: an RSA key for signatures of RSA-PSS alone (RFC 4055 §1.2); no two names differ in it alone.
         directory_attributes: DER of the attributes for subjectDirectoryAttributes (RFC 5280 §4.2.1.8).
     """
 
@@ -60,6 +61,8 @@ class Template:
     bits: int = 2048
     legacy: bool = False
     directory_attributes: tuple[bytes, ...] = ()
+    # Not in what the serial number is made of, so that certificates which were made before keep theirs.
+    pss: bool = field(default=False, repr=False)
 
     @property
     def serial_number(self) -> int:
@@ -97,10 +100,18 @@ def personnel(
     return _old(pair)[:1]
 
 
-def of_key(certificates: tuple[Template, ...], bits: int) -> tuple[Template, ...]:
-    """Return the certificates for keys of that length: of a curve, which decrypts nothing, the first."""
+def of_key(certificates: tuple[Template, ...], bits: int, *, pss: bool = False) -> tuple[Template, ...]:
+    """Return the certificates for keys of that length: of a curve, which decrypts nothing, the first.
+
+    Args:
+        certificates: of a person, the one for signatures first.
+        bits: as in `Template`.
+        pss: the key for signatures makes RSA-PSS alone.
+    """
     certificates = certificates[:1] if bits in CURVES else certificates
-    return tuple(replace(template, bits=bits) for template in certificates)
+    return tuple(
+        replace(template, bits=bits, pss=pss and template.use is Use.SIGNATURE) for template in certificates
+    )
 
 
 def institution(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
 from hca_card.errors import ObjectMissingError
 from hca_card.model import Card, KeyUse
-from signing.certificate import curve_bits, parsed, signature_key
+from signing.certificate import curve_bits, parsed, pss_only, signature_key
 from signing.guard import check_document
 from signing.hashes import Hash
 from signing.sign import sign_digest
@@ -183,7 +183,7 @@ def signer_info(
     Args:
         certificate: the signer's, DER.
         attributes: what was signed.
-        signature: over their DER: PKCS#1 v1.5, or Ecdsa-Sig-Value.
+        signature: over their DER: RSA, or Ecdsa-Sig-Value.
         algorithm: the hash of document and attributes.
 
     Raises:
@@ -198,6 +198,8 @@ def signer_info(
     made: dict[str, Any] = {"algorithm": "rsassa_pkcs1v15", "parameters": core.Null()}
     if curve_bits(signature_key(certificate)):
         made = {"algorithm": f"{algorithm.asn1_name}_ecdsa"}  # RFC 5758 §3.2: without parameters
+    elif pss_only(certificate):
+        made = _pss(algorithm)
     return cms.SignerInfo(
         {
             "version": "v1",
@@ -208,6 +210,15 @@ def signer_info(
             "signature": signature,
         }
     )
+
+
+def _pss(algorithm: Hash) -> dict[str, Any]:
+    """Return RSASSA-PSS with MGF1 of the same hash and a salt as long as it (RFC 4056 §3, RFC 4055 §3.1)."""
+    hashed = {"algorithm": algorithm.asn1_name}
+    mask = {"algorithm": "mgf1", "parameters": hashed}
+    salt = len(algorithm.digest(b""))
+    parameters = {"hash_algorithm": hashed, "mask_gen_algorithm": mask, "salt_length": salt}
+    return {"algorithm": "rsassa_pss", "parameters": parameters}
 
 
 def signed_data(

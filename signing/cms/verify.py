@@ -13,7 +13,7 @@ from typing import Any, Final
 from hca_card import tlv
 from hca_card.certificate import SUBJECT_KEY_IDENTIFIER, compared_name
 from signing.asn1 import parsing
-from signing.certificate import curve_bits, parsed, signature_key
+from signing.certificate import curve_bits, parsed, pss_only, signature_key
 from signing.errors import (
     CertificateMalformedError,
     SignatureFormatError,
@@ -170,6 +170,11 @@ def _covered(signed: Any, signer: Any, content: bytes, algorithm: Hash) -> tuple
 def _signature_hash(algorithm: Any, digest: Hash, certificate: bytes) -> Hash:
     """Return the hash under the signature: sha256WithRSAEncryption names it, rsaEncryption does not."""
     name = algorithm["algorithm"].native
-    if algorithm.signature_algo != ("ecdsa" if curve_bits(signature_key(certificate)) else "rsassa_pkcs1v15"):
-        raise SignatureFormatError("only PKCS#1 v1.5 and ECDSA by a key of that kind are understood")
+    rsa = "rsassa_pss" if pss_only(certificate) else "rsassa_pkcs1v15"
+    if algorithm.signature_algo != ("ecdsa" if curve_bits(signature_key(certificate)) else rsa):
+        raise SignatureFormatError("only PKCS#1 v1.5, PSS and ECDSA by a key of that kind are understood")
+    if name == "rsassa_pss":
+        mask = algorithm["parameters"]["mask_gen_algorithm"]["parameters"]["algorithm"].native
+        if mask != algorithm.hash_algo:
+            raise SignatureFormatError("RSA-PSS with two hashes is not understood")
     return digest if name == "rsassa_pkcs1v15" else Hash.of_asn1_name(algorithm.hash_algo)

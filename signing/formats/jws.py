@@ -14,7 +14,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 
-from signing.certificate import curve_bits, signature_key
+from signing.certificate import curve_bits, pss_only, signature_key
 from signing.errors import DocumentUnusableError, HashUnsupportedError
 from signing.formats import Evidence, Level, Ready, SignatureFormat, Signer
 from signing.guard import check_document
@@ -22,6 +22,7 @@ from signing.hashes import Hash
 from signing.sign import ecdsa_numbers
 
 _RSA: Final = {Hash.SHA_256: "RS256", Hash.SHA_384: "RS384", Hash.SHA_512: "RS512"}
+_PSS: Final = {Hash.SHA_256: "PS256", Hash.SHA_384: "PS384", Hash.SHA_512: "PS512"}
 # RFC 7518 §3.4: the curve decides the hash.
 _EC: Final = {256: (Hash.SHA_256, "ES256"), 384: (Hash.SHA_384, "ES384"), 521: (Hash.SHA_512, "ES512")}
 
@@ -122,9 +123,10 @@ def _algorithm(certificate: bytes, wanted: Hash) -> tuple[str, Hash]:
     if bits:
         algorithm, name = _EC[bits]
         return name, algorithm
-    if wanted not in _RSA:
+    names = _PSS if pss_only(certificate) else _RSA
+    if wanted not in names:
         raise HashUnsupportedError(f"JWS has no {wanted}")
-    return _RSA[wanted], wanted
+    return names[wanted], wanted
 
 
 def _concatenated(certificate: bytes, value: bytes) -> bytes:

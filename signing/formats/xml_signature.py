@@ -317,14 +317,14 @@ def _key_facts(certificate: bytes) -> tuple[Scheme, int]:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-    from signing.certificate import parsed
+    from signing.certificate import parsed, pss_only
 
     try:
         key = load_der_public_key(parsed(certificate).public_key)
     except (ValueError, UnsupportedAlgorithm):
         raise DocumentUnusableError("the certificate's key cannot be used for XML signatures") from None
     if isinstance(key, RSAPublicKey):
-        return Scheme.RSA, 0
+        return Scheme.PSS if pss_only(certificate) else Scheme.RSA, 0
     if isinstance(key, EllipticCurvePublicKey):
         return Scheme.ECDSA, (key.key_size + 7) // 8
     raise DocumentUnusableError("the certificate's key cannot be used for XML signatures")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import sha256, sha512
 from typing import Any, Final
 
-from signing.certificate import any_public_key
+from signing.certificate import any_public_key, pss_only
 from signing.errors import CertificateError
 from signing.formats import SignatureFormat
 from signing.formats.jws import encoded
@@ -181,7 +181,7 @@ def _verifies(signing_input: str, value: str, name: str, certificate: bytes) -> 
     except CertificateError as error:
         raise _RefusedError(Finding.CERTIFICATE_UNREADABLE, str(error)[:80]) from error
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    if isinstance(key, RSAPublicKey) and name[:2] in ("RS", "PS"):
+    if isinstance(key, RSAPublicKey) and name[:2] in (("PS",) if pss_only(certificate) else ("RS", "PS")):
         jwk: RSAKey | ECKey = RSAKey.import_key(pem)
     elif isinstance(key, EllipticCurvePublicKey) and _CURVES.get(name) == key.curve.name:
         jwk = ECKey.import_key(pem)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from joserfc.jwk import ECKey
+from cryptography.hazmat.primitives.serialization import Encoding
+from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
+from signxml.xades import XAdESVerifier
 
 from agent.config import Config, Pkcs11Settings
 from agent.interaction.scripted import ScriptedInteraction
@@ -50,11 +51,14 @@ KEYS = {
     "rsa2048": ("citizen", 2048, "RS256"),
     "rsa3072": ("pkcs15-rsa3072", 3072, "RS256"),
     "rsa4096": ("pkcs15-rsa4096", 4096, "RS256"),
+    "pss": ("pkcs15-pss", 2048, "PS256"),
     "p256": ("pkcs15-p256", 256, "ES256"),
     "p384": ("pkcs15-p384", 384, "ES384"),
     "p521": ("pkcs15-p521", 521, "ES512"),
 }
 """The simulated card, the length of its key, and the algorithm of its logins (RFC 7518 §3.1)."""
+NUMBERS = {"pss": "000000335388"}
+"""Of the cards whose certificate is of the usual length and yet another one."""
 
 
 @asynccontextmanager
@@ -71,7 +75,9 @@ async def module_card(folder: Path, key: str) -> AsyncIterator[ProbeContext]:
     """A card of a PKCS#11 module."""
     config = Config(pkcs11=Pkcs11Settings((softhsm.MODULE,) if softhsm.MODULE else (), known=False))
     with pytest.MonkeyPatch.context() as patch:
-        objects = softhsm.personnel_objects(number=softhsm.NUMBER, bits=KEYS[key][1])
+        objects = softhsm.personnel_objects(
+            number=NUMBERS.get(key, softhsm.NUMBER), bits=KEYS[key][1], pss=key == "pss"
+        )
         patch.setenv("SOFTHSM2_CONF", str(softhsm.make_token(folder / "softhsm", objects)))
         async with _working(folder, config, _Machine()) as context:
             yield context
@@ -120,6 +126,7 @@ async def test_a_card_of_any_kind_of_key_does_all_that_it_can(tmp_path: Path, ro
         size = f"sha{algorithm[2:]}"
         value = b"".join(hashlib.new(size, text.encode()).digest() for text in (ORIGIN, NONCE))
         assert judge.takes(size, value, ecdsa_der(token.signature, curve) if curve else token.signature)
+        assert judge.pss is (key == "pss")
 
         # A digest longer than the curve is cut before any card, so that one road shows it.
         for wanted in (Hash.SHA_256, Hash.SHA_512) if road == "pkcs15" else (Hash.SHA_256,):
@@ -138,8 +145,17 @@ async def test_a_card_of_any_kind_of_key_does_all_that_it_can(tmp_path: Path, ro
     assert failed == {4: "skip", 8: "skip"} | ({11: "skip", 12: "because 11"} if curve else {})
 
 
-async def test_a_card_with_the_longest_curve_signs_every_format(tmp_path: Path) -> None:
-    """521 bits fill no whole octets, so that whoever counts octets is caught by it."""
+@pytest.mark.parametrize(
+    ("kind_of_key", "shown", "jose", "hashed"),
+    [
+        # 521 bits fill no whole octets, so that whoever counts octets is caught by it.
+        ("p521", "EC 521", "ES512", Hash.SHA_512),
+        ("pss", "RSA 2048", "PS256", Hash.SHA_256),
+    ],
+)
+async def test_a_card_with_an_unusual_key_signs_every_format(
+    tmp_path: Path, kind_of_key: str, shown: str, jose: str, hashed: Hash
+) -> None:
     documents = {
         SignatureFormat.CADES: DOCUMENT,
         SignatureFormat.XADES: "<record><name>王測試</name></record>".encode(),
@@ -149,29 +165,34 @@ async def test_a_card_with_the_longest_curve_signs_every_format(tmp_path: Path) 
     made: dict[SignatureFormat, bytes] = {}
     root, issuer = simulator_ca().roots[0], simulator_ca().intermediates[0]
     lists = simulator_ca().crl(), simulator_ca().authorities_crl()
-    async with pkcs15_card(tmp_path, "p521") as context:
+    async with pkcs15_card(tmp_path, kind_of_key) as context:
         certificate = (await context.operations.certificate(OWN, 1)).der
         for kind, document in documents.items():
             form = form_for(kind, document, Options(detached=True if kind is SignatureFormat.CADES else None))
             result = await context.operations.sign_document(OWN, form, document)
-            assert result.hash is (Hash.SHA_512 if kind is SignatureFormat.JWS else Hash.SHA_256)
+            assert result.hash is (hashed if kind is SignatureFormat.JWS else Hash.SHA_256)
             made[kind] = result.document
             trust = Trust((root,), intermediates=(issuer,), crls=lists, simulated=True)
             beside = kind is SignatureFormat.CADES
             read_back = read(document, result.document) if beside else read(result.document)
             [signature] = judge(read_back, document if beside else result.document, trust).signatures
-            assert signature.algorithm.startswith("EC 521")
+            assert signature.algorithm.startswith(shown)
             assert signature.verdict is Verdict.VALID, signature
     assert Judge(tmp_path, certificate).takes_cms(DOCUMENT, made[SignatureFormat.CADES])
-    assert xmlsec_agrees(made[SignatureFormat.XADES], tmp_path, authorities=(root, issuer))
+    if kind_of_key == "pss":  # which xmlsec1 knows since 1.3, and NSS, which pdfsig asks, does not
+        signer = (tmp_path / "certificate.pem").read_text()
+        XAdESVerifier().verify(made[SignatureFormat.XADES], x509_cert=signer)
+    else:
+        assert xmlsec_agrees(made[SignatureFormat.XADES], tmp_path, authorities=(root, issuer))
+        assert valid_to_pdfsig(made[SignatureFormat.PADES], tmp_path)
     # pyHanko's own rule about key usage, which HCA's certificates do not meet, is not what is asked here.
     status = await asyncio.to_thread(pyhanko_status, made[SignatureFormat.PADES], root)
     assert status.valid and status.intact
-    assert valid_to_pdfsig(made[SignatureFormat.PADES], tmp_path)
-    key = ECKey.import_key((tmp_path / "key.pem").read_bytes())
+    imported = ECKey if jose.startswith("ES") else RSAKey
+    key = imported.import_key((tmp_path / "key.pem").read_bytes())
     signed, _, value = made[SignatureFormat.JWS].rpartition(b".")
     octets = base64.urlsafe_b64decode(value + b"==")
-    assert JWSRegistry(algorithms=["ES512"]).get_alg("ES512").verify(signed, octets, key)
+    assert JWSRegistry(algorithms=[jose]).get_alg(jose).verify(signed, octets, key)
 
 
 class Judge:
@@ -180,9 +201,14 @@ class Judge:
     def __init__(self, folder: Path, certificate: bytes) -> None:
         self._folder = folder
         found = x509.load_der_x509_certificate(certificate)
-        key = found.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        (folder / "key.pem").write_bytes(key)
         (folder / "certificate.pem").write_bytes(found.public_bytes(Encoding.PEM))
+        # By openssl itself: a key for RSA-PSS alone stays one.
+        words = (openssl_program(), "x509", "-in", "certificate.pem", "-noout", "-pubkey")
+        key = subprocess.run(words, cwd=folder, capture_output=True, check=True).stdout
+        (folder / "key.pem").write_bytes(key)
+        words = (openssl_program(), "pkey", "-pubin", "-in", "key.pem", "-noout", "-text_pub")
+        told = subprocess.run(words, cwd=folder, capture_output=True, check=True).stdout
+        self.pss = b"PSS" in told
 
     def takes(self, hashed: str, document: bytes, signature: bytes) -> bool:
         command = ("dgst", f"-{hashed}", "-verify", "key.pem", "-signature", "signature", "document")

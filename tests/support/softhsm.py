@@ -78,11 +78,11 @@ class Object:
 
 
 def personnel_objects(
-    *, each_time: bool = False, number: str = NUMBER, bits: int = 2048
+    *, each_time: bool = False, number: str = NUMBER, bits: int = 2048, pss: bool = False
 ) -> tuple[Object, ...]:
     """What an HCA personnel card holds: two pairs, with a curve one, and two authorities."""
     validity = current_validity(datetime.now(UTC).date())
-    own = simulator_ca().identities(templates.of_key(templates.personnel(number, validity), bits))
+    own = simulator_ca().identities(templates.of_key(templates.personnel(number, validity), bits, pss=pss))
     return (
         *(
             Object(bytes((at,)), one.certificate, one.private_key, each_time and at == 1)

@@ -13,6 +13,7 @@ from agent.dialects.servisign.open_objects import CardKey, CardModule, CardSessi
 from hca_card.certificate import curve_bits
 from hca_card.errors import CardChangedError, CertificateRenewedError
 from hca_card.model import KeyUse
+from signing.certificate import pss_only
 from signing.hashes import Hash
 
 # PKCS#11 v2.40 mechanism numbers (CKM_…).
@@ -55,7 +56,7 @@ async def key_handle(call: FunctionCall) -> int:
     if given not in (None, der):
         # The page goes on to show the one it was given beside signatures of the new key.
         raise CertificateRenewedError
-    if curve_bits(der):
+    if curve_bits(der) or pss_only(der):
         # All that these handles are for is RSA's; better said here than after a signature nobody can use.
         raise LibraryError(LibraryCode.KEY_TYPE)
     return call.session.objects.add(CardKey(handle, kind == _KEY_PRIVATE, use, der))

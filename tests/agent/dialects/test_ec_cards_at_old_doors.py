@@ -1,4 +1,4 @@
-"""A card with an elliptic curve at the doors of old pages: what they can use, and words for the rest."""
+"""Cards with an elliptic curve or RSA-PSS at the doors of old pages: what these can use, and words."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ TEXT = "出生通報 birth report"
 INFO = bytes.fromhex("3031300D060960864801650304020105000420") + bytes(range(32))
 
 
-@pytest.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+@pytest.fixture(params=["pkcs15-p256", "pkcs15-pss"])
+async def world(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AsyncIterator[World]:
     # As if it were issued as an HCA card, which these pages want.
     monkeypatch.setattr("agent.dialects.servisign.card.HCA_KINDS", frozenset((CardKind.PKCS15,)))
-    async with agent(tmp_path, "pkcs15-p256", config=ALLOWED) as world:
+    async with agent(tmp_path, request.param, config=ALLOWED) as world:
         yield world
 
 
@@ -40,6 +42,7 @@ async def hipki(world: World, verb: HipkiVerb, **members: object) -> dict[str, o
     return dict(json.loads(answer or b"{}"))
 
 
+@pytest.mark.parametrize("world", ["pkcs15-p256"], indirect=True)
 async def test_hipki_lists_the_key_for_what_it_is(world: World) -> None:
     [slot] = (await hipki(world, HipkiVerb.INFO, func="GetUserCert"))["slots"]
     [key] = slot["token"]["keys"]

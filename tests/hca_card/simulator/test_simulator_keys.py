@@ -123,7 +123,7 @@ def test_a_digest_info_that_leaves_no_room_for_padding_is_refused(card: Simulate
     [
         pytest.param("00 22 41 B6 06 80 01 11 84 01 07", "6A 88", id="no such key"),
         pytest.param("00 22 41 B6 03 80 01 11", "6A 88", id="no key at all"),
-        pytest.param("00 22 41 B6 06 80 01 12 84 01 01", "6A 81", id="another algorithm"),
+        pytest.param("00 22 41 B6 06 80 01 13 84 01 01", "6A 81", id="another algorithm"),
         pytest.param("00 22 41 B6 06 80 01 11 84 05 01", "6A 80", id="a length that lies"),
         pytest.param("00 22 41 A4 06 80 01 11 84 01 01", "6A 86", id="authentication template"),
         pytest.param("00 22 81 B6 06 80 01 11 84 01 01", "6A 86", id="verification"),
