@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agent.environment import Child, environment_of
+
 Address = tuple[str, int]
 """Host and port."""
 
 _ADMINISTRATORS_PATH: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+_TOLD_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,25 @@ def find(name: str) -> str | None:
     """Return the full path of a program, None when it is not installed; looks on administrators' path too."""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_ADMINISTRATORS_PATH))
     return shutil.which(name, path=path)
+
+
+def output_of(program: str, *words: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return what a program of the system prints; nothing where it is not installed or fails."""
+    path = find(program)
+    if path is None:
+        return ""
+    try:
+        done = subprocess.run(  # noqa: S603  (words of ours)
+            [path, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            timeout=_TOLD_SECONDS,
+            env=environment_of(Child.WINDOW, environment),
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode("utf-8", "replace")
 
 
 def running() -> tuple[RunningProgram, ...]:

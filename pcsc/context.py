@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from pcsc.apdu_processors import LengthForm
+from pcsc.atr import without_extra
 from pcsc.errors import CancelledError, PcscError, ReaderUnavailableError, ServiceUnavailableError
 from pcsc.pinpad import Features
 from pcsc.results import ReturnCode, check, unsigned
@@ -83,7 +84,7 @@ class ReaderState:
             in_use=bool(state & _IN_USE),
             unavailable=bool(state & _UNAVAILABLE),
             unnameable=bool(state & _UNNAMEABLE),
-            atr=bytes(atr) if present else b"",
+            atr=without_extra(bytes(atr)) if present else b"",
             event_counter=state >> COUNTER_SHIFT & 0xFFFF,
             raw=state & ~_CHANGED,
         )

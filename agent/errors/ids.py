@@ -22,6 +22,8 @@ class ErrorId(StrEnum):
     READER_TOO_SMALL = "reader.too_small"
     READER_TIMEOUT = "reader.timeout"
     READER_NOT_READY = "reader.not_ready"
+    READER_DRIVER = "reader.driver"
+    READER_SLOT = "reader.slot"
     READER_KEYPAD = "reader.keypad"
     READER_BUSY = "reader.busy"
     READER_FAILED = "reader.failed"

@@ -8,15 +8,13 @@ from __future__ import annotations
 import platform
 import plistlib
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from agent.environment import Child, environment_of
-from agent.processes import find
+from agent.processes import output_of
 from agent.selftest.context import Computer
 from agent.selftest.reader_drivers import installed_drivers
 from agent.win32.registry import Registry, keys, values
@@ -31,7 +29,6 @@ _READER_CLASS: Final = (
 )
 _DRIVER_VALUES: Final = ("DriverDesc", "DriverVersion", "ProviderName")
 _SESSION: Final = ("XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP", "GDK_SCALE", "QT_SCALE_FACTOR", "SESSIONNAME")
-_SECONDS: Final = 5
 
 
 def facts(computer: Computer) -> dict[str, Any]:
@@ -110,7 +107,7 @@ def _programs() -> Mapping[str, str]:
                 told = plistlib.loads((bundle / "Contents" / "Info.plist").read_bytes())
                 found[bundle.stem] = str(told.get("CFBundleShortVersionString", ""))
         return found
-    lines = _told("dpkg-query", "--show", "--showformat", "${Package}\\t${Version}\\n") or _told(
+    lines = output_of("dpkg-query", "--show", "--showformat", "${Package}\\t${Version}\\n") or output_of(
         "rpm", "--query", "--all", "--queryformat", "%{NAME}\\t%{VERSION}-%{RELEASE}\\n"
     )
     return dict(line.split("\t", 1) for line in lines.splitlines() if "\t" in line)
@@ -130,10 +127,10 @@ def screen(environment: Mapping[str, str]) -> dict[str, Any]:
             found["size"] = "x".join(str(ctypes.windll.user32.GetSystemMetrics(each)) for each in (0, 1))
             found["dpi"] = ctypes.windll.user32.GetDpiForSystem()
     elif sys.platform == "darwin":
-        told = _told("system_profiler", "SPDisplaysDataType", "-detailLevel", "mini")
+        told = output_of("system_profiler", "SPDisplaysDataType", "-detailLevel", "mini")
         found["size"] = re.findall(r"Resolution: (.+)", told)
     elif "DISPLAY" in environment:
-        told = _told("xdpyinfo", environment=environment)
+        told = output_of("xdpyinfo", environment=environment)
         found["size"] = re.findall(r"dimensions:\s+([0-9]+x[0-9]+)", told)
         found["dpi"] = re.findall(r"resolution:\s+([0-9]+x[0-9]+)", told)
     if sys.platform == "linux":
@@ -150,22 +147,3 @@ def _connected_screens(below: Path = Path("/sys/class/drm")) -> list[str]:
                 modes = (connector / "modes").read_text("ascii").split()
                 found.append(f"{connector.name.partition('-')[2]} {next(iter(modes), '')}".strip())
     return found
-
-
-def _told(program: str, *words: str, environment: Mapping[str, str] | None = None) -> str:
-    """Return what a program of the system prints; nothing where it is not installed or fails."""
-    path = find(program)
-    if path is None:
-        return ""
-    try:
-        done = subprocess.run(  # noqa: S603  (words of ours)
-            [path, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-            timeout=_SECONDS,
-            env=environment_of(Child.WINDOW, environment),
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.decode("utf-8", "replace")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from agent.processes import RunningProgram, find, running
 from agent.selftest.reader_drivers import driver_of
+from agent.selftest.usb_readers import UsbReader, usb_readers
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -43,6 +44,7 @@ class Computer:
         find: the full path of a program, None when it is not installed.
         programs: the programs running now.
         driver: the driver of a reader, empty where it cannot be found out.
+        usb: the readers on USB; given the identities of those that do not say what they are.
         config_error: what is wrong with the configuration's files.
     """
 
@@ -57,6 +59,7 @@ class Computer:
     find: Callable[[str], str | None] = find
     programs: Callable[[], Sequence[RunningProgram]] = running
     driver: Callable[[str], str] = driver_of
+    usb: Callable[[frozenset[str]], Sequence[UsbReader]] = usb_readers
     config_error: AgentError | None = None
 
 

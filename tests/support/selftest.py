@@ -31,7 +31,7 @@ def context_of(world: World, **computer: Any) -> ProbeContext:
     """A context on the virtual readers; `computer` replaces what this computer is like."""
     home = world.paths.home / "person"
     home.mkdir(parents=True, exist_ok=True)
-    here = {"environment": {}, "home": home, "programs": tuple, **computer}
+    here = {"environment": {}, "home": home, "programs": tuple, "usb": lambda _known: (), **computer}
     config = here.pop("config", None)
     if config is None:
         from agent.config import Config

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 from agent.errors import ErrorId
 from agent.operations import ReaderCondition, ReaderView
 from agent.operations.readers import is_built_in, is_virtual
 from agent.selftest.context import ProbeContext
-from agent.selftest.model import Finding, failed, passed, probe, warned
+from agent.selftest.model import (
+    Bilingual,
+    Finding,
+    RowStatus,
+    Trouble,
+    failed,
+    passed,
+    probe,
+    skipped,
+    warned,
+)
+from agent.selftest.reader_advice import SLOT_WORDS, Slot, advice, known_readers, label, slot_of
+from hca_card.atr_hints import only_kinds
+from hca_card.model import CardKind
 from pcsc.errors import PcscError, ServiceUnavailableError
 
 _CONDITIONS: Final = {
@@ -20,6 +34,9 @@ _CONDITIONS: Final = {
     ReaderCondition.UNNAMEABLE: ("名稱含有特殊字元，無法使用", "its name cannot be used here"),
     ReaderCondition.UNAVAILABLE: ("無法使用", "unavailable"),
 }
+
+
+_OF_HCA: Final = frozenset((CardKind.PERSONNEL, CardKind.INSTITUTION, CardKind.INSTITUTION_SECONDARY))
 
 
 @probe("host.service", "智慧卡服務", "Smart card service")
@@ -63,13 +80,51 @@ async def readers(context: ProbeContext) -> Finding:
         return warned(ErrorId.READER_NAME, zh, en)
     if not any(view.condition is not ReaderCondition.EMPTY for view in found):
         return warned(ErrorId.CARD_NONE, zh, en)
+    if any(_wrong_slot(context, view) for view in found):
+        return warned(ErrorId.READER_SLOT, zh, en)
     if any(view.keypad_failed for view in found):
         return warned(ErrorId.READER_KEYPAD, zh, en)
     return passed(zh, en)
 
 
+@probe("host.usb", "USB 讀卡機", "USB readers", needs=("host.service",))
+async def on_usb(context: ProbeContext) -> Finding:
+    """Compare the readers that are plugged in with those that the service has, and say what to do."""
+    found = await asyncio.to_thread(context.computer.usb, frozenset(known_readers()))
+    if not found:
+        return skipped("沒有看到 USB 讀卡機", "no reader was seen on USB")
+    names = Bilingual("；".join(map(label, found)), "; ".join(map(label, found)))
+    views = await context.operations.readers(context.caller)
+    listed = [view.name for view in views if not view.virtual]
+    troubles = advice(found, listed, context.computer.platform)
+    if not troubles:
+        return Finding(RowStatus.PASS, names)
+    step = Bilingual(
+        "；".join(f"{each.reader}：{each.next.zh}" for each in troubles),
+        " ".join(f"{each.reader}: {each.next.en}" for each in troubles),
+    )
+    trouble = replace(Trouble.of(ErrorId.READER_DRIVER), next=step, page=None)
+    # Where another one can be used, nobody's work is stopped.
+    return Finding(RowStatus.WARN if listed else RowStatus.FAIL, names, trouble=trouble)
+
+
+def _wrong_slot(context: ProbeContext, view: ReaderView) -> bool:
+    """Return whether an NHI reader's slot has a card that is known to belong into the other one."""
+    slot = slot_of(view.name)
+    if slot is None or view.condition is not ReaderCondition.CARD:
+        return False
+    known = {card.reader: card.kind for card in context.operations.activity.cards}
+    kinds = {known[view.name]} if view.name in known else (only_kinds(view.atr) or ())
+    other = {CardKind.NHI} if slot is Slot.PROFESSIONAL else _OF_HCA
+    return bool(kinds) and other.issuperset(kinds)
+
+
 def _words(context: ProbeContext, view: ReaderView) -> tuple[str, str]:
     zh, en = _CONDITIONS[view.condition]
+    slot = slot_of(view.name)
+    if slot is not None:
+        of_zh, of_en = SLOT_WORDS[slot]
+        zh, en = f"{of_zh}，{zh}", f"{of_en}, {en}"
     driver = context.computer.driver(view.name)
     label = f"{view.name} [{driver}]" if driver else view.name
     atr = f" ATR {view.atr.hex(' ').upper()}" if view.atr else ""
@@ -118,6 +173,7 @@ async def remote(context: ProbeContext) -> Finding:
 PROBES: Final = (
     service,
     readers,
+    on_usb,
     exclusive,
     set_aside,
     remote,
