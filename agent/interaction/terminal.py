@@ -106,7 +106,7 @@ def _pin_words(question: PinQuestion | KeypadQuestion) -> str:
 def _terms_words(question: PinQuestion | KeypadQuestion, who_zh: str, who_en: str) -> str:
     if not isinstance(question, PinQuestion) or question.terms is None:
         return ""
-    zh, en = terms_words(question.terms, who_zh, who_en, page=question.origin is not None)
+    zh, en = terms_words(question.terms, who_zh, who_en, page=question.origin is not None, icon=False)
     items = question.terms.items
     return f"{zh}\n{en}\n{_item_rows(items) if len(items) <= _PAGE else ''}"
 

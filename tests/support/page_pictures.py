@@ -47,6 +47,24 @@ def shoot_menu(folder: Path, target: Path) -> None:
             agent.close_menu()
 
 
+def shoot_session_menu(folder: Path, target: Path) -> None:
+    """The menu while a page's signing session is open."""
+    from tests.tray.test_tray_desktop import agent_on, sign_in_a_session
+
+    with private_desktop(folder) as desktop:
+        desktop.start_panel()
+        with agent_on(desktop) as agent:
+            agent.await_icon()
+
+            def shown() -> None:
+                agent.open_menu()
+                time.sleep(0.5)
+                desktop.shoot(target, "560x480+0+0")
+                agent.close_menu()
+
+            asyncio.run(sign_in_a_session(agent, shown))
+
+
 def main() -> None:
     """All of them."""
     target = Path(sys.argv[1])
@@ -55,6 +73,8 @@ def main() -> None:
             asyncio.run(shoot_page(Path(folder), kind, target / f"selftest-{name}.png"))
     with tempfile.TemporaryDirectory() as folder:
         shoot_menu(Path(folder), target / "tray-menu.png")
+    with tempfile.TemporaryDirectory() as folder:
+        shoot_session_menu(Path(folder), target / "tray-menu-session.png")
 
 
 if __name__ == "__main__":

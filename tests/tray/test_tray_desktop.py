@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 if sys.platform == "win32":
@@ -25,6 +26,7 @@ if sys.platform == "win32":
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
+from tests.support.agent import PORTAL, Page
 from tests.support.cards import simulator_ca, simulator_folder
 from tests.support.desktop import Desktop, missing, private_desktop
 from tests.support.waiting import until
@@ -206,8 +208,7 @@ def agent_on(desktop: Desktop) -> Iterator[Running]:
         (folder / "simulator").symlink_to(simulator_folder())
     native, tls = free_ports(2)
     (folder / "config.toml").write_text(
-        f"[ports]\nnative = {native}\n[servisign]\nports = [{tls}]\n"
-        '[origins]\nallow = ["https://portal.example.tw"]\n'
+        f'[ports]\nnative = {native}\n[servisign]\nports = [{tls}]\n[origins]\nallow = ["{PORTAL}"]\n'
     )
     log = desktop.home / "agent.log"
     with (
@@ -323,6 +324,57 @@ def test_unblocking_opens_its_window_where_there_is_a_screen_and_no_terminal(des
         assert command.stdout is not None
         assert command.wait(2 * SECONDS) == 0
         assert "已解鎖" in command.stdout.read().decode()
+
+
+async def sign_in_a_session(agent: Running, shown: Callable[[], None] = lambda: None) -> str:
+    """A page opens a session, of which the person types the PIN, signs and is stopped; returns why it ended.
+
+    `shown` is called while the session is open and the menu says so.
+    """
+    address, headers = f"http://127.0.0.1:{agent.port}/v1", {"Origin": PORTAL}
+    async with aiohttp.ClientSession() as http, http.ws_connect(address, headers=headers) as socket:
+        page, screen = Page(socket), agent.desktop.screen
+        asked = await page.send("session.open", signatures=20, minutes=15)
+        title = await asyncio.to_thread(screen.await_window, "連續簽章")
+        assert "sign many documents with one PIN" in title
+        await asyncio.to_thread(screen.type, "123456")
+        await asyncio.to_thread(screen.key, "Return")
+        session = (await page.answer(asked))["result"]["session"]
+        for _ in range(2):
+            await page.call("session.sign", session=session, document="AAAA")
+
+        def told() -> bool:
+            labels = agent.labels()
+            return "連續簽章 Signing session" in labels and PORTAL in labels and "還可以簽 18 份" in labels
+
+        await asyncio.to_thread(wait_for, "the session in the menu", told)
+        await asyncio.to_thread(shown)
+        await asyncio.to_thread(agent.choose, "停止連續簽章")
+        ended = await page.notification()
+        while ended["method"] != "session.ended":
+            ended = await page.notification()
+        await asyncio.to_thread(wait_for, "its end", lambda: "連續簽章 Signing" not in agent.labels())
+        return str(ended["params"]["reason"])
+
+
+def test_a_pages_session_is_agreed_to_in_a_window_seen_in_the_icon_and_stopped_in_the_menu(
+    desktop: Desktop, tmp_path: Path
+) -> None:
+    with agent_on(desktop) as agent:
+        agent.await_icon()
+        icon = desktop.shoot(tmp_path / "before.png", ICON_PART)
+        signing: list[bytes] = []
+
+        def shown() -> None:
+            wait_for("another icon", lambda: desktop.shoot(tmp_path / "open.png", ICON_PART) != icon)
+            signing.append((tmp_path / "open.png").read_bytes())
+
+        assert asyncio.run(sign_in_a_session(agent, shown)) == "stopped"
+        wait_for(
+            "the icon as it was", lambda: desktop.shoot(tmp_path / "after.png", ICON_PART) not in signing
+        )
+        written = (desktop.home / "agent" / "audit.jsonl").read_text()
+        assert '"result":"ended.stopped"' in written
 
 
 def test_restart_begins_the_daemon_anew_and_quit_ends_it(desktop: Desktop) -> None:

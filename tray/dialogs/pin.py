@@ -142,7 +142,7 @@ class PinWindow(SecretWindow[PinQuestion]):
     def _show_terms(self, terms: SessionTerms) -> None:
         page = self.content.origin is not None
         who = ("這個網站", "this site") if page else ("您自己的程式", "your own program")
-        zh, en = terms_words(terms, *who, page=page)
+        zh, en = terms_words(terms, *who, page=page, icon=True)
         self.both(zh, en, above=12)
         if terms.items:
             show_items(self, terms.items)
