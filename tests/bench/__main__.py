@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.bench import calls, cards, frozen, hostile, servisign, signatures, starts
+from tests.bench import calls, cards, frozen, hostile, servisign, sessions, signatures, starts
 from tests.bench.tables import Table
 
 PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
     "servisign": (servisign.calls, 500),
     "calls": (calls.calls, 20),
     "cards": (cards.signing, 7),
+    "sessions": (sessions.sessions, 200),
     "hostile": (hostile.log_ins, 15),
     "signatures": (signatures.verifying, 9),
     "large": (signatures.large_pdf, 1),
