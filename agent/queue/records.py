@@ -180,19 +180,23 @@ class Records:
             due: its time is up by then.
             without: the numbers of others.
         """
-        found = self._read(
-            "WHERE state IN (SELECT value FROM json_each(?)) AND due <= ?"
-            " AND (? IS NULL OR signer IN (SELECT value FROM json_each(?))) AND ifnull(? = folder, 1)"
-            " AND number NOT IN (SELECT value FROM json_each(?)) ORDER BY due, number LIMIT 1",
-            (
-                json.dumps([*states]),
-                float("inf") if due is None else due.timestamp(),
-                *((None, "[]") if signers is None else ("", json.dumps([*signers]))),
-                folder,
-                json.dumps([*without]),
-            ),
+        values = (
+            float("inf") if due is None else due.timestamp(),
+            *((None, "[]") if signers is None else ("", json.dumps([*signers]))),
+            folder,
+            json.dumps([*without]),
         )
-        return found[0] if found else None
+        found = [
+            record
+            for state in states  # one by one: the index then has them in the order of their time
+            for record in self._read(
+                "WHERE state = ? AND due <= ?"
+                " AND (? IS NULL OR signer IN (SELECT value FROM json_each(?))) AND ifnull(? = folder, 1)"
+                " AND number NOT IN (SELECT value FROM json_each(?)) ORDER BY due, number LIMIT 1",
+                (state, *values),
+            )
+        ]
+        return min(found, key=lambda record: (record.due, record.number), default=None)
 
     def folders(self, due: datetime) -> list[str]:
         """Return where the records came from whose time is up by then; empty for those of no folder."""

@@ -54,6 +54,7 @@ _AT_ONCE: Final = 4
 _LOOK_SECONDS: Final = 1.0
 _AGAIN_SECONDS: Final = 60.0
 _WARN_SECONDS: Final = 3600.0
+_FORGET_SECONDS: Final = 3600.0
 _DELIVERED_AT_ONCE: Final = 100
 _HOPELESS: Final = (DocumentRefusedError, DocumentUnusableError, HashUnsupportedError)
 
@@ -139,7 +140,8 @@ class RecordQueue:
         self._choosing = asyncio.Lock()
         self._serving: dict[SigningSession, tuple[asyncio.Task[int], _Signer]] = {}
         self._by_keyring: asyncio.Task[None] | None = None
-        self._keyring_at = self._warned_at = -_WARN_SECONDS
+        self._keyring_at = self._warned_at = self._forgot_at = -_FORGET_SECONDS
+        self._closing = False
         self._listeners: list[Callable[[], None]] = []
         self.counts = Counts()
         """How it stood when it was last looked at."""
@@ -247,6 +249,7 @@ class RecordQueue:
 
     async def close(self) -> None:
         """End its sessions; what the card is at work on is brought to its end, and is written down."""
+        self._closing = True
         tasks: list[asyncio.Task[int] | asyncio.Task[None]] = [task for task, _ in self._serving.values()]
         for session in tuple(self._serving):
             session.end(SessionEnd.AGENT)
@@ -267,7 +270,9 @@ class RecordQueue:
             self._wake()
         self._begin_with_keyring()
         await asyncio.to_thread(self._deliver)
-        await asyncio.to_thread(self._records.forget, now - timedelta(days=self._settings.keep_days))
+        if time.monotonic() - self._forgot_at >= _FORGET_SECONDS:
+            self._forgot_at = time.monotonic()
+            await asyncio.to_thread(self._records.forget, now - timedelta(days=self._settings.keep_days))
         counts = await self.count()
         if counts != self.counts:
             self.counts = counts
@@ -327,8 +332,8 @@ class RecordQueue:
                 record = await self._next(signer, tried)
                 if record is not None:
                     count += await self._sign(record, signer, session.sign, tried)
-                elif wait:
-                    await news.wait()
+                elif wait or self._in_work:
+                    await news.wait()  # what is in work may come back
                 else:
                     break
             return count
@@ -357,7 +362,9 @@ class RecordQueue:
                 folder=Path(folder) if folder else None,
             )
             with nobody_asked():
-                while not tried and (record := await self._next(signer, tried)) is not None:
+                while (
+                    not (tried or self._closing) and (record := await self._next(signer, tried)) is not None
+                ):
                     await self._sign(record, signer, sign, tried)
             if tried:
                 self._keyring_at = time.monotonic()
@@ -376,7 +383,11 @@ class RecordQueue:
             else:
                 open_ = (RecordState.WAITING, RecordState.BY_INSTITUTION)
                 choose = partial(self._records.next, open_, signers=signer.numbers)
-            record = await asyncio.to_thread(choose, without=without)
+            try:
+                record = await asyncio.to_thread(choose, without=without)
+            except AgentError as error:
+                log.warning("the queue cannot be read: %s", error)
+                return None
             if record is not None:
                 self._in_work.add(record.number)
             return record
@@ -411,6 +422,7 @@ class RecordQueue:
             return 0
         finally:
             self._in_work.discard(record.number)
+            self._wake()
         return int(kept)
 
     async def _note(self, record: Record, error: Exception) -> None:

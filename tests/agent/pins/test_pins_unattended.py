@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from hca_card.errors import PinLastTryError
 from hca_card.pin import Pin
 from hca_card.recognise import recognise
 from signing.hashes import Hash
+from tests.support.keyrings import FakeKeyring
 from tests.support.operations import OTHER, OWN, PIN, PORTAL, World, agent
 
 ORIGIN = str(PORTAL.origin)
@@ -26,28 +26,6 @@ ON = Config(
     unattended=UnattendedSettings(enabled=True),
 )
 ROOT = Path(__file__).parents[3]
-
-
-@dataclass
-class FakeKeyring:
-    """A keyring in memory."""
-
-    kept: dict[tuple[str, str], str] = field(default_factory=dict)
-    fails: bool = False
-    priority = 5
-
-    def get_password(self, service: str, name: str) -> str | None:
-        if self.fails:
-            raise RuntimeError(f"locked, and by the way: {self.kept}")
-        return self.kept.get((service, name))
-
-    def set_password(self, service: str, name: str, password: str) -> None:
-        if self.fails:
-            raise RuntimeError(password)
-        self.kept[service, name] = password
-
-    def delete_password(self, service: str, name: str) -> None:
-        del self.kept[service, name]
 
 
 @pytest.fixture

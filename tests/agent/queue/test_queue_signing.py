@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,26 +16,39 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.config import Config, QueueSettings, UnattendedSettings
+from agent.errors import AgentError, ErrorId
 from agent.interaction.scripted import ScriptedInteraction
-from agent.queue import Order, RecordQueue, Records, RecordState
+from agent.pins.unattended import Grant, Unattended
+from agent.queue import Order, Record, RecordQueue, Records, RecordState, Signature
 from agent.queue.service import LATER_REASON
 from agent.vocabulary import Errand, SessionEnd
 from hca_card.model import CardKind
-from signing.formats import SignatureFormat
+from hca_card.pin import Pin
+from signing.formats import Level, SignatureFormat
 from signing.verification.judge import Trust, judge
 from signing.verification.reading import read
 from signing.verification.report import DocumentReport, Verdict
 from tests.support.cards import simulator_ca
+from tests.support.keyrings import FakeKeyring
 from tests.support.medical_records import RECORD
 from tests.support.openssl import openssl_program
-from tests.support.operations import World, agent, until
+from tests.support.operations import OWN, World, agent, until
 from tests.support.pdf_judges import valid_to_pdfsig
 from tests.support.pdfs import pdf
 from tests.support.xml_signatures import xmlsec_agrees
 
-DOCTOR = "000000335361"
+DOCTOR, SUBJECT_NUMBER, HOP = "000000335361", "0000000000335361", "000000335401"
 MORNING = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 REASON = QueueSettings().reason
+
+
+@pytest.fixture
+def keyring(monkeypatch: pytest.MonkeyPatch) -> FakeKeyring:
+    fake = FakeKeyring()
+    monkeypatch.setattr(
+        "agent.pins.unattended.Unattended.__init__.__kwdefaults__", {"open_keyring": lambda: fake}
+    )
+    return fake
 
 
 @dataclass
@@ -53,6 +68,10 @@ class Ward:
 
     async def state(self, number: int, wanted: RecordState) -> None:
         await until(lambda: self.records.find(number).state is wanted, f"record {number} is not {wanted}")
+
+    async def card_back(self) -> bool:
+        """Whether the reader has a card, as operations see it."""
+        return any(view.condition == "card" for view in await self.world.operations.readers(OWN))
 
     def result(self, number: int) -> bytes:
         return (self.results / self.records.find(number).result).read_bytes()
@@ -166,3 +185,243 @@ def others_agree(kind: SignatureFormat, both: bytes, first: bytes, folder: Path)
         )
         return checked.returncode == 0
     return all(xmlsec_agrees(both, folder, number, (root, ca)) for number in (1, 2))
+
+
+# --- sessions of the right card --------------------------------------------------------------------------
+
+
+async def test_one_pin_signs_what_waits_for_this_person_and_what_comes_meanwhile_until_it_is_used_up(
+    tmp_path: Path,
+) -> None:
+    async with ward(tmp_path, "hpc") as here:
+        for signer in (DOCTOR, "", SUBJECT_NUMBER, "000000000001"):
+            await here.queue.add(Order("note.txt", signer), f"for {signer}".encode())
+        session = await here.queue.open(most=4)
+        await here.state(3, RecordState.SIGNED)
+        assert here.records.find(4).state is RecordState.WAITING, "it is somebody else's"
+        assert session.ended is None
+        for number in (5, 6):  # they come while the session is open
+            await here.queue.add(Order("late.txt", DOCTOR), b"late %d" % number)
+        assert await here.queue.served(session) == 4
+        assert session.ended is SessionEnd.USED_UP
+        states = [here.records.find(number).state for number in (1, 2, 3, 5, 6)]
+        assert sorted(states) == [RecordState.SIGNED] * 4 + [RecordState.WAITING]
+        [asked] = here.world.pins_asked()
+        assert asked.terms is not None
+        assert asked.terms.most == 4
+        rows = [row for row in here.world.audit() if row.verb == "sign"]
+        assert [row.session for row in rows] == [session.number] * 4
+        assert {each.card for record in here.records.all() for each in record.signatures} == {DOCTOR}
+
+
+async def test_a_session_without_waiting_ends_when_nothing_more_is_there(tmp_path: Path) -> None:
+    async with ward(tmp_path, "hpc") as here:
+        for number in range(10):
+            await here.queue.add(Order(f"{number}.txt"), b"%d" % number)
+        session = await here.queue.open(wait=False)
+        assert await here.queue.served(session) == 10
+        assert session.ended is SessionEnd.CLOSED
+        assert len([row for row in here.world.audit() if row.verb == "sign"]) == 10
+
+
+def test_those_with_least_time_left_are_signed_first_whoever_was_signed_for_before(tmp_path: Path) -> None:
+    with Records(tmp_path / "queue.sqlite", 10) as records:
+        for name, received, hours in (("later", 5, 24), ("first", 0, 24), ("owed", -40, 24), ("soon", 0, 2)):
+            came = MORNING + timedelta(hours=received)
+            records.add(Order(name, DOCTOR), name.encode(), came, timedelta(hours=hours))
+        owed = records.find(3)
+        signature = Signature(CardKind.INSTITUTION, HOP, "1", MORNING, REASON)
+        records.signed(owed, RecordState.BY_INSTITUTION, b"signed", "000003-owed.p7m", signature)
+        states, chosen = (RecordState.WAITING, RecordState.BY_INSTITUTION), list[Record]()
+        while record := records.next(states, without=[each.number for each in chosen]):
+            chosen.append(record)
+        assert [each.name for each in chosen] == ["owed", "soon", "first", "later"]
+        assert records.next(states, signers=("1",)) is None
+        assert records.next(states[:1], due=MORNING + timedelta(hours=1)) is None
+
+
+async def test_a_card_that_is_pulled_leaves_the_rest_waiting_and_the_next_session_signs_it(
+    tmp_path: Path,
+) -> None:
+    async with ward(tmp_path, "hpc") as here:
+        for number in range(30):
+            await here.queue.add(Order(f"{number}.txt"), b"%d" % number)
+        session = await here.queue.open()
+        await until(lambda: here.records.find(5).state is RecordState.SIGNED, "nothing is signed")
+        here.world.reader.remove()
+        await until(lambda: session.ended is not None, "the session goes on")
+        assert session.ended is SessionEnd.CARD
+        assert here.records.counts(here.now[0], timedelta()).waiting > 0
+        here.world.reader.insert(here.world.card)
+        await until(here.card_back, "the card is not back")
+        again = await here.queue.open(wait=False)
+        await here.queue.served(again)
+        assert here.records.counts(here.now[0], timedelta()).waiting == 0
+        assert {len(record.signatures) for record in here.records.all()} == {1}
+
+
+async def test_a_document_that_cannot_be_signed_is_told_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    async with ward(tmp_path, "hpc") as here:
+        await here.queue.add(Order("broken.pdf"), b"%PDF-1.7 nothing more")
+        await here.queue.add(Order("note.txt"), b"note")
+        session = await here.queue.open(wait=False)
+        assert await here.queue.served(session) == 1
+        broken = here.records.find(1)
+        assert (broken.state, broken.error) == (RecordState.FAILED, "document.unusable")
+        again = await here.queue.open(wait=False)
+        assert await here.queue.served(again) == 0
+
+
+async def test_what_needs_a_stamp_waits_until_there_is_one(tmp_path: Path) -> None:
+    async with ward(tmp_path, "hpc") as here:
+        await here.queue.add(Order("note.txt", level=Level.B_T), b"note")
+        session = await here.queue.open(wait=False)
+        assert await here.queue.served(session) == 0
+        record = here.records.find(1)
+        assert (record.state, record.error) == (RecordState.WAITING, "evidence.unavailable")
+
+
+# --- nobody there ----------------------------------------------------------------------------------------
+
+
+async def test_unattended_the_institution_signs_what_its_pin_is_kept_for_and_nothing_else(
+    tmp_path: Path, keyring: FakeKeyring
+) -> None:
+    watched, other = tmp_path / "to-sign", tmp_path / "elsewhere"
+    async with ward(tmp_path, "hpc", "hop") as here:
+        grant = Grant(folders=(str(watched),))
+        institution = here.world.cards[1]
+        await asyncio.to_thread(Unattended(enabled=True).remember, HOP, Pin("123456"), grant)
+        for folder in (str(watched), str(other), ""):
+            await here.queue.add(Order("note.txt", folder=folder), folder.encode() or b"api")
+        here.later(hours=24)
+        await here.queue.tick()
+        await here.state(1, RecordState.BY_INSTITUTION)
+        await until(lambda: here.records.find(3).error != "", "the others were not tried")
+        assert {here.records.find(number).state for number in (2, 3)} == {RecordState.WAITING}
+        assert {here.records.find(number).error for number in (2, 3)} == {"pin.unavailable"}
+        assert here.world.person is not None
+        assert here.world.person.questions == [], "nobody is asked for what has its time"
+        assert [row.unattended for row in here.world.audit() if row.result == "ok"] == [True]
+        assert here.records.find(1).signatures[0].reason == REASON
+        assert institution.pin_tries == 3
+
+
+async def test_a_pin_of_the_keyring_that_is_wrong_costs_one_try_and_is_gone(
+    tmp_path: Path, keyring: FakeKeyring
+) -> None:
+    async with ward(tmp_path, "hop") as here:
+        grant = Grant(folders=("/srv/emr",))
+        await asyncio.to_thread(Unattended(enabled=True).remember, HOP, Pin("999999"), grant)
+        for number in range(3):
+            await here.queue.add(Order("note.txt", folder="/srv/emr"), b"%d" % number)
+        here.later(hours=25)
+        await here.queue.tick()
+        await until(lambda: keyring.kept == {}, "the keyring still has it")
+        await here.queue.tick()
+        await here.queue.close()
+        assert here.world.tries == 2
+        assert here.records.counts(here.now[0], timedelta()).overdue == 3
+
+
+async def test_where_nobody_can_sign_the_record_waits_on_and_the_person_is_warned_once(
+    tmp_path: Path,
+) -> None:
+    changes: list[int] = []
+    async with ward(tmp_path, "hpc", "hop") as here:
+        here.queue.listen(lambda: changes.append(here.queue.counts.waiting))
+        await here.queue.add(Order("note.txt"), b"note")
+        await here.queue.tick()
+        assert (here.told, changes) == ([], [1])
+        here.later(hours=22)
+        for _ in range(3):
+            await here.queue.tick()
+        [(words, errand)] = here.told
+        assert words.startswith("1 record has little time left")
+        assert errand is Errand.QUEUE
+        here.later(hours=5)
+        await here.queue.tick()
+        assert (here.queue.counts.overdue, here.queue.counts.waiting) == (1, 1)
+        session = await here.queue.open(wait=False)
+        assert await here.queue.served(session) == 1
+        await here.queue.tick()
+        assert here.queue.counts.waiting == 0
+
+
+# --- crashes, other programs, secrets --------------------------------------------------------------------
+
+
+async def test_what_was_signed_but_not_written_down_is_signed_again_and_given_out_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ward(tmp_path, "hpc") as here:
+        await here.queue.add(Order("note.txt"), b"note")
+        with monkeypatch.context() as patch:
+
+            def killed(*_details: object) -> bool:
+                raise AgentError(ErrorId.JOURNAL_FULL)
+
+            patch.setattr(Records, "signed", killed)
+            session = await here.queue.open(wait=False)
+            assert await here.queue.served(session) == 0
+        await here.queue.tick()
+        assert not (tmp_path / "results").exists()
+        session = await here.queue.open(wait=False)
+        assert await here.queue.served(session) == 1
+        await here.queue.tick()
+        assert [len(here.records.find(1).signatures), len(list((tmp_path / "results").iterdir()))] == [1, 1]
+
+
+async def test_of_two_programs_with_one_queue_the_second_result_is_thrown_away(tmp_path: Path) -> None:
+    async with ward(tmp_path, "hpc") as here:
+        await here.queue.add(Order("note.txt"), b"note")
+        before = here.records.find(1)
+        with Records(here.world.paths.queue, 10) as other:
+            signature = Signature(CardKind.PERSONNEL, DOCTOR, "1", MORNING, "")
+            assert other.signed(before, RecordState.SIGNED, b"signed", "000001-note.txt.p7m", signature)
+            assert not here.records.signed(before, RecordState.SIGNED, b"again", "x", signature)
+            assert other.content(1) == b"signed"
+            assert len(other.find(1).signatures) == 1
+
+
+async def test_results_that_do_not_fit_wait_in_the_journal(tmp_path: Path) -> None:
+    async with ward(tmp_path, "hpc") as here:
+        await here.queue.add(Order("note.txt"), b"note")
+        (tmp_path / "results").write_bytes(b"not a folder")
+        session = await here.queue.open(wait=False)
+        await here.queue.served(session)
+        await here.queue.tick()
+        assert not here.records.find(1).delivered
+        (tmp_path / "results").unlink()
+        await here.queue.tick()
+        assert here.records.find(1).delivered
+        assert here.result(1) == here.records.content(1)
+
+
+async def test_content_is_forgotten_once_it_lies_in_its_folder_and_the_rows_stay(tmp_path: Path) -> None:
+    async with ward(tmp_path, "hpc") as here:
+        for name in ("one.txt", "two.txt"):
+            await here.queue.add(Order(name), name.encode())
+        session = await here.queue.open(most=1, wait=False)
+        await here.queue.served(session)
+        await here.queue.tick()
+        assert here.records.forget(here.now[0] - timedelta(days=7)) == 0
+        here.later(days=8)
+        assert here.records.forget(here.now[0] - timedelta(days=7)) == 1
+        assert here.records.find(1).state is RecordState.SIGNED
+        assert here.records.content(2) == b"two.txt"
+        with pytest.raises(AgentError) as raised:
+            here.records.content(1)
+        assert raised.value.error_id == ErrorId.QUEUE_UNKNOWN
+
+
+async def test_no_pin_is_in_the_journal_and_nobody_else_may_read_it(tmp_path: Path) -> None:
+    async with ward(tmp_path, "hpc", person=ScriptedInteraction(pins=["123456"])) as here:
+        await here.queue.add(Order("note.txt", DOCTOR), b"note")
+        session = await here.queue.open(wait=False)
+        assert await here.queue.served(session) == 1
+        files = [each for each in here.world.paths.home.iterdir() if each.name.startswith("queue.sqlite")]
+        assert files
+        for file in files:
+            assert b"123456" not in file.read_bytes()
+            assert os.name == "nt" or file.stat().st_mode & 0o077 == 0
