@@ -32,6 +32,7 @@ RANDOM_NONCE: Final = "1.2.840.113549.1.9.25.3"
 REASON_MAX: Final = 200
 """Characters of a DisplayText (RFC 5126 §5.8.1)."""
 
+_COMMITMENT: Final = "1.2.840.113549.1.9.16.2.16"
 _APPROVAL: Final = "1.2.840.113549.1.9.16.6.5"
 _NOTICE: Final = "1.2.840.113549.1.9.16.5.2"
 
@@ -154,7 +155,8 @@ def signed_attributes(
         named = tsp.SigningCertificateV2({"certs": [{"cert_hash": Hash.SHA_256.digest(bound_to)}]})
         found.append({"type": "signing_certificate_v2", "values": [named]})
     if reason:
-        found.append({"type": "commitment_type", "values": [_commitment(reason)]})
+        # By its number: asn1crypto knows the name only where pyHanko was there first.
+        found.append({"type": _COMMITMENT, "values": [_commitment(reason)]})
     return cms.CMSAttributes([cms.CMSAttribute(each) for each in found])
 
 
@@ -163,7 +165,6 @@ def _commitment(reason: str) -> CommitmentTypeIndication:
 
     No qualifier for words is registered; that of a signature policy is (RFC 5126 §5.8.1, SPUserNotice).
     """
-    # Its attribute is in asn1crypto's tables once this has been imported.
     from pyhanko.sign.ades.cades_asn1 import CommitmentTypeIndication, DisplayText, SPUserNotice
 
     if len(reason) > REASON_MAX:
