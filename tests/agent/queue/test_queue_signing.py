@@ -134,10 +134,10 @@ async def test_institution_signs_at_the_deadline_and_the_person_later_and_both_h
     async with ward(tmp_path, "hpc", "hop") as here:
         record = await here.queue.add(Order(name, DOCTOR, kind, reason="主治醫師確認"), document)
         assert record.due == MORNING + timedelta(hours=24)
-        institution = await here.queue.open(institution=True)
         here.later(hours=23, minutes=49)
-        await here.queue.tick()
-        assert here.records.find(1).state is RecordState.WAITING, "not before its time"
+        early = await here.queue.open(institution=True, wait=False)
+        assert await here.queue.served(early) == 0, "not before its time"
+        institution = await here.queue.open(institution=True)
         here.later(minutes=1)
         await here.queue.tick()
         await here.state(1, RecordState.BY_INSTITUTION)
