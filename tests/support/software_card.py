@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from hca_card.errors import ObjectMissingError
 from hca_card.model import Card, CardCertificate, CardKind, CertificateUse, KeyUse, Metadata
+from hca_card.simulator.rsa import RsaKey
 from hca_card.tlv import Tlv, read
 from pcsc.status import StatusError
 
@@ -37,6 +38,11 @@ _USAGES = (
 def rsa_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
     """One key for each name in a test run: making them takes longer than everything else."""
     return rsa.generate_private_key(65537, bits)
+
+
+@cache
+def _numbers(name: str) -> RsaKey:
+    return RsaKey.of(rsa_key(name))
 
 
 def der(certificate: x509.Certificate) -> bytes:
@@ -140,21 +146,16 @@ class SoftwareCard(Card):
 
     def sign(self, use: KeyUse, digest_info: bytes) -> bytes:
         self.asked.append(f"sign {use}")
-        key = rsa_key(use.value)
-        numbers = key.private_numbers()
-        modulus, length = numbers.public_numbers.n, key.key_size // 8
-        block = b"\x00\x01" + b"\xff" * (length - 3 - len(digest_info)) + b"\x00" + digest_info
-        signature = pow(int.from_bytes(block, "big"), numbers.d, modulus).to_bytes(length, "big")
+        signature = _numbers(use.value).sign(digest_info)
         return signature[:-1] + bytes((signature[-1] ^ 1,)) if self.spoils else signature
 
     def decipher(self, use: KeyUse, cipher: bytes) -> bytes:
         self.asked.append(f"decipher {use}")
-        numbers = rsa_key(use.value).private_numbers()
-        modulus = numbers.public_numbers.n
+        key = _numbers(use.value)
         number = int.from_bytes(cipher, "big")
-        if number >= modulus:
+        if number >= key.n:
             raise StatusError(0x6A80)
-        block = pow(number, numbers.d, modulus).to_bytes(256, "big")
+        block = key.raw(cipher)
         end = block.find(b"\x00", 2)
         if block[:2] != b"\x00\x02" or end < 10:
             raise StatusError(0x6A80)

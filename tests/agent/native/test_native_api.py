@@ -153,9 +153,9 @@ async def test_a_cms_signature_is_verified_by_openssl(
 @pytest.mark.parametrize(
     ("format_", "document", "kind"),
     [
-        ("cades", "報備支援".encode(), "cms"),
+        pytest.param("cades", "報備支援".encode(), "cms", marks=pytest.mark.slow),
         ("xades", "<申請>支援</申請>".encode(), "xml"),
-        ("pades", pdf("support"), "pdf"),
+        pytest.param("pades", pdf("support"), "pdf", marks=pytest.mark.slow),
         ("jws", "報備支援".encode(), "jws"),
     ],
     ids=["cades", "xades", "pades", "jws"],

@@ -68,6 +68,7 @@ async def test_rows_come_as_planned_and_then_all_together(agent: RunningAgent) -
     assert not any(secret in json.dumps(report, ensure_ascii=False) for secret in SECRETS)
 
 
+@pytest.mark.slow
 async def test_the_other_variant_has_its_thirteen_rows(agent: RunningAgent) -> None:
     async with own_page(agent) as page:
         rows, _, report = await run(page, variant="nhi-reader")
@@ -107,6 +108,7 @@ async def test_our_page_gets_personal_data_only_after_the_persons_own_yes(tmp_pa
                 assert error["data"]["id"] == "consent.refused"
 
 
+@pytest.mark.slow
 async def test_the_report_holds_the_rows_of_the_browser_and_no_personal_data(agent: RunningAgent) -> None:
     evil = "<script>alert(1)</script>\u202e"
     refused = {"id": "browser.x", "zh": evil, "en": evil, "nextZh": evil, "nextEn": evil}
@@ -148,6 +150,7 @@ async def test_a_site_sees_masked_rows_and_nothing_of_the_computer(agent: Runnin
         assert (await page.failing("selftest.report", unmasked=True))["data"]["id"] == "origin.refused"
 
 
+@pytest.mark.slow
 async def test_a_site_that_was_not_allowed_is_asked_about_once_for_everything(tmp_path: Path) -> None:
     person = ScriptedInteraction(pins=["123456"])
     async with running_agent(tmp_path, interaction=person) as agent, agent.page(STRANGER) as page:
