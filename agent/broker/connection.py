@@ -43,6 +43,10 @@ class _Client(Client):
     """A client that never goes on in the clear where TLS was asked for, whatever the server says."""
 
     secure = False
+    denials = 0
+    """How often the server said that something may not be done: it gives no other answer to that."""
+    denied = ""
+    """What that was last."""
 
     def _connect_command(self) -> bytes:
         # The last thing before anything of ours is sent: credentials are in it. nats-py itself goes on in the
@@ -60,7 +64,7 @@ class Broker:
     broker.unusable.
     """
 
-    def __init__(self, client: Client, settings: BrokerSettings) -> None:
+    def __init__(self, client: _Client, settings: BrokerSettings) -> None:
         self._client = client
         self._stream: JetStreamContext = client.jetstream(timeout=REQUEST_SECONDS)
         self._prefix = settings.prefix
@@ -109,7 +113,7 @@ class Broker:
         )
 
     async def _ensure(self, config: StreamConfig) -> None:
-        with _worded():
+        with _worded(self._client):
             try:
                 await self._stream.stream_info(str(config.name))
             except NotFoundError:
@@ -117,7 +121,7 @@ class Broker:
 
     async def put_job(self, card: str, batch: str, message_id: str, job: bytes) -> None:
         """Give a job to the broker; again under the same `message_id`, it is still one."""
-        with _worded():
+        with _worded(self._client):
             await self._stream.publish(
                 f"{self._prefix}.jobs.{card}.{batch}",
                 job,
@@ -127,7 +131,7 @@ class Broker:
 
     async def withdraw(self, batch: str) -> None:
         """Take back the jobs of a batch that no worker has yet."""
-        with _worded():
+        with _worded(self._client):
             await self._stream.purge_stream(self._jobs, subject=f"{self._prefix}.jobs.*.{batch}")
 
     async def jobs(self, card: str, most: int) -> Messages:
@@ -151,7 +155,7 @@ class Broker:
 
     async def waiting(self, card: str) -> int | None:
         """Return how many ask for jobs of a card or have one now; None where nobody ever asked for any."""
-        with _worded():
+        with _worded(self._client):
             try:
                 info = await self._stream.consumer_info(self._jobs, f"card-{card}")
             except NotFoundError:
@@ -173,23 +177,23 @@ class Broker:
         )
 
     async def _messages(self, stream: str, subject: str, config: ConsumerConfig) -> Messages:
-        with _worded():
+        with _worded(self._client):
             name = str(config.durable_name)
             try:
                 await self._stream.consumer_info(stream, name)
             except NotFoundError:
                 config.filter_subject = subject
                 await self._stream.add_consumer(stream, config)
-            return Messages(await self._stream.pull_subscribe_bind(name, stream), name, stream)
+            return Messages(await self._stream.pull_subscribe_bind(name, stream), self._client, name, stream)
 
     async def forget(self, messages: Messages) -> None:
         """Delete what the broker knew of somebody who listened, who will not come again."""
-        with _worded():
+        with _worded(self._client):
             await self._stream.delete_consumer(messages.stream, messages.name)
 
     async def result(self, batch: str, item: str) -> tuple[int, bytes]:
         """Return the number and the content of what stands for an item now; (0, b"") where nothing does."""
-        with _worded():
+        with _worded(self._client):
             try:
                 found = await self._stream.get_last_msg(self._results, self._result(batch, item))
             except NotFoundError:
@@ -203,7 +207,7 @@ class Broker:
             Whether it was stored; if not, somebody else was faster, and what they stored holds.
         """
         try:
-            with _worded():
+            with _worded(self._client):
                 await self._stream.publish(
                     self._result(batch, item),
                     content,
@@ -221,15 +225,18 @@ class Broker:
 class Messages:
     """Messages of a stream that one asks for one by one, so that nobody is given more than they can do."""
 
-    def __init__(self, subscription: JetStreamContext.PullSubscription, name: str, stream: str) -> None:
+    def __init__(
+        self, subscription: JetStreamContext.PullSubscription, client: _Client, name: str, stream: str
+    ) -> None:
         self._subscription = subscription
+        self._client = client
         self.name: Final = name
         self.stream: Final = stream
 
     async def next(self) -> Message | None:
         """Return the next message; None where none came for a while, or the broker is away."""
         try:
-            with _worded():
+            with _worded(self._client):
                 [found] = await self._subscription.fetch(1, timeout=LISTEN_SECONDS)
         except AgentError as error:
             if error.error_id is ErrorId.BROKER_UNREACHABLE:
@@ -329,6 +336,9 @@ async def open_broker(
         heard(True)
 
     async def note(error: Exception) -> None:
+        if "permissions violation" in str(error).lower():
+            client.denials += 1
+            client.denied = str(error)
         troubles.put_nowait(error)
 
     connecting = asyncio.create_task(
@@ -341,6 +351,7 @@ async def open_broker(
             max_reconnect_attempts=-1,
             reconnect_time_wait=PAUSE,
             ping_interval=20,
+            inbox_prefix=shown.inbox,
             tls=_tls(settings) if client.secure else None,
             user=shown.user,
             password=shown.password,
@@ -409,8 +420,9 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _worded() -> Iterator[None]:
+def _worded(client: _Client | None = None) -> Iterator[None]:
     """Run the body; what NATS raises is an error of ours."""
+    denials = 0 if client is None else client.denials
     try:
         yield
     except APIError as error:
@@ -424,6 +436,8 @@ def _worded() -> Iterator[None]:
     except NoStreamResponseError:
         raise AgentError(ErrorId.BROKER_UNREACHABLE, detail="JetStream does not answer") from None
     except (TimeoutError, OSError, NatsError) as error:
+        if client is not None and client.denials > denials:
+            raise AgentError(ErrorId.BROKER_REFUSED, detail=client.denied) from None
         raise _worded_trouble(error) from None
 
 

@@ -25,6 +25,7 @@ _JWT: Final = re.compile(r"-+BEGIN NATS USER JWT-+\s+([\w.-]+)\s+-+END NATS USER
 _SEED: Final = re.compile(r"\bSU[A-Z2-7]{56}\b")
 # https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth: base32 of the
 # kind, the key and a CRC-16; what a user's seed begins with is two kinds in one: seed, and user.
+_IN_SUBJECTS: Final = re.compile("[A-Za-z0-9_-]{1,64}")
 _USER: Final = 20 << 3
 _SEED_OF_USER: Final = bytes((18 << 3 | _USER >> 5, (_USER & 0x1F) << 3))
 
@@ -46,6 +47,12 @@ class Credentials:
     sign: Callable[[str], bytes] | None = None
     user: str | None = None
     password: str | None = None
+
+    @property
+    def inbox(self) -> str:
+        """What the subjects of answers begin with: a broker can keep others from listening there."""
+        name = self.user or self.public_key or ""
+        return f"_INBOX_{name}" if _IN_SUBJECTS.fullmatch(name) else "_INBOX"
 
 
 def read_credentials(path: Path) -> Credentials:

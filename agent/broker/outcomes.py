@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
 from agent.broker.connection import RESULT_DAYS
+from agent.errors import AgentError
 from agent.journal import Journal
 
 FILE: Final = "worker.sqlite"
@@ -35,12 +38,15 @@ class Outcomes:
 
     def __init__(self, folder: Path) -> None:
         self._journal = Journal(folder / FILE, _STEPS)
+        self._stored: deque[str] = deque()
         self._journal.run("DELETE FROM outcome WHERE at < ?", (time.time() - RESULT_DAYS * 86_400,))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_details: object) -> None:
+        with suppress(AgentError), self._journal.transaction():
+            self._forget()
         self._journal.close()
 
     def find(self, item: str) -> bytes | None:
@@ -50,10 +56,16 @@ class Outcomes:
 
     def add(self, item: str, batch: str, message: bytes) -> None:
         """Take down what was made of an item; on the disk then."""
-        self._journal.run(
-            "INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?)", (item, batch, time.time(), message)
-        )
+        with self._journal.transaction():
+            self._forget()
+            self._journal.run(
+                "INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?)", (item, batch, time.time(), message)
+            )
 
     def stored(self, item: str) -> None:
-        """Forget what the broker has now."""
-        self._journal.run("UPDATE outcome SET message = NULL WHERE item = ?", (item,))
+        """Forget what the broker has now, together with the next that is taken down."""
+        self._stored.append(item)
+
+    def _forget(self) -> None:
+        while self._stored:
+            self._journal.run("UPDATE outcome SET message = NULL WHERE item = ?", (self._stored.pop(),))

@@ -250,7 +250,7 @@ class Worker:
     async def _store(self, batch: str, item: str, message: bytes, *, after: int = 0) -> None:
         """Have the broker store what was made, however long it is away; what stands there already holds."""
         await self._lasting(lambda: self._broker.put_result(batch, item, message, after=after))
-        await asyncio.to_thread(self._outcomes.stored, item)
+        self._outcomes.stored(item)
 
     async def _settle(self, said: Awaitable[None]) -> None:
         """Say what becomes of a message. A broker that does not hear it gives it out again."""

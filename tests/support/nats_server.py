@@ -21,7 +21,9 @@ PROGRAM = shutil.which("nats-server") or "/usr/sbin/nats-server"
 class NatsServer:
     """One server; its port stays the same however often it is started."""
 
-    def __init__(self, folder: Path, *, tls: bool = False, extra: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, tls: bool = False, extra: Mapping[str, Any] | None = None, text: str = ""
+    ) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
         self.port = _free_port()
@@ -36,8 +38,9 @@ class NatsServer:
             made = PortalTls(folder / "tls", "localhost")
             self.authority = made.authority
             settings["tls"] = {"cert_file": str(made.chain), "key_file": str(made.chain)}
-        # The server reads JSON as the configuration that it is a subset of.
-        (folder / "nats.conf").write_text(json.dumps(settings))
+        # What is JSON is configuration too, line by line.
+        lines = [f"{name}: {json.dumps(value)}" for name, value in settings.items()]
+        (folder / "nats.conf").write_text("\n".join([*lines, text]))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -71,10 +74,10 @@ class NatsServer:
 
 @contextmanager
 def nats_server(
-    folder: Path, *, tls: bool = False, extra: Mapping[str, Any] | None = None
+    folder: Path, *, tls: bool = False, extra: Mapping[str, Any] | None = None, text: str = ""
 ) -> Iterator[NatsServer]:
     """A server that runs, and its end."""
-    server = NatsServer(folder, tls=tls, extra=extra)
+    server = NatsServer(folder, tls=tls, extra=extra, text=text)
     try:
         server.start()
         yield server

@@ -175,3 +175,42 @@ def test_a_refused_value_is_told_the_rule_that_it_breaks(
         load(paths)
     assert caught.value.key == f"{section}.{line.partition(' ')[0]}"
     assert rule in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("servers", "good"),
+    [
+        (["tls://nats.example.tw:4222", "tls://nats2.example.tw"], True),
+        (["nats://127.0.0.1:4222"], True),
+        (["nats://localhost", "nats://[::1]:4222"], True),
+        (["nats://nats.example.tw"], False),
+        (["nats://127.0.0.1.example.tw"], False),
+        (["nats://localhost@nats.example.tw"], False),
+        (["tls://user:secret@nats.example.tw"], False),
+        (["tls://NATS.example.tw"], False),
+        (["tls://nats.example.tw/"], False),
+        (["tls://nats.example.tw:0"], False),
+        (["tls://nats.example.tw:70000"], False),
+        (["tls://a.example", "nats://localhost"], False),
+        (["ws://nats.example.tw"], False),
+        (["nats.example.tw:4222"], False),
+        ("tls://nats.example.tw", False),
+    ],
+    ids=str,
+)
+def test_addresses_of_a_broker_have_tls_everywhere_but_here(
+    paths: Paths, servers: object, good: bool
+) -> None:
+    paths.config.write_text(f"[broker]\nservers = {servers!r}".replace("'", '"'))
+    if good:
+        assert load(paths).broker.servers == tuple(servers)  # type: ignore[arg-type]
+        return
+    with pytest.raises(ConfigError, match="broker"):
+        load(paths)
+
+
+@pytest.mark.parametrize("prefix", ["", "a.b", "*", ">", "A", "hca agent", "x" * 33])
+def test_what_streams_are_called_after_is_one_plain_word(paths: Paths, prefix: str) -> None:
+    paths.config.write_text(f'[broker]\nprefix = "{prefix}"')
+    with pytest.raises(ConfigError, match="broker"):
+        load(paths)
