@@ -15,6 +15,8 @@ from hca_card.iso7816 import FILE_LIMIT, MASTER_FILE
 from hca_card.traces.recorded_card import RecordedCard, RecordedFile
 
 _RECORDS_ALL: Final = 255
+_SFI_MOST: Final = 30
+_PATH_MOST: Final = 16
 _SKIP_MOST: Final = 16
 _AHEAD_MOST: Final = 64
 _PARTS_MOST: Final = 4
@@ -139,11 +141,11 @@ def _files(card: RecordedCard) -> Iterator[Content]:
 
 def _where(file: RecordedFile) -> dict[str, str]:
     if not file.path:
-        return {"sfi": str(file.sfi)} if file.sfi else {}
+        return {"sfi": str(file.sfi)} if 0 < file.sfi <= _SFI_MOST else {}
     path = file.path
     if len(path) > 2 and path[:2] != MASTER_FILE:
         path = b"\x3f\xff" + path
-    return {"path": quoted(path)}
+    return {"path": quoted(path)} if len(path) <= _PATH_MOST and len(path) % 2 == 0 else {}
 
 
 def _data_objects(card: RecordedCard) -> Iterator[Content]:

@@ -31,6 +31,18 @@ ENVELOPE: Final = 0xC2
 PIN_COMMANDS: Final = frozenset({0x20, 0x21, 0x24, 0x25, 0x26, 0x28, 0x2C, 0x2D})
 """VERIFY, CHANGE REFERENCE DATA, DISABLE and ENABLE VERIFICATION, RESET RETRY COUNTER, of any class."""
 
+INSTRUCTIONS: Final = {
+    0x20: "VERIFY", 0x22: "MANAGE SECURITY ENVIRONMENT", 0x24: "CHANGE REFERENCE DATA",
+    0x2A: "PERFORM SECURITY OPERATION", 0x2C: "RESET RETRY COUNTER", 0x46: "GENERATE ASYMMETRIC KEY PAIR",
+    0x47: "GENERATE ASYMMETRIC KEY PAIR", 0x50: "INITIALIZE UPDATE", 0x70: "MANAGE CHANNEL",
+    0x82: "EXTERNAL AUTHENTICATE", 0x84: "GET CHALLENGE", 0x86: "GENERAL AUTHENTICATE",
+    0x87: "GENERAL AUTHENTICATE", 0x88: "INTERNAL AUTHENTICATE", 0xA4: "SELECT", 0xB0: "READ BINARY",
+    0xB1: "READ BINARY", 0xB2: "READ RECORD",
+    0xC0: "GET RESPONSE", 0xC2: "ENVELOPE", 0xCA: "GET DATA", 0xCB: "GET DATA", 0xD6: "UPDATE BINARY",
+    0xDA: "PUT DATA", 0xDB: "PUT DATA", 0xDC: "UPDATE RECORD", 0xF2: "GET STATUS",
+}  # fmt: skip
+"""The instructions that have a name (ISO/IEC 7816-4, GlobalPlatform)."""
+
 _KEPT_DATA: Final = frozenset({SELECT, MANAGE_SECURITY_ENVIRONMENT, GET_DATA, 0xCB})
 _KEPT_ANSWERS: Final = frozenset({SELECT, READ_BINARY, READ_RECORD, GET_DATA, 0xCB})
 _INPUT_MOST: Final = 0x10000
@@ -161,6 +173,10 @@ class Talk:
             command = Command.decode(raw)
         except ValueError:
             self._not_a_command(raw)
+            return
+        if command.ins not in INSTRUCTIONS and not command.data and raw.hex().isdecimal():
+            # Digits that are no command that anybody knows: a PIN in a log's own words, for example.
+            self.unreadable += 1
             return
         if self._begun is not None and not self._chain:
             self.end()

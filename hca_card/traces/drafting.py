@@ -35,6 +35,7 @@ SEEN: Final = "# 已見 seen"
 _PIN_LENGTHS: Final = (6, 8)
 _IDENTITY_MOST: Final = 64
 _TEMPLATES: Final = {True: 0xB6, False: 0xB8}
+_CHAIN_MOST: Final = 255
 _SET: Final = 0x41
 _RESTORE: Final = 0xF3
 _KEY_TAGS: Final = {0x80: "algorithm", 0x84: "reference"}
@@ -90,6 +91,13 @@ def draft(card: RecordedCard, understood: Understood) -> Draft:
             return Draft(whole, True, ())
         missing = (trouble,)
     text = _text(card, understood, parts, missing)
+    try:
+        profile.parse(text)
+    except ProfileError as error:
+        # A trace may show what no profile can say: then the draft says that, and nothing of it.
+        missing = (*missing, str(error))
+        nothing = Parts(b"", None, None, {}, None, None, None)
+        text = _text(RecordedCard(card.atr), Understood(), nothing, missing)
     return Draft(text, False, missing)
 
 
@@ -140,7 +148,7 @@ def _application(card: RecordedCard, understood: Understood, found: dict[int, Pl
     candidates += [one.application for one in understood.keys]
     candidates += [] if understood.verified is None else [understood.verified.application]
     candidates += list(card.applications)[-1:]
-    return next((aid for aid in candidates if aid in card.applications), b"")
+    return next((aid for aid in candidates if aid in card.applications and 5 <= len(aid) <= 16), b"")
 
 
 def _keys_application(understood: Understood) -> bytes:
@@ -221,6 +229,8 @@ def _lines(
         yield "draft = true                    # 填好後刪除這一行 · remove this line once all is filled in"
     if card.atr:
         yield f"atrs = [{quoted(card.atr)}]  {SEEN}"
+    elif parts.identity is None:
+        yield f'atrs = ["3B 00"]  {FILL_IN}'
     yield f"aid = {quoted(parts.aid or bytes.fromhex('F000000000'))}  {SEEN if parts.aid else FILL_IN}"
     yield from _identity_lines(parts)
     yield from _file_lines(parts)
@@ -385,6 +395,8 @@ def _work_lines(used: KeyUsed, *, elliptic: bool) -> Iterator[str]:
         usual = (0x80, 0x86)
         if work.indicator != b"\x00":
             yield f"indicator = {quoted(work.indicator)}  {SEEN}"
+        if work.length == (work.lc or 0) - len(work.indicator):
+            yield f'form = "{Form.BLOCK}"  {SEEN}'
     elif work.ins == INTERNAL_AUTHENTICATE:
         usual = (0x00, 0x00)
         yield f'operation = "{Operation.INTERNAL_AUTHENTICATE}"  {SEEN}'
@@ -407,13 +419,14 @@ def _command_lines(card: RecordedCard, understood: Understood) -> Iterator[str]:
         ("select", "select_class"), ("read", "read_class"), ("data", "data_class"), ("pin", "pin_class"),
         ("key", "key_class"),
     ):  # fmt: skip
-        if cla := understood.class_for(group):
+        cla = understood.class_for(group)
+        if cla >= 0x80:  # others of the standard only name a logical channel
             lines.append(f"{key} = 0x{cla:02X}  {SEEN}")
     if understood.selections and set(understood.selections) <= {0x0C}:
         lines.append(f"select_p2 = 0x0C  {SEEN}")
     if card.read_most:
         lines.append(f"read_most = {card.read_most}  {GUESSED}: 每次讀這麼多 it was read in such pieces")
-    if understood.chain:
+    if 0 < understood.chain <= _CHAIN_MOST:
         lines.append(f"chain = {understood.chain}  {SEEN}")
     if lines:
         yield from ("", "[commands]", *lines)

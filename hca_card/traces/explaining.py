@@ -9,7 +9,7 @@ from hca_card.probe import atr as answer_to_reset
 from hca_card.probe import masking
 from hca_card.probe.names import KNOWN
 from hca_card.traces.contents import certificates, contents
-from hca_card.traces.dealings import CHANGE, INTERNAL_AUTHENTICATE, RESET_RETRY, VERIFY
+from hca_card.traces.dealings import CHANGE, INSTRUCTIONS, INTERNAL_AUTHENTICATE, RESET_RETRY, VERIFY
 from hca_card.traces.recorded_card import RecordedCard, RecordedFile
 from hca_card.traces.secrets import PinShape
 from hca_card.traces.understanding import KeyUsed, PinUsed, Understood
@@ -31,16 +31,6 @@ _INPUTS: Final = {
     "": ("沒有資料", "no data"),
 }
 _HASHED: Final = ("先前以 PSO: HASH 給的雜湊值", "the digest by PSO: HASH before")
-_INSTRUCTIONS: Final = {
-    0x20: "VERIFY", 0x22: "MANAGE SECURITY ENVIRONMENT", 0x24: "CHANGE REFERENCE DATA",
-    0x2A: "PERFORM SECURITY OPERATION", 0x2C: "RESET RETRY COUNTER", 0x46: "GENERATE ASYMMETRIC KEY PAIR",
-    0x47: "GENERATE ASYMMETRIC KEY PAIR", 0x50: "INITIALIZE UPDATE", 0x70: "MANAGE CHANNEL",
-    0x82: "EXTERNAL AUTHENTICATE", 0x84: "GET CHALLENGE", 0x86: "GENERAL AUTHENTICATE",
-    0x87: "GENERAL AUTHENTICATE", 0x88: "INTERNAL AUTHENTICATE", 0xA4: "SELECT", 0xB0: "READ BINARY",
-    0xB1: "READ BINARY", 0xB2: "READ RECORD",
-    0xC0: "GET RESPONSE", 0xC2: "ENVELOPE", 0xCA: "GET DATA", 0xCB: "GET DATA", 0xD6: "UPDATE BINARY",
-    0xDA: "PUT DATA", 0xDB: "PUT DATA", 0xDC: "UPDATE RECORD", 0xF2: "GET STATUS",
-}  # fmt: skip
 
 
 def explain(card: RecordedCard, understood: Understood) -> Iterator[Sentence]:
@@ -213,5 +203,5 @@ def _others(understood: Understood) -> Iterator[Sentence]:
 
 def _names(counted: dict[int, int]) -> str:
     return ", ".join(
-        f"{_INSTRUCTIONS.get(ins, 'INS')} {ins:02X} ×{count}" for ins, count in sorted(counted.items())
+        f"{INSTRUCTIONS.get(ins, 'INS')} {ins:02X} ×{count}" for ins, count in sorted(counted.items())
     )

@@ -19,6 +19,7 @@ from operator import xor
 
 from pcsc.winscard import VirtualCard
 
+T0_ATR = bytes.fromhex("3B 68 00 00") + b"T0 CARD!"
 READER = "Castles EZ100PU 00 00"
 
 
@@ -34,6 +35,12 @@ class Recorded:
         self._card = card
         self.atr = card.power_on()
         self.exchanges: list[tuple[bytes, bytes]] = []
+
+    def power_on(self) -> bytes:
+        return self._card.power_on()
+
+    def power_off(self) -> None:
+        self._card.power_off()
 
     def transmit(self, command: bytes) -> bytes:
         answer = self._card.transmit(command)
@@ -231,8 +238,7 @@ def by_blocks(recorded: Recorded, size: int = 32) -> list[Message]:
 
 def by_tpdu(recorded: Recorded) -> list[Message]:
     """A reader that takes TPDUs of T=0: no Le beside data, GET RESPONSE for what there is (§12.2)."""
-    atr = bytes.fromhex("3B 68 00 00") + b"T0 CARD!"
-    messages = _power_on(atr)
+    messages = _power_on(T0_ATR)
     for command, answer in recorded.exchanges:
         case_4 = len(command) > 5 and len(command) == 5 + command[4] + 1
         sent = command[:-1] if case_4 else command if len(command) > 4 else command + b"\x00"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography import x509
@@ -14,10 +15,33 @@ from hca_card import profile
 from hca_card.hca import HcaCard
 from hca_card.model import KeyUse
 from hca_card.pin import Pin
+from hca_card.recognise import recognise
+from tests.support import trace_writers as write
 from tests.support.cards import simulated
 from tests.support.script import CardChannel
 
 PIN = "123456"
+WRITERS: dict[str, Callable[[write.Recorded], bytes]] = {
+    "pcscd": write.pcscd,
+    "OpenSC": write.opensc,
+    "APDUPlay": write.apduplay,
+    "macOS": write.macos,
+    "macOS, JSON": write.macos_json,
+    "macOS, JSON lines": write.macos_ndjson,
+    "arrows": write.arrows,
+    "arrows, by PowerShell": lambda one: write.redirected(write.arrows(one)),
+    "usbmon, APDUs": lambda one: write.usbmon_pcap(write.by_apdu(one)),
+    "usbmon, shorter header": lambda one: write.usbmon_pcap(write.by_apdu(one), mapped=False),
+    "usbmon, big-endian": lambda one: write.usbmon_pcap(write.by_apdu(one), order=">"),
+    "usbmon, pcapng": lambda one: write.usbmon_pcapng(write.by_apdu(one)),
+    "usbmon, extended APDUs": lambda one: write.usbmon_pcap(write.by_extended_apdu(one)),
+    "usbmon, blocks of T=1": lambda one: write.usbmon_pcap(write.by_blocks(one)),
+    "usbmon, TPDUs of T=0": lambda one: write.usbmon_pcap(write.by_tpdu(one)),
+    "USBPcap": lambda one: write.usbpcap_pcapng(write.by_apdu(one)),
+    "USBPcap, blocks of T=1": lambda one: write.usbpcap_pcapng(write.by_blocks(one)),
+}
+"""Every way in which the same dealings with a card may come."""
+
 INFO = bytes.fromhex("3031300D060960864801650304020105000420")
 
 
@@ -34,11 +58,17 @@ def nowhere(pin: str, *texts: str) -> None:
             assert spelling not in text and spelling not in digits
 
 
-def signs_with(text: str, kind: str) -> None:
-    """The profile drives a card of that kind, and a judge finds no fault with the signature."""
+def signs_with(text: str, kind: str, atr: bytes = b"") -> None:
+    """The profile drives a card of that kind, and a judge finds no fault with the signature.
+
+    Args:
+        text: the profile.
+        kind: of the simulated card.
+        atr: its answer to reset, where a reader of T=0 had to change it.
+    """
     with CardChannel(simulated(kind)) as channel:
-        card = HcaCard.open(channel, profile.parse(text))
-        assert card is not None
+        card = recognise(channel, atr or channel.atr, (profile.parse(text),))
+        assert isinstance(card, HcaCard)
         assert card.metadata().holder is not None
         der = card.certificate(1).der
         card.verify(Pin(PIN))

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hca_card import profile
+from pcsc.service import Service
 from tests.support import trace_writers as write
 from tests.support.cards import simulated
+from tests.support.command_line import answer
 from tests.support.foreign import makers_program
 from tests.support.openssl import openssl_program
-from tests.support.traced_profiles import PIN, everything_in, nowhere, signs_with
-
-WRITERS: dict[str, Callable[[write.Recorded], bytes]] = {
-    "pcscd": write.pcscd,
-    "OpenSC": write.opensc,
-    "APDUPlay": write.apduplay,
-    "macOS": write.macos,
-    "macOS, JSON": write.macos_json,
-    "macOS, JSON lines": write.macos_ndjson,
-    "arrows": write.arrows,
-    "arrows, by PowerShell": lambda one: write.redirected(write.arrows(one)),
-    "usbmon, APDUs": lambda one: write.usbmon_pcap(write.by_apdu(one)),
-    "usbmon, shorter header": lambda one: write.usbmon_pcap(write.by_apdu(one), mapped=False),
-    "usbmon, big-endian": lambda one: write.usbmon_pcap(write.by_apdu(one), order=">"),
-    "usbmon, pcapng": lambda one: write.usbmon_pcapng(write.by_apdu(one)),
-    "usbmon, extended APDUs": lambda one: write.usbmon_pcap(write.by_extended_apdu(one)),
-    "usbmon, blocks of T=1": lambda one: write.usbmon_pcap(write.by_blocks(one)),
-    "usbmon, TPDUs of T=0": lambda one: write.usbmon_pcap(write.by_tpdu(one)),
-    "USBPcap": lambda one: write.usbpcap_pcapng(write.by_apdu(one)),
-    "USBPcap, blocks of T=1": lambda one: write.usbpcap_pcapng(write.by_blocks(one)),
-}
+from tests.support.traced_profiles import PIN, WRITERS, everything_in, nowhere, signs_with
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +59,74 @@ def test_a_card_that_nobody_knows_works_once_its_makers_program_was_recorded(
     judged_by_openssl(invoke, tmp_path, *card)
     trace.unlink()
     nowhere(PIN, *everything_in(tmp_path))
+
+
+def test_importing_touches_no_card(
+    invoke, recorded: write.Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one command leaves the program: the smart card service is not even asked for."""
+
+    def asked(*_: object) -> None:
+        raise AssertionError("the smart card service was asked")
+
+    monkeypatch.setattr(Service, "__init__", asked)
+    monkeypatch.setattr(Service, "context", asked)
+    (tmp_path / "trace").write_bytes(write.arrows(recorded))
+    assert invoke("card", "import-trace", tmp_path / "trace", "-o", tmp_path / "made").exit_code == 0
+
+
+def test_what_was_understood_is_told_as_json(invoke, recorded: write.Recorded, tmp_path: Path) -> None:
+    (tmp_path / "trace").write_bytes(write.pcscd(recorded))
+    told = answer(invoke("card", "import-trace", tmp_path / "trace", "--json", "-o", tmp_path / "made"))
+    assert told["complete"] and told["missing"] == [] and Path(told["profile"]).is_file()
+    words = "\n".join(one["zh"] for one in told["understood"])
+    for part in (
+        "選取了應用程式 F0 48 43 41",
+        "5 張憑證",
+        "00 20 00 01",
+        "ASCII",
+        "00 22 41 B6",
+        "DigestInfo",
+    ):
+        assert part in words
+    head = json.loads(Path(told["trace"]).read_text("utf-8").partition("\n")[0])
+    assert head["trace"] == "hca-agent card import-trace" and head["masked"]
+
+
+def test_the_answer_to_reset_can_be_given(invoke, tmp_path: Path) -> None:
+    """A card that says nothing of itself is known by it, and APDUPlay does not tell it."""
+    recorded = write.Recorded(simulated("hpc-foreign"))
+    makers_program(recorded.transmit, PIN.encode())
+    (tmp_path / "trace").write_bytes(write.apduplay(recorded))
+    words = ("card", "import-trace", tmp_path / "trace", "-o", tmp_path / "made", "--force")
+    without = invoke(*words)
+    assert without.exit_code == 0 and "--atr" in without.stderr
+    assert profile.load(tmp_path / "made" / "profile.toml").draft
+    assert "完整" in invoke(*words, "--atr", recorded.atr.hex(" ")).stdout
+    assert not profile.load(tmp_path / "made" / "profile.toml").draft
+    assert invoke(*words, "--atr", "90 00").exit_code == 2
+
+
+def test_what_cannot_be_used_is_a_sentence_and_leaves_nothing(invoke, tmp_path: Path) -> None:
+    trace, target = tmp_path / "trace", tmp_path / "made"
+    for content, expected in (
+        ("dear people", "trace.unknown"),
+        ("-> FF CA 00 00 00\n<- 04 01 02 03 90 00", "trace.contactless"),
+    ):
+        trace.write_text(content)
+        result = invoke("card", "import-trace", trace, "-o", target)
+        assert result.exit_code == 1 and f"({expected}" in result.stderr
+        assert not target.exists()
+
+
+def test_results_are_not_overwritten_unasked(invoke, recorded: write.Recorded, tmp_path: Path) -> None:
+    (tmp_path / "trace").write_bytes(write.arrows(recorded))
+    words = ("card", "import-trace", tmp_path / "trace", "-o", tmp_path / "made")
+    assert [invoke(*words).exit_code, invoke(*words).exit_code, invoke(*words, "--force").exit_code] == [
+        0,
+        2,
+        0,
+    ]
 
 
 def judged_by_openssl(invoke, folder: Path, *card: str) -> None:

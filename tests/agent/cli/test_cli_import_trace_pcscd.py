@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import trace_writers as write
+from tests.support.cards import simulated
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
-from tests.support.traced_profiles import PIN, everything_in, nowhere, signs_with
+from tests.support.traced_profiles import PIN, WRITERS, everything_in, nowhere, signs_with
 from tests.support.waiting import until
 
 pytestmark = [
@@ -22,15 +25,19 @@ pytestmark = [
 pcscd = pcscd_fixture(scope="module", options=("--debug", "--apdu"))
 
 HOLD = """
-import sys, threading
+import pickle, sys, threading
 from pcsc.vpcd import VpcdClient
 from tests.support.cards import simulated
+from tests.support.trace_writers import Recorded
 from tests.support.waiting import until
-client = VpcdClient(simulated("hpc"), port=int(sys.argv[1]))
+card = Recorded(simulated("hpc"))
+client = VpcdClient(card, port=int(sys.argv[1]))
 threading.Thread(target=client.run, daemon=True).start()
 until(lambda: client.connected, "the reader does not take the card")
 print("held", flush=True)
 sys.stdin.read()
+with open(sys.argv[2], "wb") as file:
+    pickle.dump((card.atr, card.exchanges), file)
 """
 
 
@@ -40,7 +47,9 @@ def traces(pcscd: PrivatePcscd, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = tmp_path_factory.mktemp("traces")
     (folder / "document").write_bytes(b"document")
     holder = pcscd.popen(
-        [sys.executable, "-c", HOLD, str(pcscd.ports[0])], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", HOLD, str(pcscd.ports[0]), str(folder / "exchanges")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     try:
         assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
@@ -60,6 +69,7 @@ def traces(pcscd: PrivatePcscd, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "--id", "01", "--input-file", "document", "--output-file", "signature",
         )  # fmt: skip
         (folder / "pcscd.log").write_text(pcscd.log)
+        holder.communicate(timeout=20)
         yield folder
     finally:
         holder.kill()
@@ -77,4 +87,20 @@ def test_what_openscs_tools_and_the_service_log_becomes_a_profile(
     assert result.exit_code == 0, result.output
     assert "設定檔草稿已完整" in result.stdout, result.output
     signs_with((target / "profile.toml").read_text("utf-8"), "hop")
+    nowhere(PIN, result.output, *everything_in(tmp_path))
+
+
+@pytest.mark.parametrize("writer", [name for name in WRITERS if name not in ("pcscd", "OpenSC")])
+def test_the_same_dealings_recorded_by_others_become_a_profile_too(
+    invoke, traces: Path, tmp_path: Path, writer: str
+) -> None:
+    recorded = write.Recorded(simulated("hpc"))
+    recorded.atr, recorded.exchanges = pickle.loads((traces / "exchanges").read_bytes())
+    (tmp_path / "trace").write_bytes(WRITERS[writer](recorded))
+    told_by_none = () if writer != "APDUPlay" else ("--atr", recorded.atr.hex())
+    result = invoke("card", "import-trace", tmp_path / "trace", "-o", tmp_path / "made", *told_by_none)
+    assert "設定檔草稿已完整" in result.stdout, result.output
+    atr = write.T0_ATR if "T=0" in writer else b""
+    signs_with((tmp_path / "made" / "profile.toml").read_text("utf-8"), "hop", atr)
+    (tmp_path / "trace").unlink()
     nowhere(PIN, result.output, *everything_in(tmp_path))

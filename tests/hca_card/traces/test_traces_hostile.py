@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hca_card import profile
 from hca_card.probe import trace
 from hca_card.traces.drafting import draft
 from hca_card.traces.explaining import explain
@@ -54,7 +55,9 @@ def look(file: Path, number: int | None = None) -> tuple[TracedCard, str]:
     with import_traces([file], "0") as imported:
         traced = imported.choose(number)
         clean = imported.secrets.clean
-        texts = [imported.cleaned(draft(traced.card, traced.understood)).text, traced.recorder.text()]
+        drafted = draft(traced.card, traced.understood)
+        profile.parse(drafted.text)
+        texts = [imported.cleaned(drafted).text, traced.recorder.text()]
         texts += [word for sentence in explain(traced.card, traced.understood) for word in sentence]
         texts += [word for sentence in imported.notes for word in sentence]
         return traced, clean("\n".join(texts))

@@ -56,6 +56,7 @@ UNEXPECTED = {
     "in UPDATE BINARY": SELECT + f"-> 00 D6 00 00 06 {PIN_HEX}\n<- 90 00\n",
     "in ENVELOPE": SELECT + f"-> 00 C2 00 00 0B 00 20 00 01 06 {PIN_HEX}\n<- 90 00\n",
     "under secure messaging": SELECT + f"-> 0C 20 00 01 06 {PIN_HEX}\n<- 90 00\n",
+    "packed, as if it were a command": SELECT + "[login] -> 73 91 64 99\n<- 90 00\n",
     "in the words of a log": SELECT + f"verify PIN: {PIN}\nPIN -> {PIN_HEX}\nPIN={PIN}\n",
     "in a SELECT before": f"-> 00 A4 04 00 0B F0 01 02 03 04 {PIN_HEX}\n<- 90 00\n" + VERIFY,
     "in a SELECT after": VERIFY + f"-> 00 A4 04 00 0B F0 01 02 03 04 {PIN_HEX}\n<- 90 00\n",
