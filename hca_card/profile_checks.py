@@ -54,6 +54,8 @@ def troubles(profile: Profile) -> Iterator[str]:
     for key in profile.keys:
         yield from _key(key)
     yield from _commands(profile.commands)
+    if profile.identity is not None and profile.identity.fci_tag and profile.commands.select_p2 == 0x0C:
+        yield "identity: fci_tag stands in the answer to SELECT, which select_p2 = 0x0C asks not to give"
     names: tuple[tuple[str, Sequence[object]], ...] = (
         ("certificates", [entry.index for entry in profile.certificates]),
         ("keys", [key.use for key in profile.keys]),

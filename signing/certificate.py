@@ -182,13 +182,13 @@ def check_signed_by(der: bytes, authority: bytes) -> None:
 
     Raises:
         SignatureInvalidError: it did not.
-        HashUnsupportedError: by an algorithm other than PKCS#1 v1.5 and ECDSA with SHA-1 or SHA-2.
+        HashUnsupportedError: by an algorithm other than RSA (PKCS#1 v1.5, PSS) and ECDSA with SHA-1 or SHA-2.
         CertificateMalformedError: one of them cannot be read.
     """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     certificate, key = parsed(der), any_public_key(authority)
@@ -200,6 +200,9 @@ def check_signed_by(der: bytes, authority: bytes) -> None:
     try:
         if kind == "rsassa_pkcs1v15" and isinstance(key, RSAPublicKey):
             key.verify(certificate.signature, certificate.signed_part, PKCS1v15(), algorithm)
+        elif kind == "rsassa_pss" and isinstance(key, RSAPublicKey):
+            padding = PSS(MGF1(algorithm), PSS.AUTO)
+            key.verify(certificate.signature, certificate.signed_part, padding, algorithm)
         elif kind == "ecdsa" and isinstance(key, EllipticCurvePublicKey):
             key.verify(certificate.signature, certificate.signed_part, ECDSA(algorithm))
         else:

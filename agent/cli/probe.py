@@ -173,6 +173,7 @@ def _members(
         "reader": name,
         "atr": found.atr.hex().upper(),
         "protocols": list(found.atr_facts.protocols),
+        "chip": found.chip,
         "hicos": found.hicos,
         "applications": [
             {"aid": one.aid.hex().upper(), "name": one.name, "files": len(one.files)}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from signing.certificate import parsed
+from signing.certificate import parsed, pss_only
 from signing.errors import (
     CertificateMalformedError,
     DocumentUnsafeError,
@@ -234,7 +234,8 @@ class _Reader:
             except CertificateMalformedError:
                 continue
             readable += 1
-            if _verifies(key, method, value, octets):
+            other = method.scheme is Scheme.RSA and pss_only(each)
+            if not other and _verifies(key, method, value, octets):
                 return each, []
         return candidates[0], [
             Remark(Finding.SIGNATURE_WRONG) if readable else Remark(Finding.CERTIFICATE_UNREADABLE)

@@ -273,6 +273,7 @@ def test_without_identity_only_the_cards_that_are_listed_are_tried():
         ("read_class = 0x80", "read_class = 0x01", "must be 00 or proprietary"),
         ("read_class = 0x80", "read_class = 0xFF", "secure messaging"),
         ("select_p2 = 0x0C", "select_p2 = 0x02", "select_p2"),
+        ("file = { object = 0x0101 }", "fci_tag = 0x53", "stands in the answer to SELECT"),
         ("chain = 0xF0", "chain = 256", "chain at most 255"),
         ("{ object = 0x0101 }", "{ object = 0x0101, sfi = 3 }", "exactly one of sfi"),
         ("{ object = 0x0101 }", "{ object = 0x0101, records = [1, 2] }", "records are those of a file"),
