@@ -161,7 +161,7 @@ class SimulatorCa:
         if self._folder is None or (template.issuer and template.issuer not in self._identities):
             return None
         issuer = self._identities[template.issuer].certificate if template.issuer else b""
-        print_ = hashlib.sha256(issuer + repr(template).encode()).hexdigest()[:16]
+        print_ = hashlib.sha256(issuer + template.wording).hexdigest()[:16]
         return self._folder / f"{template.name}-{print_}.pem"
 
 

@@ -73,6 +73,7 @@ class ForeignWire:
         environment: what MANAGE SECURITY ENVIRONMENT has to say for the signature key: P1, P2 and data; None
             where the key is chosen without.
         bits: length of its keys, as in `Template`.
+        pss: the certificate for signatures is for RSA-PSS alone.
         beside_nhi: the card also has the NHI application.
     """
 
@@ -84,6 +85,7 @@ class ForeignWire:
     signs: Signs = Signs.BLOCK
     environment: tuple[int, int, bytes] | None = (0x41, 0xB6, bytes((0x84, 1, SIGNATURE_KEY)))
     bits: int = 2048
+    pss: bool = False
     beside_nhi: bool = False
 
 
@@ -338,7 +340,8 @@ class ForeignBlueprint:
     def build(self, ca: SimulatorCa) -> ForeignCard:
         """Return the card, with certificates from `ca`."""
         validity = current_validity(today())
-        own = templates.of_key(templates.personnel(self.number, validity), self.wire.bits)
+        wire = self.wire
+        own = templates.of_key(templates.personnel(self.number, validity), wire.bits, pss=wire.pss)
         identities = ca.identities([*own, ISSUING, SIBLING, ROOT])
         mine, (issuing, sibling, root) = identities[: len(own)], identities[len(own) :]
         basic = personnel_record(DOCTOR, "2")
@@ -356,10 +359,10 @@ class ForeignBlueprint:
             half = len(packed) // 2
             private.files |= {0xE101: packed[:half], 0xE102: packed[half:] + _FILLER * 20}
         applications = {AID: public, KEYS_AID: private}
-        if self.wire.beside_nhi:
+        if wire.beside_nhi:
             data = insured_record(INSURED, "000000000009", "1100101")
             applications[NHI_AID] = ForeignApplication(objects={(0x1100, b"\0\0"): data})
-        return ForeignCard(self.wire, applications, tuple(identity.card_key() for identity in mine))
+        return ForeignCard(wire, applications, tuple(identity.card_key() for identity in mine))
 
 
 def _in_records(content: bytes) -> Records:

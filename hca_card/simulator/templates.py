@@ -49,7 +49,7 @@ class Template:
         issuer: the authority's template; None signs itself.
         bits: length of the RSA modulus; 256, 384 and 521 are the curves P-256, P-384 and P-521.
         legacy: signed with SHA-1, as cards were before about 2015; otherwise SHA-256.
-        pss: an RSA key for signatures of RSA-PSS alone (RFC 4055 §1.2); no two names differ in it alone.
+        pss: an RSA key for signatures of RSA-PSS alone (RFC 4055 §1.2).
         directory_attributes: DER of the attributes for subjectDirectoryAttributes (RFC 5280 §4.2.1.8).
     """
 
@@ -61,13 +61,17 @@ class Template:
     bits: int = 2048
     legacy: bool = False
     directory_attributes: tuple[bytes, ...] = ()
-    # Not in what the serial number is made of, so that certificates which were made before keep theirs.
     pss: bool = field(default=False, repr=False)
 
     @property
     def serial_number(self) -> int:
         """Follows from what the certificate says, so that a CRL can name it before it exists."""
-        return int.from_bytes(hashlib.sha256(repr(self).encode()).digest()[:16], "big") >> 1 | 1
+        return int.from_bytes(hashlib.sha256(self.wording).digest()[:16], "big") >> 1 | 1
+
+    @property
+    def wording(self) -> bytes:
+        """All that it says; certificates made before there was PSS keep their number and their file."""
+        return repr(self).encode() + b" pss" * self.pss
 
 
 _AUTHORITY_VALIDITY: Final = Validity(date(2010, 1, 1), date(2099, 12, 31))

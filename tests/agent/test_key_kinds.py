@@ -22,6 +22,7 @@ from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import open_operations
 from agent.paths import Paths
 from agent.selftest.context import Computer, ProbeContext
+from hca_card.simulator.foreign_card import ForeignBlueprint, ForeignWire, Signs
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from signing.cms.build import CmsForm
@@ -33,7 +34,7 @@ from signing.sign import ecdsa_der
 from signing.verification.judge import Trust, judge
 from signing.verification.reading import read
 from signing.verification.report import Verdict
-from tests.support import softhsm
+from tests.support import foreign, softhsm
 from tests.support.cards import simulated, simulator_ca
 from tests.support.openssl import openssl_program
 from tests.support.operations import NONCE, OWN, PIN, PORTAL
@@ -71,6 +72,23 @@ async def pkcs15_card(folder: Path, key: str) -> AsyncIterator[ProbeContext]:
 
 
 @asynccontextmanager
+async def profile_card(folder: Path, key: str) -> AsyncIterator[ProbeContext]:
+    """A card whose commands a profile of its owner says, in the owner's folder."""
+    bits, algorithm = KEYS[key][1:]
+    curve = algorithm.startswith("ES")
+    wire = ForeignWire(bits=bits, pss=key == "pss", signs=Signs.DIGEST if curve else Signs.BLOCK)
+    lines = "reference = 0x85\n" + ('kind = "ec"' if curve else 'form = "block"')
+    paths = Paths(folder / "home", folder / "machine")
+    paths.profiles.mkdir(parents=True, mode=0o700)
+    (paths.profiles / "own.toml").write_text(foreign.profile_with(lines, *(foreign.ONE_KEY if curve else ())))
+    chip = ForeignBlueprint("000000336002" if key == "pss" else "000000336001", wire).build(simulator_ca())
+    winscard = VirtualWinscard()
+    winscard.add_reader("ACS ACR39U 00 00").insert(chip)
+    async with _working(folder, Config(), winscard) as context:
+        yield context
+
+
+@asynccontextmanager
 async def module_card(folder: Path, key: str) -> AsyncIterator[ProbeContext]:
     """A card of a PKCS#11 module."""
     config = Config(pkcs11=Pkcs11Settings((softhsm.MODULE,) if softhsm.MODULE else (), known=False))
@@ -98,12 +116,12 @@ async def _working(folder: Path, config: Config, winscard: VirtualWinscard) -> A
         yield ProbeContext(operations, OWN, Computer(service, config, paths, programs=tuple))
 
 
-ROADS = {"pkcs15": pkcs15_card, "module": module_card}
+ROADS = {"pkcs15": pkcs15_card, "module": module_card, "profile": profile_card}
 
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize(
-    "road", ["pkcs15", pytest.param("module", marks=(softhsm.needs_softhsm, pytest.mark.slow))]
+    "road", ["pkcs15", "profile", pytest.param("module", marks=(softhsm.needs_softhsm, pytest.mark.slow))]
 )
 async def test_a_card_of_any_kind_of_key_does_all_that_it_can(tmp_path: Path, road: str, key: str) -> None:
     _, bits, algorithm = KEYS[key]
@@ -142,7 +160,8 @@ async def test_a_card_of_any_kind_of_key_does_all_that_it_can(tmp_path: Path, ro
 
         failed = not_passed(await rows_of(context))
     # Versions and card information are HCA cards' alone; an EC key encrypts nothing.
-    assert failed == {4: "skip", 8: "skip"} | ({11: "skip", 12: "because 11"} if curve else {})
+    theirs = {} if road == "profile" else {4: "skip", 8: "skip"}
+    assert failed == theirs | ({11: "skip", 12: "because 11"} if curve else {})
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from pcsc.status import StatusError
 from signing.hashes import Hash
 from signing.sign import ecdsa_der
 from tests.support.cards import simulator_ca
-from tests.support.foreign import PROFILE, makers_program, profile_with
+from tests.support.foreign import ONE_KEY, PROFILE, makers_program, profile_with
 from tests.support.script import CardChannel
 
 DOCUMENT = b"document"
@@ -137,14 +137,6 @@ class Variant:
     changes: tuple[tuple[str, str], ...] = ()
 
 
-def without_encryption(key: str) -> tuple[tuple[str, str], ...]:
-    """A card with one key: the rest of the profile that speaks of the other."""
-    end = PROFILE.index("[[certificates]]\nindex = 2"), PROFILE.index("[[certificates]]\nindex = 3")
-    last = PROFILE.index('[[keys]]\nuse = "encryption"')
-    return ((PROFILE[end[0] : end[1]], ""), (PROFILE[last:], ""))
-
-
-ONE_KEY = without_encryption("")
 VARIANTS = {
     "digest-with-one-hash": Variant(
         {"signs": Signs.DIGEST, "environment": (0x41, 0xB6, bytes.fromhex("800142 840185"))},

@@ -97,6 +97,14 @@ form = "block"
 """
 
 
+_FROM, _TO = (PROFILE.index(f"[[certificates]]\nindex = {index}") for index in (2, 3))
+ONE_KEY = (
+    (PROFILE[_FROM:_TO], ""),
+    (PROFILE[PROFILE.index('[[keys]]\nuse = "encryption"') :], ""),
+)
+"""Changes for a card without the key to decipher."""
+
+
 def profile_with(signature_key: str, *more: tuple[str, str]) -> str:
     """The profile with other lines for the signature key, and other changes."""
     text = PROFILE.replace(SIGNATURE_KEY, f'\nuse = "signature"\n{signature_key}\n')
