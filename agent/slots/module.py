@@ -10,6 +10,7 @@ from agent.pkcs11_modules import Modules, ServedReader
 from agent.profiles import Profiles
 from agent.slots import CardSlot, Visit
 from agent.slots.pcsc import PcscSlot
+from hca_card.errors import ObjectMissingError
 from hca_card.model import Card, Keypad
 from hca_card.pkcs11.errors import ModuleTimeoutError
 from hca_card.pkcs11.keypad import ModuleKeypad
@@ -18,6 +19,7 @@ from pcsc.connection import Connection
 from pcsc.context import Context, ReaderState
 from pcsc.errors import NoCardError, PcscError, ReaderUnavailableError, ServiceUnavailableError
 from pcsc.service import Service
+from signing.errors import SigningError
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,12 @@ class ModuleSlot:
         try:
             with session:
                 yield ModuleVisit(serving, session)
+        except (SigningError, ObjectMissingError):
+            if session.logged_in:
+                # Its certificates and keys do not fit each other: what it keeps of the card in memory may be
+                # older than the card, which was renewed in its reader. The next visit has it read anew.
+                serving.module.end()
+            raise
         finally:
             if session.pin_sent and serving.card is not None:
                 self._reset(serving)

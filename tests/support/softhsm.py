@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from hca_card.pkcs11.cryptoki import (
 )
 from hca_card.simulator import templates
 from hca_card.simulator.der import oid
-from hca_card.simulator.persons import current_validity
+from hca_card.simulator.persons import Validity, current_validity
 from tests.support.cards import simulator_ca
 
 MODULE = next(
@@ -78,10 +78,16 @@ class Object:
 
 
 def personnel_objects(
-    *, each_time: bool = False, number: str = NUMBER, bits: int = 2048, pss: bool = False
+    *,
+    each_time: bool = False,
+    number: str = NUMBER,
+    bits: int = 2048,
+    pss: bool = False,
+    last: date | None = None,
 ) -> tuple[Object, ...]:
     """What an HCA personnel card holds: two pairs, with a curve one, and two authorities."""
     validity = current_validity(datetime.now(UTC).date())
+    validity = validity if last is None else Validity(validity.first, last)
     own = simulator_ca().identities(templates.of_key(templates.personnel(number, validity), bits, pss=pss))
     return (
         *(
@@ -98,6 +104,16 @@ needs_softhsm = pytest.mark.skipif(
 )
 
 
+def renew(objects: Iterable[Object], label: str = LABEL) -> None:
+    """Have another program put these key pairs and certificates in the place of those with their numbers."""
+    for one in objects:
+        for kind in ("cert", "privkey") if one.pkcs8 else ("cert",):
+            token = ("--module", str(MODULE), "--token-label", label, "--login", "--pin", PIN)
+            which = ("--delete-object", "--type", kind, "--id", one.id.hex())
+            subprocess.run(["pkcs11-tool", *token, *which], check=True, capture_output=True)
+    _fill(objects, label, os.environ)
+
+
 def make_token(folder: Path, objects: Iterable[Object], label: str = LABEL) -> Path:
     """A token of its own in `folder`; the value for SOFTHSM2_CONF."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,6 +124,11 @@ def make_token(folder: Path, objects: Iterable[Object], label: str = LABEL) -> P
         ["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", PUK],
         env=environment, check=True, capture_output=True,
     )  # fmt: skip
+    _fill(objects, label, environment)
+    return conf
+
+
+def _fill(objects: Iterable[Object], label: str, environment: Mapping[str, str]) -> None:
     told = [
         {
             "id": one.id.hex(),
@@ -122,7 +143,6 @@ def make_token(folder: Path, objects: Iterable[Object], label: str = LABEL) -> P
         [sys.executable, "-c", "from tests.support.softhsm import fill; fill()", label],
         input=json.dumps(told), text=True, env=environment, check=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
-    return conf
 
 
 def personnel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

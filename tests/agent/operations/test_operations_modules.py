@@ -10,12 +10,13 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from agent.config import Config, Pkcs11Settings
+from agent.config import Config, OriginSettings, Pkcs11Settings
 from agent.daemon import Daemon
 from agent.errors import error_id
 from agent.interaction.scripted import ScriptedInteraction
@@ -40,6 +41,7 @@ pytestmark = [pytest.mark.slow, softhsm.needs_softhsm, c_modules.needs_compiler]
 
 DOCUMENT = "同意書".encode()
 READER = "ACS ACR39U 00 00"
+PAGE = str(PORTAL.origin)
 
 
 class Computer(VirtualWinscard):
@@ -67,6 +69,19 @@ async def operating(
     paths = Paths(folder / "home", folder / "machine")
     async with open_operations(Service(winscard or Computer()), person, config, paths) as operations:
         yield operations
+
+
+async def test_a_token_renewed_in_its_slot_signs_with_its_new_key_and_certificate(tmp_path: Path) -> None:
+    config = listing(softhsm.MODULE, config=Config(origins=OriginSettings(allow=frozenset((PAGE,)))))
+    async with operating(tmp_path, config) as operations:
+        kept = await operations.keep_pin(PORTAL, Pin(PIN))
+        before = await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT, kept=kept)
+        renewed = softhsm.personnel_objects(last=date(2098, 12, 31))
+        await asyncio.to_thread(softhsm.renew, renewed[:1])
+        after = await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT, kept=kept)
+        await operations.verify(DOCUMENT, after.signature, after.certificate, after.hash)
+        assert after.certificate == renewed[0].der != before.certificate
+        assert (await operations.certificate(PORTAL, 1, known=before.certificate)).der == renewed[0].der
 
 
 async def test_a_slot_without_a_reader_is_a_reader_and_does_all_that_a_card_does(tmp_path: Path) -> None:

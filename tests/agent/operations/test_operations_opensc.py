@@ -26,8 +26,9 @@ from pcsc.errors import PcscError
 from pcsc.service import Service
 from pcsc.status import StatusError
 from pcsc.vpcd import VpcdClient
+from signing.errors import SigningError
 from signing.hashes import Hash
-from tests.support.cards import simulated
+from tests.support.cards import RenewableCard, simulated
 from tests.support.operations import NONCE, PIN, PORTAL, Spy, card_in
 from tests.support.pcscd import READERS, PrivatePcscd, pcscd_fixture
 from tests.support.waiting import until_async
@@ -207,6 +208,39 @@ def _own(port: int, folder: Path) -> int:
     with inserted(spy, port):
         asyncio.run(work())
     return len(ours(spy.apdus))
+
+
+def test_what_opensc_keeps_of_a_card_that_was_renewed_makes_no_signature(
+    pcscd: PrivatePcscd, tmp_path: Path
+) -> None:
+    assert pcscd.call(_renewed, pcscd.ports[0], tmp_path) == (["signature.invalid", "ok"], True, 3)
+
+
+def _renewed(port: int, folder: Path) -> tuple[list[str], bool, int | None]:
+    card = RenewableCard()
+    with inserted(Spy(card, []), port):  # type: ignore[arg-type]
+        told, anew = asyncio.run(_sign_renewed(folder, card))
+    return told, anew, card.pin_tries
+
+
+async def _sign_renewed(folder: Path, card: RenewableCard) -> tuple[list[str], bool]:
+    """OpenSC reads a card once, when it is put in: what it makes then is not handed out, and it is told."""
+    person = ScriptedInteraction(pins=[PIN] * 4)
+    told = []
+    async with open_operations(Service.system(), person, listed(), Paths(folder, folder)) as operations:
+        await card_in(operations, READERS[0])
+        before = await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        after = before
+        card.renew()
+        for _ in range(2):
+            try:
+                after = await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+            except (CardError, PcscError, StatusError, SigningError) as error:
+                told.append(error_id(error))
+            else:
+                told.append("ok")
+        await operations.verify(DOCUMENT, after.signature, after.certificate, after.hash)
+    return told, after.certificate != before.certificate
 
 
 def test_a_restart_of_the_service_is_survived(pcscd: PrivatePcscd, tmp_path: Path) -> None:
