@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from weakref import WeakValueDictionary
@@ -272,6 +272,14 @@ class CardSelection:
             self._known[view.name] = _Known(view.event_counter, view.atr, card, time.monotonic())
         return card
 
+    async def _look_again(self, caller: Caller, card: CardSnapshot) -> CardSnapshot:
+        """Look at a card that the person is about to be shown: it may have been renewed since."""
+        found = await self._workers.run(card.reader, _look, origin=caller.origin)
+        known = self._known.get(card.reader)
+        if known is not None and known.event_counter == found.event_counter:
+            self._known[card.reader] = replace(known, card=found)
+        return found
+
     def _looked(self, view: ReaderView, look: asyncio.Task[CardSnapshot | None]) -> None:
         self._looks.pop(view, None)
         if not look.cancelled():
@@ -293,6 +301,7 @@ class CardSelection:
     async def _ask(self, caller: Caller, fit: Sequence[CardSnapshot]) -> CardSnapshot:
         if not self._interaction.available:
             raise AgentError(ErrorId.CARD_AMBIGUOUS)
+        fit = await asyncio.gather(*(self._look_again(caller, card) for card in fit))
         cards = [(await facts_about(card)).shown(card) for card in fit]
         chosen = await self._interaction.ask(CardChoiceQuestion(caller.origin, tuple(cards)))
         for card, shown in zip(fit, cards, strict=True):

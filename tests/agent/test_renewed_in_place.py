@@ -15,7 +15,7 @@ from cryptography import x509
 from agent.config import Config
 from agent.dialects.servisign import ServiSignDialect
 from agent.errors import error_id
-from agent.interaction import PinQuestion, Question
+from agent.interaction import CardChoiceQuestion, PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from hca_card.errors import CertificateRenewedError
 from hca_card.pin import Pin
@@ -149,6 +149,29 @@ async def test_what_was_looked_at_before_the_question_is_not_used_after_a_renewa
             person.happens = lambda: None
             if work is not works[-1]:
                 await work()
+
+
+async def test_a_card_is_shown_to_choose_from_as_it_is_now(tmp_path: Path) -> None:
+    person = ScriptedInteraction(chosen=lambda cards: cards[0])
+    async with agent(tmp_path, "hpc", "", interaction=person, answered=(CALLER,)) as world:
+        card = RenewableCard()
+        world.readers[1].insert(card)
+        for pick in (0, 1):
+            if pick:
+                card.renew()
+                # The card chosen before goes: the person is asked again.
+                world.readers[0].remove()
+                world.readers[0].insert(world.card)
+            await world.operations.card(CALLER)
+        shown = [
+            each.ends
+            for question in person.questions
+            if isinstance(question, CardChoiceQuestion)
+            for each in question.cards
+            if each.serial == "000000335373"
+        ]
+        first, second = shown
+        assert first is not None and second is not None and first < second
 
 
 # ---------------------------------------------------------------- a native connection
