@@ -8,9 +8,9 @@ sign, and ends, besides its own limits, when none of them has signed for a while
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Collection
 from typing import Final
+from weakref import WeakValueDictionary
 
 from agent.operations import Caller, Operations, SigningSession
 from hca_card.model import CardKind
@@ -29,7 +29,7 @@ class AgreedSessions:
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
         self._open: dict[str | None, SigningSession] = {}
-        self._turns: defaultdict[str | None, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns = WeakValueDictionary[str | None, asyncio.Lock]()
 
     async def get(
         self, caller: Caller, reader: str | None, kinds: Collection[CardKind] = ()
@@ -40,7 +40,8 @@ class AgreedSessions:
             AgentError: as `Operations.open_session`.
         """
         origin = caller.origin
-        async with self._turns[origin]:  # two popups at once are asked about once
+        turn = self._turns.setdefault(origin, asyncio.Lock())
+        async with turn:  # two popups at once are asked about once
             session = self._open.get(origin)
             if session is None or session.ended or reader not in {None, session.card.reader}:
                 session = await self._operations.open_session(caller, reader=reader, kinds=kinds)

@@ -8,12 +8,13 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from agent.tray.messages import Choice, Chosen, TrayState, line, read_from_tray
+from agent.tray.messages import Choice, Chosen, TraySession, TrayState, line, read_from_tray
 from tests.support.tray import tray_state
 from tray.daemon_link import DaemonLink
 from tray.portable import Portable
@@ -111,6 +112,25 @@ def test_what_is_chosen_reaches_the_daemon() -> None:
         ]
         item.action(shown(portable), item)
         assert read_from_tray(daemon.readline()) == Chosen(choice=Choice.QUIT)
+
+
+@pytest.mark.usefixtures("toolkit")
+@pytest.mark.parametrize("platform", ["win32", "linux"])
+def test_an_open_session_is_shown_and_its_stop_reaches_the_daemon(platform: str) -> None:
+    session = TraySession(number="7f3a90c1", origin="https://a.tw", left=3, until=datetime.now(UTC))
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb") as daemon, os.fdopen(theirs, "wb") as outgoing:
+        told = line(tray_state("Reader", sessions=(session,)))
+        portable = Portable(DaemonLink(io.BytesIO(told), outgoing), platform)
+        portable.run()
+        icon = shown(portable)
+        items = [item for item in icon.menu.items if isinstance(item, FakeItem)]
+        assert "還可以簽 3 份" in icon.title
+        assert any("https://a.tw" in item.text for item in items)
+        [stop] = [item for item in items if "停止連續簽章" in item.text]
+        stop.action(icon, stop)
+        chosen = read_from_tray(daemon.readline())
+        assert chosen == Chosen(choice=Choice.STOP_SESSION, session="7f3a90c1")
 
 
 @pytest.mark.usefixtures("toolkit")

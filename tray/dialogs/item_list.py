@@ -58,7 +58,7 @@ def _ends(text: str, count: int) -> str:
 
 
 class ItemList:
-    """The items, to be scrolled and searched with mouse or keyboard.
+    """The items, to be scrolled and searched with mouse or keyboard; Enter goes back to what is to be typed.
 
     Whatever their number there are only as many drawn rows as there is room for.
 
@@ -105,6 +105,9 @@ class ItemList:
         self._whole = window.label("", "Muted", above=6, on=on, width=width)
         self._whole_width = width
         self._bind(self._canvas)
+        for each in (self._canvas, self._entry):
+            for key in ("<Return>", "<KP_Enter>"):
+                each.bind(key, lambda _event: window.first.focus_set() if window.first else None)
         self._draw()
 
     def _search_field(self, window: Window[Any], on: ttk.Frame) -> None:

@@ -27,9 +27,11 @@ from agent.interaction import (
     ConsentQuestion,
     ConsentReply,
     DocumentShown,
+    ItemShown,
     KeypadQuestion,
     NewPinQuestion,
     PinQuestion,
+    SessionTerms,
     UnblockQuestion,
 )
 from agent.interaction.dialog_messages import SiteShown
@@ -93,6 +95,26 @@ async def test_only_pressing_the_button_that_allows_is_a_yes(
     assert "log in with the card" in title
     await to_thread(screen.key, *keys)
     assert bool(await asked) is allowed
+
+
+async def test_a_batch_of_ten_thousand_is_shown_searched_and_agreed_to_by_keyboard(
+    person: Dialogs, screen: Screen
+):
+    items = tuple(
+        ItemShown(f"{number:05}-{'n' * 200}.xml", number, "emr", bytes(32)) for number in range(10_000)
+    )
+    terms = SessionTerms("7f3a90c1", len(items), 7200, items)
+    question = PinQuestion(None, CARD, PinStatus(3, 6, 8), Verb.SESSION, terms=terms)
+    asked = asyncio.create_task(person.ask(question))
+    await to_thread(screen.await_window, "連續簽章")
+    await to_thread(screen.key, "alt+f")
+    await to_thread(screen.type, "09999")
+    await to_thread(screen.key, "Down", "End", "Home", "Return")
+    assert not asked.done()
+    await to_thread(screen.type, "123456")
+    await to_thread(screen.key, "Return")
+    pin = await asked
+    assert pin.octets == b"123456"
 
 
 async def test_what_was_being_typed_when_the_window_came_neither_allows_nor_fills_in(
