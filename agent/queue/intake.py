@@ -199,10 +199,11 @@ class Intake:
     ) -> int:
         """Write what was claimed to the journal, then remove it."""
         orders: dict[str, tuple[Order, bytes]] = {}
+        where = os.path.realpath(root.path)
         for name in names:
             key, _, rest = name.partition("@")
             signer, _, original = rest.partition("@")
-            order = Order(original, signer, key=f"folder:{key}", folder=str(root.path))
+            order = Order(original, signer, key=f"folder:{key}", folder=where)
             try:
                 document = taken.read(name, DOCUMENT_BYTES_MAX)
                 orders[name] = order.settled(document), document

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -38,7 +39,8 @@ from tests.support.pdfs import pdf
 from tests.support.xml_signatures import xmlsec_agrees
 
 DOCTOR, SUBJECT_NUMBER, HOP = "000000335361", "0000000000335361", "000000335401"
-MORNING = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+MORNING = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=10)
+"""Certificates and revocation lists of simulated cards hold then, and programs of others judge now."""
 REASON = QueueSettings().reason
 
 
@@ -129,9 +131,11 @@ async def ward(
     ],
 )
 async def test_institution_signs_at_the_deadline_and_the_person_later_and_both_hold(
-    tmp_path: Path, name: str, document: bytes, kind: SignatureFormat
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, document: bytes, kind: SignatureFormat
 ) -> None:
     async with ward(tmp_path, "hpc", "hop") as here:
+        clock = SimpleNamespace(now=lambda _zone: here.now[0])
+        monkeypatch.setattr("agent.operations.documents.datetime", clock)
         record = await here.queue.add(Order(name, DOCTOR, kind, reason="主治醫師確認"), document)
         assert record.due == MORNING + timedelta(hours=24)
         here.later(hours=23, minutes=49)
@@ -153,16 +157,15 @@ async def test_institution_signs_at_the_deadline_and_the_person_later_and_both_h
         done = here.records.find(1)
     assert [each.kind for each in done.signatures] == [CardKind.INSTITUTION, CardKind.PERSONNEL]
     assert [each.reason for each in done.signatures] == [REASON, f"主治醫師確認；{LATER_REASON}"]
-    assert [each.time - MORNING for each in done.signatures] == [
-        timedelta(hours=23, minutes=50),
-        timedelta(days=2, hours=23, minutes=50),
-    ]
+    times = [MORNING + timedelta(days=days, hours=23, minutes=50) for days in (0, 2)]
+    assert [each.time for each in done.signatures] == times
     report = verified(both)
     assert [each.verdict for each in report.signatures] == [Verdict.VALID] * 2, report.signatures
-    assert {each.reason: each.signer.category for each in report.signatures if each.signer} == {
-        REASON: "醫事機構",
-        f"主治醫師確認；{LATER_REASON}": "醫事人員",
-    }
+    told = [(each.time, each.reason, each.signer and each.signer.category) for each in report.signatures]
+    assert told == [
+        (times[0], REASON, "醫事機構"),
+        (times[1], f"主治醫師確認；{LATER_REASON}", "醫事人員"),
+    ]
     assert others_agree(kind, both, first, tmp_path)
 
 
