@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from agent.errors import AgentError, ErrorId
-from agent.journal import Journal
+from agent.journal import Journal, Values
 from agent.queue.model import Counts, Order, Record, RecordState, Signature
 from hca_card.model import CardKind
 from signing.formats import Level, SignatureFormat
@@ -41,6 +41,7 @@ _STEPS: Final = (
         changed REAL NOT NULL
     );
     CREATE INDEX record_by_due ON record (state, due);
+    CREATE INDEX record_by_signer ON record (state, signer, due);
     CREATE INDEX record_undelivered ON record (number) WHERE delivered = 0;
     CREATE TABLE content (record INTEGER PRIMARY KEY REFERENCES record, octets BLOB NOT NULL);
     CREATE TABLE signature (
@@ -59,6 +60,15 @@ _COLUMNS: Final = (
     "number, name, size, digest, signer, format, level, reason, folder, received, due, state, error, result,"
     " delivered"
 )
+
+_COUNTS: Final = """
+    SELECT (SELECT count(*) FROM record WHERE state = 'waiting'),
+        (SELECT count(*) FROM record WHERE state = 'waiting' AND due <= ?),
+        (SELECT count(*) FROM record WHERE state = 'waiting' AND due <= ?),
+        (SELECT min(due) FROM record WHERE state = 'waiting'),
+        (SELECT count(*) FROM record WHERE state = 'signed-by-institution'),
+        (SELECT count(*) FROM record WHERE state = 'failed')
+"""
 
 
 class Records:
@@ -180,21 +190,19 @@ class Records:
             due: its time is up by then.
             without: the numbers of others.
         """
-        values = (
-            float("inf") if due is None else due.timestamp(),
-            *((None, "[]") if signers is None else ("", json.dumps([*signers]))),
-            folder,
-            json.dumps([*without]),
-        )
+        wanted: dict[str, object] = {"due": float("inf") if due is None else due.timestamp()}
+        condition = "WHERE state = :state AND due <= :due"
+        condition += "" if signers is None else " AND signer = :signer"
+        if folder is not None:
+            condition, wanted["folder"] = f"{condition} AND folder = :folder", folder
+        condition += " AND number NOT IN (SELECT value FROM json_each(:without)) ORDER BY due, number LIMIT 1"
+        wanted["without"] = json.dumps([*without])
+        # One by one: an index then has them in the order of their time.
         found = [
             record
-            for state in states  # one by one: the index then has them in the order of their time
-            for record in self._read(
-                "WHERE state = ? AND due <= ?"
-                " AND (? IS NULL OR signer IN (SELECT value FROM json_each(?))) AND ifnull(? = folder, 1)"
-                " AND number NOT IN (SELECT value FROM json_each(?)) ORDER BY due, number LIMIT 1",
-                (state, *values),
-            )
+            for state in states
+            for signer in (("",) if signers is None else signers)
+            for record in self._read(condition, {**wanted, "state": state, "signer": signer})
         ]
         return min(found, key=lambda record: (record.due, record.number), default=None)
 
@@ -266,22 +274,11 @@ class Records:
 
     def counts(self, now: datetime, warning: timedelta) -> Counts:
         """Return how the queue stands."""
-        [(waiting, warned, overdue, first)] = self._journal.rows(
-            "SELECT count(*), total(due <= ?), total(due <= ?), min(due) FROM record WHERE state = 'waiting'",
-            ((now + warning).timestamp(), now.timestamp()),
+        [(waiting, warned, overdue, first, owed, failed)] = self._journal.rows(
+            _COUNTS, ((now + warning).timestamp(), now.timestamp())
         )
-        [(owed, failed)] = self._journal.rows(
-            "SELECT total(state = 'signed-by-institution'), total(state = 'failed') FROM record"
-            " WHERE state IN ('signed-by-institution', 'failed')"
-        )
-        return Counts(
-            waiting=waiting,
-            owed=int(owed),
-            warned=int(warned),
-            overdue=int(overdue),
-            failed=int(failed),
-            next_due=None if first is None else _moment(first),
-        )
+        next_due = None if first is None else _moment(first)
+        return Counts(waiting, owed, warned, overdue, failed, next_due)
 
     def close(self) -> None:
         """Close the journal."""
@@ -293,7 +290,7 @@ class Records:
     def __exit__(self, *_details: object) -> None:
         self.close()
 
-    def _read(self, condition: str, values: Sequence[object]) -> list[Record]:
+    def _read(self, condition: str, values: Values) -> list[Record]:
         rows = self._journal.rows(f"SELECT {_COLUMNS} FROM record {condition}", values)  # noqa: S608  (ours)
         found: dict[int, list[Signature]] = {row[0]: [] for row in rows}
         for number, kind, *rest in self._journal.rows(
