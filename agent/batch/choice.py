@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from agent.vocabulary import SessionEnd
 from signing.cms.build import CmsForm
 from signing.formats import Form, Level, SignatureFormat
 from signing.formats.choice import Options, form_for, format_of, highest_level
@@ -31,6 +32,11 @@ class _Value(Protocol):
 
 class Signs(Protocol):
     """What signs: a signing session of `agent.operations`, or a stand-in for it."""
+
+    @property
+    def ended(self) -> SessionEnd | None:
+        """Why it signs no more; None as long as it does."""
+        ...
 
     async def sign(
         self,

@@ -15,6 +15,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from agent.batch.choice import Signed, Signs
 from agent.errors import AgentError, ErrorId, error_id
+from agent.vocabulary import SessionEnd
 from hca_card.errors import PinError
 from signing.errors import DocumentRefusedError, DocumentUnusableError, EvidenceError
 
@@ -26,6 +27,12 @@ _TOGETHER: Final = 16
 
 _EVIDENCE_FAILURES: Final = 2 * IN_FLIGHT
 """So many in a row without a time stamp or an authority's answer: the others would have none either."""
+
+_ENDS: Final = {
+    SessionEnd.CARD: ErrorId.CARD_REMOVED,
+    SessionEnd.STOPPED: ErrorId.BATCH_CANCELLED,
+    SessionEnd.CLOSED: ErrorId.BATCH_CANCELLED,
+}
 
 _RATE_SECONDS: Final = 30.0
 _RATE_ITEMS: Final = 200
@@ -213,7 +220,7 @@ class Engine(Generic[ItemT]):
         except Exception as error:  # of the card, its PIN or the session: the next would fail too
             self._again.append(item)
             lane.ended = True
-            self._reasons.append(error)
+            self._reasons.append(_why(error, lane.session))
             if isinstance(error, PinError) or error_id(error).startswith("pin."):
                 self._stopped = True
         else:
@@ -247,6 +254,13 @@ class Engine(Generic[ItemT]):
         left = self._of - self._done - self._failed
         seconds = left / rate if rate else None
         self._report(outcome, Progress(self._done, self._failed, self._of, rate, seconds))
+
+
+def _why(error: Exception, session: Signs) -> Exception:
+    """Return what happened to a session, rather than that it has ended: who noticed first is chance."""
+    known = _ENDS.get(session.ended) if session.ended else None
+    ended = error_id(error) == ErrorId.SIGNING_SESSION_ENDED
+    return AgentError(known) if known is not None and ended else error
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from agent.batch.choice import Choice
 from agent.batch.engine import Engine, Outcome, Progress, Summary
 from agent.batch.files import FileBatch, FileItem
 from agent.batch.listing import entries_of_folder
+from agent.vocabulary import SessionEnd
 from signing.cms.build import CmsForm
 from signing.formats import Form, Level, SignatureFormat
 from signing.hashes import Hash
@@ -33,6 +34,8 @@ class StampSession:
         signed: the documents, in the order in which the card had its turn.
         most: how many were waiting for the card or on it at once.
     """
+
+    ended: SessionEnd | None = None
 
     def __init__(self, before: Callable[[bytes], object] = lambda _document: None) -> None:
         self.signed: list[bytes] = []

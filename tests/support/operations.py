@@ -60,7 +60,7 @@ class World:
         return self.card.pin_tries
 
     def audit(self) -> list[AuditRow]:
-        return AuditLog(self.paths.audit, Config().audit).read(1000)
+        return AuditLog(self.paths.audit, Config().audit).read(100_000)
 
     def pins_asked(self) -> list[PinQuestion]:
         assert self.person is not None
