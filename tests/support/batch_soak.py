@@ -69,7 +69,7 @@ class Course:
 
 
 def _some_of(left: int, times: int, dice: random.Random) -> int:
-    """Return after how many of those left to interrupt it, with so many interruptions to come; 0 now and then."""
+    """Return after how many of those left to interrupt it, with so many times to come; 0 now and then."""
     return dice.randrange(max(1, 2 * left // (max(times, 0) + 1))) if dice.random() < 0.9 else 0
 
 
