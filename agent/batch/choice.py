@@ -88,6 +88,11 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     page: int = 0
     serialization: Literal["", "compact", "json", "jws", "xml"] = ""
 
+    @property
+    def kind(self) -> str:
+        """What it takes to sign so: documents of one kind need the same parts of this program."""
+        return f"{self.format} {self.level}"
+
     def fitted(self, document: bytes, name: str) -> Choice:
         """Return the choice with the format decided for this document.
 

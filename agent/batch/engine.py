@@ -46,6 +46,11 @@ class Item(Protocol):
         """Its place in the list, from 1."""
         ...
 
+    @property
+    def kind(self) -> str:
+        """What it takes to sign it: documents of one kind need the same parts of this program."""
+        ...
+
 
 ItemT = TypeVar("ItemT", bound=Item)
 
@@ -160,6 +165,8 @@ class Engine(Generic[ItemT]):
         self._settled = asyncio.Condition()
         self._reasons: list[Exception] = []
         self._stopped = False
+        self._kinds: set[str] = set()
+        self._first = asyncio.Lock()
 
     def stop(self, reason: Exception | None = None) -> None:
         """Begin no more documents; those in flight come to their end, for the card has signed them soon."""
@@ -209,7 +216,7 @@ class Engine(Generic[ItemT]):
 
     async def _one(self, lane: _Lane, item: ItemT) -> None:
         try:
-            signed = await self._batch.sign(item, lane.session)
+            signed = await self._signed(lane, item)
         except (DocumentRefusedError, DocumentUnusableError, ItemError) as error:
             await self._fail(item, error)
         except EvidenceError as error:
@@ -233,6 +240,19 @@ class Engine(Generic[ItemT]):
                 return
             self._done += 1
             self._tell(Outcome(item, signed))
+
+    async def _signed(self, lane: _Lane, item: ItemT) -> Signed:
+        """Return the document signed; the first of each kind alone, for it loads what all of them need.
+
+        Threads that load the same modules at once may find one of them half loaded.
+        """
+        if item.kind not in self._kinds:
+            async with self._first:
+                if item.kind not in self._kinds:
+                    signed = await self._batch.sign(item, lane.session)
+                    self._kinds.add(item.kind)
+                    return signed
+        return await self._batch.sign(item, lane.session)
 
     async def _fail(self, item: ItemT, error: Exception) -> None:
         try:

@@ -75,6 +75,11 @@ class FileItem:
     digest: bytes
     choice: Choice
 
+    @property
+    def kind(self) -> str:
+        """What it takes to sign it."""
+        return self.choice.kind
+
 
 class FileBatch:
     """A batch of files; a context manager, for no other process can work at it meanwhile.

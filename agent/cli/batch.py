@@ -303,6 +303,8 @@ def show_end(call: Invocation, files: FileBatch, summary: Summary | None) -> int
     stopped = None if summary is None else summary.stopped
     seconds = 0.0 if summary is None else summary.seconds
     left = of - signed - len(failures)
+    if stopped is not None:
+        output.log_unforeseen(stopped)
     if call.as_json:
         output.as_json(
             {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import msgspec
 
 from agent.batch.choice import Signed, Signs
 from agent.batch.engine import Engine, Outcome, Progress, Summary
-from agent.errors import AgentError, ErrorId
+from agent.errors import AgentError, ErrorId, error_id, where
 from agent.interaction import ItemShown
 from agent.native import jsonrpc, messages
 from agent.native.context import NativeCaller, NativeServices
@@ -25,6 +26,8 @@ from agent.operations import SigningSession
 from agent.vocabulary import SessionEnd
 from hca_card.big5 import printable
 from signing.hashes import Hash
+
+log = logging.getLogger(__name__)
 
 _PROGRESS_SECONDS: Final = 0.25
 
@@ -46,6 +49,8 @@ async def sign_batch(
         finally:
             session.end(SessionEnd.CLOSED)
     await batch.send_progress()
+    if summary.stopped is not None and error_id(summary.stopped) == ErrorId.INTERNAL:
+        log.error("sign.batch failed: %s", where(summary.stopped))
     return _done(summary)
 
 
@@ -127,6 +132,11 @@ class _Item:
 
     number: int
     what: BatchDocument
+
+    @property
+    def kind(self) -> str:
+        """What it takes to sign it."""
+        return f"{self.what.format} {self.what.level}"
 
 
 class _Documents:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.bench import calls, cards, frozen, hostile, servisign, sessions, signatures, starts
+from tests.bench import batch, calls, cards, frozen, hostile, servisign, sessions, signatures, starts
 from tests.bench.tables import Table
 
 PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
@@ -20,6 +20,9 @@ PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
     "large": (signatures.large_pdf, 1),
     "starts": (starts.starts, 9),
     "frozen": (frozen.start, 10),
+    "batch": (batch.batches, 60),
+    "batch-journal": (batch.journal, 200),
+    "batch-memory": (batch.memory, 1),
 }
 
 

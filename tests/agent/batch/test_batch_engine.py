@@ -26,7 +26,8 @@ async def test_every_document_is_signed_once_and_several_are_in_flight(tmp_path:
             return await super()._made(document)
 
         async def turn(self) -> None:
-            await asyncio.wait_for(full.wait(), 30)
+            if self.signed:  # the first of a kind is alone
+                await asyncio.wait_for(full.wait(), 30)
 
     session = Busy()
     with batch_of(tmp_path) as batch:
@@ -107,6 +108,8 @@ async def test_the_last_documents_come_back_from_a_card_that_is_pulled_at_the_en
 
     class Slow(StampSession):
         async def sign_value(self, document, **options):  # type: ignore[no-untyped-def]
+            if not self.signed:
+                return await super().sign_value(document, **options)
             await waits.wait()
             raise CardRemovedError
 
@@ -177,3 +180,26 @@ async def test_the_time_left_follows_the_rate_of_late(tmp_path: Path) -> None:
     assert seen[-1].rate == pytest.approx(0.5, rel=0.3)
     middle = seen[9]
     assert middle.seconds_left == pytest.approx(10 / middle.rate)
+
+
+async def test_the_first_document_of_each_kind_is_prepared_alone(tmp_path: Path) -> None:
+    """Threads that import the same modules at once can find them half loaded."""
+    documents(tmp_path, 12)
+    alone, here = [], 0
+
+    class Loads(StampSession):
+        async def sign_value(self, document, **options):  # type: ignore[no-untyped-def]
+            nonlocal here
+            here += 1
+            alone.append(here == 1)
+            await asyncio.sleep(0.01)
+            try:
+                return await super().sign_value(document, **options)
+            finally:
+                here -= 1
+
+    with batch_of(tmp_path) as batch:
+        summary, _, _ = await run(batch, Loads())
+    assert summary.done == 12
+    assert alone[:2] == [True, True], "the second waits for the first"
+    assert not all(alone)
