@@ -360,6 +360,7 @@ class _Remote:
 
     cards: RemoteCards
     item: FileItem | None = None
+    ended: None = None
 
     async def sign(
         self,
