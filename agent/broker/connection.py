@@ -43,6 +43,8 @@ class _Client(Client):
     """A client that never goes on in the clear where TLS was asked for, whatever the server says."""
 
     secure = False
+    leaving = False
+    """Whether we end the connection ourselves."""
     denials = 0
     """How often the server said that something may not be done: it gives no other answer to that."""
     denied = ""
@@ -330,7 +332,8 @@ async def open_broker(
     client._public_nkey = shown.public_key
 
     async def lost() -> None:
-        heard(False)
+        if not client.leaving:
+            heard(False)
 
     async def found() -> None:
         heard(True)
@@ -364,6 +367,7 @@ async def open_broker(
         yield Broker(client, settings)
     finally:
         # What was asked to be sent is sent first, but an absent broker is not waited for.
+        client.leaving = True
         connecting.cancel()
         with _quiet():
             async with asyncio.timeout(1):

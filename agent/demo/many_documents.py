@@ -108,7 +108,7 @@ async def _run(
         if after is not None and progress.done == after[0]:
             after[1]()
 
-    with await asyncio.to_thread(_opened, folder, outputs, resume=resume) as files:
+    with await asyncio.to_thread(opened, folder, outputs, resume=resume) as files:
         items = files.shown()
         session = await operations.open_session(_OWN, items=items, reader=reader)
         try:
@@ -117,7 +117,8 @@ async def _run(
             session.end(SessionEnd.CLOSED)
 
 
-def _opened(folder: Path, outputs: Path, *, resume: bool) -> FileBatch:
+def opened(folder: Path, outputs: Path, *, resume: bool) -> FileBatch:
+    """Return the batch of a folder, declared or as it was left."""
     from agent.batch.choice import Choice
     from agent.batch.files import FileBatch
     from agent.batch.listing import entries_of_folder

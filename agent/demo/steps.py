@@ -34,6 +34,7 @@ from agent.demo.people import INSURED, PASSWORD
 from agent.demo.scripted_person import PIN, WRONG_PIN, ScriptedPerson
 from agent.demo.simulated_cards import NURSE
 from agent.demo.step_report import StepFailedError, StepReport, expect, refused
+from agent.demo.two_workers import two_workers
 from agent.paths import Paths
 from agent.verification import Verifier
 from hca_card.model import CardKind
@@ -133,6 +134,9 @@ class DemoSteps:
         documents = self._folder / "documents"
         documents.mkdir()
         await batch_with_resume(self._environment, self._person, self._report, documents, HPC)
+        beyond = self._folder / "beyond"
+        beyond.mkdir()
+        await two_workers(self._environment, self._report, beyond, (HPC, HOP))
         self._person.chooses = CardKind.PERSONNEL
         async with self._page() as page:
             await self._servisign(page)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.bench import batch, calls, cards, frozen, hostile, servisign, sessions, signatures, starts
+from tests.bench import batch, broker, calls, cards, frozen, hostile, servisign, sessions, signatures, starts
 from tests.bench.tables import Table
 
 PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
@@ -15,6 +15,7 @@ PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
     "calls": (calls.calls, 20),
     "cards": (cards.signing, 7),
     "sessions": (sessions.sessions, 200),
+    "broker": (broker.broker, 60),
     "hostile": (hostile.log_ins, 15),
     "signatures": (signatures.verifying, 9),
     "large": (signatures.large_pdf, 1),
