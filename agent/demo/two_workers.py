@@ -43,9 +43,7 @@ async def two_workers(
     program = find(_PROGRAM)
     if program is None:
         return
-    with report.step(
-        "兩個簽章端、兩張卡片，經由訊息中介", "Two workers with a card each, through NATS"
-    ) as notes:
+    with report.step("兩個簽章端、兩張卡片，經由訊息中介", "Two workers, two cards, one broker") as notes:
         ward = folder / "ward"
         ward.mkdir()
         for number in range(RECORDS):
@@ -108,8 +106,8 @@ async def _broker(program: str, folder: Path) -> AsyncIterator[BrokerSettings]:
         port = free.getsockname()[1]
     store = {"host": "127.0.0.1", "port": port, "jetstream": {"store_dir": str(folder / "broker")}}
     (folder / "nats.conf").write_text(json.dumps(store), "utf-8")  # JSON is configuration too
-    process = subprocess.Popen(  # noqa: S603  (words of ours)
-        [program, "-c", str(folder / "nats.conf")],
+    process = await asyncio.create_subprocess_exec(
+        *(program, "-c", str(folder / "nats.conf")),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -124,4 +122,4 @@ async def _broker(program: str, folder: Path) -> AsyncIterator[BrokerSettings]:
         yield BrokerSettings(servers=(f"nats://127.0.0.1:{port}",))
     finally:
         process.kill()
-        process.wait()
+        await process.wait()
