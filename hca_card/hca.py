@@ -32,9 +32,10 @@ from hca_card.model import (
 from hca_card.pin_block import PinFormat
 from hca_card.pin_use import PinUse
 from hca_card.profile import record_layout
-from hca_card.profile_channel import channel_for
+from hca_card.profile_channel import ProfileChannel
 from hca_card.profile_files import ProfileFiles
 from hca_card.profile_format import (
+    Commands,
     FilePlace,
     KeyKind,
     Profile,
@@ -109,7 +110,8 @@ class HcaCard(Iso7816Card):
         Raises:
             CardDataError: the application is there, and what it says of itself cannot be.
         """
-        channel = channel_for(channel, profile.commands)
+        if profile.commands != Commands():
+            channel = ProfileChannel(channel, profile.commands)
         answer = iso7816.select_aid(channel, profile.aid)
         if not answer.ok and answer.sw not in iso7816.FOUND:
             return None
@@ -171,9 +173,10 @@ class HcaCard(Iso7816Card):
 
     def still_has(self, index: int, certificate: bytes) -> bool:  # noqa: D102
         entry = self._certificate_entry(index)
-        if entry is not None and entry.file.plain and index not in self._known:
-            return self._files.begins_as(entry.file, certificate)
-        return super().still_has(index, certificate)
+        told = None
+        if entry is not None and index not in self._known:
+            told = self._files.begins_as(entry.file, certificate)
+        return super().still_has(index, certificate) if told is None else told
 
     def takes_keypad(self) -> bool:  # noqa: D102
         # A keypad sends its command by itself: as the standard has it, to what is selected.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from hca_card.model import Channel
@@ -25,6 +26,7 @@ class Generation(Enum):
     """Class byte 00, an application that is selected by name."""
 
 
+@lru_cache(maxsize=64)
 def named_by(atr: bytes) -> bool:
     """Return whether the ATR is one of HiCOS cards."""
     return any(text in atr for text in ATR_TEXTS)

@@ -57,8 +57,3 @@ class ProfileChannel:
     def before_end(self, action: Callable[[], None]) -> None:
         """As `Channel.before_end`."""
         self._channel.before_end(action)
-
-
-def channel_for(channel: Channel, commands: Commands) -> Channel:
-    """Return the channel for a profile: the one given, where its commands are those of the standard."""
-    return channel if commands == Commands() else ProfileChannel(channel, commands)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Final
 
 from hca_card import iso7816, tlv
 from hca_card.errors import CardDataError
@@ -29,15 +29,16 @@ class ProfileFiles:
         self._keys_aid = profile.pin.aid or profile.aid
         self._most = profile.commands.read_most or LE_EXTENDED_MAX
         self._selected = profile.aid
+        self.keys: Final = _KeysChannel(channel, self) if _has_others(profile) else channel
+        """The channel of PIN and key commands: their application is selected first, if another one is."""
 
     def select_keys(self) -> None:
         """SELECT the application of PIN and keys, again if it is selected: that drops its state."""
         self._select(self._keys_aid)
 
-    @property
-    def keys(self) -> Channel:
-        """The channel of PIN and key commands: their application is selected first, if another one is."""
-        return _KeysChannel(self._channel, lambda: self._enter(self._keys_aid))
+    def enter_keys(self) -> None:
+        """SELECT the application of PIN and keys, if another one is selected."""
+        self._enter(self._keys_aid)
 
     def read(self, place: FilePlace, *, size: int | None = None, der: bool = False) -> bytes:
         """Return what is there.
@@ -68,8 +69,13 @@ class ProfileFiles:
             size = tlv.announced_length(content)
         return content if size is None else _cut(content, size)
 
-    def begins_as(self, place: FilePlace, content: bytes) -> bool:
-        """Return whether a plain place begins as it did when its `content` was read: one short read."""
+    def begins_as(self, place: FilePlace, content: bytes) -> bool | None:
+        """Return whether a place begins as it did when its `content` was read, by one short read.
+
+        None where its content does not stand in one file, as it is.
+        """
+        if place != FilePlace(sfi=place.sfi, path=place.path):
+            return None
         self._enter(self._aid)
         if place.path:
             try:
@@ -113,14 +119,28 @@ class ProfileFiles:
 
 
 class _KeysChannel:
-    def __init__(self, channel: Channel, enter: Callable[[], None]) -> None:
-        self._enter = enter
+    def __init__(self, channel: Channel, files: ProfileFiles) -> None:
+        self._files = files
         self._send = channel.send
         self.before_end = channel.before_end
 
     def send(self, command: Command) -> Response:
-        self._enter()
+        self._files.enter_keys()
         return self._send(command)
+
+
+def _has_others(profile: Profile) -> bool:
+    """Return whether anything of the profile is in another application than its own."""
+    places = [entry.file for entry in profile.certificates]
+    if profile.files is not None:
+        places += (profile.files.basic, profile.files.info)
+    if profile.identity is not None and profile.identity.file is not None:
+        places.append(profile.identity.file)
+    for place in places:
+        for piece in place.parts or (place,):
+            if piece.aid not in (b"", profile.aid):
+                return True
+    return profile.pin.aid not in (b"", profile.aid)
 
 
 def _cut(content: bytes, size: int) -> bytes:

@@ -373,10 +373,6 @@ class Profile:
     atrs: tuple[bytes, ...] = ()
     draft: bool = False
 
-    def is_for(self, atr: bytes) -> bool:
-        """Return whether a card with this ATR may be tried: without identity only those that are listed."""
-        return self.identity is not None or atr in self.atrs
-
 
 RECORDS: Final[dict[str, type]] = {
     "personnel-1": Personnel,

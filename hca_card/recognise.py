@@ -51,7 +51,10 @@ def recognise(channel: Channel, atr: bytes, profiles: Sequence[Profile] | None =
         PcscError: the link or the card failed.
     """
     given = (profile.reference(),) if profiles is None else profiles
-    known = tuple(entry for entry in given if not entry.draft and entry.is_for(atr))
+    # A profile without identity is for the cards that it lists alone.
+    known = tuple(
+        entry for entry in given if not entry.draft and (entry.identity is not None or atr in entry.atrs)
+    )
     for attempt in _attempts(atr, known):
         card = attempt(channel)
         if card is not None:

@@ -72,9 +72,10 @@ class Connection:
     def _connect(self) -> tuple[Any, int]:
         arguments = self._context.handle, self.reader
         code, card, protocol = self._winscard.SCardConnect(*arguments, self._share, _ANY_PROTOCOL)
-        if unsigned(code) not in RESET_CODES:
-            check(code, reader=self.reader)
+        if code == ReturnCode.SUCCESS:
             return card, protocol
+        if unsigned(code) not in RESET_CODES:
+            raise error(code, reader=self.reader)
         # Another program has left the card without power. Nobody loses anything if it is started anew.
         code, card, _ = self._winscard.SCardConnect(*arguments, Share.DIRECT, 0)
         check(code, reader=self.reader)
@@ -181,6 +182,8 @@ class Connection:
 
     def _begin(self) -> None:
         code = self._winscard.SCardBeginTransaction(self.handle)
+        if code == ReturnCode.SUCCESS:
+            return
         if unsigned(code) in RESET_CODES:
             self._reconnect(Disposition.LEAVE)
             code = self._winscard.SCardBeginTransaction(self.handle)

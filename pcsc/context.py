@@ -155,6 +155,8 @@ class Context:
         if not names:
             return []
         code, states = self._status_change(0, [(name, ReaderFlags.UNAWARE) for name in names])
+        if code == ReturnCode.SUCCESS:
+            return states
         if unsigned(code) in _SPOILT and len(names) > 1:
             # One unknown name spoils the whole call, and so do too many.
             return [state for name in names for state in self.states([name])]
