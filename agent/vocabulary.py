@@ -47,6 +47,9 @@ class SessionEnd(StrEnum):
     AGENT = "agent"
 
 
+SESSION_ENDS: Final[dict[str, SessionEnd]] = {f"ended.{why}": why for why in SessionEnd}
+"""Each end by what the audit log has as the result of its row."""
+
 SESSION_END_WORDS: Final[dict[SessionEnd, tuple[str, str]]] = {
     SessionEnd.USED_UP: ("已簽完約定的份數", "all the signatures agreed on were made"),
     SessionEnd.TIME: ("約定的時間到了", "the time agreed on is over"),

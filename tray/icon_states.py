@@ -22,7 +22,15 @@ from agent.tray.messages import (
     TraySession,
     TrayState,
 )
-from agent.vocabulary import ERRAND_WORDS, KIND_WORDS, VERB_WORDS, Errand
+from agent.vocabulary import (
+    ERRAND_WORDS,
+    KIND_WORDS,
+    SESSION_END_WORDS,
+    SESSION_ENDS,
+    VERB_WORDS,
+    Errand,
+    Verb,
+)
 from tray.menus import Item, Menu, separator
 
 TITLE: Final = "HCA Card Agent"
@@ -322,15 +330,18 @@ def activity(row: TrayActivity) -> str:
     zh, en = VERB_WORDS[row.verb]
     who = "本機 this computer" if row.origin is None else clean(row.origin)
     mark = SIMULATED if row.simulated else ""
-    words = f"{row.time.astimezone():%m-%d %H:%M}  {who}  {mark}{zh}：{_result(row.result, en)}"
+    words = f"{row.time.astimezone():%m-%d %H:%M}  {who}  {mark}{zh}：{_result(row, en)}"
     return clean(words, _ROW_MAX)
 
 
-def _result(result: str, en: str) -> str:
-    if result == "ok":
-        return f"完成 · {en}: done"
+def _result(row: TrayActivity, en: str) -> str:
+    if row.result == "ok":
+        return f"開始 · {en}: begun" if row.verb is Verb.SESSION else f"完成 · {en}: done"
+    if row.result in SESSION_ENDS:
+        why_zh, why_en = SESSION_END_WORDS[SESSION_ENDS[row.result]]
+        return f"結束，{why_zh} · {en}: {why_en}"
     try:
-        error = table()[ErrorId(result)]
+        error = table()[ErrorId(row.result)]
     except ValueError:
-        return f"{clean(result)} · {en}"
+        return f"{clean(row.result)} · {en}"
     return f"{error.zh} · {en}: {error.en}"

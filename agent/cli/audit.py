@@ -55,5 +55,7 @@ def _words(row: AuditRow) -> Iterator[str]:
         yield "模擬卡 SIMULATED"
     if row.unattended:
         yield "無人值守 unattended"
+    if row.session:
+        yield f"連續簽章 session {row.session}"
     if row.certificate:
         yield f"憑證 certificate {row.certificate}"

@@ -153,8 +153,8 @@ class Operations:
 
     @property
     def busy(self) -> bool:
-        """Whether anything is under way, what waits for a person included."""
-        return self._workflow.audit.under_way > 0
+        """Whether anything is under way, what waits for a person and open signing sessions included."""
+        return self._workflow.audit.under_way > 0 or bool(self.sessions.open)
 
     @property
     def modules(self) -> tuple[ModuleView, ...]:

@@ -52,20 +52,30 @@ class PinWatch:
 
     def begin(self) -> None:
         """Watch: a PIN is kept from now on."""
-        self._kept.set()
+        if not self._kept.is_set():
+            self._away.begin()
+            self._kept.set()
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until cancelled; what cannot be watched over is not kept."""
+        while True:
+            try:
+                await self._watch()
+            except Exception:
+                log.exception("kept PINs cannot be watched over, and are wiped")
+                self._kept.clear()
+                self._forget(SessionEnd.LOCKED)
+
+    async def _watch(self) -> None:
         await self._kept.wait()
         async with screen_lock.watched(partial(self._forget, SessionEnd.LOCKED)):
             while True:
-                self._kept.clear()
-                self._away.begin()
                 while self._any_kept():
                     await asyncio.sleep(LOOK_SECONDS)
                     if self._away.went():
                         self._forget(SessionEnd.LOCKED)
                     await self.look_at_settings()
+                self._kept.clear()
                 await self._kept.wait()
 
     async def look_at_settings(self) -> None:

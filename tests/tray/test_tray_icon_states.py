@@ -19,7 +19,7 @@ from agent.tray.messages import (
     TraySession,
     TrayState,
 )
-from agent.vocabulary import VERB_WORDS, Verb
+from agent.vocabulary import SESSION_ENDS, VERB_WORDS, Verb
 from hca_card.model import CardKind
 from tests.support.tray import tray_state
 from tray import icon_states
@@ -203,6 +203,18 @@ def test_open_sessions_are_seen_and_each_has_its_stop() -> None:
         stop = find(shown, f"{key} stop")
         assert "停止" in stop.label and "Stop" in stop.label
         assert stop.chosen == Chosen(choice=Choice.STOP_SESSION, session=session.number)
+
+
+def test_opening_and_end_of_a_session_are_words_in_the_activity() -> None:
+    told = {
+        result: icon_states.activity(
+            TrayActivity(time=NOON, origin=None, verb=Verb.SESSION, result=result, simulated=False)
+        )
+        for result in ("ok", *SESSION_ENDS)
+    }
+    assert "開始 · sign many documents with one PIN: begun" in told["ok"]
+    assert "結束，您按了停止" in told["ended.stopped"] and "you stopped it" in told["ended.stopped"]
+    assert not any("ended." in words for words in told.values())
 
 
 def test_asking_again_is_offered_while_unknown_sites_are_refused_unasked() -> None:

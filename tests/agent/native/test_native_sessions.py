@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from agent.vocabulary import SESSION_END_WORDS, SessionEnd, Verb
 from signing.hashes import Hash
 from signing.verify import verify
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, Page, RunningAgent, running_agent
+from tests.support.desktop import session_bus
 from tests.support.operations import until
 
 OTHER = "https://other.example.tw"
@@ -150,8 +153,25 @@ async def test_the_person_stops_it_in_the_tray(agent: RunningAgent) -> None:
 async def test_the_page_closes_it(agent: RunningAgent) -> None:
     async with agent.page() as page:
         session = (await page.call("session.open"))["session"]
+        assert agent.daemon.operations.busy, "no update restarts the agent in the middle of it"
         assert await page.call("session.close", session=session) == {}
         assert await ended(page) == (session, "closed")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="D-Bus is asked on Linux only")
+async def test_a_locked_screen_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with session_bus(dict(os.environ)) as bus:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus)
+        locked = ["/org/gnome/ScreenSaver", "org.gnome.ScreenSaver.ActiveChanged", "boolean:true"]
+        async with running_agent(tmp_path, config=CONFIG) as agent, agent.page() as page:
+            session = (await page.call("session.open"))["session"]
+            [known] = agent.daemon.operations.sessions.open
+            while known.ended is None:  # until somebody listens
+                telling = await asyncio.create_subprocess_exec(
+                    "dbus-send", f"--bus={bus}", "--type=signal", *locked
+                )
+                assert await telling.wait() == 0
+            assert await ended(page) == (session, "locked")
 
 
 async def test_a_second_workplace_is_refused_while_the_first_is_there(agent: RunningAgent) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -51,6 +52,12 @@ async def test_a_policy_that_is_changed_ends_the_session_it_does_not_allow(world
     session = await world.operations.open_session(PORTAL, most=20, seconds=600)
     policy(world, text)
     await until(lambda: session.ended is SessionEnd.POLICY, "the session goes on")
+
+
+async def test_a_computer_that_slept_unheard_of_ends_the_session(world: World) -> None:
+    session = await world.operations.open_session(PORTAL)
+    world.operations._watch._away._wall = lambda: time.time() + 3600
+    await until(lambda: session.ended is SessionEnd.LOCKED, "the session goes on")
 
 
 async def test_a_policy_that_still_allows_it_and_a_file_of_other_things_end_nothing(world: World) -> None:
@@ -149,3 +156,16 @@ async def test_a_screen_found_locked_ends_what_is_kept(watched: tuple[Watched, P
     one.kept = one.locked = True
     watch.begin()
     await until(lambda: SessionEnd.LOCKED in one.ends, "it goes on")
+
+
+async def test_what_cannot_be_watched_over_is_not_kept_and_the_next_pin_is_watched_again(
+    watched: tuple[Watched, PinWatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, watch = watched
+    one.kept = True
+    with monkeypatch.context() as broken:
+        broken.setattr(watch, "_any_kept", lambda: 1 // 0)
+        watch.begin()
+        await until(lambda: one.ends == [SessionEnd.LOCKED], "it is kept unwatched")
+    watch.begin()
+    await until(lambda: one.looks > 0, "it is not watched again")
