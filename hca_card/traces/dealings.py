@@ -47,6 +47,10 @@ _KEPT_DATA: Final = frozenset({SELECT, MANAGE_SECURITY_ENVIRONMENT, GET_DATA, 0x
 _KEPT_ANSWERS: Final = frozenset({SELECT, READ_BINARY, READ_RECORD, GET_DATA, 0xCB})
 _INPUT_MOST: Final = 0x10000
 _CHAINED: Final = 0x10
+CUT: Final = (
+    "紀錄有缺：有些指令或回應只記了一部分，已略過",
+    "the trace is cut: some commands or answers are there in part only and are left out",
+)
 _DIGEST_LENGTHS: Final = frozenset({20, 28, 32, 48, 64})
 _KEY_STEP: Final = 64
 """Lengths of RSA keys are multiples of so many bytes."""
@@ -147,6 +151,7 @@ class Talk:
         self._output = bytearray()
         self._more: Dealing | None = None
         self._announced = 0
+        self.torn = 0
         self.unreadable = 0
         self.unanswered = 0
 
@@ -202,6 +207,14 @@ class Talk:
             answer = Response.decode(raw)
         except ValueError:
             self.unreadable += 1
+            return
+        if answer.sw >> 12 not in (0x6, 0x9):
+            # Status words begin so (ISO/IEC 7816-4 §5.6): pcscd's log ends long answers in the middle.
+            self.torn += 1
+            begun, self._begun, self._more = self._begun, None, None
+            self._output.clear()
+            if begun is not None:
+                self._tell(begun)
             return
         self._announced = 0
         if self._more is not None and self._begun is None:

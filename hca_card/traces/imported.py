@@ -15,7 +15,7 @@ from typing import BinaryIO, Final
 from hca_card.probe.draft import Draft
 from hca_card.probe.trace import Recorder
 from hca_card.traces import captures, text, usb
-from hca_card.traces.dealings import Dealing, Talk
+from hca_card.traces.dealings import CUT, Dealing, Talk
 from hca_card.traces.failures import (
     ContactlessError,
     MixedCardsError,
@@ -74,7 +74,7 @@ class TracedCard:
         """Whether it is contactless: by the ATR that PC/SC part 3 makes for those, or by its commands."""
         atr = self.card.atr
         made = len(atr) >= 4 and atr[0] == 0x3B and atr[1] & 0xF0 == 0x80 and atr[2:4] == b"\x80\x01"
-        return made or self.understood.pseudo > self.understood.commands // 2
+        return (made and not self.understood.keys) or self.understood.pseudo > self.understood.commands // 2
 
 
 class Imported:
@@ -177,7 +177,7 @@ class Imported:
             card.reset()
 
     def present(self, slot: str, atr: bytes) -> None:  # noqa: D102
-        card = self._in_slot.get(slot) or self._in_slot.get("")
+        card = self._in_slot.get(slot) or self._unnamed()
         if card is not None and not card.card.atr:
             card.name(atr)
             self._known.setdefault((self._place(slot, atr), atr), card)
@@ -210,18 +210,17 @@ class Imported:
 
     def _told(self, slot: str, dealing: Dealing) -> None:
         if slot not in self._in_slot:
-            found = self._unnamed(slot) or self._card(slot, b"")
+            alone = self.cards[-1] if self.cards and slot.startswith("0x") else None
+            found = self._unnamed() or alone or self._card(slot, b"")
             if found is None:
                 return
             self._in_slot[slot] = found
         self._in_slot[slot].learn(dealing)
 
-    def _unnamed(self, slot: str) -> TracedCard | None:
-        """Return the card for a slot that is new: a log may tell the ATR first and the reader later."""
+    def _unnamed(self) -> TracedCard | None:
+        """Take the card that a log told of before it named the reader."""
         before = self._in_slot.get("")
-        if before is not None and not before.understood.commands:
-            return before
-        return self.cards[-1] if self.cards and slot.startswith("0x") else None
+        return self._in_slot.pop("") if before is not None and not before.understood.commands else None
 
     def _place(self, slot: str, atr: bytes) -> int:
         places = self._places.setdefault(atr, [])
@@ -242,6 +241,8 @@ class Imported:
     def _end_of_file(self) -> None:
         for talk in self._talks.values():
             talk.end()
+        if any(talk.torn for talk in self._talks.values()):
+            self.note(*CUT)
         unanswered = sum(talk.unanswered for talk in self._talks.values())
         if unanswered:
             self.note(

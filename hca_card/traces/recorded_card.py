@@ -137,6 +137,8 @@ class RecordedCard:
     # --- learning -------------------------------------------------------------------------------------
 
     def _selected(self, dealing: Dealing) -> None:
+        if dealing.sw is None:
+            self._current = None  # whatever is selected now, it is not known
         if not dealing.ok:
             return
         if dealing.header[2] == 0x04:

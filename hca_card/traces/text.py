@@ -12,7 +12,7 @@ import json
 import re
 from typing import BinaryIO, Final
 
-from hca_card.traces.dealings import PIN_COMMANDS
+from hca_card.traces.dealings import CUT, PIN_COMMANDS
 from hca_card.traces.sink import Sink
 
 _APDU_MOST: Final = 0x10000 + 16
@@ -37,12 +37,12 @@ _ALONE = re.compile(rf"^\s*(?P<bytes>{_BYTES})\s*$")
 _ATR = re.compile(
     r"\bATR\b\s*[:=]?\s*(?P<bytes>3[BF](?:[ :]?[0-9A-Fa-f]{2}){2,32})\s*[\"',.;)]*\s*$", re.IGNORECASE
 )
-_READER = re.compile(r"reader '(?P<name>[^']{1,200})'")
-_HANDLE = re.compile(r"SCardTransmit\s*\(handle (?P<name>0x[0-9A-Fa-f]+)", re.IGNORECASE)
+_READER = re.compile(r"reader '(?P<name>[^']{1,200})'|refresh_attributes: (?P<other>.{1,200}) check$")
+_HANDLE = re.compile(r"SCardTransmit\s*\(handle (?P<name>0x[0-9A-Fa-f]+)(?P<other>)", re.IGNORECASE)
 _JSON = re.compile(r'"eventMessage"\s*:\s*(?P<text>"(?:[^"\\]|\\.)*")')
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _NO_SEPARATORS: Final = dict.fromkeys(map(ord, " \t:,-"))
-_HINTS: Final = ("apdu", "atr", "reader '", "transmi", "received", "sw", ">", "<")
+_HINTS: Final = ("apdu", "atr", "reader", "refresh", "transmi", "received", "sw", ">", "<")
 _NEVER: Final = re.compile(r"\b(?:pin|puk|password|passwd)\b|密碼", re.IGNORECASE)
 """What may stand before a PIN in a log's own words; such a line is no command but VERIFY and its like."""
 
@@ -120,7 +120,7 @@ class _Log:
     def _slot_of(self, line: str) -> None:
         for pattern in (_READER, _HANDLE):
             if found := pattern.search(line):
-                self._slot = found["name"]
+                self._slot = found["name"] or found["other"]
 
     def _goes_on(self, line: str) -> bool:
         """Whether the line is more of the bytes that are being collected."""
@@ -155,10 +155,7 @@ class _Log:
     def _cut(self) -> None:
         self._speaks = ""
         self._held.clear()
-        self._sink.note(
-            "紀錄有缺：有些指令或回應只記了一部分，已略過",
-            "the trace is cut: some commands or answers are there in part only and are left out",
-        )
+        self._sink.note(*CUT)
 
 
 def _octets(text: str) -> bytes:

@@ -89,16 +89,16 @@ def pcscd(recorded: Recorded) -> bytes:
     return "\n".join(lines).encode()
 
 
-def opensc(recorded: Recorded) -> bytes:
+def opensc(recorded: Recorded, reader: str = READER) -> bytes:
     """`OPENSC_DEBUG=9`: bytes and, beside them, the same as characters."""
     head = "P:26697; T:0x140370216855616 08:41:50.058 [opensc-pkcs11] "
-    atr = recorded.atr.hex(":")
     lines = [
-        f"{head}card.c:1234:match_atr_table: ATR     : {atr}",
-        f"{head}card.c:1245: ATR try : 3B:80:80:01:01",
+        f"{head}reader-pcsc.c:362:refresh_attributes: {reader} check",
+        f"{head}card.c:1234:match_atr_table: ATR     : {recorded.atr.hex(':')}",
+        f"{head}card.c:1245:match_atr_table: ATR try : 3B:80:80:01:01",
     ]
     for command, answer in recorded.exchanges:
-        lines.append(f"{head}reader-pcsc.c:325:pcsc_transmit: reader '{READER}'")
+        lines.append(f"{head}reader-pcsc.c:325:pcsc_transmit: reader '{reader}'")
         for word, octets in (("Outgoing", command), ("Incoming", answer)):
             lines += [f"{head}reader-pcsc.c:326:pcsc_transmit: ", f"{word} APDU ({len(octets)} bytes):"]
             for at in range(0, len(octets), 16):

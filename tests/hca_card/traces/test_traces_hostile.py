@@ -180,6 +180,26 @@ def test_two_cards_in_two_readers_are_two(recorded: write.Recorded, tmp_path: Pa
         look(file, 3)
 
 
+def test_two_readers_that_a_log_names_are_two(recorded: write.Recorded, tmp_path: Path) -> None:
+    file, other = tmp_path / "trace", of_kind("hop")
+    file.write_bytes(write.opensc(recorded, "Reader A") + b"\n" + write.opensc(other, "Reader B"))
+    with pytest.raises(SeveralCardsError, match="1, 2"):
+        look(file)
+    assert all(look(file, number)[0].understood.keys for number in (1, 2))
+
+
+def test_an_answer_that_a_log_cut_is_no_answer(recorded: write.Recorded, tmp_path: Path) -> None:
+    """The service's log ends what is longer than its line in the middle, and does not say so."""
+    file, lines = tmp_path / "trace", write.pcscd(recorded).split(b"\n")
+    cut = [
+        b"SW: ".join((line.split(b"SW: ")[0], b"30 82 03 FD " * 40)) if b"SW: 30 82" in line else line
+        for line in lines
+    ]
+    file.write_bytes(b"\n".join(cut))
+    traced, said = look(file)
+    assert "紀錄有缺" in said and "certificates" in said and traced.understood.keys
+
+
 def test_a_card_that_was_only_there_is_no_second_one(recorded: write.Recorded, tmp_path: Path) -> None:
     file = tmp_path / "trace"
     idle = write.Recorded(simulated("nhi"))
