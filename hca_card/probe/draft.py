@@ -129,7 +129,7 @@ def _head(found: Findings, missing: tuple[str, ...]) -> Iterator[str]:
     if missing and (found.hicos or names):
         yield "# 本程式已認得的卡片不需要設定檔。A card that this program knows already needs no profile."
     for part in missing:
-        yield f"{FILL_IN}: {_comment(part)}"
+        yield f"{FILL_IN}: {comment(part)}"
     yield ""
 
 
@@ -217,6 +217,6 @@ def pin_format(form: PinFormat) -> str:
     return f"{{ {', '.join(parts)} }}"
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
     """One line of printable ASCII: what a card says must not become a line of TOML."""
     return "".join(character if " " <= character <= "~" else "?" for character in text)[:160]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -23,6 +23,7 @@ from hca_card.profile_format import ProfileIdentity, ProfileKey, RecordLayout
 
 BASIC_RECORDS: Final = ("personnel-2", "personnel-1", "institution")
 _IDENTITY_MOST: Final = 64
+_SERIAL_LEAST: Final = 6
 _WRAPPED_MOST: Final = 4
 _COMPRESSED: Final = {"zlib": (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), "gzip": (b"\x1f\x8b",)}
 
@@ -118,19 +119,22 @@ def _serials(found: Findings, own: CertificateDescription | None) -> list[str]:
     """Return what may be the card's number, as digits."""
     serials = [found.directory.token.serial] if found.directory else []
     if own is not None:
-        serials += [own.card_number or "", (own.serial_number or "").lstrip("0")]
-    return [serial for serial in serials if len(serial) >= 6 and serial.isalnum()]
+        serials += card_numbers(own)
+    return [serial for serial in serials if serial.isalnum()]
+
+
+def card_numbers(own: CertificateDescription) -> list[str]:
+    """Return what a holder's certificate says that may be the card's number."""
+    return [own.card_number or "", (own.serial_number or "").lstrip("0")]
 
 
 def _identity(
     application: FoundApplication, serials: list[str], own: CertificateDescription | None
 ) -> tuple[ProfileIdentity | None, str]:
     for tag, sfi, where, text in _texts(application):
-        for serial in serials:
-            at = text.find(serial)
-            # Before the number: version, type and rank, one character each.
-            if at == 3 and text[0] in "12" and text[:3].isalnum():
-                return identity_of(text, at + len(serial), own, tag=tag, sfi=sfi), where
+        identity = identity_in(text, serials, own, tag=tag, sfi=sfi)
+        if identity is not None:
+            return identity, where
     return None, ""
 
 
@@ -152,10 +156,20 @@ def _texts(application: FoundApplication) -> Iterator[tuple[int, int, str, str]]
             yield 0, 0, _object(asked, data), content.decode("ascii")
 
 
-def identity_of(
+def identity_in(
+    text: str, serials: Sequence[str], own: CertificateDescription | None, *, tag: int = 0, sfi: int = 0
+) -> ProfileIdentity | None:
+    """Return how `text` says what the card is, if it does: version, type and rank, and one of `serials`."""
+    for serial in serials:
+        # Before the number: version, type and rank, one character each.
+        if len(serial) >= _SERIAL_LEAST and text.find(serial) == 3 and text[0] in "12" and text[:3].isalnum():
+            return _identity_of(text, 3 + len(serial), own, tag=tag, sfi=sfi)
+    return None
+
+
+def _identity_of(
     text: str, end: int, own: CertificateDescription | None, *, tag: int, sfi: int
 ) -> ProfileIdentity:
-    """Return how `text` says what the card is: version, type and rank, and the number that ends at `end`."""
     usual = profile.reference_identity()
     personnel, institution = usual.personnel, usual.institution
     secondary = usual.secondary

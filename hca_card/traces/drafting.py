@@ -19,8 +19,8 @@ from hca_card.pin_block import PinFormat
 from hca_card.pkcs15 import Directory, Pkcs15Card
 from hca_card.pkcs15_directory import PinObject, PrivateKey
 from hca_card.pkcs15_roles import algorithm_for, holder_pin, key_for
-from hca_card.probe.draft import FILL_IN, GUESSED, KNOWN_MARK, MISSING_ON, Draft, pin_format, tried
-from hca_card.probe.guess import BASIC_RECORDS, identity_of, is_basic, is_info
+from hca_card.probe.draft import FILL_IN, GUESSED, KNOWN_MARK, MISSING_ON, Draft, comment, pin_format, tried
+from hca_card.probe.guess import BASIC_RECORDS, card_numbers, identity_in, is_basic, is_info
 from hca_card.profile import ProfileError
 from hca_card.profile_format import Form, KeyKind, Operation, ProfileIdentity
 from hca_card.traces.contents import Content, Place, certificates, contents, places, quoted, within
@@ -160,13 +160,10 @@ def _identity(
 ) -> tuple[ProfileIdentity, str] | None:
     if own is None:
         return None
-    serials = [own.card_number or "", (own.serial_number or "").lstrip("0")]
     for where, text in _texts(card, aid, found):
-        for serial in serials:
-            at = text.find(serial) if len(serial) >= 6 else -1
-            # Before the number: version, type and rank, one character each.
-            if at == 3 and text[0] in "12" and text[:3].isalnum():
-                return identity_of(text, at + len(serial), own, tag=0, sfi=0), where
+        identity = identity_in(text, card_numbers(own), own)
+        if identity is not None:
+            return identity, where
     return None
 
 
@@ -222,7 +219,7 @@ def _lines(
     yield f"{GUESSED}: 請確認 please check"
     yield f"{FILL_IN}: 紀錄裡沒有 the trace does not show it"
     for part in missing:
-        yield f"{FILL_IN}: {_comment(part)}"
+        yield f"{FILL_IN}: {comment(part)}"
     yield ""
     yield f'name = "traced-{parts.aid.hex() or "unknown"}"'
     if missing:
@@ -430,8 +427,3 @@ def _command_lines(card: RecordedCard, understood: Understood) -> Iterator[str]:
         lines.append(f"chain = {understood.chain}  {SEEN}")
     if lines:
         yield from ("", "[commands]", *lines)
-
-
-def _comment(text: str) -> str:
-    """One line of printable ASCII: what a card says must not become a line of TOML."""
-    return "".join(character if " " <= character <= "~" else "?" for character in text)[:160]

@@ -208,10 +208,17 @@ def test_a_card_that_was_only_there_is_no_second_one(recorded: write.Recorded, t
     assert look(file)[0].number == 2
 
 
-def test_two_cards_that_cannot_be_told_apart_are_refused(recorded: write.Recorded, tmp_path: Path) -> None:
-    file = tmp_path / "trace"
-    logs = [write.arrows(one).split(b"\n", 1)[1] for one in (recorded, of_kind("hop"))]
-    file.write_bytes(b"\n".join(logs))
+@pytest.mark.parametrize("in_turns", [False, True])
+def test_two_cards_that_cannot_be_told_apart_are_refused(
+    recorded: write.Recorded, tmp_path: Path, in_turns: bool
+) -> None:
+    file, other = tmp_path / "trace", of_kind("hop")
+    both = write.Recorded(simulated("hpc"))
+    both.exchanges = recorded.exchanges + other.exchanges
+    if in_turns:
+        pairs = zip(recorded.exchanges, other.exchanges, strict=False)
+        both.exchanges = [exchange for pair in pairs for exchange in pair]
+    file.write_bytes(write.arrows(both))
     with pytest.raises(MixedCardsError):
         look(file)
 
