@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.batches import documents
+from tests.support.cards import simulator_ca, simulator_folder
 from tests.support.command_line import answer
 from tests.support.openssl import openssl_program
 
@@ -132,3 +135,32 @@ def test_a_wrong_pin_ends_it_with_one_try_and_it_can_go_on(invoke, home: Path, f
 
 def test_a_file_that_is_no_manifest_is_a_wrong_call(invoke, home: Path, folder: Path):
     assert invoke("batch", folder / "00000.txt", *HPC).exit_code == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="a terminal of its own")
+async def test_at_a_terminal_the_list_is_searched_before_the_pin_and_a_bar_goes_on(
+    home: Path, folder: Path
+) -> None:
+    from tests.support.terminal import Terminal
+
+    documents(folder, 45)
+    simulator_ca()
+    assert (home / "simulator").resolve() == simulator_folder().resolve()
+    words = [sys.executable, "-m", "agent", "batch", str(folder), "--simulate", "hpc"]
+    terminal = Terminal(words, os.environ | {"HCA_AGENT_HOME": str(home), "COLUMNS": "100"})
+    try:
+        await terminal.expect("45 / 45 份文件")
+        await terminal.expect("00019.txt")
+        await terminal.answer("> ", "n")
+        await terminal.expect("00039.txt")
+        await terminal.answer("> ", "/0004")  # the fifth, and those from the 41st on
+        await terminal.expect("6 / 45")
+        await terminal.answer("> ", "")
+        await terminal.answer_unseen("PIN 碼 PIN: ", "123456")
+        await terminal.expect("45/45")
+        await terminal.expect("已簽 Signed")
+        assert "123456" not in terminal.screen
+    finally:
+        terminal.close()
+    assert len(list((folder / "signed").glob("*.p7s"))) == 45
