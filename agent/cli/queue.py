@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.native.queue_messages import QueueRecord
     from agent.paths import Paths
-    from agent.queue import Record, Records, RecordState
+    from agent.queue import Counts, Record, Records, RecordState
     from agent.vocabulary import SessionEnd
 
 _FORMATS: Final = ("cades", "xades", "pades", "emr")
@@ -150,7 +150,7 @@ def list_(call: Invocation, *, states: tuple[str, ...], count: int, full: bool) 
         found = records.newest(count, _wanted(states))
         counts = records.counts(datetime.now(UTC), timedelta(minutes=config.queue.warn_minutes))
     if call.as_json:
-        _as_json(found, full=full)
+        _as_json(found, full=full, counts=counts)
         return
     if found:
         output.table(
@@ -286,8 +286,11 @@ def _shown(records: Iterable[Record], *, full: bool) -> Iterator[QueueRecord]:
         yield shown if full else replace(shown, name=mask_file(shown.name), file=mask_file(shown.file))
 
 
-def _as_json(records: Iterable[Record], *, full: bool) -> None:
-    output.as_json({"records": list(_shown(records, full=full))})
+def _as_json(records: Iterable[Record], *, full: bool, counts: Counts | None = None) -> None:
+    known = () if counts is None else ("waiting", "owed", "overdue", "failed")
+    output.as_json(
+        {"records": list(_shown(records, full=full)), **{name: getattr(counts, name) for name in known}}
+    )
 
 
 def _row(record: QueueRecord) -> tuple[str, ...]:

@@ -211,11 +211,13 @@ class Intake:
                 continue  # another program of this person works with the same queue
             except (OSError, AgentError):
                 self._leave(taken.path, name, ErrorId.QUEUE_ENTRY)
-        self._records.add_all(orders.values(), received, time)
-        for name in orders:
+        numbers = self._records.add_all(orders.values(), received, time)
+        for name, _number in zip(orders, numbers, strict=False):
             with suppress(FileNotFoundError):
                 taken.remove(name)
-        return len(orders)
+        if len(numbers) < len(orders):
+            self._leave(root.path, "", ErrorId.QUEUE_FULL)
+        return len(numbers)
 
     def _leave(self, folder: Path, name: str, error: ErrorId) -> None:
         if len(self._left) < _LEFT_MAX:

@@ -93,22 +93,23 @@ class Records:
             AgentError: request.parameters, request.too_large; queue.full; queue.other_content: its key is
                 known with another document.
         """
-        [number] = self.add_all([(order, document)], received, time)
-        return self.find(number)
+        for number in self.add_all([(order, document)], received, time):
+            return self.find(number)
+        raise AgentError(ErrorId.QUEUE_FULL)
 
     def add_all(
         self, orders: Iterable[tuple[Order, bytes]], received: datetime, time: timedelta
     ) -> Sequence[int]:
-        """Take in records, all or none; return their numbers."""
+        """Take in records in one transaction, as many as there is room for; return their numbers."""
         with self._journal.transaction():
             [[waiting]] = self._journal.rows("SELECT count(*) FROM record WHERE state = 'waiting'")
             numbers = []
             for order, document in orders:
+                if waiting >= self._most:
+                    break
                 number, new = self._insert(order.settled(document), document, received, received + time)
-                waiting += new
-                if waiting > self._most:
-                    raise AgentError(ErrorId.QUEUE_FULL)
                 numbers.append(number)
+                waiting += new
         return numbers
 
     def _insert(self, order: Order, document: bytes, received: datetime, due: datetime) -> tuple[int, bool]:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,6 +21,7 @@ from typing import Final, Protocol
 
 from agent.config import Config, QueueSettings
 from agent.errors import AgentError, ErrorId, error_id
+from agent.errors import describe as describe_error
 from agent.interaction import CardShown
 from agent.interaction.asking import nobody_asked
 from agent.operations import Caller, Operations
@@ -33,7 +35,9 @@ from agent.queue.records import Records
 from agent.vocabulary import Errand, SessionEnd
 from hca_card.certificate import describe
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
+from hca_card.errors import CardChangedError, CardDataError
 from hca_card.model import CardKind, KeyUse
+from signing.certificate import parsed
 from signing.errors import DocumentRefusedError, DocumentUnusableError, HashUnsupportedError
 from signing.formats import Form, Level, SignatureFormat
 from signing.formats.choice import Options, form_for
@@ -142,6 +146,7 @@ class RecordQueue:
         self._by_keyring: asyncio.Task[None] | None = None
         self._keyring_at = self._warned_at = self._forgot_at = -_FORGET_SECONDS
         self._closing = False
+        self._trouble: ErrorId | None = None
         self._listeners: list[Callable[[], None]] = []
         self.counts = Counts()
         """How it stood when it was last looked at."""
@@ -226,10 +231,11 @@ class RecordQueue:
         index = CERTIFICATE_INDEX[KeyUse.SIGNATURE]
         read = await self._operations.certificate(CALLER, index, card.reader)
         if read.serial != card.serial:
-            raise AgentError(ErrorId.SIGNING_SESSION_ENDED)
-        facts = describe(read.der)
-        numbers = frozenset((card.serial, facts.serial_number or card.serial, ""))
-        return _Signer(institution, card.kind, numbers)
+            raise CardChangedError
+        numbers = {card.serial, ""}
+        with suppress(CardDataError):  # a certificate that is written oddly signs all the same
+            numbers.add(describe(read.der).serial_number or "")
+        return _Signer(institution, card.kind, frozenset(numbers))
 
     # --- what has its time ------------------------------------------------------------------------------
 
@@ -240,6 +246,9 @@ class RecordQueue:
                 began = time.monotonic()
                 try:
                     await self.tick()
+                    self._trouble = None
+                except (AgentError, OSError) as error:
+                    await self._tell_trouble(error)
                 except Exception:
                     log.exception("the queue could not be looked at")
                 # A folder that takes long to look at is looked at less often.
@@ -257,19 +266,24 @@ class RecordQueue:
         if self._by_keyring is not None:
             tasks.append(self._by_keyring)
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.to_thread(self._deliver)
+        with suppress(AgentError, OSError):  # else at the next start
+            await asyncio.to_thread(self._deliver)
 
     def forget(self) -> None:
         """Close the journal; what it holds stays."""
         self._records.close()
 
     async def tick(self) -> None:
-        """Take in what came, sign what is due, deliver what was signed, say how it stands."""
+        """Take in what came, sign what is due, say how it stands, deliver what was signed.
+
+        Raises:
+            AgentError: journal.*; queue.full, queue.folder: nothing is taken in from a folder.
+            OSError: what was signed cannot be delivered.
+        """
         now = self._clock()
         if await asyncio.to_thread(self._intake.look, now, self._time):
             self._wake()
         self._begin_with_keyring()
-        await asyncio.to_thread(self._deliver)
         if time.monotonic() - self._forgot_at >= _FORGET_SECONDS:
             self._forgot_at = time.monotonic()
             await asyncio.to_thread(self._records.forget, now - timedelta(days=self._settings.keep_days))
@@ -280,6 +294,10 @@ class RecordQueue:
                 listener()
         await self._warn(counts)
         self._wake()  # programs of the command line write to the journal too
+        await asyncio.to_thread(self._deliver)
+        for left in self._intake.left:
+            if not left.name:
+                raise AgentError(left.error, detail=str(left.folder))
 
     @property
     def _time(self) -> timedelta:
@@ -308,15 +326,20 @@ class RecordQueue:
             Errand.QUEUE,
         )
 
+    async def _tell_trouble(self, error: AgentError | OSError) -> None:
+        """Tell the person, once, of a full disk and the like; everything stays where it is meanwhile."""
+        if error_id(error) == self._trouble:
+            return
+        self._trouble = error_id(error)
+        log.warning("the queue cannot go on: %s", error)
+        words = describe_error(error)
+        await self._tell(f"{words.zh}{words.next_zh}", f"{words.en} {words.next_en}", None)
+
     def _deliver(self) -> None:
         """Put what was signed into the folder of results; it blocks."""
         for record in self._records.undelivered(_DELIVERED_AT_ONCE):
-            try:
-                self._results.mkdir(parents=True, exist_ok=True, mode=0o700)
-                write_whole(self._results / record.result, self._records.content(record.number))
-            except OSError as error:
-                log.warning("what was signed cannot be put into its folder: %s", error.strerror)
-                return  # the next record would not fit either; it stays in the journal
+            self._results.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(self._results / record.result, self._records.content(record.number))
             self._records.delivered(record)
 
     # --- signing ----------------------------------------------------------------------------------------
@@ -408,7 +431,7 @@ class RecordQueue:
                 if later
                 else RecordState.SIGNED
             )
-            number = describe(done.certificate).serial_hex
+            number = f"{parsed(done.certificate).number:X}"
             signature = Signature(signer.kind, done.serial, number, self._clock(), reason)
             result = record.result or result_name(record, form.suffix)
             kept = await asyncio.to_thread(

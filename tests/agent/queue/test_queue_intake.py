@@ -370,7 +370,10 @@ def test_no_more_records_wait_than_are_allowed_and_the_files_stay(tmp_path: Path
     desk = Desk(tmp_path, most=2)
     for number in range(3):
         desk.put(f"{number}.txt")
-    assert desk.look(4) == []
+    assert len(desk.look(4)) == 2
     assert list(desk.left.values()) == [ErrorId.QUEUE_FULL]
-    assert len(list((desk.folder / TAKEN).iterdir())) == 3
+    assert len(list((desk.folder / TAKEN).iterdir())) == 1
+    desk.records.troubled(desk.records.find(1), ErrorId.DOCUMENT_UNUSABLE, failed=True, now=NOW)
+    assert len(desk.look(1)) == 3
+    assert desk.left == {}
     desk.records.close()

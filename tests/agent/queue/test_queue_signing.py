@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import subprocess
 from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ from agent.config import Config, QueueSettings, UnattendedSettings
 from agent.errors import AgentError, ErrorId
 from agent.interaction.scripted import ScriptedInteraction
 from agent.pins.unattended import Grant, Unattended
-from agent.queue import Order, Record, RecordQueue, Records, RecordState, Signature
+from agent.queue import Order, Record, RecordQueue, Records, RecordState, Signature, service
 from agent.queue.service import LATER_REASON
 from agent.vocabulary import Errand, SessionEnd
 from hca_card.model import CardKind
@@ -393,12 +394,53 @@ async def test_results_that_do_not_fit_wait_in_the_journal(tmp_path: Path) -> No
         (tmp_path / "results").write_bytes(b"not a folder")
         session = await here.queue.open(wait=False)
         await here.queue.served(session)
-        await here.queue.tick()
+        with pytest.raises(OSError, match="results"):
+            await here.queue.tick()
         assert not here.records.find(1).delivered
         (tmp_path / "results").unlink()
         await here.queue.tick()
         assert here.records.find(1).delivered
         assert here.result(1) == here.records.content(1)
+
+
+async def test_a_full_disk_is_told_once_and_the_queue_goes_on_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.queue.service._LOOK_SECONDS", 0.001)
+    room = asyncio.Event()
+    write = service.write_whole
+
+    def full(path: Path, content: bytes) -> None:
+        if not room.is_set():
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, content)
+
+    monkeypatch.setattr(service, "write_whole", full)
+    async with ward(tmp_path, "hpc") as here:
+        await here.queue.add(Order("note.txt"), b"note")
+        session = await here.queue.open(wait=False)
+        await here.queue.served(session)
+        running = asyncio.create_task(here.queue.run())
+        await until(lambda: len(here.told) > 0, "nobody is told")
+        for _ in range(3):
+            await here.queue.count()
+        [(words, _errand)] = here.told
+        assert words.startswith("A file cannot be read or written")
+        room.set()
+        await until(lambda: here.records.find(1).delivered, "it does not go on")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_folder_that_cannot_be_watched_is_told_and_everything_else_goes_on(tmp_path: Path) -> None:
+    async with ward(tmp_path, "hpc", folders=(tmp_path / "none",)) as here:
+        await here.queue.add(Order("note.txt"), b"note")
+        session = await here.queue.open(wait=False)
+        await here.queue.served(session)
+        with pytest.raises(AgentError) as raised:
+            await here.queue.tick()
+        assert raised.value.error_id == ErrorId.QUEUE_FOLDER
+        assert here.records.find(1).delivered
 
 
 async def test_content_is_forgotten_once_it_lies_in_its_folder_and_the_rows_stay(tmp_path: Path) -> None:
