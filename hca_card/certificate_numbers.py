@@ -34,7 +34,7 @@ CERTIFICATE_INDEX: Final = {KeyUse.SIGNATURE: 1, KeyUse.ENCRYPTION: 2}
 
 _CA, _SIGNATURE, _ENCRYPTION, _INTERMEDIATE, _ROOT = USES
 _SIGNING: Final = frozenset(("digital_signature", "non_repudiation"))
-_DECIPHERING: Final = frozenset(("key_encipherment", "data_encipherment"))
+_DECIPHERING: Final = frozenset(("key_encipherment", "data_encipherment", "key_agreement"))
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 _Name = tuple[tuple[str, str], ...] | bytes

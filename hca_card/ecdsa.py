@@ -1,4 +1,4 @@
-"""What cards and modules answer for an ECDSA signature, in the one form that `Card.sign` returns."""
+"""What cards and modules answer for ECDSA and ECDH, in the one form that `Card` returns."""
 
 from __future__ import annotations
 
@@ -28,3 +28,22 @@ def concatenated(signature: bytes, bits: int) -> bytes:
     if len(numbers) != 2 or max(map(len, numbers)) > length:
         raise CardDataError(f"the card answered {len(signature)} bytes that are no signature of {bits} bits")
     return b"".join(number.rjust(length, b"\0") for number in numbers)
+
+
+def agreed(secret: bytes, length: int) -> bytes:
+    """Return the x-coordinate that ECDH gave (SEC 1 §3.3.1): some cards answer with the whole point.
+
+    Args:
+        secret: the answer.
+        length: bytes of a number of the curve.
+
+    Raises:
+        CardDataError: it is neither.
+    """
+    if len(secret) == 1 + 2 * length and secret[0] == 0x04:
+        return secret[1 : 1 + length]
+    if not 0 < len(secret) <= length:
+        raise CardDataError(
+            f"the card agreed on {len(secret)} bytes where {length} are a number of its curve"
+        )
+    return secret.rjust(length, b"\0")

@@ -302,6 +302,18 @@ def decipher(
     return plain
 
 
+def agree(channel: Channel, point: bytes) -> bytes:
+    """PSO: DECIPHER with another's public key (7816-8 §11.12, template A6): what the card agrees upon.
+
+    Raises:
+        StatusError: the card refused.
+    """
+    public = tlv.Tlv(0x7F49, tlv.Tlv(0x86, point).encode()).encode()
+    return channel.send(
+        Command(0x00, 0x2A, 0x80, 0x86, tlv.Tlv(0xA6, public).encode(), le=LE_SHORT_MAX)
+    ).require()
+
+
 @contextmanager
 def missing_object() -> Iterator[None]:
     """Run the body; raise `ObjectMissingError` if the card says that a file, record or key is not there."""

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from hca_card import iso7816, rsa_blocks
 from hca_card.certificate import describe
 from hca_card.certificate_numbers import CERTIFICATE_INDEX
-from hca_card.ecdsa import concatenated
+from hca_card.ecdsa import agreed, concatenated
 from hca_card.errors import CardDataError, ObjectMissingError, UnsupportedError
 from hca_card.model import Card, Channel, Keypad, KeyUse, PinStatus
 from hca_card.pin import Pin
@@ -127,8 +127,19 @@ class Iso7816Card(Card):
             digest = rsa_blocks.pss_block(digest, self._bits(key, use))
         return _as_long_as(self._operate(key, key.pss, digest), key.bits)
 
+    def agree(self, use: KeyUse, point: bytes) -> bytes:  # noqa: D102
+        key = self._require_key(use)
+        if not key.elliptic:
+            raise UnsupportedError("this key is RSA, and agrees on no keys")
+        with self._refusals_explained():
+            self._choose(key, None, _CONFIDENTIALITY)
+            secret = iso7816.agree(self._channel, point)
+        return agreed(secret, len(point) // 2)
+
     def decipher(self, use: KeyUse, cipher: bytes) -> bytes:  # noqa: D102
         key = self._require_key(use)
+        if key.elliptic:
+            raise UnsupportedError("this key is on an elliptic curve, and deciphers nothing")
         handling = key.handling
         with self._refusals_explained():
             self._choose(key, key.algorithm, _CONFIDENTIALITY)

@@ -333,6 +333,19 @@ class Card(ABC):
         """
         raise self.unsupported()
 
+    def agree(self, use: KeyUse, point: bytes) -> bytes:
+        """Return the secret of ECDH with an EC key: an x-coordinate, as long as the curve's numbers.
+
+        Args:
+            use: which key.
+            point: of the other side, uncompressed (SEC 1 §2.3.3), on the key's curve.
+
+        Raises:
+            ObjectMissingError: no such key.
+            UnsupportedError: the card cannot.
+        """
+        raise self.unsupported()
+
     def decipher(self, use: KeyUse, cipher: bytes) -> bytes:
         """PKCS#1 v1.5 decryption (RFC 8017 §7.2) of one block; the plain text without padding."""
         raise self.unsupported()

@@ -112,6 +112,7 @@ class PrivateKey:
         reference: None where the card names none.
         elliptic: an EC key.
         bits: length of the modulus, or of the curve's numbers; 0 where the card does not say.
+        deciphers: or, on a curve, agrees on keys.
     """
 
     id: bytes
@@ -232,7 +233,7 @@ def private_keys(content: bytes) -> tuple[PrivateKey, ...]:
             elliptic=elliptic,
             bits=_key_length(kind),
             signs=bool({"sign", "sign_recover", "non_repudiation"} & key["usage"]),
-            deciphers=bool({"decrypt", "unwrap"} & key["usage"]),
+            deciphers=bool(({"derive"} if elliptic else {"decrypt", "unwrap"}) & key["usage"]),
             algorithms=tuple(key["alg_reference"] or ()),
         )
         for tag, elliptic in _KEY_CHOICES

@@ -23,11 +23,11 @@ from pcsc.status import StatusError
 
 
 def key_for(keys: Sequence[PrivateKey], use: KeyUse) -> PrivateKey | None:
-    """Return the private key for that use, None where there is none; only RSA keys decipher."""
+    """Return the private key for that use, None where there is none; RSA comes before a curve."""
     signing = next((key for key in keys if key.signs), None)
     if use is KeyUse.SIGNATURE:
         return signing
-    deciphering = [key for key in keys if key.deciphers and not key.elliptic]
+    deciphering = sorted((key for key in keys if key.deciphers), key=lambda key: key.elliptic)
     # A card may mark its signature key for both; another key comes first.
     others = [key for key in deciphering if key is not signing]
     return next(iter(others or deciphering), None)

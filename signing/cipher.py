@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from hca_card.errors import CardDataError
@@ -57,14 +58,34 @@ def decrypt(card: Card, cipher: bytes) -> bytes:
     """
     if len(cipher) * 8 not in KEY_BITS:
         raise CipherInvalidError
+    plain = _asked(lambda: card.decipher(KeyUse.ENCRYPTION, cipher))
+    if len(plain) > len(cipher) - PADDING:
+        raise CipherInvalidError
+    return plain
+
+
+def agree(card: Card, point: bytes) -> bytes:
+    """Return the secret of ECDH with a point; the PIN must have been verified in this transaction.
+
+    Args:
+        card: a card with an encryption key on a curve.
+        point: on that curve, uncompressed; whoever calls has looked.
+
+    Raises:
+        CipherInvalidError: the card makes nothing of it.
+        hca_card.errors.CardError: the card has no such key, or refused.
+        pcsc.errors.PcscError: the link failed.
+    """
+    return _asked(lambda: card.agree(KeyUse.ENCRYPTION, point))
+
+
+def _asked(work: Callable[[], bytes]) -> bytes:
+    """Return what a card makes of a cipher; whatever it finds wrong there is one error."""
     try:
-        plain = card.decipher(KeyUse.ENCRYPTION, cipher)
+        return work()
     except StatusError as error:
         if error.sw in _NOT_THE_CIPHER:
             raise
         raise CipherInvalidError from None
     except CardDataError:
         raise CipherInvalidError from None
-    if len(plain) > len(cipher) - PADDING:
-        raise CipherInvalidError
-    return plain

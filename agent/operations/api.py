@@ -494,7 +494,7 @@ class Operations:
         def work(card: Card, _certificate: bytes) -> bytes:
             return decrypt(card, cipher)
 
-        required = CardRequirement(frozenset(kinds), KeyUse.ENCRYPTION)
+        required = CardRequirement(frozenset(kinds), KeyUse.ENCRYPTION, rsa=True)
         return await self._with_encryption_key(caller, work, required, reader, kept)
 
     async def open_envelope(

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from hca_card.certificate import CertificateDescription, card_kind, curve_bits, describe, parse
 from hca_card.certificate_numbers import CERTIFICATE_INDEX, USES, numbered
-from hca_card.ecdsa import concatenated
+from hca_card.ecdsa import agreed, concatenated
 from hca_card.errors import CardDataError, ObjectMissingError, PinLengthError, UnsupportedError
 from hca_card.model import (
     Card,
@@ -108,6 +108,9 @@ class ModuleCard(Card):
 
     def sign_pss(self, use: KeyUse, digest: bytes) -> bytes:  # noqa: D102
         return self._session.sign_pss(self._key(use), digest)
+
+    def agree(self, use: KeyUse, point: bytes) -> bytes:  # noqa: D102
+        return agreed(self._session.agree(self._key(use), point), len(point) // 2)
 
     def decipher(self, use: KeyUse, cipher: bytes) -> bytes:  # noqa: D102
         return self._session.decrypt(self._key(use), cipher)

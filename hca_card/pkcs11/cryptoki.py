@@ -17,6 +17,7 @@ _ALIGNMENT: Final = 1 if sys.platform == "win32" else sizeof(c_void_p)
 _OUTPUT_MAX: Final = 1024
 _OBJECTS_MAX: Final = 64
 _VALUE_MAX: Final = 32 * 1024
+_CKD_NULL: Final = 1
 _RW_SESSION: Final = 0x02
 _SERIAL_SESSION: Final = 0x04
 
@@ -63,6 +64,7 @@ class KeyType(IntEnum):
 
     RSA = 0x00
     EC = 0x03
+    GENERIC_SECRET = 0x10
 
 
 class Mechanism(IntEnum):
@@ -71,6 +73,7 @@ class Mechanism(IntEnum):
     RSA_PKCS = 0x01
     RSA_PSS = 0x0D
     ECDSA = 0x1041
+    ECDH1_DERIVE = 0x1050
 
 
 PSS_HASHES: Final = {20: (0x220, 1), 32: (0x250, 2), 48: (0x260, 3), 64: (0x270, 4)}
@@ -90,16 +93,21 @@ class ObjectClass(IntEnum):
 
     CERTIFICATE = 1
     PRIVATE_KEY = 3
+    SECRET_KEY = 4
 
 
 class Attribute(IntEnum):
     """CK_ATTRIBUTE_TYPE."""
 
     CLASS = 0x00
+    TOKEN = 0x01
     VALUE = 0x11
     KEY_TYPE = 0x100
     ID = 0x102
+    SENSITIVE = 0x103
     MODULUS = 0x120
+    VALUE_LEN = 0x161
+    EXTRACTABLE = 0x162
     ALWAYS_AUTHENTICATE = 0x202
 
 
@@ -154,6 +162,19 @@ class CkAttribute(Structure):
     _fields_ = (("type", c_ulong), ("value", c_void_p), ("length", c_ulong))
 
 
+class _Ecdh(Structure):
+    """CK_ECDH1_DERIVE_PARAMS."""
+
+    _pack_ = _ALIGNMENT
+    _fields_ = (
+        ("kdf", c_ulong),
+        ("shared_length", c_ulong),
+        ("shared", c_void_p),
+        ("public_length", c_ulong),
+        ("public", c_void_p),
+    )
+
+
 class _FunctionList(Structure):
     _pack_ = _ALIGNMENT
     _fields_ = (("version", c_ubyte * 2), ("functions", c_void_p * 68))
@@ -173,6 +194,7 @@ class Function(IntEnum):
     C_Login = 18
     C_Logout = 19
     C_CreateObject = 20
+    C_DestroyObject = 22
     C_GetAttributeValue = 24
     C_FindObjectsInit = 26
     C_FindObjects = 27
@@ -181,6 +203,7 @@ class Function(IntEnum):
     C_Decrypt = 34
     C_SignInit = 42
     C_Sign = 43
+    C_DeriveKey = 62
 
 
 class Cryptoki:
@@ -284,6 +307,30 @@ class Cryptoki:
         numbers = (c_ulong * len(parameter))(*parameter)
         place = addressof(numbers) if parameter else None
         self.call(function, session, byref(_Mechanism(mechanism, place, sizeof(numbers))), key)
+
+    def derive(self, session: int, key: int, point: bytes) -> bytes:
+        """C_DeriveKey of CKM_ECDH1_DERIVE, without a derivation function; the secret, kept nowhere."""
+        public = (c_ubyte * len(point))(*point)
+        parameters = _Ecdh(_CKD_NULL, 0, None, len(point), addressof(public))
+        mechanism = _Mechanism(Mechanism.ECDH1_DERIVE, addressof(parameters), sizeof(parameters))
+        template = {
+            Attribute.CLASS: c_ulong(ObjectClass.SECRET_KEY),
+            Attribute.KEY_TYPE: c_ulong(KeyType.GENERIC_SECRET),
+            Attribute.VALUE_LEN: c_ulong(len(point) // 2),
+            Attribute.TOKEN: c_ubyte(0),
+            Attribute.SENSITIVE: c_ubyte(0),
+            Attribute.EXTRACTABLE: c_ubyte(1),
+        }
+        attributes = (CkAttribute * len(template))(
+            *(CkAttribute(kind, addressof(value), sizeof(value)) for kind, value in template.items())
+        )
+        handle = c_ulong()
+        arguments = byref(mechanism), key, attributes, len(template), byref(handle)
+        self.call(Function.C_DeriveKey, session, *arguments)
+        try:
+            return self.attribute(session, handle.value, Attribute.VALUE)
+        finally:
+            self.call(Function.C_DestroyObject, session, handle.value)
 
     def finish(self, function: Function, session: int, data: bytes) -> bytes:
         """C_Sign or C_Decrypt, once, with a buffer that is long enough."""

@@ -74,6 +74,8 @@ class LoadedModule:
                 return messages.KeyList(self._keys(self._at(slot)))
             case messages.Sign() | messages.SignPss() | messages.Decrypt():
                 return self._with_key(request)
+            case messages.Agree(slot, key, point):
+                return messages.Octets(self._cryptoki.derive(self._at(slot).session, key, point))
             case messages.Login(slot, pin):
                 self._login(self._at(slot), User.USER, pin)
             case messages.SetPin(slot, pin, new):

@@ -182,6 +182,10 @@ class SignPss(_KeyWork, frozen=True, tag="sign-pss"):
     """CKM_RSA_PKCS_PSS over a digest, whose length says the hash; the salt is as long."""
 
 
+class Agree(_KeyWork, frozen=True, tag="agree"):
+    """CKM_ECDH1_DERIVE with a point, uncompressed; the secret."""
+
+
 class Decrypt(_KeyWork, frozen=True, tag="decrypt"):
     """CKM_RSA_PKCS of one block."""
 
@@ -204,8 +208,8 @@ class Close(_AtSlot[Done], frozen=True, tag="close"):
 
 
 Request = (
-    Slots | Open | LookAtToken | Certificates | Keys | Login | Sign | SignPss | Decrypt | SetPin | Unblock
-    | Close
+    Slots | Open | LookAtToken | Certificates | Keys | Login | Sign | SignPss | Agree | Decrypt | SetPin
+    | Unblock | Close
 )  # fmt: skip
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

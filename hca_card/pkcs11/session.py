@@ -140,15 +140,26 @@ class TokenSession:
         with _worded():
             return self._ask(messages.SignPss(self._slot, key, digest)).octets
 
+    def agree(self, key: int, point: bytes) -> bytes:
+        """CKM_ECDH1_DERIVE with that key.
+
+        Raises:
+            CardDataError: whatever the module found wrong with the point.
+        """
+        return self._deciphered(messages.Agree(self._slot, key, point))
+
     def decrypt(self, key: int, data: bytes) -> bytes:
         """CKM_RSA_PKCS with that key.
 
         Raises:
             CardDataError: whatever the module found wrong with the cipher.
         """
+        return self._deciphered(messages.Decrypt(self._slot, key, data))
+
+    def _deciphered(self, question: messages.Agree | messages.Decrypt) -> bytes:
         with _worded():
             try:
-                return self._ask(messages.Decrypt(self._slot, key, data)).octets
+                return self._ask(question).octets
             except ModuleError as error:
                 if type(error) is ModuleError and error.code not in (*_GONE, *_ENDED, *_CANNOT):
                     raise CardDataError("the module cannot decrypt this") from None

@@ -187,16 +187,18 @@ class Pkcs15Blueprint:
         number: card number, 12 digits.
         bits: length of its keys, as in `Template`.
         pss: its key for signatures makes RSA-PSS alone.
+        agreeing: it knows ECDH.
     """
 
     number: str
     bits: int
     pss: bool = False
+    agreeing: bool = False
 
     def build(self, ca: SimulatorCa) -> IsoCard:
         """Return the card, with certificates from `ca`."""
         certificates = templates.personnel(self.number, current_validity(today()))
-        issued = templates.of_key(certificates, self.bits, pss=self.pss)
+        issued = templates.of_key(certificates, self.bits, pss=self.pss, agreeing=self.agreeing)
         return _directory_card(PKCS15_ATR, ca, issued, "Personal", self.number)
 
 
@@ -225,6 +227,12 @@ def _tree(df: DedicatedFile, *more: Application) -> tuple[DedicatedFile, tuple[A
     ef_dir = b"".join(pkcs15.application_template(each.aid, each.label) for each in listed)
     mf = DedicatedFile(MF_ID, (ElementaryFile(pkcs15.EF_DIR, ef_dir, pkcs15.SFI_DIR), df))
     return mf, (*listed, Application(_ISO_APPLET_AID, "IsoApplet", mf, _ISO_APPLET_VERSION))
+
+
+def _usage(slot: _Slot, key: CardKey) -> tuple[int, ...]:
+    """Return what a private key is for: on a curve, that for encryption agrees on keys."""
+    agrees = isinstance(key, EcKey) and slot.index == _SLOTS[Use.ENCRYPTION].index
+    return pkcs15.DERIVE_USAGE if agrees else slot.private_usage
 
 
 def _algorithms(*, curve: bool, pss: bool) -> bytes:
@@ -316,7 +324,7 @@ class Stock:
             serial,
             private_keys=b"".join(
                 pkcs15.private_key(
-                    slot.index, name, slot.private_usage, slot.reference, bits=key.bits, curve=curve
+                    slot.index, name, _usage(slot, key), slot.reference, bits=key.bits, curve=curve
                 )
                 for slot, name, key in keys
             ),

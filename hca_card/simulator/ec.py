@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from hca_card.simulator.der import DIGESTS, octets
+from hca_card.simulator.der import DIGESTS, octets, tlv
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -47,9 +47,17 @@ class EcKey:
         return self.private.sign(digest, ECDSA(Prehashed(getattr(hashes, name)())))
 
     def decipher(self, cipher: bytes) -> bytes:
-        """Refuse: such a key deciphers nothing.
+        """Return the secret of ECDH with the point in A6{7F49{86}} (ISO/IEC 7816-8 §11.12).
 
         Raises:
-            ValueError: always.
+            ValueError: it is none, or not on the curve.
         """
-        raise ValueError("an EC key deciphers nothing")
+        from cryptography.hazmat.primitives.asymmetric.ec import ECDH, EllipticCurvePublicKey
+
+        size = 2 * ((self.bits + 7) // 8) + 1
+        point = cipher[-size:]
+        public = tlv(0x49, tlv(0x86, point))
+        if cipher != tlv(0xA6, b"\x7f" + public):
+            raise ValueError("no template with a point of this curve")
+        other = EllipticCurvePublicKey.from_encoded_point(self.private.curve, point)
+        return self.private.exchange(ECDH(), other)

@@ -73,7 +73,7 @@ def certify(template: Template, key: CertifiedKey, issuer_key: RSAPrivateKey) ->
         .not_valid_before(_at(template.validity.first, time.min))
         .not_valid_after(_at(template.validity.last, time(23, 59, 59)))
         .public_key(key.public_key())
-        .add_extension(_key_usage(template.use), critical=True)
+        .add_extension(_key_usage(template), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
@@ -153,8 +153,10 @@ def _name(template: Template) -> x509.Name:
     return x509.Name([x509.NameAttribute(_NAMES[kind], value) for kind, value in parts])
 
 
-def _key_usage(use: Use) -> x509.KeyUsage:
-    return x509.KeyUsage(**{usage: usage in _KEY_USAGES[use] for usage in _ALL_USAGES})
+def _key_usage(template: Template) -> x509.KeyUsage:
+    agrees = template.use is Use.ENCRYPTION and template.bits in CURVES
+    wanted = {"key_agreement"} if agrees else _KEY_USAGES[template.use]
+    return x509.KeyUsage(**{usage: usage in wanted for usage in _ALL_USAGES})
 
 
 def _at(day: date, moment: time) -> datetime:

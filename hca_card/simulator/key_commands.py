@@ -74,6 +74,8 @@ class KeyCommands:
                 return _operate(sign, command.data, StatusWord.WRONG_LENGTH)
             case 0x80, 0x86:
                 key = self._key(_Template.CONFIDENTIALITY)
+                if isinstance(key, EcKey):
+                    return _operate(key.decipher, command.data, StatusWord.WRONG_DATA)
                 if command.data[:1] != b"\x00":
                     # The padding indicator: no further indication (ISO/IEC 7816-4 table 52).
                     raise RefusalError(StatusWord.WRONG_DATA)

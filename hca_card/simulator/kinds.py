@@ -67,6 +67,9 @@ _TABLE: Final[Mapping[str, _Kind]] = {
     "pkcs15-rsa4096": _Kind("PKCS#15 卡片，RSA 4096", Pkcs15Blueprint("000000335382", 4096)),
     "pkcs15-pss": _Kind("PKCS#15 卡片，RSA-PSS", Pkcs15Blueprint("000000335387", 2048, pss=True)),
     "pkcs15-p256": _Kind("PKCS#15 卡片，橢圓曲線 P-256", Pkcs15Blueprint("000000335383", 256)),
+    "pkcs15-ecdh": _Kind(
+        "PKCS#15 卡片，橢圓曲線 P-256，可解密", Pkcs15Blueprint("000000335388", 256, agreeing=True)
+    ),
     "pkcs15-p384": _Kind("PKCS#15 卡片，橢圓曲線 P-384", Pkcs15Blueprint("000000335384", 384)),
     "pkcs15-p521": _Kind("PKCS#15 卡片，橢圓曲線 P-521", Pkcs15Blueprint("000000335385", 521)),
     "hpc-locked": _Kind("醫事人員卡，PIN 已鎖住", replace(_HPC, number="000000335362", pin_tries=0)),

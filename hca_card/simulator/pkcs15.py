@@ -41,7 +41,7 @@ _PIN_ID, _PUK_ID = b"\x01", b"\x02"
 
 
 SIGN_USAGE, VERIFY_USAGE = (2,), (6,)
-DECIPHER_USAGE, ENCIPHER_USAGE = (1, 5), (0, 4)
+DECIPHER_USAGE, ENCIPHER_USAGE, DERIVE_USAGE = (1, 5), (0, 4), (8,)
 
 
 def directory_files(

@@ -104,15 +104,18 @@ def personnel(
     return _old(pair)[:1]
 
 
-def of_key(certificates: tuple[Template, ...], bits: int, *, pss: bool = False) -> tuple[Template, ...]:
-    """Return the certificates for keys of that length: of a curve, which decrypts nothing, the first.
+def of_key(
+    certificates: tuple[Template, ...], bits: int, *, pss: bool = False, agreeing: bool = False
+) -> tuple[Template, ...]:
+    """Return the certificates for keys of that length: of a curve the first, unless the other agrees on keys.
 
     Args:
         certificates: of a person, the one for signatures first.
         bits: as in `Template`.
         pss: the key for signatures makes RSA-PSS alone.
+        agreeing: the card knows ECDH.
     """
-    certificates = certificates[:1] if bits in CURVES else certificates
+    certificates = certificates[:1] if bits in CURVES and not agreeing else certificates
     return tuple(
         replace(template, bits=bits, pss=pss and template.use is Use.SIGNATURE) for template in certificates
     )

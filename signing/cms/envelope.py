@@ -23,6 +23,7 @@ from hca_card.model import Card
 from signing.asn1 import reading
 from signing.certificate import parsed
 from signing.cipher import decrypt
+from signing.cms.agreement import Agreement, agreement_in
 from signing.cms.ber import OCTET_STRING, BerReader
 from signing.errors import (
     CipherDamagedError,
@@ -71,8 +72,9 @@ class Recipient:
         issuer: the Name in the recipient's certificate, DER; empty where `key_identifier` names it.
         serial_number: of that certificate.
         key_identifier: subjectKeyIdentifier of that certificate, empty where issuer and number name it.
-        encrypted_key: one RSA block.
+        encrypted_key: one RSA block, or a wrapped key.
         algorithm: what encrypted it, where no card undoes that; else empty.
+        agreement: how it was wrapped, where the recipient's key is on a curve.
     """
 
     issuer: bytes
@@ -80,6 +82,7 @@ class Recipient:
     key_identifier: bytes
     encrypted_key: bytes
     algorithm: str = ""
+    agreement: Agreement | None = None
 
     def holds(self, certificate: bytes, *, exactly: bool) -> bool:
         """Return whether this is the recipient's certificate; its names may be written otherwise.
@@ -131,7 +134,11 @@ class Envelope:
         if found is None:
             raise CipherNotForCardError
         if found.algorithm:
-            raise CipherFormatError(f"the key is encrypted by {found.algorithm}; cards undo PKCS#1 v1.5")
+            raise CipherFormatError(
+                f"the key is encrypted by {found.algorithm}; cards undo PKCS#1 v1.5 and ECDH"
+            )
+        if found.agreement is not None:
+            found.agreement.require_fitting(certificate)
         return found
 
     def require_protected(self) -> None:
@@ -188,7 +195,10 @@ def content_key(card: Card, envelope: Envelope, certificate: bytes) -> bytes:
     recipient = envelope.recipient(certificate)
     other = secrets.token_bytes(envelope.key_octets)
     try:
-        key = decrypt(card, recipient.encrypted_key)
+        if recipient.agreement is None:
+            key = decrypt(card, recipient.encrypted_key)
+        else:
+            key = recipient.agreement.unwrapped(card, certificate, recipient.encrypted_key)
     except CipherInvalidError:
         return other
     return key if len(key) == envelope.key_octets else other
@@ -280,10 +290,15 @@ def _recipients(der: bytes, authenticated: bool) -> tuple[Recipient, ...]:
 
     with reading(CipherDamagedError):
         infos = RecipientInfos.load(der, strict=True)
-        of_rsa = [each.chosen for each in infos if each.name == "ktri"][:RECIPIENTS_MAX]
-        if len(infos) and not of_rsa:
-            raise CipherFormatError("nobody is named whose key is RSA")
-        return tuple(_recipient(each, authenticated) for each in of_rsa)
+        found: list[Recipient] = []
+        for each in [each for each in infos if each.name in ("ktri", "kari")][:RECIPIENTS_MAX]:
+            if each.name == "ktri":
+                found.append(_recipient(each.chosen, authenticated))
+            else:
+                found += _agreeing(each.chosen, authenticated)
+        if len(infos) and not found:
+            raise CipherFormatError("nobody is named whose key a card has")
+        return tuple(found[:RECIPIENTS_MAX])
 
 
 def _recipient(info: Any, authenticated: bool) -> Recipient:
@@ -299,6 +314,22 @@ def _recipient(info: Any, authenticated: bool) -> Recipient:
         return Recipient(b"", 0, bytes(identifier.native), block, algorithm)
     issuer, number = identifier.chosen["issuer"], identifier.chosen["serial_number"]
     return Recipient(issuer.dump(), number.native, b"", block, algorithm)
+
+
+def _agreeing(info: Any, authenticated: bool) -> Iterator[Recipient]:
+    """Yield the recipients of one KeyAgreeRecipientInfo (RFC 5652 §6.2.2)."""
+    if authenticated and info["version"].contents != b"\x03":
+        raise CipherDamagedError
+    agreed = agreement_in(info)
+    algorithm, agreement = (agreed, None) if isinstance(agreed, str) else ("", agreed)
+    for each in info["recipient_encrypted_keys"]:
+        wrapped, identifier = bytes(each["encrypted_key"].native), each["rid"].chosen
+        if each["rid"].name == "r_key_id":
+            key_identifier = bytes(identifier["subject_key_identifier"].native)
+            yield Recipient(b"", 0, key_identifier, wrapped, algorithm, agreement)
+            continue
+        issuer, number = identifier["issuer"].dump(), identifier["serial_number"].native
+        yield Recipient(issuer, number, b"", wrapped, algorithm, agreement)
 
 
 def _algorithm(der: bytes, authenticated: bool) -> tuple[int, bytes, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import io
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,13 +20,15 @@ from signxml.xades import XAdESVerifier
 
 from agent.config import Config, Pkcs11Settings
 from agent.interaction.scripted import ScriptedInteraction
-from agent.operations import open_operations
+from agent.operations import Operations, open_operations
 from agent.paths import Paths
 from agent.selftest.context import Computer, ProbeContext
 from hca_card.simulator.foreign_card import ForeignBlueprint, ForeignWire, Signs
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from signing.cms.build import CmsForm
+from signing.cms.envelope import read_envelope
+from signing.errors import CipherDamagedError, KeyUnsupportedError
 from signing.formats import SignatureFormat
 from signing.formats.choice import Options, form_for
 from signing.hashes import Hash
@@ -58,6 +61,7 @@ KEYS = {
     "p521": ("pkcs15-p521", 521, "ES512"),
 }
 """The simulated card, the length of its key, and the algorithm of its logins (RFC 7518 §3.1)."""
+CARDS = {**KEYS, "ecdh": ("pkcs15-ecdh", 256, "ES256")}
 NUMBERS = {"pss": "000000335388"}
 """Of the cards whose certificate is of the usual length and yet another one."""
 
@@ -66,7 +70,7 @@ NUMBERS = {"pss": "000000335388"}
 async def pkcs15_card(folder: Path, key: str) -> AsyncIterator[ProbeContext]:
     """A card that our own driver reads."""
     winscard = VirtualWinscard()
-    winscard.add_reader("ACS ACR39U 00 00").insert(simulated(KEYS[key][0]))
+    winscard.add_reader("ACS ACR39U 00 00").insert(simulated(CARDS[key][0]))
     async with _working(folder, Config(), winscard) as context:
         yield context
 
@@ -94,7 +98,10 @@ async def module_card(folder: Path, key: str) -> AsyncIterator[ProbeContext]:
     config = Config(pkcs11=Pkcs11Settings((softhsm.MODULE,) if softhsm.MODULE else (), known=False))
     with pytest.MonkeyPatch.context() as patch:
         objects = softhsm.personnel_objects(
-            number=NUMBERS.get(key, softhsm.NUMBER), bits=KEYS[key][1], pss=key == "pss"
+            number=NUMBERS.get(key, softhsm.NUMBER),
+            bits=CARDS[key][1],
+            pss=key == "pss",
+            agreeing=key == "ecdh",
         )
         patch.setenv("SOFTHSM2_CONF", str(softhsm.make_token(folder / "softhsm", objects)))
         async with _working(folder, config, _Machine()) as context:
@@ -212,6 +219,57 @@ async def test_a_card_with_an_unusual_key_signs_every_format(
     signed, _, value = made[SignatureFormat.JWS].rpartition(b".")
     octets = base64.urlsafe_b64decode(value + b"==")
     assert JWSRegistry(algorithms=[jose]).get_alg(jose).verify(signed, octets, key)
+
+
+@pytest.mark.parametrize("road", ["pkcs15", pytest.param("module", marks=softhsm.needs_softhsm)])
+async def test_what_openssl_encrypts_to_a_curve_is_opened_with_the_card(tmp_path: Path, road: str) -> None:
+    async with ROADS[road](tmp_path, "ecdh") as context:
+        work = context.operations
+        certificate = (await work.certificate(OWN, 2)).der
+        for cipher, words in {
+            "-aes-256-gcm": (),
+            "-aes128": ("-keyopt", "ecdh_kdf_md:sha256"),
+            "-aes256": ("-keyopt", "ecdh_kdf_md:sha512", "-keyid"),
+        }.items():
+            message = encrypted(tmp_path, certificate, cipher, *words)
+            assert await opened(work, message) == DOCUMENT
+        # The key comes with a checksum of its own; whatever is wrong is told by one error.
+        wrapped = message.index(b"\x04\x28") + 4
+        changed = message[:wrapped] + bytes((message[wrapped] ^ 1,)) + message[wrapped + 1 :]
+        with pytest.raises(CipherDamagedError):
+            await opened(work, changed)
+
+        # A point that is on no curve, or on another, never reaches the card.
+        point = message.index(b"\x03\x42\x00\x04") + 4
+        elsewhere = message[:point] + bytes((message[point] ^ 1,)) + message[point + 1 :]
+        with pytest.raises(CipherDamagedError):
+            await opened(work, elsewhere)
+
+        # RSA to such a card, and such a message to a card with RSA: words.
+        with pytest.raises(KeyUnsupportedError):
+            await work.decrypt(OWN, bytes(256))
+        failed = not_passed(await rows_of(context))
+    assert failed == {4: "skip", 8: "skip", 11: "skip", 12: "because 11"}
+
+
+def encrypted(folder: Path, certificate: bytes, *words: str) -> bytes:
+    found = x509.load_der_x509_certificate(certificate)
+    (folder / "recipient.pem").write_bytes(found.public_bytes(Encoding.PEM))
+    (folder / "document").write_bytes(DOCUMENT)
+    own, keyopt = [word for word in words if word == "-keyid"], [word for word in words if word != "-keyid"]
+    command = ("cms", "-encrypt", "-binary", "-in", "document", "-outform", "DER", "-out", "message")
+    cipher, *options = keyopt
+    subprocess.run(
+        [openssl_program(), *command, cipher, *own, "-recip", "recipient.pem", *options],
+        cwd=folder, capture_output=True, check=True,
+    )  # fmt: skip
+    return (folder / "message").read_bytes()
+
+
+async def opened(work: Operations, message: bytes) -> bytes:
+    target = io.BytesIO()
+    await work.open_envelope(OWN, read_envelope(io.BytesIO(message)), target)
+    return target.getvalue()
 
 
 class Judge:

@@ -57,7 +57,7 @@ LABEL = "測試人員卡"
 YES, NO = b"\1", b"\0"
 CKA_TOKEN, CKA_PRIVATE, CKA_CERTIFICATE_TYPE, CKA_SUBJECT = 0x01, 0x02, 0x80, 0x101
 CKA_SENSITIVE, CKA_DECRYPT, CKA_SIGN, CKA_EXTRACTABLE = 0x103, 0x105, 0x108, 0x162
-CKA_EC_PARAMS = 0x180
+CKA_EC_PARAMS, CKA_DERIVE = 0x180, 0x10C
 CURVES = {
     "secp256r1": oid("1.2.840.10045.3.1.7"),
     "secp384r1": oid("1.3.132.0.34"),
@@ -83,12 +83,14 @@ def personnel_objects(
     number: str = NUMBER,
     bits: int = 2048,
     pss: bool = False,
+    agreeing: bool = False,
     last: date | None = None,
 ) -> tuple[Object, ...]:
     """What an HCA personnel card holds: two pairs, with a curve one, and two authorities."""
     validity = current_validity(datetime.now(UTC).date())
     validity = validity if last is None else Validity(validity.first, last)
-    own = simulator_ca().identities(templates.of_key(templates.personnel(number, validity), bits, pss=pss))
+    certificates = templates.personnel(number, validity)
+    own = simulator_ca().identities(templates.of_key(certificates, bits, pss=pss, agreeing=agreeing))
     return (
         *(
             Object(bytes((at,)), one.certificate, one.private_key, each_time and at == 1)
@@ -198,7 +200,7 @@ def fill() -> None:
         else:
             assert isinstance(key, EllipticCurvePrivateKey)
             scalar = octets(key.private_numbers().private_value)
-            numbers = {CKA_EC_PARAMS: CURVES[key.curve.name], Attribute.VALUE: scalar}
+            numbers = {CKA_EC_PARAMS: CURVES[key.curve.name], Attribute.VALUE: scalar, CKA_DERIVE: YES}
         curve = CKA_EC_PARAMS in numbers
         kind = {Attribute.CLASS: ulong(ObjectClass.PRIVATE_KEY)}
         kind[Attribute.KEY_TYPE] = ulong(KeyType.EC if curve else KeyType.RSA)

@@ -190,8 +190,8 @@ async def encrypt(context: ProbeContext) -> Finding:
     der = await read(context, _encryption_certificate)
     if der is None:
         return skipped(
-            "卡片的金鑰是橢圓曲線，能簽章，不能加解密",
-            "the card's key is on an elliptic curve: it signs, and neither encrypts nor decrypts",
+            "卡片的金鑰是橢圓曲線，不做 RSA 加解密",
+            "the card's key is on an elliptic curve, and RSA is what this row encrypts with",
         )
     context.plain = b"HCA Card Agent self-test"
     context.cipher = await context.operations.encrypt(context.caller, context.plain, certificate=der)

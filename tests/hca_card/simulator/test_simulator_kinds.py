@@ -31,7 +31,8 @@ def test_the_kinds_are_those_that_simulate_takes() -> None:
         "hpc", "hop", "hop-secondary", "nhi", "nhi-new", "citizen", "hpc-locked", "hpc-last-try",
         "hpc-expired", "hpc-revoked", "hpc-v1", "hpc-not-activated", "hpc-terminated", "hpc-slow",
         "hpc-mute", "hpc-torn", "hpc-foreign", "hpc-hostile", "hpc-ends-soon", "hop-v1", "hicos", "hicos-2",
-        "pkcs15-rsa3072", "pkcs15-rsa4096", "pkcs15-pss", "pkcs15-p256", "pkcs15-p384", "pkcs15-p521",
+        "pkcs15-rsa3072", "pkcs15-rsa4096", "pkcs15-pss", "pkcs15-ecdh", "pkcs15-p256",
+        "pkcs15-p384", "pkcs15-p521",
     }  # fmt: skip
     assert all(KINDS.values())
 
