@@ -247,12 +247,19 @@ class Records:
                 )
         return bool(changed)
 
-    def troubled(self, record: Record, error: ErrorId, *, failed: bool, now: datetime) -> None:
-        """Write down why a record was not signed; with `failed` it never will be."""
-        state = RecordState.FAILED if failed and record.state is RecordState.WAITING else record.state
+    def troubled(self, record: Record, error: ErrorId) -> None:
+        """Write down why a record was not signed this time."""
         self._journal.run(
-            "UPDATE record SET state = ?, error = ?, changed = ? WHERE number = ? AND state = ?",
-            (state, error, now.timestamp(), record.number, record.state),
+            "UPDATE record SET error = ? WHERE number = ? AND state = ?",
+            (error, record.number, record.state),
+        )
+
+    def failed(self, record: Record, error: ErrorId, result: str, now: datetime) -> None:
+        """Write down that a record cannot be signed as it is; the document goes back under that name."""
+        self._journal.run(
+            "UPDATE record SET state = 'failed', error = ?, result = ?, delivered = 0, changed = ?"
+            " WHERE number = ? AND state = 'waiting'",
+            (error, result, now.timestamp(), record.number),
         )
 
     def undelivered(self, limit: int) -> list[Record]:

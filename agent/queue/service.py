@@ -51,6 +51,9 @@ INSTITUTIONS: Final = (CardKind.INSTITUTION, CardKind.INSTITUTION_SECONDARY)
 INSTITUTION_MARGIN: Final = timedelta(minutes=10)
 """So long before its time is up the institution signs a record: there may be many."""
 
+FAILED: Final = "failed"
+"""The folder below that of results in which documents lie that cannot be signed as they are."""
+
 LATER_REASON: Final = "補簽（電子病歷製作及管理辦法第 11 條）"
 """What a person's signature is for that comes after the institution's."""
 
@@ -135,6 +138,8 @@ class RecordQueue:
         self._records = records
         self._settings = settings
         self._results = results
+        # A folder that was configured is for others too: whoever the folder's group is.
+        self._mode = 0o640 if settings.results else 0o600
         self._tell = tell
         self._unattended = unattended
         self._clock = clock
@@ -338,8 +343,9 @@ class RecordQueue:
     def _deliver(self) -> None:
         """Put what was signed into the folder of results; it blocks."""
         for record in self._records.undelivered(_DELIVERED_AT_ONCE):
-            self._results.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_whole(self._results / record.result, self._records.content(record.number))
+            target = self._results / record.result
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(target, self._records.content(record.number), mode=self._mode)
             self._records.delivered(record)
 
     # --- signing ----------------------------------------------------------------------------------------
@@ -450,9 +456,13 @@ class RecordQueue:
 
     async def _note(self, record: Record, error: Exception) -> None:
         """Write down why a record was not signed, if that can be written."""
-        note = partial(self._records.troubled, failed=isinstance(error, _HOPELESS), now=self._clock())
+        kind = error_id(error)
+        note = partial(self._records.troubled, record, kind)
+        if isinstance(error, _HOPELESS) and record.state is RecordState.WAITING:
+            back = f"{FAILED}/{result_name(record, '')}"
+            note = partial(self._records.failed, record, kind, back, self._clock())
         try:
-            await asyncio.to_thread(note, record, error_id(error))
+            await asyncio.to_thread(note)
         except AgentError as trouble:
             log.warning("the queue cannot be written: %s", trouble)
 

@@ -21,11 +21,12 @@ from agent.config import Config, OriginSettings
 from agent.errands import Errands, sites
 from agent.interaction.dialog_messages import SiteShown
 from agent.operations.messages import ReaderCondition
+from agent.queue import Counts
 from agent.selftest.context import Computer
 from agent.selftest.service import SelfTests
 from agent.server.ports import PortConflict
 from agent.tray.host import TrayHost
-from agent.tray.messages import Choice, Chosen, ProblemKind, TrayProblem, TrayState
+from agent.tray.messages import Choice, Chosen, ProblemKind, TrayProblem, TrayQueue, TrayState
 from agent.vocabulary import SessionEnd, Verb
 from hca_card.errors import PinWrongError
 from hca_card.model import CardKind
@@ -223,6 +224,19 @@ async def test_a_port_conflict_is_a_problem_with_its_holder(tmp_path: Path) -> N
         assert (await one.state()).problems == (
             TrayProblem(kind=ProblemKind.PORT, detail="56445 HCAServiSign (4242)"),
         )
+
+
+async def test_records_that_wait_are_shown_and_are_a_problem_when_their_time_runs_out(tmp_path: Path) -> None:
+    async with tray(tmp_path, "") as one:
+        assert (await one.state()).queue is None
+        due = datetime(2026, 3, 2, 8, tzinfo=UTC)
+        one.daemon.queue = SimpleNamespace(counts=Counts(waiting=3, owed=1, next_due=due))
+        assert (await one.state()).queue == TrayQueue(waiting=3, owed=1, due=due)
+        assert (await one.state()).problems == ()
+        one.daemon.queue.counts = Counts(waiting=3, warned=2)
+        assert (await one.state()).problems == (TrayProblem(kind=ProblemKind.RECORDS, detail="2"),)
+        await one.host.choose(Chosen(choice=Choice.QUEUE))
+        assert any("沒有開啟" in words for words in one.notices), "its errands were made without a queue"
 
 
 async def test_a_service_that_goes_is_a_problem_until_it_comes_back_even_without_readers(

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ErrorId
-from agent.queue import Records, intake
+from agent.queue import Records, folders, intake
 from agent.queue.folders import Folder
 from agent.queue.intake import TAKEN, Intake
 from agent.queue.model import DOCUMENT_BYTES_MAX
@@ -294,6 +294,21 @@ def test_a_folder_of_a_signer_that_is_a_link_leads_nowhere(desk: Desk, tmp_path:
     assert "'A123456789'" in desk.left
 
 
+def test_a_system_that_reaches_nothing_from_an_open_folder_does_the_same_by_paths(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "_BY_DESCRIPTOR", False)
+    desk.put("note.txt", b"for anybody")
+    desk.put("A123456789/x.txt", b"for one")
+    assert sorted(desk.look()) == ["note.txt", "x.txt"]
+    if os.name == "posix":
+        (desk.folder / "B123456789").symlink_to(desk.folder.parent)
+        assert len(desk.look()) == 2
+        with Folder(desk.folder) as root, pytest.raises(OSError, match="is a link"):
+            root.within("B123456789")
+    assert [each.name for each in desk.folder.rglob("*") if each.is_file()] == []
+
+
 @not_on_windows("links as POSIX has them")
 def test_a_link_in_place_of_the_folder_of_what_was_taken_is_not_followed(desk: Desk, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -373,7 +388,7 @@ def test_no_more_records_wait_than_are_allowed_and_the_files_stay(tmp_path: Path
     assert len(desk.look(4)) == 2
     assert list(desk.left.values()) == [ErrorId.QUEUE_FULL]
     assert len(list((desk.folder / TAKEN).iterdir())) == 1
-    desk.records.troubled(desk.records.find(1), ErrorId.DOCUMENT_UNUSABLE, failed=True, now=NOW)
+    desk.records.failed(desk.records.find(1), ErrorId.DOCUMENT_UNUSABLE, "failed/1", NOW)
     assert len(desk.look(1)) == 3
     assert desk.left == {}
     desk.records.close()

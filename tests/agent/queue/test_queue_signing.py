@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import multiprocessing
 import os
+import random
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agent.config import Config, QueueSettings, UnattendedSettings
 from agent.errors import AgentError, ErrorId
 from agent.interaction.scripted import ScriptedInteraction
+from agent.paths import Paths
 from agent.pins.unattended import Grant, Unattended
 from agent.queue import Order, Record, RecordQueue, Records, RecordState, Signature, service
 from agent.queue.service import LATER_REASON
@@ -37,6 +41,7 @@ from tests.support.openssl import openssl_program
 from tests.support.operations import OWN, World, agent, until
 from tests.support.pdf_judges import valid_to_pdfsig
 from tests.support.pdfs import pdf
+from tests.support.platforms import not_on_windows
 from tests.support.xml_signatures import xmlsec_agrees
 
 DOCTOR, SUBJECT_NUMBER, HOP = "000000335361", "0000000000335361", "000000335401"
@@ -274,6 +279,8 @@ async def test_a_document_that_cannot_be_signed_is_told_and_keeps_nobody_waiting
         assert (broken.state, broken.error) == (RecordState.FAILED, "document.unusable")
         again = await here.queue.open(wait=False)
         assert await here.queue.served(again) == 0
+        await here.queue.tick()
+        assert (here.results / "failed" / "000001-broken.pdf").read_bytes() == b"%PDF-1.7 nothing more"
 
 
 async def test_what_needs_a_stamp_waits_until_there_is_one(tmp_path: Path) -> None:
@@ -410,10 +417,10 @@ async def test_a_full_disk_is_told_once_and_the_queue_goes_on_by_itself(
     room = asyncio.Event()
     write = service.write_whole
 
-    def full(path: Path, content: bytes) -> None:
+    def full(path: Path, content: bytes, **more: int) -> None:
         if not room.is_set():
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        write(path, content)
+        write(path, content, **more)
 
     monkeypatch.setattr(service, "write_whole", full)
     async with ward(tmp_path, "hpc") as here:
@@ -470,3 +477,48 @@ async def test_no_pin_is_in_the_journal_and_nobody_else_may_read_it(tmp_path: Pa
         for file in files:
             assert b"123456" not in file.read_bytes()
             assert os.name == "nt" or file.stat().st_mode & 0o077 == 0
+
+
+def sign_until_killed(folder: Path) -> None:
+    """Sign what waits, as a new agent does after each crash; for a process of its own."""
+
+    async def work() -> None:
+        async with ward(folder, "hpc") as here:
+            session = await here.queue.open(wait=False)
+            await here.queue.served(session)
+            await here.queue.tick()
+
+    asyncio.run(work())
+    os._exit(0)
+
+
+@pytest.mark.slow
+@not_on_windows("processes are forked")
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS forks no process that has threads")
+def test_killed_in_the_middle_of_signing_each_record_gets_one_signature_and_one_whole_file(
+    tmp_path: Path,
+) -> None:
+    simulator_ca()
+    journal = Paths(tmp_path / "home", tmp_path / "machine").make().queue
+    with Records(journal, 1000) as records:
+        for number in range(40):
+            records.add(Order(f"{number}.txt"), b"%d" % number, datetime.now(UTC), timedelta(hours=24))
+    fork, chance, kills = multiprocessing.get_context("fork"), random.Random(16), 0
+    for _ in range(40):
+        signer = fork.Process(target=sign_until_killed, args=(tmp_path,))
+        signer.start()
+        signer.join(0.25 + chance.random() / 4 if kills < 10 else None)
+        signer.kill()
+        signer.join()
+        if signer.exitcode == 0:
+            break
+        kills += 1
+    assert kills >= 3, "it was killed too seldom to prove anything"
+    with Records(journal, 1000) as records:
+        found = list(records.all())
+        assert [len(record.signatures) for record in found] == [1] * 40
+        assert {each.name for each in (tmp_path / "results").iterdir()} == {each.result for each in found}
+        for record in found:
+            document = (tmp_path / "results" / record.result).read_bytes()
+            assert document == records.content(record.number)
+            assert [each.verdict for each in verified(document).signatures] == [Verdict.VALID]
