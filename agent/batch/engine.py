@@ -273,7 +273,10 @@ class Engine(Generic[ItemT]):
         rate = (len(self._times) - 1) / span if span > 0 else 0.0
         left = self._of - self._done - self._failed
         seconds = left / rate if rate else None
-        self._report(outcome, Progress(self._done, self._failed, self._of, rate, seconds))
+        try:
+            self._report(outcome, Progress(self._done, self._failed, self._of, rate, seconds))
+        except Exception as error:  # nobody reads any more what becomes of it
+            self.stop(error)
 
 
 def _why(error: Exception, session: Signs) -> Exception:

@@ -119,6 +119,10 @@ class FileBatch:
         """Return whether the journal has documents that wait to be signed."""
         return bool(self._journal.rows("SELECT 1 FROM item WHERE done = 0 LIMIT 1"))
 
+    def begun(self) -> bool:
+        """Return whether any document was signed."""
+        return bool(self._journal.rows("SELECT 1 FROM item WHERE done OR result NOT NULL LIMIT 1"))
+
     def declare(
         self, entries: Iterable[Entry | Faulty], most: int, *, force: bool = False, aside: Iterable[Path] = ()
     ) -> None:

@@ -134,9 +134,12 @@ def batch(
 
 @contextmanager
 def opened(
-    source: Path, target: Path | None, choice: Choice, *, resume: bool, force: bool
+    source: Path, target: Path | None, choice: Choice, *, resume: bool, force: bool, elsewhere: bool = False
 ) -> Iterator[FileBatch]:
     """Run the body with the batch: declared now, or found as it was left.
+
+    One that was declared and not begun (the person said no to its list) is declared anew, unless cards
+    `elsewhere` may be at work on it.
 
     Raises:
         FaultyListError: the list cannot be signed as it is.
@@ -155,7 +158,7 @@ def opened(
     if manifest and place.suffix.lower() not in SUFFIXES:
         raise click.UsageError(f"清單檔的副檔名是 · a manifest ends in one of: {', '.join(SUFFIXES)}")
     with FileBatch(folder, outputs, _name_of(place, outputs)) as files:
-        if files.unfinished() and not force:
+        if files.unfinished() and not force and (resume or elsewhere or files.begun()):
             files.resume(asked=resume)
         elif not (resume and files.counts()[1]):
             if manifest:

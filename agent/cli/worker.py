@@ -201,7 +201,8 @@ def submit(
         raise click.UsageError(f"最多 {_CARDS_MAX} 張卡片 · {_CARDS_MAX} cards at most")
     settings = _settings(servers, creds, ca)
     try:
-        with opened(source, target, choice_of(**chosen), resume=resume, force=force) as batch:
+        choice = choice_of(**chosen)
+        with opened(source, target, choice, resume=resume, force=force, elsewhere=True) as batch:
             signed, of = batch.counts()
             summary = None
             if signed < of:

@@ -166,6 +166,18 @@ async def test_stopped_in_the_middle_what_is_in_flight_is_still_stored(tmp_path:
     assert len(list((tmp_path / "signed").glob("*.sig"))) == summary.done
 
 
+async def test_it_ends_where_nobody_reads_any_more_what_becomes_of_it(tmp_path: Path) -> None:
+    documents(tmp_path, 20)
+
+    def gone(_outcome: object, _far: object) -> None:
+        raise BrokenPipeError
+
+    with batch_of(tmp_path) as batch:
+        summary = await Engine(batch, 20, gone).run([StampSession()])
+    assert isinstance(summary.stopped, BrokenPipeError) and summary.left
+    assert len(list((tmp_path / "signed").glob("*.sig"))) == summary.done
+
+
 async def test_the_time_left_follows_the_rate_of_late(tmp_path: Path) -> None:
     documents(tmp_path, 20)
     now, seen = 100.0, []

@@ -124,13 +124,25 @@ def test_every_fault_of_a_list_is_told_with_its_line_before_anything_is_asked(
     assert "list.jsonl:2: ../secret.txt: 不在這個資料夾裡" in told
 
 
-def test_a_wrong_pin_ends_it_with_one_try_and_it_can_go_on(invoke, home: Path, folder: Path):
+def test_a_wrong_pin_ends_it_with_one_try_and_it_is_begun_anew(invoke, home: Path, folder: Path):
     wrong = invoke("batch", folder, *HPC, input="999999\n")
     assert wrong.exit_code == 1 and "pin.wrong" in wrong.stderr
     assert not list((folder / "signed").glob("*.p7s"))
+    (folder / "00000.txt").write_text("mended")
+    again = invoke("batch", folder, *HPC, "--json", input=PIN)
+    assert again.exit_code == 0 and answer(again)["done"] == 7
+
+
+def test_what_was_begun_is_gone_on_with_only_when_that_is_said(invoke, home: Path, folder: Path):
+    (folder / "00003.txt").write_bytes(bytes(range(128)))  # what could be a log-in
+    begun = invoke("batch", folder, *HPC, "--json", input=PIN)
+    assert begun.exit_code == 1
+    assert answer(begun)["failures"] == [{"file": "00003.txt", "error": "document.refused"}]
     refused = invoke("batch", folder, *HPC, input=PIN)
     assert refused.exit_code == 1 and "batch.unfinished" in refused.stderr
-    assert invoke("batch", folder, *HPC, "--resume", input=PIN).exit_code == 0
+    (folder / "00003.txt").write_text("mended")
+    changed = invoke("batch", folder, *HPC, "--resume", "--json", input=PIN)
+    assert answer(changed)["failures"] == [{"file": "00003.txt", "error": "document.changed"}]
 
 
 def test_a_file_that_is_no_manifest_is_a_wrong_call(invoke, home: Path, folder: Path):
