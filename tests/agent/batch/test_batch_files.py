@@ -124,7 +124,8 @@ async def test_a_full_disk_stops_it_in_words_and_what_is_whole_stays(
         summary, _, _ = await run(batch, StampSession())
         monkeypatch.undo()
     assert error_id(summary.stopped or Exception()) == ErrorId.FILE_UNUSABLE
-    assert summary.done == len(list((tmp_path / "signed").glob("*.sig"))) and summary.left
+    # What was named and could not be made sure of is found by whoever goes on.
+    assert 0 < summary.done <= len(list((tmp_path / "signed").glob("*.sig"))) < 12
     with batch_of(tmp_path, resume=True) as batch:
         await run(batch, StampSession())
     signed_once(tmp_path, tmp_path / "signed", 12)
