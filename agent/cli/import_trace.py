@@ -16,9 +16,8 @@ from agent.cli.probe import PROFILE, TRACE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hca_card.probe import Draft
     from hca_card.traces.explaining import Sentence
-    from hca_card.traces.imported import Imported
+    from hca_card.traces.report import Report
 
 _ATR_MOST: Final = 33
 _LARGE: Final = 256 * 1024 * 1024
@@ -82,9 +81,8 @@ def import_trace(
     profile.toml, the draft of a card profile, and trace.jsonl, the masked copy. No card is touched.
     """
     from agent.cli.files import check_free, write
-    from hca_card.traces.drafting import draft
-    from hca_card.traces.explaining import explain
     from hca_card.traces.imported import import_traces
+    from hca_card.traces.report import report
 
     results = {PROFILE: target / PROFILE, TRACE: target / TRACE}
     if target.exists():
@@ -94,48 +92,38 @@ def import_trace(
     if sum(file.stat().st_size for file in files) > _LARGE:
         output.warn("檔案很大，要讀一陣子", "that is a large file; reading it takes a while")
     with import_traces(files, __version__) as imported:
-        traced = imported.choose(number)
-        if atr is not None:
-            traced.name(atr)
-        drafted = imported.cleaned(draft(traced.card, traced.understood))
-        clean = imported.secrets.clean
-        sentences = [(clean(zh), clean(en)) for zh, en in explain(traced.card, traced.understood)]
-        copy = clean(traced.recorder.text())
+        made = report(imported, number, atr or b"")
     target.mkdir(exist_ok=True)
-    write(results[PROFILE], drafted.text.encode(), force=force, private=True)
-    write(results[TRACE], copy.encode(), force=force, private=True)
+    write(results[PROFILE], made.drafted.text.encode(), force=force, private=True)
+    write(results[TRACE], made.copy.encode(), force=force, private=True)
     if call.as_json:
-        output.as_json(_members(imported, sentences, drafted, results))
+        output.as_json(_members(made, results))
     else:
-        _show(imported, sentences, drafted, results)
+        _show(made, results)
 
 
-def _show(
-    imported: Imported, sentences: Sequence[Sentence], drafted: Draft, results: dict[str, Path]
-) -> None:
-    for zh, en in imported.notes:
+def _show(made: Report, results: dict[str, Path]) -> None:
+    for zh, en in made.notes:
         output.warn(zh, en)
-    for zh, en in sentences:
+    for zh, en in made.sentences:
         output.say(zh, en)
-    if drafted.complete:
+    if made.drafted.complete:
         output.say(
             "設定檔草稿已完整，並以紀錄試過；放進 profiles 資料夾前請讀過每一行「推測」",
             "the draft is complete and was tried on the trace; read what is guessed before you use it",
         )
-    for missing in drafted.missing:
+    for missing in made.drafted.missing:
         output.warn("設定檔草稿還缺", missing)
     for path in results.values():
         output.say(f"→ {path}")
 
 
-def _members(
-    imported: Imported, sentences: Sequence[Sentence], drafted: Draft, results: dict[str, Path]
-) -> dict[str, object]:
+def _members(made: Report, results: dict[str, Path]) -> dict[str, object]:
     return {
-        "understood": list(_sentences(sentences)),
-        "notes": list(_sentences(imported.notes)),
-        "complete": drafted.complete,
-        "missing": list(drafted.missing),
+        "understood": list(_sentences(made.sentences)),
+        "notes": list(_sentences(made.notes)),
+        "complete": made.drafted.complete,
+        "missing": list(made.drafted.missing),
         "profile": str(results[PROFILE]),
         "trace": str(results[TRACE]),
     }

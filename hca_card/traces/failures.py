@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
+
+_Result = TypeVar("_Result")
 
 
 class TraceError(Exception):
@@ -33,3 +36,21 @@ class SeveralCardsError(TraceError):
     """There are several cards in the trace, each by itself, and none was chosen."""
 
     error_id: ClassVar[str] = "trace.several_cards"
+
+
+def out_of_reach(work: Callable[[], _Result]) -> _Result:
+    """Return what `work` returns; what it raises is made anew, so that its frames and their bytes are gone.
+
+    Raises:
+        TraceError: as `work`, or anything that nobody foresaw, by its name alone.
+        OSError: as `work`.
+    """
+    try:
+        return work()
+    except TraceError as error:
+        again: Exception = type(error)(*error.args)
+    except OSError as error:
+        again = OSError(error.errno, error.strerror, error.filename)
+    except Exception as error:
+        again = TraceError(type(error).__name__)
+    raise again

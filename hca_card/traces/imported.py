@@ -1,18 +1,15 @@
 """Traces of other programs, read: which cards are in them, what was said, and what may be shown of it.
 
-Whatever goes wrong while a trace is read, its bytes are in no traceback: the error is made anew where none of
-them is in reach.
+Whatever goes wrong while a trace is read, its bytes are in no traceback (`failures.out_of_reach`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from hca_card.probe.draft import Draft
 from hca_card.probe.trace import Recorder
 from hca_card.traces import captures, text, usb
 from hca_card.traces.dealings import CUT, Dealing, Talk
@@ -20,8 +17,8 @@ from hca_card.traces.failures import (
     ContactlessError,
     MixedCardsError,
     SeveralCardsError,
-    TraceError,
     UnknownTraceError,
+    out_of_reach,
 )
 from hca_card.traces.recorded_card import RecordedCard
 from hca_card.traces.secrets import PinShape, Secrets
@@ -106,19 +103,14 @@ class Imported:
             TraceError: it cannot be read as any trace.
             OSError: it cannot be read at all.
         """
-        trouble = ""
         try:
-            with path.open("rb", buffering=_BUFFER) as file:
-                _reader(file)(file, self)
-        except (TraceError, OSError):
-            raise
-        except Exception as error:
-            # The frames of that error hold bytes of the trace; this one holds none.
-            trouble = type(error).__name__
+            out_of_reach(lambda: self._read(path))
         finally:
             self._end_of_file()
-        if trouble:
-            raise TraceError(f"{trouble} while reading")
+
+    def _read(self, path: Path) -> None:
+        with path.open("rb", buffering=_BUFFER) as file:
+            _reader(file)(file, self)
 
     def choose(self, number: int | None = None) -> TracedCard:
         """Return the card that the trace is about.
@@ -158,14 +150,6 @@ class Imported:
         if chosen[0].card.contradictions:
             raise MixedCardsError
         return chosen[0]
-
-    def cleaned(self, drafted: Draft) -> Draft:
-        """Return a draft in which no PIN stands; one that needs those very bytes can no longer be used."""
-        text = self.secrets.clean(drafted.text)
-        if text == drafted.text:
-            return drafted
-        why = "a part of it looks like the PIN, and is left out"
-        return replace(drafted, text=f"# {why}\n{text}", complete=False, missing=(*drafted.missing, why))
 
     # --- Sink -----------------------------------------------------------------------------------------
 

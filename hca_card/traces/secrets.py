@@ -5,7 +5,7 @@ Nothing here returns a PIN or a part of one. What is kept of them is kept in one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,6 +26,7 @@ _NEEDLES_MAX: Final = 512
 _BLOCK_MOST: Final = 128
 _PADS: Final = (0xFF, 0x00, 0x20)
 _SEPARATORS: Final = " :-"
+_NO_SEPARATORS: Final = dict.fromkeys(map(ord, _SEPARATORS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,35 +90,31 @@ class Secrets:
 
     def clean(self, text: str) -> str:
         """Return `text` with every PIN in it, as characters or as hexadecimal bytes, replaced by dots."""
-        for needle in self._needles:
-            text = _without(text, needle.hex(), hexadecimal=True)
-            if needle.isascii() and needle.isalnum():
-                text = _without(text, needle.decode("ascii").lower(), hexadecimal=False)
-        return text
+        lowered = text.lower()
+        if len(lowered) != len(text):  # a character that grows, of no hexadecimal digit
+            lowered = "".join(one.lower() if one.isascii() else one for one in text)
+        plain = [one.decode("ascii").lower() for one in self._needles if one.isascii() and one.isalnum()]
+        covered = set(_covered(lowered, plain))
+        compact, hexadecimal = lowered.translate(_NO_SEPARATORS), [one.hex() for one in self._needles]
+        if any(one in compact for one in hexadecimal):
+            places = [place for place, one in enumerate(lowered) if one not in _SEPARATORS]
+            covered |= {places[at] for at in _covered(compact, hexadecimal)}
+        if not covered:
+            return text
+        return "".join(MASK if place in covered else one for place, one in enumerate(text))
 
     def forget(self) -> None:
         """Drop everything; nothing is hidden afterwards."""
         self._needles.clear()
 
 
-def _without(text: str, wanted: str, *, hexadecimal: bool) -> str:
-    lowered = text.lower()
-    if len(lowered) != len(text):  # a character that grows, of no hexadecimal digit
-        lowered = "".join(one.lower() if one.isascii() else one for one in text)
-    if hexadecimal:
-        places = [place for place, one in enumerate(lowered) if one not in _SEPARATORS]
-        lowered = "".join(lowered[place] for place in places)
-    else:
-        places = list(range(len(lowered)))
-    at = lowered.find(wanted)
-    if at < 0:
-        return text
-    shown = list(text)
-    while at >= 0:
-        for place in places[at : at + len(wanted)]:
-            shown[place] = MASK
-        at = lowered.find(wanted, at + len(wanted))
-    return "".join(shown)
+def _covered(text: str, wanted: Iterable[str]) -> Iterator[int]:
+    """Yield every place in `text` that one of the texts stands on."""
+    for one in wanted:
+        at = text.find(one)
+        while at >= 0:
+            yield from range(at, at + len(one))
+            at = text.find(one, at + 1)
 
 
 def _read(block: bytes) -> tuple[PinShape, str] | None:

@@ -58,16 +58,10 @@ def nowhere(pin: str, *texts: str) -> None:
             assert spelling not in text and spelling not in digits
 
 
-def signs_with(text: str, kind: str, atr: bytes = b"") -> None:
-    """The profile drives a card of that kind, and a judge finds no fault with the signature.
-
-    Args:
-        text: the profile.
-        kind: of the simulated card.
-        atr: its answer to reset, where a reader of T=0 had to change it.
-    """
+def signs_with(text: str, kind: str) -> None:
+    """The profile drives a card of that kind, and a judge finds no fault with the signature."""
     with CardChannel(simulated(kind)) as channel:
-        card = recognise(channel, atr or channel.atr, (profile.parse(text),))
+        card = recognise(channel, channel.atr, (profile.parse(text),))
         assert isinstance(card, HcaCard)
         assert card.metadata().holder is not None
         der = card.certificate(1).der

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hca_card.traces.drafting import draft
-from hca_card.traces.explaining import explain
 from hca_card.traces.imported import import_traces
+from hca_card.traces.report import report
 
 SELECT = "-> 00 A4 04 00 05 F0 00 00 00 01 00\n<- 6F 07 84 05 F0 00 00 00 01 90 00\n"
 VERIFY = "-> 00 20 00 81 08 31 32 33 34 35 36 FF FF\n<- 90 00\n"
@@ -72,9 +71,8 @@ def test_a_trace_is_explained_and_drafted(tmp_path: Path, what: str) -> None:
     log, sentence, line = ROWS[what]
     (tmp_path / "trace").write_text(log)
     with import_traces([tmp_path / "trace"], "0") as imported:
-        traced = imported.choose()
-        told = [zh for zh, _ in explain(traced.card, traced.understood)]
-        text = draft(traced.card, traced.understood).text
+        made = report(imported)
+    told, text = [zh for zh, _ in made.sentences], made.drafted.text
     assert any(sentence in zh for zh in told), told
     assert (
         "".join(part.partition("  #")[0] + "\n" for part in text.splitlines()).count(line) or line in text

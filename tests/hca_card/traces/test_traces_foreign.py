@@ -18,8 +18,8 @@ from hca_card.model import KeyUse
 from hca_card.pin import Pin
 from hca_card.recognise import recognise
 from hca_card.simulator.foreign_card import ForeignBlueprint, ForeignWire, Signs
-from hca_card.traces.drafting import draft
 from hca_card.traces.imported import import_traces
+from hca_card.traces.report import report
 from signing.sign import ecdsa_der
 from tests.support import trace_writers as write
 from tests.support.cards import simulator_ca
@@ -53,9 +53,7 @@ def test_a_trace_of_the_makers_program_is_enough(tmp_path: Path, name: str) -> N
     makers_program(recorded.transmit, PIN.encode(), wire=wire)
     file.write_bytes(write.apduplay(recorded))
     with import_traces([file], "0") as imported:
-        traced = imported.choose()
-        traced.name(recorded.atr)  # APDUPlay does not tell it
-        drafted = imported.cleaned(draft(traced.card, traced.understood))
+        drafted = report(imported, atr=recorded.atr).drafted  # APDUPlay does not tell it
     assert drafted.complete, drafted.missing
     nowhere(PIN, drafted.text)
     with CardChannel(ForeignBlueprint("000000336002", wire).build(simulator_ca())) as channel:

@@ -10,10 +10,9 @@ import pytest
 from hca_card.pin import Pin
 from hca_card.pin_block import PinEncoding, PinFormat
 from hca_card.traces.dealings import Talk
-from hca_card.traces.drafting import draft
-from hca_card.traces.explaining import explain
-from hca_card.traces.failures import TraceError
-from hca_card.traces.imported import Imported, import_traces
+from hca_card.traces.failures import TraceError, UnknownTraceError
+from hca_card.traces.imported import import_traces
+from hca_card.traces.report import report
 from hca_card.traces.secrets import MASK, PinShape, Secrets, shape_of
 from tests.support import trace_writers as write
 from tests.support.cards import simulated
@@ -31,11 +30,8 @@ def told(folder: Path, log: str | bytes) -> list[str]:
     file = folder / "trace"
     file.write_bytes(log.encode() if isinstance(log, str) else log)
     with import_traces([file], "0") as imported:
-        traced = imported.choose()
-        drafted = imported.cleaned(draft(traced.card, traced.understood))
-        clean = imported.secrets.clean
-        sentences = [f"{clean(zh)} {clean(en)}" for zh, en in explain(traced.card, traced.understood)]
-        return [drafted.text, clean(traced.recorder.text()), *sentences, str(imported.notes)]
+        made = report(imported)
+    return [made.drafted.text, made.copy, *map(" · ".join, made.sentences), str(made.notes)]
 
 
 UNEXPECTED = {
@@ -165,15 +161,39 @@ def test_a_fault_of_this_program_shows_nothing_of_the_trace(
     monkeypatch.setattr(Talk, "command", broken)
     with pytest.raises(TraceError) as caught, import_traces([file], "0"):
         pass
-    error: BaseException = caught.value
+    assert "RuntimeError" in in_no_frame(caught.value)
+
+
+def test_no_error_has_bytes_of_the_trace_in_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "trace"
+    file.write_bytes(f"PIN: {PIN}".encode() + bytes(8))
+    with pytest.raises(UnknownTraceError) as unknown, import_traces([file], "0"):
+        pass
+    in_no_frame(unknown.value)
+    file.write_text(SELECT + VERIFY)
+
+    def broken(*_: object) -> None:
+        raise KeyError(PIN.encode())
+
+    monkeypatch.setattr("hca_card.traces.report.explain", broken)
+    with pytest.raises(TraceError) as caught, import_traces([file], "0") as imported:
+        report(imported)
+    assert "KeyError" in in_no_frame(caught.value)
+
+
+def in_no_frame(error: BaseException) -> str:
+    """The traceback with its frames' variables, in which the PIN is not."""
     assert error.__context__ is None and error.__cause__ is None
     shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
-    nowhere(PIN, shown)
-    assert "RuntimeError while reading" in shown
+    # The variables of the tests themselves are theirs.
+    ours = [part for part in shown.split("  File ") if __file__ not in part]
+    nowhere(PIN, *ours)
     step = error.__traceback__
     while step is not None:
-        nowhere(PIN, repr(step.tb_frame.f_locals.values()) + " ")
+        if step.tb_frame.f_code.co_filename != __file__:
+            nowhere(PIN, f"{step.tb_frame.f_locals}")
         step = step.tb_next
+    return shown
 
 
 def test_pins_are_forgotten_once_everything_is_written(tmp_path: Path) -> None:
@@ -187,8 +207,6 @@ def test_pins_are_forgotten_once_everything_is_written(tmp_path: Path) -> None:
 def test_a_draft_that_would_need_the_bytes_of_the_pin_is_none(tmp_path: Path) -> None:
     file = tmp_path / "trace"
     file.write_text(UNEXPECTED["in a SELECT before"])
-    imported: Imported
     with import_traces([file], "0") as imported:
-        traced = imported.choose()
-        drafted = imported.cleaned(draft(traced.card, traced.understood))
+        drafted = report(imported).drafted
     assert not drafted.complete and "looks like the PIN" in drafted.missing[-1]
