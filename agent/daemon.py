@@ -256,10 +256,10 @@ class Daemon:
 
     async def _open_queue(self) -> RecordQueue | None:
         """Return the queue of records, at work; None where there is none, or its journal cannot be used."""
-        from agent.queue import open_queue
-
         if not self._config.queue.enabled:
             return None
+        from agent.queue import open_queue
+
         try:
             opened = await asyncio.to_thread(
                 open_queue, self.operations, self._config, self._paths, self._interaction.notify

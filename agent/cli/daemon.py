@@ -14,6 +14,7 @@ import click
 from agent.cli import output
 from agent.cli.child_processes import log_to_terminal
 from agent.cli.options import Invocation, card_options
+from agent.lazy_packages import SERVER_ONLY, load_parts_alone
 
 if TYPE_CHECKING:
     from agent.daemon import Daemon
@@ -57,6 +58,7 @@ def _origins(_context: click.Context, _parameter: click.Parameter, values: tuple
 @click.pass_obj
 def run(call: Invocation, headless: bool, for_tests: bool, allow: frozenset[str]) -> None:
     """在前景執行，直到 Ctrl-C · The daemon in the foreground, until Ctrl-C."""
+    load_parts_alone(*SERVER_ONLY)
     from agent.cli.composition import at_screen, folder, nobody, open_service, pin_of_simulated_cards
     from agent.cli.replaced_program import ReplacedProgram, own_file
     from agent.cli.tray import Tray

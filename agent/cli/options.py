@@ -58,6 +58,8 @@ def check_kinds(kinds: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         click.BadParameter: if it does not.
     """
+    if not kinds:
+        return ()
     from hca_card.simulator import KINDS
 
     for kind in kinds:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from aiohttp import WSCloseCode, WSMsgType
+from aiohttp.http import WSCloseCode, WSMsgType
 
 from agent.access.rates import OriginRates
 from agent.errors import AgentError, ErrorId, error_id

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from agent.private_files import write_private
 from agent.tls.certificates import issue
@@ -14,6 +15,9 @@ from agent.tls.scope import LOOPBACK, Scope
 
 RENEWAL = timedelta(days=60)
 """How long before the end a new identity replaces the old one."""
+
+_AT_ANY_TIME: Final = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h, which `ssl` has no name for."""
 
 CA, LEAF, KEY, FORMER = "ca.pem", "leaf.pem", "leaf.key", "former.pem"
 """The files in the identity's folder; the last holds the CA certificates that were replaced."""
@@ -130,18 +134,40 @@ def _of_machine(folder: Path, scope: Scope, now: datetime | None) -> TlsIdentity
 
 def _period_of(folder: Path, now: datetime, margin: timedelta = RENEWAL) -> tuple[datetime, datetime] | None:
     """When the identity in `folder` begins and ends; None where it is missing, torn, mixed, near its end."""
-    from cryptography import x509
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    with suppress(OSError, ValueError, TypeError, InvalidSignature):
-        ca = x509.load_pem_x509_certificate((folder / CA).read_bytes())
-        leaf = x509.load_pem_x509_certificate((folder / LEAF).read_bytes())
-        key = load_pem_private_key((folder / KEY).read_bytes(), password=None)
-        leaf.verify_directly_issued_by(ca)
-        if now < leaf.not_valid_after_utc - margin and key.public_key() == leaf.public_key():
-            return leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    with suppress(OSError, ValueError):
+        begins, ends = _accepted(folder)
+        if now < ends - margin:
+            return begins, ends
     return None
+
+
+def _accepted(folder: Path) -> tuple[datetime, datetime]:
+    """Have the leaf accepted, at any time, by whoever trusts the CA; when it begins and ends.
+
+    OpenSSL does it, in a handshake in memory: an agent that starts need not load what makes certificates.
+
+    Raises:
+        OSError: a part is missing or damaged, or they do not belong together.
+        ValueError: a part is something else.
+    """
+    server = server_context()
+    server.load_cert_chain(folder / LEAF, folder / KEY, password="")
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= _AT_ANY_TIME
+    client.load_verify_locations(folder / CA)
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asks, shows = client.wrap_bio(down, up), server.wrap_bio(up, down, server_side=True)
+    for side in (asks, shows):
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    asks.do_handshake()
+    leaf = asks.getpeercert() or {}
+    begins, ends = (
+        datetime.fromtimestamp(ssl.cert_time_to_seconds(str(leaf[name])), UTC)
+        for name in ("notBefore", "notAfter")
+    )
+    return begins, ends
 
 
 def _set_aside(folder: Path) -> bool:

@@ -7,7 +7,7 @@ import math
 import secrets
 from typing import Final
 
-from aiohttp import WSCloseCode, WSMessage, WSMsgType
+from aiohttp.http import WSCloseCode, WSMessage, WSMsgType
 
 from agent.access.rates import OriginRates
 from agent.dialects.nhi_component.dialect import NhiDialect
