@@ -17,7 +17,6 @@ from agent import __version__, inventory, tls
 from agent.access.answers import Answers
 from agent.access.rates import OriginRates
 from agent.config import Config
-from agent.dialects.servisign import ServiSignDialect, refusal
 from agent.errands import Errands
 from agent.errors import AgentError, ErrorId, describe
 from agent.evidence import evidence_of
@@ -36,6 +35,7 @@ from pcsc.service import Service
 if TYPE_CHECKING:
     import ssl
 
+    from agent.dialects.servisign import ServiSignDialect
     from agent.previews import Previews
     from agent.queue import RecordQueue
     from agent.selftest.service import SelfTests
@@ -125,6 +125,7 @@ class Daemon:
         self._simulated = simulated
         self._ending = AsyncExitStack()
         self._notices: set[asyncio.Task[None]] = set()
+        self._servisign: ServiSignDialect | None = None
 
     async def start(self) -> None:
         """Take the ports, then open what answers on them.
@@ -151,7 +152,6 @@ class Daemon:
         await self.stop()
 
     async def _start(self) -> None:
-        from agent.dialects.servisign import vendor_at_port
         from agent.native.api import NativeApi
         from agent.native.context import NativeServices
         from agent.selftest.context import Computer
@@ -164,9 +164,7 @@ class Daemon:
         # The ports come first: a second agent must fail before it replaces the token of the first.
         clear = ports.listen([config.ports.native])
         self._ending.callback(clear.close)
-        secure = await asyncio.to_thread(
-            ports.listen, config.servisign.ports, vendor_at_port.answers_as_vendor
-        )
+        secure = await asyncio.to_thread(ports.listen, config.servisign.ports, _answers_as_vendor)
         self._ending.callback(secure.close)
         self.native_port, self.tls_port, self.conflicts = clear.port, secure.port, secure.conflicts
         hipki = await asyncio.to_thread(self._take_hipki) if config.hipki.enabled else None
@@ -196,19 +194,17 @@ class Daemon:
         self.errands = self._errands(selftests)
         services = NativeServices(operations, selftests, verifier, self.errands, self._simulated, self.queue)
         native = NativeApi(services, rate)
-        servisign = ServiSignDialect(operations, config) if config.servisign.enabled else None
-        if servisign is not None:
-            self._ending.callback(servisign.close)
+        self._ending.callback(self._close_servisign)
         self._monitor = Monitor(operations, paths.update)
         self._ending.callback(self._monitor.close)
         main = MainSite(
             native,
-            dialect=servisign,
-            refusal=refusal(),
+            dialect=self._open_servisign if config.servisign.enabled else None,
+            refusal=_servisign_refusal,
             hopeless=consents.hopeless,
             measured=self._measured if config.metrics.enabled else None,
         )
-        public = frozenset(pages.static()) | frozenset(pages.OWN)
+        public = pages.PATHS | frozenset(pages.OWN)
         open_to_programs = frozenset(() if config.metrics.token else (METRICS_PATH,))
         served = [
             _ServedPort(clear, None, main, public | open_to_programs),
@@ -272,6 +268,16 @@ class Daemon:
         self._ending.callback(opened.forget)
         self._run_beside(opened.run())
         return opened
+
+    def _open_servisign(self) -> ServiSignDialect:
+        from agent.dialects.servisign import ServiSignDialect
+
+        self._servisign = ServiSignDialect(self.operations, self._config)
+        return self._servisign
+
+    def _close_servisign(self) -> None:
+        if self._servisign is not None:
+            self._servisign.close()
 
     def _take_hipki(self) -> TakenPort | None:
         """Take the port of the HiPKI dialect; None where another program holds it."""
@@ -457,6 +463,19 @@ async def serve(
                 ready(daemon)
             async with beside(daemon, ending.set) if beside is not None else nullcontext():
                 await ending.wait()
+
+
+def _answers_as_vendor(port: int) -> bool:
+    """Load what asks only where a port is taken."""
+    from agent.dialects.servisign.vendor_at_port import answers_as_vendor
+
+    return answers_as_vendor(port)
+
+
+def _servisign_refusal() -> bytes:
+    from agent.dialects.servisign import refusal
+
+    return refusal()
 
 
 def _end_inventory(folder: Path) -> None:

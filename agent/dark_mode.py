@@ -10,15 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import plistlib
 import sys
 from collections.abc import Mapping
-from configparser import ConfigParser
-from configparser import Error as ConfigError
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
-from xml.parsers.expat import ExpatError
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +80,9 @@ async def _ask_portal(address: str) -> bool | None:
 
 
 def _gtk(known: Mapping[str, str]) -> bool:
+    from configparser import ConfigParser
+    from configparser import Error as ConfigError
+
     folder = known.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     settings = ConfigParser(interpolation=None, strict=False)
     for version in ("gtk-4.0", "gtk-3.0"):
@@ -109,6 +108,9 @@ def _windows() -> bool:
 
 
 def _macos(home: Path) -> bool:
+    import plistlib
+    from xml.parsers.expat import ExpatError
+
     try:
         told = plistlib.loads((home / "Library/Preferences/.GlobalPreferences.plist").read_bytes())
     except (OSError, ValueError, ExpatError):

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
@@ -135,6 +134,8 @@ async def open_page(url: str) -> bool:
     done: asyncio.Future[bool] = loop.create_future()
 
     def show() -> None:
+        import webbrowser
+
         shown = webbrowser.open(url)
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, shown)

@@ -117,7 +117,8 @@ def _hand_over(file: Path) -> None:
 async def _run(
     call: Invocation, variant: str, *, with_pin: bool, shown: bool, unmasked: bool
 ) -> tuple[ProbeContext, list[ResultRow]]:
-    from agent.selftest.probe_list import Variant, plan
+    from agent.selftest.model import Variant
+    from agent.selftest.probe_list import plan
     from agent.selftest.runner import run
 
     rows: list[ResultRow] = []

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from agent.access.rates import OriginRates
 from agent.errors import AgentError
-from agent.native import conversion, jsonrpc, messages, session
+from agent.native import limits
 from agent.native.context import NativeServices
-from agent.native.session import NativeSession
 from agent.operations import ReaderView
 from agent.places import Place, Places
 from agent.vocabulary import SessionEnd, Verb
 from agent.websocket import WebSocketSessions, turn_away
+
+if TYPE_CHECKING:
+    from agent.native.session import NativeSession
 
 SESSIONS_MAX: Final = 64
 SESSIONS_OF_STRANGERS_MAX: Final = 32
@@ -43,7 +45,7 @@ class NativeApi:
         )
         self._large = Places(rank, total=SESSIONS_MAX, strangers=LARGE_STRANGERS_MAX)
         self.load: Final = Places(
-            rank, total=session.LOAD_BYTES_MAX, strangers=session.LOAD_BYTES_OF_STRANGERS_MAX
+            rank, total=limits.LOAD_BYTES_MAX, strangers=limits.LOAD_BYTES_OF_STRANGERS_MAX
         )
         """The bytes of requests that are being read or at work, of all sites together."""
         self._readers: dict[str, ReaderView] = {}
@@ -59,6 +61,9 @@ class NativeApi:
             origin: the page's origin; None for a local program with the per-user token.
             own_page: whether this program served the page itself; it has shown its token.
         """
+        # Loaded when the first page or program speaks the API: all methods, and what they rest on.
+        from agent.native.session import NativeSession
+
         counted = None if own_page else origin
         large = self._place_for_large(counted)
         new = NativeSession(
@@ -93,6 +98,10 @@ class NativeApi:
 
     def _notify(self, views: tuple[ReaderView, ...]) -> None:
         before, self._readers = self._readers, {view.name: view for view in views}
+        if not self._sessions:
+            return
+        from agent.native import conversion, jsonrpc, messages
+
         frames = [
             jsonrpc.notification("card.changed", messages.CardChanged(conversion.reader(view)))
             for view in views

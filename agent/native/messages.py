@@ -12,13 +12,10 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from agent.native.limits import DOCUMENT_BYTES_MAX
 from agent.vocabulary import Errand, SessionEnd
 from signing.verification.report import DocumentReport
 
-API = 1
-"""The version of everything in this file; it grows when a page written for the one before would break."""
-
-DOCUMENT_BYTES_MAX = 32 * 1024 * 1024
 BLOCK_BYTES_MAX = 1024
 """One RSA block, with keys that no card has yet."""
 

@@ -26,13 +26,12 @@ from agent.native import (
 )
 from agent.native.context import NativeCaller, NativeServices
 from agent.native.conversion import card_of
+from agent.native.limits import AGENT_NAME, API
 from agent.native.messages import CardParams, NativeMessage, NoParams, given
 from agent.vocabulary import Verb
 from signing.cms.envelope import read_envelope
 from signing.errors import SignatureFormatError, SignatureInvalidError
 from signing.hashes import Hash
-
-AGENT_NAME: Final = "hca-agent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ async def answer(
 
 async def _hello(services: NativeServices, caller: NativeCaller, _params: NoParams) -> messages.AgentHello:
     known = tuple(name for name, method in METHODS.items() if not method.refuses(caller))
-    return messages.AgentHello(AGENT_NAME, __version__, messages.API, known, services.simulated)
+    return messages.AgentHello(AGENT_NAME, __version__, API, known, services.simulated)
 
 
 async def _readers(services: NativeServices, caller: NativeCaller, _params: NoParams) -> messages.ReaderList:

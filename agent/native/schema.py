@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from agent.native import messages, selftest_messages
+from agent.native.limits import API
 from agent.native.methods import METHODS
 
 PATH: Final = Path(__file__).parents[1] / "web" / "schema.json"
@@ -40,7 +41,7 @@ def schema() -> bytes:
         "openrpc": "1.3.2",
         "info": {
             "title": "HCA Card Agent native API",
-            "version": str(messages.API),
+            "version": str(API),
             "description": "JSON-RPC 2.0 over WebSocket at /v1. Unknown members and batches are refused.",
         },
         "methods": [

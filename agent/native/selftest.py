@@ -17,8 +17,8 @@ from agent.native.selftest_messages import (
     SelfTestRow,
 )
 from agent.selftest import schema
-from agent.selftest.model import GROUP_TITLES, Bilingual, Probe, ResultRow, RowStatus, Trouble
-from agent.selftest.probe_list import Variant, plan
+from agent.selftest.model import GROUP_TITLES, Bilingual, Probe, ResultRow, RowStatus, Trouble, Variant
+from agent.selftest.probe_list import plan
 from agent.selftest.service import SelfTestRequest, for_site
 
 

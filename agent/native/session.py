@@ -14,24 +14,16 @@ from aiohttp.http import WSCloseCode, WSMsgType
 
 from agent.access.rates import OriginRates
 from agent.errors import AgentError, ErrorId, error_id
-from agent.native import jsonrpc, messages, methods
+from agent.native import jsonrpc, methods
 from agent.native.context import NativeCaller, NativeServices
+from agent.native.limits import FRAME_BYTES_MAX
 from agent.places import Places
 from agent.websocket import WebSocketSession
 
 log = logging.getLogger(__name__)
 
-FRAME_BYTES_MAX: Final = messages.DOCUMENT_BYTES_MAX * 4 // 3 + 128 * 1024
-"""A document in base64, and everything that stands beside it."""
-
 REQUESTS_MAX: Final = 8
 """Requests of one session at work at the same time."""
-
-LOAD_BYTES_MAX: Final = 3 * FRAME_BYTES_MAX
-"""Requests of all sessions at work at the same time; pages send before anybody allowed anything."""
-
-LOAD_BYTES_OF_STRANGERS_MAX: Final = FRAME_BYTES_MAX
-"""How much of it may come from pages that nobody has allowed anything."""
 
 SMALL_FRAME_BYTES_MAX: Final = jsonrpc.SMALL_BYTES_MAX + 128 * 1024
 """Everything but a document."""

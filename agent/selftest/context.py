@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.processes import RunningProgram, find, running
-from agent.selftest.reader_drivers import driver_of
-from agent.selftest.usb_readers import UsbReader, usb_readers
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -21,11 +19,24 @@ if TYPE_CHECKING:
     from agent.operations.transaction_jobs import Examined
     from agent.paths import Paths
     from agent.pins.kept import KeptPin
+    from agent.selftest.usb_readers import UsbReader
     from pcsc.service import Service
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _driver_of(reader: str) -> str:
+    from agent.selftest.reader_drivers import driver_of
+
+    return driver_of(reader)
+
+
+def _usb_readers(unnamed: frozenset[str]) -> Sequence[UsbReader]:
+    from agent.selftest.usb_readers import usb_readers
+
+    return usb_readers(unnamed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +69,8 @@ class Computer:
     simulated: bool = False
     find: Callable[[str], str | None] = find
     programs: Callable[[], Sequence[RunningProgram]] = running
-    driver: Callable[[str], str] = driver_of
-    usb: Callable[[frozenset[str]], Sequence[UsbReader]] = usb_readers
+    driver: Callable[[str], str] = _driver_of
+    usb: Callable[[frozenset[str]], Sequence[UsbReader]] = _usb_readers
     config_error: AgentError | None = None
 
 

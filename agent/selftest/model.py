@@ -17,6 +17,15 @@ TEXT_MAX: Final = 2000
 SECONDS: Final = 20.0
 
 
+class Variant(StrEnum):
+    """Which rows of the HCA page are run."""
+
+    ORDINARY = "ordinary"
+    """一般讀卡機: fourteen rows."""
+    NHI_READER = "nhi-reader"
+    """健保專用讀卡機: thirteen rows."""
+
+
 class RowStatus(StrEnum):
     """How a row ended."""
 

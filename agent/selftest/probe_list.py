@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from agent.selftest.model import Probe
+from agent.selftest.model import Probe, Variant
 from agent.selftest.probes import card, certificates, modules, nhi_component, ports, readers, system
 
 if TYPE_CHECKING:
     from agent.config import Config
-
-
-class Variant(StrEnum):
-    """Which rows of the HCA page are run."""
-
-    ORDINARY = "ordinary"
-    """一般讀卡機: fourteen rows."""
-    NHI_READER = "nhi-reader"
-    """健保專用讀卡機: thirteen rows."""
 
 
 def plan(variant: Variant = Variant.ORDINARY, config: Config | None = None) -> tuple[Probe, ...]:

@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.errors import AgentError, ErrorId
-from agent.selftest.model import Bilingual, Group, ResultRow
-from agent.selftest.probe_list import Variant, plan
-from agent.selftest.runner import run
+from agent.selftest.model import Bilingual, Group, ResultRow, Variant
 from agent.vocabulary import Verb
 
 if TYPE_CHECKING:
@@ -61,6 +59,8 @@ class SelfTests:
             AgentError: busy, or what `Consents.require` says of this page.
         """
         from agent.selftest.context import ProbeContext
+        from agent.selftest.probe_list import plan
+        from agent.selftest.runner import run
 
         if self._running:
             raise AgentError(ErrorId.BUSY)

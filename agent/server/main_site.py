@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Final, Protocol
 
 from aiohttp import hdrs, web
@@ -47,8 +48,8 @@ class MainSite:
 
     Args:
         native: the native API.
-        dialect: None where it is switched off.
-        refusal: what the dialect's pages understand as a refusal, and stop trying.
+        dialect: makes it when a page first speaks it; None where it is switched off.
+        refusal: returns what the dialect's pages understand as a refusal, and stop trying.
         hopeless: whether an origin is not allowed, and nobody is there to be asked about it.
         measured: what monitoring reads; None where that is switched off.
     """
@@ -59,13 +60,13 @@ class MainSite:
         self,
         native: NativeApi,
         *,
-        dialect: Dialect | None,
-        refusal: bytes,
+        dialect: Callable[[], Dialect] | None,
+        refusal: Callable[[], bytes],
         hopeless: Callable[[str], bool],
         measured: Measured | None = None,
     ) -> None:
         self._native = native
-        self._dialect = dialect
+        self._dialect = None if dialect is None else cache(dialect)
         self._refusal = refusal
         self._hopeless = hopeless
         self._measured = measured
@@ -73,14 +74,14 @@ class MainSite:
 
     def refusal(self, request: web.BaseRequest, listener: Listener) -> bytes | None:
         """Return what tells a page of the old dialect that it is not wanted."""
-        return self._refusal if self._of_dialect(request, listener) else None
+        return self._refusal() if self._of_dialect(request, listener) else None
 
     def excuse(self, request: web.BaseRequest, listener: Listener, status: int) -> bytes | None:
         """Return what tells a page of the old dialect that its request was not read."""
         origin = only(request, hdrs.ORIGIN)
         if self._dialect is None or origin is None or not self._of_dialect(request, listener):
             return None
-        return self._dialect.excuse(origin, status)
+        return self._dialect().excuse(origin, status)
 
     def _of_dialect(self, request: web.BaseRequest, listener: Listener) -> bool:
         return self._dialect is not None and listener.tls and request.method == hdrs.METH_POST
@@ -104,7 +105,7 @@ class MainSite:
         ):
             # Tokens are few: another site's page, which cannot read one, may not use them up.
             return empty(403) if is_part_of_another_page(request) else self._own_page(path, listener)
-        if method == hdrs.METH_GET and path in pages.static():
+        if method == hdrs.METH_GET and path in pages.PATHS:
             page = pages.static()[path]
             return web.Response(body=page.body, headers={hdrs.CONTENT_TYPE: page.content_type})
         if path == metrics.PATH and self._measured is not None and not listener.tls:
@@ -125,7 +126,7 @@ class MainSite:
             metrics.DIALECT.set("servisign")
             with room(request, self._native.load, admission.origin, DOCUMENT_BODY_BYTES_MAX):
                 body = await form(request, DOCUMENT_BODY_BYTES_MAX)
-                answer = await self._dialect.handle(admission.origin, body)
+                answer = await self._dialect().handle(admission.origin, body)
             return web.Response(body=answer, content_type="application/json")
         return empty(404)
 

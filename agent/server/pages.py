@@ -14,12 +14,12 @@ import msgspec
 
 from agent import __version__
 from agent.errors import table
-from agent.native import messages, methods, schema
+from agent.native.limits import AGENT_NAME, API
 from agent.vocabulary import ERRAND_LINES, ERRAND_WORDS, Errand
 
 WEB: Final = Path(__file__).parents[1] / "web"
 
-STATUS: Final = msgspec.json.encode({"agent": methods.AGENT_NAME, "api": messages.API})
+STATUS: Final = msgspec.json.encode({"agent": AGENT_NAME, "api": API})
 """What any origin may read: enough to tell "refused" from "not running", and nothing else."""
 
 
@@ -33,9 +33,11 @@ _FILES: Final = {
     "browser-check.js": _JAVASCRIPT,
     "agent.js": _JAVASCRIPT,
     "agent.d.ts": "text/plain; charset=utf-8",
+    "schema.json": "application/json",
     "selftest.schema.json": "application/json",
 }
-
+PATHS: Final = frozenset(f"/{name}" for name in _FILES)
+"""Where anybody finds them."""
 
 OWN: Final[Mapping[str, str]] = {"/": "index.html", "/verify": "verify.html"}
 """Our own pages, which talk to the agent with a token: the self-test, and where signed files are dropped."""
@@ -54,7 +56,6 @@ def static() -> Mapping[str, StaticPage]:
     """Return every static path; nothing of a request ever becomes a file's name."""
     return MappingProxyType(
         {f"/{name}": StaticPage(kind, (WEB / name).read_bytes()) for name, kind in _FILES.items()}
-        | {"/schema.json": StaticPage("application/json", schema.PATH.read_bytes())}
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from agent.interaction import ConsentQuestion, PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
-from agent.native.messages import DOCUMENT_BYTES_MAX
+from agent.native.limits import DOCUMENT_BYTES_MAX
 from hca_card.pin import Pin
 from tests.support.agent import PORTAL, Page, RunningAgent, running_agent
 from tests.support.hostile import ORIGINS, Doors, Portal, hostile_process

@@ -19,8 +19,8 @@ from cryptography.x509 import load_der_x509_certificate
 from agent.config import Config, ConsentSettings, PortSettings, ServiSignSettings
 from agent.interaction import PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
-from agent.native import api, session
-from agent.native.messages import API
+from agent.native import api, limits, session
+from agent.native.limits import API
 from agent.native.methods import METHODS
 from agent.vocabulary import Verb
 from hca_card.pin import Pin
@@ -583,7 +583,7 @@ async def test_only_a_few_sites_that_nobody_allowed_may_send_large_documents(
 async def test_large_requests_that_wait_for_a_person_do_not_pile_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "LOAD_BYTES_MAX", 100_000)
+    monkeypatch.setattr(limits, "LOAD_BYTES_MAX", 100_000)
     person, document = SlowPerson(), b64(b"x" * 50_000)
     async with (
         running_agent(tmp_path, interaction=person) as agent,

@@ -18,8 +18,8 @@ from rich.console import Console
 from agent.errors import ErrorId
 from agent.interaction.scripted import Headless, ScriptedInteraction
 from agent.selftest import html_report, schema, support_bundle
-from agent.selftest.model import Bilingual, ResultRow, RowStatus, Trouble
-from agent.selftest.probe_list import Variant, plan
+from agent.selftest.model import Bilingual, ResultRow, RowStatus, Trouble, Variant
+from agent.selftest.probe_list import plan
 from agent.selftest.terminal_report import TerminalReport, summary
 from hca_card.simulator import KINDS
 from tests.support.selftest import PERSONAL, context_of, rows_of, selftest_world
