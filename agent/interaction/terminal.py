@@ -41,6 +41,7 @@ T = TypeVar("T")
 _SECONDS: Final = 120.0
 _ATTEMPTS: Final = 3
 _PAGE: Final = 20
+_NAME_MAX: Final = 120
 _NO_PUK: Final = (
     "沒有 PUK 碼請按 Enter 離開，到 https://hca.nat.gov.tw 以用戶代碼解鎖，或撥 0800-364-422。\n"
     "No PUK: unblock at https://hca.nat.gov.tw with your user code, or call 0800-364-422;"
@@ -113,9 +114,13 @@ def _terms_words(question: PinQuestion | KeypadQuestion, who_zh: str, who_en: st
 
 def _item_rows(items: Sequence[ItemShown], first: int = 0) -> str:
     return "".join(
-        f"  {number}. {_printable(item.name)}  {_printable(item.kind)}  {item.size:,} bytes\n"
+        f"  {number}. {_both_ends(_printable(item.name))}  {_printable(item.kind)}  {item.size:,} bytes\n"
         for number, item in enumerate(items, first + 1)
     )
+
+
+def _both_ends(name: str) -> str:
+    return name if len(name) <= _NAME_MAX else f"{name[: _NAME_MAX // 2]}…{name[1 - _NAME_MAX // 2 :]}"
 
 
 def _change_words(question: NewPinQuestion | UnblockQuestion, zh: str, en: str, status: PinStatus) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import tkinter
+import unicodedata
 from collections.abc import Callable, Iterator
 from queue import Empty
 from tkinter import ttk
@@ -28,6 +29,7 @@ _FOCUS_MS: Final = (1, 150, 500)
 _ROOM: Final = 0.86  # a title bar and a panel stand beside it
 _ROOM_ACROSS: Final = 0.96
 _TEXT_MAX: Final = 400
+_MARKS_MAX: Final = 4
 _SOON_SHARE: Final = 0.2
 _PANEL_PADDING: Final = 14
 
@@ -35,7 +37,13 @@ _PANEL_PADDING: Final = 14
 def printable(text: str) -> str:
     """Text of a card or a page, with nothing in it that could move or hide other text."""
     cut = text if len(text) <= _TEXT_MAX else text[:_TEXT_MAX] + "…"
-    return "".join(character if character.isprintable() else "�" for character in cut)
+    shown, marks = "", 0
+    for character in cut:
+        # Accents without end would be painted over the lines above and below.
+        marks = marks + 1 if unicodedata.category(character)[0] == "M" else 0
+        if marks <= _MARKS_MAX:
+            shown += character if character.isprintable() else "�"
+    return shown
 
 
 def open_screen(*, dark: bool = False, terse: bool = False) -> Look:

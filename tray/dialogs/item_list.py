@@ -21,6 +21,7 @@ _ROWS_BESIDE: Final = 18
 _ABOUT: Final = 240
 """Pixels that stand above and below the rows."""
 _DIGEST_GROUP: Final = 32
+_NAME_LINES: Final = 2
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -203,12 +204,14 @@ class ItemList:
             canvas.create_text(x, middle, anchor=anchor, text=text, font=self._small, fill=look.colour.muted)
 
     def _words_of(self, item: ItemShown) -> str:
-        """Return the marked item in full."""
+        """Return the marked item, in as many lines whatever its name is: the window keeps its size."""
         digest = item.digest.hex()
         groups = "\n".join(digest[at : at + _DIGEST_GROUP] for at in range(0, len(digest), _DIGEST_GROUP))
-        name = printable(item.name)
-        lines = self._look.wrap(f"{name}\n{item.size:,} bytes", "Muted.TLabel", self._whole_width)
-        return f"{lines}\nSHA-256: {groups}"
+        room = self._whole_width * _NAME_LINES * 9 // 10  # a line is seldom filled to its end
+        name = shortened(printable(item.name), room, self._small.measure)
+        lines = self._look.wrap(name, "Muted.TLabel", self._whole_width).split("\n")[:_NAME_LINES]
+        lines += [""] * (_NAME_LINES - len(lines))
+        return "\n".join((*lines, f"{item.size:,} bytes", f"SHA-256: {groups}"))
 
 
 def show_items(window: Window[Any], items: Sequence[ItemShown]) -> None:

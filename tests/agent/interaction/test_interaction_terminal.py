@@ -487,10 +487,15 @@ async def test_what_a_session_is_stands_before_its_pin(terminal: Terminal) -> No
 async def test_a_long_list_is_paged_and_searched_before_the_pin(terminal: Terminal) -> None:
     names = [f"record-{number}.xml" for number in range(1, 1001)]
     names[500] = "evil\x1b[2J\N{RIGHT-TO-LEFT OVERRIDE}.xml"
+    names[501] = "long" + "x" * 5000 + ".xml"
     asked = asyncio.create_task(person(terminal).ask(session_request(*names)))
     await settled(terminal, "cancels.\r\n> ")
     assert "20. record-20.xml" in (first := await terminal.screen("> ")) and "record-21.xml" not in first
-    for typed, expected in (("n", "21. record-21.xml"), ("/evil", "501. evil�[2J�.xml")):
+    for typed, expected in (
+        ("n", "21. record-21.xml"),
+        ("/long", f"long{'x' * 56}…{'x' * 55}.xml"),
+        ("/evil", "501. evil�[2J�.xml"),
+    ):
         terminal.seen = b""
         terminal.type(f"{typed}\n")
         await settled(terminal, "cancels.\r\n> ")

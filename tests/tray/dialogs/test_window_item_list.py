@@ -25,6 +25,8 @@ HOSTILE = (
     "",
     "\N{ZERO WIDTH SPACE}" * 9,
     "שלום.xml",
+    "a" + "\N{COMBINING DOUBLE VERTICAL LINE ABOVE}" * 300 + ".xml",
+    "病歷" * 100 + ".pdf",
 )
 
 DRIVE = """
@@ -49,6 +51,11 @@ found = {"first": texts(), "labels": labels(), "fits": window.fits, "width": can
 found["over"] = [box for each in canvas.find_all() if (box := canvas.bbox(each))[2] > canvas.winfo_width()]
 canvas.focus_force()
 root.update()
+found["heights"] = []
+for _ in range(len(found["first"]) // 4):
+    found["heights"].append(root.winfo_reqheight())
+    canvas.event_generate("<Down>")
+    root.update()
 for name, keys in (("end", ["<End>"]), ("up", ["<Home>", "<Next>", "<Down>", "<Up>"])):
     for key in keys:
         canvas.event_generate(key)
@@ -114,7 +121,9 @@ def test_hostile_names_neither_move_nor_hide_anything(size: str) -> None:
     for text in [*found["first"], found["labels"]]:
         for character in text.replace("\n", ""):
             assert unicodedata.category(character) not in ("Cc", "Cf", "Zl", "Zp"), ascii(character)
+        assert text.count("\N{COMBINING DOUBLE VERTICAL LINE ABOVE}") <= 8
     assert found["over"] == [], "no text is wider than its column"
+    assert len(set(found["heights"])) == 1, "the window keeps its size"
     assert any(text.startswith("xxx") and "…" in text for text in found["first"])
 
 
