@@ -393,6 +393,29 @@ class SessionSignature(SignatureResult, frozen=True, kw_only=True):
     left: int
 
 
+class OpenSession(SessionStatus, frozen=True):
+    """A session that is open, as the person's own programs see it; nothing in it uses the session.
+
+    Attributes:
+        origin: whose it is; null for a program of this person.
+    """
+
+    number: str
+    origin: str | None
+
+
+class OpenSessions(NativeMessage, frozen=True):
+    """All sessions that are open."""
+
+    sessions: tuple[OpenSession, ...]
+
+
+class SessionStopParams(NativeMessage, frozen=True):
+    """Stop a session by its number, as the person does in the icon's menu."""
+
+    number: Annotated[str, Meta(max_length=64)]
+
+
 class SessionEnded(BilingualText, frozen=True):
     """A session of this connection ended; the sentence is for the person."""
 

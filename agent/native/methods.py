@@ -256,6 +256,20 @@ METHODS: Final[dict[str, NativeMethod]] = {
     "session.close": NativeMethod(
         "End a session; the agent forgets the PIN.", messages.SessionParams, NoParams, signing.close_session
     ),
+    "session.list": NativeMethod(
+        "The sessions that are open; local programs alone.",
+        NoParams,
+        messages.OpenSessions,
+        signing.list_sessions,
+        programs=True,
+    ),
+    "session.stop": NativeMethod(
+        "Stop a session, as the person does in the icon's menu; local programs alone.",
+        messages.SessionStopParams,
+        NoParams,
+        signing.stop_session,
+        programs=True,
+    ),
     "sign.batch": NativeMethod(
         "Sign many documents with one PIN, after the person agreed to the list of them.",
         messages.BatchParams,

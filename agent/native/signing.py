@@ -105,6 +105,26 @@ async def close_session(
     return NoParams()
 
 
+async def list_sessions(
+    services: NativeServices, _caller: NativeCaller, _params: NoParams
+) -> messages.OpenSessions:
+    """List the sessions that are open."""
+    return messages.OpenSessions(
+        tuple(
+            messages.OpenSession(each.left, int(each.seconds_left), each.number, each.origin)
+            for each in services.operations.sessions.open
+        )
+    )
+
+
+async def stop_session(
+    services: NativeServices, _caller: NativeCaller, params: messages.SessionStopParams
+) -> NoParams:
+    """Stop a session at once; one that has ended already stays as it is."""
+    services.operations.sessions.stop(params.number)
+    return NoParams()
+
+
 def _tell_end(session: SigningSession, why: SessionEnd) -> None:
     """Tell the page that has the session now, if it is there."""
     if isinstance(session.holder, NativeCaller):

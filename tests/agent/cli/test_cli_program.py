@@ -33,7 +33,7 @@ NO_CARD = (
     | AUTOSTART
     | PROCESSES
     | UPDATE
-    | {name for name in NAMES if name.startswith("windows-setup ")}
+    | {name for name in NAMES if name.startswith(("windows-setup ", "sessions "))}
     | {
         "open",
         "demo",

@@ -17,7 +17,6 @@ from cryptography.x509 import load_der_x509_certificate
 from agent.audit import AuditLog
 from agent.config import Config, OriginSettings, SessionSettings
 from agent.interaction import PinQuestion
-from agent.native.methods import METHODS
 from agent.operations import signing_sessions
 from agent.vocabulary import SESSION_END_WORDS, SessionEnd, Verb
 from signing.hashes import Hash
@@ -150,6 +149,21 @@ async def test_the_person_stops_it_in_the_tray(agent: RunningAgent) -> None:
         assert await ended(page) == (session, "stopped")
 
 
+async def test_the_persons_own_program_lists_sessions_without_what_uses_them_and_stops_one(
+    agent: RunningAgent,
+) -> None:
+    async with agent.page() as page, agent.page(None) as program:
+        session = (await page.call("session.open", signatures=7))["session"]
+        answer = await program.call("session.list")
+        [known] = answer["sessions"]
+        assert (known["origin"], known["left"]) == (PORTAL, 7)
+        assert session not in str(answer)
+        await program.call("session.stop", number="another")
+        assert (await page.call("session.status", session=session))["left"] == 7
+        await program.call("session.stop", number=known["number"])
+        assert await ended(page) == (session, "stopped")
+
+
 async def test_the_page_closes_it(agent: RunningAgent) -> None:
     async with agent.page() as page:
         session = (await page.call("session.open"))["session"]
@@ -263,19 +277,16 @@ async def test_an_id_of_another_origin_is_as_unknown_as_one_that_never_was(agent
         assert await refused(page, "session.status", session=session) == "signing_session.ended"
 
 
-async def test_nothing_lists_sessions_and_nobody_else_hears_of_one(agent: RunningAgent) -> None:
-    assert [name for name in METHODS if name.startswith("session.")] == [
-        "session.open",
-        "session.sign",
-        "session.status",
-        "session.close",
-    ]
+async def test_no_page_lists_or_stops_sessions_and_nobody_else_hears_of_one(agent: RunningAgent) -> None:
     async with agent.page() as page, agent.page(OTHER) as other, agent.page() as same_origin:
         session = (await page.call("session.open"))["session"]
         await page.call("session.close", session=session)
         await ended(page)
         for stranger in (other, same_origin):
-            await stranger.call("agent.hello")
+            known = (await stranger.call("agent.hello"))["capabilities"]
+            assert not {"session.list", "session.stop"} & set(known)
+            assert await refused(stranger, "session.list") == "origin.refused"
+            assert await refused(stranger, "session.stop", number="1") == "origin.refused"
             assert [each for each in stranger.notifications if each["method"] == "session.ended"] == []
 
 
