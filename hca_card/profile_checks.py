@@ -143,7 +143,7 @@ def _key(key: ProfileKey) -> Iterator[str]:
     if key.kind is KeyKind.EC and (
         key.use is KeyUse.ENCRYPTION or key.form is not Form.DIGEST_INFO or key.pss
     ):
-        yield f"{where}: an ec key signs bare digests: it has no form and no pss, and encrypts nothing"
+        yield f"{where}: an ec key signs bare digests, and nothing else here: it has no form, no pss and no decryption"
     if key.use is KeyUse.ENCRYPTION and (
         key.form is Form.DIGEST or key.operation is not Operation.PSO or key.pss
     ):

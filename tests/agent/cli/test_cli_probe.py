@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from hca_card import profile
+from hca_card.simulator import SimulatedCard
 from tests.support.command_line import answer
 from tests.support.platforms import WINDOWS
+from tests.support.wire import assert_only_reads
 
 REFERENCE = Path(profile.__file__).parent / "profiles" / "reference.toml"
 
@@ -31,6 +33,19 @@ def test_probing_writes_a_draft_and_a_trace_and_shows_its_progress(invoke, tmp_p
     assert head["trace"] == "hca-agent card probe" and head["masked"]
     assert any(line.get("command", "").startswith("00 A4 04 00") for line in rest)
     assert WINDOWS or (target / "trace.jsonl").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("kind", ["hpc", "hpc-foreign", "nhi", "hicos", "pkcs15-p256"])
+def test_nothing_that_costs_a_try_or_changes_a_card_leaves_the_program(
+    invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    sent: list[bytes] = []
+    transmit = SimulatedCard.transmit
+    monkeypatch.setattr(
+        SimulatedCard, "transmit", lambda card, command: (sent.append(command), transmit(card, command))[1]
+    )
+    assert invoke("card", "probe", "--simulate", kind, "-o", tmp_path / "x").exit_code == 0
+    assert_only_reads(sent)
 
 
 def test_probing_tells_as_json(invoke, tmp_path: Path):
