@@ -53,6 +53,7 @@ def troubles(profile: Profile) -> Iterator[str]:
         yield from _pin_format(form)
     for key in profile.keys:
         yield from _key(key)
+        yield from _bits(profile, key)
     yield from _commands(profile.commands)
     if profile.identity is not None and profile.identity.fci_tag and profile.commands.select_p2 == 0x0C:
         yield "identity: fci_tag stands in the answer to SELECT, which select_p2 = 0x0C asks not to give"
@@ -143,7 +144,7 @@ def _key(key: ProfileKey) -> Iterator[str]:
     if key.kind is KeyKind.EC and (
         key.use is KeyUse.ENCRYPTION or key.form is not Form.DIGEST_INFO or key.pss
     ):
-        yield f"{where}: an ec key signs bare digests, and nothing else here: it has no form, no pss and no decryption"
+        yield f"{where}: an ec key signs bare digests, nothing else: it has no form, pss or decryption"
     if key.use is KeyUse.ENCRYPTION and (
         key.form is Form.DIGEST or key.operation is not Operation.PSO or key.pss
     ):
@@ -152,6 +153,19 @@ def _key(key: ProfileKey) -> Iterator[str]:
         yield f"{where}: of a block this program makes PSS itself, so that pss has nothing to say"
     if key.operation is Operation.HASH_PSO and key.kind is KeyKind.RSA and key.form is not Form.DIGEST:
         yield f"{where}: PSO: HASH is given a bare digest: form must be digest"
+
+
+def _bits(profile: Profile, key: ProfileKey) -> Iterator[str]:
+    """Yield what is wrong where a certificate would have to be looked into between PIN and signature."""
+    if key.bits or key.use is not KeyUse.SIGNATURE or key.form is not Form.BLOCK:
+        return
+    here = profile.pin.aid or profile.aid
+    pieces = [piece for each in profile.certificates if each.index == 1 for piece in each.file.pieces]
+    if any((piece.aid or profile.aid) != here for piece in pieces):
+        yield (
+            f"key {key.use} needs bits: its certificate is in another application, and leaving that of the "
+            "PIN drops it"
+        )
 
 
 def _commands(commands: Commands) -> Iterator[str]:

@@ -105,6 +105,8 @@ def _lines(found: Findings, parts: Guess, missing: tuple[str, ...]) -> Iterator[
         yield "draft = true                    # 填好後刪除這一行 · remove this line once all is filled in"
     yield f'atrs = ["{found.atr.hex(" ").upper()}"]  {KNOWN_MARK}'
     yield f'aid = "{aid.hex(" ").upper()}"  {KNOWN_MARK if application else FILL_IN}'
+    if found.read_most:
+        yield from ("", "[commands]", f"read_most = {found.read_most}  {KNOWN_MARK}")
     yield from _identity(parts)
     yield from _files(parts)
     yield from _records()

@@ -58,6 +58,7 @@ class Findings:
         atr: answer to reset.
         atr_facts: in words.
         chip: which chip the historical bytes name, where that is one that HCA cards have.
+        read_most: the most bytes that one READ BINARY may ask for; 0 as many as its form lets.
         data_objects: what GET DATA gave, by `80 CA 9F7F`.
         directory_files: EF.DIR and EF.ATR, by name.
         listed: AIDs in EF.DIR, and those that the issuer security domain tells.
@@ -75,6 +76,7 @@ class Findings:
     atr: bytes
     atr_facts: AtrFacts
     chip: str = ""
+    read_most: int = 0
     data_objects: dict[str, bytes] = field(default_factory=dict)
     directory_files: dict[str, bytes] = field(default_factory=dict)
     listed: list[bytes] = field(default_factory=list)

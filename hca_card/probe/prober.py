@@ -63,6 +63,7 @@ _ABSENT: Final = frozenset(
     }
 )
 _DEAF: Final = frozenset({StatusWord.INS_NOT_SUPPORTED, StatusWord.CLA_NOT_SUPPORTED})
+_LESS: Final = 0x80
 _MORE_RECORDS: Final = StatusWord.INCOMPATIBLE_FILE
 
 
@@ -225,7 +226,7 @@ class _Prober:
     def _by_short_identifiers(self, application: FoundApplication) -> None:
         for sfi in SFIS:
             with self._broken_files():
-                first = self._send(Command(0x00, 0xB0, 0x80 | sfi, 0x00, le=LE_SHORT_MAX))
+                first = self._read_binary(0x80 | sfi, 0x00)
                 if first.sw in _DEAF:
                     return
                 if first.sw == _MORE_RECORDS:
@@ -235,6 +236,16 @@ class _Prober:
                     application.files.append(FoundFile(sfi, b"", content, len(content), 0, first.sw))
                 elif first.sw not in _ABSENT:
                     application.files.append(FoundFile(sfi, b"", b"", None, 0, first.sw))
+
+    def _read_binary(self, p1: int, p2: int) -> Response:
+        """READ BINARY as much as a short command may ask for; a card that refuses that is asked for less."""
+        answer = self._send(Command(0x00, 0xB0, p1, p2, le=self._found.read_most or LE_SHORT_MAX))
+        if answer.sw == StatusWord.WRONG_LENGTH and not self._found.read_most:
+            less = self._send(Command(0x00, 0xB0, p1, p2, le=_LESS))
+            if less.sw != StatusWord.WRONG_LENGTH:
+                self._found.read_most = _LESS
+                return less
+        return answer
 
     @contextmanager
     def _broken_files(self) -> Iterator[None]:
@@ -257,8 +268,9 @@ class _Prober:
     def _rest(self, first: Response) -> bytes:
         """All of the file that is current, up to `FILE_MAX`."""
         content = first.data
-        while first.ok and LE_SHORT_MAX <= len(content) < FILE_MAX and len(content) % LE_SHORT_MAX == 0:
-            more = self._send(Command(0x00, 0xB0, len(content) >> 8, len(content) & 0xFF, le=LE_SHORT_MAX))
+        most = self._found.read_most or LE_SHORT_MAX
+        while first.ok and most <= len(content) < FILE_MAX and len(content) % most == 0:
+            more = self._read_binary(len(content) >> 8, len(content) & 0xFF)
             if not more.data or not (more.ok or more.sw == StatusWord.END_OF_FILE):
                 break
             content += more.data
@@ -276,7 +288,7 @@ class _Prober:
             size = iso7816.file_size(fci)
         except CardDataError:
             size = None
-        first = self._send(Command(0x00, 0xB0, index >> 8 & 0x7F, index & 0xFF, le=LE_SHORT_MAX))
+        first = self._read_binary(index >> 8 & 0x7F, index & 0xFF)
         if not first.ok and first.sw != StatusWord.END_OF_FILE:
             return FoundFile(0, path, b"", size, 0, first.sw)
         content = first.data if index else self._rest(first)

@@ -226,7 +226,7 @@ def test_the_chips_of_hca_cards_are_a_hint(chip: str):
 
 def test_records_parts_and_other_applications_come_into_the_draft():
     """The foreign card, read by the usual commands; keys and PIN are in no directory."""
-    wire = ForeignWire(file_class=0, select_p2=0, read_most=256)
+    wire = ForeignWire(file_class=0, select_p2=0)
     chip = ForeignBlueprint("000000336001", wire).build(simulator_ca())
     chips_own = replace(FOREIGN, aid=FOREIGN.pin.aid)
     _, text, complete = probed(chip, known=(FOREIGN, chips_own))
@@ -234,6 +234,7 @@ def test_records_parts_and_other_applications_come_into_the_draft():
     for line in (
         "basic = { sfi = 5, records = [1, 255] }",
         "info = { sfi = 6, skip = 16, length = 24 }",
+        "[commands]\nread_most = 128",
         'file = { sfi = 8, records = [1, 255], aid = "F0 46 4F 52 45 49 47 4E 02" }',
         'file = { sfi = 14, aid = "F0 46 4F 52 45 49 47 4E 02" }',
     ):

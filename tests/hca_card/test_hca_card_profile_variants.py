@@ -288,6 +288,7 @@ def test_without_identity_only_the_cards_that_are_listed_are_tried():
         ("reference = 0x85", 'environment = "840185"\nalgorithm = 1', "the algorithm included"),
         ("reference = 0x85", 'reference = 0x85\nkind = "ec"', "an ec key signs bare digests"),
         ("reference = 0x85", "reference = 0x85\npss = 2", "makes PSS itself"),
+        ('within = [0x7F21, 0x53], aid = "F0 46 4F 52 45 49 47 4E 02"', "within = [0x53]", "needs bits"),
         ("reference = 0x85", 'reference = 0x85\noperation = "hash-pso"', "form must be digest"),
         ("reference = 0x85", 'reference = 0x85\nhashes = ["MD5"]', "must be one of SHA-1"),
         ('indicator = ""', 'operation = "internal-authenticate"', "deciphering is PSO: DECIPHER"),
