@@ -45,7 +45,7 @@ INSTRUCTIONS: Final = {
 
 _KEPT_DATA: Final = frozenset({SELECT, MANAGE_SECURITY_ENVIRONMENT, GET_DATA, 0xCB})
 _KEPT_ANSWERS: Final = frozenset({SELECT, READ_BINARY, READ_RECORD, GET_DATA, 0xCB})
-_INPUT_MOST: Final = 0x10000
+_INPUT_MOST: Final = 0xFFFF
 _CHAINED: Final = 0x10
 CUT: Final = (
     "紀錄有缺：有些指令或回應只記了一部分，已略過",
@@ -152,7 +152,6 @@ class Talk:
         self._more: Dealing | None = None
         self._announced = 0
         self.torn = 0
-        self.unreadable = 0
         self.unanswered = 0
 
     def reset(self) -> None:
@@ -164,10 +163,17 @@ class Talk:
     def end(self) -> None:
         """Tell of what has no answer."""
         self._finish()
+        self._end_piece()
         if self._begun is not None:
             self.unanswered += 1
             self._tell(self._begun)
             self._begun = None
+
+    def _end_piece(self) -> None:
+        """Tell of what began as a piece and was none: class 90 can be a class as any other."""
+        if self._open is not None and self._open.header[0] & 0x80:
+            self._tell(self._open)
+        self._open = None
 
     def command(self, raw: bytes) -> None:
         """Take a command APDU, or a piece of one."""
@@ -180,9 +186,7 @@ class Talk:
             self._not_a_command(raw)
             return
         if command.ins not in INSTRUCTIONS and not command.data and raw.hex().isdecimal():
-            # Digits that are no command that anybody knows: a PIN in a log's own words, for example.
-            self.unreadable += 1
-            return
+            return  # digits that are no command that anybody knows: a PIN in a log's own words, perhaps
         if self._begun is not None and not self._chain:
             self.end()
         if command.ins == GET_RESPONSE and self._more is not None:
@@ -190,9 +194,10 @@ class Talk:
             return
         self._finish()
         self._take(command)
-        if command.ins in PIN_COMMANDS and len(raw) == 5:
-            # T=0: the header alone, and the PIN is in what follows.
+        if command.ins in PIN_COMMANDS and len(raw) == 5 and raw[4] and self._begun is not None:
+            # T=0: the header alone, and the PIN is in what follows, unless whoever recorded left it out.
             self._announced = raw[4]
+            self._begun = replace(self._begun, le=None, empty=False)
 
     def keypad(self, header: bytes, shape: PinShape | None) -> None:
         """Take a PIN entry on the reader's keypad."""
@@ -206,7 +211,7 @@ class Talk:
         try:
             answer = Response.decode(raw)
         except ValueError:
-            self.unreadable += 1
+            self.torn += 1
             return
         if answer.sw >> 12 not in (0x6, 0x9):
             # Status words begin so (ISO/IEC 7816-4 §5.6): pcscd's log ends long answers in the middle.
@@ -227,15 +232,13 @@ class Talk:
         self._continue(begun, answer)
 
     def _answer_to_piece(self, answer: Response) -> None:
-        begun = self._open
-        if begun is None:
-            self.unreadable += 1
-        elif answer.data or not answer.ok:
-            # Class 90 can be a class as any other, and the command a whole one.
-            self._open, self._chain = None, b""
+        if self._open is None:
+            return
+        if answer.data or not answer.ok:
+            begun, self._open, self._chain = self._open, None, b""
             self._continue(begun, answer)
         else:
-            self._open = replace(begun, sw=answer.sw)
+            self._open = replace(self._open, sw=answer.sw)
 
     def _continue(self, begun: Dealing, answer: Response) -> None:
         if len(self._output) < _INPUT_MOST:
@@ -265,8 +268,7 @@ class Talk:
         header = bytes((cla, command.ins, command.p1, command.p2))
         more = cla != command.cla
         if self._chain != header:
-            if self._open is not None and self._open.header[0] & 0x80:
-                self._tell(self._open)
+            self._end_piece()
             self._wipe()
             self._piece = 0
         self._open = None
@@ -289,14 +291,12 @@ class Talk:
             block = bytes(self._input)
             self._secrets.learn(block)
             self._wipe()
-            self._begun = replace(
-                self._begun, lc=None, le=None, empty=False, shape=_shape(self._begun, block)
-            )
+            self._begun = replace(self._begun, shape=_shape(self._begun, block))
             self._announced = 0
 
     def _not_a_command(self, raw: bytes) -> None:
-        """Take bytes that are no command: of them nothing is kept, and of a PIN command not even that."""
-        self.unreadable += 1
+        """Take bytes that are no command, or a part of one: nothing of them is kept."""
+        self.torn += 1
         if len(raw) > 5 and raw[1] in PIN_COMMANDS:
             self._secrets.learn(raw[5:])
 

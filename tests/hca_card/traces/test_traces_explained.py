@@ -36,6 +36,16 @@ ROWS = {
         "編碼方式不明，可能已加密",
         "FILL IN: pin: it is written in a way",
     ),
+    "a PIN that the log left out": (
+        SELECT + "-> 00 20 00 81 08\n<- 90 00\n-> 00 B0 83 00 04\n<- 41 42 43 44 90 00\n",
+        "短識別碼 3 的檔案（4 位元組）",
+        "reference = 0x81",
+    ),
+    "a class of 90": (
+        SELECT + "-> 90 5A 00 00 01 41\n<- 90 00\n-> 90 5C 00 00 01\n<- 41 90 00\n",
+        "INS 5A ×1, INS 5C ×1",
+        "",
+    ),
     "a PIN under secure messaging": (
         SELECT + "-> 0C 20 00 81 0A 87 08 11 22 33 44 55 66 77 88\n<- 90 00\n",
         "有 1 個指令在安全訊息之下（VERIFY 20 ×1）",

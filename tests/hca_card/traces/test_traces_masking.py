@@ -82,6 +82,10 @@ def test_a_pin_typed_on_the_reader_is_understood_without_being_there(tmp_path: P
     messages = write.by_apdu(recorded)
     messages += write.keypad_entry(bytes.fromhex("00200001"), b"\xff" * 8, b"\x90\x00")
     told_words = "\n".join(told(tmp_path, write.usbmon_pcap(messages)))
+    blocks = write.by_blocks(recorded)
+    answer = b"\x00\x00\x02\x90\x00\x92"  # and where the reader takes blocks, it answers one
+    blocks += write.keypad_entry(bytes.fromhex("00200001"), b"\xff" * 8, answer)
+    assert "讀卡機的鍵盤" in "\n".join(told(tmp_path, write.usbmon_pcap(blocks)))
     assert "讀卡機的鍵盤" in told_words
     assert "stored_length = 8, pad = 0xFF" in told_words
 
