@@ -147,7 +147,7 @@ class Imported:
             )
         if len(chosen) != 1:
             raise SeveralCardsError(", ".join(str(one.number) for one in contact))
-        if chosen[0].card.contradictions:
+        if len(chosen[0].card.contradicted) > 1:
             raise MixedCardsError
         return chosen[0]
 

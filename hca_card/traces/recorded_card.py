@@ -85,7 +85,7 @@ class RecordedCard:
         applications: by AID, in the order of their selection.
         files: what was selected or read.
         data_objects: answers of GET DATA.
-        contradictions: answers that differ from the ones before.
+        contradicted: files and applications whose answers were once others; one may have been rewritten.
     """
 
     def __init__(self, atr: bytes) -> None:
@@ -93,7 +93,7 @@ class RecordedCard:
         self.applications: dict[bytes, RecordedApplication] = {}
         self.files: list[RecordedFile] = []
         self.data_objects: dict[DataObject, bytes] = {}
-        self.contradictions = 0
+        self.contradicted: set[bytes | int] = set()
         self._kept = 0
         self._application = b""
         self._path = b""
@@ -145,7 +145,7 @@ class RecordedCard:
             self._application, self._path, self._current = dealing.data, b"", None
             known = self.applications.get(dealing.data)
             if known is not None and dealing.answer and known.fci and known.fci != dealing.answer:
-                self.contradictions += 1
+                self.contradicted.add(dealing.data)
             if len(self.applications) < FILES_MOST and (known is None or not known.fci):
                 self.applications[dealing.data] = RecordedApplication(
                     dealing.data, dealing.sw or 0, dealing.answer
@@ -215,7 +215,7 @@ class RecordedCard:
         known = file.pieces.get(offset, b"")
         common = min(len(known), len(dealing.answer))
         if known[:common] != dealing.answer[:common]:
-            self.contradictions += 1
+            self.contradicted.add(id(file))
             return
         if len(dealing.answer) > len(known) and offset < FILE_MOST and self._room(dealing.answer):
             file.pieces[offset] = dealing.answer

@@ -220,6 +220,12 @@ def test_two_cards_that_cannot_be_told_apart_are_refused(
         look(file)
 
 
+def test_a_file_that_is_rewritten_meanwhile_is_no_second_card(tmp_path: Path) -> None:
+    file, read = tmp_path / "trace", "-> 00 B0 83 00 02\n<- 41 4{} 90 00\n"
+    file.write_text("-> 00 A4 04 00 05 F0 00 00 00 01\n<- 90 00\n" + read.format(1) + read.format(2))
+    assert look(file)[0].card.files[0].content == b"AA"
+
+
 def test_one_card_in_two_files_is_one(recorded: write.Recorded, tmp_path: Path) -> None:
     half = len(recorded.exchanges) // 2
     files = [tmp_path / "one.pcap", tmp_path / "two.log"]
