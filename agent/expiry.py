@@ -83,7 +83,8 @@ def expiry(ends: datetime | None, kind: CardKind, now: datetime | None = None) -
     if urgency is Urgency.LAST_DAY:
         return _of(urgency, ends, left.days, _last_day(ends.astimezone(), now.astimezone()), kind)
     zh = f"卡片的憑證還有 {left.days} 天到期（{ends.astimezone():%Y-%m-%d}）。"
-    en = f"The card's certificate ends in {left.days} days ({ends.astimezone():%Y-%m-%d})."
+    days = "1 day" if left.days == 1 else f"{left.days} days"
+    en = f"The card's certificate ends in {days} ({ends.astimezone():%Y-%m-%d})."
     return _of(urgency, ends, left.days, (zh, en), kind)
 
 

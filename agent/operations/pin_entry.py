@@ -439,7 +439,7 @@ class SessionPin(PinEntry):
         if known or key is not None:
             certificate = current_certificate(card, CERTIFICATE_INDEX[named], known).der
             certificates[named] = certificate
-        if self._kept.chain and certificate != known:
+        if known != certificate and named is KeyUse.SIGNATURE and self._kept.chain:
             self._kept.chain = issuers_on(card, certificate)
         snapshot = snapshot_of(visit, card, status, certificate)
         facts = facts_of(snapshot)

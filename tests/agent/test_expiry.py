@@ -28,7 +28,7 @@ RENEWAL = "醫事憑證到期線上插卡換發"
         (timedelta(days=60), Urgency.SOON, "還有 60 天到期（2026-05-03）", "in 60 days (2026-05-03)"),
         (timedelta(days=14, seconds=1), Urgency.SOON, "還有 14 天", "in 14 days"),
         (timedelta(days=14), Urgency.NEAR, "還有 14 天", "in 14 days"),
-        (timedelta(days=1, hours=1), Urgency.NEAR, "還有 1 天", "in 1 days"),
+        (timedelta(days=1, hours=1), Urgency.NEAR, "還有 1 天", "in 1 day ("),
         (timedelta(days=1), Urgency.LAST_DAY, "明天 12:00", "tomorrow at 12:00"),
         (timedelta(hours=11, minutes=59), Urgency.LAST_DAY, "今天 23:59", "today at 23:59"),
         (timedelta(0), Urgency.LAST_DAY, "今天 12:00", "today at 12:00"),
