@@ -51,6 +51,7 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         simulated: whether the card was a simulated one.
         unattended: whether the PIN came from the keyring, and nobody was asked.
         session: the number of the signing session; empty for none.
+        elsewhere: whether a worker in another computer wrote it, and sent it back with the result.
     """
 
     time: datetime
@@ -62,6 +63,7 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     simulated: bool
     unattended: bool = False
     session: str = ""
+    elsewhere: bool = False
 
 
 _TEXTS: Final = ("origin", "card", "certificate", "result", "session")

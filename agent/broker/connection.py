@@ -50,6 +50,12 @@ class _Client(Client):
     denied = ""
     """What that was last."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether it will not connect again: the server refused us, or nats-py has given up trying."""
+        trying = self._reconnection_task
+        return bool(self.is_closed or (self.is_reconnecting and trying is not None and trying.done()))
+
     def _connect_command(self) -> bytes:
         # The last thing before anything of ours is sent: credentials are in it. nats-py itself goes on in the
         # clear where a server (or who stands in front of it) does not demand TLS.
@@ -76,7 +82,7 @@ class Broker:
     @property
     def closed(self) -> bool:
         """Whether it will not be reached again: it refused us."""
-        return bool(self._client.is_closed)
+        return self._client.gone
 
     @property
     def largest(self) -> int:
@@ -241,10 +247,15 @@ class Messages:
             with _worded(self._client):
                 [found] = await self._subscription.fetch(1, timeout=LISTEN_SECONDS)
         except AgentError as error:
-            if error.error_id is ErrorId.BROKER_UNREACHABLE:
+            if error.error_id is ErrorId.BROKER_UNREACHABLE and not self._client.gone:
                 return None
             raise
         return Message(found)
+
+    async def close(self) -> None:
+        """Ask for no more: what was asked for and not answered so far is given to the next who asks."""
+        with suppress(NatsError):
+            await self._subscription.unsubscribe()
 
 
 class Message:

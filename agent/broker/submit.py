@@ -23,6 +23,7 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 
+from agent.audit import AuditLog, AuditRow
 from agent.batch.choice import Choice, Signed, Signs
 from agent.batch.engine import ItemError
 from agent.batch.files import FileBatch, FileItem
@@ -123,15 +124,19 @@ class RemoteCards:
         submission: whose items they sign.
         cards: their keys (`messages.card_key`); each item goes to the one that has the fewest.
         tell: says something to the person.
+        audit: where the rows are written down that come back with results.
     """
 
-    def __init__(self, broker: Broker, submission: Submission, cards: Sequence[str], tell: Tell) -> None:
+    def __init__(
+        self, broker: Broker, submission: Submission, cards: Sequence[str], tell: Tell, audit: AuditLog
+    ) -> None:
         self._broker = broker
         self._submission = submission
         self._cards = {key: _Card(key) for key in cards}
         self._tell = tell
+        self._audit = audit
         self._asked: dict[str, _Asked] = {}
-        self._places: dict[int, tuple[str, int]] = {}
+        self._settling: dict[int, tuple[str, int, AuditRow | None]] = {}
         self._listening: asyncio.Task[None] | None = None
         self._closed = False
         self._ending: asyncio.Task[None] | None = None
@@ -151,6 +156,7 @@ class RemoteCards:
                 task.cancel()
                 with suppress(asyncio.CancelledError, AgentError):
                     await task
+        await self._results.close()
 
     def reached(self) -> None:
         """Give the broker again what it should have: it was away, and may have lost what it took last."""
@@ -193,7 +199,7 @@ class RemoteCards:
         job = Job(batch=batch, number=number, name=name, choice=choice, made=now(), document=document)
         message, item = packed(job), job.item
         outcome, place = await self._outcome(item, message)
-        self._places[number] = item, place
+        self._settling[number] = item, place, outcome.audit
         if isinstance(outcome, Failed):
             known = ErrorId(outcome.error) if outcome.error in set(ErrorId) else ErrorId.INTERNAL
             raise ItemError(known, detail=outcome.detail)
@@ -204,12 +210,13 @@ class RemoteCards:
         return Signed(outcome.document, outcome.certificate)
 
     async def settle(self, number: int, mark: bytes) -> None:
-        """Leave word in the place of a result that it was taken, or noted."""
-        item, place = self._places.pop(number, ("", 0))
+        """Leave word in the place of a result that it was taken, or noted; write its audit row down."""
+        item, place, row = self._settling.pop(number, ("", 0, None))
+        if row is not None:
+            self._audit.record(msgspec.structs.replace(row, elsewhere=True))
         if item:
-            batch = self._submission.batch
             with suppress(AgentError):  # what stays there is read again at worst
-                await self._broker.put_result(batch, item, mark, after=place)
+                await self._broker.put_result(self._submission.batch, item, mark, after=place)
 
     async def _outcome(self, item: str, message: bytes) -> tuple[Outcome, int]:
         """Return what becomes of an item, and the number of that at the broker."""

@@ -166,6 +166,7 @@ class Worker:
             raise group.exceptions[0] from None
         finally:
             stopped.cancel()
+            await jobs.close()
         return session.ended or SessionEnd.STOPPED
 
     async def _lane(self, session: SigningSession, jobs: Messages, over: asyncio.Event) -> None:

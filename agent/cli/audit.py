@@ -53,6 +53,8 @@ def _words(row: AuditRow) -> Iterator[str]:
     yield row.card or "沒有卡片 no card"
     if row.simulated:
         yield "模擬卡 SIMULATED"
+    if row.elsewhere:
+        yield "別台電腦的卡片 a card elsewhere"
     if row.unattended:
         yield "無人值守 unattended"
     if row.session:

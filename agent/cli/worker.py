@@ -217,10 +217,13 @@ async def _submit(
     call: Invocation, batch: FileBatch, keys: tuple[str, ...], settings: BrokerSettings, *, resumed: bool
 ) -> Summary:
     """Have what waits signed by the cards of these keys."""
+    from agent.audit import AuditLog
     from agent.batch.engine import Engine
     from agent.broker.connection import open_broker
     from agent.broker.submit import RemoteCards, Submitted, submission
 
+    paths, config = agent_folder()
+    audit = AuditLog(paths.audit, config.audit)
     cards: RemoteCards | None = None
 
     def heard(there: bool) -> None:
@@ -231,7 +234,7 @@ async def _submit(
     async with open_broker(settings, "hca-agent submit", heard) as broker:
         await broker.prepare()
         name = submission(batch.outputs, resumed=resumed)
-        async with RemoteCards(broker, name, keys, output.warn) as cards:
+        async with RemoteCards(broker, name, keys, output.warn, audit) as cards:
             await cards.look()
             with shown(call) as seen:
                 done, of = batch.counts()
@@ -260,5 +263,7 @@ def _key(card: str) -> str:
     if CARD_KEY.fullmatch(card):
         return card
     if not Path(card).is_file():
-        raise click.BadParameter(f"不是卡片代碼，也不是檔案 · neither a key nor a file: {card}")
+        raise click.BadParameter(
+            f"不是卡片代碼，也不是檔案 · neither a key nor a file: {card}", param_hint="--card"
+        )
     return card_key(files.read_der(Path(card)))

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agent.config import BrokerSettings
+from agent.config import AuditSettings, BrokerSettings
 from agent.demo.many_documents import RECORDS, opened, record
 from agent.demo.step_report import StepReport, expect
 from agent.environment import Child, environment_of
@@ -60,6 +60,7 @@ async def _shared(
     operations: Operations, settings: BrokerSettings, folder: Path, readers: tuple[str, str]
 ) -> list[int]:
     """Have the batch signed by the cards in these readers; return how many each signed."""
+    from agent.audit import AuditLog
     from agent.batch.engine import Engine
     from agent.broker.connection import open_broker
     from agent.broker.messages import card_key
@@ -67,6 +68,7 @@ async def _shared(
     from agent.broker.submit import RemoteCards, Submitted, submission
     from agent.broker.worker import Worker
 
+    audit = AuditLog(folder / "audit.jsonl", AuditSettings())
     async with open_broker(settings, "demo") as broker:
         await broker.prepare()
         with Outcomes(folder) as outcomes:
@@ -81,7 +83,7 @@ async def _shared(
                 ward = folder / "ward"
                 with await asyncio.to_thread(opened, ward, ward / "signed", resume=False) as files:
                     name = submission(files.outputs, resumed=False)
-                    async with RemoteCards(broker, name, keys, _say_nothing) as cards:
+                    async with RemoteCards(broker, name, keys, _say_nothing, audit) as cards:
                         submitted = Submitted(files, cards)
                         await Engine(submitted, RECORDS, _report_nothing).run(submitted.lanes(len(keys)))
             finally:

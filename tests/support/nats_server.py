@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ class NatsServer:
         until(self._listens, (self.folder / "log").read_text)
 
     def _listens(self) -> bool:
+        assert self._process is not None and self._process.poll() is None, (self.folder / "log").read_text()
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
@@ -86,5 +88,9 @@ def nats_server(
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Below those that the system gives to clients, which may take one while the server is down."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.broker import connection, submit
+from agent.broker import connection, submit, worker
 from tests.support.nats_server import NatsServer, nats_server
 
 
@@ -17,7 +17,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.5)
     monkeypatch.setattr(connection, "ACK_SECONDS", 1.0)
     monkeypatch.setattr(connection, "PAUSE", 0.1)
+    monkeypatch.setattr(worker, "ACK_SECONDS", 1.0)
     monkeypatch.setattr(submit, "QUIET_SECONDS", 1.0)
+    monkeypatch.setattr(submit, "ENDING_SECONDS", 0.3)
 
 
 @pytest.fixture

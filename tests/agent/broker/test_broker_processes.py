@@ -1,4 +1,4 @@
-"""Two workers, two cards, one broker, each a process of its own: one worker is killed, then the broker."""
+"""Two workers, two cards, one broker, one submitter, each a process: each is killed in the middle."""
 
 from __future__ import annotations
 
@@ -88,14 +88,18 @@ def test_nothing_is_lost_and_nothing_doubled_whoever_is_killed(tmp_path: Path, s
 
     with two.worker("hop"):
         with one.worker("hpc") as killed:
-            cards = one.card(), two.card()
-            submitting = ward.start("submit", str(folder), "--card", cards[0], "--card", cards[1], "--json")
+            words = str(folder), "--card", one.card(), "--card", two.card(), "--json"
+            submitting = ward.start("submit", *words)
             signed(40)
             killed.kill()
         with one.worker("hpc"):
             signed(80)
             server.kill()
             server.start()
+            signed(150)
+            submitting.kill()
+            submitting.wait()
+            submitting = ward.start("submit", *words, "--resume")
             assert submitting.wait(90) == 0, ward.said("submit")
     answer = json.loads(ward.said("submit").splitlines()[-1])
     assert (answer["done"], answer["failed"], answer["left"], answer["of"]) == (COUNT, 0, 0, COUNT)
@@ -110,29 +114,3 @@ def test_nothing_is_lost_and_nothing_doubled_whoever_is_killed(tmp_path: Path, s
     assert len(signers) == 2
     # A signature that was made and not written down when its worker was killed is made again, and no other.
     assert COUNT <= one.signatures() + two.signatures() <= COUNT + 4
-
-
-@pytest.mark.slow
-def test_a_submitter_that_is_killed_goes_on_and_has_nothing_signed_twice(
-    tmp_path: Path, server: NatsServer
-) -> None:
-    folder = tmp_path / "ward"
-    documents(folder, 120)
-    one, ward = Home(tmp_path / "one", server), Home(tmp_path / "submitter", server)
-    outputs = folder / "signed"
-    with one.worker("hpc"):
-        words = str(folder), "--card", one.card(), "--json"
-        for wanted in (20, 60):
-            submitting = ward.start("submit", *words, *(["--resume"] if wanted > 20 else []))
-            until(
-                lambda wanted=wanted: len(list(outputs.glob("*.p7s"))) >= wanted,
-                lambda: ward.said("submit"),
-                60,
-            )
-            submitting.kill()
-            submitting.wait()
-        last = ward.start("submit", *words, "--resume")
-        assert last.wait(60) == 0, ward.said("submit")
-    assert len(list(outputs.glob("*.p7s"))) == 120
-    assert not list(outputs.glob(".*.part"))
-    assert one.signatures() == 120

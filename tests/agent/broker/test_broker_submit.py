@@ -11,13 +11,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.audit import AuditRow
+from agent.audit import AuditLog, AuditRow
 from agent.batch.engine import Engine, Outcome, Progress, Summary
 from agent.batch.files import FileBatch, FileItem
 from agent.batch.listing import entries_of_folder
 from agent.broker.connection import Broker, open_broker
 from agent.broker.messages import TAKEN, Job, Signed, packed
 from agent.broker.submit import RemoteCards, Submission, Submitted, submission
+from agent.config import AuditSettings
 from agent.errors import AgentError, ErrorId
 from agent.vocabulary import Verb
 from signing.hashes import Hash
@@ -42,6 +43,10 @@ def batch_of(folder: Path) -> Iterator[tuple[FileBatch, Submission]]:
         yield files, submission(outputs, resumed=resumed)
 
 
+def audit_of(files: FileBatch) -> AuditLog:
+    return AuditLog(files.folder.parent / "audit.jsonl", AuditSettings())
+
+
 async def submit(
     files: FileBatch, named: Submission, broker: Broker, *cards: str, stop_after: int = 0
 ) -> tuple[Summary, list[Outcome[FileItem]]]:
@@ -54,7 +59,7 @@ async def submit(
             remote.withdraw()
 
     done, of = files.counts()
-    async with RemoteCards(broker, named, cards, lambda _zh, _en: None) as remote:
+    async with RemoteCards(broker, named, cards, lambda _zh, _en: None, audit_of(files)) as remote:
         submitted = Submitted(files, remote)
         engine = Engine(submitted, of - done, report)
         return await engine.run(submitted.lanes(len(cards))), outcomes
@@ -102,6 +107,10 @@ async def test_a_folder_is_signed_by_two_cards_that_share_it(tmp_path: Path, ser
         assert (summary.done, summary.failed, summary.stopped) == (40, 0, None)
         certificates = {each.signed.certificate for each in outcomes if each.signed is not None}
         assert len(certificates) == 2
+        rows = audit_of(files).read(100)
+        assert len(rows) == 40 and all(row.elsewhere for row in rows)
+        theirs = [row for world in (one, two) for row in world.audit() if row.verb is Verb.SIGN]
+        assert {(row.time, row.session) for row in rows} == {(row.time, row.session) for row in theirs}
         verified(tmp_path / "records", 40, certificates)
         assert first.worker.signed + second.worker.signed == 40
         assert min(first.worker.signed, second.worker.signed) >= 10

@@ -247,3 +247,17 @@ async def test_a_broker_that_is_killed_and_started_again_changes_nothing(
         for each in jobs:
             assert isinstance(await at_work.outcome(each.item), Signed)
     assert signatures(world) == 30
+
+
+async def test_what_stands_under_no_batch_is_thrown_away_and_a_flood_of_it_stops_nobody(
+    world: World, server: NatsServer
+) -> None:
+    good = job()
+    async with working(world, server.settings) as at_work:
+        for number in range(200):
+            await at_work.broker.put_job(at_work.card, f"flood-{number}", str(number), bytes(number))
+        await at_work.put(good)
+        assert isinstance(await at_work.outcome(good.item), Signed)
+        await at_work.idle()
+        standing = await at_work.broker._stream.stream_info(at_work.broker._results)
+        assert standing.state.messages == 1
