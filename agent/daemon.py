@@ -254,7 +254,7 @@ class Daemon:
         """Return the queue of records, at work; None where there is none, or its journal cannot be used."""
         if not self._config.queue.enabled:
             return None
-        from agent.queue import open_queue
+        from agent.queue import open_queue, words_for
 
         try:
             opened = await asyncio.to_thread(
@@ -262,8 +262,7 @@ class Daemon:
             )
         except AgentError as error:
             log.warning("there is no queue: %s", error)
-            words = describe(error)
-            self._notify(f"{words.zh}{words.next_zh}", f"{words.en} {words.next_en}")
+            self._notify(*words_for(error))
             return None
         self._ending.callback(opened.forget)
         self._run_beside(opened.run())

@@ -9,6 +9,16 @@ A record is what somebody wants signed, and by when. Nothing here sees a PIN: pe
 
 from agent.queue.model import Counts, Order, Record, RecordState, Signature
 from agent.queue.records import Records
-from agent.queue.service import RecordQueue, open_queue
+from agent.queue.service import RecordQueue, open_queue, words_for
 
-__all__ = ["Counts", "Order", "Record", "RecordQueue", "RecordState", "Records", "Signature", "open_queue"]
+__all__ = [
+    "Counts",
+    "Order",
+    "Record",
+    "RecordQueue",
+    "RecordState",
+    "Records",
+    "Signature",
+    "open_queue",
+    "words_for",
+]

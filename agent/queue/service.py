@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -74,14 +75,25 @@ def open_queue(operations: Operations, config: Config, paths: Paths, tell: Tell)
     """Return the queue of the agent's folder, whose journal `forget` closes; it blocks.
 
     Raises:
-        AgentError: journal.*.
+        AgentError: journal.*; config.invalid: what was signed would be taken in again.
     """
     settings = config.queue
     results = Path(settings.results) if settings.results else paths.signed_records
+    place = Path(os.path.realpath(results))
+    if any(place.is_relative_to(os.path.realpath(folder)) for folder in settings.folders):
+        raise AgentError(ErrorId.CONFIG_INVALID, detail="queue.results lies in a folder of queue.folders")
     records = Records(paths.queue, settings.records)
     return RecordQueue(
         operations, records, settings, results, tell=tell, unattended=config.unattended.enabled
     )
+
+
+def words_for(error: AgentError | OSError) -> tuple[str, str]:
+    """Return what the person is told of trouble with the queue, and where it is, in both languages."""
+    words = describe_error(error)
+    detail = error.facts.get("detail") if isinstance(error, AgentError) else error.filename
+    where = ("", "") if detail is None else (f"（{detail}）", f" ({detail})")
+    return f"{words.zh}{words.next_zh}{where[0]}", f"{words.en} {words.next_en}{where[1]}"
 
 
 class Sign(Protocol):
@@ -337,8 +349,7 @@ class RecordQueue:
             return
         self._trouble = error_id(error)
         log.warning("the queue cannot go on: %s", error)
-        words = describe_error(error)
-        await self._tell(f"{words.zh}{words.next_zh}", f"{words.en} {words.next_en}", None)
+        await self._tell(*words_for(error), None)
 
     def _deliver(self) -> None:
         """Put what was signed into the folder of results; it blocks."""

@@ -16,6 +16,7 @@ from agent.queue import intake
 from agent.vocabulary import Errand
 from tests.support.agent import ANY_PORT, PORTAL, running_agent
 from tests.support.operations import until
+from tests.support.platforms import not_on_windows
 
 WITH_QUEUE = replace(ANY_PORT, queue=QueueSettings(enabled=True))
 DOCTOR = "000000335361"
@@ -80,44 +81,43 @@ async def test_a_program_adds_records_once_has_them_signed_and_fetches_them(tmp_
         await until((tmp_path / "signed-records" / file).exists, "nothing is in the folder")
 
 
-@pytest.mark.parametrize(
-    ("method", "params"),
-    [
-        ("queue.add", {"name": "../../.bashrc"}),
-        ("queue.add", {"name": "a/b.txt"}),
-        ("queue.add", {"name": "C:\\x.txt"}),
-        ("queue.add", {"name": "a\x1b[2Jb.txt"}),
-        ("queue.add", {"name": "a\u202efdp.exe"}),
-        ("queue.add", {"name": ".."}),
-        ("queue.add", {"name": ""}),
-        ("queue.add", {"name": "長" * 100}),
-        ("queue.add", {"document": ""}),
-        ("queue.add", {"signer": "../x"}),
-        ("queue.add", {"signer": "x' OR 1=1 --"}),
-        ("queue.add", {"format": "pkcs1"}),
-        ("queue.add", {"format": "jws"}),
-        ("queue.add", {"format": "xades", "level": "B-LTA"}),
-        ("queue.add", {"reason": "x" * 201}),
-        ("queue.add", {"reason": "a\x07b"}),
-        ("queue.add", {"folder": "/etc"}),
-        ("queue.add", {"due": "2030-01-01"}),
-        ("queue.list", {"limit": 1_000_000}),
-        ("queue.list", {"after": -1}),
-        ("queue.list", {"states": ["paid"]}),
-        ("queue.result", {"record": 0}),
-        ("queue.result", {"record": 2**63}),
-        ("queue.sign", {"signatures": 100_000}),
-        ("queue.sign", {"minutes": 0}),
-    ],
-)
-async def test_hostile_parameters_are_refused_in_words_and_nothing_is_kept(
-    tmp_path: Path, method: str, params: dict[str, object]
-) -> None:
+HOSTILE: list[tuple[str, dict[str, object]]] = [
+    ("queue.add", {"name": "../../.bashrc"}),
+    ("queue.add", {"name": "a/b.txt"}),
+    ("queue.add", {"name": "C:\\x.txt"}),
+    ("queue.add", {"name": "a\x1b[2Jb.txt"}),
+    ("queue.add", {"name": "a\u202efdp.exe"}),
+    ("queue.add", {"name": ".."}),
+    ("queue.add", {"name": ""}),
+    ("queue.add", {"name": "長" * 100}),
+    ("queue.add", {"document": ""}),
+    ("queue.add", {"signer": "../x"}),
+    ("queue.add", {"signer": "x' OR 1=1 --"}),
+    ("queue.add", {"format": "pkcs1"}),
+    ("queue.add", {"format": "jws"}),
+    ("queue.add", {"format": "xades", "level": "B-LTA"}),
+    ("queue.add", {"reason": "x" * 201}),
+    ("queue.add", {"reason": "a\x07b"}),
+    ("queue.add", {"folder": "/etc"}),
+    ("queue.add", {"due": "2030-01-01"}),
+    ("queue.list", {"limit": 1_000_000}),
+    ("queue.list", {"after": -1}),
+    ("queue.list", {"states": ["paid"]}),
+    ("queue.result", {"record": 0}),
+    ("queue.result", {"record": 2**63}),
+    ("queue.sign", {"signatures": 100_000}),
+    ("queue.sign", {"minutes": 0}),
+]
+
+
+async def test_hostile_parameters_are_refused_in_words_and_nothing_is_kept(tmp_path: Path) -> None:
     person = ScriptedInteraction(pins=["123456"])
     running = running_agent(tmp_path, (), interaction=person, config=WITH_QUEUE)
     async with running as agent, agent.page(None) as program:
-        error = await program.failing(method, **{**METHODS[method], **params})
-        assert error["data"]["id"] in ("request.parameters", "request.unknown_member")
+        for method, params in HOSTILE:
+            error = await program.failing(method, **{**METHODS[method], **params})
+            known = error["data"]["id"] in ("request.parameters", "request.unknown_member")
+            assert known, f"{method} {params}: {error}"
         assert (await program.call("queue.list"))["records"] == []
     assert person.questions == []
 
@@ -166,6 +166,20 @@ async def test_an_agent_watches_its_folder_and_the_person_signs_from_the_menu(
         assert "測試人員卡" in said[0]
         await until(lambda: len(list((tmp_path / "signed").glob("*.p7m"))) == 2, "they are not signed")
     assert [each.name for each in watched.iterdir()] == [intake.TAKEN]
+
+
+@not_on_windows("links as POSIX has them")
+@pytest.mark.parametrize("inside", ["", "signed", "signed/2026"])
+async def test_what_was_signed_is_never_taken_in_again(tmp_path: Path, inside: str) -> None:
+    watched = tmp_path / "to-sign"
+    watched.mkdir(mode=0o755)
+    (tmp_path / "link").symlink_to(watched)
+    settings = QueueSettings(enabled=True, folders=(watched,), results=str(tmp_path / "link" / inside))
+    person = ScriptedInteraction()
+    async with running_agent(tmp_path, interaction=person, config=replace(ANY_PORT, queue=settings)) as agent:
+        assert agent.daemon.queue is None
+        await until(lambda: len(person.notices) > 0, "nobody is told")
+        assert any("queue.results lies in a folder of queue.folders" in en for _, en in person.notices)
 
 
 async def test_a_journal_that_cannot_be_used_keeps_the_agent_from_nothing_else(tmp_path: Path) -> None:
