@@ -34,10 +34,15 @@ from tests.support.cards import simulated, simulator_ca, simulator_folder
 BUSY_BOUND: Final = 0.97
 TWO_CARDS_BOUND: Final = 1.9
 MEMORY_BOUND: Final = 1.10
-JOURNAL_BOUND: Final = 3.0
-"""Times what writing the file and nothing else takes, each flushed to the disk."""
+JOURNAL_BOUND: Final = 0.10
+"""Of a signature's time; it passes beside the next signature."""
 
 _PIN: Final = "123456"
+_MEASURED: Final = """
+import os, subprocess, sys
+running = subprocess.Popen(sys.argv[1:])
+print(os.wait4(running.pid, 0)[2].ru_maxrss, file=sys.stderr)
+"""
 
 
 def batches(rounds: int) -> Table:
@@ -97,8 +102,10 @@ def journal(rounds: int) -> Table:
             ("the same with its journal", milliseconds(median(ours)), ratio(median(ours) / median(plain))),
         ],
     )
-    if median(ours) > JOURNAL_BOUND * median(plain):
-        table.broken.append(f"a result costs {median(ours) / median(plain):.1f} times its writing")
+    share = (median(ours) - median(plain)) / SIGNATURE_SECONDS
+    table.notes.append(f"The journal adds {share:.1%} of a signature's time, beside the next signature.")
+    if share > JOURNAL_BOUND:
+        table.broken.append(f"the journal adds {share:.1%} of a signature's time")
     return table
 
 
@@ -159,18 +166,13 @@ def _peak(count: int) -> int:
         documents(Path(name) / "ward", count)
         options = ("--simulate", "hpc", "--pin-stdin", "--json")
         command = [sys.executable, "-m", "agent", "batch", str(Path(name) / "ward"), *options]
-        running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        if running.stdin is None or running.stdout is None:
-            raise AssertionError
-        running.stdin.write(f"{_PIN}\n".encode())
-        running.stdin.close()
-        done = json.loads(running.stdout.read())["done"]
-        running.stdout.close()
-        _, status, used = os.wait4(running.pid, 0)
-        running.returncode = os.waitstatus_to_exitcode(status)
+        # By way of a small process: what a parent once held counts as its child's memory (getrusage(2)).
+        run = [sys.executable, "-c", _MEASURED, *command]
+        found = subprocess.run(run, input=f"{_PIN}\n", capture_output=True, text=True, check=True)
+    done = json.loads(found.stdout)["done"]
     if done != count:
         raise AssertionError(f"{done} of {count} were signed")
-    return used.ru_maxrss * 1024
+    return int(found.stderr.split()[-1]) * 1024
 
 
 def _only_write(path: Path, content: bytes) -> None:
