@@ -44,7 +44,11 @@ _WORK: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
         ("document", *_PIN, "--force"),
         ("document", *_CARD),
     ),
-    "batch": (("folder", *_PIN), ("none", *_CARD)),
+    "batch": (
+        ("ward", *_PIN),
+        ("ward", *_PIN, "--resume"),
+        ("list.jsonl", "-o", _typed("結果"), *_PIN),
+    ),
     "queue add": (("document",),),
     "queue list": ((), ("--json",)),
     "queue export": ((), ("--format", "jsonl", "-o", "records.jsonl", "--force")),
@@ -141,6 +145,9 @@ def main(results: Path, limited: bool) -> None:
     """Run every call and write the results; with `limited`, no file takes a byte until then."""
     Path("document").write_bytes(b"document")
     Path("record.xml").write_bytes(RECORD)
+    Path("ward").mkdir()
+    Path("ward", _typed("病歷.txt")).write_bytes(b"record")
+    Path("list.jsonl").write_text('{"file": "document", "format": "cms"}\n{"file": "../名單"}\n', "utf-8")
     if limited:
         import resource
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -96,9 +97,10 @@ def test_on_a_full_disk_every_command_says_so_in_a_sentence(home: Path, tmp_path
         "report -o report.zip --force --simulate hpc",
         "selftest --html page.html --force --simulate hpc --pin-stdin",
         "autostart on",
+        "batch ward --simulate hpc --pin-stdin",
     ):
         assert shown[call]["code"] == 1, shown[call]
-        assert "磁碟空間" in shown[call]["err"], shown[call]
+        assert re.search("磁碟空間|磁碟滿了", shown[call]["err"]), shown[call]
 
 
 @pytest.mark.parametrize("command", [["certs", "--simulate", "hpc"], ["--help"], ["readers", "--json"]])
