@@ -38,7 +38,7 @@ lint:
 	.venv/bin/lint-imports
 
 bench: setup
-	$(PYTHON) -m tests.bench
+	$(PYTHON) -m tests.bench --json dist/bench.json
 
 SECONDS ?= 60
 TARGETS ?=

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
-from tests.bench import batch, broker, calls, cards, frozen, hostile, servisign, sessions, signatures, starts
+from tests.bench import (
+    batch,
+    broker,
+    calls,
+    cards,
+    frozen,
+    hostile,
+    idle,
+    servisign,
+    sessions,
+    signatures,
+    starts,
+)
 from tests.bench.tables import Table
 
 PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
@@ -19,6 +34,7 @@ PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
     "hostile": (hostile.log_ins, 15),
     "signatures": (signatures.verifying, 9),
     "large": (signatures.large_pdf, 1),
+    "idle": (idle.minute, 60),
     "starts": (starts.starts, 9),
     "frozen": (frozen.start, 10),
     "batch": (batch.batches, 60),
@@ -34,16 +50,19 @@ def main() -> int:
     parser.add_argument(
         "--rounds", type=int, help="how often each thing is done, instead of its usual number"
     )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where all tables are written as well")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    kept = True
+    tables: dict[str, Table] = {}
     for name in options.parts or PARTS:
         measure, rounds = PARTS[name]
-        table = measure(options.rounds or rounds)
-        print(table, flush=True)  # noqa: T201
-        kept = kept and not table.broken
-    return 0 if kept else 1
+        tables[name] = measure(options.rounds or rounds)
+        print(tables[name], flush=True)  # noqa: T201
+    if options.json:
+        told = {name: asdict(table) for name, table in tables.items()}
+        options.json.write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    return 1 if any(table.broken for table in tables.values()) else 0
 
 
 if __name__ == "__main__":

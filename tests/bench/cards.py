@@ -53,7 +53,7 @@ def signing(rounds: int) -> Table:
     with tempfile.TemporaryDirectory(prefix="hca-agent-bench-") as folder, private_pcscd() as pcscd:
         document = Path(folder, "document")
         document.write_bytes(b"a document")
-        with _card(pcscd) as report, _running_agent(pcscd, Path(folder)) as agent:
+        with card_in(pcscd) as report, _running_agent(pcscd, Path(folder)) as agent:
             programs = {
                 "agent, running already": lambda: _measured(report, agent),
                 "hca-agent sign": lambda: _measured(report, _command_line(pcscd, Path(folder), document)),
@@ -135,7 +135,7 @@ def _running_agent(pcscd: PrivatePcscd, folder: Path) -> Iterator[Callable[[], N
 
 
 @contextmanager
-def _card(pcscd: PrivatePcscd) -> Iterator[Callable[[], dict[str, float]]]:
+def card_in(pcscd: PrivatePcscd) -> Iterator[Callable[[], dict[str, float]]]:
     """A personnel card in the first reader; gives what asks it for its report."""
     command = [sys.executable, "-m", "tests.bench.vpcd_card", "hpc", str(pcscd.ports[0])]
     holder = pcscd.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

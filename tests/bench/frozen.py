@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.bench.starts import answering, free_ports
+from tests.bench.starts import answering, write_ports
 from tests.bench.tables import Table, interleaved, milliseconds, ratio
 
 PROGRAM: Final = Path(__file__).parents[2] / "dist" / "hca-agent" / "hca-agent"
@@ -25,8 +25,7 @@ def start(rounds: int) -> Table:
         table.notes.append("there is no frozen program yet: make package")
         return table
     with tempfile.TemporaryDirectory(prefix="hca-agent-bench-") as home:
-        native, tls = free_ports(2)
-        Path(home, "config.toml").write_text(f"[ports]\nnative = {native}\n[servisign]\nports = [{tls}]\n")
+        native = write_ports(Path(home))
         words = ["run", "--headless", "--simulate", "hpc"]
         environment = os.environ | {"HCA_AGENT_HOME": home}
         frozen, source = interleaved(
