@@ -14,28 +14,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from agent import __version__, inventory, tls
-from agent.access.answers import Answers
 from agent.access.rates import OriginRates
 from agent.config import Config
-from agent.errands import Errands
 from agent.errors import AgentError, ErrorId, describe
-from agent.evidence import evidence_of
 from agent.interaction import Interaction
-from agent.interaction.dialogs import Dialogs
-from agent.metrics import PATH as METRICS_PATH
-from agent.metrics import Monitor
-from agent.operations import Operations, open_operations
 from agent.paths import Paths
-from agent.places import Places
+from agent.places import Places, Rank
 from agent.renewal import Renewal
-from agent.update.check import Checks
 from agent.vocabulary import Errand
 from pcsc.service import Service
 
 if TYPE_CHECKING:
     import ssl
 
+    from aiohttp import web
+
     from agent.dialects.servisign import ServiSignDialect
+    from agent.errands import Errands
+    from agent.operations import Operations
     from agent.previews import Previews
     from agent.queue import RecordQueue
     from agent.selftest.service import SelfTests
@@ -126,6 +122,7 @@ class Daemon:
         self._ending = AsyncExitStack()
         self._notices: set[asyncio.Task[None]] = set()
         self._servisign: ServiSignDialect | None = None
+        self._runners: list[web.ServerRunner] = []
 
     async def start(self) -> None:
         """Take the ports, then open what answers on them.
@@ -152,13 +149,15 @@ class Daemon:
         await self.stop()
 
     async def _start(self) -> None:
-        from agent.native.api import NativeApi
-        from agent.native.context import NativeServices
-        from agent.selftest.context import Computer
-        from agent.selftest.service import SelfTests, settled
-        from agent.server import gate, pages, ports, token
-        from agent.server.main_site import MainSite
-        from agent.verification import Verifier
+        gate = await self._take_ports()
+        # Whoever asks is told meanwhile that this agent is here.
+        await asyncio.to_thread(_load)
+        await self._open(gate)
+
+    async def _take_ports(self) -> Callable[[HttpSite], Gate]:
+        """Take the ports and say who answers there; what else they serve is opened later."""
+        from agent.metrics import PATH as METRICS_PATH
+        from agent.server import accepting, gate, opening, pages, peer, ports, token
 
         config, paths = self._config, self._paths.make()
         # The ports come first: a second agent must fail before it replaces the token of the first.
@@ -167,10 +166,46 @@ class Daemon:
         secure = await asyncio.to_thread(ports.listen, config.servisign.ports, _answers_as_vendor)
         self._ending.callback(secure.close)
         self.native_port, self.tls_port, self.conflicts = clear.port, secure.port, secure.conflicts
-        hipki = await asyncio.to_thread(self._take_hipki) if config.hipki.enabled else None
-        renewal = self._renewal(tls.LOOPBACK)
-        self.identity = renewal.identity
+        self._identified = self._renewal(tls.LOOPBACK)
+        self.identity = self._identified.identity
+        self._peers, self._handshakes = await asyncio.to_thread(peer.system), accepting.Handshakes()
+        self._main = main = opening.OpeningSite()
+        self._ending.callback(main.close)
+        self._ending.push_async_callback(self._stop_listening)
+        self._rate = OriginRates(config.limits, self._rank)
+        opened = partial(
+            gate.Gate,
+            origins=config.origins,
+            token=token.create(paths.token),
+            refused=self._refused,
+            answered=self._answered,
+            rate=self._rate,
+            places=Places(self._rank, total=gate.REQUESTS_MAX, strangers=gate.REQUESTS_OF_STRANGERS_MAX),
+        )
+        public = pages.PATHS | frozenset(pages.OWN)
+        open_to_programs = frozenset(() if config.metrics.token else (METRICS_PATH,))
+        served = [
+            _ServedPort(clear, None, main, public | open_to_programs),
+            _ServedPort(secure, self._identified.context, main, public),
+        ]
+        await self._listen(served, opened)
+        return opened
 
+    async def _open(self, gate: Callable[[HttpSite], Gate]) -> None:
+        """Open all that the ports serve."""
+        from agent.evidence import evidence_of
+        from agent.metrics import Monitor
+        from agent.native.api import NativeApi
+        from agent.native.context import NativeServices
+        from agent.operations import open_operations
+        from agent.selftest.context import Computer
+        from agent.selftest.service import SelfTests, settled
+        from agent.server.main_site import MainSite
+        from agent.update.check import Checks
+        from agent.verification import Verifier
+
+        config, paths = self._config, self._paths
+        hipki = await asyncio.to_thread(self._take_hipki) if config.hipki.enabled else None
         operations = open_operations(
             self._service,
             self._interaction,
@@ -183,49 +218,38 @@ class Daemon:
         consents = operations.consents
         machine = Computer(
             self._service,
-            settled(config, clear.port, secure.port, self.hipki_port),
+            settled(config, self.native_port, self.tls_port, self.hipki_port),
             paths,
             simulated=self._simulated,
         )
-        rate = OriginRates(config.limits, operations.rank)
         selftests = SelfTests(operations, consents, machine)
         verifier = Verifier(config, paths, apart=True, simulated=self._simulated)
         self.queue = await self._open_queue()
         self.errands = self._errands(selftests)
         services = NativeServices(operations, selftests, verifier, self.errands, self._simulated, self.queue)
-        native = NativeApi(services, rate)
+        native = NativeApi(services, self._rate)
         self._ending.callback(self._close_servisign)
         self._monitor = Monitor(operations, paths.update)
         self._ending.callback(self._monitor.close)
-        main = MainSite(
-            native,
-            dialect=self._open_servisign if config.servisign.enabled else None,
-            refusal=_servisign_refusal,
-            hopeless=consents.hopeless,
-            measured=self._measured if config.metrics.enabled else None,
-        )
-        public = pages.PATHS | frozenset(pages.OWN)
-        open_to_programs = frozenset(() if config.metrics.token else (METRICS_PATH,))
-        served = [
-            _ServedPort(clear, None, main, public | open_to_programs),
-            _ServedPort(secure, renewal.context, main, public),
-        ]
-        opened = partial(
-            gate.Gate,
-            origins=config.origins,
-            token=token.create(paths.token),
-            refused=self._refused,
-            answered=self._monitor.counters.answered,
-            rate=rate,
-            places=Places(operations.rank, total=gate.REQUESTS_MAX, strangers=gate.REQUESTS_OF_STRANGERS_MAX),
-        )
         self._ending.push_async_callback(self._forget_notices)
+        served = []
         if hipki is not None:
-            served.append(self._serve_hipki(hipki, rate, native.load))
+            served.append(self._serve_hipki(hipki, self._rate, native.load))
         if config.nhi_component.enabled:
-            served += await self._serve_nhi(renewal.context, rate)
-        await self._listen(served, opened)
-        self._run_beside(renewal.run())
+            served += await self._serve_nhi(self._identified.context, self._rate)
+        await self._listen(served, gate)
+        self._main.open(
+            MainSite(
+                native,
+                dialect=self._open_servisign if config.servisign.enabled else None,
+                refusal=_servisign_refusal,
+                hopeless=consents.hopeless,
+                measured=self._measured if config.metrics.enabled else None,
+            )
+        )
+        # Before anything of it is closed, nobody can ask for it any more.
+        self._ending.push_async_callback(self._stop_listening)
+        self._run_beside(self._identified.run())
         self._run_beside(Checks(config.update, paths, self._interaction.notify).run())
         self._ending.push_async_callback(
             native.close
@@ -235,6 +259,10 @@ class Daemon:
 
     def _errands(self, selftests: SelfTests) -> Errands:
         """Return the errands, which windows' notices offer from now on."""
+        from agent.access.answers import Answers
+        from agent.errands import Errands
+        from agent.interaction.dialogs import Dialogs
+
         windows = self._interaction if isinstance(self._interaction, Dialogs) else None
         errands = Errands(
             operations=self.operations,
@@ -328,9 +356,8 @@ class Daemon:
 
     async def _listen(self, served: Sequence[_ServedPort], gate: Callable[[HttpSite], Gate]) -> None:
         from agent.access.policy import Listener
-        from agent.server import accepting, peer, serving
+        from agent.server import serving
 
-        peers, handshakes = await asyncio.to_thread(peer.system), accepting.Handshakes()
         for one in served:
             # A port that serves no page of ours cannot have sent one; no site takes another's for its own.
             own_ports = frozenset(
@@ -338,9 +365,26 @@ class Daemon:
             )
             listener = Listener(one.taken.port, one.tls, one.public, own_ports, one.hosts)
             runner = await serving.serve(
-                gate(one.site), one.taken, listener, one.context, peers=peers, handshakes=handshakes
+                gate(one.site),
+                one.taken,
+                listener,
+                one.context,
+                peers=self._peers,
+                handshakes=self._handshakes,
             )
-            self._ending.push_async_callback(runner.cleanup)
+            self._runners.append(runner)
+
+    async def _stop_listening(self) -> None:
+        while self._runners:
+            await self._runners.pop().cleanup()
+
+    def _rank(self, origin: str | None) -> Rank:
+        """Until it is known what is allowed, everybody is a stranger."""
+        return self.operations.rank(origin) if self._main.is_open else Rank.STRANGER
+
+    def _answered(self, status: int) -> None:
+        if self._main.is_open:
+            self._monitor.counters.answered(status)
 
     async def _measured(self) -> bytes:
         return await self._monitor.page(self.identity.not_after, len(self.conflicts))
@@ -368,6 +412,8 @@ class Daemon:
         self._ending.callback(_end_inventory, folder)
 
     def _refused(self, origin: str) -> None:
+        if not self._main.is_open:
+            return
         self._monitor.counters.refused()
         self._tell_refused(origin)
 
@@ -462,6 +508,17 @@ async def serve(
                 ready(daemon)
             async with beside(daemon, ending.set) if beside is not None else nullcontext():
                 await ending.wait()
+
+
+def _load() -> None:
+    """Load what every agent opens, before it is opened: loading takes longer than opening."""
+    from agent import errands, evidence, metrics, verification  # noqa: F401
+    from agent.dialects import hipki  # noqa: F401
+    from agent.native import api  # noqa: F401
+    from agent.operations import open_operations  # noqa: F401
+    from agent.selftest import context, service  # noqa: F401
+    from agent.server import main_site  # noqa: F401
+    from agent.update import check  # noqa: F401
 
 
 def _answers_as_vendor(port: int) -> bool:

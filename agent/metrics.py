@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final
 from agent import __version__
 from agent.audit import OK
 from agent.errors import ErrorId
-from agent.operations.messages import Caller
 from agent.vocabulary import Verb
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 DIALECT: Final[ContextVar[str]] = ContextVar("dialect", default="agent")
 """In whose words the request under way came; `agent` is this program itself, from its tray for example."""
 
-_MONITOR: Final = Caller(None, "monitor")
 _SIGNATURES: Final = (Verb.LOGIN, Verb.SIGN)
 _WRONG_PIN: Final = ErrorId.PIN_WRONG
 
@@ -126,8 +124,10 @@ class Monitor:
 
     async def _look_once(self) -> None:
         """Look for the readers before the watcher has reported any change."""
+        from agent.operations.messages import Caller
+
         try:
-            self._readers = await self._operations.readers(_MONITOR)
+            self._readers = await self._operations.readers(Caller(None, "monitor"))
         except Exception as error:
             log.info("the readers cannot be counted yet: %s", error)
 

@@ -16,7 +16,6 @@ from agent.server.gate import Refused
 from agent.server.http import (
     DOCUMENT_BODY_BYTES_MAX,
     empty,
-    for_anybody,
     form,
     is_part_of_another_page,
     only,
@@ -91,8 +90,6 @@ class MainSite:
     ) -> web.StreamResponse:
         """Answer an admitted request."""
         kind, method = admission.kind, request.method
-        if kind is AdmissionKind.PUBLIC and path == "/status":
-            return for_anybody(pages.STATUS)
         # A site that asks for the page asks for its token: it may read whatever it is answered.
         if (
             method == hdrs.METH_GET
