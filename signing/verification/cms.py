@@ -119,10 +119,12 @@ def signatures_of(
         number += 1
         over = number
         yield _read_signer(signer, expected)
-        for counter in list(_countersignatures(signer))[:SIGNERS_MAX]:
+        with reading(SignatureFormatError):
+            counters = list(_countersignatures(signer))[:SIGNERS_MAX]
+            value = _Expected(inside, bytes(signer["signature"].native), None) if counters else expected
+        for counter in counters:
             number += 1
-            found = _read_signer(counter, _Expected(inside, bytes(signer["signature"].native), None))
-            yield replace(found, over=over)
+            yield replace(_read_signer(counter, value), over=over)
 
 
 @dataclass(frozen=True, slots=True)
