@@ -22,6 +22,7 @@ from agent.errors import AgentError, ErrorId
 Values = Sequence[object] | Mapping[str, object]
 
 WAIT_SECONDS: Final = 10.0
+_CACHE_KILOBYTES: Final = 512
 _APPLICATION: Final = 0x48434131
 """`HCA1`, which says in a file that it is a journal of this program (PRAGMA application_id)."""
 
@@ -75,6 +76,7 @@ class Journal:
         run = self._database.execute
         run("PRAGMA trusted_schema = OFF")
         run("PRAGMA cell_size_check = ON")
+        run(f"PRAGMA cache_size = -{_CACHE_KILOBYTES}")
         if alone:
             run("PRAGMA locking_mode = EXCLUSIVE")
         [owner], empty = (

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -209,7 +210,8 @@ class FileBatch:
     def shown(self) -> tuple[ItemShown, ...]:
         """Return the documents that wait, as the person is shown them."""
         return tuple(
-            ItemShown(item.file, item.size, str(item.choice.format), item.digest) for item in self.waiting()
+            ItemShown(item.file, item.size, sys.intern(str(item.choice.format)), item.digest)
+            for item in self.waiting()
         )
 
     def counts(self) -> tuple[int, int]:
