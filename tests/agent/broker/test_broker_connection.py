@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import json
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -199,3 +200,68 @@ def test_nats_own_file_of_credentials_has_a_jwt_and_a_seed(tmp_path: Path) -> No
     assert shown.jwt == "eyJ0.eyJh.c2ln" and shown.sign is not None
     key.public_key().verify(base64.b64decode(shown.sign("nonce")), b"nonce")
     assert seed not in repr(shown)
+
+
+_KINDS = {"O": 14 << 3, "A": 0, "U": 20 << 3}
+
+
+class Nkey:
+    """A key of NATS: of an operator, an account or a user."""
+
+    def __init__(self, kind: str) -> None:
+        self._key = Ed25519PrivateKey.generate()
+        self.public = nkey(bytes((_KINDS[kind],)), self._key.public_key().public_bytes_raw())
+
+    @property
+    def seed(self) -> str:
+        return nkey(bytes((149, 0)), self._key.private_bytes_raw())
+
+    def signed(self, subject: str, name: str, **claims: object) -> str:
+        """A JWT as `nsc` makes it (https://github.com/nats-io/jwt)."""
+        head = {"typ": "JWT", "alg": "ed25519-nkey"}
+        body = {
+            "jti": name,
+            "iat": 1_700_000_000,
+            "iss": self.public,
+            "name": name,
+            "sub": subject,
+            "nats": claims,
+        }
+        parts = [_base64(json.dumps(each).encode()) for each in (head, body)]
+        return ".".join([*parts, _base64(self._key.sign(".".join(parts).encode()))])
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+async def test_credentials_that_an_operator_of_nats_has_signed_get_in(tmp_path: Path) -> None:
+    operator, system, account, user, stranger = (Nkey(kind) for kind in "OAAUU")
+    no_limits = dict.fromkeys(("subs", "data", "payload", "imports", "exports", "conn", "leaf"), -1)
+    jetstream = dict.fromkeys(("mem_storage", "disk_storage", "streams", "consumer"), -1)
+    accounts = {
+        each.public: operator.signed(each.public, name, type="account", version=2, limits=limits)
+        for each, name, limits in (
+            (system, "system", no_limits),
+            (account, "ward", no_limits | jetstream | {"wildcards": True}),
+        )
+    }
+    extra = {
+        "operator": operator.signed(operator.public, "hospital", type="operator", version=2),
+        "system_account": system.public,
+        "resolver": "MEMORY",
+        "resolver_preload": accounts,
+    }
+    jwt = account.signed(user.public, "worker", type="user", version=2, subs=-1, data=-1, payload=-1)
+    with nats_server(tmp_path / "nats", tls=True, extra=extra) as server:
+        for key, welcome in ((user, True), (stranger, False)):
+            text = (
+                f"-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n"
+                f"-----BEGIN USER NKEY SEED-----\n{key.seed}\n------END USER NKEY SEED------\n"
+            )
+            settings = replace(server.settings, credentials=secret(tmp_path / f"{welcome}.creds", text))
+            if welcome:
+                async with open_broker(settings, "test") as broker:
+                    await broker.prepare()
+            else:
+                assert (await refusal(settings))[0] is ErrorId.BROKER_REFUSED
