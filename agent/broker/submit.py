@@ -223,12 +223,11 @@ class RemoteCards:
         batch = self._submission.batch
         if self._submission.run > 1:
             place, standing = await self._lasting(lambda: self._broker.result(batch, item))
-            if standing not in (b"", TAKEN, FAILED_BEFORE):
-                with suppress(AgentError):
-                    return read_outcome(standing), place
             if standing == TAKEN:
                 # It was stored here and is here no more: only a new item is signed again.
                 raise ItemError(ErrorId.JOB_TAKEN)
+            if standing not in (b"", FAILED_BEFORE):
+                return _outcome_of(standing), place
         asked = _Asked(asyncio.get_running_loop().create_future())
         # A worker that cannot read a job knows it by what it was.
         names = item, hashlib.sha256(message).hexdigest()
@@ -313,10 +312,7 @@ class RemoteCards:
         item = message.subject[-1]
         asked = self._asked.get(item)
         if asked is not None and message.data not in (TAKEN, FAILED_BEFORE) and not asked.outcome.done():
-            try:
-                outcome = read_outcome(message.data)
-            except AgentError as error:
-                outcome = Failed(item="0" * 64, error=error.error_id, detail="")
+            outcome = _outcome_of(message.data)
             if isinstance(outcome, SignedElsewhere):
                 card = self._cards.get(card_key(outcome.certificate))
                 if card is not None:
@@ -401,6 +397,14 @@ class _Made:
     document: bytes
     signature: bytes
     certificate: bytes
+
+
+def _outcome_of(data: bytes) -> Outcome:
+    """Return what stands in the place of a result; what is none is an error, and may be tried again."""
+    try:
+        return read_outcome(data)
+    except AgentError as error:
+        return Failed(item="0" * 64, error=error.error_id)
 
 
 def _is_of(outcome: SignedElsewhere, document: bytes, choice: Choice) -> bool:

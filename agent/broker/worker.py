@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from agent.audit import AuditRow
+from agent.batch.choice import Signed as Made
 from agent.broker.connection import ACK_SECONDS, JOB_DAYS, PAUSE, Broker, Message, Messages, lasting
 from agent.broker.messages import (
     DETAIL_MAX,
@@ -52,6 +53,9 @@ LANES: Final = 4
 
 DELIVERIES_MAX: Final = 5
 """A job that was given out so often and never came to an end breaks whoever takes it."""
+
+TRIES: Final = 5
+"""So often a card that is there is tried, with a pause between, before its job is given back."""
 
 _ASKED_AGAIN: Final = frozenset((SessionEnd.USED_UP, SessionEnd.TIME, SessionEnd.CARD, SessionEnd.LOCKED))
 _OF_THE_DOCUMENT: Final = (
@@ -183,8 +187,7 @@ class Worker:
             await self._settle(message.done())
             return
         try:
-            job = await asyncio.to_thread(read_job, message.data, batch=batch)
-            item = job.item
+            job, item = await asyncio.to_thread(_read, message.data, batch)
         except AgentError as error:
             # Who put it knows it by what it was.
             item = hashlib.sha256(message.data).hexdigest()
@@ -201,7 +204,7 @@ class Worker:
                 if await self._made(session, job, item, message.deliveries):
                     await self._settle(message.done())
                 else:
-                    await self._settle(message.again(0 if session.ended else PAUSE))
+                    await self._settle(message.again(0 if session.ended else ACK_SECONDS))
         finally:
             self._under_way.discard(item)
 
@@ -234,12 +237,11 @@ class Worker:
             return failure(item, AgentError(ErrorId.JOB_GIVEN_UP))
         with rows_heard() as rows:
             try:
-                done = await job.choice.sign(session, job.document, job.name)
+                done = await self._signed(session, job)
             except _OF_THE_DOCUMENT as error:
                 return failure(item, error, rows)
-            except Exception as error:  # of the card, its PIN or the session
-                log.warning("a job was given back: %s", error_id(error))
-                return None
+        if done is None:
+            return None
         return Signed(
             item=item,
             document=done.content,
@@ -247,6 +249,20 @@ class Worker:
             digest=hashlib.sha256(job.document).digest(),
             audit=rows[-1],
         )
+
+    async def _signed(self, session: SigningSession, job: Job) -> Made | None:
+        """Return what the card makes of a job; None where it cannot now, however often that is tried."""
+        for _ in range(TRIES):
+            try:
+                return await job.choice.sign(session, job.document, job.name)
+            except _OF_THE_DOCUMENT:
+                raise
+            except Exception as error:  # of the card, its PIN or the session
+                log.warning("a job was not signed: %s", error_id(error))
+                if session.ended:
+                    return None
+            await asyncio.sleep(PAUSE)  # another program has the card, or it is slow
+        return None
 
     async def _store(self, batch: str, item: str, message: bytes, *, after: int = 0) -> None:
         """Have the broker store what was made, however long it is away; what stands there already holds."""
@@ -274,6 +290,11 @@ async def _first(wait: Awaitable[T], over: asyncio.Event) -> T | None:
     finally:
         end.cancel()
         task.cancel()
+
+
+def _read(data: bytes, batch: str) -> tuple[Job, str]:
+    job = read_job(data, batch=batch)
+    return job, job.item
 
 
 def failure(item: str, error: BaseException, rows: Sequence[AuditRow] = ()) -> Failed:

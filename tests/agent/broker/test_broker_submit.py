@@ -244,6 +244,10 @@ async def test_what_others_put_in_the_place_of_a_result_is_never_written(
         assert (summary.done, summary.failed) == (0, 1)
         assert error in {ErrorId.JOB_OUTCOME, ErrorId.INTERNAL}
         assert not (tmp_path / "records" / "signed" / f"{document.name}.sig").exists()
+        async with working(world, server.settings) as at_work:
+            with batch_of(tmp_path / "records") as (files, named):
+                again, _ = await submit(files, named, broker, at_work.card)
+        assert (again.done, again.failed) == (1, 0)
 
 
 async def test_what_was_stored_and_is_gone_is_not_signed_anew_unasked(
