@@ -162,13 +162,13 @@ class Broker:
         )
 
     async def waiting(self, card: str) -> int | None:
-        """Return how many ask for jobs of a card or have one now; None where nobody ever asked for any."""
+        """Return how many ask for a job of a card just now; None where nobody ever asked for any."""
         with _worded(self._client):
             try:
                 info = await self._stream.consumer_info(self._jobs, f"card-{card}")
             except NotFoundError:
                 return None
-            return int(info.num_waiting or 0) + int(info.num_ack_pending or 0)
+            return int(info.num_waiting or 0)
 
     async def results(self, batch: str) -> Messages:
         """Return what becomes of the items of a batch, from the first on, until each was acknowledged."""
@@ -353,7 +353,8 @@ async def open_broker(
         if "permissions violation" in str(error).lower():
             client.denials += 1
             client.denied = str(error)
-        troubles.put_nowait(error)
+        if not connecting.done():  # later ones are no news: it tries again by itself
+            troubles.put_nowait(error)
 
     connecting = asyncio.create_task(
         client.connect(

@@ -254,6 +254,8 @@ class RemoteCards:
     async def _put(self, asked: _Asked, item: str, message: bytes) -> None:
         """Give an item to its card; without one, to the card that has the fewest, of those somebody holds."""
         if not asked.card:
+            for absent in [each for each in self._cards.values() if not each.there]:
+                await self._look(absent)
             card = min(self._cards.values(), key=lambda each: (not each.there, each.asked))
             asked.card = card.key
             card.asked += 1
@@ -291,8 +293,8 @@ class RemoteCards:
         waiting = await self._lasting(lambda: self._broker.waiting(card.key))
         if card.there and not waiting:
             self._tell(
-                f"沒有簽章端拿著卡片 {card.key}；工作等它回來",
-                f"no worker holds the card {card.key}; its jobs wait until one does",
+                f"卡片 {card.key} 現在沒有空閒的簽章端；工作會等它",
+                f"no worker is free at the card {card.key} now; its jobs wait for one",
             )
         card.there = bool(waiting)
 

@@ -25,6 +25,7 @@ from agent.cli.options import Command, Invocation, json_option, many_cards_optio
 if TYPE_CHECKING:
     from agent.batch.engine import Summary
     from agent.batch.files import FileBatch
+    from agent.broker.worker import Worker
     from agent.cli.composition import Work
     from agent.config import BrokerSettings
 
@@ -108,7 +109,7 @@ def worker(
     servers: tuple[str, ...],
     creds: Path | None,
     ca: Path | None,
-) -> None:
+) -> int:
     """用這台電腦的卡片簽署訊息中介送來的文件 · Sign what a message broker has for the cards in this computer.
 
     每張卡片先問一次 PIN 碼；份數或時間用完、卡片拔出時停止接工作，並再問一次。按 Ctrl-C 結束。
@@ -121,12 +122,13 @@ def worker(
         raise click.UsageError(f"最多 {_CARDS_MAX} 台讀卡機 · {_CARDS_MAX} readers at most")
     settings = _settings(servers, creds, ca)
     seconds = None if minutes is None else minutes * 60
-    run(call, lambda work: _serve(call, work, settings, signatures, seconds))
+    return 0 if run(call, lambda work: _serve(call, work, settings, signatures, seconds)) else 1
 
 
 async def _serve(
     call: Invocation, work: Work, settings: BrokerSettings, most: int | None, seconds: int | None
-) -> None:
+) -> bool:
+    """Serve the cards; return whether nothing but the person ended that."""
     from agent.broker.connection import open_broker
     from agent.broker.outcomes import Outcomes
     from agent.broker.worker import Worker
@@ -139,24 +141,23 @@ async def _serve(
         with Outcomes(agent_folder()[0].home) as outcomes:
             at_work = Worker(broker, work.operations, outcomes, output.say, most=most, seconds=seconds)
             with interrupted_by_keys(at_work.stop):
-                served = [asyncio.create_task(_card(at_work, work, name)) for name in names]
-                failures = [error for error in await asyncio.gather(*served) if error is not None]
+                if len(names) == 1:
+                    await at_work.serve(work.caller, names[0])
+                    good = [True]
+                else:
+                    good = await asyncio.gather(*(_card(at_work, work, name) for name in names))
             output.say(f"簽了 {at_work.signed} 份", f"{at_work.signed} documents were signed")
-    if failures:
-        raise failures[0]
+    return all(good)
 
 
-async def _card(at_work: object, work: Work, reader: str | None) -> Exception | None:
-    """Serve one card; what ends it ends no other."""
-    from agent.broker.worker import Worker
-
-    assert isinstance(at_work, Worker)  # noqa: S101  (imported late)
+async def _card(at_work: Worker, work: Work, reader: str | None) -> bool:
+    """Serve one card of several; what ends it is said, and ends no other."""
     try:
         await at_work.serve(work.caller, reader)
     except Exception as error:
         output.error(error, subject=reader or "")
-        return error
-    return None
+        return False
+    return True
 
 
 @click.command()

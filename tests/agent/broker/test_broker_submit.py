@@ -170,6 +170,11 @@ async def test_items_of_a_card_that_nobody_holds_go_to_the_other(tmp_path: Path,
         working(world, server.settings) as at_work,
         at(server) as broker,
     ):
+        # Somebody held it once, and died with a job of it.
+        jobs = await broker.jobs("f" * 32, 4)
+        await broker.put_job("f" * 32, "e" * 32, "1", b"x")
+        assert await jobs.next() is not None
+        await jobs.close()
         with batch_of(tmp_path / "records") as (files, named):
             summary, _ = await submit(files, named, broker, "f" * 32, at_work.card)
         assert (summary.done, at_work.worker.signed) == (30, 30)
