@@ -1,9 +1,10 @@
 """Logs as text: `pcscd --apdu`, OpenSC's debug log, APDUPlay's winscard stub, macOS' log, arrows with hex.
 
-They have one thing in common, a word that says who speaks and hexadecimal bytes after it, and that is what is
-looked for; every other line is thrown away unread. Where it is documented: pcscd(8) `--apdu`; OpenSC
-`libopensc/reader-pcsc.c` (sc_apdu_log); APDUPlay's winscard_log.txt; macOS SmartCardServices-legacy(7) and
-log(1), whose `--style json` and `ndjson` wrap each line in the member `eventMessage`.
+They have one thing in common, a word that says who speaks and hexadecimal bytes after it, and that is what
+is looked for; every other line is thrown away unread. No real log of APDUPlay or macOS was at hand, so
+several spellings of theirs are taken. Where more is told: pcscd(8) `--apdu`; OpenSC
+`libopensc/reader-pcsc.c` (sc_apdu_log); macOS SmartCardServices-legacy(7) and log(1), whose `--style json`
+and `ndjson` wrap each line in the member `eventMessage`.
 """
 
 from __future__ import annotations

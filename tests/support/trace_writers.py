@@ -4,8 +4,9 @@
     vendors_program(recorded, b"123456")
     log = apduplay(recorded)
 
-The logs follow published samples of each program; the captures are put together here from USB's and libpcap's
-documents, by themselves: nothing of it comes from what reads them.
+The logs of pcscd and OpenSC are as those programs write them here; those of macOS and APDUPlay are from
+general knowledge of their shape, for neither program was at hand. The captures are put together from the
+documents of USB and libpcap, by themselves: nothing of it comes from what reads them.
 """
 
 from __future__ import annotations
