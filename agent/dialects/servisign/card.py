@@ -12,13 +12,12 @@ from agent.dialects.servisign.open_objects import CardModule, CardSession
 from agent.errors import AgentError, ErrorId
 from agent.operations import ReaderCondition
 from hca_card.errors import CardChangedError
-from hca_card.model import CardKind, Institution, KeyUse, Metadata, Personnel
+from hca_card.model import CardKind, Institution, Metadata, Personnel
 from hca_card.pin import Pin
-from signing.hashes import Hash
 
 if TYPE_CHECKING:
     from agent.dialects.agreed import AgreedSessions
-    from agent.operations import SigningSession, SignResult
+    from agent.operations import SigningSession
     from agent.pins.kept import KeptPin
 
 INSTITUTIONS: Final = frozenset((CardKind.INSTITUTION, CardKind.INSTITUTION_SECONDARY))
@@ -136,34 +135,6 @@ async def _agreed(call: FunctionCall, module: CardModule, agreed: AgreedSessions
     if signing.card.serial != module.selected.serial:
         raise CardChangedError
     return signing
-
-
-async def signature(
-    call: FunctionCall,
-    module: CardModule,
-    session: CardSession | None,
-    algorithm: Hash,
-    *,
-    document: bytes | None,
-    digest: bytes | None,
-    use: KeyUse,
-    rsa: bool = False,
-) -> SignResult:
-    """Return a signature with the session's PIN; for what that may not sign, the person is asked."""
-    signing = None if session is None else session.signing
-    if signing is not None and document is not None and use is KeyUse.SIGNATURE:
-        return await signing.sign_value(document, hash=algorithm, allow_sha1=True, rsa=rsa)
-    return await call.operations.sign(
-        call.caller,
-        algorithm,
-        document=document,
-        digest=digest,
-        use=use,
-        reader=module.selected.reader,
-        kept=None if session is None else session.kept,
-        allow_sha1=True,
-        rsa=rsa,
-    )
 
 
 def close_session(call: FunctionCall) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent.dialects.servisign import card
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
@@ -15,6 +15,9 @@ from hca_card.errors import CardChangedError, CertificateRenewedError
 from hca_card.model import KeyUse
 from signing.certificate import pss_only
 from signing.hashes import Hash
+
+if TYPE_CHECKING:
+    from agent.operations import SignResult
 
 # PKCS#11 v2.40 mechanism numbers (CKM_…).
 RSA_PKCS: Final = 0x1
@@ -173,6 +176,34 @@ def encoded(octets: bytes) -> str:
     return base64.b64encode(octets).decode("ascii")
 
 
+async def signature(
+    call: FunctionCall,
+    module: CardModule,
+    session: CardSession | None,
+    algorithm: Hash,
+    *,
+    document: bytes | None,
+    digest: bytes | None,
+    use: KeyUse,
+    rsa: bool = False,
+) -> SignResult:
+    """Return a signature with the session's PIN; for what that may not sign, the person is asked."""
+    signing = None if session is None else session.signing
+    if signing is not None and document is not None and use is KeyUse.SIGNATURE:
+        return await signing.sign_value(document, hash=algorithm, allow_sha1=True, rsa=rsa)
+    return await call.operations.sign(
+        call.caller,
+        algorithm,
+        document=document,
+        digest=digest,
+        use=use,
+        reader=module.selected.reader,
+        kept=None if session is None else session.kept,
+        allow_sha1=True,
+        rsa=rsa,
+    )
+
+
 async def _signature(call: FunctionCall) -> bytes:
     module, session = card.named_session(call)
     key = _card_key(call, "ulPvKeyObject", private=True)
@@ -196,9 +227,7 @@ async def _sign(
         hca_card.errors.CardChangedError: another card made it. It is not handed out.
         hca_card.errors.CertificateRenewedError: nor is that of a key that the card has since.
     """
-    result = await card.signature(
-        call, module, session, algorithm, document=document, digest=digest, use=key.use
-    )
+    result = await signature(call, module, session, algorithm, document=document, digest=digest, use=key.use)
     if result.serial != module.selected.serial:
         raise CardChangedError
     if result.certificate != key.certificate:

@@ -11,7 +11,7 @@ from typing import Final
 from agent.dialects.servisign import card, certificates, signatures
 from agent.dialects.servisign.codes import LibraryCode, LibraryError
 from agent.dialects.servisign.functions import FunctionCall, Implementation
-from agent.dialects.servisign.keys import DIGESTS, digest_hash, encoded, hash_of
+from agent.dialects.servisign.keys import DIGESTS, digest_hash, encoded, hash_of, signature
 from agent.dialects.servisign.open_objects import CardSession
 from hca_card.errors import CardChangedError, CertificateRenewedError
 from hca_card.model import KeyUse, Metadata
@@ -155,7 +155,7 @@ async def _signature(
     if session is None or not session.open:
         # Before anybody is asked for a PIN; one that is kept is good for its own card alone.
         await card.require_in_reader(call, module)
-    result = await card.signature(
+    result = await signature(
         call,
         module,
         session,
