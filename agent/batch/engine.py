@@ -187,7 +187,9 @@ class Engine(Generic[ItemT]):
         left = self._of - self._done - self._failed
         if left and not self._reasons:
             self._reasons.append(AgentError(ErrorId.BATCH_CANCELLED))
-        stopped = self._reasons[0] if left or self._stopped else None
+        # Others in flight may have met the end of a session before its cause was told.
+        causes = [each for each in self._reasons if error_id(each) != ErrorId.SIGNING_SESSION_ENDED]
+        stopped = (causes or self._reasons)[0] if left or self._stopped else None
         return Summary(self._done, self._failed, self._of, stopped, self._clock() - self._began)
 
     async def _work(self, lane: _Lane) -> None:

@@ -22,13 +22,22 @@ from typing import Final, Self
 
 import msgspec
 
-from agent import path_safety
 from agent.batch.choice import Choice, Signed, Signs
 from agent.batch.engine import ItemError
-from agent.batch.listing import JOURNAL, Entry, Faulty, Listing, read_again
+from agent.batch.listing import (
+    JOURNAL,
+    Entry,
+    Faulty,
+    Listing,
+    RefusedEntryError,
+    demand_no_link,
+    inside,
+    read_again,
+)
 from agent.errors import AgentError, ErrorId, error_id
 from agent.interaction import ItemShown
 from agent.journal import Journal
+from hca_card.decoding import UNREADABLE
 from signing.errors import DocumentChangedError
 
 _STEPS: Final = (
@@ -188,7 +197,7 @@ class FileBatch:
             raise AgentError(ErrorId.BATCH_UNFINISHED, detail=str(self.outputs))
         self._force = bool(force)
         for number, output, result in self._begun():
-            target, part = self.outputs / output, self._part(number, output)
+            target, part = self._target(output), self._part(number, output)
             if _digest_of(target) == result:
                 part.unlink(missing_ok=True)
             elif _digest_of(part) == result:
@@ -263,8 +272,20 @@ class FileBatch:
         )
         return [(number, output, result) for number, output, result in rows]
 
+    def _target(self, output: str) -> Path:
+        """Return where a result goes: the journal may lie where others can write, and so may a link."""
+        try:
+            target = self.outputs / inside(output)
+        except RefusedEntryError as error:
+            raise AgentError(ErrorId.JOURNAL_DAMAGED, detail=str(self._journal.path)) from error
+        try:
+            demand_no_link(self.outputs, target)
+        except RefusedEntryError as error:
+            raise AgentError(ErrorId.BATCH_OUTPUT_TAKEN, detail=output) from error
+        return target
+
     def _part(self, number: int, output: str) -> Path:
-        return (self.outputs / output).with_name(_PART.format(number))
+        return self._target(output).with_name(_PART.format(number))
 
     def _page(self, last: int) -> list[FileItem]:
         rows = self._journal.rows(
@@ -272,13 +293,16 @@ class FileBatch:
             " WHERE number > ? AND done = 0 AND error = '' ORDER BY number LIMIT ?",
             (last, _PAGE),
         )
-        return [
-            FileItem(number, file, output, size, digest, msgspec.json.decode(choice, type=Choice))
-            for number, file, output, size, digest, choice in rows
-        ]
+        try:
+            return [
+                FileItem(number, file, output, size, digest, msgspec.json.decode(choice, type=Choice))
+                for number, file, output, size, digest, choice in rows
+            ]
+        except UNREADABLE as error:
+            raise AgentError(ErrorId.JOURNAL_DAMAGED, detail=str(self._journal.path)) from error
 
     def _read(self, item: FileItem) -> bytes:
-        if not self._force and os.path.lexists(self.outputs / item.output):
+        if not self._force and os.path.lexists(self._target(item.output)):
             raise ItemError(ErrorId.BATCH_OUTPUT_TAKEN, detail=item.output)
         try:
             document = read_again(self.folder, item.file)
@@ -297,10 +321,8 @@ class FileBatch:
                     (hashlib.sha256(content).digest(), item.number),
                 )
                 self._mark(named)
-        target, part = self.outputs / item.output, self._part(item.number, item.output)
+        target, part = self._target(item.output), self._part(item.number, item.output)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not path_safety.real(target.parent).is_relative_to(self.outputs):
-            raise AgentError(ErrorId.BATCH_OUTPUT_TAKEN, detail=item.output)  # a link, since it was listed
         part.unlink(missing_ok=True)
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:

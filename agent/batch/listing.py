@@ -170,13 +170,11 @@ class Listing:
                 self.faults.append(Faulty(line, output, Fault.OVER_INPUT))
 
     def _look(self, entry: Entry) -> Declared:
-        file = _inside(entry.file)
+        file = inside(entry.file)
         content = _read(self._folder, file)
         try:
             choice = entry.choice.fitted(content, file.name)
-            output = (
-                _inside(entry.output) if entry.output else file.parent / choice.target(content, file.name)
-            )
+            output = inside(entry.output) if entry.output else file.parent / choice.target(content, file.name)
         except ValueError as error:
             raise RefusedEntryError(Fault.OPTION, str(error)) from error
         self._inputs.add(_same(str(self._folder / file)))
@@ -190,13 +188,22 @@ class Listing:
         if key in self._taken:
             raise RefusedEntryError(Fault.SAME_OUTPUT, str(output))
         self._taken.add(key)
-        for place in (target, *target.parents):
-            if place == self._outputs:
-                break
-            if place.is_symlink():
-                raise RefusedEntryError(Fault.LINK, str(output))
+        demand_no_link(self._outputs, target)
         if target.is_dir() or (os.path.lexists(target) and not self._force):
             raise RefusedEntryError(Fault.EXISTS, str(output))
+
+
+def demand_no_link(folder: Path, path: Path) -> None:
+    """Refuse a path below a folder that a link leads on the way; neither need be there.
+
+    Raises:
+        RefusedEntryError: it does.
+    """
+    for place in (path, *path.parents):
+        if place == folder:
+            return
+        if place.is_symlink():
+            raise RefusedEntryError(Fault.LINK, str(path.relative_to(folder)))
 
 
 def read_again(folder: Path, file: str) -> bytes:
@@ -211,8 +218,12 @@ def read_again(folder: Path, file: str) -> bytes:
         raise OSError(0, error.fault.value[1], str(folder / file)) from error
 
 
-def _inside(name: str) -> PurePath:
-    """Return a relative path that stays where it begins."""
+def inside(name: str) -> PurePath:
+    """Return a relative path that stays where it begins.
+
+    Raises:
+        RefusedEntryError: it is none, or its characters are not for a terminal.
+    """
     if "\\" in name and os.name == "posix":
         name = name.replace("\\", "/")  # a manifest may come from Windows
     path = PurePath(name)
@@ -228,11 +239,7 @@ def _inside(name: str) -> PurePath:
 def _read(folder: Path, file: PurePath) -> bytes:
     path = folder / file
     try:
-        for place in (path, *path.parents):
-            if place == folder:
-                break
-            if place.is_symlink():
-                raise RefusedEntryError(Fault.LINK)
+        demand_no_link(folder, path)
         if not path_safety.real(path).is_relative_to(folder):
             raise RefusedEntryError(Fault.OUTSIDE)
         # A pipe would wait for whoever writes it; a terminal would become ours.

@@ -76,7 +76,10 @@ async def test_the_first_pin_error_ends_it_on_every_card_and_spends_no_second_tr
     def wrong(document: bytes) -> None:
         if len(sessions[0].signed) == 5:
             tries.append(document)
-            raise PinWrongError(tries_left=2) if len(tries) == 1 else AgentError(ErrorId.SESSION_UNKNOWN)
+            # The first that is told of it need not be the one that spent the try.
+            raise (
+                PinWrongError(tries_left=2) if len(tries) == 2 else AgentError(ErrorId.SIGNING_SESSION_ENDED)
+            )
 
     sessions = [StampSession(wrong), StampSession()][:cards]
     with batch_of(tmp_path) as batch:

@@ -19,6 +19,10 @@ class Killed(BaseException):
     """What SIGKILL is to this test: nothing that comes later is done."""
 
 
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def test_a_file_that_changed_since_it_was_listed_is_an_error_of_its_own(tmp_path: Path) -> None:
     paths = documents(tmp_path, 6)
     with batch_of(tmp_path) as batch:
@@ -59,13 +63,13 @@ async def test_killed_at_any_moment_of_storing_it_goes_on_with_one_whole_file_fo
     assert first is not None
     name, fsync = files._name, os.fsync
 
-    def die(*_arguments: object) -> None:
+    def die(*_arguments: object, **_more: object) -> None:
         raise Killed
 
     if moment == "before the journal":
         monkeypatch.setattr(files.FileBatch, "_mark", die)
     elif moment == "after the journal":
-        monkeypatch.setattr(files.path_safety, "real", die)
+        monkeypatch.setattr(Path, "mkdir", die)
     elif moment == "half written":
         monkeypatch.setattr(files.os, "fsync", die)
     else:
@@ -188,3 +192,40 @@ def test_a_list_is_read_a_few_at_a_time(tmp_path: Path) -> None:
     with batch_of(tmp_path) as batch:
         waiting: list[FileItem] = list(batch.waiting())
     assert [item.number for item in waiting] == list(range(1, 301))
+
+
+@pytest.mark.parametrize("output", ["../out.sig", "/tmp/out.sig", "a/../../out.sig", "evil\x07.sig"])
+async def test_a_journal_that_somebody_else_wrote_leads_nowhere_else(tmp_path: Path, output: str) -> None:
+    documents(tmp_path / "ward", 2)
+    ward = tmp_path / "ward"
+    with batch_of(ward) as batch:
+        batch._journal.run("UPDATE item SET output = ? WHERE number = 1", (output,))
+        with pytest.raises(AgentError) as info:
+            batch._journal.run("UPDATE item SET result = x'00' WHERE number = 1")
+            batch.resume()
+        assert info.value.error_id == ErrorId.JOURNAL_DAMAGED
+    with FileBatch(ward, ward / "signed", "the folder") as batch:
+        batch._journal.run("UPDATE item SET result = NULL")
+        session = StampSession()
+        summary, _, _ = await run(batch, session)
+        assert error_id(summary.stopped or Exception()) == ErrorId.JOURNAL_DAMAGED
+    assert "out.sig" not in names(tmp_path) + names(Path("/tmp"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+async def test_a_link_that_appeared_among_the_outputs_is_not_followed(tmp_path: Path) -> None:
+    ward = tmp_path / "ward"
+    documents(ward / "sub", 1)
+    with batch_of(ward) as batch:
+        (ward / "signed" / "sub").symlink_to(tmp_path)
+        summary, _, _ = await run(batch, StampSession())
+    assert error_id(summary.stopped or Exception()) == ErrorId.BATCH_OUTPUT_TAKEN
+    assert names(tmp_path) == ["ward"]
+
+
+async def test_a_choice_that_cannot_be_read_is_a_damaged_journal(tmp_path: Path) -> None:
+    documents(tmp_path, 2)
+    with batch_of(tmp_path) as batch:
+        batch._journal.run("UPDATE item SET choice = ?", (b'{"pin": "1234"}',))
+        summary, _, _ = await run(batch, StampSession())
+        assert error_id(summary.stopped or Exception()) == ErrorId.JOURNAL_DAMAGED
