@@ -38,6 +38,7 @@ lint:
 	.venv/bin/lint-imports
 
 bench: setup
+	@mkdir -p dist
 	$(PYTHON) -m tests.bench --json dist/bench.json
 
 SECONDS ?= 60

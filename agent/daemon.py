@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_FIRST_ANSWER_SECONDS: Final = 0.05
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -150,8 +152,10 @@ class Daemon:
 
     async def _start(self) -> None:
         gate = await self._take_ports()
-        # Whoever asks is told meanwhile that this agent is here.
-        await asyncio.to_thread(_load)
+        if "agent.operations" not in sys.modules:
+            # Whoever has been waiting for the port is answered first, and others while the rest is loaded.
+            await asyncio.sleep(_FIRST_ANSWER_SECONDS)
+            await asyncio.to_thread(_load)
         await self._open(gate)
 
     async def _take_ports(self) -> Callable[[HttpSite], Gate]:

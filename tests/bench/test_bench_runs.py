@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,12 +33,18 @@ def test_a_log_in_and_a_signature_take_no_more_calls_than_they_once_did() -> Non
 
 @pytest.mark.parametrize(("broken", "code"), [([], 0), (["it costs 4 times the echo"], 1)])
 def test_it_ends_with_1_when_a_bound_is_broken(
-    broken: list[str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    broken: list[str],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     table = Table("A table", ("what", "ratio"), [("a call", "4.00")], broken=broken)
     monkeypatch.setattr(bench, "PARTS", {"part": (lambda _rounds: table, 1)})
-    monkeypatch.setattr(sys, "argv", ["bench"])
+    monkeypatch.setattr(sys, "argv", ["bench", "--json", str(tmp_path / "bench.json")])
     assert bench.main() == code
+    told = json.loads((tmp_path / "bench.json").read_text())
+    assert (told["part"]["rows"], told["part"]["broken"]) == ([["a call", "4.00"]], broken)
     printed = capsys.readouterr().out
     assert "4.00" in printed
     assert ("BROKEN" in printed) is bool(broken)
