@@ -42,6 +42,7 @@ from tests.support.operations import OWN, World, agent, until
 from tests.support.pdf_judges import valid_to_pdfsig
 from tests.support.pdfs import pdf
 from tests.support.platforms import not_on_windows
+from tests.support.waiting import until as until_sync
 from tests.support.xml_signatures import xmlsec_agrees
 
 DOCTOR, SUBJECT_NUMBER, HOP = "000000335361", "0000000000335361", "000000335401"
@@ -504,16 +505,23 @@ def test_killed_in_the_middle_of_signing_each_record_gets_one_signature_and_one_
         for number in range(40):
             records.add(Order(f"{number}.txt"), b"%d" % number, datetime.now(UTC), timedelta(hours=24))
     fork, chance, kills = multiprocessing.get_context("fork"), random.Random(16), 0
-    for _ in range(40):
+
+    def waiting() -> int:
+        with Records(journal, 1000) as records:  # never open while a process is forked
+            return records.counts(MORNING, timedelta()).waiting
+
+    while left := waiting():
         signer = fork.Process(target=sign_until_killed, args=(tmp_path,))
         signer.start()
-        signer.join(0.25 + chance.random() / 4 if kills < 10 else None)
+        enough = left - chance.randrange(1, 8)
+        until_sync(lambda: not signer.is_alive() or waiting() <= enough, "nothing is signed")  # noqa: B023
         signer.kill()
         signer.join()
-        if signer.exitcode == 0:
-            break
-        kills += 1
-    assert kills >= 3, "it was killed too seldom to prove anything"
+        kills += signer.exitcode != 0
+    assert kills >= 4, "it was killed too seldom to prove anything"
+    last = fork.Process(target=sign_until_killed, args=(tmp_path,))  # what was signed is delivered
+    last.start()
+    last.join()
     with Records(journal, 1000) as records:
         found = list(records.all())
         assert [len(record.signatures) for record in found] == [1] * 40
