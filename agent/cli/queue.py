@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _FORMATS: Final = ("cades", "xades", "pades", "emr")
 _LEVELS: Final = ("B-B", "B-T", "B-LT", "B-LTA")
 _STATES: Final = ("waiting", "signed", "signed-by-institution", "completed", "failed")
-_FORMULA: Final = ("=", "+", "-", "@")
+_FORMULA: Final = ("=", "+", "-", "@", *"\uff1d\uff0b\uff0d\uff20")
+"""With the wide forms, which spreadsheets of East Asia take for the same."""
 
 _state_option: Final = click.option(
     "--state",

@@ -93,7 +93,7 @@ def open_operations(
     consents = Consents(person, answers, config)
     audit = AuditLog(paths.audit, config.audit)
     workflow = Workflow(service, person, consents, audit, config, profiles=loaded(paths))
-    sessions = SigningSessions(config.sessions, workflow.audit)
+    sessions = SigningSessions(config.sessions, workflow.audit, consents.rank)
     watch = PinWatch(paths, any_kept=workflow.any_kept, forget=workflow.forget_pins, apply=sessions.apply)
     return Operations(workflow, person.silence, sessions, watch, evidence=evidence, previews=previews)
 

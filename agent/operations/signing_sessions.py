@@ -28,6 +28,7 @@ from agent.interaction import CardShown, ItemShown, SessionTerms
 from agent.operations.audit_trail import AuditTrail
 from agent.operations.messages import Caller, SignedDocument, SignResult
 from agent.pins.kept import KeptPin
+from agent.places import Place, Places, Ranking
 from agent.vocabulary import SessionEnd
 from hca_card.model import KeyUse
 from signing.cms.build import CmsForm
@@ -39,6 +40,7 @@ _SECONDS: Final = 30 * 60
 _GRACE_SECONDS: Final = 60.0
 """A page that is loaded again finds its session."""
 _OPEN_MAX: Final = 32
+_OPEN_OF_STRANGERS_MAX: Final = 8
 _OPEN_OF_ONE_MAX: Final = 8
 _ENDED_MAX: Final = 256
 
@@ -290,12 +292,14 @@ class SigningSessions:
     Args:
         settings: the administrator's limits.
         audit: where each end is written down.
+        rank: tells who is a stranger.
     """
 
-    def __init__(self, settings: SessionSettings, audit: AuditTrail) -> None:
+    def __init__(self, settings: SessionSettings, audit: AuditTrail, rank: Ranking) -> None:
         self._settings = settings
         self._audit = audit
-        self._opening: set[SigningSession] = set()
+        self._places = Places(rank, total=_OPEN_MAX, strangers=_OPEN_OF_STRANGERS_MAX, each=_OPEN_OF_ONE_MAX)
+        self._taken: dict[bytes, Place] = {}
         self._open: dict[bytes, SigningSession] = {}
         self._ended: dict[bytes, str | None] = {}
         self._listeners: list[Callable[[], None]] = []
@@ -339,20 +343,18 @@ class SigningSessions:
 
     @contextmanager
     def place_for(self, session: SigningSession) -> Iterator[None]:
-        """Keep a place while the person is asked.
+        """Keep a place while the person is asked, and then until the session ends.
 
         Raises:
             AgentError: busy: too many are open already.
         """
-        known = (*self._opening, *self._open.values())
-        own = sum(each.origin == session.origin for each in known)
-        if len(known) >= _OPEN_MAX or own >= _OPEN_OF_ONE_MAX:
-            raise AgentError(ErrorId.BUSY)
-        self._opening.add(session)
+        key = _key(session.id)
+        self._taken[key] = self._places.take(session.origin)
         try:
             yield
         finally:
-            self._opening.discard(session)
+            if key not in self._open:
+                self._leave_place(key)
 
     def find(self, caller: Caller, shown: str) -> SigningSession:
         """Return the session whose id is shown, for the one connection that has it.
@@ -403,12 +405,18 @@ class SigningSessions:
         key = _key(session.id)
         if self._open.pop(key, None) is None:
             return False
+        self._leave_place(key)
         while len(self._ended) >= _ENDED_MAX:
             del self._ended[next(iter(self._ended))]
         self._ended[key] = session.origin
         self._audit.session_ended(session.origin, session.card, session.number, why)
         self.changed()
         return True
+
+    def _leave_place(self, key: bytes) -> None:
+        place = self._taken.pop(key, None)
+        if place is not None:
+            self._places.give_back(place)
 
     def changed(self) -> None:
         """Tell whoever listens."""

@@ -105,14 +105,11 @@ class Intake:
         return count
 
     def _look_at(self, path: Path, received: datetime, time: timedelta) -> int:
-        with Folder(path) as root:
-            if root.others_may_write:
+        with Folder(path) as root, root.within(TAKEN, make=True) as taken:
+            if root.others_may_write or taken.others_may_write:
                 raise AgentError(ErrorId.QUEUE_FOLDER)
-            with root.within(TAKEN, make=True) as taken:
-                self._claim(root, taken)
-                return sum(
-                    self._take_in(root, taken, names, received, time) for names in self._portions(taken)
-                )
+            self._claim(root, taken)
+            return sum(self._take_in(root, taken, names, received, time) for names in self._portions(taken))
 
     def _claim(self, root: Folder, taken: Folder) -> None:
         """Move what is complete to `taken`, and have that be on the disk."""
@@ -145,7 +142,10 @@ class Intake:
             with suppress(OSError):
                 if SIGNER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
                     with root.within(entry.name) as folder:
-                        yield entry.name, folder
+                        if folder.others_may_write:
+                            self._leave(root.path, entry.name, ErrorId.QUEUE_FOLDER)
+                        else:
+                            yield entry.name, folder
 
     def _complete(
         self,

@@ -148,6 +148,7 @@ class Cades:
             raise DocumentUnusableError("the signature is without its document; name the document too")
         if self.content not in (None, content):
             raise DocumentUnusableError("another document is inside the signature")
+        bound = not isinstance(inside, Void)
         for each in signed["signer_infos"]:
             digests = _values(each["signed_attrs"], "message_digest")
             try:
@@ -156,6 +157,10 @@ class Cades:
                 continue
             if digests and digests[0].native != algorithm.digest(content):
                 raise DocumentUnusableError("the signature that is there is over another document")
+            bound = bound or bool(digests)
+        if not bound:
+            # Whoever agreed to this message, or to its digest in a list, would have it sign anything.
+            raise DocumentUnusableError("nothing in the signature that is there names the document")
         return content
 
 

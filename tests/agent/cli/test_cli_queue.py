@@ -69,6 +69,15 @@ def test_lists_and_reports_are_masked_unless_in_full(invoke, enabled: Path, note
     assert invoke("queue", "export", "-o", report).exit_code == 2, "a file that is there stays"
 
 
+def test_a_wide_sign_begins_no_formula_either(invoke, enabled: Path, tmp_path: Path):
+    names = ["＝1+1.txt", "＠SUM(A1).txt", "－2＋3.txt", "＋4.txt"]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+        assert invoke("queue", "add", tmp_path / name).exit_code == 0
+    rows = list(csv.DictReader(io.StringIO(invoke("queue", "export", "--full").stdout)))
+    assert [row["name"] for row in rows] == [f"'{name}" for name in names]
+
+
 def test_a_cell_is_no_formula_to_a_spreadsheet(invoke, enabled: Path, tmp_path: Path):
     for name in ("=1+1.txt", "@SUM(A1).txt", "-2+3.txt"):
         file = tmp_path / name

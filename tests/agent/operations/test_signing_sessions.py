@@ -10,7 +10,7 @@ import pytest
 
 from agent.config import Config, OriginSettings, SessionSettings
 from agent.errors import AgentError, ErrorId, error_id
-from agent.interaction import ItemShown
+from agent.interaction import ConsentQuestion, ItemShown
 from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Caller, SigningSession
 from agent.operations import signing_sessions as module
@@ -306,6 +306,40 @@ async def test_too_many_sessions_at_once_are_refused_without_a_question(tmp_path
             await world.operations.open_session(PORTAL)
         assert error_id(raised.value) == ErrorId.BUSY
         assert len(world.pins_asked()) == 8
+
+
+async def test_strangers_who_wait_for_a_yes_leave_places_for_those_who_are_known(tmp_path: Path) -> None:
+    class Undecided(ScriptedInteraction):
+        async def ask(self, question):  # type: ignore[no-untyped-def]
+            if isinstance(question, ConsentQuestion):
+                await asyncio.Event().wait()
+            return await super().ask(question)
+
+    strangers = [Caller(f"https://{name}.example", name) for name in "abcd"]
+    async with agent(tmp_path, "hpc", config=LISTED, interaction=Undecided(pins=[PIN])) as world:
+        open_session = world.operations.open_session
+        waiting = [asyncio.create_task(open_session(each)) for each in strangers for _ in range(8)]
+        await until(lambda: sum(task.done() for task in waiting) == 24, "strangers hold more than 8 places")
+        session = await open_session(PORTAL)
+        assert session.ended is None
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert session.ended is None
+
+
+async def test_a_place_is_free_again_when_a_session_ended_or_never_opened(tmp_path: Path) -> None:
+    person = ScriptedInteraction(pins=[*[PIN] * 9, *[None] * 9])
+    async with agent(tmp_path, "hpc", config=LISTED, interaction=person) as world:
+        sessions = world.operations.sessions
+        for _ in range(9):
+            session = await world.operations.open_session(PORTAL)
+            session.end(SessionEnd.CLOSED)
+            await until(lambda: not sessions.open, "it is still listed")
+        for _ in range(9):
+            with pytest.raises(AgentError) as raised:
+                await world.operations.open_session(OWN)
+            assert error_id(raised.value) == ErrorId.PIN_CANCELLED
 
 
 async def test_a_session_goes_on_while_another_page_waits_for_the_person_to_type(tmp_path: Path) -> None:

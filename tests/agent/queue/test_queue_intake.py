@@ -347,6 +347,22 @@ def test_a_folder_where_everybody_may_write_is_not_watched(desk: Desk) -> None:
     assert desk.look(4) == ["note.txt"]
 
 
+@not_on_windows("modes as POSIX has them")
+def test_a_signers_folder_where_everybody_may_write_is_left_and_the_others_are_watched(desk: Desk) -> None:
+    desk.put("A123456789/forged.txt")
+    desk.put("B223456789/note.txt")
+    (desk.folder / "A123456789").chmod(0o777)
+    assert desk.look(4) == ["note.txt"]
+    assert desk.left == {"'A123456789'": ErrorId.QUEUE_FOLDER}
+
+
+@not_on_windows("modes as POSIX has them")
+def test_what_everybody_may_have_put_among_the_files_taken_is_no_record(desk: Desk) -> None:
+    desk.put(f"{TAKEN}/0@A123456789@forged.txt")
+    (desk.folder / TAKEN).chmod(0o777)
+    assert (desk.look(4), list(desk.left.values())) == ([], [ErrorId.QUEUE_FOLDER])
+
+
 def test_a_folder_that_is_missing_keeps_no_other_from_being_watched(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.intake = Intake((tmp_path / "none", desk.folder), desk.records, desk.clock)

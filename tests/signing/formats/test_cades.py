@@ -351,6 +351,20 @@ def test_no_signature_is_added_beside_one_over_another_document(
         Cades(place=Place.BESIDE, content=content).prepare(first, pki().signer(), Hash.SHA_256, NOW)
 
 
+@pytest.mark.parametrize("unbound", ["no attributes", "a digest that nobody knows"])
+def test_no_signature_is_added_beside_one_that_names_no_document(unbound: str) -> None:
+    """It would be over whatever is given beside the message, which nobody who agrees to the message sees."""
+    whole = cms.ContentInfo.load(signed("rsa", Cades()))
+    signer = whole["content"]["signer_infos"][0]
+    if unbound == "no attributes":
+        del signer["signed_attrs"]
+    else:
+        signer["digest_algorithm"] = {"algorithm": "1.2.3.4"}
+    form = Cades(place=Place.BESIDE, content=b"quite another document")
+    with pytest.raises(DocumentUnusableError, match="names the document"):
+        form.prepare(whole.dump(force=True), pki().signer(), Hash.SHA_256, NOW)
+
+
 async def test_b_lta_is_refused_by_name() -> None:
     with pytest.raises(DocumentUnusableError, match="B-LT"):
         await at_level(Level.B_LTA)
