@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sqlite3
+import stat
 import sys
 import time
 from collections import Counter
@@ -336,6 +337,27 @@ def test_a_file_exchanged_for_a_link_at_the_last_moment_is_not_followed(
     monkeypatch.setattr(Folder, "move", exchanged)
     assert desk.look(4) == []
     assert list(desk.left.values()) == [ErrorId.QUEUE_ENTRY]
+
+
+@not_on_windows("a file that is open cannot be moved there, and waits")
+def test_a_file_that_is_written_while_it_is_read_is_taken_in_whole_the_next_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, written = os.fstat, list[int]()
+
+    def fstat(descriptor: int) -> os.stat_result:
+        status = look(descriptor)
+        if stat.S_ISREG(status.st_mode) and not written:
+            [file] = (desk.folder / TAKEN).iterdir()
+            written.append(file.write_bytes(b"record, and more of it"))
+        return status
+
+    desk.put("note.txt", b"record")
+    monkeypatch.setattr("agent.queue.folders.os.fstat", fstat)
+    assert desk.look() == []
+    assert list(desk.left.values()) == [ErrorId.QUEUE_ENTRY]
+    assert desk.look(1) == ["note.txt"]
+    assert desk.records.content(1) == b"record, and more of it"
 
 
 @not_on_windows("modes as POSIX has them")
