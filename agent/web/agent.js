@@ -227,7 +227,7 @@ export class HcaAgent extends EventTarget {
    */
   async signBatch(items, { reader, cardKind, onItem = () => {}, onProgress = () => {}, signal } = {}) {
     await this.connect({ signal });
-    const batch = `batch-${this.#nextId}`;
+    const batch = `batch-${this.#nextId++}`;
     const own = (tell) => ({ detail: { batch: whose, ...more } }) => whose === batch && tell(more);
     const listeners = {
       "batch.item": own(({ index, result, error }) =>

@@ -61,6 +61,9 @@ async def test_every_state_of_a_batch_in_a_browser(set_desk: SetDesk) -> None:
         ]
         assert asked.origin == desk.stage.origin
 
+        both = await desk.page.evaluate(f"(count) => Promise.all([({SIGN})(count), ({SIGN})(count)])", [6, 0])
+        assert [(each["done"], len(each["told"])) for each in both] == [(5, 6), (5, 6)]
+
         done = await sign(desk, 60, stop_after=5)
         assert done["stopped"]["id"] == "batch.cancelled"
         assert done["done"] + done["failed"] + done["left"] == 60 and done["left"]
