@@ -17,6 +17,7 @@ from agent.cli.options import Invocation, card_options
 from agent.lazy_packages import SERVER_ONLY, load_parts_alone
 
 if TYPE_CHECKING:
+    from agent.cli.tray import Tray
     from agent.daemon import Daemon
     from agent.errors import AgentError
     from agent.interaction import Interaction
@@ -61,7 +62,6 @@ def run(call: Invocation, headless: bool, for_tests: bool, allow: frozenset[str]
     load_parts_alone(*SERVER_ONLY)
     from agent.cli.composition import at_screen, folder, nobody, open_service, pin_of_simulated_cards
     from agent.cli.replaced_program import ReplacedProgram, own_file
-    from agent.cli.tray import Tray
     from agent.daemon import serve
     from agent.desktop import begin_anew, has_screen
     from agent.errors import AgentError
@@ -93,6 +93,8 @@ def run(call: Invocation, headless: bool, for_tests: bool, allow: frozenset[str]
     ):
         service = open_service(call.simulate, paths, only=call.reader)
         if has_screen() and not headless:
+            from agent.cli.tray import Tray
+
             tray = Tray(paths, config, interaction, simulated)
         replaced = ReplacedProgram(own_file())
         beside = replaced.beside(tray.beside if tray is not None else None)

@@ -26,8 +26,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith("tests/browser/"):
             item.add_marker(pytest.mark.browser)
-            # One loop for all, to which the browser belongs that they share.
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            if pytest_asyncio.is_async_test(item):
+                # One loop for all, to which the browser belongs that they share.
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
             if reason:
                 item.add_marker(pytest.mark.skip(reason))
 
