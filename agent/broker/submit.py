@@ -43,6 +43,7 @@ from agent.broker.messages import (
     room_for,
 )
 from agent.broker.messages import Signed as SignedElsewhere
+from agent.broker.results import is_signed_by
 from agent.errors import AgentError, ErrorId
 from agent.private_files import write_private
 from signing.cms.build import CmsForm
@@ -204,7 +205,7 @@ class RemoteCards:
             known = ErrorId(outcome.error) if outcome.error in set(ErrorId) else ErrorId.INTERNAL
             raise ItemError(known, detail=outcome.detail)
         if card_key(outcome.certificate) not in self._cards or not await asyncio.to_thread(
-            _is_of, outcome, document, choice
+            is_signed_by, outcome.document, document, outcome.certificate, choice.hash
         ):
             raise ItemError(ErrorId.JOB_OUTCOME, detail=name)
         return Signed(outcome.document, outcome.certificate)
@@ -407,22 +408,3 @@ def _outcome_of(data: bytes) -> Outcome:
         return read_outcome(data)
     except AgentError as error:
         return Failed(item="0" * 64, error=error.error_id)
-
-
-def _is_of(outcome: SignedElsewhere, document: bytes, choice: Choice) -> bool:
-    """Return whether an outcome is this document with a signature that holds, by the certificate it names.
-
-    Who may be believed is not asked here: `hca-agent verify` and the receiver do that.
-    """
-    from signing.verification.reading import read
-
-    if outcome.digest != hashlib.sha256(document).digest():
-        return False
-    certificate = outcome.certificate
-    for found in (
-        read(document, outcome.document, certificate=certificate, algorithm=choice.hash),
-        read(outcome.document, certificate=certificate, algorithm=choice.hash),
-    ):
-        if any(each.intact and each.certificate == certificate for each in found.signatures):
-            return True
-    return False

@@ -21,6 +21,7 @@ from agent.broker.submit import RemoteCards, Submission, Submitted, submission
 from agent.config import AuditSettings
 from agent.errors import AgentError, ErrorId
 from agent.vocabulary import Verb
+from signing.formats.cades import Cades
 from signing.hashes import Hash
 from signing.verification.reading import read
 from tests.support.batches import PLAIN, documents
@@ -208,7 +209,10 @@ def signed_by_somebody(work: Job) -> Signed:
 
 @pytest.mark.parametrize(
     "reply",
-    ["nonsense", "no signature", "another card", "another document", "a failure nobody knows", "a mark"],
+    [
+        *("nonsense", "no signature", "another card", "another document", "what the card signed before"),
+        *("a failure nobody knows", "a mark"),
+    ],
 )
 async def test_what_others_put_in_the_place_of_a_result_is_never_written(
     tmp_path: Path, server: NatsServer, reply: str
@@ -217,6 +221,7 @@ async def test_what_others_put_in_the_place_of_a_result_is_never_written(
     async with world_of(tmp_path, "hpc") as world, at(server) as broker:
         key, jobs = await key_of(world), await broker.jobs("f" * 32, 4)
         certificate = (await world.operations.certificate(OWN, 1)).der
+        before = await world.operations.sign_document(OWN, Cades(detached=False), b"quite another record")
 
         async def pretend() -> None:
             while (message := await jobs.next()) is None:
@@ -229,6 +234,9 @@ async def test_what_others_put_in_the_place_of_a_result_is_never_written(
                 "another card": packed(honest),
                 "another document": packed(
                     msgspec.structs.replace(honest, certificate=certificate, digest=bytes(32))
+                ),
+                "what the card signed before": packed(
+                    msgspec.structs.replace(honest, certificate=certificate, document=before.document)
                 ),
                 "a failure nobody knows": msgspec.msgpack.encode(
                     {"type": "failed", "item": work.item, "error": "\x1b[2J"}
