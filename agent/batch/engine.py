@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
 from agent.batch.choice import Signed, Signs
+from agent.batch.first import FirstAlone
 from agent.errors import AgentError, ErrorId, error_id
 from agent.vocabulary import SessionEnd
 from hca_card.errors import PinError
@@ -144,6 +145,7 @@ class Engine(Generic[ItemT]):
         of: how many wait.
         report: called on the event loop with each document and how far the batch is then.
         clock: monotonic seconds.
+        here: it is this process that signs: the first of each kind is signed alone.
     """
 
     def __init__(
@@ -152,6 +154,8 @@ class Engine(Generic[ItemT]):
         of: int,
         report: Report[ItemT],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        here: bool = True,
     ) -> None:
         self._batch = batch
         self._of = of
@@ -165,8 +169,7 @@ class Engine(Generic[ItemT]):
         self._settled = asyncio.Condition()
         self._reasons: list[Exception] = []
         self._stopped = False
-        self._kinds: set[str] = set()
-        self._first = asyncio.Lock()
+        self._first = FirstAlone() if here else None
 
     def stop(self, reason: Exception | None = None) -> None:
         """Begin no more documents; those in flight come to their end, for the card has signed them soon."""
@@ -244,17 +247,10 @@ class Engine(Generic[ItemT]):
             self._tell(Outcome(item, signed))
 
     async def _signed(self, lane: _Lane, item: ItemT) -> Signed:
-        """Return the document signed; the first of each kind alone, for it loads what all of them need.
+        def call() -> Awaitable[Signed]:
+            return self._batch.sign(item, lane.session)
 
-        Threads that load the same modules at once may find one of them half loaded.
-        """
-        if item.kind not in self._kinds:
-            async with self._first:
-                if item.kind not in self._kinds:
-                    signed = await self._batch.sign(item, lane.session)
-                    self._kinds.add(item.kind)
-                    return signed
-        return await self._batch.sign(item, lane.session)
+        return await (call() if self._first is None else self._first.run(item.kind, call))
 
     async def _fail(self, item: ItemT, error: Exception) -> None:
         try:

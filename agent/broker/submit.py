@@ -27,6 +27,7 @@ from agent.audit import AuditLog, AuditRow
 from agent.batch.choice import Choice, Signed, Signs
 from agent.batch.engine import ItemError
 from agent.batch.files import FileBatch, FileItem
+from agent.batch.first import FirstAlone
 from agent.broker.connection import PAUSE, Broker, Message, Messages, lasting
 from agent.broker.messages import (
     FAILED_BEFORE,
@@ -56,8 +57,8 @@ T = TypeVar("T")
 Tell = Callable[[str, str], None]
 
 STATE: Final = ".hca-agent-submit.json"
-LANES: Final = 4
-"""Lanes of the engine for each card; with each a few items, they are what waits at the broker for it."""
+LANES: Final = 8
+"""Lanes of the engine for each card, with an item or two each: what is at the broker for it at a time."""
 
 ENDING_SECONDS: Final = 3.0
 """How long a batch that is stopped waits for what cards are at work on; the rest comes with the next run."""
@@ -139,6 +140,7 @@ class RemoteCards:
         self._asked: dict[str, _Asked] = {}
         self._settling: dict[int, tuple[str, int, AuditRow | None]] = {}
         self._listening: asyncio.Task[None] | None = None
+        self._first = FirstAlone()
         self._closed = False
         self._ending: asyncio.Task[None] | None = None
         self._back = asyncio.get_running_loop().create_future()
@@ -202,13 +204,19 @@ class RemoteCards:
         outcome, place = await self._outcome(item, message)
         self._settling[number] = item, place, outcome.audit
         if isinstance(outcome, Failed):
-            known = ErrorId(outcome.error) if outcome.error in set(ErrorId) else ErrorId.INTERNAL
-            raise ItemError(known, detail=outcome.detail)
-        if card_key(outcome.certificate) not in self._cards or not await asyncio.to_thread(
-            is_signed_by, outcome.document, document, outcome.certificate, choice.hash
-        ):
+            error = ErrorId(outcome.error) if outcome.error in set(ErrorId) else ErrorId.INTERNAL
+            raise ItemError(error, detail=outcome.detail)
+        signed = outcome
+
+        def look() -> Awaitable[bool]:
+            return asyncio.to_thread(
+                is_signed_by, signed.document, document, signed.certificate, choice.hash
+            )
+
+        known = card_key(signed.certificate) in self._cards
+        if not (known and await self._first.run(str(choice.format), look)):
             raise ItemError(ErrorId.JOB_OUTCOME, detail=name)
-        return Signed(outcome.document, outcome.certificate)
+        return Signed(signed.document, signed.certificate)
 
     async def settle(self, number: int, mark: bytes) -> None:
         """Leave word in the place of a result that it was taken, or noted; write its audit row down."""

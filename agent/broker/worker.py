@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 from agent.audit import AuditRow
 from agent.batch.choice import Signed as Made
+from agent.batch.first import FirstAlone
 from agent.broker.connection import ACK_SECONDS, JOB_DAYS, PAUSE, Broker, Message, Messages, lasting
 from agent.broker.messages import (
     DETAIL_MAX,
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Tell = Callable[[str, str], None]
 
-LANES: Final = 4
+LANES: Final = 6
 """Jobs of one card at work: while it signs one, others are fetched, prepared and stored."""
 
 DELIVERIES_MAX: Final = 5
@@ -98,6 +99,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._under_way: set[str] = set()
         self._asking = asyncio.Lock()
+        self._first = FirstAlone()
         self.signed = 0
         """How many documents were signed so far."""
 
@@ -252,9 +254,13 @@ class Worker:
 
     async def _signed(self, session: SigningSession, job: Job) -> Made | None:
         """Return what the card makes of a job; None where it cannot now, however often that is tried."""
+
+        def sign() -> Awaitable[Made]:
+            return job.choice.sign(session, job.document, job.name)
+
         for _ in range(TRIES):
             try:
-                return await job.choice.sign(session, job.document, job.name)
+                return await self._first.run(str(job.choice.format), sign)
             except _OF_THE_DOCUMENT:
                 raise
             except Exception as error:  # of the card, its PIN or the session

@@ -240,7 +240,7 @@ async def _submit(
             with shown(call) as seen:
                 done, of = batch.counts()
                 submitted = Submitted(batch, cards)
-                engine = Engine(submitted, of - done, seen.tell)
+                engine = Engine(submitted, of - done, seen.tell, here=False)
 
                 def end() -> None:
                     engine.stop()

@@ -85,7 +85,9 @@ async def _shared(
                     name = submission(files.outputs, resumed=False)
                     async with RemoteCards(broker, name, keys, _say_nothing, audit) as cards:
                         submitted = Submitted(files, cards)
-                        await Engine(submitted, RECORDS, _report_nothing).run(submitted.lanes(len(keys)))
+                        await Engine(submitted, RECORDS, _report_nothing, here=False).run(
+                            submitted.lanes(len(keys))
+                        )
             finally:
                 for worker in workers:
                     worker.stop()
