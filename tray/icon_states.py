@@ -126,7 +126,7 @@ def face(state: TrayState) -> Face:
     summary = _summary(state, shown)
     endings = (f"{told.zh.rstrip('。')} · {told.en}" for card in state.cards if (told := _ending(card)))
     sessions = (f"連續簽章：{words}" for words in map(_session_words, state.sessions))
-    tooltip = (summary, *(words.translate(_NO_MARKUP) for words in (*sessions, *endings, *problems)))
+    tooltip = (summary, *(words.translate(_NO_MARKUP) for words in (*sessions, *problems, *endings)))
     return Face(shown, troubled, tooltip, _menu(state, problems), bool(state.sessions))
 
 
