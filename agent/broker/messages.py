@@ -17,6 +17,7 @@ from msgspec import Meta
 from agent.audit import AuditRow
 from agent.batch.choice import Choice
 from agent.errors import AgentError, ErrorId
+from hca_card.big5 import printable
 from hca_card.decoding import UNREADABLE
 
 Batch = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
@@ -35,7 +36,8 @@ FAILED_BEFORE: Final = b"failed"
 """What it leaves in the place of an error that it has noted: the item may be tried again."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
-_NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_YEARS: Final = range(2000, 9000)
+"""In which the time of a row may lie: at the ends of the calendar not every zone has one."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,9 +153,13 @@ def read_outcome(data: bytes) -> Outcome:
         AgentError: job.outcome.
     """
     try:
-        return _OUTCOMES.decode(data)
+        outcome = _OUTCOMES.decode(data)
     except UNREADABLE as error:
         raise AgentError(ErrorId.JOB_OUTCOME, detail=str(error)[:200]) from None
+    time = None if outcome.audit is None else outcome.audit.time
+    if time is not None and (time.tzinfo is None or time.year not in _YEARS):
+        raise AgentError(ErrorId.JOB_OUTCOME, detail="the time of its row is none")
+    return outcome
 
 
 def room_for(document: bytes) -> int:
@@ -165,7 +171,7 @@ def name_fault(name: str) -> str:
     """Return why a file's name may not be in a job; empty where it may."""
     if not 1 <= len(name) <= 255:
         return "a name has 1 to 255 characters"
-    if name in (".", "..") or _NOT_IN_NAMES.search(name):
+    if name in (".", "..") or not {"/", "\\"}.isdisjoint(name) or printable(name) != name:
         return "a name has no path and no character that is not seen"
     return ""
 

@@ -633,7 +633,11 @@ class Operations:
             )
             if kept is None:
                 raise AgentError(ErrorId.PIN_UNAVAILABLE)
-            opened.begin(kept, (await facts_about(snapshot)).shown(snapshot))
+            try:
+                opened.begin(kept, (await facts_about(snapshot)).shown(snapshot))
+            except BaseException:  # whoever asked has left
+                kept.wipe(SessionEnd.GONE)
+                raise
         return opened
 
     async def change_pin(

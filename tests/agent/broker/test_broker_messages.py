@@ -10,7 +10,7 @@ import pytest
 
 from agent.audit import AuditRow
 from agent.batch.choice import Choice
-from agent.broker.messages import Job, Signed, card_key, name_fault, packed, read_job, read_outcome
+from agent.broker.messages import Failed, Job, Signed, card_key, name_fault, packed, read_job, read_outcome
 from agent.errors import AgentError, ErrorId
 from agent.vocabulary import Verb
 from signing.formats import SignatureFormat
@@ -106,6 +106,29 @@ def test_an_outcome_comes_as_it_went() -> None:
     )
     signed = Signed(item=job().item, document=b"signed", certificate=b"der", digest=bytes(32), audit=row)
     assert read_outcome(packed(signed)) == signed
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, tzinfo=UTC),
+        datetime(2026, 1, 1),
+    ],
+)
+def test_a_row_whose_time_is_none_does_not_come_into_the_audit_log(time: datetime) -> None:
+    """Nobody could read the log any more: the last evening of the calendar is none in Taiwan."""
+    row = AuditRow(
+        time=time, origin=None, verb=Verb.SIGN, card="", certificate="", result="ok", simulated=False
+    )
+    with pytest.raises(AgentError) as info:
+        read_outcome(packed(Failed(item=job().item, error="internal", audit=row)))
+    assert info.value.error_id is ErrorId.JOB_OUTCOME
+
+
+@pytest.mark.parametrize("mark", ["\u061c", "\u00ad", "\u2064", "\U000e0041", "\ufff9"])
+def test_a_name_has_no_letter_that_is_not_seen(mark: str) -> None:
+    assert name_fault(f"gnp{mark}.exe")
 
 
 def test_a_card_is_known_by_nothing_that_says_whose_it_is() -> None:

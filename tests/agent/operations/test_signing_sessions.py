@@ -12,7 +12,7 @@ from agent.config import Config, OriginSettings, SessionSettings
 from agent.errors import AgentError, ErrorId, error_id
 from agent.interaction import ConsentQuestion, ItemShown
 from agent.interaction.scripted import ScriptedInteraction
-from agent.operations import Caller, SigningSession
+from agent.operations import Caller, SigningSession, api
 from agent.operations import signing_sessions as module
 from agent.vocabulary import SessionEnd, Verb
 from hca_card.errors import PinWrongError
@@ -340,6 +340,27 @@ async def test_a_place_is_free_again_when_a_session_ended_or_never_opened(tmp_pa
             with pytest.raises(AgentError) as raised:
                 await world.operations.open_session(OWN)
             assert error_id(raised.value) == ErrorId.PIN_CANCELLED
+
+
+async def test_whoever_leaves_in_the_moment_before_it_opens_leaves_no_pin_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        there, kept = asyncio.Event(), []
+        facts_about = api.facts_about
+
+        async def slow(snapshot):  # type: ignore[no-untyped-def]
+            kept.extend(world.operations._workflow._kept)
+            there.set()
+            await asyncio.Event().wait()
+            return await facts_about(snapshot)
+
+        monkeypatch.setattr(api, "facts_about", slow)
+        opening = asyncio.create_task(world.operations.open_session(PORTAL))
+        await there.wait()
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        assert [each.wiped for each in kept] == [True]
 
 
 async def test_a_session_goes_on_while_another_page_waits_for_the_person_to_type(tmp_path: Path) -> None:
