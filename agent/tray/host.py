@@ -48,7 +48,6 @@ log = logging.getLogger(__name__)
 _PERSON: Final = Caller(None, "tray")
 _NAME_MAX: Final = 128
 _READERS_MAX: Final = 16
-_SESSIONS_MAX: Final = 8
 _TRUST_SECONDS: Final = 15.0
 
 
@@ -152,9 +151,9 @@ class TrayHost:
 
     def _sessions(self) -> Iterator[TraySession]:
         now = datetime.now(UTC)
-        for session in self.daemon.operations.sessions.open[:_SESSIONS_MAX]:
+        for session in self.daemon.operations.sessions.open:  # none is out of reach of its stop
             until = (now + timedelta(seconds=session.seconds_left)).replace(second=0, microsecond=0)
-            origin = None if session.origin is None else session.origin[:_NAME_MAX]
+            origin = None if session.origin is None else _with_its_end(session.origin)
             yield TraySession(number=session.number, origin=origin, left=session.left, until=until)
 
     async def choose(self, message: Chosen) -> None:
@@ -270,3 +269,8 @@ class TrayHost:
                 f"這張卡片的 PIN 碼還可以試 {left} 次。",
                 f"{left} PIN {'try is' if left == 1 else 'tries are'} left on this card.",
             )
+
+
+def _with_its_end(origin: str) -> str:
+    """Return an origin as long as the menu takes it: whose it is stands at its end."""
+    return origin if len(origin) <= _NAME_MAX else f"{origin[:16]}…{origin[17 - _NAME_MAX :]}"

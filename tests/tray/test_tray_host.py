@@ -20,7 +20,7 @@ from agent.audit import AuditLog
 from agent.config import Config, OriginSettings
 from agent.errands import Errands, sites
 from agent.interaction.dialog_messages import SiteShown
-from agent.operations.messages import ReaderCondition
+from agent.operations.messages import Caller, ReaderCondition
 from agent.queue import Counts
 from agent.selftest.context import Computer
 from agent.selftest.service import SelfTests
@@ -164,6 +164,22 @@ async def test_an_open_session_is_shown_as_it_is_used_and_stopped_at_once(tmp_pa
         await one.host.choose(Chosen(choice=Choice.STOP_SESSION, session=session.number))
         assert session.ended is SessionEnd.STOPPED
         await until(lambda: one.changes[-1].sessions == ())
+
+
+async def test_no_session_is_hidden_behind_others_and_no_site_behind_the_length_of_its_name(
+    tmp_path: Path,
+) -> None:
+    pretends = f"https://portal.example.tw.{'a' * 60}.{'b' * 60}.evil.example"
+    allowed = frozenset((str(PORTAL.origin), pretends))
+    async with tray(tmp_path, "hpc", config=Config(origins=OriginSettings(allow=allowed))) as one:
+        for _ in range(8):
+            await one.world.operations.open_session(PORTAL)
+        await one.world.operations.open_session(Caller(pretends, "1"))
+        shown = (await one.state()).sessions
+        assert len(shown) == 9
+        assert shown[-1].origin is not None
+        assert len(shown[-1].origin) <= 128
+        assert shown[-1].origin.endswith(".evil.example")
 
 
 async def test_a_card_that_was_asked_is_known_until_it_is_taken_out(tmp_path: Path) -> None:
