@@ -153,6 +153,12 @@ def clean(text: str, most: int = _TEXT_MAX) -> str:
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
+def _site(origin: str) -> str:
+    """Return a site for a line of a menu; a long one with its end, for that says whose it is."""
+    shown = clean(origin, len(origin))
+    return shown if len(shown) <= _TEXT_MAX else f"{shown[:16]}…{shown[17 - _TEXT_MAX :]}"
+
+
 def _summary(state: TrayState, shown: Picture) -> str:
     words = _PICTURE_WORDS[shown]
     mute = any(reader.condition is ReaderCondition.MUTE for reader in state.readers)
@@ -198,7 +204,7 @@ def _session_words(session: TraySession) -> str:
 def _session_items(session: TraySession) -> Iterator[Item]:
     """Yield who signs, how many more for how long, and what stops it."""
     key = f"session {session.number}"
-    who = "本機的程式 · a program of this computer" if session.origin is None else clean(session.origin)
+    who = "本機的程式 · a program of this computer" if session.origin is None else _site(session.origin)
     yield Item(key, f"✍ 連續簽章 Signing session {clean(session.number)}: {who}")
     yield Item(f"{key} left", f"　　{_session_words(session)}")
     stop = Chosen(choice=Choice.STOP_SESSION, session=session.number)
@@ -328,7 +334,7 @@ def _activity_items(state: TrayState) -> tuple[Item, ...]:
 def activity(row: TrayActivity) -> str:
     """Return one row of the audit log in words, the time first."""
     zh, en = VERB_WORDS[row.verb]
-    who = "本機 this computer" if row.origin is None else clean(row.origin)
+    who = "本機 this computer" if row.origin is None else _site(row.origin)
     mark = SIMULATED if row.simulated else ""
     words = f"{row.time.astimezone():%m-%d %H:%M}  {who}  {mark}{zh}：{_result(row, en)}"
     return clean(words, _ROW_MAX)

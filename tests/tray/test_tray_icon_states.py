@@ -205,6 +205,15 @@ def test_open_sessions_are_seen_and_each_has_its_stop() -> None:
         assert stop.chosen == Chosen(choice=Choice.STOP_SESSION, session=session.number)
 
 
+def test_a_site_with_a_long_name_is_shown_with_its_end() -> None:
+    pretends = f"https://portal.example.tw.{'a' * 60}.evil.example"
+    session = TraySession(number=SESSION.number, origin=pretends, left=1, until=NOON)
+    label = find(face(state(CARD, sessions=(session,))), f"session {session.number}").label
+    assert label.endswith(".evil.example")
+    row = TrayActivity(time=NOON, origin=pretends, verb=Verb.SIGN, result="ok", simulated=False)
+    assert ".evil.example " in icon_states.activity(row)
+
+
 def test_opening_and_end_of_a_session_are_words_in_the_activity() -> None:
     told = {
         result: icon_states.activity(
