@@ -132,10 +132,16 @@ class AuditTrail:
 
 @contextmanager
 def rows_heard() -> Iterator[list[AuditRow]]:
-    """Run the body; what it and the tasks that it starts have written down comes into the list."""
+    """Run the body; what it and the tasks that it starts have written down comes into the list.
+
+    Whoever listens around it hears of it afterwards.
+    """
     rows: list[AuditRow] = []
+    outer = _heard.get()
     token = _heard.set(rows)
     try:
         yield rows
     finally:
         _heard.reset(token)
+        if outer is not None:
+            outer.extend(rows)

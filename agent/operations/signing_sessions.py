@@ -22,17 +22,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol
 
+from agent.audit import OK, AuditRow
 from agent.config import SessionSettings
 from agent.errors import AgentError, ErrorId, error_id
 from agent.interaction import CardShown, ItemShown, SessionTerms
-from agent.operations.audit_trail import AuditTrail
+from agent.operations.audit_trail import AuditTrail, rows_heard
 from agent.operations.messages import Caller, SignedDocument, SignResult
 from agent.pins.kept import KeptPin
 from agent.places import Place, Places, Ranking
 from agent.vocabulary import SessionEnd
 from hca_card.model import KeyUse
 from signing.cms.build import CmsForm
-from signing.errors import EvidenceError
 from signing.formats import Form, Level
 from signing.hashes import Hash
 
@@ -247,11 +247,13 @@ class SigningSession:
             raise AgentError(ErrorId.DOCUMENT_NOT_LISTED)
         self._take(digest, -1)
         self._under_way += 1
+        rows: Sequence[AuditRow] = ()
         try:
-            yield kept
+            with rows_heard() as rows:
+                yield kept
         except Exception as error:
-            # A stamp that was not to be had comes after the card's signature; all else before or instead.
-            if not isinstance(error, EvidenceError):
+            # Not where the card has signed and something failed after that, such as a stamp not to be had.
+            if not any(row.result == OK for row in rows):
                 self._take(digest, +1)
             if error_id(error) == ErrorId.PIN_NOT_KEPT:
                 raise AgentError(ErrorId.SIGNING_SESSION_ENDED) from error

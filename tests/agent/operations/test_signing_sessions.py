@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +20,9 @@ from agent.vocabulary import SessionEnd, Verb
 from hca_card.errors import PinWrongError
 from hca_card.pin import Pin
 from hca_card.recognise import recognise
-from signing.errors import DocumentRefusedError
-from signing.formats import SignatureFormat
+from signing.errors import DocumentRefusedError, DocumentUnusableError, EvidenceError
+from signing.formats import Level, Ready, SignatureFormat
+from signing.formats.cades import Cades
 from signing.formats.choice import Options, form_for
 from signing.hashes import Hash
 from signing.verify import verify
@@ -131,6 +134,32 @@ async def test_a_document_that_cannot_be_signed_costs_no_signature(tmp_path: Pat
         with pytest.raises(DocumentRefusedError):
             await session.sign(FORM, bytes(64))
         assert session.left == 2
+
+
+async def test_what_fails_after_the_card_has_signed_costs_its_signature(tmp_path: Path) -> None:
+    """A page whose documents always fail then would have the card sign as long as the session lasts."""
+
+    class FailsLate(Cades):
+        def prepare(self, *of: Any) -> Ready:
+            def finish(_value: bytes) -> bytes:
+                raise DocumentUnusableError("it cannot be put together")
+
+            return replace(super().prepare(*of), finish=finish)
+
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL, most=2)
+        for _ in range(2):
+            with pytest.raises(DocumentUnusableError):
+                await session.sign(FailsLate(), b"x")
+        await ended(session, SessionEnd.USED_UP)
+
+
+async def test_a_stamp_that_nobody_gives_is_refused_before_it_costs_a_signature(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL, most=1)
+        with pytest.raises(EvidenceError):
+            await session.sign(FORM, b"x", level=Level.B_T)
+        assert session.left == 1
 
 
 async def test_the_time_runs_out(tmp_path: Path) -> None:
