@@ -181,6 +181,7 @@ def _starts() -> Iterator[tuple[str, str, ast.Call]]:
                             yield file.relative_to(root).as_posix(), function.name, node
 
 
+@pytest.mark.slow
 def test_every_process_is_started_with_an_environment_of_a_kind() -> None:
     found = list(_starts())
     assert len(found) >= 7

@@ -25,6 +25,8 @@ from tests.support.cards import simulator_ca
 from tests.support.operations import OWN, agent
 from tests.support.test_pki import DAY, NOW, ServedPki, served, sign_with
 
+pytestmark = pytest.mark.slow
+
 DATA = "檢驗報告".encode()
 
 

@@ -21,6 +21,8 @@ from agent.cli.program import program
 from agent.errors import AgentError, ErrorId, describe
 from agent.paths import Paths
 
+pytestmark = pytest.mark.slow
+
 if sys.platform == "win32":
     pytest.skip("owners, modes and links are POSIX", allow_module_level=True)
 

@@ -18,6 +18,8 @@ from signing.verification.findings import Finding
 from signing.verification.report import DocumentReport, Verdict
 from tests.support.test_pki import NOW, pki, sign_with
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = "出院病摘".encode()
 
 

@@ -21,6 +21,8 @@ from tests.support.hostile import ORIGINS, Doors, Portal, hostile_process
 from tests.support.nhi_component import TURNED_ON
 from tests.support.operations import until
 
+pytestmark = pytest.mark.slow
+
 
 def b64(octets: bytes) -> str:
     return base64.b64encode(octets).decode("ascii")

@@ -265,6 +265,7 @@ def is_refusal(answer: Answer, tls: bool) -> bool:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.slow
 async def test_no_hostile_origin_gets_through_any_door(tmp_path: Path) -> None:
     async with target(tmp_path) as world:
         let_in = [each for origin in ORIGINS for each in await refused_everywhere(world, origin, LOCAL)]

@@ -165,6 +165,7 @@ def run_at_a_terminal(*words: bytes | str, home: Path) -> str:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+@pytest.mark.slow
 def test_no_byte_that_steers_the_terminal_comes_from_a_file_name_or_an_argument(
     tmp_path: Path, as_json: bool
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from agent.batch.choice import Choice
 from agent.batch.engine import Engine, Progress, Summary
 from agent.batch.files import FileBatch
@@ -57,6 +59,7 @@ async def test_a_pin_that_another_program_changed_costs_one_try_though_several_a
         assert 5 <= summary.done < 40 and summary.failed == 0
 
 
+@pytest.mark.slow
 async def test_a_card_that_is_pulled_leaves_the_rest_to_the_other(tmp_path: Path) -> None:
     documents(tmp_path / "ward", 40)
     async with agent(tmp_path, "hpc", "hop") as world:

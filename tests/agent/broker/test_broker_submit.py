@@ -93,6 +93,7 @@ def verified(folder: Path, count: int, certificates: set[bytes]) -> None:
         )
 
 
+@pytest.mark.slow
 async def test_a_folder_is_signed_by_two_cards_that_share_it(tmp_path: Path, server: NatsServer) -> None:
     documents(tmp_path / "records", 40)
     async with (
@@ -120,6 +121,7 @@ async def test_a_folder_is_signed_by_two_cards_that_share_it(tmp_path: Path, ser
         assert standing.state.bytes < 40 * 300, "the broker still has documents"
 
 
+@pytest.mark.slow
 async def test_a_batch_that_is_stopped_goes_on_and_signs_nothing_twice(
     tmp_path: Path, server: NatsServer
 ) -> None:
@@ -144,6 +146,7 @@ async def test_a_batch_that_is_stopped_goes_on_and_signs_nothing_twice(
         verified(tmp_path / "records", 60, {certificate.certificate})
 
 
+@pytest.mark.slow
 async def test_a_broker_that_is_killed_in_the_middle_loses_and_doubles_nothing(
     tmp_path: Path, server: NatsServer
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from agent.server.page_tokens import SECONDS, PageTokens
 
 
@@ -49,6 +51,7 @@ def test_whoever_loads_pages_by_the_hundred_makes_nobody_elses_token_worthless()
     assert tokens.redeem(portals)
 
 
+@pytest.mark.slow
 def test_those_shown_are_forgotten_with_time_and_no_forgotten_one_is_good_again() -> None:
     clock = Clock()
     tokens = PageTokens(clock)

@@ -27,7 +27,7 @@ from tests.support.trust import (
     with_own_system_store,
 )
 
-pytestmark = not_on_windows(LINUX_STORES)
+pytestmark = [pytest.mark.slow, not_on_windows(LINUX_STORES)]
 
 
 @pytest.fixture

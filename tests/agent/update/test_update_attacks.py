@@ -25,6 +25,8 @@ from agent.update.check import Checks
 from installer import release
 from tests.support.update_site import UpdateSite, update_site
 
+pytestmark = pytest.mark.slow
+
 
 class Told(list[str]):
     async def __call__(self, zh: str, en: str, errand: object = None) -> None:
