@@ -43,6 +43,7 @@ _OPEN_MAX: Final = 32
 _OPEN_OF_STRANGERS_MAX: Final = 8
 _OPEN_OF_ONE_MAX: Final = 8
 _ENDED_MAX: Final = 256
+_HASHED_AT_ONCE: Final = 64 * 1024
 
 
 class Signs(Protocol):
@@ -176,7 +177,7 @@ class SigningSession:
         Raises:
             AgentError: signing_session.ended, document.not_listed; as `Operations.sign_document`.
         """
-        with self._one(document) as kept:
+        with self._one(await self._digest(document)) as kept:
             return await self._operations.sign_document(
                 self.owner, form, document, hash=hash, level=level, kept=kept, name=name
             )
@@ -196,7 +197,7 @@ class SigningSession:
         Raises:
             AgentError: signing_session.ended, document.not_listed; as `Operations.sign`.
         """
-        with self._one(document) as kept:
+        with self._one(await self._digest(document)) as kept:
             return await self._operations.sign(
                 self.owner,
                 hash,
@@ -234,15 +235,22 @@ class SigningSession:
         if self._kept is not None:
             self._kept.wipe(why)
 
+    async def _digest(self, document: bytes) -> bytes:
+        """Return what the document is listed by; empty where there is no list."""
+        if not self.terms.items:
+            return b""
+        if len(document) <= _HASHED_AT_ONCE:
+            return hashlib.sha256(document).digest()
+        return (await asyncio.to_thread(hashlib.sha256, document)).digest()
+
     @contextmanager
-    def _one(self, document: bytes) -> Iterator[KeptPin]:
+    def _one(self, digest: bytes) -> Iterator[KeptPin]:
         """Take one signature of those left, and give it back where none was made."""
         kept = self._kept
         if not self.seconds_left:
             self.end(SessionEnd.TIME)
         if kept is None or self.ended is not None or not self._left:
             raise AgentError(ErrorId.SIGNING_SESSION_ENDED)
-        digest = hashlib.sha256(document).digest() if self.terms.items else b""
         if self.terms.items and not self._listed[digest]:
             raise AgentError(ErrorId.DOCUMENT_NOT_LISTED)
         self._take(digest, -1)
