@@ -71,17 +71,22 @@ async def test_the_first_pin_error_ends_it_on_every_card_and_spends_no_second_tr
     tmp_path: Path, cards: int
 ) -> None:
     documents(tmp_path, 60)
-    tries = []
+    told = asyncio.Event()
 
-    def wrong(document: bytes) -> None:
-        if len(sessions[0].signed) == 5:
-            tries.append(document)
-            # The first that is told of it need not be the one that spent the try.
-            raise (
-                PinWrongError(tries_left=2) if len(tries) == 2 else AgentError(ErrorId.SIGNING_SESSION_ENDED)
-            )
+    class Failing(StampSession):
+        failed = 0
 
-    sessions = [StampSession(wrong), StampSession()][:cards]
+        async def _made(self, document: bytes) -> Made:
+            if len(self.signed) < 5:
+                return await super()._made(document)
+            self.failed += 1
+            if self.failed == 2:  # the first that is told of it need not be the one that spent the try
+                told.set()
+                raise AgentError(ErrorId.SIGNING_SESSION_ENDED)
+            await told.wait()
+            raise PinWrongError(tries_left=2)
+
+    sessions = [Failing(), StampSession()][:cards]
     with batch_of(tmp_path) as batch:
         summary, _, _ = await run(batch, *sessions)
         assert batch.unfinished()
