@@ -47,6 +47,7 @@ from agent.broker.messages import Signed as SignedElsewhere
 from agent.broker.results import is_signed_by
 from agent.errors import AgentError, ErrorId
 from agent.private_files import write_private
+from hca_card.decoding import UNREADABLE
 from signing.cms.build import CmsForm
 from signing.formats import Form, Level
 from signing.hashes import Hash
@@ -87,7 +88,7 @@ def submission(outputs: Path, *, resumed: bool) -> Submission:
     """
     path, known = outputs / STATE, None
     if resumed:
-        with suppress(OSError, msgspec.MsgspecError, ValueError):
+        with suppress(OSError, *UNREADABLE):
             known = msgspec.json.decode(path.read_bytes(), type=Submission)
     found = Submission(secrets.token_hex(16)) if known is None else Submission(known.batch, known.run + 1)
     write_private(path, msgspec.json.encode(found))
