@@ -18,6 +18,7 @@ BLOCK = base64.b64encode(b"0").decode()
 PARAMS = {
     "authenticate": {"nonce": NONCE},
     "sign": {"document": BLOCK},
+    "sign.batch": {"batch": "ward", "items": [{"document": BLOCK}]},
     "encrypt": {"data": BLOCK},
     "decrypt": {"cipher": BLOCK},
 }
