@@ -46,6 +46,21 @@ _SIGN: Final = """async ([tls, plain, count, size, format]) => {
 }"""
 
 
+_BATCH: Final = """async ([tls, plain, count, size, format]) => {
+  const { HcaAgent } = await import("/static/agent.js");
+  const agent = new HcaAgent({ tlsPorts: [tls], plainPort: plain });
+  const items = [...Array(count).keys()].map((number) => {
+    return { document: new Uint8Array(size).fill(number + 1), format, name: `${number}` };
+  });
+  const began = performance.now();
+  const { done } = await agent.signBatch(items);
+  if (done !== count) throw new Error(`${done} of ${count}`);
+  return (performance.now() - began) / 1000;
+}"""
+_BUSY: Final = 0.97
+"""The share of a batch in which the card is at work, at least."""
+
+
 def sessions(rounds: int) -> Table:
     """Measure so many records in each format, through a browser and without one."""
     table = Table(
@@ -55,6 +70,14 @@ def sessions(rounds: int) -> Table:
     ways = (
         [("WebSocket", _client)] if why_not() else [("agent.js in Chromium", _page), ("WebSocket", _client)]
     )
+    if not why_not():
+        card = TimedCard(simulated("hpc"))
+        seconds = asyncio.run(_page(card, rounds, "cades", _BATCH))
+        table.rows.append(
+            ("signBatch in Chromium, cades", milliseconds(seconds / rounds), "", f"{card.busy:.1%}")
+        )
+        if card.busy < _BUSY:
+            table.broken.append(f"signBatch in Chromium: the card is busy for {card.busy:.1%}")
     for name, way in ways:
         for form in FORMATS:
             card = TimedCard(simulated("hpc"))
@@ -68,7 +91,7 @@ def sessions(rounds: int) -> Table:
     return table
 
 
-async def _page(card: TimedCard, count: int, form: str) -> float:
+async def _page(card: TimedCard, count: int, form: str, script: str = _SIGN) -> float:
     with tempfile.TemporaryDirectory() as name:
         folder, cards, port = Path(name), {_READER: ""}, _free_port()
         listed = OriginSettings(allow=frozenset((f"http://localhost:{port}",)))
@@ -83,7 +106,7 @@ async def _page(card: TimedCard, count: int, form: str) -> float:
             page, daemon = window.pages[0], stage.daemon
             await page.goto(f"{stage.origin}/euservice")
             arguments = [daemon.tls_port, daemon.native_port, count, _RECORD_BYTES, form]
-            return float(await page.evaluate(_SIGN, arguments))
+            return float(await page.evaluate(script, arguments))
 
 
 def _free_port() -> int:
