@@ -143,6 +143,22 @@ def many_cards_options(command: Command) -> Command:
     return _simulate_option(_readers_option(command))
 
 
+def session_options(command: Command) -> Command:
+    """Add `--signatures` and `--minutes`: for how much one PIN is good, where the administrator allows it."""
+    minutes = click.option(
+        "--minutes",
+        type=click.IntRange(1, 1440),
+        help="一次 PIN 碼可以用幾分鐘；不指定時 30 · For how many minutes one PIN is good; else 30.",
+    )
+    signatures = click.option(
+        "--signatures",
+        type=click.IntRange(1, 250),
+        help="一次 PIN 碼最多簽幾份 · For how many signatures one PIN is good; as many as are allowed where"
+        " it is left out.",
+    )
+    return signatures(minutes(command))
+
+
 def hash_option(*more: str) -> Option:
     """Return `--hash`, with hashes in `more` that only this command takes."""
     return click.option(

@@ -11,7 +11,15 @@ import click
 
 from agent.cli import files, output
 from agent.cli.composition import folder, run
-from agent.cli.options import Invocation, card_options, force_option, json_option, output_option, pin_option
+from agent.cli.options import (
+    Invocation,
+    card_options,
+    force_option,
+    json_option,
+    output_option,
+    pin_option,
+    session_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -198,16 +206,7 @@ def export(*, states: tuple[str, ...], kind: str, target: Path | None, force: bo
     is_flag=True,
     help="用醫事機構卡簽到期的病歷 · The institution's card, for what nobody has signed in time.",
 )
-@click.option(
-    "--signatures",
-    type=click.IntRange(1, 250),
-    help="一次 PIN 碼最多簽幾份 · How many signatures the PIN is good for.",
-)
-@click.option(
-    "--minutes",
-    type=click.IntRange(1, 1440),
-    help="最多幾分鐘；不指定時 30 · For how long; else half an hour.",
-)
+@session_options
 @click.option(
     "--wait",
     is_flag=True,

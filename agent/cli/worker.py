@@ -20,7 +20,14 @@ from agent.cli.batch import (
 )
 from agent.cli.composition import folder as agent_folder
 from agent.cli.composition import full_name, run
-from agent.cli.options import Command, Invocation, json_option, many_cards_options, pin_option
+from agent.cli.options import (
+    Command,
+    Invocation,
+    json_option,
+    many_cards_options,
+    pin_option,
+    session_options,
+)
 
 if TYPE_CHECKING:
     from agent.batch.engine import Summary
@@ -86,17 +93,7 @@ def _heard(there: bool) -> None:
 
 
 @click.command()
-@click.option(
-    "--minutes",
-    type=click.IntRange(1, 1440),
-    help="一次 PIN 碼可以用幾分鐘；不指定時 30 · For how many minutes one PIN is good; else 30.",
-)
-@click.option(
-    "--signatures",
-    type=click.IntRange(1, 250),
-    help="一次 PIN 碼最多簽幾份 · For how many signatures one PIN is good; as many as are allowed where it is"
-    " left out.",
-)
+@session_options
 @_broker_options
 @pin_option
 @many_cards_options

@@ -22,7 +22,7 @@ from agent.operations import transaction_jobs as jobs
 from agent.operations.activity import Activity
 from agent.operations.card_selection import CardRequirement
 from agent.operations.certificate_facts import facts_about
-from agent.operations.documents import DocumentSigning, NearEvidence
+from agent.operations.documents import DocumentSigning, NearEvidence, digest_of
 from agent.operations.messages import (
     Caller,
     CardView,
@@ -67,8 +67,6 @@ from signing.verify import verify
 T = TypeVar("T")
 
 _KEY_OF: Final = {index: use for use, index in CERTIFICATE_INDEX.items()}
-# A thread's turn takes longer than hashing so much.
-_HASHED_AT_ONCE: Final = 64 * 1024
 
 
 def open_operations(
@@ -427,7 +425,7 @@ class Operations:
                 raise HashUnsupportedError
             if level is not Level.B_B and self._evidence is None:
                 raise EvidenceError("no authority is listed under [timestamps] authorities")
-            digest = await self._digest(caller, hash, document, None)
+            check_document(document)
         signing = DocumentSigning(form, document, hash, use)
         if kept is not None and use in kept.certificates:
             await signing.ahead_for(kept.certificates[use], kept.chain)
@@ -439,7 +437,7 @@ class Operations:
             given=None if kept is None else SessionPin(kept, self._workflow.guesses, caller.origin, key=use),
             session=kept,
             reader=reader,
-            document=partial(self._shown, document, hash, digest, name, []),
+            document=partial(self._shown_whole, document, hash, name, []),
             folder=folder,
             ahead=signing.ahead,
         )
@@ -448,6 +446,12 @@ class Operations:
             done = await form.augment(done, level, NearEvidence(self._evidence, done, card.chain))
         # The curve of a key may decide another hash than was asked for (JWS).
         return SignedDocument(done, form.format, level, card.certificate, signed.ready.hash, card.serial)
+
+    async def _shown_whole(
+        self, document: bytes, algorithm: Hash, name: str, made: list[Preview]
+    ) -> DocumentShown:
+        """Return a document of which nobody needs the digest unless somebody is asked."""
+        return await self._shown(document, algorithm, await digest_of(document, algorithm), name, made)
 
     async def _shown(
         self, document: bytes | None, algorithm: Hash, digest: bytes, name: str, made: list[Preview]
@@ -466,9 +470,7 @@ class Operations:
         """Return what is to be signed, or refuse it now rather than after the person was asked."""
         if document is not None and digest is None:
             check_document(document)
-            if len(document) <= _HASHED_AT_ONCE:
-                return algorithm.digest(document)
-            return await asyncio.to_thread(algorithm.digest, document)
+            return await digest_of(document, algorithm)
         if document is not None or digest is None:
             raise ValueError("either a document or a digest is signed")
         if not self.consents.digest_allowed(caller.origin):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from agent.operations.transaction_jobs import CardSnapshot, issuers_on
 from hca_card.model import Card, KeyUse
@@ -20,6 +21,15 @@ from signing.formats import Evidence, Form, Ready, Signer
 from signing.guard import check_document
 from signing.hashes import Hash
 from signing.sign import sign_digest
+
+_HASHED_AT_ONCE: Final = 64 * 1024
+
+
+async def digest_of(document: bytes, algorithm: Hash) -> bytes:
+    """Return the document's digest, made in a thread where that takes longer than the thread's turn."""
+    if len(document) <= _HASHED_AT_ONCE:
+        return algorithm.digest(document)
+    return await asyncio.to_thread(algorithm.digest, document)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from agent.config import SessionSettings
 from agent.errors import AgentError, ErrorId, error_id
 from agent.interaction import CardShown, ItemShown, SessionTerms
 from agent.operations.audit_trail import AuditTrail, rows_heard
+from agent.operations.documents import digest_of
 from agent.operations.messages import Caller, SignedDocument, SignResult
 from agent.pins.kept import KeptPin
 from agent.places import Place, Places, Ranking
@@ -43,7 +44,6 @@ _OPEN_MAX: Final = 32
 _OPEN_OF_STRANGERS_MAX: Final = 8
 _OPEN_OF_ONE_MAX: Final = 8
 _ENDED_MAX: Final = 256
-_HASHED_AT_ONCE: Final = 64 * 1024
 
 
 class Signs(Protocol):
@@ -237,11 +237,7 @@ class SigningSession:
 
     async def _digest(self, document: bytes) -> bytes:
         """Return what the document is listed by; empty where there is no list."""
-        if not self.terms.items:
-            return b""
-        if len(document) <= _HASHED_AT_ONCE:
-            return hashlib.sha256(document).digest()
-        return (await asyncio.to_thread(hashlib.sha256, document)).digest()
+        return await digest_of(document, Hash.SHA_256) if self.terms.items else b""
 
     @contextmanager
     def _one(self, digest: bytes) -> Iterator[KeptPin]:
