@@ -13,25 +13,26 @@ from agent.server.http import for_anybody
 
 
 class OpeningSite:
-    """Says that an agent is here, and hands every other request to a site once there is one."""
+    """Says that an agent is here, and hands every other request to a site once there is one.
+
+    Attributes:
+        is_open: whether there is one.
+    """
 
     cors = True
 
     def __init__(self) -> None:
         self._site: asyncio.Future[HttpSite] = asyncio.get_running_loop().create_future()
+        self.is_open = False
 
     def open(self, site: HttpSite) -> None:
         """Serve `site` from now on, also to whoever has been waiting."""
         self._site.set_result(site)
+        self.is_open = True
 
     def close(self) -> None:
         """Let nobody wait any longer for a site that will not come."""
         self._site.cancel()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a site."""
-        return self._site.done() and not self._site.cancelled()
 
     async def serve(
         self, request: web.BaseRequest, path: str, admission: Admission, listener: Listener
