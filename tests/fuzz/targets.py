@@ -1,58 +1,25 @@
-"""The targets: what each does with bytes, and when that is a finding.
-
-A reader may take what it is given or refuse it in words: with an exception that has an error of its own in
-the table. Any other exception is a finding; so are a hang and memory past their bounds, and a "valid" for
-what nobody signed.
-"""
+"""The targets: what cards, readers, portals, pages and processes send, and what each reader does with it."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import json
-import tempfile
-import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from agent.errors import ErrorId, error_id
+from tests.fuzz import files
+from tests.fuzz.outcome import Target, folder, refusals
 
 if TYPE_CHECKING:
     from hca_card.simulator import SimulatedCard
-
-Target = Callable[[bytes], None]
-
-
-def worded(error: Exception) -> bool:
-    """Whether an exception is an answer that a person can be given."""
-    return error_id(error) in set(ErrorId) and error_id(error) != ErrorId.INTERNAL
-
-
-@contextmanager
-def refusals(*also: type[Exception]) -> Iterator[None]:
-    """Let refusals pass: those with words, and those that the reader's own contract names."""
-    try:
-        yield
-    except also:
-        pass
-    except Exception as error:
-        if not worded(error):
-            raise
 
 
 @cache
 def _loop() -> asyncio.Runner:
     return asyncio.Runner()
-
-
-@cache
-def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="hca-agent-fuzz-"))
 
 
 # Cards
@@ -153,11 +120,13 @@ def _use(card: Any) -> None:
     from hca_card.model import KeyUse
     from hca_card.pin import Pin
     from hca_card.recognise import recognise
+    from pcsc import connection as connections
     from pcsc.connection import Connection
     from pcsc.service import Service
     from pcsc.virtual import VirtualWinscard
     from signing.hashes import Hash
 
+    connections._SETTLE = 0  # a virtual reader shows at once that its card was pulled
     winscard = VirtualWinscard()
     winscard.add_reader("Reader").insert(card)
     with (
@@ -200,6 +169,72 @@ def card_nhi(data: bytes) -> None:
     _use(Rewriting("nhi-new" if data[:1] > b"\x80" else "nhi", data[1:]))
 
 
+def pkcs15_directory(data: bytes) -> None:
+    from hca_card import pkcs15_directory as reader
+    from hca_card.model import KeyUse
+    from hca_card.pkcs15_roles import key_for
+
+    for read in (
+        reader.application_path,
+        reader.directory_files,
+        reader.token_info,
+        reader.pins,
+        reader.private_keys,
+        reader.public_keys,
+        reader.certificates,
+        reader.data_objects,
+    ):
+        with refusals():
+            read(data)
+    with refusals():
+        for use in KeyUse:
+            key_for(reader.private_keys(data), use)
+
+
+# Readers
+
+
+def reader_answer(data: bytes) -> None:
+    from hca_card.probe.atr import read
+    from pcsc import atr
+    from pcsc.apdu import Command, Response
+    from pcsc.pinpad import Features, max_apdu_data
+
+    for reader in (
+        atr.without_extra,
+        atr.historical_bytes,
+        atr.protocols,
+        read,
+        Command.decode,
+        Response.decode,
+        Features.decode,
+        max_apdu_data,
+    ):
+        with refusals(ValueError):
+            reader(data)
+
+
+def vpcd_frames(data: bytes) -> None:
+    """A driver that says what it likes and hangs up: the card's side comes to its end, whatever it was."""
+    import socket
+    import threading
+
+    from pcsc.vpcd import VpcdClient
+
+    with socket.create_server(("127.0.0.1", 0)) as driver:
+        client = VpcdClient(Answering(data), port=driver.getsockname()[1])
+        thread = threading.Thread(target=client.run, daemon=True)
+        thread.start()
+        link, _ = driver.accept()
+        with link:
+            link.sendall(data)
+            link.shutdown(socket.SHUT_WR)
+            while link.recv(65536):
+                pass
+        client.stop()
+        thread.join()
+
+
 def profile(data: bytes) -> None:
     from hca_card.profile import parse
 
@@ -210,7 +245,7 @@ def profile(data: bytes) -> None:
 def trace(data: bytes) -> None:
     from hca_card.traces.imported import import_traces
 
-    file = _folder() / "trace"
+    file = folder() / "trace"
     file.write_bytes(data)
     with refusals(), import_traces([file], "0.1.0") as imported:
         for each in imported.cards:
@@ -405,43 +440,6 @@ def broker_message(data: bytes) -> None:
         messages.read_outcome(data)
 
 
-# Files of this computer
-
-
-def configuration(data: bytes) -> None:
-    from agent.config import settled
-
-    with refusals():
-        try:
-            document = tomllib.loads(data.decode("utf-8", "replace"))
-        except (ValueError, RecursionError):
-            return
-        settled(Path("config.toml"), document, administrator=bool(len(data) % 2))
-
-
-def manifest(data: bytes) -> None:
-    from agent.batch.choice import Choice
-    from agent.batch.listing import Listing
-    from agent.batch.manifest import entries_of_manifest
-
-    file = _folder() / ("list.csv" if len(data) % 2 else "list.jsonl")
-    file.write_bytes(data)
-    outputs = _folder() / "signed"
-    with refusals():
-        for declared in Listing(_folder(), outputs, force=False).declared(
-            entries_of_manifest(file, Choice())
-        ):
-            assert ".." not in Path(declared.file).parts
-            assert not Path(declared.output).is_absolute()
-
-
-def release(data: bytes) -> None:
-    from agent.update.release import decode
-
-    with refusals(ValueError, msgspec.MsgspecError):
-        decode(data)
-
-
 def login_token(data: bytes) -> None:
     from signing.login import validate_token
 
@@ -464,6 +462,9 @@ TARGETS: Final[dict[str, Target]] = {
         card_citizen,
         card_hicos,
         card_nhi,
+        pkcs15_directory,
+        reader_answer,
+        vpcd_frames,
         profile,
         trace,
         ocsp,
@@ -481,9 +482,7 @@ TARGETS: Final[dict[str, Target]] = {
         module_message,
         window_message,
         broker_message,
-        configuration,
-        manifest,
-        release,
         login_token,
+        *files.TARGETS,
     )
 }
