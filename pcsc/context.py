@@ -106,6 +106,7 @@ class Context:
         features: what the readers connected to say of themselves, by name.
         lengths: what was learnt of extended length, by reader and the ATR of the card in it.
         passed_extended: readers that have passed on a command of extended length.
+        quiet: whether the service kept the last wait to its end because nothing changed.
 
     Raises:
         ServiceUnavailableError: from any method; this context is then of no more use, make a new one.
@@ -130,6 +131,7 @@ class Context:
         self._idle.set()
         self._cancelled = threading.Event()
         self._waits = 0
+        self.quiet = False
 
     @property
     def handle(self) -> Any:
@@ -202,6 +204,7 @@ class Context:
             raise CancelledError
 
     def _wait(self, known: Sequence[ReaderState], timeout: float | None) -> bool:
+        self.quiet = False
         waiting: list[tuple[str, int]] = [(state.name, state.raw) for state in known if not state.unnameable]
         announced = self._pnp and len(waiting) < self._room
         if announced:
@@ -217,6 +220,7 @@ class Context:
         if announced and states:
             self._pnp_count = states[-1].event_counter << COUNTER_SHIFT
         if code == ReturnCode.TIMEOUT:
+            self.quiet = announced
             return False
         if announced and code == ReturnCode.INVALID_PARAMETER:
             # The service takes so many names in one call and no more (pcsc-lite 16): this one does not fit.

@@ -18,6 +18,7 @@ _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 _FIRST_PATIENCE: Final = 0.25
 _LONGEST_PATIENCE: Final = 64.0
+_PATIENCE_GROWS: Final = 4
 _IDLE_WAKE_UP_PAUSE: Final = 0.05
 
 OnChange = Callable[[Sequence[ReaderState]], None]
@@ -29,8 +30,8 @@ class ReaderWatcher:
 
     While the service is away it is looked for, at first after 0.1 s and then ever more seldom, down to every
     5 s: nothing announces a service that is not there. Everything else is announced. (pcsc-lite 1.9 does not
-    announce a reader that appears in the moment between listing and waiting, so that for two minutes after
-    readers have changed the list is read again, nine times and ever more seldom.)
+    announce a reader that appears in the moment between listing and waiting, so that for a minute and a half
+    after readers have changed the list is read again, five times and ever more seldom.)
 
     Args:
         service: where the readers are.
@@ -105,13 +106,16 @@ class ReaderWatcher:
         Raises:
             PcscError: the service went away, or the wait was cancelled.
         """
+        states: list[ReaderState] = []
         names: list[str] | None = None
         patience: float | None = None
-        contradiction = 0.0
+        contradiction, news = 0.0, False
         while not self._stopping.is_set():
-            states = context.look()
-            self._report_service(True)
-            news = self._report(tuple(states))
+            # Where the service has just said that nothing changed, the list alone may be another one.
+            if not context.quiet or context.readers() != names:
+                states = context.look()
+                self._report_service(True)
+                news = self._report(tuple(states))
             if names != (names := [state.name for state in states]):
                 patience = _FIRST_PATIENCE
             try:
@@ -124,7 +128,7 @@ class ReaderWatcher:
             # Not before: where looking works and waiting does not, the pause must grow all the same.
             self._pause, contradiction = _FIRST_PAUSE, 0.0
             if not woken and patience is not None:
-                patience = patience * 2 if patience < _LONGEST_PATIENCE else None
+                patience = patience * _PATIENCE_GROWS if patience < _LONGEST_PATIENCE else None
             elif woken and not news:
                 # Some services wake without a reason, and all of them when a program connects or lets go, as
                 # our own visits do: that must not become a busy loop, nor take its time from the visits.

@@ -68,10 +68,10 @@ class ReplacedProgram:
     async def _look(self, daemon: Daemon, end: Callable[[], None]) -> None:
         if self.file is None:
             return
-        first = last = await asyncio.to_thread(_stamp, self.file)
+        first = last = _stamp(self.file)
         while True:
             await self.pause()
-            now = await asyncio.to_thread(_stamp, self.file)
+            now = _stamp(self.file)  # no thread: where programs are installed, this takes microseconds
             if now is not None and now != first and now == last and not daemon.operations.busy:
                 log.info("the program was replaced, and begins anew")
                 self.again = True

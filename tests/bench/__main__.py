@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from tests.bench import (
     frozen,
     hostile,
     idle,
+    opensc,
     portal,
     servisign,
     sessions,
@@ -37,6 +39,7 @@ PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
     "large": (signatures.large_pdf, 1),
     "idle": (idle.minute, 60),
     "portal": (portal.signatures, 40),
+    "opensc": (opensc.signatures, 40),
     "starts": (starts.starts, 9),
     "frozen": (frozen.start, 10),
     "batch": (batch.batches, 60),
@@ -54,6 +57,8 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where all tables are written as well")
     options = parser.parse_args()
+    # Else every process that is measured compiles all of the program again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     tables: dict[str, Table] = {}
