@@ -188,6 +188,7 @@ def _piped(stream: T | None) -> T:
 async def _end(process: Process) -> None:
     """Close its standard input, at which a tray ends by itself; kill it where it does not."""
     _piped(process.stdin).close()
+    saying = asyncio.create_task(_unheard(_piped(process.stdout)))
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(_END_SECONDS):
@@ -197,3 +198,10 @@ async def _end(process: Process) -> None:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+        saying.cancel()
+
+
+async def _unheard(stdout: asyncio.StreamReader) -> None:
+    """Throw away what is still said: asyncio tells that a process ended only when nothing is left to read."""
+    while await stdout.read(LINE_MAX):
+        pass

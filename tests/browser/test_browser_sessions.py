@@ -127,7 +127,7 @@ async def test_every_state_of_a_session_in_a_browser(
         await opened(page)
         [known] = sessions.open
         await page.goto("about:blank")
-        await until_async(lambda: known.ended is SessionEnd.GONE, "it goes on without its page", 20)
+        await until_async(lambda: known.ended is SessionEnd.GONE, "it goes on without its page")
         assert [each.verb for each in desk.person.asked] == [Verb.SESSION] * 6
 
 

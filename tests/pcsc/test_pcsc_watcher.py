@@ -16,7 +16,7 @@ from pcsc.virtual import VirtualWinscard
 from pcsc.watcher import ReaderWatcher
 from pcsc.winscard import INFINITE
 from tests.support.plain_card import PlainCard
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT, until
 
 
 class Listener:
@@ -33,7 +33,7 @@ class Listener:
 
     def wait(self, condition: Callable[[list[tuple[ReaderState, ...]]], bool]) -> None:
         with self._more:
-            assert self._more.wait_for(lambda: condition(self.told), 5), self.told
+            assert self._more.wait_for(lambda: condition(self.told), LIMIT), self.told
 
     def presence(self) -> list[dict[str, bool]]:
         with self._more:

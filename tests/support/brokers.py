@@ -70,12 +70,12 @@ class Working:
             found[:] = [(await lasting(self.broker, lambda: self.broker.result(batch, item)))[1]]
             return bool(found[0])
 
-        await until_async(there, "no outcome came", 20)
+        await until_async(there, "no outcome came")
         return read_outcome(found[0])
 
     async def says(self, pattern: str) -> None:
         """Return when the worker has told its person something like this."""
-        await until_async(lambda: any(re.search(pattern, each) for each in self.told), str(self.told), 20)
+        await until_async(lambda: any(re.search(pattern, each) for each in self.told), str(self.told))
 
     async def idle(self) -> None:
         """Return when no job of the card is left."""
@@ -84,7 +84,7 @@ class Working:
             info = await self.broker._stream.stream_info(self.broker._jobs)
             return info.state.messages == 0
 
-        await until_async(empty, "jobs are left", 20)
+        await until_async(empty, "jobs are left")
 
 
 @asynccontextmanager

@@ -138,4 +138,4 @@ async def card_in(operations: Operations, reader: str) -> None:
             (view.name, view.condition) == (reader, "card") for view in await operations.readers(PORTAL)
         )
 
-    await until_async(there, f"no card in {reader}", 20)
+    await until_async(there, f"no card in {reader}")

@@ -32,7 +32,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT, until
 
 PORTS: Final = (35963, 35964)
 READERS: Final = ("Virtual PCD 00 00", "Virtual PCD 00 01")
@@ -232,7 +232,7 @@ class PrivatePcscd:
             "/run/pcscd/pcscd.comm" in (process / "net/unix").read_text()
         )
 
-    def _wait(self, condition: Callable[[], bool], complaint: str, seconds: float = 10) -> None:
+    def _wait(self, condition: Callable[[], bool], complaint: str, seconds: float = LIMIT) -> None:
         def holds() -> bool:
             if condition():
                 return True

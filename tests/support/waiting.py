@@ -9,12 +9,17 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 _PAUSE = 0.01
+LIMIT = 30.0
+"""A machine that does other things too takes long for little; only a test that fails ever waits so long."""
 
 T = TypeVar("T")
 
 
 def until(
-    condition: Callable[[], T], complaint: str | Callable[[], str], seconds: float = 15, pause: float = _PAUSE
+    condition: Callable[[], T],
+    complaint: str | Callable[[], str],
+    seconds: float = LIMIT,
+    pause: float = _PAUSE,
 ) -> T:
     """What `condition` gives, as soon as it holds.
 
@@ -32,7 +37,7 @@ def until(
 async def until_async(
     condition: Callable[[], object | Awaitable[object]],
     complaint: str | Callable[[], str] = "it did not come",
-    seconds: float = 5,
+    seconds: float = LIMIT,
 ) -> None:
     """Return as soon as `condition` holds, which another thread, process or task will bring about.
 

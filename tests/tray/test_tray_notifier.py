@@ -294,7 +294,7 @@ async def test_a_daemon_that_does_not_answer_does_not_keep_the_menu_shut(bus: st
     link = ScriptedLink()
     async with panel_on(bus) as panel, notifier(link):
         await until(lambda: bool(panel.watcher.registered))
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             assert await panel.menu("AboutToShow", "i", 0) == [False]
 
 

@@ -159,7 +159,7 @@ async def test_a_broker_that_is_killed_in_the_middle_loses_and_doubles_nothing(
         with batch_of(tmp_path / "records") as (files, named):
             running = asyncio.create_task(submit(files, named, broker, at_work.card))
             for wanted in (5, 30):
-                await until_async(lambda wanted=wanted: at_work.worker.signed >= wanted, "no progress", 20)
+                await until_async(lambda wanted=wanted: at_work.worker.signed >= wanted, "no progress")
                 server.kill()
                 server.start()
             summary, _ = await running

@@ -215,11 +215,13 @@ async def test_a_person_who_gives_no_pin_again_ends_it(tmp_path: Path, server: N
         working(world, server.settings, most=1) as at_work,
     ):
         await at_work.put(job(1), job(2))
-        await at_work.outcome(job(1).item)
         assert at_work.task is not None
         with pytest.raises(AgentError) as info:
             await at_work.task
         assert info.value.error_id is ErrorId.PIN_CANCELLED
+        stored = [await at_work.broker.result(BATCH, job(number).item) for number in (1, 2)]
+        assert sum(bool(content) for _place, content in stored) == 1, "whichever came to the card first"
+    assert signatures(world) == 1
     assert world.tries == 3
 
 

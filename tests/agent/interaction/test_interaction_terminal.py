@@ -64,7 +64,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.keyboard, text.encode())
 
-    async def screen(self, expected: str, seconds: float = 5) -> str:
+    async def screen(self, expected: str) -> str:
         """Wait until `expected` is on the screen; everything shown so far."""
         os.set_blocking(self.keyboard, False)
 
@@ -74,7 +74,7 @@ class Terminal:
                     self.seen += os.read(self.keyboard, 4096)
             return expected in self.seen.decode("utf-8", "replace")
 
-        await until_async(shown, lambda: self.seen.decode("utf-8", "replace"), seconds)
+        await until_async(shown, lambda: self.seen.decode("utf-8", "replace"))
         return self.seen.decode("utf-8", "replace")
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ class Console(PosixConsole):
             self.reading = False
 
 
-def person(terminal: Terminal, seconds: float = 5) -> TerminalInteraction:
+def person(terminal: Terminal, seconds: float = 30) -> TerminalInteraction:
     terminal.console = Console(terminal.line, terminal.line)
     return TerminalInteraction(terminal.console, seconds=seconds)
 

@@ -53,7 +53,7 @@ async def _serve(readers: tuple[str, ...], folder: Path) -> tuple[int, list[str 
             views = await daemon.operations.readers(Caller(None))
             return [view.condition for view in views] == [ReaderCondition.CARD] * len(readers)
 
-        await until_async(all_in, "not all cards are in", 20)
+        await until_async(all_in, "not all cards are in")
         running = RunningAgent(daemon, [], person, paths, http)
         cards = await facts_of(running, readers)
         return await work_through(running, cards, 40, seed=61), person.choices

@@ -285,7 +285,7 @@ def _over_a_restart() -> None:
                     return True
                 return False
 
-            await until_async(back, "the card is not back", 20)
+            await until_async(back, "the card is not back")
             await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
             sys.stdout.write("signed again\n")
             sys.stdout.flush()

@@ -166,7 +166,7 @@ async def test_whoever_stops_waiting_closes_the_window(person: Dialogs, screen: 
     assert len(window_processes()) == 1
     asked.cancel()
     await to_thread(screen.await_none)
-    await until_async(lambda: not window_processes(), seconds=20)
+    await until_async(lambda: not window_processes())
 
 
 async def test_a_window_that_is_killed_is_a_no(person: Dialogs, screen: Screen):
@@ -306,16 +306,16 @@ async def test_one_site_is_removed_and_one_allowed_by_keyboard(person: Dialogs, 
     shown = asyncio.create_task(person.show_origins(lambda: tuple(kept.values()), kept.pop, allow))
     await to_thread(screen.await_window, "允許的網站")
     await to_thread(screen.key, "Tab", "Return")
-    await until_async(lambda: len(kept) == 1, seconds=20)
+    await until_async(lambda: len(kept) == 1)
     assert PORTAL not in kept
     await asyncio.sleep(1.2)  # other rows are where these were: the guarded moment begins anew
     await to_thread(screen.key, "Tab", "space")
-    await until_async(lambda: not kept, seconds=20)
+    await until_async(lambda: not kept)
     await asyncio.sleep(1.2)  # the guarded moment
     await to_thread(screen.key, "shift+Tab", "shift+Tab")
     await to_thread(screen.type, "https://c.example/page")
     await to_thread(screen.key, "Return")
-    await until_async(lambda: typed == ["https://c.example/page"], lambda: str(typed), 20)
+    await until_async(lambda: typed == ["https://c.example/page"], lambda: str(typed))
     await asyncio.sleep(1.2)  # the list comes anew, and with it the guarded moment
     await to_thread(screen.key, "Escape")
     await shown
@@ -329,7 +329,7 @@ async def test_about_closes_and_a_notice_takes_no_key(person: Dialogs, screen: S
     assert time.monotonic() - before < 1
     await to_thread(screen.await_window, "通知")
     await to_thread(screen.key, "Escape")
-    await asyncio.wait_for(shown, 5)
+    await asyncio.wait_for(shown, 30)
     await person.close()
 
 

@@ -165,7 +165,7 @@ async def test_a_key_held_since_before_the_window_came_is_no_answer_however_late
     with private_screen(96, "1600x1400", "-ardelay", delay, "-arinterval", "30") as screen:
         monkeypatch.setenv("DISPLAY", screen.display)
         async with asking(CHOICE) as asked:
-            await until_async(lambda: to_thread(screen.titles), "no window came", 20)
+            await until_async(lambda: to_thread(screen.titles), "no window came")
             await to_thread(screen.xdotool, "keydown", "Return")
             await asyncio.sleep(2.5)  # nothing may be answered meanwhile
             assert not asked.done()

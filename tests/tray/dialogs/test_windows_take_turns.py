@@ -31,7 +31,7 @@ async def seen(screen: Screen, *parts: str) -> None:
         titles = sorted(screen.titles())
         return len(titles) == len(parts) and all(any(part in each for each in titles) for part in parts)
 
-    await until_async(right, lambda: f"{parts}: {screen.titles()}", 20)
+    await until_async(right, lambda: f"{parts}: {screen.titles()}")
 
 
 async def test_a_notice_and_about_leave_while_a_pin_is_asked_and_come_back(person: Dialogs, screen: Screen):
