@@ -3,6 +3,7 @@
 # make check   the inner loop: style, types, layers and the fast tests
 # make bench   what things cost, as ratios against peers
 # make fuzz SECONDS=60 [TARGETS="tlv cms"]   looks for inputs that a reader falls over, so long for each target
+# make soak [PARTS="pages disk"]   a year of abuse in an hour: insertions, restarts, signatures, pages that vanish, full disks
 # make mutants breaks what guards PINs and signatures on purpose, and lists what no test noticed (slow)
 # make package         the frozen program and this system's packages, in dist/
 # make test-packages   install and use them: on a Debian with nothing but apt, and under Wine (root; slow)
@@ -11,7 +12,7 @@ PYTHON := .venv/bin/python
 # Else every process compiles all of the program again: a second of the processor's time each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check bench fuzz mutants setup package test-packages
+.PHONY: demo test check bench fuzz soak mutants setup package test-packages
 
 demo:
 	@tools/setup demo
@@ -47,6 +48,12 @@ TARGETS ?=
 fuzz:
 	@tools/setup fuzz
 	$(PYTHON) -m tests.fuzz --seconds $(SECONDS) $(TARGETS)
+
+PARTS ?=
+
+soak: setup
+	@mkdir -p dist
+	$(PYTHON) -m tests.soak --json dist/soak.json $(PARTS)
 
 mutants: setup
 	$(PYTHON) -m tests.mutants

@@ -22,6 +22,7 @@ from pcsc.winscard import CardProtocol, Disposition, Share
 _log = logging.getLogger(__name__)
 
 _ANY_PROTOCOL: Final = int(CardProtocol.T0 | CardProtocol.T1)
+_LENGTHS_MAX: Final = 64
 _SETTLE: Final = 0.6
 """Seconds in which a driver that polls its reader has noticed that the card is out."""
 
@@ -243,6 +244,8 @@ class Connection:
     def _length_form(self) -> LengthForm:
         known, key = self._context.lengths, (self.reader, self.atr)
         if key not in known:
+            if len(known) >= _LENGTHS_MAX:
+                known.clear()  # a card may say another ATR each time
             extended = _extended_by(self.atr)
             if self.protocol == CardProtocol.T0 or not self._reader_takes_extended():
                 extended = False

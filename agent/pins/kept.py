@@ -9,12 +9,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 from agent.errors import AgentError, ErrorId
 from agent.vocabulary import SessionEnd
 from hca_card.errors import CardChangedError
 from hca_card.model import KeyUse
 from hca_card.pin import Pin
+
+_COUNTS: Final = 1 << 16
 
 
 class KeptPin:
@@ -120,11 +123,10 @@ class KeptPin:
         """Whether such news of its reader means that its card was touched.
 
         News that was on its way when the PIN was verified has a smaller count and says nothing. Whoever uses
-        the PIN compares the counts again (`for_card`).
+        the PIN compares the counts again (`for_card`). The count has 16 bits and begins anew after the last.
         """
-        if event_counter == self._event_counter:
-            return not present
-        return event_counter > self._event_counter
+        later = (event_counter - self._event_counter) % _COUNTS
+        return not present if later == 0 else later < _COUNTS // 2
 
     @property
     def wiped(self) -> bool:

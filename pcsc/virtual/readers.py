@@ -12,7 +12,8 @@ from pcsc.virtual.keypad import KeypadInput
 from pcsc.virtual.state import ServiceState
 from pcsc.winscard import COUNTER_SHIFT, ReaderFlags, VirtualCard
 
-_WATCHED: Final = ReaderFlags.EMPTY | ReaderFlags.PRESENT | ReaderFlags.MUTE | ReaderFlags.EXCLUSIVE
+_CHANGED: Final = int(ReaderFlags.CHANGED)
+_WATCHED: Final = int(ReaderFlags.EMPTY | ReaderFlags.PRESENT | ReaderFlags.MUTE | ReaderFlags.EXCLUSIVE)
 """What a wait ends for, beside the event counter: pcsc-lite lets INUSE come and go unannounced."""
 
 
@@ -113,7 +114,8 @@ class VirtualReader:
                 flags |= ReaderFlags.EXCLUSIVE | ReaderFlags.INUSE
             elif self.sharers:
                 flags |= ReaderFlags.INUSE
-        return self.counter << COUNTER_SHIFT | flags
+        # Numbers from here on: Python keeps every combination of flags that it has seen, for good.
+        return self.counter << COUNTER_SHIFT | int(flags)
 
     def state_since(self, current: int) -> int:
         """Return the state as SCardGetStatusChange gives it, with CHANGED if it differs from `current`."""
@@ -121,7 +123,7 @@ class VirtualReader:
         differs = bool((state ^ current) & _WATCHED)
         if current >> COUNTER_SHIFT:
             differs |= state >> COUNTER_SHIFT != current >> COUNTER_SHIFT
-        return state | int(ReaderFlags.CHANGED) if differs else state
+        return state | _CHANGED if differs else state
 
     def power_on(self) -> None:
         """Give the card power, or reset it where it has."""

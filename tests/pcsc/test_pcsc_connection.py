@@ -508,3 +508,14 @@ def test_what_a_reader_does_not_say_of_its_lengths_ends_nothing(failure: tuple[i
     winscard = ScriptedWinscard(SCardControl=[(0, features), failure], SCardTransmit=[FOUND])
     with winscard.connection() as connection, connection.transaction() as transaction:
         assert transaction.send(LONG).data == b"\xaa"
+
+
+def test_a_card_that_says_another_atr_each_time_leaves_nothing_in_memory() -> None:
+    winscard = ScriptedWinscard()
+    with Service(winscard).context() as context:  # type: ignore[arg-type]
+        with Connection(context, READER) as connection:
+            for number in range(300):
+                connection.atr = number.to_bytes(2, "big")
+                with connection.transaction() as transaction:
+                    transaction.send(Command(0, ECHO, 0, 0))
+        assert len(context.lengths) <= 64

@@ -253,3 +253,15 @@ def test_two_readers_cannot_have_one_name_and_one_reader_cannot_hold_two_cards(d
         desk.reader.insert(PlainCard())
     desk.reader.unplug()
     desk.winscard.add_reader("R")
+
+
+def test_a_reader_that_counts_events_for_months_leaves_nothing_in_memory() -> None:
+    winscard = VirtualWinscard()
+    reader = winscard.add_reader("R")
+    before = len(ReaderFlags._value2member_map_)
+    for _ in range(100):
+        reader.insert(PlainCard())
+        assert reader.state_since(0) & ReaderFlags.PRESENT
+        reader.remove()
+        assert reader.state_since(0) & ReaderFlags.EMPTY
+    assert len(ReaderFlags._value2member_map_) - before < 10

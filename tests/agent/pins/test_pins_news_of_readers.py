@@ -10,19 +10,20 @@ from hca_card.pin import Pin
 
 
 @pytest.mark.parametrize(
-    ("present", "event_counter", "ends"),
+    ("present", "events", "ends"),
     [
-        (True, 7, False),
-        (False, 7, True),
-        (True, 9, True),
-        (False, 8, True),
-        (False, 6, False),  # the card was put in after this was seen
-        (True, 5, False),
+        (True, 0, False),
+        (False, 0, True),
+        (True, +2, True),
+        (False, +1, True),
+        (False, -1, False),  # the card was put in after this was seen
+        (True, -2, False),
     ],
 )
+@pytest.mark.parametrize("count", [7, 1, 0xFFFF])  # which has 16 bits, and begins anew
 def test_only_news_that_is_not_older_than_the_pin_ends_it(
-    present: bool, event_counter: int, ends: bool
+    count: int, present: bool, events: int, ends: bool
 ) -> None:
     with Pin("123456") as pin:
-        kept = KeptPin(pin, owner=Caller(None), reader="Reader", serial="1", event_counter=7)
-    assert kept.ended_by(present=present, event_counter=event_counter) is ends
+        kept = KeptPin(pin, owner=Caller(None), reader="Reader", serial="1", event_counter=count)
+    assert kept.ended_by(present=present, event_counter=count + events & 0xFFFF) is ends
