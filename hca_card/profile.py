@@ -77,10 +77,16 @@ def required(key: Field[Any]) -> bool:
     return key.default is MISSING and key.default_factory is MISSING
 
 
-def _dataclass(kind: type[Any], table: object, where: str) -> Any:
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """Return the types of a dataclass's members; working them out takes longer than reading a profile."""
+    return get_type_hints(kind)
+
+
+def _dataclass(kind: Any, table: object, where: str) -> Any:
     if not isinstance(table, dict):
         raise ProfileError(f"{where} must be a table")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     known = {field.name: field for field in fields(kind)}
     for key in table:
         if key not in known:

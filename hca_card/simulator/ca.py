@@ -51,7 +51,7 @@ class SimulatedIdentity:
         from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
         key = self._load()
-        return EcKey(key) if isinstance(key, EllipticCurvePrivateKey) else RsaKey.of(self.load())
+        return EcKey(key) if isinstance(key, EllipticCurvePrivateKey) else RsaKey(self.load())
 
     def _load(self) -> PrivateKeyTypes:
         from cryptography.hazmat.primitives.serialization import load_der_private_key

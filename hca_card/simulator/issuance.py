@@ -126,7 +126,7 @@ def _signed_with_sha1(certificate: x509.Certificate, issuer_key: RSAPrivateKey) 
     # The algorithm identifier stands in front of everything that could hold the same bytes by chance.
     content = certificate.tbs_certificate_bytes.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA, 1)
     digest = hashlib.sha1(content, usedforsecurity=False).digest()
-    signature = RsaKey.of(issuer_key).sign(_SHA1_DIGEST_INFO + digest)
+    signature = RsaKey(issuer_key).sign(_SHA1_DIGEST_INFO + digest)
     return sequence(content, _SHA1_WITH_RSA, tlv(0x03, b"\x00", signature))
 
 
@@ -139,7 +139,7 @@ def _with_key_for_pss(certificate: x509.Certificate, issuer_key: RSAPrivateKey) 
     inner = content[len(content) - _length(content) :].replace(key, sequence(_PSS_KEY, numbers), 1)
     content = sequence(inner)
     digest = hashlib.sha256(content).digest()
-    signature = RsaKey.of(issuer_key).sign(_SHA256_DIGEST_INFO + digest)
+    signature = RsaKey(issuer_key).sign(_SHA256_DIGEST_INFO + digest)
     return sequence(content, _SHA256_WITH_RSA, tlv(0x03, b"\x00", signature))
 
 

@@ -20,7 +20,7 @@ SHA256_INFO = bytes.fromhex("3031300D060960864801650304020105000420")  # RFC 801
 def test_blocks_fit_a_modulus_of_any_length(bits: int):
     """A modulus of one bit more than whole octets leaves its first octet empty (RFC 8017 §8.1.1 step 1)."""
     key = generate_private_key(65537, bits)
-    card = RsaKey.of(key)
+    card = RsaKey(key)
     digest = hashlib.sha256(b"document").digest()
     made = card.raw(rsa_blocks.pss_block(digest, bits))
     key.public_key().verify(made, b"document", PSS(MGF1(hashes.SHA256()), 32), hashes.SHA256())

@@ -41,8 +41,8 @@ def rsa_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
 
 
 @cache
-def _numbers(name: str) -> RsaKey:
-    return RsaKey.of(rsa_key(name))
+def _card_key(name: str) -> RsaKey:
+    return RsaKey(rsa_key(name))
 
 
 def der(certificate: x509.Certificate) -> bytes:
@@ -146,20 +146,15 @@ class SoftwareCard(Card):
 
     def sign(self, use: KeyUse, digest_info: bytes) -> bytes:
         self.asked.append(f"sign {use}")
-        signature = _numbers(use.value).sign(digest_info)
+        signature = _card_key(use.value).sign(digest_info)
         return signature[:-1] + bytes((signature[-1] ^ 1,)) if self.spoils else signature
 
     def decipher(self, use: KeyUse, cipher: bytes) -> bytes:
         self.asked.append(f"decipher {use}")
-        key = _numbers(use.value)
-        number = int.from_bytes(cipher, "big")
-        if number >= key.n:
-            raise StatusError(0x6A80)
-        block = key.raw(cipher)
-        end = block.find(b"\x00", 2)
-        if block[:2] != b"\x00\x02" or end < 10:
-            raise StatusError(0x6A80)
-        return block[end + 1 :]
+        try:
+            return _card_key(use.value).decipher(cipher)
+        except ValueError:
+            raise StatusError(0x6A80) from None
 
 
 def software_encrypt(plain: bytes) -> bytes:
