@@ -22,16 +22,20 @@ setup:
 	@tools/setup test
 
 # Four at a time, also on two cores: half of the time tests wait, for windows, processes and limits.
+PYTEST := $(PYTHON) -m pytest -p tests.support.crew --crew 4
+
 test: setup
 	@$(MAKE) --no-print-directory lint
-	$(PYTHON) -m pytest -n 4 --dist loadgroup
+	$(PYTEST)
 
 check: setup
-	@$(MAKE) --no-print-directory lint
-	$(PYTHON) -m pytest -n 3 --dist loadgroup -q -m "not slow and not pcscd and not browser and not packages" \
+	@$(MAKE) --no-print-directory -j2 lint fast
+
+.PHONY: lint fast
+fast:
+	$(PYTEST) -q -m "not slow and not pcscd and not browser and not packages" \
 		--ignore tests/browser --ignore tests/bench
 
-.PHONY: lint
 lint:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .

@@ -21,6 +21,7 @@ import pytest
 from agent.environment import ALLOWED, Child
 from agent.trust.linux import AnchorStore
 from agent.trust.machine import Machine
+from tests.support.log import Log, caught
 
 
 def pytest_configure() -> None:
@@ -39,6 +40,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             counted[name] += value
     for name, count in counted.items():
         terminalreporter.write_line(f"{name}: {count:,}")
+
+
+@pytest.fixture
+def caplog() -> Iterator[Log]:
+    """What is logged during the test."""
+    with caught() as log:
+        yield log
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_waits_for_the_disk() -> Iterator[None]:
+    """Leave it to the system when it writes: no test pulls the plug, and thousands of files take long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _file: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

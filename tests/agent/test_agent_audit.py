@@ -13,6 +13,7 @@ from agent.audit import AuditLog, AuditRow, Repeats, now
 from agent.config import AuditSettings
 from agent.masking import mask_card, mask_id, mask_name
 from agent.vocabulary import Verb
+from tests.support.log import Log
 from tests.support.platforms import not_under_wine
 
 
@@ -99,9 +100,7 @@ def test_a_full_log_is_put_aside_and_only_so_many_are_kept(file: Path) -> None:
     assert results == [f"r{number}" for number in range(400 - len(results), 400)]
 
 
-def test_a_full_log_that_cannot_be_put_aside_grows_and_loses_no_row(
-    file: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_full_log_that_cannot_be_put_aside_grows_and_loses_no_row(file: Path, caplog: Log) -> None:
     log = AuditLog(file, AuditSettings(kilobytes=16, keep=1))
     (file.with_name("audit.1.jsonl") / "kept").mkdir(parents=True)
     for number in range(200):
@@ -142,9 +141,7 @@ def test_processes_that_write_at_once_tear_no_line(file: Path) -> None:
     assert sorted(written) == sorted(f"p{number}-{n}" for number in range(3) for n in range(200))
 
 
-def test_a_log_that_cannot_be_written_is_reported_and_stops_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_log_that_cannot_be_written_is_reported_and_stops_nothing(tmp_path: Path, caplog: Log) -> None:
     AuditLog(tmp_path / "missing" / "audit.jsonl", AuditSettings()).record(row())
     assert "audit log cannot be written" in caplog.text
 

@@ -23,6 +23,7 @@ from pcsc.virtual import VirtualWinscard
 from signing.hashes import Hash
 from signing.verify import verify
 from tests.support.cards import STRANGE, simulator_ca
+from tests.support.log import Log
 
 REFERENCE = (Path(profile.__file__).parent / "profiles" / "reference.toml").read_text(encoding="utf-8")
 
@@ -69,9 +70,7 @@ def test_a_folder_that_is_both_is_read_once(tmp_path: Path):
     assert names(both) == ["alpha", "reference"]
 
 
-def test_a_bad_file_is_named_with_its_key_and_keeps_no_other_from_being_used(
-    paths: Paths, caplog: pytest.LogCaptureFixture
-):
+def test_a_bad_file_is_named_with_its_key_and_keeps_no_other_from_being_used(paths: Paths, caplog: Log):
     bad = write(paths.profiles, "bad", tries="tried = ")
     write(paths.profiles, "good")
     with caplog.at_level(logging.WARNING):

@@ -13,6 +13,7 @@ from agent import renewal, tls
 from agent.renewal import Renewal
 from agent.vocabulary import Errand
 from tests.support.agent import running_agent
+from tests.support.log import Log
 from tests.support.operations import until
 
 
@@ -77,7 +78,7 @@ async def test_what_another_process_renewed_is_taken_over(tmp_path: Path) -> Non
 
 
 async def test_a_full_disk_is_no_end_of_the_looking(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Log
 ) -> None:
     monkeypatch.setattr(renewal, "PAUSE_SECONDS", 0.01)
     keeper = Renewal(tmp_path, lambda _: None)

@@ -25,6 +25,7 @@ from agent.update import state as states
 from agent.update.check import Checks
 from hca_card import profile
 from hca_card.decoding import UNREADABLE
+from tests.support.log import Log
 
 PROJECT = Path(__file__).parents[2]
 HOSTILE = {
@@ -101,7 +102,7 @@ def test_a_toml_file_that_cannot_be_read_is_named(tmp_path: Path, value: str) ->
 
 
 async def test_a_look_for_updates_that_fails_in_an_unforeseen_way_is_not_the_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Log
 ) -> None:
     loop, looks = asyncio.get_running_loop(), asyncio.Queue[None]()
     checks = Checks(

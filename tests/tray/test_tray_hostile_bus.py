@@ -22,6 +22,7 @@ from dbus_fast.constants import NameFlag
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_signal
 
 from agent.tray.messages import Choice
+from tests.support.log import Log
 from tests.support.operations import until
 from tests.tray.test_tray_notifier import (
     ITEM,
@@ -225,9 +226,7 @@ async def test_a_name_that_changes_hands_all_the_time_is_followed_one_registrati
         assert watcher.asked < 20 and not running.done()
 
 
-async def test_a_change_of_names_is_believed_of_the_bus_alone(
-    bus: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_change_of_names_is_believed_of_the_bus_alone(bus: str, caplog: Log) -> None:
     async with attacked(bus) as (panel, _link, stranger, icon):
         bodies: list[tuple[str, list[Any]]] = [
             ("sss", [WATCHER, "", stranger.unique_name]),

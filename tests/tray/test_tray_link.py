@@ -11,6 +11,7 @@ import pytest
 
 from agent.tray.messages import NO_TRAY, Choice, Chosen, TrayState
 from agent.tray.tray_process import Patience, TrayProcess
+from tests.support.log import Log
 from tests.support.operations import until
 from tests.support.platforms import not_on_windows
 from tests.support.tray import tray_state
@@ -70,7 +71,7 @@ async def test_the_tray_is_told_at_once_and_at_each_change_that_matters(tmp_path
 
 
 async def test_what_the_person_chooses_is_done_and_a_failure_of_it_is_survived(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: Log
 ) -> None:
     program = """
 import sys, time
@@ -100,7 +101,7 @@ sys.stdin.read()
 
 
 async def test_a_tray_that_crashes_is_started_again_a_few_times_and_the_daemon_goes_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: Log
 ) -> None:
     starts = tmp_path / "starts"
     async with tray("open(PATH, 'a').write('x\\n'); raise SystemExit(9)", starts, Host()) as link:
@@ -125,9 +126,7 @@ async def test_after_a_crash_the_new_tray_is_told_the_state_again(tmp_path: Path
     assert len(set(lines(told))) == 1
 
 
-async def test_where_nothing_shows_icons_the_tray_is_not_started_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_where_nothing_shows_icons_the_tray_is_not_started_again(tmp_path: Path, caplog: Log) -> None:
     caplog.set_level(logging.INFO)
     starts = tmp_path / "starts"
     async with tray(f"open(PATH, 'a').write('x\\n'); raise SystemExit({NO_TRAY})", starts, Host()) as link:
@@ -148,9 +147,7 @@ async def test_where_nothing_shows_icons_the_tray_is_not_started_again(
 sys.stdout.flush()""",
     ],
 )
-async def test_a_tray_that_speaks_nonsense_is_ended(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, words: str
-) -> None:
+async def test_a_tray_that_speaks_nonsense_is_ended(tmp_path: Path, caplog: Log, words: str) -> None:
     starts, host = tmp_path / "starts", Host()
     program = f"import sys\nopen(PATH, 'a').write('x\\n')\n{words}\nsys.stdin.read()"
     async with tray(program, starts, host, Patience(pauses=())):
@@ -177,16 +174,14 @@ async def test_a_tray_ends_with_its_daemon(tmp_path: Path) -> None:
     assert lines(told)[-1] == "ended"
 
 
-async def test_a_tray_that_cannot_be_started_is_done_without(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_tray_that_cannot_be_started_is_done_without(tmp_path: Path, caplog: Log) -> None:
     host = Host()
     async with TrayProcess((str(tmp_path / "nothing"),), host.state, host.choose, SOON):
         await until(lambda: "cannot be started" in caplog.text)
 
 
 async def test_a_state_that_cannot_be_told_now_is_told_at_the_next_change(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: Log
 ) -> None:
     host, told = Host(), tmp_path / "told"
     host.trouble = OSError("disk")

@@ -25,6 +25,7 @@ from dbus_fast.service import ServiceInterface, dbus_method
 
 from agent.tray.messages import NO_TRAY, Choice, Chosen, Opened, ProblemKind, TrayProblem, TrayState
 from tests.support.desktop import session_bus
+from tests.support.log import Log
 from tests.support.operations import until
 from tests.support.tray import tray_state
 from tray.icon_states import Face, face
@@ -298,9 +299,7 @@ async def test_a_daemon_that_does_not_answer_does_not_keep_the_menu_shut(bus: st
             assert await panel.menu("AboutToShow", "i", 0) == [False]
 
 
-async def test_it_waits_for_a_panel_and_registers_with_the_next_one_again(
-    bus: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_it_waits_for_a_panel_and_registers_with_the_next_one_again(bus: str, caplog: Log) -> None:
     caplog.set_level(logging.INFO)
     link = ScriptedLink()
     async with notifier(link) as running:

@@ -14,6 +14,7 @@ from agent.access.answers import ORIGINS_MAX, Answers
 from agent.access.policy import ConsentAnswer
 from agent.config import ConsentSettings
 from agent.vocabulary import Verb
+from tests.support.log import Log
 
 PORTAL = "https://portal.example.tw"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -125,7 +126,7 @@ def test_only_the_person_can_read_the_file(file: Path, clock: Clock) -> None:
     ],
 )
 def test_a_corrupt_file_is_set_aside_with_a_word_and_nothing_is_allowed(
-    file: Path, clock: Clock, content: bytes, caplog: pytest.LogCaptureFixture
+    file: Path, clock: Clock, content: bytes, caplog: Log
 ) -> None:
     file.write_bytes(content)
     answers = Answers(file, clock)

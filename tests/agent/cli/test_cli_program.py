@@ -21,6 +21,7 @@ from agent.terminal_text import width_of
 from hca_card.errors import PinWrongError
 from pcsc.errors import ReaderBusyError
 from tests.support.command_line import answer, every_command
+from tests.support.log import Log
 
 COMMANDS = every_command()
 NAMES = [" ".join(path) for path, _ in COMMANDS]
@@ -166,7 +167,7 @@ def test_the_person_at_the_machine_is_told_the_detail(
 
 
 def test_a_bug_is_told_as_a_bug_without_what_was_being_handled(
-    invoke, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    invoke, monkeypatch: pytest.MonkeyPatch, caplog: Log
 ):
     _raising(monkeypatch, RuntimeError("a PIN such as 876543"))
     result = invoke("card")
@@ -177,9 +178,7 @@ def test_a_bug_is_told_as_a_bug_without_what_was_being_handled(
     assert "Traceback" not in result.output
 
 
-def test_a_bug_is_logged_where_json_was_asked_for_too(
-    invoke, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+def test_a_bug_is_logged_where_json_was_asked_for_too(invoke, monkeypatch: pytest.MonkeyPatch, caplog: Log):
     _raising(monkeypatch, RuntimeError("oops"))
     assert answer(invoke("card", "--json"))["error"]["id"] == "internal"
     assert "RuntimeError" in caplog.text

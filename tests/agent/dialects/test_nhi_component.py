@@ -29,6 +29,7 @@ from agent.interaction.scripted import ScriptedInteraction
 from agent.paths import Paths
 from agent.vocabulary import Verb
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, running_agent
+from tests.support.log import Log
 from tests.support.nhi_component import BASIC, NAME, TURNED_ON, ask, component_agent, names_shown, page
 from tests.support.operations import until
 
@@ -118,7 +119,7 @@ async def test_each_command_ends_in_its_number(tmp_path: Path, frame: str, answe
 
 
 async def test_what_cannot_be_done_is_explained_once_to_the_person_and_always_in_the_log(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: Log
 ) -> None:
     caplog.set_level(logging.INFO)
     async with component_agent(tmp_path) as agent, page(agent) as it:

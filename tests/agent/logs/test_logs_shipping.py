@@ -27,6 +27,7 @@ from agent.logs.event_log import EVENT_ID, SOURCE, EventLog
 from agent.paths import Paths
 from agent.vocabulary import Verb
 from tests.support.agent import ANY_PORT, running_agent
+from tests.support.log import Log
 from tests.support.platforms import not_on_windows
 from tests.support.waiting import until
 
@@ -52,7 +53,7 @@ def row(result: str = "ok") -> AuditRow:
 
 @not_on_windows("/dev/full")
 def test_a_log_on_a_full_disk_is_told_of_once_without_a_traceback(
-    paths: Paths, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    paths: Paths, caplog: Log, capfd: pytest.CaptureFixture[str]
 ) -> None:
     paths.log.symlink_to("/dev/full")
     with logged(LogSettings(), paths):

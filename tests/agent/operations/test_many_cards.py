@@ -20,7 +20,7 @@ from signing.hashes import Hash
 from tests.support.cards import simulated
 from tests.support.many_cards import KINDS, MINISTRY, OFFICE, Person, facts_of, work_through
 from tests.support.nhi_component import TURNED_ON, component_agent
-from tests.support.operations import OWN, PIN, PORTAL, Spy, World, agent
+from tests.support.operations import OWN, PIN, PORTAL, Spy, World, agent, until
 
 REAL = (
     "ACS ACR39U ICC Reader 00 00",
@@ -225,6 +225,12 @@ async def test_choosing_looks_at_each_card_once_while_it_stays(tmp_path: Path) -
         assert await commands() == alone
         world.readers[0].remove()
         world.readers[0].insert(Spy(simulated("citizen"), world.apdus))
+
+        async def noticed() -> bool:
+            view, *_ = await world.operations.readers(PORTAL)
+            return (view.condition, view.event_counter) == ("card", world.readers[0].counter)
+
+        await until(noticed, "the agent did not see the card", 20)
         await commands()
         assert await commands() == alone
 

@@ -19,6 +19,7 @@ from pcsc.pinpad import GET_FEATURE_REQUEST
 from pcsc.virtual import KeypadPrompt, VirtualWinscard
 from pcsc.virtual.keypad import FEATURES
 from signing.hashes import Hash
+from tests.support.log import Log
 from tests.support.operations import OWN, PIN, PORTAL, agent
 
 DOCUMENT = "同意書".encode()
@@ -145,7 +146,7 @@ def unexpected(_entry: object) -> bytes:
 
 @pytest.mark.parametrize("answer", [0x80100016, 0x8010001F, "6D00", "6B80", "6F00", ""])
 async def test_a_keypad_that_is_none_costs_no_try_and_the_pin_is_asked_on_the_screen_from_then_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: int | str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: int | str, caplog: Log
 ) -> None:
     no_keypad(monkeypatch, answer)
     async with agent(tmp_path, "hpc", keypad=unexpected) as world:

@@ -17,6 +17,7 @@ from hca_card.pin import Pin
 from hca_card.recognise import recognise
 from signing.hashes import Hash
 from tests.support.keyrings import FakeKeyring
+from tests.support.log import Log
 from tests.support.operations import OTHER, OWN, PIN, PORTAL, World, agent
 
 ORIGIN = str(PORTAL.origin)
@@ -145,7 +146,7 @@ async def test_a_wrong_pin_is_not_kept(tmp_path: Path, keyring: FakeKeyring) -> 
 
 
 async def test_a_keyring_that_fails_means_that_the_person_is_asked(
-    tmp_path: Path, keyring: FakeKeyring, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, keyring: FakeKeyring, caplog: Log
 ) -> None:
     async with agent(tmp_path, "hpc", config=ON) as world:
         await remembered(world, ORIGIN)

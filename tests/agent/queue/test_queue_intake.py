@@ -24,6 +24,7 @@ from agent.queue import Records, folders, intake
 from agent.queue.folders import Folder
 from agent.queue.intake import TAKEN, Intake
 from agent.queue.model import DOCUMENT_BYTES_MAX
+from tests.support.log import Log
 from tests.support.platforms import not_on_windows
 
 DAY = timedelta(hours=24)
@@ -269,7 +270,7 @@ def long_name(folder: Path) -> None:
     ],
 )
 def test_what_cannot_be_a_record_is_left_where_it_lies_and_told_in_plain_letters(
-    desk: Desk, make: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+    desk: Desk, make: Callable[[Path], None], caplog: Log
 ) -> None:
     make(desk.folder)
     before = sorted(desk.folder.iterdir())

@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, cast
 
-import pytest
-
 from agent.errors import AgentError, ErrorId
 from agent.selftest.context import ProbeContext
 from agent.selftest.model import Bilingual, Finding, Group, Probe, ResultRow, RowStatus, passed, warned
 from agent.selftest.runner import run
 from pcsc.errors import CardRemovedError
+from tests.support.log import Log
 from tests.support.selftest import short
 
 
@@ -60,7 +59,7 @@ async def test_what_one_probe_raises_never_hides_another() -> None:
     assert [short(row) for row in done] == ["fail busy", "fail internal", "pass"]
 
 
-async def test_the_words_of_an_unforeseen_exception_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_words_of_an_unforeseen_exception_are_not_logged(caplog: Log) -> None:
     with caplog.at_level(logging.DEBUG):
         await rows(probe("a", raising(RuntimeError("123456"))))
     assert "RuntimeError" in caplog.text and "host.a" in caplog.text and "123456" not in caplog.text

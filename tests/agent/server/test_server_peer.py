@@ -10,6 +10,7 @@ import pytest
 
 from agent.processes import Address
 from agent.server import peer, peer_linux
+from tests.support.log import Log
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux is asked in this way")
 OF_SOCKETS = [peer_linux.by_sock_diag, peer_linux.by_table]
@@ -86,7 +87,7 @@ async def test_an_unknown_connection_is_refused() -> None:
 
 
 async def test_a_system_that_does_not_know_itself_is_not_asked(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: Log
 ) -> None:
     def never(_peer: Address, _here: Address) -> bool:
         return False

@@ -39,6 +39,7 @@ from agent.interaction.dialogs import Dialogs
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.agent import running_agent
+from tests.support.log import Log
 from tests.support.screen import Screen, window_processes
 from tests.support.waiting import until_async
 
@@ -178,7 +179,7 @@ async def test_a_window_that_is_killed_is_a_no(person: Dialogs, screen: Screen):
 
 
 async def test_a_pin_is_typed_and_seen_nowhere_but_in_the_answer(
-    person: Dialogs, screen: Screen, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    person: Dialogs, screen: Screen, caplog: Log, capfd: pytest.CaptureFixture[str]
 ):
     caplog.set_level(logging.DEBUG)
     asked = asyncio.create_task(person.ask(pin_request(document=DocumentShown(12, "SHA-256", bytes(32)))))

@@ -1,0 +1,189 @@
+"""Tests in several processes that share one collection: `python -m pytest -p tests.support.crew --crew 4`.
+
+The tests are collected once; then the process forks, and each fork runs what it is handed. pytest-xdist
+collects in each of its processes, which takes each of them as long as a thousand tests.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import random
+import signal
+from collections import deque
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import pytest
+
+_LEFT = "left"
+_NO_MORE: tuple[int, ...] = ()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the number of processes."""
+    parser.addoption("--crew", type=int, default=0, metavar="N", help="run the tests in N processes (POSIX)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take over the running of tests where that is asked for."""
+    if config.getoption("crew") > 1 and not config.option.collectonly and not config.option.usepdb:
+        config.pluginmanager.register(_Crew(config))
+
+
+class _Crew:
+    """Hands the tests out, and passes on what comes back as if they had run here."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        if session.testsfailed and not self.config.option.continue_on_collection_errors:
+            return None  # pytest's own says so
+        self.items = _together(session.items)
+        self.next = 0
+        self.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+        gc.collect()
+        gc.freeze()  # what was collected is not looked through again, and not copied for being looked at
+        forking = get_context("fork")
+        self.members: dict[Connection, _Member] = {}
+        for number in range(self.config.getoption("crew")):
+            ours, theirs = forking.Pipe()
+            process = forking.Process(target=_work, args=(number, session, self.items, theirs))
+            process.start()
+            theirs.close()
+            self.members[ours] = _Member(process)
+        try:
+            while self.members:
+                for connection in wait(list(self.members)):
+                    assert isinstance(connection, Connection)
+                    self._hear(session, connection)
+        except BaseException:
+            for member in self.members.values():
+                member.process.terminate()
+            raise
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        return True
+
+    def _hear(self, session: pytest.Session, connection: Connection) -> None:
+        member = self.members[connection]
+        try:
+            what, told = connection.recv()
+        except (EOFError, ConnectionResetError):
+            what, told = _LEFT, None
+        if what == "more":
+            handed = _NO_MORE if session.shouldfail or session.shouldstop else self._some()
+            member.has.extend(handed)
+            connection.send(handed)
+        elif what == "began":
+            assert member.has[0] == told
+            item = self.items[told]
+            self.config.hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        elif what == "report":
+            report = self.config.hook.pytest_report_from_serializable(config=self.config, data=told)
+            self.config.hook.pytest_runtest_logreport(report=report)
+        elif what == "ended":
+            item = self.items[member.has.popleft()]
+            self.config.hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        elif what == "warning":
+            self.config.hook.pytest_warning_recorded.call_historic(kwargs=told)
+        else:
+            del self.members[connection]
+            member.process.join()
+            for number in member.has:  # what it died of, and what it had not come to
+                self._lost(self.items[number], member.process.exitcode)
+
+    def _some(self) -> tuple[int, ...]:
+        """Return the numbers of the next tests: many at first, few at last, so that all end at once."""
+        rest = len(self.items) - self.next
+        end = self.next + max(1, rest // (4 * self.config.getoption("crew"))) if rest else self.next
+        while (
+            0 < end < len(self.items)
+            and _group(self.items[end])
+            and _group(self.items[end]) == _group(self.items[end - 1])
+        ):
+            end += 1
+        numbers = tuple(range(self.next, end))
+        self.next = end
+        return numbers
+
+    def _lost(self, item: pytest.Item, status: int | None) -> None:
+        words = f"the process that was to run it ended with {status}"
+        report = pytest.TestReport(
+            item.nodeid, item.location, {}, outcome="failed", longrepr=words, when="call", sections=[]
+        )
+        self.config.hook.pytest_runtest_logreport(report=report)
+
+
+class _Member:
+    """A process, and the numbers of the tests that it has and has not ended."""
+
+    def __init__(self, process: Any) -> None:
+        self.process = process
+        self.has: deque[int] = deque()
+
+
+def _group(item: pytest.Item) -> str | None:
+    mark = item.get_closest_marker("xdist_group")
+    return str(mark.kwargs.get("name") or mark.args[0]) if mark else None
+
+
+def _together(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests with those that must not run side by side next to each other, at the start."""
+    return sorted(items, key=lambda item: (_group(item) is None, _group(item) or ""))
+
+
+def _work(number: int, session: pytest.Session, items: list[pytest.Item], connection: Connection) -> None:
+    """Run what is handed to this process until there is no more."""
+    config = session.config
+    atexit._clear()  # what the other process has registered is its own
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    random.seed()
+    config._tmp_path_factory._basetemp /= f"process-{number}"  # type: ignore[attr-defined]
+    config._tmp_path_factory._basetemp.mkdir()  # type: ignore[attr-defined]
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None:  # the files that output goes to would be shared, with their place in them
+        capture.stop_global_capturing()
+        capture.start_global_capturing()
+    config.pluginmanager.unregister(name="terminalreporter")
+    config.pluginmanager.register(_Teller(config, connection))
+    waiting: deque[int] = deque()
+    more = True
+    while waiting or more:
+        if len(waiting) < 2 and more:  # what comes next decides which fixtures stay
+            connection.send(("more", None))
+            handed = connection.recv()
+            waiting.extend(handed)
+            more = bool(handed)
+            continue
+        item = items[waiting[0]]
+        following = items[waiting[1]] if len(waiting) > 1 else None
+        connection.send(("began", waiting[0]))
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        connection.send(("ended", None))
+        waiting.popleft()
+        if session.shouldfail or session.shouldstop:
+            break
+    atexit._run_exitfuncs()
+    connection.close()
+    os._exit(0)  # the rest of pytest's own ending is the other process's
+
+
+class _Teller:
+    """Tells the other process what the terminal is to show."""
+
+    def __init__(self, config: pytest.Config, connection: Connection) -> None:
+        self.config = config
+        self.connection = connection
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
+        self.connection.send(("report", data))
+
+    def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
+        told = {"warning_message": warning_message, "when": when, "nodeid": nodeid, "location": location}
+        self.connection.send(("warning", told))
