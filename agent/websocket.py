@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Final, Generic, TypeVar
 
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http import WSCloseCode
 
 HEARTBEAT_SECONDS: Final = 20.0
@@ -56,7 +56,7 @@ class WebSocketSession(ABC):
         Raises:
             web.HTTPException: the request is no WebSocket upgrade (RFC 6455 §4.2.1).
         """
-        await self.socket.prepare(request)
+        await _prepare(self.socket, request)
         worker = asyncio.create_task(self.work())
         try:
             await self.read()
@@ -112,8 +112,23 @@ class WebSocketSessions(Generic[S]):
 
 
 async def turn_away(request: web.BaseRequest) -> web.WebSocketResponse:
-    """Answer "try again later" in the one way that a page can read (RFC 6455 §7.4, code 1013)."""
+    """Answer "try again later" in the one way that a page can read (RFC 6455 §7.4, code 1013).
+
+    Raises:
+        web.HTTPException: the request is no WebSocket upgrade (RFC 6455 §4.2.1).
+    """
     socket = web.WebSocketResponse()
-    await socket.prepare(request)
+    await _prepare(socket, request)
     await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"busy")
     return socket
+
+
+async def _prepare(socket: web.WebSocketResponse, request: web.BaseRequest) -> None:
+    """Upgrade `request`, of which aiohttp alone would take an older version, two keys or a body."""
+    headers = request.headers
+    if headers.getall(hdrs.SEC_WEBSOCKET_VERSION, ()) != ["13"]:
+        raise web.HTTPUpgradeRequired(headers={hdrs.UPGRADE: "websocket", hdrs.SEC_WEBSOCKET_VERSION: "13"})
+    keys = headers.getall(hdrs.SEC_WEBSOCKET_KEY, ())
+    if request.version != HttpVersion11 or len(keys) != 1 or request.body_exists:
+        raise web.HTTPBadRequest
+    await socket.prepare(request)

@@ -26,6 +26,9 @@ REQUESTS_MAX: Final = 1024
 REQUESTS_OF_STRANGERS_MAX: Final = 64
 """WebSocket connections are such requests too."""
 
+_KEPT: Final = (hdrs.UPGRADE, hdrs.SEC_WEBSOCKET_VERSION)
+"""What 426 has to say (RFC 9110 §15.5.22, RFC 6455 §4.4)."""
+
 
 class Refused(Exception):  # noqa: N818  (it is an answer, not a fault)
     """Raised by a site: this origin is turned away after all."""
@@ -120,6 +123,9 @@ class Gate:
             response = self._refuse(request, origin, listener)
         except web.HTTPException as stopped:
             response = self._excused(request, listener, stopped.status)
+            response.headers.update(
+                (each, stopped.headers[each]) for each in _KEPT if each in stopped.headers
+            )
         if (
             response.status >= 400
             and _is_blank(response)

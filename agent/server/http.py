@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from agent import __version__
 from agent.errors import AgentError
@@ -121,6 +121,10 @@ async def form(request: web.BaseRequest, most: int = BODY_BYTES_MAX) -> bytes:
         raise web.HTTPUnsupportedMediaType
     if (request.content_length or 0) > most:
         raise web.HTTPRequestEntityTooLarge(most)
+    if (only(request, hdrs.EXPECT) or "").lower() == "100-continue" and request.version == HttpVersion11:
+        # Some programs, .NET's among them, send no body before they are told to (RFC 9110 §10.1.1).
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # or a later error would find its answer begun
     content, body = request.content, bytearray()
     # What came together with the head needs no clock.
     waits = nullcontext() if content.is_eof() else asyncio.timeout(BODY_SECONDS_MAX)

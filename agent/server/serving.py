@@ -7,16 +7,21 @@ import logging
 import socket
 import ssl
 import sys
-from typing import Any, Final, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 
 from agent.access.policy import Listener
 from agent.server.accepting import Acceptor, Handshakes
 from agent.server.gate import Gate
-from agent.server.http import SECURITY_HEADERS
+from agent.server.http import SECURITY_HEADERS, empty, only
 from agent.server.peer import Peers
 from agent.server.ports import TakenPort
+from agent.server.websocket_frames import StrictFrames
+
+if TYPE_CHECKING:
+    from aiohttp.http import WebSocketReader
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +84,10 @@ class _Protocol(web.RequestHandler):
         self.head_read()
         super().connection_lost(exc)
 
+    def set_parser(self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None) -> None:
+        """Read frames from here on."""
+        super().set_parser(cast("WebSocketReader", StrictFrames(parser)), data_received_cb)
+
     def give_way(self, newcomer: _Protocol | None) -> bool:
         """End, if nothing is being answered here."""
         transport = self.transport
@@ -108,6 +117,28 @@ class _Protocol(web.RequestHandler):
         response = web.Response(status=status, headers=SECURITY_HEADERS)
         response.force_close()
         return response
+
+
+def _fault(request: web.BaseRequest) -> int | None:
+    """Return the status for a request whose head aiohttp takes and RFC 9112 does not, else None."""
+    if request.version not in (HttpVersion10, HttpVersion11):
+        return 505
+    # Its own path and nothing else: a target that names a host would have to be judged by that one (§3.2.2).
+    if not request.raw_path.startswith("/") or "#" in request.raw_path:
+        return 400
+    coding = only(request, hdrs.TRANSFER_ENCODING)
+    if coding is None or (coding.lower() == "chunked" and request.version == HttpVersion11):
+        return None
+    return 501 if request.version == HttpVersion11 else 400  # §6.1
+
+
+def _is_last(request: web.BaseRequest) -> bool:
+    """Whether what comes behind a request on its connection must not be believed.
+
+    aiohttp puts the trailer of a body in chunks into the head of the next request, and drops what came in one
+    piece with an upgrade that it does not know.
+    """
+    return hdrs.TRANSFER_ENCODING in request.headers or hdrs.UPGRADE in request.headers
 
 
 class _Server(web.Server):
@@ -190,12 +221,17 @@ async def serve(
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         protocol = cast("_Protocol", request.protocol)
         protocol.head_read()
+        if (fault := _fault(request)) is not None:
+            return empty(fault)
         protocol.known = gate.knows(request)
         protocol.working = True
         try:
-            return await gate.answer(request, listener)
+            response = await gate.answer(request, listener)
         finally:
             protocol.working = False
+        if _is_last(request):
+            response.force_close()
+        return response
 
     # A page that goes away takes its question back from the person's screen.
     server = _Server(answer, handler_cancellation=True)

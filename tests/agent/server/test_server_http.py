@@ -391,6 +391,19 @@ class TestBodies:
             assert (await reader.readline()).split()[1] == b"413"
         writer.close()
 
+    @pytest.mark.parametrize(("origin", "status"), [(PORTAL, b"100"), (DENIED, b"403")])
+    async def test_a_program_that_waits_to_be_told_sends_its_body_only_to_whoever_lets_it_in(
+        self, agent: RunningAgent, origin: str, status: bytes
+    ) -> None:
+        reader, writer = await self.post(agent, origin, "Expect: 100-continue\r\nContent-Length: 3")
+        async with asyncio.timeout(20):
+            assert (await reader.readline()).split()[1] == status
+            if status == b"100":
+                assert await reader.readline() == b"\r\n"
+                writer.write(b"abc")
+                assert (await reader.readline()).split()[1] == b"200"
+        writer.close()
+
     async def test_a_slow_body_is_given_up(
         self, agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
     ) -> None:
