@@ -231,21 +231,26 @@ class Broker:
 
 
 class Messages:
-    """Messages of a stream that one asks for one by one, so that nobody is given more than they can do."""
+    """Messages of a stream that one asks for one by one, so that nobody is given more than they can do.
+
+    Of several who ask, one asks the broker at a time: while there is nothing, one question is enough.
+    """
 
     def __init__(
         self, subscription: JetStreamContext.PullSubscription, client: _Client, name: str, stream: str
     ) -> None:
         self._subscription = subscription
         self._client = client
+        self._asking = asyncio.Lock()
         self.name: Final = name
         self.stream: Final = stream
 
     async def next(self) -> Message | None:
         """Return the next message; None where none came for a while, or the broker is away."""
         try:
-            with _worded(self._client):
-                [found] = await self._subscription.fetch(1, timeout=LISTEN_SECONDS)
+            async with self._asking:
+                with _worded(self._client):
+                    [found] = await self._subscription.fetch(1, timeout=LISTEN_SECONDS)
         except AgentError as error:
             if error.error_id is ErrorId.BROKER_UNREACHABLE and not self._client.gone:
                 return None

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _FORMATS: Final = ("cades", "xades", "pades", "emr")
 _LEVELS: Final = ("B-B", "B-T", "B-LT", "B-LTA")
 _STATES: Final = ("waiting", "signed", "signed-by-institution", "completed", "failed")
+_NOT_DELIVERED: Final = "尚未放進資料夾 not in its folder yet"
 _FORMULA: Final = ("=", "+", "-", "@", *"\uff1d\uff0b\uff0d\uff20")
 """With the wide forms, which spreadsheets of East Asia take for the same."""
 
@@ -296,7 +297,8 @@ def _as_json(records: Iterable[Record], *, full: bool, counts: Counts | None = N
 def _row(record: QueueRecord) -> tuple[str, ...]:
     from agent.queue.model import RecordState, words_of
 
-    note = record.error or "、".join(each.card for each in record.signatures)
+    cards = "、".join(each.card for each in record.signatures)
+    note = record.error or (_NOT_DELIVERED if record.file and not record.delivered else cards)
     state = words_of(RecordState(record.state))
     return str(record.record), state, _local(record.due), record.signer, record.name, note
 

@@ -102,6 +102,7 @@ def record_message(record: Record, *, full: bool = False) -> messages.QueueRecor
         due=record.due,
         error=record.error,
         file=record.result,
+        delivered=bool(record.result) and record.delivered,
         signatures=tuple(
             messages.QueueSignature(
                 each.kind.value,

@@ -61,6 +61,7 @@ class QueueRecord(NativeMessage, frozen=True):
         due: by when it must be signed.
         error: the id of what kept it from being signed the last time; empty for nothing.
         file: the name of what was signed, in the folder of results; empty before.
+        delivered: whether it lies there as it is now.
         signatures: in the order in which they were made.
     """
 
@@ -76,6 +77,7 @@ class QueueRecord(NativeMessage, frozen=True):
     due: datetime
     error: str
     file: str
+    delivered: bool
     signatures: tuple[QueueSignature, ...]
 
 

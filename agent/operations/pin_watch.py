@@ -1,13 +1,14 @@
 """What ends PINs that are kept although no card moved: the person went away, or the administrator says so.
 
 Nothing is done until the first PIN is kept. From then on the desktop is listened to, where it tells of locked
-screens and sleep; and as long as a PIN is kept, it is looked every few seconds whether the person went away
-and whether the settings of signing sessions are still those of the start.
+screens and sleep; and as long as a PIN is kept, it is looked every few seconds whether the person went away,
+and every ten whether the settings of signing sessions are still those of the start.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,8 @@ from agent.pins.away import LOOK_SECONDS, Away
 from agent.vocabulary import SessionEnd
 
 log = logging.getLogger(__name__)
+
+_LOOKS_FOR_SETTINGS: Final = 5
 
 
 class PinWatch:
@@ -70,11 +73,14 @@ class PinWatch:
         await self._kept.wait()
         async with screen_lock.watched(partial(self._forget, SessionEnd.LOCKED)):
             while True:
-                while self._any_kept():
+                for look in itertools.count(1):
+                    if not self._any_kept():
+                        break
                     await asyncio.sleep(LOOK_SECONDS)
                     if self._away.went():
                         self._forget(SessionEnd.LOCKED)
-                    await self.look_at_settings()
+                    if not look % _LOOKS_FOR_SETTINGS:
+                        await self.look_at_settings()
                 self._kept.clear()
                 await self._kept.wait()
 

@@ -87,6 +87,11 @@ class Intake:
         """What lay there at the last look and was not taken in, a hundred at most."""
         return tuple(Left(folder, name, error) for (folder, name), error in self._left.items())
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether a file may still be being written."""
+        return any(self._seen.values())
+
     def look(self, received: datetime, time: timedelta) -> int:
         """Take in what is complete; return how many records there are more.
 

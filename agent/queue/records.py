@@ -262,9 +262,12 @@ class Records:
             (error, result, now.timestamp(), record.number),
         )
 
-    def undelivered(self, limit: int) -> list[Record]:
-        """Return records whose results do not lie in the folder of results yet."""
-        return self._read("WHERE delivered = 0 ORDER BY number LIMIT ?", (limit,))
+    def undelivered(self, limit: int, without: Collection[int] = ()) -> list[Record]:
+        """Return records whose results do not lie in the folder of results yet, but for those."""
+        return self._read(
+            "WHERE delivered = 0 AND number NOT IN (SELECT value FROM json_each(?)) ORDER BY number LIMIT ?",
+            (json.dumps([*without]), limit),
+        )
 
     def delivered(self, record: Record) -> None:
         """Write down that the result of the record, as it is there, lies in its folder."""

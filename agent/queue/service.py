@@ -60,10 +60,15 @@ LATER_REASON: Final = "補簽（電子病歷製作及管理辦法第 11 條）"
 
 _AT_ONCE: Final = 4
 _LOOK_SECONDS: Final = 1.0
+_REST_SECONDS: Final = 15.0
+"""Between two looks where nothing moves and nobody signs."""
 _AGAIN_SECONDS: Final = 60.0
 _WARN_SECONDS: Final = 3600.0
 _FORGET_SECONDS: Final = 3600.0
 _DELIVERED_AT_ONCE: Final = 100
+_REFUSED_AT_ONCE: Final = 3
+_RETRY_SECONDS: Final = 2.0
+_RETRY_SECONDS_MAX: Final = 300.0
 _HOPELESS: Final = (DocumentRefusedError, DocumentUnusableError, HashUnsupportedError)
 
 
@@ -122,6 +127,21 @@ class _Signer:
     folder: str | None = None
 
 
+@dataclass(slots=True)
+class _Stuck:
+    """A result that could not be put into its folder.
+
+    Attributes:
+        error: why, the last time.
+        pause: after which it was tried again.
+        at: when it is tried next, monotonic.
+    """
+
+    error: AgentError | OSError
+    pause: float
+    at: float
+
+
 class RecordQueue:
     """Has records signed; `run` does what has its time, or a test calls `tick`.
 
@@ -164,6 +184,9 @@ class RecordQueue:
         self._keyring_at = self._warned_at = self._forgot_at = -_FORGET_SECONDS
         self._closing = False
         self._trouble: ErrorId | None = None
+        self._stuck: dict[int, _Stuck] = {}
+        self._resting = 0.0
+        self._roused = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
         self.counts = Counts()
         """How it stood when it was last looked at."""
@@ -174,6 +197,7 @@ class RecordQueue:
         """Take in a record, which is on the disk when this returns; see `Records.add`."""
         record = await asyncio.to_thread(self._records.add, order, document, self._clock(), self._time)
         self._wake()
+        self._roused.set()
         return record
 
     async def page(self, after: int, limit: int, states: tuple[RecordState, ...] = ()) -> list[Record]:
@@ -237,6 +261,7 @@ class RecordQueue:
         task = asyncio.create_task(self._serve(session, signer, wait=wait))
         self._serving[session] = task, signer
         task.add_done_callback(lambda _task: self._serving.pop(session, None))
+        self._roused.set()
         return session
 
     async def served(self, session: SigningSession) -> int:
@@ -268,10 +293,24 @@ class RecordQueue:
                     await self._tell_trouble(error)
                 except Exception:
                     log.exception("the queue could not be looked at")
-                # A folder that takes long to look at is looked at less often.
-                await asyncio.sleep(max(_LOOK_SECONDS, 4 * (time.monotonic() - began)))
+                await self._pause(time.monotonic() - began)
         finally:
             await self.close()
+
+    async def _pause(self, took: float) -> None:
+        """Wait until the next look: longer each time where nothing moves, but not when something is asked.
+
+        Args:
+            took: how long the look took: a folder that takes long is looked at less often.
+        """
+        least = max(_LOOK_SECONDS, 4 * took)
+        began = time.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(least, self._resting)):
+                await self._roused.wait()
+                await asyncio.sleep(began + least - time.monotonic())
+        self._roused.clear()
+        self._resting = 0.0 if self._serving else min(max(_LOOK_SECONDS, 2 * self._resting), _REST_SECONDS)
 
     async def close(self) -> None:
         """End its sessions; what the card is at work on is brought to its end, and is written down."""
@@ -298,23 +337,30 @@ class RecordQueue:
             OSError: what was signed cannot be delivered.
         """
         now = self._clock()
-        if await asyncio.to_thread(self._intake.look, now, self._time):
-            self._wake()
+        counts, moved = await asyncio.to_thread(self._look, now)
+        if moved or counts != self.counts:
+            self._resting = 0.0
         self._begin_with_keyring()
         if time.monotonic() - self._forgot_at >= _FORGET_SECONDS:
             self._forgot_at = time.monotonic()
             await asyncio.to_thread(self._records.forget, now - timedelta(days=self._settings.keep_days))
-        counts = await self.count()
         if counts != self.counts:
             self.counts = counts
             for listener in tuple(self._listeners):
                 listener()
         await self._warn(counts)
         self._wake()  # programs of the command line write to the journal too
-        await asyncio.to_thread(self._deliver)
+        for stuck in self._stuck.values():
+            raise stuck.error
         for left in self._intake.left:
             if not left.name:
                 raise AgentError(left.error, detail=str(left.folder))
+
+    def _look(self, now: datetime) -> tuple[Counts, bool]:
+        """Take in what came and deliver what was signed; return how it stands, and whether files move."""
+        taken = self._intake.look(now, self._time)
+        self._deliver()
+        return self._records.counts(now, self._warning), bool(taken) or self._intake.unsettled
 
     @property
     def _time(self) -> timedelta:
@@ -352,12 +398,36 @@ class RecordQueue:
         await self._tell(*words_for(error), None)
 
     def _deliver(self) -> None:
-        """Put what was signed into the folder of results; it blocks."""
-        for record in self._records.undelivered(_DELIVERED_AT_ONCE):
-            target = self._results / record.result
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_whole(target, self._records.content(record.number), mode=self._mode)
-            self._records.delivered(record)
+        """Put what was signed into the folder of results; it blocks.
+
+        What cannot be put there holds up nothing: it is tried again after pauses that grow, and all of it at
+        once when one of it could be after all.
+        """
+        now, refused = time.monotonic(), 0
+        later = [number for number, stuck in self._stuck.items() if stuck.at > now]
+        for record in self._records.undelivered(_DELIVERED_AT_ONCE, without=later):
+            try:
+                self._put(record)
+            except (AgentError, OSError) as error:
+                before = self._stuck.get(record.number)
+                pause = (
+                    0.0 if before is None else min(max(_RETRY_SECONDS, 2 * before.pause), _RETRY_SECONDS_MAX)
+                )
+                self._stuck[record.number] = _Stuck(error, pause, now + pause)
+                refused += 1
+                if refused == _REFUSED_AT_ONCE:  # where there is room for nothing, the rest is not tried too
+                    break
+            else:
+                if self._stuck.pop(record.number, None) is not None:
+                    self._stuck = {
+                        number: _Stuck(each.error, 0.0, now) for number, each in self._stuck.items()
+                    }
+
+    def _put(self, record: Record) -> None:
+        target = self._results / record.result
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_whole(target, self._records.content(record.number), mode=self._mode)
+        self._records.delivered(record)
 
     # --- signing ----------------------------------------------------------------------------------------
 

@@ -20,9 +20,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from agent.cli.queue import _row
 from agent.config import Config, QueueSettings, UnattendedSettings
 from agent.errors import AgentError, ErrorId
 from agent.interaction.scripted import ScriptedInteraction
+from agent.masking import mask_card
+from agent.native.queue import record_message
 from agent.paths import Paths
 from agent.pins.unattended import Grant, Unattended
 from agent.queue import Order, Record, RecordQueue, Records, RecordState, Signature, service
@@ -409,6 +412,76 @@ async def test_results_that_do_not_fit_wait_in_the_journal(tmp_path: Path) -> No
         await here.queue.tick()
         assert here.records.find(1).delivered
         assert here.result(1) == here.records.content(1)
+
+
+async def test_a_result_that_has_no_place_holds_up_none_behind_it_and_is_tried_again_ever_more_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = [10_000.0]
+    monkeypatch.setattr(service, "time", SimpleNamespace(monotonic=lambda: later[0]))
+    tried: list[str] = []
+    write = service.write_whole
+
+    def noted(path: Path, content: bytes, **more: int) -> None:
+        tried.append(path.name[:6])
+        write(path, content, **more)
+
+    monkeypatch.setattr(service, "write_whole", noted)
+    async with ward(tmp_path, "hpc") as here:
+        for name in ("one.txt", "two.txt"):
+            await here.queue.add(Order(name), name.encode())
+        occupied = tmp_path / "results" / "000001-one.txt.p7m"
+        occupied.mkdir(parents=True)
+        session = await here.queue.open(wait=False)
+        await here.queue.served(session)
+        for _ in range(2):
+            with pytest.raises(OSError, match="000001"):
+                await here.queue.tick()
+        assert here.result(2) == here.records.content(2)
+        assert [here.records.find(number).delivered for number in (1, 2)] == [False, True]
+        shown = [_row(record_message(here.records.find(number)))[-1] for number in (1, 2)]
+        assert shown == ["尚未放進資料夾 not in its folder yet", mask_card(DOCTOR)]
+        for pause in (2, 4, 8):
+            with pytest.raises(
+                OSError, match="000001"
+            ):  # told as long as it lasts, though not tried each time
+                await here.queue.tick()
+            tried.clear()
+            later[0] += pause - 0.5
+            with pytest.raises(OSError, match="000001"):
+                await here.queue.tick()
+            assert not tried
+            later[0] += 0.5
+            with pytest.raises(OSError, match="000001"):
+                await here.queue.tick()
+            assert tried == ["000001"]
+        occupied.rmdir()
+        later[0] += 16
+        await here.queue.tick()
+        assert here.result(1) == here.records.content(1)
+
+
+async def test_where_no_result_has_a_place_not_all_of_them_are_tried_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def full(path: Path, _content: bytes, **_more: int) -> None:
+        tried.append(path.name)
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    async with ward(tmp_path, "hpc") as here:
+        for number in range(8):
+            await here.queue.add(Order(f"{number}.txt"), b"%d" % number)
+        session = await here.queue.open(wait=False)
+        await here.queue.served(session)
+        with monkeypatch.context() as patch:
+            patch.setattr(service, "write_whole", full)
+            with pytest.raises(OSError, match="No space"):
+                await here.queue.tick()
+        assert len(tried) == 3
+        await here.queue.tick()
+        assert all(record.delivered for record in here.records.page(0))
 
 
 async def test_a_full_disk_is_told_once_and_the_queue_goes_on_by_itself(
