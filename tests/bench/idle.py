@@ -62,8 +62,8 @@ BOUNDS: Final = {
     "an agent with its tray": Bounds(60.0, 0.005, 12),
     "its tray": Bounds(40.0, 0.005, 12),
     "an agent to which a page is connected": Bounds(60.0, 0.005, 12),
-    "an agent with a queue": Bounds(60.0, 0.15, 1000),
-    "a worker of a broker": Bounds(100.0, 0.15, 300),
+    "an agent with a queue": Bounds(60.0, 0.02, 30),
+    "a worker of a broker": Bounds(80.0, 0.08, 110),
 }
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from agent.batch.choice import Choice
@@ -60,7 +61,8 @@ class Working:
 
     async def put(self, *jobs: Job) -> None:
         for each in jobs:
-            await self.broker.put_job(self.card, each.batch, each.item, packed(each))
+            put = partial(self.broker.put_job, self.card, each.batch, each.item, packed(each))
+            await lasting(self.broker, put)  # a busy machine's broker is slow to answer
 
     async def outcome(self, item: str, batch: str = BATCH) -> Outcome:
         """What stands for an item, as soon as something does."""

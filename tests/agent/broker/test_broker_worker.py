@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from agent.batch.choice import Choice
-from agent.broker.connection import Broker
+from agent.broker.connection import Broker, lasting
 from agent.broker.messages import FAILED_BEFORE, TAKEN, Failed, Signed, now, packed
 from agent.broker.outcomes import Outcomes
 from agent.errors import AgentError, ErrorId
@@ -104,7 +104,9 @@ async def test_what_was_signed_and_not_stored_is_stored_and_not_signed_again(
 async def test_a_worker_takes_the_jobs_of_its_own_card_alone(world: World, server: NatsServer) -> None:
     mine, foreign = job(1), job(2)
     async with working(world, server.settings) as at_work:
-        await at_work.broker.put_job("f" * 32, BATCH, "foreign", packed(foreign))
+        await lasting(
+            at_work.broker, lambda: at_work.broker.put_job("f" * 32, BATCH, "foreign", packed(foreign))
+        )
         await at_work.put(mine)
         await at_work.outcome(mine.item)
         assert await at_work.broker.result(BATCH, foreign.item) == (0, b"")
