@@ -67,6 +67,9 @@ class WebSocketSession(ABC):
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._giving_way is not None:
                 await self._giving_way  # or the line is cut before its last words
+            # Where the other side vanished, the heartbeat would keep all of the connection for as long as
+            # it waits, half a megabyte with TLS.
+            await self.socket.close()
         return self.socket
 
     async def close(self) -> None:

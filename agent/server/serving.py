@@ -96,6 +96,11 @@ class _Protocol(web.RequestHandler):
         transport.abort()
         return True
 
+    @property
+    def _left(self) -> bool:
+        """Whether the other side is gone, and what cannot be written to it is nobody's fault."""
+        return self.transport is None or self.transport.is_closing()
+
     def head_read(self) -> None:
         """Stop the clock: the head of the first request is here."""
         if self._head_timer is not None:
@@ -110,7 +115,7 @@ class _Protocol(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer with a bare status line; only our own faults are worth a log entry."""
-        if status >= 500:
+        if status >= 500 and not (isinstance(exc, ConnectionError) and self._left):
             log.error("a request failed", exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")

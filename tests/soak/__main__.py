@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from tests.soak import insertions, signatures
+from tests.soak import insertions, pages, signatures
 from tests.soak.course import Part
 
 PARTS: Final[Mapping[str, tuple[Part, int]]] = {
@@ -23,6 +23,8 @@ PARTS: Final[Mapping[str, tuple[Part, int]]] = {
     "pcscd": (insertions.through_pcscd, 300),
     "restarts": (insertions.restarts, 200),
     "signatures": (signatures.signatures, 100_000),
+    "pages": (pages.vanishing, 1_000),
+    "slow": (pages.slow, 300),
 }
 
 

@@ -70,7 +70,15 @@ def table(title: str) -> Table:
     return Table(title, columns)
 
 
-async def course(into: Table, name: str, times: int, step: Step, mark: Callable[[], Mark] = Mark.now) -> None:
+async def course(
+    into: Table,
+    name: str,
+    times: int,
+    step: Step,
+    mark: Callable[[], Mark] = Mark.now,
+    *,
+    ways: int = 1,
+) -> None:
     """Do `step` so many times, after some that warm up, and write a line into the table.
 
     Args:
@@ -79,9 +87,10 @@ async def course(into: Table, name: str, times: int, step: Step, mark: Callable[
         times: how often.
         step: is given a number, from 0 on through warming up and the course itself.
         mark: what the agent's process holds; it is this one.
+        ways: how many different things the first numbers do, all of which warm up.
     """
     await fill_pool()
-    warming = min(times // 5 + 2, 1000)
+    warming = max(ways, min(times // 5 + 2, 1000))
     for number in range(warming):
         await step(number)
     before = await _settled(mark)

@@ -8,7 +8,7 @@ from tests.bench.tables import Table
 from tests.soak.__main__ import PARTS
 from tests.soak.course import Mark, note, table
 
-SHORT = {"insertions": 200, "signatures": 100, "pcscd": 2, "restarts": 2}
+SHORT = {"insertions": 200, "signatures": 100, "pages": 45, "slow": 10, "pcscd": 2, "restarts": 2}
 REAL = {"pcscd", "restarts"}
 
 
