@@ -4,6 +4,7 @@
 # make bench   what things cost, as ratios against peers
 # make fuzz SECONDS=60 [TARGETS="tlv cms"]   looks for inputs that a reader falls over, so long for each target
 # make soak [PARTS="pages disk"]   a year of abuse in an hour: insertions, restarts, signatures, pages that vanish, full disks
+# make autobahn  other people's WebSocket cases against /v1 (root: their suite wants a Debian of its own)
 # make mutants breaks what guards PINs and signatures on purpose, and lists what no test noticed (slow)
 # make package         the frozen program and this system's packages, in dist/
 # make test-packages   install and use them: on a Debian with nothing but apt, and under Wine (root; slow)
@@ -12,7 +13,7 @@ PYTHON := .venv/bin/python
 # Else every process compiles all of the program again: a second of the processor's time each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check bench fuzz soak mutants setup package test-packages
+.PHONY: demo test check bench fuzz soak autobahn mutants setup package test-packages
 
 demo:
 	@tools/setup demo
@@ -58,6 +59,10 @@ PARTS ?=
 soak: setup
 	@mkdir -p dist
 	$(PYTHON) -m tests.soak --json dist/soak.json $(PARTS)
+
+autobahn:
+	@tools/setup autobahn
+	$(PYTHON) -m tests.autobahn
 
 mutants: setup
 	$(PYTHON) -m tests.mutants

@@ -166,6 +166,7 @@ add("CONNECT", head(method="CONNECT", target="evil.example:443"), 400)
 add("CONNECT to a path", head(method="CONNECT"), 403)
 add("OPTIONS *", head(method="OPTIONS", target="*"), 400)
 add("HTTP/2's first words", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400)
+add("HTTP/0.9", "GET /status\r\n\r\n", 505, alone=True)
 add("TLS in the clear", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400)
 for version in ("HTTP/2.0", "HTTP/0.9"):
     add(f"version {version}", head(version=version), 505, alone=True)
@@ -378,6 +379,17 @@ for name, lines in {
 }.items():
     add(f"an upgrade to {name}", head(HOST + lines), 200, last=True)
     add(f"an upgrade to {name} with a request behind", head(HOST + lines) + SMUGGLED, 200, last=True)
+
+# As Java's client sends it.
+add(
+    "a form that would go on in HTTP/2",
+    posted(
+        "Content-Length: 3\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n",
+        "abc",
+    ),
+    POSTED,
+    last=True,
+)
 
 # Expectations, preflights
 add("an expectation", posted("Content-Length: 3\r\nExpect: 100-continue\r\n", "abc"), POSTED)

@@ -1,0 +1,1 @@
+"""Autobahn's WebSocket suite against this program: `python -m tests.autobahn`."""
