@@ -99,9 +99,10 @@ class Readers:
 
         def service_changed(running: bool) -> None:
             nonlocal was_running
-            # What modules had open ended with the service; where there never was one, they need none.
+            # What modules had open ended with the service; where there never was one, they need none. It may
+            # run again by now, and somebody visit a card through a process that began after it.
             if was_running and not running:
-                self._modules.end()
+                self._modules.retire()
             was_running = running
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._on_service, running)

@@ -134,6 +134,11 @@ class Modules:
         """The slots that are no readers of PC/SC, as last seen."""
         return tuple(one for one in self._seen.servings.values() if one.card is None)
 
+    def retire(self) -> None:
+        """End all processes, each as soon as nobody visits a card through it."""
+        for source in self._sources:
+            source.retire()
+
     def end(self) -> None:
         """End all processes; they are started again when somebody asks."""
         for source in self._sources:

@@ -11,7 +11,13 @@ from typing import Final
 from agent.pkcs11_modules.files import ModuleFile, require_safe
 from hca_card.pkcs11 import messages
 from hca_card.pkcs11.client import ModuleProcess
-from hca_card.pkcs11.errors import ModuleCrashedError, ModuleError, ModuleTimeoutError
+from hca_card.pkcs11.errors import (
+    ModuleCrashedError,
+    ModuleError,
+    ModuleTimeoutError,
+    ModuleUnsafeError,
+    ModuleUnusableError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +26,7 @@ REQUEST_SECONDS = 30.0
 
 _LIST_SECONDS: Final = 8.0
 _FAILURES_MAX: Final = 3
+_STAYS: Final = (ModuleTimeoutError, ModuleUnusableError, ModuleUnsafeError)
 
 Cards = tuple[tuple[str, bytes, int], ...]
 """The cards there are: reader, answer to reset, event counter."""
@@ -60,8 +67,8 @@ class ModuleSource:
         if self._cards != cards:
             return False
         if self.trouble is not None:
-            # A crash may have been bad luck; a module that hangs, or cannot be loaded, stays so.
-            return self._failures >= _FAILURES_MAX or not isinstance(self.trouble, ModuleCrashedError)
+            # A crash or a refusal may have been bad luck; what hangs, or cannot be loaded, stays so.
+            return self._failures >= _FAILURES_MAX or isinstance(self.trouble, _STAYS)
         return self.process.running and self.process.generation == self.generation
 
     def ask(self, cards: Cards) -> None:
@@ -80,6 +87,11 @@ class ModuleSource:
         else:
             self.trouble, self._failures = None, 0
             self.generation = self.process.generation
+
+    def retire(self) -> None:
+        """End the process when nobody visits a card through it; what it said holds no longer."""
+        self._cards = None
+        self.process.retire()
 
     def end(self) -> None:
         """End the process; what it said holds no longer."""

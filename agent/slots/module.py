@@ -91,7 +91,7 @@ class ModuleSlot:
             if session.logged_in:
                 # Its certificates and keys do not fit each other: what it keeps of the card in memory may be
                 # older than the card, which was renewed in its reader. The next visit has it read anew.
-                serving.module.end()
+                serving.module.end(serving.generation)
             raise
         finally:
             if session.pin_sent and serving.card is not None:
@@ -112,7 +112,7 @@ class ModuleSlot:
         except PcscError:
             # The module may not bear that the card was reset, or the token was removed. Nothing has been done
             # yet, so it may begin anew, once.
-            serving.module.end()
+            serving.module.end(serving.generation)
             again = self._serving()
             if again is None:
                 raise
@@ -151,7 +151,7 @@ class ModuleSlot:
             self._drop()
             if not isinstance(error, NoCardError | ReaderUnavailableError):
                 log.warning("the card in %s could not be reset: %s", self._reader, error)
-                serving.module.end()
+                serving.module.end(serving.generation)
 
     def _pcsc(self) -> Context:
         if self._context is None:

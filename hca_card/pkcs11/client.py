@@ -54,12 +54,14 @@ class ModuleProcess:
         self._load_seconds = load_seconds
         self._lock = threading.Lock()
         self._running: _Child | None = None
+        self._open: set[int] = set()
+        self._retired = False
 
     @property
     def running(self) -> bool:
-        """Whether a process is there that has not ended."""
+        """Whether a process is there that has not ended, and is not about to."""
         child = self._running
-        return child is not None and child.alive
+        return child is not None and child.alive and not self._retired
 
     def ask(
         self,
@@ -95,13 +97,32 @@ class ModuleProcess:
         if not isinstance(answer, messages.answer_type(question)):
             self.end()
             raise ModuleCrashedError(detail=f"{self.path.name}: another answer than was asked for")
+        if isinstance(question, messages.Open):
+            self._open.add(question.slot)
+        elif isinstance(question, messages.Close):
+            self._open.discard(question.slot)
+            if self._retired and not self._open:
+                self.end()
         return answer
 
-    def end(self) -> None:
-        """End the process; the next request starts another."""
+    def end(self, generation: int | None = None) -> None:
+        """End the process, even in the middle of a call; the next request starts another.
+
+        Args:
+            generation: the process that is meant, whose place another one may have by now; None is any.
+        """
+        if generation not in (None, self.generation):
+            return
         child, self._running = self._running, None
+        self._open.clear()
         if child is not None:
             child.end()
+
+    def retire(self) -> None:
+        """End the process as soon as no visit is under way; whoever begins one has another process."""
+        self._retired = True
+        if not self._open:
+            self.end()
 
     def _child(self, generation: int | None) -> _Child:
         child = self._running
@@ -109,9 +130,10 @@ class ModuleProcess:
             if child is None or not child.alive or generation != self.generation:
                 raise ModuleCrashedError(detail=f"{self.path.name} was started anew in the middle")
             return child
-        if child is not None and child.alive:
+        if child is not None and child.alive and not self._retired:
             return child
         self.end()
+        self._retired = False
         self.generation += 1
         try:
             self._running = child = _Child(self._start(str(self.path)), self.path.name)

@@ -89,8 +89,8 @@ class TokenSession:
             self._ask(messages.Close(self._slot))
         except ModuleError:
             # Also after a crash: ending a process that has ended does nothing.
-            if self.pin_sent and self._module.generation == self._generation:
-                self._module.end()
+            if self.pin_sent:
+                self._module.end(self._generation)
 
     @property
     def keypad(self) -> bool:

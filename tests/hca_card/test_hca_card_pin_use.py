@@ -213,6 +213,8 @@ def test_what_a_keypad_answers_is_told_and_the_state_dropped(
             present(use, Keypad(sw))
         assert type(caught.value) is expected
         assert getattr(caught.value, "tries_left", None) == left
+        # The PIN went to the card or its keypad: what failed is not what this program checks beforehand.
+        assert getattr(caught.value, "sent", True)
         assert not use.verified
 
 

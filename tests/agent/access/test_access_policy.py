@@ -11,10 +11,12 @@ from agent.access.policy import (
     ConsentAnswer,
     Decision,
     Listener,
+    Rank,
     admit,
     authorise,
     is_ours,
     may_sign_digest,
+    rank_of,
 )
 from agent.config import OriginSettings
 from agent.vocabulary import Verb
@@ -269,3 +271,24 @@ def test_an_answer_is_not_changed_and_has_nothing_else_in_it() -> None:
         msgspec.json.decode(
             b'{"allowed": true, "until": "2026-01-01T00:00:00Z", "verb": "sign"}', type=ConsentAnswer
         )
+
+
+@pytest.mark.parametrize(
+    ("origin", "answers", "rank"),
+    [
+        (None, (), Rank.OWN),
+        ("https://portal.example.tw", (), Rank.ALLOWED),
+        ("https://both.example.tw", (YES_STILL,), Rank.STRANGER),
+        ("https://evil.example.tw", (YES_STILL,), Rank.STRANGER),
+        ("https://new.example.tw", (), Rank.STRANGER),
+        ("https://new.example.tw", (YES_STILL,), Rank.ALLOWED),
+        ("https://new.example.tw", (NO_STILL, YES_STILL), Rank.ALLOWED),
+        ("https://new.example.tw", (YES_NO_MORE,), Rank.STRANGER),
+        ("https://new.example.tw", (NO_STILL, NO_NO_MORE), Rank.STRANGER),
+    ],
+)
+def test_who_gives_way_is_whom_neither_a_list_nor_a_yes_that_still_holds_allows(
+    origin: str | None, answers: tuple[ConsentAnswer, ...], rank: Rank
+) -> None:
+    kept = {origin: dict(zip(Verb, answers, strict=False))}
+    assert rank_of(origin, origins=ORIGINS, answers=lambda site: kept.get(site, {}), now=lambda: NOW) is rank

@@ -202,17 +202,18 @@ def test_who_serves_a_card_is_only_known_for_that_very_card(pretended: dict[str,
     assert found.known_for(READER, state()) == (False, None)
 
 
-def test_a_module_that_crashes_is_tried_three_times_and_leaves_the_others_alone(
-    pretended: dict[str, Pretended],
+@pytest.mark.parametrize("failure", [ModuleCrashedError(), ModuleError(0x05)], ids=["crash", "refusal"])
+def test_a_module_that_crashes_or_refuses_is_tried_three_times_and_leaves_the_others_alone(
+    pretended: dict[str, Pretended], failure: ModuleError
 ) -> None:
     found = Modules(Pkcs11Settings(modules=(LISTED, SECOND)))
     broken, good = pretended["first.so"], pretended["second.so"]
-    broken.failures = [ModuleCrashedError()] * 9
+    broken.failures = [failure] * 9
     good.slots = (slot(READER),)
     for _ in range(5):
         assert set(found.look([state()])) == {READER}
     assert broken.asked == 3
-    assert [type(view.error) for view in found.views] == [ModuleCrashedError, type(None)]
+    assert [type(view.error) for view in found.views] == [type(failure), type(None)]
     assert [view.readers for view in found.views] == [(), (READER,)]
     found.look([state(counter=3)])
     assert broken.asked == 4
