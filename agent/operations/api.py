@@ -119,7 +119,7 @@ class Operations:
     ) -> None:
         self._workflow = workflow
         self._watch = watch
-        workflow.on_kept = watch.begin
+        workflow.watch = watch.begin
         self._evidence = evidence
         self._previews = previews
         self.silence: Final = silence
@@ -614,7 +614,8 @@ class Operations:
             kinds: of card.
 
         Raises:
-            AgentError: signing_session.disabled, signing_session.limit, busy; pin.*.
+            AgentError: signing_session.disabled, signing_session.limit, busy; pin.*; signing_session.ended:
+                what ends sessions, such as a locked screen, came before it began.
         """
         sessions = self.sessions
         await self._watch.look_at_settings()
@@ -640,6 +641,8 @@ class Operations:
             except BaseException:  # whoever asked has left
                 kept.wipe(SessionEnd.GONE)
                 raise
+        if opened.ended is not None:
+            raise AgentError(ErrorId.SIGNING_SESSION_ENDED)
         return opened
 
     async def change_pin(

@@ -51,27 +51,35 @@ class PinWatch:
         self._apply = apply
         self._away: Final = away or Away()
         self._kept = asyncio.Event()
+        self._heard = asyncio.Event()
         self._settings = _settings(paths)
 
-    def begin(self) -> None:
-        """Watch: a PIN is kept from now on."""
+    async def begin(self) -> None:
+        """Watch: a PIN is about to be kept. Return when whatever ends it is heard, or it was forgotten."""
         if not self._kept.is_set():
             self._away.begin()
             self._kept.set()
+        await self._heard.wait()
 
     async def run(self) -> None:
         """Watch until cancelled; what cannot be watched over is not kept."""
-        while True:
-            try:
-                await self._watch()
-            except Exception:
-                log.exception("kept PINs cannot be watched over, and are wiped")
-                self._kept.clear()
-                self._forget(SessionEnd.LOCKED)
+        try:
+            while True:
+                try:
+                    await self._watch()
+                except Exception:
+                    log.exception("kept PINs cannot be watched over, and are wiped")
+                    self._kept.clear()
+                    self._forget(SessionEnd.LOCKED)
+                    self._heard.set()  # for whoever waits now
+                    self._heard.clear()
+        finally:
+            self._heard.set()
 
     async def _watch(self) -> None:
         await self._kept.wait()
         async with screen_lock.watched(partial(self._forget, SessionEnd.LOCKED)):
+            self._heard.set()
             while True:
                 for look in itertools.count(1):
                     if not self._any_kept():

@@ -390,10 +390,13 @@ class SigningSessions:
         """Take the administrator's new limits, and end what they do not allow any more."""
         self._settings = settings
         for session in self.open:
-            terms = session.terms
-            most = settings.items if terms.items else settings.signatures
-            if not settings.enabled or terms.most > most or terms.seconds > settings.minutes * 60:
-                session.end(SessionEnd.POLICY)
+            self._end_beyond_limits(session)
+
+    def _end_beyond_limits(self, session: SigningSession) -> None:
+        settings, terms = self._settings, session.terms
+        most = settings.items if terms.items else settings.signatures
+        if not settings.enabled or terms.most > most or terms.seconds > settings.minutes * 60:
+            session.end(SessionEnd.POLICY)
 
     def stop(self, number: str) -> None:
         """End the session of that number, as the person wants it; one that has ended stays as it is."""
@@ -404,6 +407,7 @@ class SigningSessions:
     def opened(self, session: SigningSession) -> None:
         """Know a session from now on."""
         self._open[_key(session.id)] = session
+        self._end_beyond_limits(session)  # they may be other ones than when the person was asked
         self.changed()
 
     def closed(self, session: SigningSession, why: SessionEnd) -> bool:

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import weakref
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -132,8 +133,9 @@ class Workflow:
             each=_UNDER_WAY_OF_ONE_MAX,
         )
         self._kept: weakref.WeakSet[KeptPin] = weakref.WeakSet()
-        self.on_kept: Callable[[], None] = lambda: None
-        """Called when a PIN is kept."""
+        self._to_be_kept: set[_ToBeKept] = set()
+        self.watch: Callable[[], Awaitable[None]] = _nothing_to_watch
+        """Called before a PIN is kept; returns when what ends kept PINs is heard."""
 
     async def close(self) -> None:
         """Forget every PIN, stop watching, end the readers' threads."""
@@ -245,7 +247,7 @@ class Workflow:
             The card, what `work` gave, and the PIN kept, unless this program never had it.
         """
         also = (Verb.PAGE_PIN,) if verb is Verb.CHANGE_PIN and given is not None else None
-        async with self.allowed(caller, verb, also, document) as audit:
+        async with self.allowed(caller, verb, also, document) as audit, self._keeping(keep) as keeping:
             await load_libraries()
             if terms is not None:
                 audit.session = terms.number
@@ -285,7 +287,7 @@ class Workflow:
                     requirement=requirement if given is not None else _ANY,
                     session=session,
                     audit=audit,
-                    keep=keep,
+                    keeping=keeping,
                     beside=beside,
                 )
                 try:
@@ -297,9 +299,6 @@ class Workflow:
                     log.warning("%s: %s", name, error)
                     entry = await self._from_person(question, command, snapshot, session, on_keypad=False)
                     snapshot, result, kept = await send(entry)
-            if kept is not None:
-                self._kept.add(kept)
-                self.on_kept()
             if command is PinCommand.UNBLOCK:
                 self.guesses.pins.clear(caller.origin)
             if given is not None and requirement.key is None:
@@ -316,13 +315,15 @@ class Workflow:
         requirement: CardRequirement,
         session: KeptPin | None,
         audit: AuditEntry,
-        keep: bool,
+        keeping: _ToBeKept | None,
         beside: _Beside,
     ) -> tuple[CardSnapshot, T, KeptPin | None]:
         """Send the PIN in one transaction; return the card, what `work` gave, and the PIN if it is kept."""
         audit.unattended = entry.unattended
         async with entry:
             await beside.done()
+            if keeping is not None:
+                await keeping.watched
             job = partial(entry.run, audit=audit, work=work)
             done = None if entry.command is PinCommand.VERIFY else partial(self._pin_replaced, entry)
             try:
@@ -331,14 +332,42 @@ class Workflow:
                 if session is not None:
                     audit.reached(session.serial, session.reader)
                 raise
-            return snapshot, result, entry.keep(caller, snapshot) if keep else None
+            kept = None if keeping is None else entry.keep(caller, snapshot)
+            if keeping is not None and kept is not None:
+                self._kept.add(kept)
+                if keeping.ended is not None:
+                    kept.wipe(keeping.ended)
+            return snapshot, result, kept
+
+    @asynccontextmanager
+    async def _keeping(self, keep: bool) -> AsyncIterator[_ToBeKept | None]:
+        """Run the body, which keeps a PIN, with whatever ends kept PINs ending that one too.
+
+        From before the person is asked: a lock that is heard while the PIN is on its way, from the window or
+        from the card, finds nothing to wipe yet.
+        """
+        if not keep:
+            yield None
+            return
+        keeping = _ToBeKept(asyncio.ensure_future(self.watch()))
+        self._to_be_kept.add(keeping)
+        try:
+            yield keeping
+        finally:
+            self._to_be_kept.remove(keeping)
+            keeping.watched.cancel()
 
     def any_kept(self) -> bool:
-        """Return whether a PIN is kept now."""
-        return any(not kept.wiped for kept in self._kept)
+        """Return whether a PIN is kept now, or will be."""
+        return bool(self._to_be_kept) or any(not kept.wiped for kept in self._kept)
 
-    def forget_pins(self, why: SessionEnd, holding: Callable[[KeptPin], bool] = lambda _kept: True) -> None:
-        """Wipe the PINs that are kept, or those of which `holding` says so."""
+    def forget_pins(self, why: SessionEnd) -> None:
+        """Wipe the PINs that are kept, and those that are about to be."""
+        for keeping in self._to_be_kept:
+            keeping.ended = keeping.ended or why
+        self._forget_if(lambda _kept: True, why)
+
+    def _forget_if(self, holding: Callable[[KeptPin], bool], why: SessionEnd) -> None:
         for kept in tuple(self._kept):
             if holding(kept):
                 kept.wipe(why)
@@ -443,7 +472,7 @@ class Workflow:
     def _pin_replaced(self, entry: PinEntry, outcome: tuple[CardSnapshot, object]) -> None:
         """Wipe what other sessions kept of the old PIN."""
         serial = outcome[0].serial
-        self.forget_pins(SessionEnd.PIN, lambda kept: kept is not entry.session and kept.serial == serial)
+        self._forget_if(lambda kept: kept is not entry.session and kept.serial == serial, SessionEnd.PIN)
 
     def _readers_changed(self, states: Sequence[ReaderState]) -> None:
         """End what waits for a reader or card that is no longer there, and its kept PIN."""
@@ -457,7 +486,20 @@ class Workflow:
             state = there.get(kept.reader)
             return state is None or kept.ended_by(present=state.present, event_counter=state.event_counter)
 
-        self.forget_pins(SessionEnd.CARD, lost)
+        self._forget_if(lost, SessionEnd.CARD)
+
+
+@dataclass(eq=False, slots=True)
+class _ToBeKept:
+    """A PIN that is not kept yet.
+
+    Attributes:
+        watched: done when what ends kept PINs is heard.
+        ended: why it must not be kept any more.
+    """
+
+    watched: asyncio.Future[None]
+    ended: SessionEnd | None = None
 
 
 class _Beside:
@@ -497,6 +539,10 @@ class _Beside:
         """Wait for the work; raise what made it fail."""
         if self._task is not None:
             await self._task
+
+
+async def _nothing_to_watch() -> None:
+    pass
 
 
 def _one_at_work_and_one_behind() -> asyncio.Semaphore:
