@@ -31,7 +31,10 @@ def load_parts_alone(*names: str) -> None:
 
 
 class _Rest:
-    """Finds what a package has that is not loaded yet (PEP 562)."""
+    """Finds what a package has that is not loaded yet (PEP 562).
+
+    A name that is no module loads all of it: such a name is imported from the module that has it.
+    """
 
     def __init__(self, package: ModuleType, spec: ModuleSpec) -> None:
         self._package = package

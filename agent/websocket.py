@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Final, Generic, TypeVar
 
-from aiohttp import HttpVersion11, hdrs, web
-from aiohttp.http import WSCloseCode
+from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11, WSCloseCode
 
 HEARTBEAT_SECONDS: Final = 20.0
 _CLOSE_SECONDS: Final = 2.0

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Final
 
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11
 
 from agent import __version__
 from agent.errors import AgentError

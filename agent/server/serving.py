@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion10, HttpVersion11
 
 from agent.access.policy import Listener
 from agent.server.accepting import Acceptor, Handshakes
