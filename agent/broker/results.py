@@ -1,4 +1,4 @@
-"""Whether what came back by way of a broker is the document that was asked for, with a signature more.
+"""Whether what came back by way of a broker is the document that was asked for, signed as it was asked for.
 
 A signature that holds says nothing of that: whoever may write results can put there what the same card has
 signed at another time. So the document given is looked for in what came back, as its format has it: around
@@ -11,33 +11,35 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Final
 
 from signing.errors import DocumentUnusableError, SignatureFormatError
-from signing.hashes import Hash
 
 if TYPE_CHECKING:
-    from signing.verification.found import FoundDocument
+    from agent.batch.choice import Choice
+    from signing.verification.found import FoundDocument, FoundSignature, FoundStamp
     from signing.xml import Element, Tree
 
 
-def is_signed_by(result: bytes, document: bytes, certificate: bytes, algorithm: Hash) -> bool:
-    """Return whether a result is this document with one more signature by that certificate.
+def is_signed_by(result: bytes, document: bytes, certificate: bytes, choice: Choice) -> bool:
+    """Return whether a result is this document with one more signature by that certificate, as was chosen.
 
-    Who may be believed is not asked here: `hca-agent verify` and the receiver do that.
+    Its format and hash are those of the choice, and it has what its level needs: a time stamp that is over
+    it, evidence, an archive's time stamp. Who may be believed is not asked here: `hca-agent verify` and the
+    receiver do that.
 
     Args:
         result: a signed document, or a signature of it.
         document: what was to be signed; it may have signatures already.
         certificate: the card's, DER.
-        algorithm: the hash of a bare signature value.
+        choice: how it was to be signed; its format is decided.
     """
     from signing.verification.pkcs1 import can_be_value
     from signing.verification.reading import is_pdf, is_signed, is_xml, read
 
-    def made(found: FoundDocument) -> int:
-        return _made(found, certificate)
+    def made(found: FoundDocument, *, over: bool = False) -> int:
+        return _made(found, certificate, choice, over=over)
 
     before = made(read(document)) if is_signed(document) else 0
     if can_be_value(certificate, result):
-        return made(read(document, result, certificate=certificate, algorithm=algorithm)) > 0
+        return made(read(document, result, certificate=certificate, algorithm=choice.hash)) > 0
     if is_xml(result):
         try:
             apart = _is_apart(result, document)
@@ -49,15 +51,15 @@ def is_signed_by(result: bytes, document: bytes, certificate: bytes, algorithm: 
     if is_pdf(result):
         return result.startswith(document) and made(read(result)) > before
     if _countersigns(result, document):
-        return _made(read(result), certificate, over=True) > _made(read(document), certificate, over=True)
+        return made(read(result), over=True) > made(read(document), over=True)
     return any(
         made(read(each, result, certificate=certificate)) > (before if each is not document else 0)
         for each in _contents(document)
     )
 
 
-def _made(found: FoundDocument, certificate: bytes, *, over: bool = False) -> int:
-    """Return how many signatures by a certificate hold and are over all of their document.
+def _made(found: FoundDocument, certificate: bytes, choice: Choice, *, over: bool) -> int:
+    """Return how many signatures by a certificate hold, are as chosen, and are over all of their document.
 
     With `over` those count that are over another signature instead.
     """
@@ -71,11 +73,38 @@ def _made(found: FoundDocument, certificate: bytes, *, over: bool = False) -> in
         each.intact
         and bool(each.over) is over
         and each.certificate == certificate
+        and _is_as_chosen(each, choice)
         and (of_package if each.format is SignatureFormat.EMR else partial).isdisjoint(
             remark.finding for remark in each.remarks
         )
         for each in found.signatures
     )
+
+
+def _is_as_chosen(found: FoundSignature, choice: Choice) -> bool:
+    from signing.formats import Level, SignatureFormat
+
+    # A medical record with any XML signature in it is read as a package of records.
+    xml = {SignatureFormat.EMR, SignatureFormat.XADES, SignatureFormat.XMLDSIG}
+    formats = xml if found.format is SignatureFormat.EMR else {found.format}
+    return (
+        choice.format in formats
+        and found.hash is choice.hash
+        and (not choice.level.reaches(Level.B_T) or any(map(_is_over_it, found.stamps)))
+        and (not choice.level.reaches(Level.B_LT) or bool(found.ocsp or found.crls))
+        and (not choice.level.reaches(Level.B_LTA) or any(stamp.archive for stamp in found.stamps))
+    )
+
+
+def _is_over_it(stamp: FoundStamp) -> bool:
+    from signing.errors import TimestampError
+    from signing.verification.stamps import read_stamp
+
+    try:
+        read_stamp(stamp)
+    except TimestampError:
+        return False
+    return True
 
 
 def _countersigns(result: bytes, document: bytes) -> bool:

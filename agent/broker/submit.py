@@ -210,7 +210,7 @@ class RemoteCards:
         signed = outcome
 
         def look() -> Awaitable[bool]:
-            return asyncio.to_thread(is_signed_by, signed.document, document, signed.certificate, choice.hash)
+            return asyncio.to_thread(is_signed_by, signed.document, document, signed.certificate, choice)
 
         known = card_key(signed.certificate) in self._cards
         if not (known and await self._first.run(str(choice.format), look)):

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
+from agent.batch.choice import Choice
 from agent.broker.results import is_signed_by
-from signing.formats import Form, Level
+from signing.formats import Form, Level, SignatureFormat
 from signing.formats.cades import Cades, Place
 from signing.formats.emr import EmrForm
 from signing.formats.fhir import FhirForm
@@ -36,8 +37,16 @@ def signed(form: Form, document: bytes, label: str = CARD) -> bytes:
     return ready.finish(sign_with(label, ready.digest, ready.hash))
 
 
-def good(result: bytes, document: bytes, label: str = CARD) -> bool:
-    return is_signed_by(result, document, pki().certificate(label), Hash.SHA_256)
+def good(
+    result: bytes,
+    document: bytes,
+    form: SignatureFormat,
+    label: str = CARD,
+    level: Level = Level.B_B,
+    hash: Hash = Hash.SHA_256,  # noqa: A002  (as it is called in a choice)
+) -> bool:
+    choice = Choice(format=form, level=level, hash=hash)
+    return is_signed_by(result, document, pki().certificate(label), choice)
 
 
 CASES: list[tuple[str, Form, tuple[bytes, ...]]] = [
@@ -60,10 +69,16 @@ CASES: list[tuple[str, Form, tuple[bytes, ...]]] = [
 @pytest.mark.parametrize(("form", "documents"), [pytest.param(*each[1:], id=each[0]) for each in CASES])
 def test_a_result_is_of_its_own_document_and_of_no_other(form: Form, documents: tuple[bytes, ...]) -> None:
     mine, other = (signed(form, each) for each in documents)
-    assert good(mine, documents[0])
-    assert not good(other, documents[0]), "the card signed it, but not for this"
-    assert not good(mine, documents[0], "ec")
-    assert not good(documents[0], documents[0])
+    assert good(mine, documents[0], form.format)
+    assert not good(other, documents[0], form.format), "the card signed it, but not for this"
+    assert not good(mine, documents[0], form.format, "ec")
+    assert not good(documents[0], documents[0], form.format)
+    xml = {SignatureFormat.EMR, SignatureFormat.XADES, SignatureFormat.XMLDSIG}
+    for asked in SignatureFormat:
+        same = asked in (xml if form.format is SignatureFormat.EMR else {form.format})
+        assert good(mine, documents[0], asked) is same, "another format was asked for"
+    assert not good(mine, documents[0], form.format, hash=Hash.SHA_384), "another hash was asked for"
+    assert not good(mine, documents[0], form.format, level=Level.B_T), "it has no time stamp"
 
 
 @pytest.mark.parametrize(
@@ -89,9 +104,9 @@ def test_one_signature_more_is_asked_of_a_document_that_has_some(
 ) -> None:
     once, other = (signed(first, each) for each in documents)
     twice = signed(second, once)
-    assert good(twice, once)
-    assert not good(once, once), "the card signed it before, and not again"
-    assert not good(signed(second, other), once)
+    assert good(twice, once, second.format)
+    assert not good(once, once, second.format), "the card signed it before, and not again"
+    assert not good(signed(second, other), once, second.format)
 
 
 @pytest.mark.parametrize(
@@ -106,28 +121,38 @@ def test_one_signature_more_is_asked_of_a_document_that_has_some(
 async def test_time_stamps_and_evidence_change_nothing_of_it(
     form: Form, level: Level, document: bytes
 ) -> None:
-    assert good(await form.augment(signed(form, document), level, pki().evidence()), document)
+    result = await form.augment(signed(form, document), level, pki().evidence())
+    for asked in Level:
+        assert good(result, document, form.format, level=asked) is level.reaches(asked)
 
 
 def test_a_signature_of_another_document_that_is_put_into_this_one_is_none_of_it() -> None:
     enveloping = signed(XmlForm(packaging=Packaging.ENVELOPING), XML[1])
-    assert not good(XML[0].replace(b"</record>", enveloping + b"</record>"), XML[0])
+    xades = SignatureFormat.XADES
+    assert not good(XML[0].replace(b"</record>", enveloping + b"</record>"), XML[0], xades)
     with_more = enveloping.replace(
         b"</ds:Signature>", b"<ds:Object>" + XML[0] + b"</ds:Object></ds:Signature>"
     )
     assert with_more != enveloping
-    assert not good(with_more, XML[0])
-    assert not good(with_more, XML[1])
+    assert not good(with_more, XML[0], xades)
+    assert not good(with_more, XML[1], xades)
+
+
+def test_a_record_can_be_asked_for_with_a_plain_xml_signature_in_it() -> None:
+    for form in (XmlForm(), XmlForm(xades=False)):
+        assert good(signed(form, RECORD), RECORD, form.format)
 
 
 def test_the_bare_value_is_checked_too() -> None:
     value = sign_with(CARD, Hash.SHA_256.digest(TEXT[0]), Hash.SHA_256)
-    assert good(value, TEXT[0])
-    assert not good(value, TEXT[1])
+    assert good(value, TEXT[0], SignatureFormat.PKCS1)
+    assert not good(value, TEXT[0], SignatureFormat.CADES)
+    assert not good(value, TEXT[1], SignatureFormat.PKCS1)
 
 
 @pytest.mark.parametrize("junk", [b"", b"x", b"<", b"<a", b"%PDF-1.7", b"{}", b"0\x80", b"eyJ.e30.x"])
 def test_what_is_no_result_is_none(junk: bytes) -> None:
     for document in (b"", *TEXT, XML[0], FHIR[0]):
-        assert not good(junk, document)
-        assert not good(base64.b64encode(junk), document)
+        for asked in SignatureFormat:
+            assert not good(junk, document, asked)
+            assert not good(base64.b64encode(junk), document, asked)

@@ -214,7 +214,7 @@ def signed_by_somebody(work: Job) -> Signed:
     "reply",
     [
         *("nonsense", "no signature", "another card", "another document", "what the card signed before"),
-        *("a failure nobody knows", "a mark"),
+        *("another format", "a failure nobody knows", "a mark"),
     ],
 )
 async def test_what_others_put_in_the_place_of_a_result_is_never_written(
@@ -225,6 +225,7 @@ async def test_what_others_put_in_the_place_of_a_result_is_never_written(
         key, jobs = await key_of(world), await broker.jobs("f" * 32, 4)
         certificate = (await world.operations.certificate(OWN, 1)).der
         before = await world.operations.sign_document(OWN, Cades(detached=False), b"quite another record")
+        otherwise = await world.operations.sign_document(OWN, Cades(), document.read_bytes())
 
         async def pretend() -> None:
             while (message := await jobs.next()) is None:
@@ -240,6 +241,9 @@ async def test_what_others_put_in_the_place_of_a_result_is_never_written(
                 ),
                 "what the card signed before": packed(
                     msgspec.structs.replace(honest, certificate=certificate, document=before.document)
+                ),
+                "another format": packed(
+                    msgspec.structs.replace(honest, certificate=certificate, document=otherwise.document)
                 ),
                 "a failure nobody knows": msgspec.msgpack.encode(
                     {"type": "failed", "item": work.item, "error": "\x1b[2J"}
