@@ -79,7 +79,7 @@ async def _calls(rounds: int) -> Table:
         times: dict[str, _Times] = {}
         for call in await _calls_of_pages(servers):
             each = times[call.name] = _Times()
-            for _ in range(WARM_UP):
+            for _ in range(min(WARM_UP, rounds)):
                 await servers.measure(call.body, _Times())
             for _ in range(rounds):
                 await servers.measure(call.body, each)

@@ -16,6 +16,7 @@ from agent.config import Config
 from agent.demo.environment import PortalAddress, demo_environment
 from agent.demo.scripted_person import ScriptedPerson
 from agent.demo.steps import ANY_PORT
+from tests.support.cards import simulator_ca, simulator_folder
 from tests.support.chromium import SharedChromium, site_ports, why_not
 from tests.support.desk import HOST, OTHER_READER, READER, Desk, SetDesk
 from tests.support.portal_tls import PortalTls
@@ -35,10 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Authorities:
-    """What the browser may be told to trust."""
+    """What the browser may be told to trust: one of all portals, one of all agents."""
 
     portal: PortalTls
     agent: Path
+
+    def trusted(self, *, agent: bool = True) -> list[Path]:
+        """Those that a browser trusts; with the same ones it is the same browser."""
+        return [self.portal.authority, *([self.agent / "ca.pem"] if agent else [])]
 
 
 CHROMIUM = SharedChromium()
@@ -58,6 +63,8 @@ def authorities(tmp_path_factory: pytest.TempPathFactory) -> Authorities:
 
 @pytest.fixture
 def set_desk(tmp_path: Path, authorities: Authorities) -> SetDesk:
+    simulator_ca()
+
     @asynccontextmanager
     async def set_desk(
         *kinds: str,
@@ -74,9 +81,8 @@ def set_desk(tmp_path: Path, authorities: Authorities) -> SetDesk:
         """
         agent_home = tmp_path / "agent"
         shutil.copytree(authorities.agent, agent_home / "tls")
-        trusted = [authorities.portal.authority]
-        if trusts_agent:
-            trusted.append(authorities.agent / "ca.pem")
+        (agent_home / "simulator").symlink_to(simulator_folder())
+        trusted = authorities.trusted(agent=trusts_agent)
         person = ScriptedPerson()
         place = PortalAddress(HOST, site_ports()[0], tls=authorities.portal.context())
         cards = dict(zip((READER, OTHER_READER), kinds, strict=False))

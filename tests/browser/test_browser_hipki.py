@@ -22,7 +22,7 @@ from agent.config import OriginSettings
 from agent.interaction import ConsentQuestion, PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from agent.vocabulary import Verb
-from tests.browser.conftest import CHROMIUM
+from tests.browser.conftest import CHROMIUM, Authorities
 from tests.support import axe, firefox
 from tests.support.agent import ANY_PORT, RunningAgent, running_agent
 from tests.support.chromium import site_ports, trust_in
@@ -95,18 +95,17 @@ SetDesk = Callable[..., AbstractAsyncContextManager[Desk]]
 
 
 @pytest.fixture(scope="module")
-def identities(tmp_path_factory: pytest.TempPathFactory) -> list[PortalTls]:
+def identities(tmp_path_factory: pytest.TempPathFactory, authorities: Authorities) -> list[PortalTls]:
     folder = tmp_path_factory.mktemp("identities")
-    return [PortalTls(folder / host, host) for host in HOSTS]
+    return [PortalTls(folder / host, host, authorities.portal) for host in HOSTS]
 
 
 @pytest.fixture
-def set_desk(tmp_path: Path, identities: list[PortalTls]) -> SetDesk:
+def set_desk(tmp_path: Path, identities: list[PortalTls], authorities: Authorities) -> SetDesk:
     @asynccontextmanager
     async def set_desk(
         *kinds: str, person: ScriptedInteraction | None = None, denies: bool = False, **options: object
     ) -> AsyncIterator[Desk]:
-        trusted = [portal.authority for portal in identities]
         async with AsyncExitStack() as stack:
             enter, ports = stack.enter_async_context, site_ports()
             portal = await enter(site(HOSTS[0], identities[0], ports[0]))
@@ -117,7 +116,7 @@ def set_desk(tmp_path: Path, identities: list[PortalTls]) -> SetDesk:
             agent = await enter(
                 running_agent(tmp_path / "agent", kinds or ("citizen",), config=config, interaction=person)
             )
-            window = await enter(CHROMIUM.window(tmp_path / "browser", trusted, **options))
+            window = await enter(CHROMIUM.window(tmp_path / "browser", authorities.trusted(), **options))
             yield Desk(agent, window, portal, evil, severed)
 
     return set_desk

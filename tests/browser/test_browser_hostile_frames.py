@@ -18,8 +18,8 @@ from agent.interaction import ConsentQuestion, PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from agent.native import api
 from hca_card.pin import Pin
+from tests.browser.conftest import CHROMIUM, Authorities
 from tests.support.agent import ANY_PORT, running_agent
-from tests.support.chromium import chromium, make_home
 from tests.support.operations import until
 from tests.support.portal_tls import PortalTls
 
@@ -92,10 +92,11 @@ async def site(identity: PortalTls, host: str) -> AsyncIterator[str]:
         yield origin
 
 
-async def test_a_page_with_nine_hidden_frames_cannot_delay_the_portal_beside_it(tmp_path: Path) -> None:
-    portal_tls = PortalTls(tmp_path / "portal", PORTAL)
-    hostile_tls = PortalTls(tmp_path / "hostile", f"*.{HOSTILE}")
-    home = make_home(tmp_path / "browser", [portal_tls.authority, hostile_tls.authority])
+async def test_a_page_with_nine_hidden_frames_cannot_delay_the_portal_beside_it(
+    tmp_path: Path, authorities: Authorities
+) -> None:
+    portal_tls = PortalTls(tmp_path / "portal", PORTAL, authorities.portal)
+    hostile_tls = PortalTls(tmp_path / "hostile", f"*.{HOSTILE}", authorities.portal)
     person = Busy()
     async with (
         site(portal_tls, PORTAL) as portal,
@@ -105,7 +106,7 @@ async def test_a_page_with_nine_hidden_frames_cannot_delay_the_portal_beside_it(
             interaction=person,
             config=replace(ANY_PORT, origins=OriginSettings(allow=frozenset((portal,)))),
         ) as agent,
-        chromium(home, hosts=(PORTAL, f"*.{HOSTILE}")) as window,
+        CHROMIUM.window(tmp_path / "browser", authorities.trusted()) as window,
     ):
         port = agent.daemon.native_port
         page = window.pages[0]

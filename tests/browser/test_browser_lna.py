@@ -6,9 +6,10 @@ import asyncio
 import json
 import shutil
 import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,9 +20,10 @@ from playwright.async_api import BrowserContext, Frame, Page
 
 from agent.config import OriginSettings
 from agent.native import api
+from tests.browser.conftest import CHROMIUM, Authorities
 from tests.support import firefox
 from tests.support.agent import ANY_PORT, running_agent
-from tests.support.chromium import chromium, make_home, trust_in
+from tests.support.chromium import chromium, make_home, site_ports, trust_in
 from tests.support.chromium import version as chromium_version
 from tests.support.portal_tls import PortalTls
 from tests.support.screen import Screen, private_screen
@@ -67,10 +69,10 @@ class Sites:
 
 
 @asynccontextmanager
-async def sites(folder: Path) -> AsyncIterator[tuple[Sites, list[Path]]]:
-    """The sites, and the authorities that vouch for them."""
-    identities = [PortalTls(folder / name, name) for name in (PORTAL, EMBEDDED)]
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+async def sites(folder: Path, authorities: Authorities) -> AsyncIterator[Sites]:
+    """The sites, for which the authority of all portals vouches."""
+    identities = [PortalTls(folder / name, name, authorities.portal) for name in (PORTAL, EMBEDDED)]
+    listeners = [socket.create_server(("127.0.0.1", port)) for port in site_ports()[:3]]
     ports = [listener.getsockname()[1] for listener in listeners]
     found = Sites(
         f"https://{PORTAL}:{ports[0]}", f"https://{EMBEDDED}:{ports[1]}", f"http://{PORTAL}:{ports[2]}"
@@ -91,7 +93,7 @@ async def sites(folder: Path) -> AsyncIterator[tuple[Sites, list[Path]]]:
         for listener, identity in zip(listeners, (*identities, None), strict=True):
             context = identity.context() if identity else None
             await web.SockSite(runner, listener, ssl_context=context).start()
-        yield found, [identity.authority for identity in identities]
+        yield found
     finally:
         await runner.cleanup()
 
@@ -109,9 +111,10 @@ class Desk:
     async def decide(self, setting: str) -> None:
         """What the person, or their administrator, decided earlier for the portal."""
         session = await self.window.new_cdp_session(self.page)
+        context = (await session.send("Target.getTargetInfo"))["targetInfo"]["browserContextId"]
         for name in ("loopback-network", "local-network-access"):
             permission = {"permission": {"name": name}, "setting": setting, "origin": self.sites.portal}
-            await session.send("Browser.setPermission", permission)
+            await session.send("Browser.setPermission", permission | {"browserContextId": context})
 
     async def connect(self, frame: Page | Frame | None = None, **options: Any) -> dict[str, Any]:
         """What agent.js says."""
@@ -135,42 +138,59 @@ class Desk:
         return told
 
 
+SetDesk = Callable[..., AbstractAsyncContextManager[Desk]]
+
+
+@pytest.fixture
+def set_desk(tmp_path: Path, authorities: Authorities) -> SetDesk:
+    return partial(_desk, tmp_path, authorities)
+
+
 @asynccontextmanager
-async def desk(
-    folder: Path, *, runs: bool = True, refused: bool = False, screen: Screen | None = None
+async def _desk(
+    folder: Path,
+    authorities: Authorities,
+    *,
+    runs: bool = True,
+    refused: bool = False,
+    screen: Screen | None = None,
 ) -> AsyncIterator[Desk]:
+    """A desk, with a browser of its own where that has a screen: only there it asks its person."""
     async with AsyncExitStack() as stack:
-        found, authorities = await stack.enter_async_context(sites(folder / "sites"))
+        found = await stack.enter_async_context(sites(folder / "sites", authorities))
         options: dict[str, Any] = {"plainPort": CLOSED[0], "tlsPorts": [CLOSED[1]], "connectTimeout": 3000}
         if runs:
             named = frozenset(found.all)
             origins = OriginSettings(deny=named) if refused else OriginSettings(allow=named)
             config = replace(ANY_PORT, origins=origins)
+            shutil.copytree(authorities.agent, folder / "agent" / "tls")
             agent = await stack.enter_async_context(running_agent(folder / "agent", config=config))
-            authorities.append(agent.daemon.identity.ca)
             options |= {"plainPort": agent.daemon.native_port, "tlsPorts": [agent.daemon.tls_port, *CLOSED]}
-        home = make_home(folder / "browser", authorities)
-        display = screen.display if screen else ""
-        window = await stack.enter_async_context(chromium(home, sites=found.all, display=display))
+        home, trusted = folder / "browser", authorities.trusted()
+        window = await stack.enter_async_context(
+            chromium(make_home(home, trusted), sites=found.all, display=screen.display)
+            if screen
+            else CHROMIUM.window(home, trusted)
+        )
         page = window.pages[0]
         await page.goto(found.portal)
         yield Desk(found, window, page, options, screen)
 
 
-async def test_a_page_that_may_reach_this_device_is_connected(tmp_path: Path) -> None:
-    async with desk(tmp_path) as at:
+async def test_a_page_that_may_reach_this_device_is_connected(set_desk: SetDesk) -> None:
+    async with set_desk() as at:
         await at.decide("granted")
         assert await at.connect() == {"id": "connected"}
 
 
-async def test_what_playwright_grants_is_enough(tmp_path: Path) -> None:
-    async with desk(tmp_path) as at:
+async def test_what_playwright_grants_is_enough(set_desk: SetDesk) -> None:
+    async with set_desk() as at:
         await at.window.grant_permissions(["local-network-access"], origin=at.sites.portal)
         assert await at.connect() == {"id": "connected"}
 
 
-async def test_a_no_of_the_person_is_told_as_the_browsers(tmp_path: Path) -> None:
-    async with desk(tmp_path) as at:
+async def test_a_no_of_the_person_is_told_as_the_browsers(set_desk: SetDesk) -> None:
+    async with set_desk() as at:
         await at.decide("denied")
         told = await at.connect()
         assert (told["id"], told["reason"]) == ("agent.blocked", "permission")
@@ -179,9 +199,9 @@ async def test_a_no_of_the_person_is_told_as_the_browsers(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("decided", ["granted", "prompt"])
 async def test_an_agent_that_is_not_running_is_told_as_such_whether_or_not_it_was_allowed(
-    tmp_path: Path, decided: str
+    set_desk: SetDesk, decided: str
 ) -> None:
-    async with desk(tmp_path, runs=False) as at:
+    async with set_desk(runs=False) as at:
         await at.decide(decided)
         began = asyncio.get_running_loop().time()
         told = await at.connect()
@@ -189,31 +209,31 @@ async def test_an_agent_that_is_not_running_is_told_as_such_whether_or_not_it_wa
         assert asyncio.get_running_loop().time() - began < 2.5
 
 
-async def test_an_agent_that_refuses_the_site_is_told_as_such(tmp_path: Path) -> None:
-    async with desk(tmp_path, refused=True) as at:
+async def test_an_agent_that_refuses_the_site_is_told_as_such(set_desk: SetDesk) -> None:
+    async with set_desk(refused=True) as at:
         await at.decide("granted")
         assert (await at.connect())["id"] == "origin.refused"
 
 
 async def test_an_agent_that_has_no_room_is_told_as_busy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    set_desk: SetDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "SESSIONS_PER_ORIGIN_MAX", 0)
-    async with desk(tmp_path) as at:
+    async with set_desk() as at:
         await at.decide("granted")
         told = await at.connect()
         assert told["id"] == "busy" and "請稍候" in told["nextZh"]
 
 
 @pytest.mark.parametrize("opens", [True, False], ids=["it says so itself", "its status says so"])
-async def test_an_agent_of_an_older_api_is_told_as_too_old(tmp_path: Path, opens: bool) -> None:
-    async with desk(tmp_path, runs=False) as at, old_agent(opens=opens) as port:
+async def test_an_agent_of_an_older_api_is_told_as_too_old(set_desk: SetDesk, opens: bool) -> None:
+    async with set_desk(runs=False) as at, old_agent(opens=opens) as port:
         await at.decide("granted")
         assert (await at.connect(plainPort=port))["id"] == "agent.too_old"
 
 
-async def test_another_program_on_the_port_is_not_taken_for_the_agent(tmp_path: Path) -> None:
-    async with desk(tmp_path, runs=False) as at, old_agent(name="something else", opens=False) as port:
+async def test_another_program_on_the_port_is_not_taken_for_the_agent(set_desk: SetDesk) -> None:
+    async with set_desk(runs=False) as at, old_agent(name="something else", opens=False) as port:
         await at.decide("granted")
         assert (await at.connect(plainPort=port))["id"] == "agent.not_running"
 
@@ -249,8 +269,8 @@ async def old_agent(*, name: str = "hca-agent", opens: bool) -> AsyncIterator[in
         await runner.cleanup()
 
 
-async def test_a_frame_that_was_given_no_permission_blames_the_page_around_it(tmp_path: Path) -> None:
-    async with desk(tmp_path) as at:
+async def test_a_frame_that_was_given_no_permission_blames_the_page_around_it(set_desk: SetDesk) -> None:
+    async with set_desk() as at:
         await at.page.goto(at.sites.portal + "/embedding")
         told = await at.connect(at.page.frames[1])
         assert (told["id"], told["reason"]) == ("agent.blocked", "frame")
@@ -258,17 +278,17 @@ async def test_a_frame_that_was_given_no_permission_blames_the_page_around_it(tm
 
 
 async def test_a_frame_with_the_permission_is_connected_once_the_person_allowed_the_site_around_it(
-    tmp_path: Path,
+    set_desk: SetDesk,
 ) -> None:
-    async with desk(tmp_path) as at:
+    async with set_desk() as at:
         await at.decide("granted")
         await at.page.goto(at.sites.portal + "/delegating")
         assert await at.connect(at.page.frames[1]) == {"id": "connected"}
 
 
 @pytest.mark.skipif(chromium_version() < 156, reason="older Chromium words this refusal otherwise")
-async def test_a_page_without_https_is_told_to_use_it(tmp_path: Path) -> None:
-    async with desk(tmp_path) as at:
+async def test_a_page_without_https_is_told_to_use_it(set_desk: SetDesk) -> None:
+    async with set_desk() as at:
         await at.page.goto(at.sites.clear)
         told = await at.connect()
         assert (told["id"], told["reason"]) == ("agent.blocked", "insecure")
@@ -300,18 +320,18 @@ CLOSE = ("F6", "Tab", "Tab", "Return")
     ids=["allow", "block", "close"],
 )
 async def test_the_browsers_own_question_is_asked_once_and_its_answer_understood(
-    tmp_path: Path, screen: Screen, keys: Sequence[str], answers: Sequence[tuple[str, str | None]]
+    set_desk: SetDesk, screen: Screen, keys: Sequence[str], answers: Sequence[tuple[str, str | None]]
 ) -> None:
-    async with desk(tmp_path, screen=screen) as at:
+    async with set_desk(screen=screen) as at:
         told = [await at.press(*(keys if number == 0 else ())) for number in range(len(answers))]
         assert [(each["id"], each.get("reason")) for each in told] == answers
 
 
 @pytest.mark.slow
 async def test_a_question_nobody_answers_ends_with_the_advice_to_answer_it(
-    tmp_path: Path, screen: Screen
+    set_desk: SetDesk, screen: Screen
 ) -> None:
-    async with desk(tmp_path, screen=screen) as at:
+    async with set_desk(screen=screen) as at:
         at.options["permissionTimeout"] = 4000
         told = await at.press()
         assert (told["id"], told["reason"]) == ("agent.blocked", "question")
@@ -327,21 +347,25 @@ ALLOWED = 1
 @pytest.mark.skipif(
     firefox.version() < 153, reason="older Firefox asks nobody before it reaches this computer"
 )
-async def test_in_firefox_a_yes_connects_and_no_answer_is_told_apart_from_not_running(tmp_path: Path) -> None:
+async def test_in_firefox_a_yes_connects_and_no_answer_is_told_apart_from_not_running(
+    tmp_path: Path, authorities: Authorities
+) -> None:
     told: list[tuple[str, str | None]] = []
-    async with sites(tmp_path / "sites") as (found, authorities):
+    async with sites(tmp_path / "sites", authorities) as found:
         config = replace(ANY_PORT, origins=OriginSettings(allow=frozenset(found.all)))
         async with running_agent(tmp_path / "agent", config=config) as agent:
-            trusted = [*authorities, agent.daemon.identity.ca]
+            home = tmp_path / "firefox"
+            profile = firefox.make_profile(home, "new")
+            for authority in (authorities.portal.authority, agent.daemon.identity.ca):
+                trust_in(profile, authority)
             there = {"plainPort": agent.daemon.native_port, "tlsPorts": [agent.daemon.tls_port, *CLOSED]}
             absent = {"plainPort": CLOSED[0], "tlsPorts": [CLOSED[1]]}
-            for decided, asked in (({FIREFOX_DECIDED: ALLOWED}, [there]), ({}, [there, absent])):
+            # Undecided first: the profile keeps what was decided.
+            for decided, asked in (({}, [there, absent]), ({FIREFOX_DECIDED: ALLOWED}, [there])):
                 preferences = firefox_guards(found.portal) | decided
-                answers = await asyncio.to_thread(
-                    in_firefox, tmp_path, trusted, found.portal, preferences, asked
-                )
+                answers = await asyncio.to_thread(in_firefox, home, profile, found.portal, preferences, asked)
                 told += [(answer["id"], answer.get("reason")) for answer in answers]
-    assert told == [("connected", None), ("agent.blocked", "question"), ("agent.not_running", None)]
+    assert told == [("agent.blocked", "question"), ("agent.not_running", None), ("connected", None)]
 
 
 FIREFOX_DECIDED = "permissions.default.loopback-network"
@@ -359,17 +383,13 @@ def firefox_guards(origin: str) -> dict[str, str | int | bool]:
 
 
 def in_firefox(
-    folder: Path,
-    trusted: Sequence[Path],
+    home: Path,
+    profile: Path,
     page: str,
     preferences: dict[str, str | int | bool],
     asked: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """What agent.js says in a new profile of Firefox, for each of the options."""
-    home = folder / f"firefox {len(preferences)}"
-    profile = firefox.make_profile(home, "new")
-    for authority in trusted:
-        trust_in(profile, authority)
+    """What agent.js says in Firefox, for each of the options."""
     with firefox.firefox(home, profile, preferences) as browser:
         browser.get(page)
         call = f"({CONNECT})(arguments[0]).then(arguments[1])"

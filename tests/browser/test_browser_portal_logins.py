@@ -23,8 +23,10 @@ from agent.demo.simulated_cards import create
 from agent.demo.steps import ANY_PORT
 from agent.interaction import PinQuestion, Question
 from hca_card.model import CardKind
+from tests.browser.conftest import CHROMIUM, Authorities
 from tests.support import axe
-from tests.support.chromium import chromium, make_home
+from tests.support.cards import simulator_ca, simulator_folder
+from tests.support.chromium import site_ports
 from tests.support.desk import HOST
 
 # One browser for all rows: they stay together, on one event loop.
@@ -222,20 +224,23 @@ class Counter:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def counter(tmp_path_factory: pytest.TempPathFactory, authorities: Any) -> AsyncIterator[Counter]:
+async def counter(
+    tmp_path_factory: pytest.TempPathFactory, authorities: Authorities
+) -> AsyncIterator[Counter]:
     folder = tmp_path_factory.mktemp("logins")
     shutil.copytree(authorities.agent, folder / "agent" / "tls")
-    home = make_home(folder / "browser", [authorities.portal.authority, authorities.agent / "ca.pem"])
+    simulator_ca()
+    (folder / "agent" / "simulator").symlink_to(simulator_folder())
     person = ScriptedPerson()
     config = replace(ANY_PORT, limits=LimitSettings(requests=10_000, burst=10_000, questions=1000))
-    place = PortalAddress(HOST, tls=authorities.portal.context())
+    place = PortalAddress(HOST, site_ports()[-1], tls=authorities.portal.context())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("agent.demo.captcha.digits", lambda: "24680")
         async with (
             demo_environment(
                 person, config, folder / "agent", place, {READER: "hpc", OTHER_READER: ""}
             ) as stage,
-            chromium(home, sites=[stage.origin]) as window,
+            CHROMIUM.window(folder / "browser", authorities.trusted()) as window,
         ):
             person.trusts = stage.origin
             await window.grant_permissions(["local-network-access"], origin=stage.origin)

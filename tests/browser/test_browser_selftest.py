@@ -71,7 +71,7 @@ async def agent_with(
 async def window_of(
     authorities: Authorities, folder: Path, *, trusting: bool = True, **options: object
 ) -> AsyncIterator[BrowserContext]:
-    trusted = [authorities.agent / "ca.pem"] if trusting else []
+    trusted = authorities.trusted(agent=trusting)
     async with CHROMIUM.window(folder / "browser", trusted, **options) as context:
         yield context
 

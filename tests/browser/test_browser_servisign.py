@@ -19,13 +19,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from playwright.async_api import BrowserContext, Page
 
-from agent import tls
 from agent.config import Config, HipkiSettings, OriginSettings, PortSettings, ServiSignSettings
 from agent.interaction import PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from hca_card.simulator.faults import Wrapper
 from pcsc.winscard import VirtualCard
-from tests.browser.conftest import CHROMIUM
+from tests.browser.conftest import CHROMIUM, Authorities
 from tests.support.agent import RunningAgent, running_agent
 from tests.support.cards import simulated
 from tests.support.chromium import site_ports
@@ -103,14 +102,13 @@ SetDesk = Callable[..., AbstractAsyncContextManager[Desk]]
 
 
 @pytest.fixture(scope="module")
-def identities(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[PortalTls]]:
+def portals(tmp_path_factory: pytest.TempPathFactory, authorities: Authorities) -> list[PortalTls]:
     folder = tmp_path_factory.mktemp("identities")
-    tls.ensure(folder / "agent")
-    return folder / "agent", [PortalTls(folder / host, host) for host in HOSTS]
+    return [PortalTls(folder / host, host, authorities.portal) for host in HOSTS]
 
 
 @pytest.fixture
-def set_desk(tmp_path: Path, identities: tuple[Path, list[PortalTls]]) -> SetDesk:
+def set_desk(tmp_path: Path, portals: list[PortalTls], authorities: Authorities) -> SetDesk:
     @asynccontextmanager
     async def set_desk(
         kind: str = "hpc",
@@ -119,9 +117,7 @@ def set_desk(tmp_path: Path, identities: tuple[Path, list[PortalTls]]) -> SetDes
         denied: int | None = None,
     ) -> AsyncIterator[Desk]:
         """A card of that kind, a browser that claims that platform; `denied` is a portal turned away."""
-        own, portals = identities
-        shutil.copytree(own, tmp_path / "agent" / "tls")
-        trusted = [own / "ca.pem", *(portal.authority for portal in portals)]
+        shutil.copytree(authorities.agent, tmp_path / "agent" / "tls")
         sites = [site(*each) for each in zip(HOSTS, portals, site_ports(), strict=False)]
         async with AsyncExitStack() as stack:
             closed = stack.enter_context(closed_ports(5))
@@ -136,7 +132,9 @@ def set_desk(tmp_path: Path, identities: tuple[Path, list[PortalTls]]) -> SetDes
             agent = await stack.enter_async_context(
                 running_agent(tmp_path / "agent", (kind,), config=config, interaction=person)
             )
-            window = await stack.enter_async_context(CHROMIUM.window(tmp_path / "browser", trusted))
+            window = await stack.enter_async_context(
+                CHROMIUM.window(tmp_path / "browser", authorities.trusted())
+            )
             await window.add_init_script(PLATFORM % platform)
             for origin in origins:
                 await window.grant_permissions(["local-network-access"], origin=origin)

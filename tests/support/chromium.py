@@ -15,10 +15,29 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
 
 EXECUTABLE: Final = "/usr/bin/chromium"
+# Of two lists the last one holds: this is Playwright's, with the two pages behind the address bar left out
+# that each new window would load, which costs more than the window itself.
+_LEFT_OUT: Final = (
+    "AimEnabled",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxPopup",
+)
 _ARGUMENTS: Final = (
+    f"--disable-features={','.join(_LEFT_OUT)}",
     "--no-sandbox",  # the tests run as root, and Chromium refuses its sandbox to root
     "--disable-background-networking",
     "--disable-component-update",
@@ -155,14 +174,14 @@ def _is_free(port: int) -> bool:
 class SharedChromium:
     """A browser for many tests; each has cookies, permissions and pages of its own in it.
 
-    What is another browser's when it starts, whom it trusts, makes another one: then the last one ends.
+    What is decided when a browser starts, whom it trusts, makes another one beside it.
     Names below `.test` lead to this machine, and at `site_ports` there are sites of the Internet.
     """
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
-        self._running: Browser | None = None
-        self._trusted: frozenset[Path] = frozenset()
+        self._driver: Playwright | None = None
+        self._running: dict[frozenset[Path], Browser] = {}
 
     @asynccontextmanager
     async def window(
@@ -185,18 +204,19 @@ class SharedChromium:
             await context.close()
 
     async def close(self) -> None:
-        """End the browser."""
-        self._running = None
+        """End the browsers."""
+        self._driver = None
+        self._running.clear()
         await self._stack.aclose()
 
     async def _browser(self, folder: Path, trusted: frozenset[Path]) -> Browser:
-        if self._running is None or not self._running.is_connected() or self._trusted != trusted:
-            await self.close()
+        running = self._running.get(trusted)
+        if running is None or not running.is_connected():
             home = make_home(folder, trusted)
-            playwright = await self._stack.enter_async_context(async_playwright())
-            self._running = await playwright.chromium.launch(
+            if self._driver is None:
+                self._driver = await self._stack.enter_async_context(async_playwright())
+            running = self._running[trusted] = await self._driver.chromium.launch(
                 executable_path=EXECUTABLE, args=_arguments(["*.test"], site_ports()), env=_environment(home)
             )
-            self._stack.push_async_callback(self._running.close)
-            self._trusted = trusted
-        return self._running
+            self._stack.push_async_callback(running.close)
+        return running

@@ -20,28 +20,37 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 class PortalTls:
     """An authority and one certificate for `host`, in `folder`.
 
+    Args:
+        folder: a new one.
+        host: a name, or `*.` and a name.
+        beside: has the authority, if it is not to be another one.
+
     Attributes:
         authority: PEM certificate for a browser to trust.
     """
 
-    def __init__(self, folder: Path, host: str) -> None:
+    def __init__(self, folder: Path, host: str, beside: PortalTls | None = None) -> None:
         folder.mkdir(parents=True)
-        ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+        key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Throwaway CA of the browser tests")])
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-        ca = (
-            _builder(name, name, ca_key)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .sign(ca_key, hashes.SHA256())
-        )
+        if beside is None:
+            self._ca_key = ec.generate_private_key(ec.SECP256R1())
+            ca = (
+                _builder(name, name, self._ca_key)
+                .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+                .sign(self._ca_key, hashes.SHA256())
+            )
+            self.authority = folder / "authority.pem"
+            self.authority.write_bytes(ca.public_bytes(Encoding.PEM))
+        else:
+            self._ca_key, self.authority = beside._ca_key, beside.authority
         leaf = (
             _builder(subject, name, key)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .sign(ca_key, hashes.SHA256())
+            .sign(self._ca_key, hashes.SHA256())
         )
-        self.authority = folder / "authority.pem"
-        self.authority.write_bytes(ca.public_bytes(Encoding.PEM))
         self.chain = folder / "portal.pem"
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self.chain.write_bytes(leaf.public_bytes(Encoding.PEM) + private)

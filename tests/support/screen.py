@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from pathlib import Path
 from tests.support.waiting import until
 
 _SECONDS = 20.0
+_LOOK = 0.1
+"""Between two looks at the screen: each is a program or two that must be started."""
 
 
 @dataclass(frozen=True)
@@ -55,26 +56,34 @@ class Screen:
 
     def titles(self) -> list[str]:
         """Titles of the windows that can be seen."""
-        found = self.xdotool("search", "--onlyvisible", "--name", "HCA Card Agent").split()
-        return [self.xdotool("getwindowname", number) for number in found]
+        return [self.xdotool("getwindowname", number) for number in self._windows()]
 
     def await_window(self, part: str) -> str:
         """The title that holds `part`, once its window is seen and past its guarded moment."""
-        found = until(
-            lambda: [title for title in self.titles() if part in title],
-            lambda: f"no window with {part!r} in its title: {self.titles()}",
-            _SECONDS,
-        )
-        time.sleep(2)  # a window takes no answer during this time, and shows no end of it
-        return found[0]
+
+        def ready() -> list[str]:
+            found = {number: self.xdotool("getwindowname", number) for number in self._windows()}
+            return [title for number, title in found.items() if part in title and self._takes_answers(number)]
+
+        complaint = f"no window with {part!r} in its title that takes answers"
+        return until(ready, lambda: f"{complaint}: {self.titles()}", pause=_LOOK)[0]
+
+    def _windows(self) -> list[str]:
+        return self.xdotool("search", "--onlyvisible", "--name", "HCA Card Agent").split()
+
+    def _takes_answers(self, number: str) -> bool:
+        """Whether a window's guarded moment is over: then its icon has a name."""
+        words = ["xprop", "-id", number, "WM_ICON_NAME"]
+        told = subprocess.run(words, env=self.environment, capture_output=True, timeout=_SECONDS, check=False)
+        return b"HCA Card Agent" in told.stdout
 
     def await_none(self) -> None:
         """Return when no window is seen any more."""
-        until(lambda: not self.titles(), lambda: str(self.titles()), _SECONDS)
+        until(lambda: not self.titles(), lambda: str(self.titles()), pause=_LOOK)
 
     def shoot(self, part: str, target: Path) -> None:
         """A picture of the window whose title holds `part`."""
-        for number in self.xdotool("search", "--onlyvisible", "--name", "HCA Card Agent").split():
+        for number in self._windows():
             if part in self.xdotool("getwindowname", number):
                 subprocess.run(
                     ["import", "-window", number, "-strip", str(target)],

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import tkinter
 from collections.abc import Sequence
+from math import inf
+from typing import Final
 
 from tray.shapes import Distance
 
 Layer = tuple[Distance, str]
+
+_FAR: Final = 10_000.0
 
 _Rgb = tuple[float, float, float]
 
@@ -30,7 +34,10 @@ def picture(
     wide, high = ((width + 1) // 2, (height + 1) // 2) if alike else (width, height)
     rows = []
     for y in range(high):
-        row = [_pixel(x + 0.5, y + 0.5, behind, colours) for x in range(wide)]
+        row: list[str] = []
+        while len(row) < wide:
+            colour, run = _pixel(len(row) + 0.5, y + 0.5, behind, colours)
+            row += [colour] * min(run, wide - len(row))
         rows.append("{" + " ".join(row + row[width - wide - 1 :: -1] if alike else row) + "}")
     if alike:
         rows += rows[height - high - 1 :: -1]
@@ -39,9 +46,13 @@ def picture(
     return image
 
 
-def _pixel(x: float, y: float, colour: _Rgb, colours: Sequence[tuple[Distance, _Rgb]]) -> str:
+def _pixel(x: float, y: float, colour: _Rgb, colours: Sequence[tuple[Distance, _Rgb]]) -> tuple[str, int]:
+    """Return the colour of a pixel, and how many from it on to the right have the same: no edge is nearer."""
+    nearest = inf
     for distance, over in colours:
-        share = 0.5 - distance(x, y)
+        away = distance(x, y)
+        nearest = min(nearest, abs(away))
+        share = 0.5 - away
         if share >= 1.0:
             colour = over
         elif share > 0.0:
@@ -50,7 +61,8 @@ def _pixel(x: float, y: float, colour: _Rgb, colours: Sequence[tuple[Distance, _
                 colour[1] + (over[1] - colour[1]) * share,
                 colour[2] + (over[2] - colour[2]) * share,
             )
-    return f"#{round(colour[0]):02x}{round(colour[1]):02x}{round(colour[2]):02x}"
+    text = f"#{round(colour[0]):02x}{round(colour[1]):02x}{round(colour[2]):02x}"
+    return text, 1 + int(min(max(nearest - 0.5, 0.0), _FAR))
 
 
 def _rgb(colour: str) -> _Rgb:

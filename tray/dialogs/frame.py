@@ -99,6 +99,7 @@ class Window(Generic[ContentT]):
         self._answer: WindowAnswer = Closed()
         self._open_until = None if opening.seconds is None else time.monotonic() + opening.seconds
         self._quiet_ticks = 0
+        self._said_ready = False
         self._place_seen: tuple[int, int] | None = None
         self._turn = Turn.of_screen()
         self._is_shown = False
@@ -395,11 +396,22 @@ class Window(Generic[ContentT]):
         """Whether it is seen whole and has the keyboard, as far as this system tells."""
         return self._uncovered and (not self.wants_keys or self._has_keys())
 
+    def _takes_answers(self) -> bool:
+        """Whether the guarded moment is over."""
+        return self._quiet_ticks >= _QUIET_TICKS and self._is_attended()
+
+    def _say_ready(self) -> None:
+        """Have the name of its icon tell other programs whether it takes answers: the title, or nothing."""
+        ready = self._takes_answers()
+        if ready is not self._said_ready:
+            self._said_ready = ready
+            self.root.iconname(self.root.title() if ready else " ")
+
     def _has_keys(self) -> bool:
         return str(self.root.tk.call("focus")) != ""
 
     def _pressed(self, event: tkinter.Event[tkinter.Misc]) -> str | None:
-        if self._quiet_ticks >= _QUIET_TICKS and self._is_attended():
+        if self._takes_answers():
             self._down.add(_which(event))
             return None
         self.begin_moment()
@@ -419,6 +431,7 @@ class Window(Generic[ContentT]):
     def _tick(self) -> None:
         self._take_turn()
         self._quiet_ticks = self._quiet_ticks + 1 if self._is_attended() else 0
+        self._say_ready()
         self._listen()
         if not self._is_shown and not self.asks:
             pass  # its time begins when it is seen
