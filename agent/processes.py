@@ -68,14 +68,18 @@ def running() -> tuple[RunningProgram, ...]:
     return tuple(found)
 
 
-def holder_of(port: int) -> str:
+def holder_of(port: int, pid: int | None = None) -> str:
     """Return who listens on TCP `port`, as `name (pid)`, on Linux as `user name` where it is another user's.
 
     Empty where this system does not tell this user.
+
+    Args:
+        port: of this computer.
+        pid: what `pid_at` says, where that is known: finding it goes through what every process has open.
     """
     import psutil
 
-    pid = pid_at(port)
+    pid = pid_at(port) if pid is None else pid
     with suppress(psutil.Error, OSError):
         if pid:
             return str(RunningProgram(pid, psutil.Process(pid).name()))

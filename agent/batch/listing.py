@@ -248,8 +248,11 @@ def _read(folder: Path, file: PurePath) -> bytes:
         if not stat.S_ISREG(path.stat().st_mode):
             raise RefusedEntryError(Fault.NOT_A_FILE)
         with os.fdopen(os.open(path, flags), "rb") as opened:
-            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            facts = os.fstat(opened.fileno())
+            if not stat.S_ISREG(facts.st_mode):
                 raise RefusedEntryError(Fault.NOT_A_FILE)
+            if facts.st_size > FILE_BYTES_MAX:
+                raise RefusedEntryError(Fault.TOO_LARGE)
             content = opened.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise RefusedEntryError(Fault.MISSING, error.strerror or "") from error

@@ -105,7 +105,8 @@ def look(port: int, *, tls: bool = True) -> FoundListener:
         answer = ListenerKind.SILENT
     except (OSError, http.client.HTTPException):
         answer = ListenerKind.OTHER
-    return FoundListener(port, answer, holder_of(port), certificate, version, pid_at(port))
+    pid = pid_at(port)
+    return FoundListener(port, answer, holder_of(port, pid), certificate, version, pid)
 
 
 def _is_open(address: str, port: int) -> bool:
@@ -128,7 +129,7 @@ def _ask(place: tuple[str, int], tls: bool, path: str, body: str = "") -> _Answe
     connection: http.client.HTTPConnection
     if tls:
         # Whose certificate it is, is what we are here to find out; nothing secret is sent.
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection = http.client.HTTPSConnection(*place, timeout=_SECONDS, context=context)
     else:

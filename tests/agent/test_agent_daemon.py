@@ -147,6 +147,7 @@ async def test_a_locked_screen_ends_every_kept_pin(tmp_path: Path, monkeypatch: 
         assert kept.wiped
 
 
+@pytest.mark.slow
 async def test_forgetting_a_site_on_the_command_line_takes_effect_at_once(tmp_path: Path) -> None:
     person = ScriptedInteraction()
     site = "https://new.example.tw"

@@ -190,6 +190,7 @@ def test_every_process_is_started_with_an_environment_of_a_kind() -> None:
         assert "env" in named or (file, function) in FREE, f"{file}: {function}"
 
 
+@pytest.mark.slow
 @not_on_windows("modes")
 @pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONUSERBASE", "PYTHONHOME"])
 def test_what_variables_of_python_name_is_not_loaded_by_our_own_processes(
@@ -219,6 +220,7 @@ assert _tls().keylog_filename is None
 """
 
 
+@pytest.mark.slow
 def test_no_keys_of_tls_are_written_whatever_the_environment_asks(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     environment = {**environment_of(Child.TOOL), KEY_LOG: str(file), "HCA_AGENT_HOME": str(tmp_path / "home")}

@@ -67,6 +67,7 @@ for number in range(10**9):
 """
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("alone", ["alone", "shared"])
 def test_after_sigkill_every_row_that_was_said_to_be_written_is_there(tmp_path: Path, alone: str) -> None:

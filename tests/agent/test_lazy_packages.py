@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import sys
 from agent.lazy_packages import load_parts_alone
@@ -25,6 +27,7 @@ assert sys.modules["aiohttp"] is aiohttp
 """
 
 
+@pytest.mark.slow
 def test_a_package_is_loaded_part_by_part_and_whole_once_more_is_asked_for() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

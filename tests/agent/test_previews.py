@@ -16,6 +16,7 @@ from signing.preview.child import DOCUMENT_MAX
 from tests.support.pdfs import pdf
 
 
+@pytest.mark.slow
 async def test_a_pdf_is_a_picture_and_a_text_is_a_text() -> None:
     previews = Previews(seconds=60)
     found = await previews.of(pdf("one", "two"))
@@ -27,6 +28,7 @@ async def test_a_pdf_is_a_picture_and_a_text_is_a_text() -> None:
     assert (found.text.kind, found.text.lines) == (RecordKind.TEXT, ("醫師確認",))
 
 
+@pytest.mark.slow
 async def test_the_longest_preview_fits_into_a_windows_opening() -> None:
     found = await Previews(seconds=60).of(("\u200b" * LINE_MAX + "\n").encode() * LINES_MAX)
     assert found.text is not None
@@ -38,6 +40,7 @@ async def test_the_longest_preview_fits_into_a_windows_opening() -> None:
     assert len(line(opening)) < OPENING_MAX
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program",
     [

@@ -38,6 +38,7 @@ def files(folder: Path) -> dict[str, bytes]:
 SHOWN = "import sys, pathlib; from agent import tls; print(tls.shown(pathlib.Path(sys.argv[1]), None).fresh)"
 
 
+@pytest.mark.slow
 @real
 def test_a_start_with_the_clock_behind_keeps_the_certificate_that_browsers_trust(tmp_path: Path) -> None:
     folder = tmp_path / "agent/tls"
@@ -51,6 +52,7 @@ def test_a_start_with_the_clock_behind_keeps_the_certificate_that_browsers_trust
     assert "clock.behind" not in run(tmp_path, "-m", "agent", "trust", "status")
 
 
+@pytest.mark.slow
 @real
 def test_a_certificate_made_while_the_clock_was_ahead_is_renewed_when_the_person_says_so(
     tmp_path: Path,
@@ -61,6 +63,7 @@ def test_a_certificate_made_while_the_clock_was_ahead_is_renewed_when_the_person
     assert tls.ensure(folder, renew=True).not_before < datetime.now(UTC)
 
 
+@pytest.mark.slow
 @real
 def test_a_day_with_the_clock_ahead_forgets_no_answer(tmp_path: Path) -> None:
     run(tmp_path, "-m", "agent", "origins", "allow", "https://portal.example.tw")

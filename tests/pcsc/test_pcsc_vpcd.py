@@ -201,6 +201,7 @@ def test_a_driver_that_says_nothing_is_waited_for_and_can_be_left(driver: Driver
         driver.receive(1)
 
 
+@pytest.mark.slow
 def test_a_driver_that_takes_no_answers_is_given_up(
     driver: Driver, card: PlainCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

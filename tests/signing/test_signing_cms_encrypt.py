@@ -211,6 +211,7 @@ def test_nobody_is_no_recipient():
         write_envelope(io.BytesIO(b""), 0, [], io.BytesIO())
 
 
+@pytest.mark.slow
 def test_a_large_file_goes_through_in_pieces(tmp_path: Path):
     size = 48 * 1024 * 1024
     with (tmp_path / "plain").open("wb") as plain:

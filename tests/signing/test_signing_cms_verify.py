@@ -161,6 +161,7 @@ def test_a_signature_by_an_elliptic_key_verifies_and_another_document_does_not(t
         verify_cms(elliptic.sign(), DOCUMENT + b" ")
 
 
+@pytest.mark.slow
 def test_a_message_with_two_signers_is_called_unknown(signer: Signer, tmp_path: Path) -> None:
     signer.sign("-nodetach")
     other = Signer(tmp_path)

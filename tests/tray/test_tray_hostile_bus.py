@@ -160,6 +160,7 @@ async def test_a_flood_of_clicks_chooses_each_thing_a_few_times_only(bus: str) -
         assert "結束 · Quit" in await panel.items()
 
 
+@pytest.mark.slow
 async def test_a_flood_of_openings_asks_the_daemon_a_few_times_only_and_all_are_answered(bus: str) -> None:
     async with attacked(bus) as (panel, link, stranger, icon):
         async with asyncio.timeout(20):

@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from agent.vocabulary import SessionEnd
 from tests.support.agent import ANY_PORT, PORTAL, running_agent
 
@@ -24,6 +26,7 @@ async def sessions(home: Path, *words: str) -> tuple[int | None, str, str]:
     return command.returncode, out.decode(), errors.decode()
 
 
+@pytest.mark.slow
 async def test_open_sessions_are_listed_and_stopped(tmp_path: Path) -> None:
     async with running_agent(tmp_path, config=ANY_PORT) as agent, agent.page() as page:
         session = (await page.call("session.open", signatures=9))["session"]
@@ -39,6 +42,7 @@ async def test_open_sessions_are_listed_and_stopped(tmp_path: Path) -> None:
         assert known.number in out
 
 
+@pytest.mark.slow
 async def test_without_an_agent_there_is_none(tmp_path: Path) -> None:
     code, out, _ = await sessions(tmp_path, "stop")
     assert code == 0 and "沒有進行中的連續簽章" in out

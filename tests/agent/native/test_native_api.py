@@ -119,6 +119,7 @@ async def test_a_local_program_cannot_make_a_login_for_a_portal(agent: RunningAg
     assert agent.interaction.questions == []
 
 
+@pytest.mark.slow
 async def test_what_the_card_signed_verifies_and_what_was_changed_does_not(agent: RunningAgent) -> None:
     document = "報備支援".encode()
     async with agent.page() as page:

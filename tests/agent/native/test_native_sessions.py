@@ -96,6 +96,7 @@ async def test_a_page_opens_a_session_and_uses_it_until_the_count_runs_out(agent
     assert (asked.terms.most, asked.terms.seconds, asked.terms.items) == (3, 600, ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "more"),
     [

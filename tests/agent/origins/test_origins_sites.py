@@ -45,6 +45,7 @@ def test_addresses_single_labels_and_public_suffixes_count_by_themselves(origin:
     assert site_of(origin) == site
 
 
+@pytest.mark.slow
 def test_the_list_is_not_loaded_before_a_stranger_comes() -> None:
     program = "import sys, agent.daemon, agent.operations; print('publicsuffixlist' in sys.modules)"
     done = subprocess.run(

@@ -41,6 +41,7 @@ def trust(home: Path, monkeypatch: pytest.MonkeyPatch) -> Trust:
     return run
 
 
+@pytest.mark.slow
 @not_on_windows(LINUX_STORES)
 def test_from_nothing_to_accepted_to_nothing(trust: Trust, home: Path, tmp_path: Path) -> None:
     database = NssDatabase(real_machine(tmp_path), tmp_path / "nssdb", "Chromium", ("Chromium",))

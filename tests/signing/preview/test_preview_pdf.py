@@ -43,16 +43,24 @@ def rows_of(png: bytes) -> list[bytes]:
     return [octets[start + 1 : start + step] for start in range(0, height * step, step)]
 
 
-def ink(png: bytes, *, parts: int = 24) -> list[bool]:
-    """Where a picture is not white, in a grid of so many parts a side."""
-    rows = rows_of(png)
-    width = len(rows[0]) // 3
-    cells = [False] * parts * parts
+PARTS = 24
+DARK = bytes(value < 160 for value in range(256))
+
+
+def grid(rows: list[bytes]) -> list[bool]:
+    """Where rows of RGB are not white, in a grid of so many parts a side."""
+    cells = [False] * PARTS * PARTS
+    edges = [len(rows[0]) // 3 * part // PARTS * 3 for part in range(PARTS + 1)]
     for y, row in enumerate(rows):
-        for x in range(0, width, 2):
-            if min(row[3 * x : 3 * x + 3]) < 160:
-                cells[y * parts // len(rows) * parts + x * parts // width] = True
+        dark = row.translate(DARK)
+        for part in range(PARTS if any(dark) else 0):
+            if any(dark[edges[part] : edges[part + 1]]):
+                cells[y * PARTS // len(rows) * PARTS + part] = True
     return cells
+
+
+def ink(png: bytes) -> list[bool]:
+    return grid(rows_of(png))
 
 
 def poppler(document: bytes, folder: Path, png: bytes) -> list[bool]:
@@ -75,13 +83,7 @@ def poppler(document: bytes, folder: Path, png: bytes) -> list[bool]:
     drawn = subprocess.run([*words, str(file)], capture_output=True, check=True).stdout
     kind, size, _, octets = drawn.split(b"\n", 3)
     assert (kind, size) == (b"P6", f"{width} {height}".encode())
-    cells = [False] * 24 * 24
-    for y in range(height):
-        for x in range(0, width, 2):
-            start = 3 * (y * width + x)
-            if min(octets[start : start + 3]) < 160:
-                cells[y * 24 // height * 24 + x * 24 // width] = True
-    return cells
+    return grid([octets[start : start + 3 * width] for start in range(0, 3 * width * height, 3 * width)])
 
 
 def alike(one: list[bool], other: list[bool]) -> bool:
