@@ -1,4 +1,4 @@
-"""The Debian package on a Bookworm with nothing but apt: installed, used, purged. `make test-packages`."""
+"""The Debian package on a Debian with nothing but apt: installed, used, purged. `make test-packages`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bookworm import Bookworm, bookworm, why_not
+from tests.support.debian import BOOKWORM, Debian, debian, why_not
 from tests.support.packaged_login import ORIGIN
 from tests.support.waiting import until
 
@@ -45,9 +45,9 @@ def package() -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed() -> Iterator[Bookworm]:
+def installed() -> Iterator[Debian]:
     """A machine on which one line of apt installed the package, with a user of its own."""
-    with bookworm(DIST) as machine:
+    with debian(BOOKWORM, DIST) as machine:
         machine.apt("update")
         machine.apt("install", f"/handed/{package().name}")
         machine.run("useradd", "--create-home", USER)
@@ -77,7 +77,7 @@ class Running:
         assert done.returncode == 0, done.stderr + self.said.read_text()
         return done.stdout
 
-    def login(self, machine: Bookworm) -> dict[str, object]:
+    def login(self, machine: Debian) -> dict[str, object]:
         """What a page posts after a login, over TLS that the machine's own store vouches for."""
         uid = machine.run("id", "-u", USER).strip()
         words = ("-m", "tests.support.packaged_login", uid, str(machine.root / BUNDLE), str(TLS_PORT))
@@ -86,7 +86,7 @@ class Running:
 
 
 @contextmanager
-def running(machine: Bookworm, folder: Path, *words: str, before: Sequence[str] = ()) -> Iterator[Running]:
+def running(machine: Debian, folder: Path, *words: str, before: Sequence[str] = ()) -> Iterator[Running]:
     """`hca-agent run` with these words, listening."""
     said = folder / "said.txt"
     command = machine.inside("hca-agent", "run", *words, user=USER, before=(*ALONE, *before))
@@ -109,7 +109,7 @@ def running(machine: Bookworm, folder: Path, *words: str, before: Sequence[str] 
                 process.kill()
 
 
-def test_one_line_of_apt_brings_everything_and_no_python(installed: Bookworm) -> None:
+def test_one_line_of_apt_brings_everything_and_no_python(installed: Debian) -> None:
     assert "pcscd" in installed.run("dpkg-query", "-W", "pcscd", "libnss3-tools", "ca-certificates")
     assert "hca-agent" in installed.run("hca-agent", "--version", user=USER)
     for name in ("python3", "python"):
@@ -117,7 +117,7 @@ def test_one_line_of_apt_brings_everything_and_no_python(installed: Bookworm) ->
     assert installed.run("dpkg", "--verify", "hca-agent") == ""
 
 
-def test_no_library_is_missing(installed: Bookworm) -> None:
+def test_no_library_is_missing(installed: Debian) -> None:
     listed = installed.run(
         "sh",
         "-c",
@@ -127,7 +127,7 @@ def test_no_library_is_missing(installed: Bookworm) -> None:
     assert "not found" not in listed
 
 
-def test_it_was_trusted_for_every_user_by_the_installation(installed: Bookworm) -> None:
+def test_it_was_trusted_for_every_user_by_the_installation(installed: Debian) -> None:
     told = installed.run("hca-agent", "trust", "status", "--json", user=USER, check=False)
     certificate = json.loads(told)["certificate"]
     assert certificate["file"] == "/etc/hca-agent/tls/ca.pem"
@@ -139,14 +139,14 @@ def test_it_was_trusted_for_every_user_by_the_installation(installed: Bookworm) 
     assert certificate["name"] in again
 
 
-def test_the_machines_trust_is_for_root_alone_to_change(installed: Bookworm) -> None:
+def test_the_machines_trust_is_for_root_alone_to_change(installed: Debian) -> None:
     for order in ("install", "remove"):
         refused = installed.run("hca-agent", "trust", order, "--machine", user=USER, check=False)
         assert f"sudo hca-agent trust {order} --machine" in refused
     assert installed.run("sh", "-c", "test -w /etc/hca-agent/tls || echo no", user=USER) == "no\n"
 
 
-def test_it_starts_with_a_login_until_the_person_says_no(installed: Bookworm) -> None:
+def test_it_starts_with_a_login_until_the_person_says_no(installed: Debian) -> None:
     def status() -> str:
         told = installed.run("hca-agent", "autostart", "status", "--json", user=USER, check=False)
         return str(json.loads(told)["autostart"])
@@ -160,7 +160,7 @@ def test_it_starts_with_a_login_until_the_person_says_no(installed: Bookworm) ->
 
 
 def test_it_serves_a_login_on_a_simulated_card_over_tls_that_the_machine_trusts(
-    installed: Bookworm, tmp_path: Path
+    installed: Debian, tmp_path: Path
 ) -> None:
     policy = installed.root / "etc/hca-agent/policy.toml"
     policy.write_text(f'[origins]\nallow = ["{ORIGIN}"]\n')
@@ -174,18 +174,18 @@ def test_it_serves_a_login_on_a_simulated_card_over_tls_that_the_machine_trusts(
     assert not (installed.root / f"home/{USER}/.local/share/hca-agent/tls").exists()
 
 
-def test_the_demo_passes(installed: Bookworm) -> None:
+def test_the_demo_passes(installed: Debian) -> None:
     told = installed.run("hca-agent", "demo", user=USER, before=ALONE)
     assert "全部通過" in told
 
 
-def test_it_talks_to_the_smart_card_service_of_the_machine(installed: Bookworm) -> None:
+def test_it_talks_to_the_smart_card_service_of_the_machine(installed: Debian) -> None:
     script = "pcscd --foreground & sleep 1; hca-agent readers --json; code=$?; kill $!; exit $code"
     readers = installed.run("sh", "-c", script, before=("unshare", "--net"))
     assert json.loads(readers[readers.index("{") :])["readers"] == []
 
 
-def test_it_makes_no_connection_of_its_own(installed: Bookworm, tmp_path: Path) -> None:
+def test_it_makes_no_connection_of_its_own(installed: Debian, tmp_path: Path) -> None:
     """In a network that has only loopback, every address it connects or sends to is one of loopback."""
     policy = installed.root / "etc/hca-agent/policy.toml"
     policy.write_text(f'[origins]\nallow = ["{ORIGIN}"]\n')
@@ -207,7 +207,7 @@ def test_purge_leaves_no_file_unit_certificate_or_policy(tmp_path: Path) -> None
     depends = subprocess.run(
         ["dpkg-deb", "--field", str(package()), "Depends"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    with bookworm(DIST) as machine:
+    with debian(BOOKWORM, DIST) as machine:
         machine.apt("update")
         machine.apt("satisfy", depends)
         before, bundle = machine.files(), (machine.root / BUNDLE).read_bytes()
@@ -225,7 +225,7 @@ def test_purge_leaves_no_file_unit_certificate_or_policy(tmp_path: Path) -> None
         assert "hca-agent" not in machine.run("dpkg-query", "-W", "-f", "${Package}\n")
 
 
-def test_an_upgrade_keeps_certificate_policy_and_answers(installed: Bookworm) -> None:
+def test_an_upgrade_keeps_certificate_policy_and_answers(installed: Debian) -> None:
     before = (installed.root / "etc/hca-agent/tls/ca.pem").read_bytes()
     installed.apt("install", "--reinstall", f"/handed/{package().name}")
     assert (installed.root / "etc/hca-agent/tls/ca.pem").read_bytes() == before

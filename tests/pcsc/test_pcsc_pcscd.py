@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -32,8 +30,9 @@ from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
 from pcsc.vpcd import VpcdClient
 from pcsc.winscard import Disposition
-from tests.support.pcscd import READERS, PrivatePcscd, pcscd_fixture, private_pcscd
+from tests.support.pcscd import READERS, PrivatePcscd, kill_process, pcscd_fixture, private_pcscd
 from tests.support.plain_card import ECHO, EXTENDED_ATR, PIN, READ, SLOW, TRIES, VERIFY, PlainCard
+from tests.support.platforms import not_on_windows
 
 pytestmark = pytest.mark.pcscd
 pcscd = pcscd_fixture()
@@ -150,6 +149,7 @@ def time_fifty_commands() -> float:
         return time.monotonic() - started
 
 
+@not_on_windows("the card's side has no way there to acknowledge at once")
 def test_a_command_does_not_wait_for_a_delayed_acknowledgement(pcscd: PrivatePcscd) -> None:
     assert pcscd.call(time_fifty_commands) < 1
 
@@ -241,7 +241,7 @@ def use_while_pcscd_dies(pid: int) -> tuple[type[BaseException] | None, type[Bas
 
         def work() -> None:
             with connection.transaction() as transaction:
-                threading.Timer(0.05, os.kill, (pid, signal.SIGKILL)).start()
+                threading.Timer(0.05, kill_process, (pid,)).start()
                 transaction.send(Command(0, SLOW, 200, 0))
 
         return error_of(work), error_of(lambda: context.wait([]))
@@ -306,6 +306,7 @@ def list_readers() -> list[str]:
         return context.readers()
 
 
+@not_on_windows("its service is the machine's: a second one needs namespaces")
 def test_two_private_services_know_nothing_of_each_other(pcscd: PrivatePcscd) -> None:
     with private_pcscd() as other:
         other.kill()

@@ -7,10 +7,11 @@ It reads `remove`, `insert` and `quit`, a line each, and writes one line of JSON
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 from collections.abc import Sequence
+
+import psutil
 
 from pcsc.context import ReaderState
 from pcsc.service import Service
@@ -20,10 +21,11 @@ from tests.support.plain_card import PlainCard
 
 
 def tell(states: Sequence[ReaderState]) -> None:
+    process = psutil.Process()
     line = {
         "present": {state.name: state.present for state in states},
-        "descriptors": len(os.listdir("/proc/self/fd")),  # noqa: PTH208
-        "threads": len(os.listdir("/proc/self/task")),  # noqa: PTH208
+        "descriptors": process.num_handles() if sys.platform == "win32" else process.num_fds(),
+        "threads": process.num_threads(),
     }
     print(json.dumps(line), flush=True)  # noqa: T201
 

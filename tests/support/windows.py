@@ -1,0 +1,154 @@
+"""A Windows with the program installed, and what a portal's page gets from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from tests.support.debian import Debian
+from tests.support.screen import private_screen
+from tests.support.servisign_page import Text
+from tests.support.servisign_wire import Adapter, Wire
+from tests.support.waiting import until
+from tests.support.wine import Wine, make_prefix
+
+PORTAL = "https://portal.example.tw"
+PORTS = (57445, 57545)
+NATIVE = 56440
+SECONDS = 120.0
+
+T = TypeVar("T")
+TOLD = (f"PORTS={PORTS[0]} {PORTS[1]}", f"ALLOWED_ORIGINS={PORTAL}", "BROWSER_POLICIES=1")
+
+
+class Windows:
+    """What a test does with that Windows."""
+
+    def __init__(self, wine: Wine) -> None:
+        self.wine = wine
+        self.home = next(each for each in (wine.drive / "users").iterdir() if each.name != "Public")
+        self.data = self.home / "AppData" / "Local" / "hca-agent"
+        self.machine = wine.drive / "ProgramData" / "hca-agent"
+        wine.end()
+        self._registry = self.registry()
+
+    def registry(self) -> set[str]:
+        """Every line of the registry that has to do with us."""
+        self.wine.end()
+        lines: set[str] = set()
+        for name in ("system.reg", "user.reg"):
+            key = ""
+            for line in (self.wine.prefix / name).read_text("utf-8", "replace").splitlines():
+                if line.startswith("["):
+                    key = line.partition("]")[0]
+                if any(word in f"{key} {line}".casefold() for word in ("hca", "mohw.gov.tw", "loopbacknet")):
+                    lines.add(f"{key}] {line}")
+        return lines
+
+    def left(self) -> list[str]:
+        """What of us is on the disk and in the registry and was not before."""
+        registry = sorted(self.registry() - self._registry)
+        files = [str(path) for path in self.wine.drive.rglob("*") if "hca" in path.name.casefold()]
+        return registry + files
+
+    def install(self, package: Path, *words: str) -> None:
+        if package.suffix == ".msi":
+            self.wine.run("msiexec", "/i", str(package), "/qn", *words)
+        else:
+            self._typed(package, words)
+
+    def _typed(self, package: Path, words: tuple[str, ...]) -> None:
+        """Run the line that an administrator types, quotes and all, which no list of words could say."""
+        typed = " ".join("/" + word.replace("=", '="', 1) + '"' * ("=" in word) for word in words)
+        place = "Z:" + str(package).replace("/", "\\")
+        call = f"import subprocess, sys; sys.exit(subprocess.call({f'{place} /S {typed}'!r}))"
+        self.wine.run_python("-c", call)
+
+    @contextmanager
+    def running(self, program: Path, *words: str) -> Iterator[None]:
+        """The installed agent, in a desktop with a bar for icons."""
+        desktop = ("explorer", "/desktop=shell,1024x768")
+        process = self.wine.start(*desktop, self.drive_path(program), "run", *words)
+        try:
+            assert within(lambda: status(NATIVE)) == {"agent": "hca-agent", "api": 1}
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            self.wine.end()
+            process.communicate()
+
+    def drive_path(self, file: Path) -> str:
+        """How Windows calls a file of its drive C:."""
+        return "C:\\" + str(file.relative_to(self.wine.drive)).replace("/", "\\")
+
+    def shoot(self, picture: Path) -> None:
+        """A picture of the whole screen."""
+        environment = {**os.environ, "DISPLAY": self.wine.display}
+        subprocess.run(["import", "-window", "root", picture], env=environment, check=True, timeout=30)
+
+    def icon_pixels(self, picture: Path) -> int:
+        """How many pixels at the lower right, where the icons are, have the green of our card."""
+        self.shoot(picture)
+        only_green = ["-fuzz", "12%", "-fill", "white", "-opaque", "#009678"]
+        only_green += ["-fill", "black", "+opaque", "white"]
+        told = subprocess.run(
+            [
+                "convert",
+                picture,
+                "-crop",
+                "200x20+824+748",
+                *only_green,
+                "-format",
+                "%[fx:mean*4000]",
+                "info:",
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        return round(float(told.stdout))
+
+
+@contextmanager
+def fresh_windows(machine: Debian, python: Path, folder: Path) -> Iterator[Windows]:
+    """A fresh Windows with a screen; this thread is in its network."""
+    with private_screen() as screen, machine.network():
+        wine = make_prefix(machine, folder / "prefix", python, screen.display)
+        try:
+            yield Windows(wine)
+        finally:
+            wine.end()
+
+
+def status(port: int) -> dict[str, object] | None:
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=2) as answer:
+        return json.load(answer)
+    return None
+
+
+def within(look: Callable[[], T], seconds: float = SECONDS, complaint: str = "it did not come") -> T:
+    """What `look` finds, once it finds something."""
+    return until(look, complaint, seconds, pause=0.2)
+
+
+def log_in(port: int, authority: Path) -> str:
+    """As a portal's page does; the holder's basic data."""
+    wire = Wire(port, str(authority))
+    try:
+        page = Adapter(wire, origin=PORTAL).echo()
+        module = {
+            "ulModuleHandle": page.good("ATL_InitModule", moduleName=Text("HCAPKCS11.dll"), initArgs=Text(""))
+        }
+        page.good("ATL_InitSession", **module, iFlags=6, userPin=Text("123456"))
+        return page.good("ATL_GetHCABasicData", **module)
+    finally:
+        wire.close()
