@@ -2,6 +2,8 @@
 
 pyscard 2.3 takes readers' names as ASCII in SCardGetStatusChange and gives them as UTF-8 in SCardListReaders.
 For others it raises, or ends the process: one reader with such a name took away all readers of the machine.
+On Windows it asks for them in the code page, where a character that has no place there is "?": a name that
+Windows then does not know.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ def system() -> Winscard:
     """Return the system's own PC/SC; loaded late, as virtual readers do not need pyscard."""
     from smartcard import scard
 
-    return cast(Winscard, SystemWinscard(scard))
+    return cast(Winscard, SystemWinscard(scard, _names_in_unicode if sys.platform == "win32" else None))
 
 
 class SystemWinscard:
@@ -34,10 +36,12 @@ class SystemWinscard:
 
     Args:
         scard: `smartcard.scard`.
+        names: what lists the readers in its place.
     """
 
-    def __init__(self, scard: Any) -> None:
+    def __init__(self, scard: Any, names: Callable[..., Any] | None = None) -> None:
         self._scard = scard
+        self._names = names
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = getattr(self._scard, name)
@@ -55,7 +59,8 @@ class SystemWinscard:
     def SCardListReaders(self, context: Any, groups: list[str], /) -> tuple[int, list[str]]:
         """Return all names; octets that are no UTF-8 are U+FFFD."""
         try:
-            return cast(tuple[int, list[str]], self._scard.SCardListReaders(context, groups))
+            names = self._names or self._scard.SCardListReaders
+            return cast(tuple[int, list[str]], names(context, groups))
         except Exception as trouble:
             detail = f"SCardListReaders: {type(trouble).__name__}"
         try:
@@ -83,13 +88,26 @@ class SystemWinscard:
         ]
 
 
+def _names_in_unicode(context: Any, _groups: list[str], /) -> tuple[int, list[str]]:
+    """Return what SCardListReadersW of Windows says, without pyscard."""
+    library = ctypes.WinDLL("winscard")  # type: ignore[attr-defined, unused-ignore]
+    handle = ctypes.c_void_p(int(context))
+    size = ctypes.c_uint32(0)
+    code = library.SCardListReadersW(handle, None, None, ctypes.byref(size))
+    units = (ctypes.c_uint16 * size.value)()
+    if code == ReturnCode.SUCCESS:
+        code = library.SCardListReadersW(handle, None, units, ctypes.byref(size))
+    # Half of a pair of surrogates is no text: nobody could write it down.
+    names = bytes(units).decode("utf-16-le", "replace").split("\0")
+    return code, list(dict.fromkeys(filter(None, names)))
+
+
 def _names_in_octets(context: int) -> tuple[int, list[str]]:
     """Return what SCardListReaders of winscard.h says, without pyscard.
 
     Raises:
         KeyError, OSError: it cannot be called here.
     """
-    # Windows has its names in Unicode, and pyscard asks it for them.
     library = ctypes.CDLL(_LIBRARY[sys.platform])
     context_type, size_type = (
         (ctypes.c_int32, ctypes.c_uint32) if sys.platform == "darwin" else (ctypes.c_long, ctypes.c_ulong)

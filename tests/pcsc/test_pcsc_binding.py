@@ -53,6 +53,13 @@ def test_a_machine_with_nothing_but_an_unnameable_reader_waits_for_others() -> N
     assert [state.unnameable for state in context.look()] == [True]
 
 
+def test_names_of_windows_are_those_in_unicode_not_those_in_its_code_page() -> None:
+    in_code_page = Raising(SystemError(), names=(READER, "Reader ? 00 00"))
+    winscard = SystemWinscard(in_code_page, lambda _context, _groups: (0, [READER, ODD]))
+    context = Context(winscard)  # type: ignore[arg-type]
+    assert [(state.name, state.unnameable) for state in context.look()] == [(READER, False), (ODD, True)]
+
+
 @pytest.mark.parametrize("raised", RAISED, ids=lambda raised: type(raised).__name__)
 @pytest.mark.parametrize(
     "function", ["SCardEstablishContext", "SCardListReaders", "SCardConnect", "SCardTransmit", "SCardControl"]

@@ -332,7 +332,7 @@ class KeptPcscd:
 def kill_process(pid: int) -> None:
     """End a process of the machine as a crash would; for the side that runs beside the service."""
     if WINDOWS:
-        subprocess.run([r"Z:\bin\kill", "-KILL", str(pid)], check=False)
+        subprocess.run([r"Z:\bin\sh", "-c", f"kill -KILL {pid}"], check=False)
     else:
         os.kill(pid, signal.SIGKILL)
 
