@@ -22,7 +22,7 @@ from tests.support.wine import Wine, make_prefix
 PORTAL = "https://portal.example.tw"
 PORTS = (57445, 57545)
 NATIVE = 56440
-SECONDS = 120.0
+SECONDS = 600.0
 
 T = TypeVar("T")
 TOLD = (f"PORTS={PORTS[0]} {PORTS[1]}", f"ALLOWED_ORIGINS={PORTAL}", "BROWSER_POLICIES=1")
@@ -77,7 +77,10 @@ class Windows:
         desktop = ("explorer", "/desktop=shell,1024x768")
         process = self.wine.start(*desktop, self.drive_path(program), "run", *words)
         try:
-            assert within(lambda: status(NATIVE)) == {"agent": "hca-agent", "api": 1}
+            within(
+                lambda: status(NATIVE) or process.poll() is not None, complaint="the agent does not answer"
+            )
+            assert status(NATIVE) == {"agent": "hca-agent", "api": 1}
             yield
         finally:
             with suppress(ProcessLookupError):

@@ -1,0 +1,51 @@
+"""The unit tests, run by a real Windows Python under Wine; some of them with a real smart card service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.debian import Debian
+from tests.support.pcscd import KEEPER
+from tests.support.pcscd_keeper import keeper
+from tests.support.platforms import not_on_windows
+from tests.support.wine import Wine, make_prefix
+
+SECONDS = 5400.0
+ROOMS = ("tests/pcsc", "tests/hca_card", "tests/signing", "tests/agent", "tests/tray")
+
+pytestmark = [
+    pytest.mark.packages,
+    pytest.mark.slow,
+    pytest.mark.timeout(SECONDS + 300),
+    not_on_windows("it runs them itself"),
+]
+
+
+@pytest.fixture(scope="module")
+def windows(trixie: Debian, windows_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wine]:
+    wine = make_prefix(trixie, tmp_path_factory.mktemp("windows") / "prefix", windows_python)
+    try:
+        yield wine
+    finally:
+        wine.end()
+
+
+def run(windows: Wine, *words: str, **more: str) -> str:
+    """What pytest says in its last line."""
+    asked = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb", "short", "--timeout", "900", *words)
+    told = windows.run_python(*asked, more=more, seconds=SECONDS, expected=None)
+    last = told.splitlines()[-1]
+    assert " passed" in last and "failed" not in last and "error" not in last, told
+    return last
+
+
+def test_those_that_need_no_card_service_pass(windows: Wine) -> None:
+    run(windows, *ROOMS, "-m", "not pcscd and not browser and not slow and not packages")
+
+
+def test_those_with_a_card_service_pass(windows: Wine, trixie: Debian, tmp_path: Path) -> None:
+    with keeper(trixie, tmp_path) as port:
+        run(windows, "tests/pcsc", "-m", "pcscd", **{KEEPER: str(port)})
