@@ -20,6 +20,7 @@ import pytest
 
 _LEFT = "left"
 _NO_MORE: tuple[int, ...] = ()
+_FEW = 4
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -98,9 +99,15 @@ class _Crew:
                 self._lost(self.items[number], member.process.exitcode)
 
     def _some(self) -> tuple[int, ...]:
-        """Return the numbers of the next tests: many at first, few at last, so that all end at once."""
+        """Return the numbers of the next tests: many at first, few at last, so that all end at once.
+
+        Of those that take long, a few that stand together and may share what they set up.
+        """
         rest = len(self.items) - self.next
-        end = self.next + max(1, rest // (4 * self.config.getoption("crew"))) if rest else self.next
+        most = max(1, rest // (4 * self.config.getoption("crew")))
+        if rest and _takes_long(self.items[self.next]):
+            most = min(most, _FEW)
+        end = min(self.next + most, len(self.items))
         while (
             0 < end < len(self.items)
             and _group(self.items[end])
@@ -132,9 +139,17 @@ def _group(item: pytest.Item) -> str | None:
     return str(mark.kwargs.get("name") or mark.args[0]) if mark else None
 
 
+def _takes_long(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("slow", "browser", "pcscd", "packages"))
+
+
 def _together(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Return the tests with those that must not run side by side next to each other, at the start."""
-    return sorted(items, key=lambda item: (_group(item) is None, _group(item) or ""))
+    """Return the tests: those that must stay together first, then the long ones."""
+
+    def place(item: pytest.Item) -> tuple[bool, str, bool]:
+        return _group(item) is None, _group(item) or "", not _takes_long(item)
+
+    return sorted(items, key=place)
 
 
 def _work(number: int, session: pytest.Session, items: list[pytest.Item], connection: Connection) -> None:
