@@ -7,7 +7,7 @@ import logging
 import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -247,7 +247,8 @@ class Workflow:
             The card, what `work` gave, and the PIN kept, unless this program never had it.
         """
         also = (Verb.PAGE_PIN,) if verb is Verb.CHANGE_PIN and given is not None else None
-        async with self.allowed(caller, verb, also, document) as audit, self._keeping(keep) as keeping:
+        to_be_kept = self._keeping() if keep else nullcontext()
+        async with self.allowed(caller, verb, also, document) as audit, to_be_kept as keeping:
             await load_libraries()
             if terms is not None:
                 audit.session = terms.number
@@ -340,15 +341,12 @@ class Workflow:
             return snapshot, result, kept
 
     @asynccontextmanager
-    async def _keeping(self, keep: bool) -> AsyncIterator[_ToBeKept | None]:
+    async def _keeping(self) -> AsyncIterator[_ToBeKept]:
         """Run the body, which keeps a PIN, with whatever ends kept PINs ending that one too.
 
         From before the person is asked: a lock that is heard while the PIN is on its way, from the window or
         from the card, finds nothing to wipe yet.
         """
-        if not keep:
-            yield None
-            return
         keeping = _ToBeKept(asyncio.ensure_future(self.watch()))
         self._to_be_kept.add(keeping)
         try:

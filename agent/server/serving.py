@@ -132,8 +132,10 @@ def _fault(request: web.BaseRequest) -> int | None:
     # Its own path and nothing else: a target that names a host would have to be judged by that one (§3.2.2).
     if not request.raw_path.startswith("/") or "#" in request.raw_path:
         return 400
-    coding = only(request, hdrs.TRANSFER_ENCODING)
-    if coding is None or (coding.lower() == "chunked" and request.version == HttpVersion11):
+    if hdrs.TRANSFER_ENCODING not in request.headers:
+        return None
+    coding = only(request, hdrs.TRANSFER_ENCODING) or ""
+    if coding.lower() == "chunked" and request.version == HttpVersion11:
         return None
     return 501 if request.version == HttpVersion11 else 400  # §6.1
 
@@ -229,13 +231,14 @@ async def serve(
         protocol.head_read()
         if (fault := _fault(request)) is not None:
             return empty(fault)
+        last = _is_last(request)
         protocol.known = gate.knows(request)
         protocol.working = True
         try:
             response = await gate.answer(request, listener)
         finally:
             protocol.working = False
-        if _is_last(request):
+        if last:
             response.force_close()
         return response
 

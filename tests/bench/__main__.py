@@ -39,7 +39,7 @@ PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
     "large": (signatures.large_pdf, 1),
     "idle": (idle.minute, 60),
     "portal": (portal.signatures, 40),
-    "opensc": (opensc.signatures, 40),
+    "opensc": (opensc.signatures, 15),
     "starts": (starts.starts, 9),
     "frozen": (frozen.start, 10),
     "batch": (batch.batches, 60),

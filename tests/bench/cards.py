@@ -135,9 +135,14 @@ def _running_agent(pcscd: PrivatePcscd, folder: Path) -> Iterator[Callable[[], N
 
 
 @contextmanager
-def card_in(pcscd: PrivatePcscd) -> Iterator[Callable[[], dict[str, float]]]:
-    """A personnel card in the first reader; gives what asks it for its report."""
-    command = [sys.executable, "-m", "tests.bench.vpcd_card", "hpc", str(pcscd.ports[0])]
+def card_in(pcscd: PrivatePcscd, seconds: float = 0.0) -> Iterator[Callable[[], dict[str, float]]]:
+    """A personnel card in the first reader; gives what asks it for its report.
+
+    Args:
+        pcscd: whose reader.
+        seconds: what a signature takes at least, as in a card of plastic.
+    """
+    command = [sys.executable, "-m", "tests.bench.vpcd_card", "hpc", str(pcscd.ports[0]), str(seconds)]
     holder = pcscd.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert holder.stdin is not None and holder.stdout is not None

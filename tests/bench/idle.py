@@ -27,7 +27,7 @@ from tests.support.nats_server import NatsServer
 from tests.support.pcscd import PrivatePcscd, private_pcscd, why_not
 from tests.support.waiting import until
 
-_SETTLED_SECONDS: Final = 5.0
+_SETTLED_SECONDS: Final = 10.0
 _START_SECONDS: Final = 60.0
 _PROCESS_CLOCK: Final = 2  # CPUCLOCK_SCHED of a process, <linux/posix-timers.h>
 _PAGE: Final = """
@@ -59,7 +59,7 @@ class Bounds:
 
 BOUNDS: Final = {
     "an agent, and nothing else": Bounds(50.0, 0.005, 12),
-    "an agent with its tray": Bounds(60.0, 0.005, 12),
+    "an agent with its tray": Bounds(65.0, 0.005, 12),
     "its tray": Bounds(40.0, 0.005, 12),
     "an agent to which a page is connected": Bounds(60.0, 0.005, 12),
     "an agent with a queue": Bounds(60.0, 0.02, 30),

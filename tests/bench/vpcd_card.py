@@ -1,9 +1,10 @@
 """A simulated card in a virtual reader of pcscd, that tells what it was asked.
 
-    python -m tests.bench.vpcd_card KIND PORT
+    python -m tests.bench.vpcd_card KIND PORT [SECONDS]
 
-prints `held` when it is in its reader. For each line on its standard input it answers with one line of JSON:
-how many commands came since the last one, and how many seconds passed from the first to the end of the last.
+where SECONDS is what a signature takes at least. It prints `held` when it is in its reader. For each line on
+its standard input it answers with one line of JSON: how many commands came since the last one, and how many
+seconds passed from the first to the end of the last.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 
 from pcsc.vpcd import VpcdClient
 from pcsc.winscard import VirtualCard
+from tests.bench.timed_card import TimedCard
 from tests.support.cards import simulated
 from tests.support.waiting import until
 
@@ -45,8 +47,8 @@ class CountingCard:
 
 
 def main() -> None:
-    kind, port = sys.argv[1:]
-    card = CountingCard(simulated(kind))
+    kind, port, *seconds = sys.argv[1:]
+    card = CountingCard(TimedCard(simulated(kind), float(seconds[0]) if seconds else 0.0))
     client = VpcdClient(card, port=int(port))
     threading.Thread(target=client.run, daemon=True).start()
     until(lambda: client.connected, "the reader does not take the card")
