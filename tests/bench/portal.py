@@ -1,9 +1,9 @@
 """A portal's signature through a real pcscd, beside a bare aiohttp server that sends the same commands.
 
 The bare server is the least that a program between a page and a card can be: one POST over the same TLS, one
-thread, pyscard's functions of PC/SC. The card takes ten milliseconds for a signature, a fifteenth of what
-cards of plastic take: with one that takes none, the ratio would be that of two Python programs. What it sends was recorded from our own ServiSign signature: connect,
-transaction, select, verify the PIN, sign, drop the PIN, end.
+thread, pyscard's functions of PC/SC. What it sends was recorded from our own ServiSign signature: connect,
+transaction, select, verify the PIN, sign, drop the PIN, end. The card takes ten milliseconds for a signature,
+a fifteenth of what cards of plastic take: with none, two Python programs would be compared and no service.
 """
 
 from __future__ import annotations
