@@ -32,7 +32,7 @@ PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
     "servisign": (servisign.calls, 500),
     "calls": (calls.calls, 20),
     "cards": (cards.signing, 7),
-    "sessions": (sessions.sessions, 200),
+    "sessions": (sessions.sessions, 100),
     "broker": (broker.broker, 60),
     "hostile": (hostile.log_ins, 15),
     "signatures": (signatures.verifying, 9),

@@ -1,4 +1,4 @@
-"""What a page's signing session costs beside its card: 200 records on a card of 150 ms a signature.
+"""What a page's signing session costs beside its card: a hundred records on a card of 150 ms a signature.
 
 A real Chromium with agent.js where there is one, and a client without a browser: everything between them and
 the card is ours. The card's own time is that in which it is at work: with the signatures, and with the few
