@@ -95,8 +95,9 @@ class _Crew:
         else:
             del self.members[connection]
             member.process.join()
-            for number in member.has:  # what it died of, and what it had not come to
-                self._lost(self.items[number], member.process.exitcode)
+            if member.process.exitcode:
+                for number in member.has:  # what it died of, and what it had not come to
+                    self._lost(self.items[number], member.process.exitcode)
 
     def _some(self) -> tuple[int, ...]:
         """Return the numbers of the next tests: many at first, few at last, so that all end at once.
@@ -183,6 +184,7 @@ def _work(number: int, session: pytest.Session, items: list[pytest.Item], connec
         waiting.popleft()
         if session.shouldfail or session.shouldstop:
             break
+    session._setupstate.teardown_exact(None)  # where it was ended in the middle, fixtures are still up
     atexit._run_exitfuncs()
     connection.close()
     os._exit(0)  # the rest of pytest's own ending is the other process's
