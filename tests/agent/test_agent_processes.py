@@ -94,7 +94,7 @@ def test_a_listener_is_found_process_by_process_where_the_whole_table_is_roots(
     assert holder_of(56445) == ""
 
 
-@pytest.mark.parametrize("platform", ["darwin", "linux"])
+@pytest.mark.parametrize("platform", [pytest.param("darwin", marks=pytest.mark.slow), "linux"])
 @pytest.mark.skipif(sys.platform != "linux", reason="there both ways work")
 def test_the_program_that_holds_a_port_is_found_in_either_way(
     monkeypatch: pytest.MonkeyPatch, platform: str

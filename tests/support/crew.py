@@ -31,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Take over the running of tests where that is asked for."""
     if config.getoption("crew") > 1 and not config.option.collectonly and not config.option.usepdb:
+        gc.disable()  # until what is collected is there: none of it goes
         config.pluginmanager.register(_Crew(config))
 
 
@@ -48,6 +49,7 @@ class _Crew:
         self.next = 0
         self.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
         gc.collect()
+        gc.enable()
         gc.freeze()  # what was collected is not looked through again, and not copied for being looked at
         forking = get_context("fork")
         self.members: dict[Connection, _Member] = {}

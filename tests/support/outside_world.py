@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.support.keys import kept_key
 from tests.support.ldap_server import Directory
 from tests.support.openssl import openssl_program
 
@@ -154,7 +155,7 @@ class Authority:
         *extensions: x509.ExtensionType,
         email: str = "",
     ) -> Issued:
-        key = rsa.generate_private_key(65537, 2048)
+        key = kept_key(f"outside world {serial}")
         parts = [
             (NameOID.COUNTRY_NAME, "TW"),
             (NameOID.ORGANIZATION_NAME, "測試機關"),

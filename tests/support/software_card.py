@@ -18,6 +18,7 @@ from hca_card.model import Card, CardCertificate, CardKind, CertificateUse, KeyU
 from hca_card.simulator.rsa import RsaKey
 from hca_card.tlv import Tlv, read
 from pcsc.status import StatusError
+from tests.support.keys import kept_key
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 DIGITAL_SIGNATURE = "digital_signature"
@@ -37,7 +38,7 @@ _USAGES = (
 @cache
 def rsa_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
     """One key for each name in a test run: making them takes longer than everything else."""
-    return rsa.generate_private_key(65537, bits)
+    return kept_key(f"software card {name}", bits)
 
 
 @cache

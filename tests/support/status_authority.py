@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
+from tests.support.keys import kept_key
+
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
@@ -28,7 +30,7 @@ DAY = timedelta(days=1)
 def key(name: str) -> rsa.RSAPrivateKey:
     """One key for each name; making them takes long."""
     assert name
-    return rsa.generate_private_key(65537, 2048)
+    return kept_key(f"status authority {name}")
 
 
 def name_of(common: str) -> x509.Name:

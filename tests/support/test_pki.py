@@ -40,6 +40,7 @@ from hca_card.model import Card, CardCertificate, CardKind, CertificateUse, KeyU
 from signing.errors import EvidenceError
 from signing.formats import RevocationEvidence, Signer
 from signing.hashes import Hash
+from tests.support.keys import kept_key
 from tests.support.portal_holder import INSTITUTION, PERSONNEL, directory_attributes
 
 NOW: Final = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -79,7 +80,7 @@ def key(label: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
     curves |= dict.fromkeys(("tsa-archive", "ocsp", "strange-root", "forger"), ec.SECP256R1())
     if label in curves:
         return ec.generate_private_key(curves[label])
-    return rsa.generate_private_key(65537, {"weak": 1024, "rsa3072": 3072}.get(label, 2048))
+    return kept_key(f"test PKI {label}", {"weak": 1024, "rsa3072": 3072}.get(label, 2048))
 
 
 class _Signing(crypto_utils.PycaCryptographyBackend):  # type: ignore[misc]

@@ -343,7 +343,9 @@ def test_text_from_devices_and_pages_cannot_break_the_menu() -> None:
     assert len(labels(named)) == len(labels(shown)) + 1
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "size", [pytest.param(size, marks=[pytest.mark.slow] if size > 32 else []) for size in SIZES]
+)
 def test_every_picture_looks_different_at_every_size(size: int) -> None:
     """With or without the badges of a problem and of a signing session."""
     both = (False, True)

@@ -137,6 +137,7 @@ async def test_a_report_needs_a_self_test_first(agent: RunningAgent) -> None:
         assert (await page.failing("selftest.report"))["data"]["id"] == "selftest.none"
 
 
+@pytest.mark.slow
 async def test_a_site_sees_masked_rows_and_nothing_of_the_computer(agent: RunningAgent) -> None:
     async with agent.page(PORTAL) as page:
         rows, _, report = await run(page)
