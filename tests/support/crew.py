@@ -11,6 +11,7 @@ import gc
 import os
 import random
 import signal
+import warnings
 from collections import deque
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -203,6 +204,10 @@ class _Teller:
         data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
         self.connection.send(("report", data))
 
-    def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
-        told = {"warning_message": warning_message, "when": when, "nodeid": nodeid, "location": location}
+    def pytest_warning_recorded(
+        self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: Any
+    ) -> None:
+        of = warning_message
+        plain = warnings.WarningMessage(str(of.message), of.category, of.filename, of.lineno)  # what it shows
+        told = {"warning_message": plain, "when": when, "nodeid": nodeid, "location": location}
         self.connection.send(("warning", told))
