@@ -152,7 +152,7 @@ for name, target in {
     "a fragment": "/status#x",
     "NUL in the target": "/sta\0tus",
     "letters beyond ASCII in the target": "/stätus",
-    "a very long target": "/status?" + "x" * 100_000,
+    "a very long target": "/status?" + "x" * 20_000,
 }.items():
     add(name, head(target=target), 400)
 add("two slashes", head(target="//evil.example/status"), 403)
@@ -206,9 +206,9 @@ for name, lines in {
     "a name beyond ASCII": "Hóst: a",
     "a bracket in a name": "X(: a",
     "too many headers": "X: y\r\n" * 1000 + "X: y",
-    "too many headers of other names": "\r\n".join(f"X{number}: y" for number in range(5000)),
-    "a very long header": "X: " + "y" * 100_000,
-    "a very long name": "y" * 100_000 + ": x",
+    "too many headers of other names": "\r\n".join(f"X{number}: y" for number in range(600)),
+    "a very long header": "X: " + "y" * 20_000,
+    "a very long name": "y" * 20_000 + ": x",
 }.items():
     add(name, head(f"{HOST}{lines}\r\n"), 400)
 add("letters beyond ASCII in a header", head(HOST + "X: é\r\n"), 200)
@@ -343,7 +343,7 @@ for name, body in {
     "no colon behind": "0\r\nX\r\n\r\n",
     "LF behind a trailer": "0\r\nX: y\n\r\n",
     "a folded trailer": "0\r\nX: y\r\n z\r\n\r\n",
-    "a very long trailer": f"0\r\nX: {'y' * 70_000}\r\n\r\n",
+    "a very long trailer": f"0\r\nX: {'y' * 20_000}\r\n\r\n",
     "a request as trailer": "0\r\n" + SMUGGLED,
 }.items():
     add(f"chunks with {name}", chunked(body), 400)
