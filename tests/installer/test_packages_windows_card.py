@@ -27,7 +27,7 @@ from tests.support.hipki import FORM, check_cms, package
 from tests.support.pcscd import READERS, Pcscd
 from tests.support.pcscd_keeper import pcscd_of
 from tests.support.platforms import not_on_windows
-from tests.support.windows import NATIVE, PORTAL, PORTS, TOLD, Windows, fresh_windows, log_in, within
+from tests.support.windows import HIPKI, NATIVE, PORTAL, PORTS, TOLD, Windows, fresh_windows, log_in, within
 from tests.support.wine import KEPT
 
 pytestmark = [
@@ -39,7 +39,6 @@ pytestmark = [
 ]
 
 PIN, WRONG = "123456", "999999"
-HIPKI = 61161
 DOCUMENT = "出生通報 birth report"
 
 
@@ -136,7 +135,7 @@ async def page_of() -> AsyncIterator[Page]:
     headers = {"Origin": PORTAL}
     async with (
         aiohttp.ClientSession() as http,
-        http.ws_connect(f"http://127.0.0.1:{NATIVE}/v1", headers=headers) as socket,
+        http.ws_connect(f"http://localhost:{NATIVE}/v1", headers=headers) as socket,
     ):
         yield Page(socket)
 

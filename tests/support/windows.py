@@ -17,11 +17,13 @@ from tests.support.screen import private_screen
 from tests.support.servisign_page import Text
 from tests.support.servisign_wire import Adapter, Wire
 from tests.support.waiting import until
-from tests.support.wine import Wine, make_prefix
+from tests.support.windows_relay import by_relay
+from tests.support.wine import Wine, make_prefix, windows_path
 
 PORTAL = "https://portal.example.tw"
 PORTS = (57445, 57545)
 NATIVE = 56440
+HIPKI = 61161
 SECONDS = 600.0
 
 T = TypeVar("T")
@@ -76,6 +78,10 @@ class Windows:
         """The installed agent, in a desktop with a bar for icons."""
         desktop = ("explorer", "/desktop=shell,1024x768")
         process = self.wine.start(*desktop, self.drive_path(program), "run", *words)
+        ports = map(str, (NATIVE, HIPKI, *PORTS))
+        relay = self.wine.start(
+            windows_path(self.wine.python / "python.exe"), "-m", "tests.support.windows_relay", *ports
+        )
         try:
             within(
                 lambda: status(NATIVE) or process.poll() is not None, complaint="the agent does not answer"
@@ -83,10 +89,12 @@ class Windows:
             assert status(NATIVE) == {"agent": "hca-agent", "api": 1}
             yield
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            for each in (process, relay):
+                with suppress(ProcessLookupError):
+                    os.killpg(each.pid, signal.SIGKILL)
             self.wine.end()
-            process.communicate()
+            for each in (process, relay):
+                each.communicate()
 
     def drive_path(self, file: Path) -> str:
         """How Windows calls a file of its drive C:."""
@@ -124,7 +132,7 @@ class Windows:
 @contextmanager
 def fresh_windows(machine: Debian, python: Path, folder: Path) -> Iterator[Windows]:
     """A fresh Windows with a screen; this thread is in its network."""
-    with private_screen() as screen, machine.network():
+    with private_screen() as screen, machine.network(), by_relay():
         wine = make_prefix(machine, folder / "prefix", python, screen.display)
         try:
             yield Windows(wine)
@@ -133,7 +141,7 @@ def fresh_windows(machine: Debian, python: Path, folder: Path) -> Iterator[Windo
 
 
 def status(port: int) -> dict[str, object] | None:
-    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=2) as answer:
+    with suppress(OSError), urllib.request.urlopen(f"http://localhost:{port}/status", timeout=5) as answer:
         return json.load(answer)
     return None
 

@@ -177,12 +177,18 @@ def make_python(folder: Path, *, tests: bool) -> Path:
 
 
 def make_prefix(machine: Debian, folder: Path, python: Path, display: str = "") -> Wine:
-    """Make a fresh Windows."""
+    """Make a fresh Windows: a copy of one that was never used."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    wine = Wine(machine, folder, python, display)
-    wine.run("wineboot", "-i", expected=None)
-    return wine
+    kept = KEPT / "fresh-windows"
+    if not kept.exists():
+        new = Wine(machine, KEPT / "making-windows", python)
+        shutil.rmtree(new.prefix, ignore_errors=True)
+        new.prefix.mkdir(parents=True)
+        new.run("wineboot", "-i", expected=None)
+        new.end()
+        new.prefix.rename(kept)
+    shutil.copytree(kept, folder, symlinks=True)
+    return Wine(machine, folder, python, display)
 
 
 @contextmanager
