@@ -19,7 +19,7 @@ from tests.support.cards import simulator_ca, simulator_folder
 from tests.support.nats_server import NatsServer
 from tests.support.waiting import until
 
-COUNT = 120
+COUNT = 240
 
 
 class Home:
@@ -90,13 +90,13 @@ def test_nothing_is_lost_and_nothing_doubled_whoever_is_killed(tmp_path: Path, s
         with one.worker("hpc") as killed:
             words = str(folder), "--card", one.card(), "--card", two.card(), "--json"
             submitting = ward.start("submit", *words)
-            signed(20)
+            signed(40)
             killed.kill()
         with one.worker("hpc"):
-            signed(40)
+            signed(80)
             server.kill()
             server.start()
-            signed(75)
+            signed(150)
             submitting.kill()
             submitting.wait()
             submitting = ward.start("submit", *words, "--resume")
