@@ -31,11 +31,12 @@ LEFT_OUT: Final = (f"{ROOT / 'hca_card' / 'simulator'}", f"{ROOT / 'pcsc' / 'vir
 WATCHER: Final = "reader-watcher"
 """The thread that is told of every transaction's end, whenever it gets round to it: not the request's."""
 WARM_UP: Final = 3
-BOUNDS: Final = {"native log-in": (623, 285), "ServiSign signature": (441, 207)}
+BOUNDS: Final = {"native log-in": (623, 285), "ServiSign signature": (441, 210)}
 """Calls and switches of each before the rooms were put in order: never more than that again.
 
 A signature with a kept PIN sends one command more since, by which a certificate renewed in its reader is
-noticed: nine switches.
+noticed: nine switches. Two more see that nothing behind a refused request is believed, one that a PIN is kept
+only while locks of the screen are heard.
 """
 
 
