@@ -7,10 +7,12 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
+from unittest import mock
 
 from tests.bench import (
     batch,
@@ -50,16 +52,20 @@ PARTS: Final[Mapping[str, tuple[Callable[[int], Table], int]]] = {
 
 
 OF_THE_DISK: Final = frozenset(("batch-journal",))
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108  (folders of our own are made in it)
+_MEMORY: Final = Path("/dev/shm")
 
 
-def _use_memory(wanted: bool) -> None:
-    """Have folders be in memory, or on the disk: what else writes to that would be measured too."""
-    tempfile.tempdir = str(_MEMORY) if wanted and _MEMORY.is_dir() else None
-    if tempfile.tempdir is None:
-        os.environ.pop("TMPDIR", None)
-    else:
-        os.environ["TMPDIR"] = tempfile.tempdir
+@contextmanager
+def _folders_in(place: Path) -> Iterator[None]:
+    """Run the body with its folders in `place`, those of its processes too, if there is such a place."""
+    before = tempfile.tempdir
+    with mock.patch.dict(os.environ):
+        if place.is_dir():
+            tempfile.tempdir = os.environ["TMPDIR"] = str(place)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def main() -> int:
@@ -78,8 +84,9 @@ def main() -> int:
     tables: dict[str, Table] = {}
     for name in options.parts or PARTS:
         measure, rounds = PARTS[name]
-        _use_memory(name not in OF_THE_DISK)
-        tables[name] = measure(options.rounds or rounds)
+        # What else writes to the disk would be measured too.
+        with nullcontext() if name in OF_THE_DISK else _folders_in(_MEMORY):
+            tables[name] = measure(options.rounds or rounds)
         print(tables[name], flush=True)  # noqa: T201
     if options.json:
         told = {name: asdict(table) for name, table in tables.items()}
