@@ -98,6 +98,7 @@ class ParsedCertificate:
         validity: Validity, its two times.
         public_key: SubjectPublicKeyInfo.
         extensions: the contents of extnValue by OID; of one that is there twice the first.
+        version: 1 to 3.
         repeated: whether an extension is there twice, which no authority may do (§4.2).
         algorithm: AlgorithmIdentifier of the issuer's signature.
         signature: the issuer's signature, its octets.
@@ -111,6 +112,7 @@ class ParsedCertificate:
     validity: bytes
     public_key: bytes
     extensions: Mapping[str, bytes]
+    version: int
     repeated: bool
     algorithm: bytes
     signature: bytes
@@ -265,6 +267,7 @@ def parse(der: bytes) -> ParsedCertificate:
         validity=validity,
         public_key=key,
         extensions=MappingProxyType(first),
+        version=version[0] + 1,
         repeated=len(first) < len(extensions),
         algorithm=algorithm,
         signature=bits[1:],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 from hca_card.certificate import ParsedCertificate, parse, signature_algorithm
 from hca_card.errors import CardDataError
+from signing.asn1 import reading
 from signing.errors import (
     CertificateMalformedError,
     CertificateWrongUseError,
@@ -15,6 +17,7 @@ from signing.errors import (
     KeyUnsupportedError,
     SignatureInvalidError,
 )
+from signing.hashes import Hash
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -29,6 +32,9 @@ LOGIN_KEY_BITS_MIN: Final = 2048
 CURVES: Final = frozenset(("secp256r1", "secp384r1", "secp521r1"))
 """P-256, P-384 and P-521 (FIPS 186-5)."""
 
+_ROCA_PRIMES: Final = tuple(each for each in range(3, 168) if all(each % other for other in range(2, each)))
+
+_NAME_CONSTRAINTS: Final = "2.5.29.30"
 _CLIENT_AUTH: Final = "1.3.6.1.5.5.7.3.2"
 
 
@@ -42,6 +48,26 @@ def parsed(der: bytes) -> ParsedCertificate:
         return parse(der)
     except CardDataError as error:
         raise CertificateMalformedError(str(error)) from error
+
+
+def check_form(der: bytes) -> None:
+    """Return if a certificate says nothing that one reader takes for one thing and the next for another.
+
+    Raises:
+        CertificateMalformedError: an extension or a policy is there twice (RFC 5280 §4.2, §4.2.1.4), there
+            are extensions in one of an older version (§4.1.2.9), or names are constrained by one that
+            issues nothing (§4.2.1.10); or it cannot be read.
+    """
+    certificate = parsed(der)
+    with reading(CertificateMalformedError):
+        if certificate.repeated:
+            raise CertificateMalformedError("an extension is there twice")
+        if certificate.extensions and certificate.version < 3:
+            raise CertificateMalformedError("certificates of its version have no extensions")
+        if len(set(certificate.policies)) < len(certificate.policies):
+            raise CertificateMalformedError("a policy is there twice")
+        if _NAME_CONSTRAINTS in certificate.extensions and not certificate.may_issue:
+            raise CertificateMalformedError("it constrains names and issues none")
 
 
 # The same card signs time and again, and a certificate never changes.
@@ -91,6 +117,43 @@ def pss_only(der: bytes) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class PssParameters:
+    """What a key for RSA-PSS says its signatures are made with (RFC 4055 §3.1).
+
+    Attributes:
+        hash: of the document, in asn1crypto's names, as the next one.
+        mask_hash: of MGF1.
+        salt_min: the fewest octets of salt (§3.3).
+    """
+
+    hash: str
+    mask_hash: str
+    salt_min: int
+
+
+def pss_parameters(der: bytes) -> PssParameters | None:
+    """Return what the key of a certificate for RSA-PSS alone is bound to; None where it is free.
+
+    Raises:
+        CertificateMalformedError: its parameters cannot be read.
+    """
+    from asn1crypto.keys import PublicKeyInfo
+
+    if not pss_only(der):
+        return None
+    with reading(CertificateMalformedError):
+        found = PublicKeyInfo.load(parsed(der).public_key)["algorithm"]["parameters"].native
+        if not found:
+            return None
+        mask = found["mask_gen_algorithm"]
+        if mask["algorithm"] != "mgf1" or found["trailer_field"] != "trailer_field_bc":
+            raise CertificateMalformedError("the key is for an RSA-PSS that nobody defined")
+        return PssParameters(
+            found["hash_algorithm"]["algorithm"], mask["parameters"]["algorithm"], found["salt_length"]
+        )
+
+
 def require_pss_hash(der: bytes, name: str) -> None:
     """Refuse a hash that a key for RSA-PSS is not for: its parameters may name the only one (RFC 4055 §3.1).
 
@@ -100,12 +163,22 @@ def require_pss_hash(der: bytes, name: str) -> None:
 
     Raises:
         HashUnsupportedError: another one is named.
+        CertificateMalformedError: its parameters cannot be read.
     """
-    from asn1crypto.keys import PublicKeyInfo
-
-    parameters = PublicKeyInfo.load(parsed(der).public_key)["algorithm"]["parameters"].native
-    if parameters and parameters["hash_algorithm"]["algorithm"] != name.replace("-", "").lower():
+    bound = pss_parameters(der)
+    if bound is not None and bound.hash != name.replace("-", "").lower():
         raise HashUnsupportedError(f"the certificate's key does not sign with {name}")
+
+
+def pss_allows(der: bytes, algorithm: Hash) -> bool:
+    """Return whether a key may sign with RSA-PSS as XML and JOSE have it: one hash, and a salt as long.
+
+    Raises:
+        CertificateMalformedError: its parameters cannot be read.
+    """
+    bound = pss_parameters(der)
+    name, octets = algorithm.asn1_name, algorithm.length
+    return bound is None or ((bound.hash, bound.mask_hash) == (name, name) and bound.salt_min <= octets)
 
 
 def _rsa_key(der: bytes) -> RSAPublicKey:
@@ -117,6 +190,27 @@ def _rsa_key(der: bytes) -> RSAPublicKey:
     if key.key_size not in KEY_BITS:
         raise CertificateMalformedError(f"an RSA key of {key.key_size} bits is not accepted")
     return key
+
+
+def can_be_computed(key: PublicKeyTypes) -> bool:
+    """Return whether a key is of those that one maker's chips made for years, and whose primes others find.
+
+    Their moduli are powers of 65537 modulo every small prime (Nemec and others, The Return of Coppersmith's
+    Attack, 2017, §4.2; CVE-2017-15361), which of other keys is one in two hundred million.
+    """
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    if not isinstance(key, RSAPublicKey):
+        return False
+    modulus = key.public_numbers().n
+    return all(modulus % prime in powers for prime, powers in _roca_powers())
+
+
+@cache
+def _roca_powers() -> tuple[tuple[int, frozenset[int]], ...]:
+    return tuple(
+        (prime, frozenset(pow(65537, exponent, prime) for exponent in range(prime))) for prime in _ROCA_PRIMES
+    )
 
 
 def curve_bits(key: SignatureKey) -> int:
@@ -152,8 +246,8 @@ def check_login_use(der: bytes, disallowed_policies: frozenset[str] = frozenset(
 
     Raises:
         CertificateWrongUseError: keyUsage lacks digitalSignature, extendedKeyUsage is there without
-            clientAuth, it is an authority's own, its RSA key is shorter than 2048 bits, or a policy is
-            disallowed.
+            clientAuth, it is an authority's own, its RSA key is shorter than 2048 bits or can be computed, or
+            a policy is disallowed.
         CertificateMalformedError: it cannot be read or holds neither an RSA nor an EC key.
     """
     certificate = parsed(der)
@@ -175,6 +269,8 @@ def check_login_use(der: bytes, disallowed_policies: frozenset[str] = frozenset(
     key = signature_key(der)
     if not curve_bits(key) and key.key_size < LOGIN_KEY_BITS_MIN:
         raise CertificateWrongUseError("a key shorter than 2048 bits can be forged")
+    if can_be_computed(key):
+        raise CertificateWrongUseError("a key of that make can be computed by others (CVE-2017-15361)")
 
 
 def check_signed_by(der: bytes, authority: bytes) -> None:

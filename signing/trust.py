@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hca_card.errors import CardDataError
-from signing.certificate import parsed
+from signing.certificate import check_form, parsed
 from signing.errors import (
     CertificateExpiredError,
     CertificateMalformedError,
@@ -44,7 +44,11 @@ def check_period(der: bytes, at: datetime) -> None:
 
 
 def validate_chain(
-    der: bytes, roots: Iterable[bytes], intermediates: Iterable[bytes] = (), at: datetime | None = None
+    der: bytes,
+    roots: Iterable[bytes],
+    intermediates: Iterable[bytes] = (),
+    at: datetime | None = None,
+    policies: frozenset[str] = frozenset(),
 ) -> tuple[bytes, ...]:
     """Return the path that leads from one of `roots` to the certificate at that moment.
 
@@ -55,6 +59,8 @@ def validate_chain(
         roots: trusted certificates, DER.
         intermediates: certificates that may stand between, DER; they need no trust.
         at: the moment that counts, aware; now where None.
+        policies: certificate policies (dotted OIDs), as the root's authority calls them, of which all of the
+            path must allow one (§6.1.1, with initial-explicit-policy); none for any path.
 
     Returns:
         The certificates of the path, DER, the root first and the certificate itself last.
@@ -74,9 +80,9 @@ def validate_chain(
     if der in trusted:
         raise CertificateUntrustedError("a root is not a holder's certificate")
     try:
-        validator = _validator(der, trusted, tuple(intermediates), moment)
+        validator = _validator(der, trusted, tuple(intermediates), moment, policies)
         path = _finish(validator.async_validate_path())
-        return tuple(certificate.dump() for certificate in path.iter_certs(include_root=True))
+        found = tuple(certificate.dump() for certificate in path.iter_certs(include_root=True))
     except errors.ExpiredError as error:
         raise CertificateExpiredError from error
     except errors.NotYetValidError as error:
@@ -86,15 +92,26 @@ def validate_chain(
     except AssertionError as error:
         # What certvalidator does where a certificate's method is not for the kind of its issuer's key.
         raise CertificateUntrustedError("a certificate is signed by a method for another key") from error
+    except NotImplementedError as error:
+        # Of an authority whose names are constrained in a way that certvalidator does not know (§4.2.1.10).
+        raise CertificateUntrustedError("an authority is bound by a rule that is not understood") from error
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         # asn1crypto reads a certificate's parts only when they are asked for: this is where bad ones show.
         raise CertificateMalformedError from error
+    for each in found[1:]:
+        check_form(each)
+    return found
 
 
 def _validator(
-    der: bytes, roots: tuple[bytes, ...], intermediates: tuple[bytes, ...], moment: datetime
+    der: bytes,
+    roots: tuple[bytes, ...],
+    intermediates: tuple[bytes, ...],
+    moment: datetime,
+    policies: frozenset[str],
 ) -> CertificateValidator:
     from pyhanko_certvalidator import CertificateValidator, ValidationContext
+    from pyhanko_certvalidator.policy_decl import PKIXValidationParams
 
     context = ValidationContext(
         trust_roots=[_tolerant(root) for root in roots],
@@ -104,7 +121,8 @@ def _validator(
         allow_fetching=False,
         revocation_mode="soft-fail",
     )
-    return CertificateValidator(_tolerant(der), validation_context=context)
+    demanded = PKIXValidationParams(policies, initial_explicit_policy=True) if policies else None
+    return CertificateValidator(_tolerant(der), validation_context=context, pkix_params=demanded)
 
 
 def _tolerant(der: bytes) -> Certificate:

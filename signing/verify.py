@@ -7,17 +7,19 @@ This says that the key signed the document. Whether the certificate can be trust
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from signing.certificate import curve_bits, pss_only, signature_key
-from signing.errors import SignatureFormatError, SignatureInvalidError
+from signing.certificate import curve_bits, pss_only, pss_parameters, signature_key
+from signing.errors import CertificateMalformedError, SignatureFormatError, SignatureInvalidError
 from signing.guard import is_text
 from signing.hashes import Hash
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
     from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 
@@ -54,7 +56,7 @@ def verify_digest(certificate_der: bytes, digest: bytes, signature: bytes, algor
         if not isinstance(key, RSAPublicKey):
             key.verify(signature, digest, _ecdsa(algorithm))
         elif pss_only(certificate_der):
-            key.verify(signature, digest, *_pss(algorithm))
+            _verify_pss(key, certificate_der, digest, signature, algorithm)
         # What was signed, whole, is compared as §8.2.2 has it: nothing in it is parsed.
         elif (
             len(signature) != (key.key_size + 7) // 8
@@ -89,22 +91,56 @@ def check_format(certificate_der: bytes, signature: bytes) -> None:
 
 @cache
 def _ecdsa(algorithm: Hash) -> ECDSA:
-    from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-    return ECDSA(Prehashed(getattr(hashes, algorithm.value.replace("-", ""))()))
+    return ECDSA(_prehashed(algorithm.asn1_name))
+
+
+def _verify_pss(
+    key: RSAPublicKey, certificate: bytes, digest: bytes, signature: bytes, algorithm: Hash
+) -> None:
+    """Return if it is one of RSA-PSS; a bare value says nothing of its own parameters, and the key may.
+
+    Where the key says nothing, MGF1 is of the same hash and the salt of any length (RFC 8017 §9.1.2).
+
+    Raises:
+        InvalidSignature: it is not.
+        SignatureInvalidError: it is, and not as the key's are.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.padding import PSS
+
+    bound = pss_parameters(certificate)
+    if bound is None:
+        key.verify(signature, digest, _pss(algorithm.asn1_name, PSS.AUTO), _prehashed(algorithm.asn1_name))
+        return
+    if bound.hash != algorithm.asn1_name:
+        raise SignatureInvalidError("the certificate's key is for another hash")
+    expected = _prehashed(bound.hash)
+    key.verify(signature, digest, _pss(bound.mask_hash, PSS.AUTO), expected)
+    # What is left is whether the salt is as long as it must be, which nobody tells but by a second look.
+    for octets in range(min(bound.salt_min, len(signature))):
+        with suppress(InvalidSignature):
+            key.verify(signature, digest, _pss(bound.mask_hash, octets), expected)
+            raise SignatureInvalidError("its salt is shorter than the certificate's key demands")
 
 
 @cache
-def _pss(algorithm: Hash) -> tuple[PSS, Prehashed]:
-    """Return RSA-PSS with MGF1 of the same hash; the salt may be of any length (RFC 8017 §9.1.2)."""
+def _prehashed(name: str) -> Prehashed:
     from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
     from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-    hashed = getattr(hashes, algorithm.value.replace("-", ""))()
-    return PSS(MGF1(hashed), PSS.AUTO), Prehashed(hashed)
+    return Prehashed(getattr(hashes, name.upper())())
+
+
+def _pss(mask_hash: str, salt: Any) -> PSS:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
+
+    try:
+        return PSS(MGF1(getattr(hashes, mask_hash.upper())()), salt)
+    except AttributeError:
+        raise CertificateMalformedError("the certificate's key is for a hash that is not known") from None
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -92,27 +92,42 @@ def check_crl_signature(
 def find_in_crl(crl: CertificateRevocationList, serial_number: int) -> CertificateStatus:
     """Return what the list says of a serial number; its signature and its times are not looked at.
 
-    Raises:
-        StatusAnswerUnusableError: it is a delta or indirect list, one for some reasons alone, or of a kind
-            that is not understood, so that a missing entry means nothing.
-    """
-    from cryptography.x509 import CRLReason, ExtensionNotFound, IssuingDistributionPoint
+    Whoever is in it is revoked. Whoever is not is good where the list is of all that its authority revoked.
 
+    Raises:
+        StatusAnswerUnusableError: it is a delta list or one for some reasons alone, and the number is not in
+            it; or it is an indirect list, or of a kind that is not understood.
+    """
+    from cryptography.x509 import (
+        CRLReason,
+        DeltaCRLIndicator,
+        ExtensionNotFound,
+        IssuingDistributionPoint,
+    )
+
+    whole = True
     for extension in crl.extensions:
         point = extension.value
-        if not isinstance(point, IssuingDistributionPoint):
-            if extension.critical:  # a delta list among them (RFC 5280 §5.2.4)
+        if isinstance(point, DeltaCRLIndicator):  # RFC 5280 §5.2.4
+            whole = False
+        elif not isinstance(point, IssuingDistributionPoint):
+            if extension.critical:
                 raise StatusAnswerUnusableError("the list is of a kind that is not understood")
-        elif point.indirect_crl or point.only_some_reasons or point.relative_name:
+        elif point.indirect_crl or point.relative_name:
             raise StatusAnswerUnusableError("the list does not say all of its authority's certificates")
+        elif point.only_some_reasons:
+            whole = False
     entry = crl.get_revoked_certificate_by_serial_number(serial_number)
     said = StatusSource.CRL, crl.last_update_utc, crl.next_update_utc
-    if entry is None:
-        return CertificateStatus(RevocationState.GOOD, *said)
-    try:
-        reason = RevocationReason(entry.extensions.get_extension_for_class(CRLReason).value.reason.value)
-    except ExtensionNotFound:
-        reason = RevocationReason.UNSPECIFIED
+    reason = RevocationReason.UNSPECIFIED
+    if entry is not None:
+        with suppress(ExtensionNotFound):
+            reason = RevocationReason(entry.extensions.get_extension_for_class(CRLReason).value.reason.value)
+    if entry is None or reason is RevocationReason.REMOVE_FROM_CRL:
+        if not whole:
+            raise StatusAnswerUnusableError("the list is of a part, and being in none says nothing")
+        if entry is None:
+            return CertificateStatus(RevocationState.GOOD, *said)
     return CertificateStatus(RevocationState.REVOKED, *said, entry.revocation_date_utc, reason)
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from hca_card.certificate import describe
 from hca_card.errors import CardDataError
-from signing.certificate import any_public_key, parsed
-from signing.errors import CertificateError
+from signing.certificate import any_public_key, can_be_computed, parsed
+from signing.errors import CertificateError, CertificateExpiredError, CertificateNotYetValidError
 from signing.hashes import Hash
 from signing.revocation.status import SKEW
 from signing.trust import validate_chain
@@ -37,7 +37,12 @@ _FOR_DOCUMENTS: Final = frozenset(
 
 # In an archive the same few people sign everything, and what is decided here never changes.
 @lru_cache(maxsize=256)
-def trusted_path(der: bytes, roots: tuple[bytes, ...], others: tuple[bytes, ...]) -> tuple[bytes, ...]:
+def trusted_path(
+    der: bytes,
+    roots: tuple[bytes, ...],
+    others: tuple[bytes, ...],
+    policies: frozenset[str] = frozenset(),
+) -> tuple[bytes, ...]:
     """Return the path from one of `roots` to a certificate, judged within its own time; empty without one.
 
     Everything but time is decided here: names, signatures, constraints (RFC 5280 §6). Whether the
@@ -45,10 +50,18 @@ def trusted_path(der: bytes, roots: tuple[bytes, ...], others: tuple[bytes, ...]
     """
     try:
         begins, ends = parsed(der).period
-        # The middle of its life: an issuer that did not live then could not have issued it properly.
-        return validate_chain(der, roots, others, at=begins + (ends - begins) / 2)
     except (CertificateError, CardDataError):
         return ()
+    # The middle of its life: an issuer that did not live then could not have issued it properly; unless it
+    # was dated back to before all computers, as some are.
+    for moment in (begins + (ends - begins) / 2, ends):
+        try:
+            return validate_chain(der, roots, others, at=moment, policies=policies)
+        except (CertificateExpiredError, CertificateNotYetValidError):
+            continue
+        except CertificateError:
+            return ()
+    return ()
 
 
 def in_time(
@@ -98,14 +111,16 @@ def strength(found: FoundSignature) -> Iterator[Remark]:
     kind, bits = key_of(found.certificate)
     if (kind == "RSA" and bits < RSA_BITS_MIN) or (kind == "EC" and bits < EC_BITS_MIN):
         yield Remark(Finding.KEY_SHORT, f"{kind} {bits}")
+    if _can_be_computed(found.certificate):
+        yield Remark(Finding.KEY_COMPUTABLE)
 
 
-def purpose(der: bytes, policies: frozenset[str]) -> Iterator[Remark]:
+def purpose(der: bytes) -> Iterator[Remark]:
     """Give why this certificate is not one to sign documents with (RFC 5280 §4.2.1.3, .4 and .12)."""
     try:
         certificate = parsed(der)
         usage, extended = certificate.key_usage, certificate.extended_key_usage
-        authority, own = certificate.authority, certificate.policies
+        authority = certificate.authority
     except (CertificateError, CardDataError):
         yield Remark(Finding.CERTIFICATE_UNREADABLE)
         return
@@ -115,8 +130,15 @@ def purpose(der: bytes, policies: frozenset[str]) -> Iterator[Remark]:
         yield Remark(Finding.CERTIFICATE_PURPOSE, ", ".join(sorted(usage)))
     elif extended is not None and not _FOR_DOCUMENTS.intersection(extended):
         yield Remark(Finding.CERTIFICATE_PURPOSE, ", ".join(extended)[:80])
-    if policies and policies.isdisjoint(own):
-        yield Remark(Finding.CERTIFICATE_POLICY, ", ".join(own)[:80])
+
+
+def without_policy(der: bytes) -> Remark:
+    """Return that none of the demanded policies reaches down to this certificate (RFC 5280 §6.1)."""
+    try:
+        own = parsed(der).policies
+    except (CertificateError, CardDataError):
+        own = ()
+    return Remark(Finding.CERTIFICATE_POLICY, ", ".join(own)[:80])
 
 
 @lru_cache(maxsize=256)
@@ -134,6 +156,14 @@ def key_of(der: bytes) -> tuple[str, int]:
     if isinstance(key, EllipticCurvePublicKey):
         return "EC", key.key_size
     return type(key).__name__.removeprefix("_").removesuffix("PublicKey"), 0
+
+
+@lru_cache(maxsize=256)
+def _can_be_computed(der: bytes) -> bool:
+    try:
+        return can_be_computed(any_public_key(der))
+    except CertificateError:
+        return False
 
 
 def is_simulated(der: bytes) -> bool:

@@ -307,7 +307,7 @@ def _wrong_attributes(
 def _value_checked(signer: SignerInfo, certificate: X509Certificate, covered: _Covered) -> tuple[Remark, ...]:
     """Return why the signature value is not the certificate's."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-    from pyhanko_certvalidator.errors import AlgorithmNotSupported
+    from pyhanko_certvalidator.errors import AlgorithmNotSupported, DSAParametersUnavailable
     from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator, SignatureValidationContext
 
     method = signer["signature_algorithm"]
@@ -326,7 +326,12 @@ def _value_checked(signer: SignerInfo, certificate: X509Certificate, covered: _C
                 prehashed=not covered.attributes,
             ),
         )
-    except (AlgorithmNotSupported, UnsupportedAlgorithm, NotImplementedError) as error:
+    except (
+        AlgorithmNotSupported,
+        DSAParametersUnavailable,  # a kind of InvalidSignature there, and nothing was verified
+        UnsupportedAlgorithm,
+        NotImplementedError,
+    ) as error:
         return (Remark(Finding.ALGORITHM_UNKNOWN, str(error)[:80]),)
     except InvalidSignature:
         return (Remark(Finding.SIGNATURE_WRONG if covered.attributes else Finding.CONTENT_CHANGED),)

@@ -43,6 +43,7 @@ class Finding(StrEnum):
     ALGORITHM_UNKNOWN = "algorithm.unknown"
     ALGORITHM_WEAK = "algorithm.weak"
     KEY_SHORT = "key.short"
+    KEY_COMPUTABLE = "key.computable"
     CERTIFICATE_MISSING = "certificate.missing"
     CERTIFICATE_UNREADABLE = "certificate.unreadable"
     CERTIFICATE_OTHER = "certificate.other"

@@ -35,6 +35,7 @@ from signing.verification.certificate_checks import (
     purpose,
     strength,
     trusted_path,
+    without_policy,
 )
 from signing.verification.findings import Finding, Remark, Weight, worst
 from signing.verification.found import FoundDocument, FoundSignature
@@ -163,7 +164,7 @@ class _Judge:
     def __init__(self, trust: Trust, statuses: Statuses | None) -> None:
         self._trust = trust
         self._statuses = statuses
-        self._paths: dict[tuple[bytes, bool], tuple[bytes, ...]] = {}
+        self._paths: dict[tuple[bytes, bool, frozenset[str]], tuple[bytes, ...]] = {}
 
     def signature(self, number: int, found: FoundSignature) -> SignatureReport:
         remarks = [*found.remarks, *strength(found)]
@@ -178,7 +179,7 @@ class _Judge:
             except CardDataError:
                 remarks.append(Remark(Finding.CERTIFICATE_UNREADABLE))
         if found.certificate is not None and description is not None:
-            remarks += purpose(found.certificate, self._trust.policies)
+            remarks += purpose(found.certificate)
             if not found.binds_certificate:
                 remarks.append(Remark(Finding.CERTIFICATE_NOT_BOUND))
             path = self._path(found.certificate, found.certificates)
@@ -187,6 +188,10 @@ class _Judge:
                 remarks.append(Remark(Finding.SIMULATED))
             elif not path:
                 remarks.append(Remark(Finding.CHAIN_UNKNOWN, description.issuer[:120]))
+            if self._trust.policies and not self._path(
+                found.certificate, found.certificates, policies=self._trust.policies
+            ):
+                remarks.append(without_policy(found.certificate))
             stamped = moment.at if moment.stamped else None
             remarks += in_time(path or (found.certificate,), found.claimed_time, stamped, self._trust.now)
             if path:
@@ -225,16 +230,23 @@ class _Judge:
             if not (self._answers(found, der, issuer, moment, []) or self._kept(found, der, issuer, moment)):
                 yield der, issuer
 
-    def _path(self, der: bytes, others: tuple[bytes, ...], *, stamp: bool = False) -> tuple[bytes, ...]:
+    def _path(
+        self,
+        der: bytes,
+        others: tuple[bytes, ...],
+        *,
+        stamp: bool = False,
+        policies: frozenset[str] = frozenset(),
+    ) -> tuple[bytes, ...]:
         """Return the certificates from a trusted root to this one, in time or not; empty without a path."""
-        known = self._paths.get((der, stamp))
+        known = self._paths.get((der, stamp, policies))
         if known is not None:
             return known
         roots = (*self._trust.roots, *(self._trust.stamp_roots if stamp else ()))
-        path = trusted_path(der, roots, (*self._trust.intermediates, *others))
+        path = trusted_path(der, roots, (*self._trust.intermediates, *others), policies)
         if path:
             # Without one, another signature may bring the certificates that are missing.
-            self._paths[der, stamp] = path
+            self._paths[der, stamp, policies] = path
         return path
 
     def _moment(self, found: FoundSignature, remarks: list[Remark]) -> _Moment:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import sha256, sha512
 from typing import Any, Final
 
-from signing.certificate import any_public_key, pss_only
+from signing.certificate import any_public_key, pss_allows, pss_only
 from signing.errors import CertificateError
 from signing.formats import SignatureFormat
 from signing.formats.jws import encoded
@@ -177,11 +177,11 @@ def _verifies(signing_input: str, value: str, name: str, certificate: bytes) -> 
     from joserfc.jws import JWSRegistry
 
     try:
-        key = any_public_key(certificate)
+        key, allowed = any_public_key(certificate), _allows(certificate, name)
     except CertificateError as error:
         raise _RefusedError(Finding.CERTIFICATE_UNREADABLE, str(error)[:80]) from error
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    if isinstance(key, RSAPublicKey) and name[:2] in (("PS",) if pss_only(certificate) else ("RS", "PS")):
+    if isinstance(key, RSAPublicKey) and allowed:
         jwk: RSAKey | ECKey = RSAKey.import_key(pem)
     elif isinstance(key, EllipticCurvePublicKey) and _CURVES.get(name) == key.curve.name:
         jwk = ECKey.import_key(pem)
@@ -192,6 +192,13 @@ def _verifies(signing_input: str, value: str, name: str, certificate: bytes) -> 
         return bool(algorithm.verify(signing_input.encode("ascii"), _decoded(value, _VALUE_MAX), jwk))
     except (JoseError, ValueError, TypeError):
         return False
+
+
+def _allows(certificate: bytes, name: str) -> bool:
+    """Whether the certificate says nothing against that algorithm for its key, if it is RSA."""
+    if name.startswith("RS"):
+        return not pss_only(certificate)
+    return name.startswith("PS") and pss_allows(certificate, _HASHES[name[2:]])
 
 
 def _certificates(header: dict[str, Any], named: bytes | None) -> tuple[bytes, ...]:

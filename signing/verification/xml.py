@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from signing.certificate import parsed, pss_only
+from signing.certificate import parsed, pss_allows, pss_only
 from signing.errors import (
     CertificateMalformedError,
     DocumentUnsafeError,
@@ -230,12 +230,11 @@ class _Reader:
         readable = 0
         for each in candidates:
             try:
-                key = _key(each)
+                key, allowed = _key(each), _allows(each, method)
             except CertificateMalformedError:
                 continue
             readable += 1
-            other = method.scheme is Scheme.RSA and pss_only(each)
-            if not other and _verifies(key, method, value, octets):
+            if allowed and _verifies(key, method, value, octets):
                 return each, []
         return candidates[0], [
             Remark(Finding.SIGNATURE_WRONG) if readable else Remark(Finding.CERTIFICATE_UNREADABLE)
@@ -381,6 +380,13 @@ def _key(certificate: bytes) -> PublicKeyTypes:
         return load_der_public_key(parsed(certificate).public_key)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise CertificateMalformedError from error
+
+
+def _allows(certificate: bytes, method: SignatureMethod) -> bool:
+    """Whether the certificate says nothing against that method for its key."""
+    if method.scheme is Scheme.RSA:
+        return not pss_only(certificate)
+    return method.scheme is not Scheme.PSS or pss_allows(certificate, method.hash)
 
 
 def _verifies(key: PublicKeyTypes, method: SignatureMethod, value: bytes, octets: bytes) -> bool:
