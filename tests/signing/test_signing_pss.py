@@ -18,6 +18,7 @@ from hca_card.simulator import templates
 from hca_card.simulator.persons import current_validity
 from signing.certificate import (
     is_issued_by,
+    pss_allows,
     pss_only,
     public_key,
     require_pss_hash,
@@ -92,6 +93,9 @@ def test_a_key_that_names_its_hash_signs_with_no_other(certificate: bytes):
     with pytest.raises(HashUnsupportedError):
         sign_digest(None, bytes(32), Hash.SHA_256, certificate=der)  # type: ignore[arg-type]
     require_pss_hash(certificate, "SHA-512")
+    # XML and JOSE take one hash for all of it; this key's MGF1 is of SHA-1, as where nothing is said.
+    assert pss_allows(certificate, Hash.SHA_384)
+    assert not pss_allows(der, Hash.SHA_384)
 
 
 def test_an_authority_may_sign_certificates_with_pss():
