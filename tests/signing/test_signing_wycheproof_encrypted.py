@@ -32,7 +32,7 @@ from signing.cms.envelope import (
 from signing.errors import CipherDamagedError, CipherInvalidError
 from tests.support.vectors import Counted, Record, certificate, issuer_and_number, sequence, wycheproof
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ENVELOPED_DATA: Final = bytes.fromhex("06092a864886f70d010703")
 EC_KEY: Final = sequence(bytes.fromhex("06072a8648ce3d0201"))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
+import pytest
 from cryptography.x509.ocsp import load_der_ocsp_response
 
 from hca_card.errors import CardDataError
@@ -28,6 +29,8 @@ from signing.verification.judge import Trust, judge
 from signing.verification.reading import read
 from signing.verification.report import DocumentReport, Verdict
 from tests.support.vectors import Counted, Record, archive
+
+pytestmark = pytest.mark.timeout(600)  # seconds of work each, on a machine that may be busy
 
 POLICY: Final = "2.16.840.1.101.3.2.1.48."
 NOT_ASKED: Final = ("InitialPolicyMappingInhibit", "InitialExplicitPolicy", "InitialAnyPolicyInhibit")

@@ -40,6 +40,8 @@ from tests.support.vectors import (
     wycheproof_named,
 )
 
+pytestmark = pytest.mark.timeout(600)  # seconds of work each, on a machine that may be busy
+
 OID: Final = {
     "data": "06092a864886f70d010701",
     "signedData": "06092a864886f70d010702",
