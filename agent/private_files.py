@@ -8,12 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-_FULL: Final = frozenset((errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)))
+_OF_THE_DISK: Final = frozenset(
+    (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EROFS, errno.EIO)
+)
 
 
-def is_full(error: OSError) -> bool:
-    """Return whether there was no room: the disk, this user's share of it, or the largest file."""
-    return error.errno in _FULL
+def is_of_the_disk(error: OSError) -> bool:
+    """Return whether it is the disk that takes nothing, and no fault of the file: full, read-only, broken."""
+    return error.errno in _OF_THE_DISK
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:

@@ -39,7 +39,10 @@ class Outcomes:
     def __init__(self, folder: Path) -> None:
         self._journal = Journal(folder / FILE, _STEPS)
         self._stored: deque[str] = deque()
-        self._journal.run("DELETE FROM outcome WHERE at < ?", (time.time() - RESULT_DAYS * 86_400,))
+        # What is not stored so far stays, whatever the clock says: else it would be signed a second time.
+        self._journal.run(
+            "DELETE FROM outcome WHERE message IS NULL AND at < ?", (time.time() - RESULT_DAYS * 86_400,)
+        )
 
     def __enter__(self) -> Self:
         return self

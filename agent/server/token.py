@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from agent.errors import AgentError, ErrorId
-from agent.private_files import is_full, write_private
+from agent.private_files import is_of_the_disk, write_private
 
 _BYTES = 32
 _SCHEME = "bearer "
@@ -37,13 +37,13 @@ def create(path: Path) -> UserToken:
 
     Raises:
         AgentError: `token.unreadable`, it cannot be written.
-        OSError: the disk is full.
+        OSError: the disk is full, or read-only.
     """
     secret = secrets.token_urlsafe(_BYTES)
     try:
         write_private(path, secret.encode("ascii"))
     except OSError as error:
-        if is_full(error):
+        if is_of_the_disk(error):
             raise
         raise AgentError(ErrorId.TOKEN_UNREADABLE, detail=str(error)) from error
     return UserToken(secret)

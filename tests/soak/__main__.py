@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from tests.soak import insertions, pages, signatures
+from tests.soak import clocks, disk, insertions, pages, signatures, windows
 from tests.soak.course import Part
 
 PARTS: Final[Mapping[str, tuple[Part, int]]] = {
@@ -25,6 +25,9 @@ PARTS: Final[Mapping[str, tuple[Part, int]]] = {
     "signatures": (signatures.signatures, 100_000),
     "pages": (pages.vanishing, 1_000),
     "slow": (pages.slow, 300),
+    "windows": (windows.flood, 10_000),
+    "disk": (disk.disk, 50),
+    "clocks": (clocks.jumps, 20),
 }
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -99,6 +101,15 @@ async def course(
         await step(number)
     seconds = time.monotonic() - began
     note(into, name, times, seconds, before, await _settled(mark, before))
+
+
+def elsewhere(command: Sequence[str], **environment: str) -> Table:
+    """Return the table that another program writes as JSON."""
+    path = os.pathsep.join(path for path in sys.path if path)
+    given = os.environ | {"PYTHONPATH": path} | environment
+    done = subprocess.run(command, capture_output=True, check=False, text=True, env=given)
+    assert done.returncode == 0, done.stderr
+    return Table(**json.loads(done.stdout))
 
 
 async def fill_pool() -> None:

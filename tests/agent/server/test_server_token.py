@@ -54,12 +54,15 @@ def test_the_token_is_in_no_repr(tmp_path: Path) -> None:
     assert token.read(tmp_path / "token") not in repr(user_token)
 
 
-def test_a_full_disk_is_no_fault_of_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_disk_that_is_full_or_read_only_is_no_fault_of_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(_descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left") as caught:
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match=os.strerror(code)) as caught:
         token.create(tmp_path / "token")
     assert caught.value.filename == str(tmp_path / "token")
     assert list(tmp_path.iterdir()) == []
