@@ -195,6 +195,8 @@ class Consents:
     def _close(self, key: tuple[str, tuple[Verb, ...]], question: _Question, _task: object = None) -> None:
         if self._questions.get(key) is question:
             del self._questions[key]
+        if question.task.done() and not question.task.cancelled():
+            question.task.exception()  # whoever asked may have left in the very moment in which it failed
 
     async def _put(
         self, origin: str, verbs: tuple[Verb, ...], wanted: Verb, document: ShowDocument | None

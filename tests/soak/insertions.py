@@ -79,7 +79,6 @@ async def _in_process(times: int) -> Table:
         async with (
             running_agent(Path(name), [""], interaction=Patient()) as agent,
             agent.page() as page,
-            agent.page(None) as program,
         ):
             [reader] = agent.readers
             await page.call("agent.hello")
@@ -90,10 +89,10 @@ async def _in_process(times: int) -> Table:
                 reader.insert(card)
                 await told.until("card")
                 if number % _A_READING == 0:
-                    await program.call("card.read")
+                    async with agent.page(None) as program:
+                        await program.call("card.read")
                 reader.remove()
                 await told.until("empty")
-                program.notifications.clear()
 
             async def burst(number: int) -> None:
                 for _ in range(_BURST):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from agent.access.answers import Answers
 from agent.access.consents import Consents, ranking
 from agent.access.policy import ConsentAnswer
 from agent.config import Config, OriginSettings
-from agent.errors import AgentError
+from agent.errors import AgentError, ErrorId
 from agent.interaction import ConsentQuestion, Question
 from agent.interaction.asking import Asking
 from agent.interaction.scripted import Headless, ScriptedInteraction
@@ -273,3 +274,24 @@ async def test_what_pages_are_told_of_never_asks(tmp_path: Path) -> None:
     world.answers.remember(PORTAL, (Verb.READ,), _yes())
     assert world.consents.allowed(PORTAL, Verb.READ)
     assert not person.questions
+
+
+async def test_a_question_that_fails_when_its_page_has_left_says_nothing_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class GivingWay(SlowPerson):
+        async def ask(self, question: Question[Any]) -> Any:
+            try:
+                return await super().ask(question)
+            except asyncio.CancelledError:
+                raise AgentError(ErrorId.BUSY) from None
+
+    world = World(tmp_path, GivingWay())
+    ask = asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN))
+    await turns()
+    ask.cancel()
+    await asyncio.gather(ask, return_exceptions=True)
+    await turns()
+    del ask  # or its traceback keeps the question
+    gc.collect()
+    assert "never retrieved" not in caplog.text
