@@ -76,7 +76,7 @@ def spki(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> bytes:
 def rsa_holder(private: str) -> tuple[bytes, RsaKey]:
     key = load_der_private_key(bytes.fromhex(private), None)
     assert isinstance(key, rsa.RSAPrivateKey)
-    return certificate(spki(key.public_key())), RsaKey.of(key)
+    return certificate(spki(key.public_key())), RsaKey(key)
 
 
 def message(recipient: bytes, algorithm: bytes, cipher: bytes, tag: bytes | None) -> bytes:
