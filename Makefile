@@ -6,6 +6,7 @@
 # make soak [PARTS="pages disk"]   a year of abuse in an hour: insertions, restarts, signatures, pages that vanish, full disks
 # make autobahn  other people's WebSocket cases against /v1 (root: their suite wants a Debian of its own)
 # make mutants breaks what guards PINs and signatures on purpose, and lists what no test noticed (slow)
+# make coverage covers each module of agent/access by the tests of its name alone
 # make package         the frozen program and this system's packages, in dist/
 # make test-packages   install and use them: on a Debian with nothing but apt, and under Wine (root; slow)
 
@@ -66,6 +67,9 @@ autobahn:
 
 mutants: setup
 	$(PYTHON) -m tests.mutants
+
+coverage: setup
+	$(PYTHON) -m tests.individual_coverage
 
 package:
 	@tools/setup package

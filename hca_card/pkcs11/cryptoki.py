@@ -15,6 +15,7 @@ from typing import Any, Final
 # On Windows the structures are packed (PKCS#11 §2.1); elsewhere they are aligned as usual.
 _ALIGNMENT: Final = 1 if sys.platform == "win32" else sizeof(c_void_p)
 _OUTPUT_MAX: Final = 1024
+_SLOTS_MAX: Final = 1024
 _OBJECTS_MAX: Final = 64
 _VALUE_MAX: Final = 32 * 1024
 _CKD_NULL: Final = 1
@@ -244,6 +245,8 @@ class Cryptoki:
         """C_GetSlotList of the slots with a token; the call for the length is what looks anew (§5.5)."""
         count = c_ulong()
         self.call(Function.C_GetSlotList, c_ubyte(1), None, byref(count))
+        if count.value > _SLOTS_MAX:
+            raise CryptokiError("C_GetSlotList", Ckr.GENERAL_ERROR)
         found = (c_ulong * count.value)()
         self.call(Function.C_GetSlotList, c_ubyte(1), found, byref(count))
         return tuple(found[: count.value])

@@ -313,6 +313,8 @@ class _FakeCryptoki(Cryptoki):
     def C_GetSlotList(self, _present: Any, found: Any, count: Any) -> None:
         slots = (SLOT,) if self._module.token is not None else ()
         if found is not None:
+            if len(found) < len(slots):
+                raise CryptokiError("C_GetSlotList", BUFFER_TOO_SMALL)
             found[: len(slots)] = slots
         count._obj.value = len(slots)
 

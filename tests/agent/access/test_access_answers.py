@@ -136,3 +136,16 @@ def test_a_corrupt_file_is_set_aside_with_a_word_and_nothing_is_allowed(
     assert (file.parent / "answers.json.broken").read_bytes() == content
     answers.remember(PORTAL, (Verb.READ,), ConsentAnswer(True, NOW + timedelta(days=1)))
     assert Answers(file, clock).of(PORTAL)
+
+
+def test_a_broken_file_that_cannot_be_set_aside_either_is_told_and_holds_nothing(
+    file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    file.write_text("{")
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert not Answers(file, clock).of(PORTAL)
+    assert "cannot be set aside" in caplog.text
+    assert file.exists()

@@ -295,3 +295,43 @@ async def test_a_question_that_fails_when_its_page_has_left_says_nothing_in_the_
     del ask  # or its traceback keeps the question
     gc.collect()
     assert "never retrieved" not in caplog.text
+
+
+async def test_an_answer_that_cannot_be_kept_holds_all_the_same_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    world = World(tmp_path, ScriptedInteraction())
+    monkeypatch.setattr(world.answers, "remember", full)
+    await world.consents.require(PORTAL, Verb.SIGN)
+    assert "could not be kept" in caplog.text
+    assert "No space left on device" in caplog.text
+
+
+async def test_this_persons_own_programs_are_asked_about_nothing(tmp_path: Path) -> None:
+    person = ScriptedInteraction()
+    world = World(tmp_path, person)
+    await world.consents.require(None, Verb.SIGN)
+    await world.consents.confirm(None, Verb.CHANGE_PIN)
+    assert not person.questions
+
+
+def test_what_the_lists_say_of_an_origin(tmp_path: Path) -> None:
+    origins = OriginSettings(
+        allow=frozenset((PORTAL, EVIL)), deny=frozenset((EVIL,)), digest=frozenset((PORTAL,))
+    )
+    consents = World(tmp_path, ScriptedInteraction(), origins).consents
+    assert [consents.listed(origin) for origin in (PORTAL, EVIL, None)] == [True, False, False]
+    assert [consents.digest_allowed(origin) for origin in (PORTAL, EVIL, None)] == [True, False, True]
+    assert [consents.plain_http_allowed(origin) for origin in (PORTAL, "http://other.example")] == [
+        True,
+        False,
+    ]
+    unattended = World(tmp_path, Headless(), origins).consents
+    assert [unattended.hopeless(origin) for origin in (PORTAL, "https://other.example")] == [False, True]
+    config = Config()
+    assert not Consents(Asking(Headless(), config, consents.rank), Answers(tmp_path / "a"), config).allowed(
+        PORTAL, Verb.READ
+    )

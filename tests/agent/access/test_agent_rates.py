@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from agent.access import rates as module
 from agent.access.rates import OriginRates
 from agent.config import LimitSettings
 from agent.places import Rank
@@ -29,3 +32,17 @@ def test_strangers_together_ask_not_much_oftener_than_one_origin() -> None:
     granted = sum(not these.take(f"https://n{number}.hostile{number}.example") for number in range(100))
     assert granted == 4 * 5
     assert not these.take(KNOWN)
+
+
+async def test_strangers_alone_wait_for_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(module.asyncio, "sleep", wait)
+    these = rates()
+    await these.hold_up(KNOWN)
+    assert not waited
+    await these.hold_up("https://hostile.example")
+    assert len(waited) == 1
