@@ -108,8 +108,9 @@ class Windows:
     def icon_pixels(self, picture: Path) -> int:
         """How many pixels at the lower right, where the icons are, have the green of our card."""
         self.shoot(picture)
-        only_green = ["-fuzz", "12%", "-fill", "white", "-opaque", "#009678"]
-        only_green += ["-fill", "black", "+opaque", "white"]
+        # All else black first: the bar itself is white.
+        only_green = ["-fuzz", "12%", "-fill", "black", "+opaque", "#009678"]
+        only_green += ["-fill", "white", "-opaque", "#009678"]
         told = subprocess.run(
             [
                 "convert",
