@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.support.bookworm import MIRROR
+from tests.support.debian import MIRROR
 
 VERSION: Final = "autobahntestsuite==0.8.2"
 _PACKAGES: Final = (
