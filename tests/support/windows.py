@@ -61,17 +61,17 @@ class Windows:
         return registry + files
 
     def install(self, package: Path, *words: str) -> None:
+        """Install a package, by the line that an administrator types."""
+        place = windows_path(package)
+        typed = [word.replace("=", '="', 1) + '"' * ("=" in word) for word in words]
         if package.suffix == ".msi":
-            self.wine.run("msiexec", "/i", str(package), "/qn", *words)
+            self._type(" ".join(("msiexec", "/i", place, "/qn", *typed)))
         else:
-            self._typed(package, words)
+            self._type(" ".join((place, "/S", *(f"/{word}" for word in typed))))
 
-    def _typed(self, package: Path, words: tuple[str, ...]) -> None:
-        """Run the line that an administrator types, quotes and all, which no list of words could say."""
-        typed = " ".join("/" + word.replace("=", '="', 1) + '"' * ("=" in word) for word in words)
-        place = "Z:" + str(package).replace("/", "\\")
-        call = f"import subprocess, sys; sys.exit(subprocess.call({f'{place} /S {typed}'!r}))"
-        self.wine.run_python("-c", call)
+    def _type(self, line: str) -> None:
+        """Run a line, quotes and all, which no list of words could say."""
+        self.wine.run_python("-c", f"import subprocess, sys; sys.exit(subprocess.call({line!r}))")
 
     @contextmanager
     def running(self, program: Path, *words: str) -> Iterator[None]:
