@@ -27,7 +27,7 @@ PARTS: Final[Mapping[str, tuple[Part, int]]] = {
     "slow": (pages.slow, 300),
     "windows": (windows.flood, 10_000),
     "disk": (disk.disk, 50),
-    "clocks": (clocks.jumps, 20),
+    "clocks": (clocks.jumps, 5),
 }
 
 

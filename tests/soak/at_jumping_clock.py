@@ -63,7 +63,9 @@ class Computer:
     async def set(self, by: str) -> None:
         """Set the clock, and return when programs see it so."""
         steady, before = time.monotonic(), datetime.now(UTC)
-        self._clock.write_text(by)
+        changed = self._clock.with_name("changed")
+        changed.write_text(by)
+        changed.replace(self._clock)  # never half of it
         await until_async(
             lambda: abs(datetime.now(UTC) - before) > timedelta(hours=20), "the clock cannot be set here", 30
         )

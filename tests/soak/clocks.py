@@ -20,13 +20,13 @@ def jumps(times: int) -> Table:
     with tempfile.TemporaryDirectory() as name:
         clock = Path(name, "clock")
         clock.write_text("+0")
-        # The program is asked for a date that stands in a file, and looks there each second; what only grows
+        # The program is asked for a date that stands in a file, and looks there each time; what only grows
         # goes on as it does (README of libfaketime, FAKETIME_TIMESTAMP_FILE).
         library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
         return elsewhere(
             [sys.executable, "-m", "tests.soak.at_jumping_clock", name, str(clock), str(times)],
             FAKETIME_TIMESTAMP_FILE=str(clock),
-            FAKETIME_CACHE_DURATION="1",
+            FAKETIME_NO_CACHE="1",
             FAKETIME_DONT_FAKE_MONOTONIC="1",
             FAKETIME_DONT_RESET="1",
             LD_PRELOAD=str(library),

@@ -80,6 +80,7 @@ async def course(
     mark: Callable[[], Mark] = Mark.now,
     *,
     ways: int = 1,
+    kept: int = 0,
 ) -> None:
     """Do `step` so many times, after some that warm up, and write a line into the table.
 
@@ -90,9 +91,10 @@ async def course(
         step: is given a number, from 0 on through warming up and the course itself.
         mark: what the agent's process holds; it is this one.
         ways: how many different things the first numbers do, all of which warm up.
+        kept: objects that are rightly kept of each, up to some number.
     """
     await fill_pool()
-    warming = max(ways, min(times // 5 + 2, 1000))
+    warming = max(ways, min(times // 5 + 1, 1000))
     for number in range(warming):
         await step(number)
     before = await _settled(mark)
@@ -100,7 +102,7 @@ async def course(
     for number in range(warming, warming + times):
         await step(number)
     seconds = time.monotonic() - began
-    note(into, name, times, seconds, before, await _settled(mark, before))
+    note(into, name, times, seconds, before, await _settled(mark, before), kept)
 
 
 def elsewhere(command: Sequence[str], **environment: str) -> Table:
@@ -119,7 +121,9 @@ async def fill_pool() -> None:
     await asyncio.gather(*(asyncio.to_thread(together.wait) for _ in range(count)))
 
 
-def note(into: Table, name: str, times: int, seconds: float, before: Mark, after: Mark) -> None:
+def note(
+    into: Table, name: str, times: int, seconds: float, before: Mark, after: Mark, kept: int = 0
+) -> None:
     """Write down what a course found."""
     grown, blocks = after.megabytes - before.megabytes, after.blocks - before.blocks
     into.rows.append(
@@ -137,7 +141,7 @@ def note(into: Table, name: str, times: int, seconds: float, before: Mark, after
     )
     if grown > MEGABYTES_MAX:
         into.broken.append(f"{name}: memory grew by {grown:.1f} MB")
-    if blocks > _BLOCKS_OF_PYTHON + _BLOCKS_OF_EACH * times:
+    if blocks > _BLOCKS_OF_PYTHON + (_BLOCKS_OF_EACH + kept) * times:
         into.broken.append(f"{name}: {blocks:,} more objects after {times:,} times")
     if after.descriptors > before.descriptors:
         into.broken.append(f"{name}: {before.descriptors} descriptors became {after.descriptors}")
