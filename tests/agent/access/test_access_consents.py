@@ -335,3 +335,15 @@ def test_what_the_lists_say_of_an_origin(tmp_path: Path) -> None:
     assert not Consents(Asking(Headless(), config, consents.rank), Answers(tmp_path / "a"), config).allowed(
         PORTAL, Verb.READ
     )
+
+
+async def test_a_question_whose_answer_came_with_the_one_before_it_is_not_asked(tmp_path: Path) -> None:
+    person = SlowPerson()
+    world = World(tmp_path, person)
+    both = asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN, Verb.READ))
+    await turns()
+    part = asyncio.create_task(world.consents.require(PORTAL, Verb.SIGN))
+    await turns()
+    person.answer.set_result(True)
+    await asyncio.gather(both, part)
+    assert len(person.questions) == 1
