@@ -230,7 +230,7 @@ async def test_a_plain_request_to_the_echo_is_no_upgrade(tmp_path: Path) -> None
     async with component_agent(tmp_path) as agent:
         [port] = agent.daemon.nhi_ports
         async with agent.http.get(f"https://localhost:{port}/echo", headers={"Origin": PORTAL}) as answer:
-            assert answer.status == 400
+            assert answer.status == 426  # RFC 9110 §15.5.22
 
 
 @pytest.mark.slow
