@@ -146,9 +146,14 @@ class Journal:
         """Run the body; what SQLite and the system refuse is an error of ours."""
         try:
             yield
+        except UnicodeDecodeError as error:  # in what SQLite says of a schema that is damaged
+            raise AgentError(ErrorId.JOURNAL_DAMAGED, detail=str(self.path)) from error
         except sqlite3.Error as error:
-            # The low byte is the primary code. What has none is a fault of the statement, and ours.
+            # The low byte is the primary code. What has none is a text that cannot be decoded, or a fault of
+            # the statement, and ours.
             known = _ERRORS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+            if known is None and type(error) is sqlite3.OperationalError and "decode" in str(error):
+                known = ErrorId.JOURNAL_DAMAGED
             if known is None:
                 raise
             detail = f"{self.path}: {getattr(error, 'sqlite_errorname', error)}"

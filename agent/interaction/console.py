@@ -94,7 +94,10 @@ class PosixConsole:
 
         line = bytearray()
         while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
-            if not select.select([self._source], [], [], min(left, _LOOK_SECONDS))[0]:
+            ready = select.select([self._source], [], [], min(left, _LOOK_SECONDS))[0]
+            if (
+                not ready or stop.is_set()
+            ):  # what is typed after the end is the next question's, or the shell's
                 continue
             octet = os.read(self._source, 1)
             if octet == b"\n":

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,7 @@ from agent.vocabulary import Verb
 from hca_card.errors import PinLastTryError
 from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
+from tests.support import waiting
 from tests.support.operations import until
 from tests.support.waiting import until_async
 
@@ -78,6 +80,8 @@ class Terminal:
         return self.seen.decode("utf-8", "replace")
 
     def close(self) -> None:
+        # The numbers of the descriptors are soon another terminal's: whoever read on would read there.
+        waiting.until(lambda: self.console is None or not self.console.reading, "somebody still reads")
         os.close(self.keyboard)
         os.close(self.line)
 
@@ -111,6 +115,23 @@ async def settled(terminal: Terminal, prompt: str) -> None:
     """Wait until the prompt is there and the terminal reads."""
     await terminal.screen(prompt)
     await until(lambda: terminal.console is not None and terminal.console.reading)
+
+
+def test_whoever_is_to_stop_reads_nothing_that_is_typed_afterwards() -> None:
+    source, keyboard = os.pipe()
+    stop = threading.Event()
+    console = Console(source, keyboard)
+    given: list[bytearray | None] = []
+    reader = threading.Thread(target=lambda: given.append(console._collect(time.monotonic() + 30, stop)))
+    reader.start()
+    waiting.until(lambda: console.reading, "nobody reads")
+    stop.set()
+    os.write(keyboard, b"y\n")
+    reader.join(30)
+    assert given == [None]
+    assert os.read(source, 9) == b"y\n"
+    os.close(source)
+    os.close(keyboard)
 
 
 @pytest.mark.parametrize("asked", ["pin", "change", "consent"])
