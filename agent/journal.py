@@ -149,10 +149,10 @@ class Journal:
         except UnicodeDecodeError as error:  # in what SQLite says of a schema that is damaged
             raise AgentError(ErrorId.JOURNAL_DAMAGED, detail=str(self.path)) from error
         except sqlite3.Error as error:
-            # The low byte is the primary code. What has none is a text that cannot be decoded, or a fault of
-            # the statement, and ours.
+            # The low byte is the primary code. Statements are constants that fit the tables of their version:
+            # where one does not, or a text cannot be decoded, the file is not what it was.
             known = _ERRORS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-            if known is None and type(error) is sqlite3.OperationalError and "decode" in str(error):
+            if known is None and isinstance(error, sqlite3.OperationalError):
                 known = ErrorId.JOURNAL_DAMAGED
             if known is None:
                 raise
