@@ -139,17 +139,21 @@ def look_for_key(visit: Visit, card: Card, use: KeyUse, *, chain: bool = False) 
 def issuers_on(card: Card, certificate: bytes) -> tuple[bytes, ...]:
     """Return the issuers of the card's certificate as far as it has them, nearest first; none is trusted.
 
-    They are read once: a card in use signs many documents, and they are as long as its own.
+    They are read once: a card in use signs many documents, and they are as long as its own. Where one could
+    not be read they are read again the next time.
     """
-    if certificate not in _issuers:
-        found = []
-        for index in sorted({*card.certificate_indexes()} - {*CERTIFICATE_INDEX.values()}):
-            with suppress(CardError, StatusError, MalformedResponseError):
-                found.append(card.certificate(index).der)
+    if certificate in _issuers:
+        return _issuers[certificate]
+    found, indexes = [], sorted({*card.certificate_indexes()} - {*CERTIFICATE_INDEX.values()})
+    for index in indexes:
+        with suppress(CardError, StatusError, MalformedResponseError):
+            found.append(card.certificate(index).der)
+    issuers = issuers_among(certificate, found)
+    if len(found) == len(indexes):
         if len(_issuers) >= _ISSUERS_MAX:
             _issuers.clear()
-        _issuers[certificate] = issuers_among(certificate, found)
-    return _issuers[certificate]
+        _issuers[certificate] = issuers
+    return issuers
 
 
 def current_certificate(card: Card, index: int, known: bytes = b"") -> CardCertificate:

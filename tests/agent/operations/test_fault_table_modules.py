@@ -7,7 +7,7 @@ refuse, refuse after it acted, end, hang, answer nonsense, and lose its token be
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -252,6 +252,9 @@ class ModuleStage:
 
     async def restore(self) -> None:
         here = self.reader.card if isinstance(self.reader.card, FakeToken) else self.token
+        # A process that is ended may end a moment after its caller was answered.
+        with suppress(AssertionError):
+            await until(lambda: here.user is None and self.token.user is None, "a PIN is left verified", 5)
         self.left = here.user is not None or self.token.user is not None
         self.used = self.card.presented > 0
         if not self.world.winscard.running:

@@ -7,12 +7,16 @@ import threading
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.errors import AgentError, ErrorId, error_id
 from agent.interaction.scripted import ScriptedInteraction
+from agent.operations import transaction_jobs
 from agent.operations.documents import DocumentSigning
+from hca_card.errors import CardDataError
+from hca_card.model import CardCertificate
 from hca_card.pin import Pin
 from signing.errors import (
     DocumentRefusedError,
@@ -165,3 +169,22 @@ def test_a_broken_card_gives_no_document(signer: str) -> None:
     assert isinstance(card, PkiCard)
     with pytest.raises(SignatureInvalidError):
         DocumentSigning(Marked(), DOCUMENT, Hash.SHA_256).work(card, pki().certificate(signer))
+
+
+def test_an_issuer_that_could_not_be_read_once_is_read_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transaction_jobs, "issuers_among", lambda _certificate, found: tuple(found))
+    failing = [True]
+
+    class Card:
+        def certificate_indexes(self) -> tuple[int, ...]:
+            return (77,)
+
+        def certificate(self, index: int) -> CardCertificate:
+            if failing:
+                failing.pop()
+                raise CardDataError("cut off")
+            return CardCertificate(index, None, b"issuer")
+
+    card: Any = Card()
+    assert transaction_jobs.issuers_on(card, b"read badly once") == ()
+    assert transaction_jobs.issuers_on(card, b"read badly once") == (b"issuer",)
