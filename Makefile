@@ -14,7 +14,7 @@ PYTHON := .venv/bin/python
 # Else every process compiles all of the program again: a second of the processor's time each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check bench fuzz soak autobahn mutants setup package test-packages
+.PHONY: demo test check bench fuzz soak autobahn mutants coverage setup package test-packages
 
 demo:
 	@tools/setup demo

@@ -146,13 +146,12 @@ class Journal:
         """Run the body; what SQLite and the system refuse is an error of ours."""
         try:
             yield
-        except UnicodeDecodeError as error:  # in what SQLite says of a schema that is damaged
-            raise AgentError(ErrorId.JOURNAL_DAMAGED, detail=str(self.path)) from error
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             # The low byte is the primary code. Statements are constants that fit the tables of their version:
-            # where one does not, or a text cannot be decoded, the file is not what it was.
+            # where one does not, or a text cannot be decoded (SQLite's words of the schema among them), the
+            # file is not what it was.
             known = _ERRORS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-            if known is None and isinstance(error, sqlite3.OperationalError):
+            if known is None and isinstance(error, sqlite3.OperationalError | UnicodeDecodeError):
                 known = ErrorId.JOURNAL_DAMAGED
             if known is None:
                 raise

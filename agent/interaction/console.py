@@ -95,9 +95,7 @@ class PosixConsole:
         line = bytearray()
         while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
             ready = select.select([self._source], [], [], min(left, _LOOK_SECONDS))[0]
-            if (
-                not ready or stop.is_set()
-            ):  # what is typed after the end is the next question's, or the shell's
+            if not ready or stop.is_set():  # what is typed after the end is for whoever reads next
                 continue
             octet = os.read(self._source, 1)
             if octet == b"\n":

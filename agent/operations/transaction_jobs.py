@@ -7,7 +7,6 @@ waits for a person. What sends a PIN is in `agent.operations.pin_entry`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -144,12 +143,16 @@ def issuers_on(card: Card, certificate: bytes) -> tuple[bytes, ...]:
     """
     if certificate in _issuers:
         return _issuers[certificate]
-    found, indexes = [], sorted({*card.certificate_indexes()} - {*CERTIFICATE_INDEX.values()})
-    for index in indexes:
-        with suppress(CardError, StatusError, MalformedResponseError):
+    found, whole = [], True
+    for index in sorted({*card.certificate_indexes()} - {*CERTIFICATE_INDEX.values()}):
+        try:
             found.append(card.certificate(index).der)
+        except ObjectMissingError:
+            continue  # which will not change
+        except (CardError, StatusError, MalformedResponseError):
+            whole = False
     issuers = issuers_among(certificate, found)
-    if len(found) == len(indexes):
+    if whole:
         if len(_issuers) >= _ISSUERS_MAX:
             _issuers.clear()
         _issuers[certificate] = issuers

@@ -350,8 +350,8 @@ class RecordQueue:
                 listener()
         await self._warn(counts)
         self._wake()  # programs of the command line write to the journal too
-        for stuck in self._stuck.values():
-            raise stuck.error
+        if self._stuck:
+            raise next(iter(self._stuck.values())).error
         for left in self._intake.left:
             if not left.name:
                 raise AgentError(left.error, detail=str(left.folder))
@@ -409,10 +409,9 @@ class RecordQueue:
             try:
                 self._put(record)
             except (AgentError, OSError) as error:
-                before = self._stuck.get(record.number)
-                pause = (
-                    0.0 if before is None else min(max(_RETRY_SECONDS, 2 * before.pause), _RETRY_SECONDS_MAX)
-                )
+                pause = 0.0
+                if (before := self._stuck.get(record.number)) is not None:
+                    pause = min(max(_RETRY_SECONDS, 2 * before.pause), _RETRY_SECONDS_MAX)
                 self._stuck[record.number] = _Stuck(error, pause, now + pause)
                 refused += 1
                 if refused == _REFUSED_AT_ONCE:  # where there is room for nothing, the rest is not tried too

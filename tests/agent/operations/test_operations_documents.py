@@ -15,7 +15,7 @@ from agent.errors import AgentError, ErrorId, error_id
 from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import transaction_jobs
 from agent.operations.documents import DocumentSigning
-from hca_card.errors import CardDataError
+from hca_card.errors import CardDataError, ObjectMissingError
 from hca_card.model import CardCertificate
 from hca_card.pin import Pin
 from signing.errors import (
@@ -171,15 +171,20 @@ def test_a_broken_card_gives_no_document(signer: str) -> None:
         DocumentSigning(Marked(), DOCUMENT, Hash.SHA_256).work(card, pki().certificate(signer))
 
 
-def test_an_issuer_that_could_not_be_read_once_is_read_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_issuer_that_could_not_be_read_once_is_read_the_next_time_and_one_that_is_missing_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(transaction_jobs, "issuers_among", lambda _certificate, found: tuple(found))
-    failing = [True]
+    failing, asked = [True], []
 
     class Card:
         def certificate_indexes(self) -> tuple[int, ...]:
-            return (77,)
+            return (77, 78)
 
         def certificate(self, index: int) -> CardCertificate:
+            asked.append(index)
+            if index == 78:
+                raise ObjectMissingError
             if failing:
                 failing.pop()
                 raise CardDataError("cut off")
@@ -187,4 +192,6 @@ def test_an_issuer_that_could_not_be_read_once_is_read_the_next_time(monkeypatch
 
     card: Any = Card()
     assert transaction_jobs.issuers_on(card, b"read badly once") == ()
-    assert transaction_jobs.issuers_on(card, b"read badly once") == (b"issuer",)
+    for _ in range(2):
+        assert transaction_jobs.issuers_on(card, b"read badly once") == (b"issuer",)
+    assert asked == [77, 78, 77, 78]
