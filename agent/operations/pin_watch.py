@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -54,12 +54,17 @@ class PinWatch:
         self._heard = asyncio.Event()
         self._settings = _settings(paths)
 
-    async def begin(self) -> None:
-        """Watch: a PIN is about to be kept. Return when whatever ends it is heard, or it was forgotten."""
+    def begin(self) -> Awaitable[object]:
+        """Watch: a PIN is about to be kept. What is returned is done when whatever ends it is heard.
+
+        Where the person was away since the last look, that ends what was kept then, and not this one later.
+        """
         if not self._kept.is_set():
             self._away.begin()
             self._kept.set()
-        await self._heard.wait()
+        elif self._away.went():
+            self._forget(SessionEnd.LOCKED)
+        return self._heard.wait()
 
     async def run(self) -> None:
         """Watch until cancelled; what cannot be watched over is not kept."""

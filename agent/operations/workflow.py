@@ -134,8 +134,8 @@ class Workflow:
         )
         self._kept: weakref.WeakSet[KeptPin] = weakref.WeakSet()
         self._to_be_kept: set[_ToBeKept] = set()
-        self.watch: Callable[[], Awaitable[None]] = _nothing_to_watch
-        """Called before a PIN is kept; returns when what ends kept PINs is heard."""
+        self.watch: Callable[[], Awaitable[object]] = _nothing_to_watch
+        """Called before a PIN is kept; what it returns is done when what ends kept PINs is heard."""
 
     async def close(self) -> None:
         """Forget every PIN, stop watching, end the readers' threads."""
@@ -496,7 +496,7 @@ class _ToBeKept:
         ended: why it must not be kept any more.
     """
 
-    watched: asyncio.Future[None]
+    watched: asyncio.Future[object]
     ended: SessionEnd | None = None
 
 

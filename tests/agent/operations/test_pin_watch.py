@@ -68,6 +68,16 @@ async def test_a_computer_that_slept_unheard_of_ends_the_session(world: World) -
     await until(lambda: session.ended is SessionEnd.LOCKED, "the session goes on")
 
 
+async def test_a_sleep_before_a_session_ends_those_of_before_and_not_that_one(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:  # which looks too seldom to come in between
+        before = await world.operations.open_session(PORTAL)
+        away = world.operations._watch._away
+        away._wall = lambda: time.time() + 3600
+        after = await world.operations.open_session(PORTAL)
+        assert before.ended is SessionEnd.LOCKED
+        assert not away.went() and after.ended is None
+
+
 async def test_a_policy_that_still_allows_it_and_a_file_of_other_things_end_nothing(world: World) -> None:
     session = await world.operations.open_session(PORTAL, most=20, seconds=600)
     applied: list[SessionSettings] = []
