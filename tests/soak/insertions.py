@@ -8,13 +8,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from tests.bench.tables import Table
-from tests.soak.course import Mark, course, table
+from tests.soak.course import Mark, course, left_out, table
 from tests.soak.person import Patient
 from tests.support.agent import Page, running_agent
 from tests.support.cards import simulated
@@ -176,45 +176,51 @@ def beside(pcscd: PrivatePcscd) -> Iterator[Beside]:
 
 def through_pcscd(times: int) -> Table:
     """Pull a card out of a reader of a real pcscd and put it back, so often."""
-    into = table("Insertions through pcscd")
-    if reason := why_not():
-        into.notes.append(f"Left out: {reason}.")
-        return into
-    with private_pcscd() as pcscd, beside(pcscd) as agent:
 
-        async def out_and_in(number: int) -> None:
-            agent.say("remove")
-            agent.until("empty")
-            agent.say("insert")
-            agent.until("card")
-            if number % 10 == 0:
-                agent.do("sign")
+    def out_and_in(_pcscd: PrivatePcscd, agent: Beside, number: int) -> None:
+        agent.say("remove")
+        agent.until("empty")
+        agent.say("insert")
+        agent.until("card")
+        if number % 10 == 0:
+            agent.do("sign")
 
-        asyncio.run(course(into, "out and in", times, out_and_in, agent.mark))
-        into.notes.append(f"{len(agent.seen) - 1:,} events seen, none missing, in order")
-    return into
+    return _against_pcscd(
+        "Insertions through pcscd", "out and in", times, out_and_in, "none missing, in order"
+    )
 
 
 def restarts(times: int) -> Table:
     """Kill a real pcscd and start it so often; after each the card is found and signs."""
-    into = table("Restarts of pcscd")
+
+    def restart(pcscd: PrivatePcscd, agent: Beside, number: int) -> None:
+        if number % 2:
+            pcscd.kill()
+        else:
+            pcscd.stop()
+        agent.until("none")
+        error = agent.do("fail")["error"]
+        assert error == "service.unavailable", error
+        pcscd.start()
+        agent.until("card", after="empty")  # the card is in its reader first, or the service is
+        agent.do("sign")
+
+    words = "a signature after each restart"
+    return _against_pcscd("Restarts of pcscd", "killed or ended, started", times, restart, words)
+
+
+def _against_pcscd(
+    title: str, name: str, times: int, deed: Callable[[PrivatePcscd, Beside, int], None], words: str
+) -> Table:
+    """Do something so often to a real pcscd or the card in its reader, with an agent beside it."""
     if reason := why_not():
-        into.notes.append(f"Left out: {reason}.")
-        return into
+        return left_out(title, reason)
+    into = table(title)
     with private_pcscd() as pcscd, beside(pcscd) as agent:
 
-        async def restart(number: int) -> None:
-            if number % 2:
-                pcscd.kill()
-            else:
-                pcscd.stop()
-            agent.until("none")
-            error = agent.do("fail")["error"]
-            assert error == "service.unavailable", error
-            pcscd.start()
-            agent.until("card", after="empty")  # the card is in its reader first, or the service is
-            agent.do("sign")
+        async def step(number: int) -> None:
+            deed(pcscd, agent, number)
 
-        asyncio.run(course(into, "killed or ended, started", times, restart, agent.mark))
-        into.notes.append(f"{len(agent.seen) - 1:,} events seen; a signature after each restart")
+        asyncio.run(course(into, name, times, step, agent.mark))
+        into.notes.append(f"{len(agent.seen) - 1:,} events seen, {words}")
     return into

@@ -10,32 +10,28 @@ import re
 import socket
 import ssl
 import struct
-import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 from unittest.mock import patch
 
-from agent.config import LimitSettings, OriginSettings
-from agent.interaction import ConsentQuestion, ConsentReply, PinQuestion, Question
+from agent.interaction import Question
 from agent.server import http, serving
-from hca_card.pin import Pin
 from tests.bench.tables import Table
 from tests.soak.course import course, table
-from tests.soak.person import PIN, Patient
-from tests.support.agent import PORTAL, RunningAgent, running_agent
+from tests.soak.crowd import crowd, crowded_agent
+from tests.soak.person import Patient
+from tests.support import raw_http
+from tests.support.agent import PORTAL, RunningAgent
 from tests.support.hipki import FORM, package
 from tests.support.hostile import Doors, Portal
 from tests.support.nhi_component import TURNED_ON
-from tests.support.raw_websocket import TEXT, RawWebSocket
+from tests.support.raw_websocket import TEXT, RawWebSocket, opening
 from tests.support.servisign_page import Page, Text, body_of
 from tests.support.waiting import until_async
 
-SITES: Final = tuple(f"https://ward{number}.hospital.example.tw" for number in range(40))
-"""Allowed: they get as far as the card."""
-STRANGERS: Final = tuple(f"https://page{number}.strange{number}.example" for number in range(40))
+SITES, STRANGERS = crowd(40)
 _MANY: Final = 100
 _OF_A_ROUND: Final = 100
 _AT_ONCE: Final = 16
@@ -56,10 +52,8 @@ class Absent(Patient):
 
     async def ask(self, question: Question[Any]) -> Any:
         """Answer the portal."""
-        if question.origin == PORTAL and isinstance(question, PinQuestion):
-            return Pin(PIN)
-        if question.origin == PORTAL and isinstance(question, ConsentQuestion):
-            return ConsentReply.YES
+        if question.origin == PORTAL:
+            return await super().ask(question)
         self.open += 1
         self.opened += 1
         try:
@@ -131,23 +125,13 @@ class Door:
         return Line(*await asyncio.open_connection("127.0.0.1", self.port))
 
 
-def _any_certificate() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
+def _popup(port: int) -> bytes:
+    return raw_http.request("GET", "/popupForm", [("Host", f"localhost:{port}")])
 
 
-def _request(method: str, path: str, port: int, *headers: str, body: bytes = b"") -> bytes:
-    lines = (f"{method} {path} HTTP/1.1", f"Host: localhost:{port}", *headers)
-    length = (f"Content-Length: {len(body)}",) if body else ()
-    return "\r\n".join((*lines, *length, "", "")).encode("ascii") + body
-
-
-def _upgrade(path: str, port: int, origin: str) -> bytes:
-    return _request(
-        "GET", path, port, f"Origin: {origin}", "Upgrade: websocket", "Connection: Upgrade",
-        f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}", "Sec-WebSocket-Version: 13",
-    )  # fmt: skip
+def _form(port: int, path: str, origin: str, body: bytes, *more: tuple[str, str]) -> bytes:
+    head = (("Host", f"localhost:{port}"), ("Origin", origin), ("Content-Type", FORM))
+    return raw_http.request("POST", path, (*head, *more, ("Content-Length", str(len(body)))), body)
 
 
 def _native_sign() -> bytes:
@@ -165,10 +149,10 @@ async def _talk_nhi(line: Line, _origin: str) -> None:
 
 def doors(agent: RunningAgent) -> tuple[Door, ...]:
     """Return the doors of an agent."""
-    ports, tls = Doors.of(agent), _any_certificate()
+    ports, tls = Doors.of(agent), raw_http.any_certificate()
 
     def form(origin: str, body: bytes) -> bytes:
-        return _request("POST", "/", ports.tls, f"Origin: {origin}", f"Content-Type: {FORM}", body=body)
+        return _form(ports.tls, "/", origin, body)
 
     def echo(origin: str) -> bytes:
         return form(origin, body_of(Page(_nobody, origin).request("Echo")))
@@ -188,21 +172,20 @@ def doors(agent: RunningAgent) -> tuple[Door, ...]:
         line.writer.write(form(origin, body_of(page.request("ATL_MakeSignature", b64Data=Text("QQ==")))))
 
     async def talk_hipki(line: Line, origin: str) -> None:
-        line.writer.write(_request("GET", "/popupForm", ports.hipki))
+        line.writer.write(_popup(ports.hipki))
         found = re.search(rb'name="ticket" content="([\w-]+)"', await line.answer())
         assert found is not None
         body = package(func="MakeSignature", tbs="text", signatureType="PKCS1", hashAlgorithm="SHA256")
-        own, ticket = f"http://localhost:{ports.hipki}", found[1].decode()
-        shown = (f"X-HCA-Ticket: {ticket}", f"X-HCA-Portal: {origin}")
-        headers = (f"Origin: {own}", f"Content-Type: {FORM}", *shown)
-        line.writer.write(_request("POST", "/sign", ports.hipki, *headers, body=body))
+        own = f"http://localhost:{ports.hipki}"
+        shown = ("X-HCA-Ticket", found[1].decode()), ("X-HCA-Portal", origin)
+        line.writer.write(_form(ports.hipki, "/sign", own, body, *shown))
 
     return (
-        Door("native", ports.clear, None, lambda origin: _upgrade("/v1", ports.clear, origin), _talk_native),
-        Door("native, TLS", ports.tls, tls, lambda origin: _upgrade("/v1", ports.tls, origin), _talk_native),
+        Door("native", ports.clear, None, lambda origin: opening(ports.clear, "/v1", origin), _talk_native),
+        Door("native, TLS", ports.tls, tls, lambda origin: opening(ports.tls, "/v1", origin), _talk_native),
         Door("ServiSign", ports.tls, tls, echo, talk_servisign),
-        Door("HiPKI", ports.hipki, None, lambda _: _request("GET", "/popupForm", ports.hipki), talk_hipki),
-        Door("NHI", ports.nhi, tls, lambda origin: _upgrade("/echo", ports.nhi, origin), _talk_nhi),
+        Door("HiPKI", ports.hipki, None, lambda _origin: _popup(ports.hipki), talk_hipki),
+        Door("NHI", ports.nhi, tls, lambda origin: opening(ports.nhi, "/echo", origin), _talk_nhi),
     )
 
 
@@ -292,20 +275,13 @@ STAGES: Final = (
 def _client_hello() -> bytes:
     said = ssl.MemoryBIO()
     with suppress(ssl.SSLWantReadError):
-        _any_certificate().wrap_bio(ssl.MemoryBIO(), said, server_hostname="localhost").do_handshake()
+        tls = raw_http.any_certificate()
+        tls.wrap_bio(ssl.MemoryBIO(), said, server_hostname="localhost").do_handshake()
     return said.read()
 
 
-@asynccontextmanager
-async def _agent(person: Absent) -> AsyncIterator[RunningAgent]:
-    config = replace(
-        TURNED_ON,
-        origins=OriginSettings(allow=frozenset((PORTAL, *SITES))),
-        limits=LimitSettings(requests=1000, burst=1000, questions=1000),
-    )
-    with tempfile.TemporaryDirectory() as name:
-        async with running_agent(Path(name), interaction=person, config=config) as agent:
-            yield agent
+def _agent(person: Absent) -> AbstractAsyncContextManager[RunningAgent]:
+    return crowded_agent(person, SITES, TURNED_ON, requests=1000)
 
 
 def vanishing(times: int) -> Table:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 from collections import Counter
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
-from agent.config import LimitSettings, OriginSettings
 from agent.errors import ErrorId
-from agent.interaction import ConsentQuestion, ConsentReply, PinQuestion, Question
-from hca_card.pin import Pin
+from agent.interaction import Question
 from tests.bench.tables import Table
 from tests.soak.course import course, table
-from tests.soak.person import PIN, Patient
-from tests.support.agent import ANY_PORT, PORTAL, running_agent
+from tests.soak.crowd import crowd, crowded_agent
+from tests.soak.person import Patient
+from tests.support.agent import ANY_PORT, PORTAL
 from tests.support.hostile import Portal
 from tests.support.waiting import until_async
 
-SITES: Final = tuple(f"https://ward{number}.hospital.example.tw" for number in range(20))
-STRANGERS: Final = tuple(f"https://page{number}.strange{number}.example" for number in range(20))
+SITES, STRANGERS = crowd(20)
 _AT_ONCE: Final = 40
 _HONEST: Final = frozenset(
     (
@@ -57,19 +52,12 @@ class Flooded(Patient):
         try:
             await asyncio.sleep(0)
             if question.origin == PORTAL or self.shown % 4 < 2:
-                return self._yes(question)
+                return await super().ask(question)
             if self.shown % 4 == 2:
                 return None
             return await asyncio.Event().wait()
         finally:
             self.open -= 1
-
-    @staticmethod
-    def _yes(question: Question[Any]) -> Any:
-        if isinstance(question, PinQuestion):
-            return Pin(PIN)
-        assert isinstance(question, ConsentQuestion)
-        return ConsentReply.YES
 
 
 def flood(times: int) -> Table:
@@ -80,46 +68,40 @@ def flood(times: int) -> Table:
 async def _flood(times: int) -> Table:
     into = table(f"A flood of questions, {_AT_ONCE} at once")
     person, met = Flooded(), Counter[str]()
-    config = replace(
-        ANY_PORT,
-        origins=OriginSettings(allow=frozenset((PORTAL, *SITES))),
-        limits=LimitSettings(requests=10_000, burst=10_000, questions=1000),
-    )
-    with tempfile.TemporaryDirectory() as name:
-        async with running_agent(Path(name), interaction=person, config=config) as agent:
-            portal = Portal(agent)
+    async with crowded_agent(person, SITES, ANY_PORT, requests=10_000) as agent:
+        portal = Portal(agent)
 
-            async def ask(number: int) -> None:
-                origin = (SITES, STRANGERS)[number % 2][number // 2 % len(SITES)]
-                async with agent.page(origin) as page:
-                    request = await page.send("sign", document="QQ==")
-                    answer = asyncio.create_task(page.answer(request))
-                    # A page whose window nobody looks at goes away some time.
-                    done, _ = await asyncio.wait((answer,), timeout=0.5)
-                    if not done:
-                        answer.cancel()
-                        met["left by its page"] += 1
-                        return
-                told = await answer
-                if "result" in told:
-                    met["signed"] += 1
+        async def ask(number: int) -> None:
+            origin = (SITES, STRANGERS)[number % 2][number // 2 % len(SITES)]
+            async with agent.page(origin) as page:
+                request = await page.send("sign", document="QQ==")
+                answer = asyncio.create_task(page.answer(request))
+                # A page whose window nobody looks at goes away some time.
+                done, _ = await asyncio.wait((answer,), timeout=0.5)
+                if not done:
+                    answer.cancel()
+                    met["left by its page"] += 1
                     return
-                data = told["error"]["data"]
-                if data["id"] not in _HONEST or not data["zh"]:
-                    into.broken.append(json.dumps(told["error"]))
-                met[data["id"]] += 1
+            told = await answer
+            if "result" in told:
+                met["signed"] += 1
+                return
+            data = told["error"]["data"]
+            if data["id"] not in _HONEST or not data["zh"]:
+                into.broken.append(json.dumps(told["error"]))
+            met[data["id"]] += 1
 
-            async def wave(number: int) -> None:
-                asking = [asyncio.create_task(ask(number * _AT_ONCE + each)) for each in range(_AT_ONCE)]
-                await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
-                await portal.native()  # in the middle of it
-                await asyncio.gather(*asking)
-                await until_async(lambda: not person.open, "a window stays open", 30)
-                await until_async(lambda: not agent.daemon.operations.busy, "work goes on", 30)
+        async def wave(number: int) -> None:
+            asking = [asyncio.create_task(ask(number * _AT_ONCE + each)) for each in range(_AT_ONCE)]
+            await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+            await portal.native()  # in the middle of it
+            await asyncio.gather(*asking)
+            await until_async(lambda: not person.open, "a window stays open", 30)
+            await until_async(lambda: not agent.daemon.operations.busy, "work goes on", 30)
 
-            await course(into, "waves", max(times // _AT_ONCE, 2), wave, ways=3)
-            for log_in in portal.log_ins.values():
-                await log_in()
+        await course(into, "waves", max(times // _AT_ONCE, 2), wave, ways=3)
+        for log_in in portal.log_ins.values():
+            await log_in()
     into.notes.append(
         f"{person.shown:,} windows, at most {person.most} at once; a portal worked beside each wave"
     )

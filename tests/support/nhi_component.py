@@ -14,6 +14,7 @@ import aiohttp
 
 from agent.config import NhiComponentSettings
 from tests.support.agent import ANY_PORT, PORTAL, RunningAgent, running_agent
+from tests.support.raw_http import any_certificate
 
 NAME: Final = "iccert.nhi.gov.tw"
 TURNED_ON: Final = replace(ANY_PORT, nhi_component=NhiComponentSettings(enabled=True, ports=(0,)))
@@ -60,8 +61,7 @@ def trusting(agent: RunningAgent) -> ssl.SSLContext:
 
 def names_shown(port: int, name: str | None, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
     """The certificate, DER, that a client is shown that asks for `name`; blocking."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context = any_certificate()
     context.maximum_version = version
     with (
         socket.create_connection(("127.0.0.1", port), 10) as plain,

@@ -30,6 +30,13 @@ def request(method: str, path: str, headers: Headers, body: bytes = b"") -> byte
     return "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + body
 
 
+def any_certificate() -> ssl.SSLContext:
+    """A client's TLS that takes whatever certificate it is shown."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 async def send(port: int, octets: bytes, *, tls: ssl.SSLContext | None = None, seconds: float = 20) -> Answer:
     """Send `octets` to the port and read until the other side ends the connection or has answered in full."""
     async with asyncio.timeout(seconds):

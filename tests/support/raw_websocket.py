@@ -9,6 +9,8 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tests.support import raw_http
+
 TEXT = 1
 CONTINUATION = 0
 _CLOSE = 8
@@ -53,6 +55,22 @@ class RawWebSocket:
             return first & 0xF, await self._reader.readexactly(length)
 
 
+def opening(port: int, path: str, origin: str) -> bytes:
+    """The request that a page of `origin` begins with (RFC 6455 §4.1)."""
+    return raw_http.request(
+        "GET",
+        path,
+        {
+            "Host": f"localhost:{port}",
+            "Origin": origin,
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode("ascii"),
+            "Sec-WebSocket-Version": "13",
+        }.items(),
+    )
+
+
 @asynccontextmanager
 async def raw_websocket(
     port: int, path: str, origin: str, tls: ssl.SSLContext | None = None
@@ -62,17 +80,7 @@ async def raw_websocket(
         "127.0.0.1", port, ssl=tls, server_hostname="localhost" if tls else None
     )
     try:
-        key = base64.b64encode(os.urandom(16)).decode("ascii")
-        lines = (
-            f"GET {path} HTTP/1.1",
-            f"Host: localhost:{port}",
-            f"Origin: {origin}",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Key: {key}",
-            "Sec-WebSocket-Version: 13",
-        )
-        writer.write("\r\n".join((*lines, "", "")).encode("ascii"))
+        writer.write(opening(port, path, origin))
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 "), head
         yield RawWebSocket(reader, writer)

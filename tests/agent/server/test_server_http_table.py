@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from agent.server import serving
 from agent.server.gate import Gate
 from tests.support.agent import DENIED, PORTAL, RunningAgent
 from tests.support.nhi_component import component_agent
+from tests.support.raw_http import any_certificate
 
 _AT_ONCE_MAX: Final = 24
 _SECONDS: Final = 30.0
@@ -417,11 +417,7 @@ class Knocker:
         self._door = door
         self._port = door.port(agent)
         self._seen = seen
-        self._tls: ssl.SSLContext | None = None
-        if door.tls:
-            self._tls = ssl.create_default_context()
-            self._tls.check_hostname = False
-            self._tls.verify_mode = ssl.CERT_NONE
+        self._tls = any_certificate() if door.tls else None
 
     def filled(self, octets: bytes) -> bytes:
         """Put what is the door's into a row."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
 import json
 import ssl
@@ -21,6 +20,8 @@ from hypothesis import strategies as st
 from agent.server.websocket_frames import StrictFrames
 from tests.support.agent import PORTAL, RunningAgent
 from tests.support.nhi_component import component_agent
+from tests.support.raw_http import any_certificate
+from tests.support.raw_websocket import opening
 
 MASK: Final = b"\x5a\xc3\x0f\x81"
 HELLO: Final = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "agent.hello", "params": {}}).encode()
@@ -152,23 +153,14 @@ class Door:
         self.message = COMMAND if nhi else HELLO
         self.tls: ssl.SSLContext | None = None
         if nhi:
-            self.tls = ssl.create_default_context()
-            self.tls.check_hostname = False
-            self.tls.verify_mode = ssl.CERT_NONE
-
-    def opening(self) -> bytes:
-        """The request that a browser begins with."""
-        return (
-            f"GET {self.path} HTTP/1.1\r\nHost: localhost:{self.port}\r\nOrigin: {PORTAL}\r\n"
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n\r\n"
-        ).encode()
+            self.tls = any_certificate()
 
     async def wrong(self, row: Row, *, at_once: bool) -> str | None:
         """Send it, with the opening in one piece or after its answer; what is wrong with what came back."""
         octets, expected, pongs, code = row
         async with self._connected() as (reader, writer):
-            writer.write(self.opening() + octets if at_once else self.opening())
+            first = opening(self.port, self.path, PORTAL)
+            writer.write(first + octets if at_once else first)
             status = await reader.readuntil(b"\r\n\r\n")
             if not status.startswith(b"HTTP/1.1 101 "):
                 return f"refused: {status!r}"
