@@ -48,8 +48,7 @@ def signing(rounds: int) -> Table:
     module = next((module for module in MODULES if Path(module).exists()), None)
     reason = why_not() or ("" if module and shutil.which("pkcs11-tool") else "it needs OpenSC")
     if reason or module is None:
-        table.notes.append(f"Left out: {reason}.")
-        return table
+        return table.left_out(reason)
     with tempfile.TemporaryDirectory(prefix="hca-agent-bench-") as folder, private_pcscd() as pcscd:
         document = Path(folder, "document")
         document.write_bytes(b"a document")

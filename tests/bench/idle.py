@@ -120,8 +120,7 @@ def minute(seconds: int) -> Table:
         ("what", "resident", "proportional", "processor", "wake-ups a minute"),
     )
     if reason := why_not():
-        table.notes.append(f"Left out: {reason}.")
-        return table
+        return table.left_out(reason)
     with TemporaryDirectory(prefix="hca-agent-bench-") as folder, private_pcscd() as pcscd, card_in(pcscd):
         idlers = _Idlers(pcscd, Path(folder))
         try:

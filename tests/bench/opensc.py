@@ -47,8 +47,7 @@ def signatures(rounds: int) -> Table:
     )
     module = next((module for module in MODULES if Path(module).exists()), None)
     if reason := why_not() or ("" if module else "it needs OpenSC"):
-        table.notes.append(f"Left out: {reason}.")
-        return table
+        return table.left_out(reason)
     with (
         TemporaryDirectory(prefix="hca-agent-bench-") as folder,
         _signing("tests.bench.opensc", folder) as (ours, ours_sent),

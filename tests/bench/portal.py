@@ -66,8 +66,7 @@ def signatures(rounds: int) -> Table:
         ("call", "ours", "bare", "more", "ratio", "bound"),
     )
     if reason := why_not():
-        table.notes.append(f"Left out: {reason}.")
-        return table
+        return table.left_out(reason)
     with (
         TemporaryDirectory(prefix="hca-agent-bench-") as folder,
         private_pcscd() as pcscd,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
+from typing import Self
 
 
 @dataclass
@@ -21,6 +22,11 @@ class Table:
     rows: list[Sequence[str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+
+    def left_out(self, reason: str) -> Self:
+        """Say why there is nothing in it, and return it."""
+        self.notes.append(f"Left out: {reason}.")
+        return self
 
     def __str__(self) -> str:
         lines = [self.columns, *self.rows]

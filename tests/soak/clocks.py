@@ -8,13 +8,13 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.tables import Table
-from tests.soak.course import elsewhere, left_out
+from tests.soak.course import elsewhere, table
 
 
 def jumps(times: int) -> Table:
     """Set the clock ahead, back and right so often."""
     if shutil.which("faketime") is None:
-        return left_out("A clock that jumps", "needs faketime")
+        return table("A clock that jumps").left_out("needs faketime")
     with tempfile.TemporaryDirectory() as name:
         clock = Path(name, "clock")
         clock.write_text("+0")

@@ -72,13 +72,6 @@ def table(title: str) -> Table:
     return Table(title, columns)
 
 
-def left_out(title: str, reason: str) -> Table:
-    """Return a table that says why there is nothing in it."""
-    empty = table(title)
-    empty.notes.append(f"Left out: {reason}.")
-    return empty
-
-
 async def course(
     into: Table,
     name: str,

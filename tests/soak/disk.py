@@ -9,7 +9,7 @@ import tempfile
 from typing import Final
 
 from tests.bench.tables import Table
-from tests.soak.course import elsewhere, left_out
+from tests.soak.course import elsewhere, table
 
 _MEGABYTES: Final = 4
 _MOUNT: Final = 'mount -t tmpfs -o size="$2" tmpfs "$1" && shift 2 && exec "$@"'
@@ -25,7 +25,7 @@ def why_not() -> str | None:
 def disk(times: int) -> Table:
     """Fill the disk and make it read-only so often, and see after each that everything works again."""
     if reason := why_not():
-        return left_out("A full and a read-only disk", reason)
+        return table("A full and a read-only disk").left_out(reason)
     with tempfile.TemporaryDirectory() as home:
         command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _MOUNT, "sh"]
         command += [home, f"{_MEGABYTES}m", sys.executable, "-m", "tests.soak.on_disk", home, str(times)]

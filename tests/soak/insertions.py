@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.bench.tables import Table
-from tests.soak.course import Mark, course, left_out, table
+from tests.soak.course import Mark, course, table
 from tests.soak.person import Patient
 from tests.support.agent import Page, running_agent
 from tests.support.cards import simulated
@@ -213,9 +213,9 @@ def _against_pcscd(
     title: str, name: str, times: int, deed: Callable[[PrivatePcscd, Beside, int], None], words: str
 ) -> Table:
     """Do something so often to a real pcscd or the card in its reader, with an agent beside it."""
-    if reason := why_not():
-        return left_out(title, reason)
     into = table(title)
+    if reason := why_not():
+        return into.left_out(reason)
     with private_pcscd() as pcscd, beside(pcscd) as agent:
 
         async def step(number: int) -> None:
