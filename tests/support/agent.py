@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import WSMsgType
 
 from agent.config import Config, HipkiSettings, OriginSettings, PortSettings, ServiSignSettings
 from agent.daemon import Daemon
@@ -129,6 +130,15 @@ class Page:
         message = await self.answer(await self.send(method, **params))
         assert "error" in message, message
         return dict(message["error"])
+
+    async def end(self) -> int:
+        """Wait until the agent closes the connection, whatever it says before; its code (RFC 6455 §7.4).
+
+        The socket's own `close_code` is another one where the connection is gone before this side can answer.
+        """
+        while (message := await self.socket.receive(timeout=_ANSWER_SECONDS)).type is not WSMsgType.CLOSE:
+            assert message.type is WSMsgType.TEXT, message
+        return int(message.data)
 
 
 @asynccontextmanager

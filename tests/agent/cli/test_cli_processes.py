@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agent.errors import AgentError
 from agent.interaction.dialogs import Dialogs
 from signing.errors import TokenInvalidError
+from tests.support.agent import Page
 from tests.support.interruptible import interruptible, replace
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
 from tests.support.waiting import until, until_unseen
@@ -232,14 +233,10 @@ async def test_a_portals_own_test_logs_in_as_the_documentation_says_and_nobody_i
         headers = {"Origin": origin}
         async with (
             aiohttp.ClientSession() as http,
-            http.ws_connect(f"ws://127.0.0.1:{port}/v1", headers=headers) as page,
+            http.ws_connect(f"ws://127.0.0.1:{port}/v1", headers=headers) as socket,
         ):
-            asked = {"jsonrpc": "2.0", "id": 1, "method": "authenticate", "params": {"nonce": nonce}}
-            await page.send_json(asked)
-            while True:
-                answer = json.loads(await page.receive_str(timeout=20))
-                if answer.get("id") == 1:
-                    return dict(answer)
+            page = Page(socket)
+            return await page.answer(await page.send("authenticate", nonce=nonce))
 
     monkeypatch.chdir(home)
     server: dict[str, Any] = {}

@@ -26,7 +26,7 @@ from agent.vocabulary import Verb
 from hca_card.pin import Pin
 from hca_card.simulator import SimulatedCard
 from signing.login import validate_token
-from tests.support.agent import DENIED, ORIGINS, PORTAL, RunningAgent, running_agent
+from tests.support.agent import DENIED, ORIGINS, PORTAL, Page, RunningAgent, running_agent
 from tests.support.cards import simulated, simulator_ca
 from tests.support.hipki import check_cms
 from tests.support.operations import until
@@ -316,9 +316,7 @@ async def test_a_frame_beyond_every_limit_ends_the_connection_with_its_code(
     monkeypatch.setattr(session, "FRAME_BYTES_MAX", 100_000)
     async with agent.page() as page:
         await page.socket.send_str("x" * 200_000)
-        message = await page.socket.receive(timeout=10)
-        assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
-        assert page.socket.close_code == 1009
+        assert await page.end() == 1009
 
 
 async def test_two_connections_and_their_requests_run_at_once(tmp_path: Path) -> None:
@@ -483,8 +481,7 @@ async def test_too_many_connections_are_told_to_come_again(
     monkeypatch.setattr(api, "SESSIONS_MAX", 1)
     async with running_agent(tmp_path) as agent, agent.page() as page:
         async with agent.page() as second:
-            await second.socket.receive(timeout=5)
-            assert second.socket.close_code == 1013
+            assert await second.end() == 1013
         await page.call("agent.hello")
 
 
@@ -498,8 +495,7 @@ async def test_one_origin_cannot_take_every_connection(
         agent.page(UNKNOWN) as second,
         agent.page(PORTAL) as portal,
     ):
-        await second.socket.receive(timeout=5)
-        assert second.socket.close_code == 1013
+        assert await second.end() == 1013
         await portal.call("agent.hello")
 
 
@@ -515,10 +511,10 @@ async def test_sites_nobody_allowed_cannot_keep_the_others_out(
         await first.call("agent.hello")
         async with agent.page(PORTAL) as portal:
             await portal.call("agent.hello")
-            assert (await first.socket.receive(timeout=5)).data == 1013
+            assert await first.end() == 1013
             async with agent.page("https://n2.seen.example") as third:
                 await third.call("agent.hello")
-                assert (await second.socket.receive(timeout=5)).data == 1013
+                assert await second.end() == 1013
                 await portal.call("agent.hello")
 
 
@@ -531,8 +527,7 @@ async def test_a_site_that_waits_for_the_persons_answer_is_not_cut_off_for_anoth
         waiting = await page.send("sign", document=b64(b"x"))
         await person.asked.wait()
         async with agent.page(PORTAL) as portal:
-            await portal.socket.receive(timeout=5)
-            assert portal.socket.close_code == 1013
+            assert await portal.end() == 1013
         person.ready.set()
         assert "result" in await page.answer(waiting)
 
@@ -559,7 +554,7 @@ async def test_a_stranger_that_waits_for_the_person_gives_way_to_an_allowed_site
         await person.asked.wait()
         async with agent.page(PORTAL) as portal:
             await portal.call("agent.hello")
-            assert (await page.socket.receive(timeout=5)).data == 1013
+            assert await page.end() == 1013
 
 
 async def test_only_a_few_sites_that_nobody_allowed_may_send_large_documents(
@@ -574,8 +569,7 @@ async def test_only_a_few_sites_that_nobody_allowed_may_send_large_documents(
         agent.page(PORTAL) as portal,
     ):
         await second.send("sign", document=large)
-        await second.socket.receive(timeout=5)
-        assert second.socket.close_code == 1009
+        assert await second.end() == 1009
         for page in (first, portal):
             sent = await page.send("sign", document=large)
             assert (await page.answer(sent)).keys() & {"result", "error"}
@@ -601,9 +595,8 @@ async def test_large_requests_that_wait_for_a_person_do_not_pile_up(
 
 async def test_pages_are_told_when_the_agent_stops(tmp_path: Path) -> None:
     async with running_agent(tmp_path) as agent:
-        socket = await agent.http.ws_connect(f"{agent.clear}/v1", headers={"Origin": PORTAL})
+        page = Page(await agent.http.ws_connect(f"{agent.clear}/v1", headers={"Origin": PORTAL}))
         stopping = asyncio.create_task(agent.daemon.stop())
-        await socket.receive(timeout=5)
-        assert socket.close_code == 1001
+        assert await page.end() == 1001
         async with asyncio.timeout(5):
             await stopping

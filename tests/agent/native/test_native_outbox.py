@@ -27,6 +27,4 @@ async def test_a_page_whose_news_are_too_many_is_left(
         (session,) = sessions
         for _ in range(_OUTBOX_MAX + 1):  # nothing is written meanwhile: the event loop does not turn
             session.notify([b'{"jsonrpc":"2.0","method":"card.changed","params":{}}'])
-        while not page.socket.closed:
-            await page.socket.receive(timeout=20)
-        assert page.socket.close_code == WSCloseCode.TRY_AGAIN_LATER
+        assert await page.end() == WSCloseCode.TRY_AGAIN_LATER

@@ -14,6 +14,7 @@ import pytest
 from agent.config import Config, PortSettings, ServiSignSettings
 from agent.server import http, pages
 from tests.support.agent import DENIED, ORIGINS, PORTAL, RunningAgent, running_agent
+from tests.support.agent import Page as NativePage
 from tests.support.servisign_page import Page, reply_of
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -190,8 +191,7 @@ class TestPageToken:
             async with agent.http.ws_connect(
                 f"{base}/v1?page={token}", headers={"Origin": origin or base}
             ) as socket:
-                await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": "agent.hello", "params": {}})
-                assert "result" in await socket.receive_json(timeout=10)
+                await NativePage(socket).call("agent.hello")
                 return 101
         except aiohttp.WSServerHandshakeError as error:
             return error.status
@@ -219,10 +219,9 @@ class TestPageToken:
         async with agent.http.ws_connect(
             f"{agent.clear}/v1?page={await self.token(agent)}", headers={"Origin": agent.clear}
         ) as socket:
+            page = NativePage(socket)
             for method in ("card.read", "sign", "readers.list", "certificates.list", "decrypt"):
-                await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": method, "params": {}})
-                answer = await socket.receive_json(timeout=10)
-                assert answer["error"]["data"]["id"] == "request.unknown_method"
+                assert (await page.failing(method))["data"]["id"] == "request.unknown_method"
 
     async def test_other_sites_cannot_read_it(self, agent: RunningAgent) -> None:
         async with agent.http.get(f"{agent.clear}/", headers={"Origin": PORTAL}) as response:

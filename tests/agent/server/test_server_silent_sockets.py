@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from tests.bench.starts import free_ports
+from tests.support.agent import Page
 from tests.support.waiting import until_async
 
 pytestmark = [
@@ -164,14 +165,12 @@ async def log_in(agent: Agent, times: int) -> list[float]:
     for _ in range(times):
         begin = loop.time()
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http,
             http.ws_connect(
                 f"https://localhost:{agent.tls}/v1", headers={"Origin": PORTAL}, ssl=context
             ) as page,
         ):
-            await page.send_json({"jsonrpc": "2.0", "id": 1, "method": "card.read", "params": {}})
-            answer = await page.receive_json()
-        assert "result" in answer, answer
+            await Page(page).call("card.read")
         took.append(loop.time() - begin)
     return took
 
