@@ -101,6 +101,7 @@ class ParsedCertificate:
         version: 1 to 3.
         repeated: whether an extension is there twice, which no authority may do (§4.2).
         algorithm: AlgorithmIdentifier of the issuer's signature.
+        signed_with: what tbsCertificate says of it, which has to be the same (§4.1.1.2).
         signature: the issuer's signature, its octets.
     """
 
@@ -115,6 +116,7 @@ class ParsedCertificate:
     version: int
     repeated: bool
     algorithm: bytes
+    signed_with: bytes
     signature: bytes
 
     @property
@@ -270,6 +272,7 @@ def parse(der: bytes) -> ParsedCertificate:
         version=version[0] + 1,
         repeated=len(first) < len(extensions),
         algorithm=algorithm,
+        signed_with=signed_with,
         signature=bits[1:],
     )
 

@@ -12,6 +12,7 @@ from hca_card.errors import CardDataError
 from signing.asn1 import reading
 from signing.errors import (
     CertificateMalformedError,
+    CertificateUntrustedError,
     CertificateWrongUseError,
     HashUnsupportedError,
     KeyUnsupportedError,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 # RFC 5280 sets no bound; a hostile key of a million bits would occupy the processor for minutes.
 KEY_BITS: Final = range(1024, 8192 + 1)
 LOGIN_KEY_BITS_MIN: Final = 2048
+EC_BITS_MIN: Final = 224
+"""Shorter ones can be solved by those who pay for it (NIST SP 800-131A)."""
 CURVES: Final = frozenset(("secp256r1", "secp384r1", "secp521r1"))
 """P-256, P-384 and P-521 (FIPS 186-5)."""
 
@@ -55,8 +58,8 @@ def check_form(der: bytes) -> None:
 
     Raises:
         CertificateMalformedError: an extension or a policy is there twice (RFC 5280 §4.2, §4.2.1.4), there
-            are extensions in one of an older version (§4.1.2.9), or names are constrained by one that
-            issues nothing (§4.2.1.10); or it cannot be read.
+            are extensions in one of an older version (§4.1.2.9), names are constrained by one that issues
+            nothing (§4.2.1.10), or it names two methods for its signature (§4.1.1.2); or it cannot be read.
     """
     certificate = parsed(der)
     with reading(CertificateMalformedError):
@@ -68,6 +71,23 @@ def check_form(der: bytes) -> None:
             raise CertificateMalformedError("a policy is there twice")
         if _NAME_CONSTRAINTS in certificate.extensions and not certificate.may_issue:
             raise CertificateMalformedError("it constrains names and issues none")
+        if certificate.algorithm != certificate.signed_with:
+            raise CertificateMalformedError("it is signed by another method than it says")
+
+
+def check_authority_key(der: bytes) -> None:
+    """Return if nobody can make an authority's key out of its certificate.
+
+    Raises:
+        CertificateUntrustedError: its curve is shorter than 224 bits, or its RSA key can be computed.
+        CertificateMalformedError: the key cannot be read.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+    key = any_public_key(der)
+    short = isinstance(key, EllipticCurvePublicKey) and key.key_size < EC_BITS_MIN
+    if short or can_be_computed(key):
+        raise CertificateUntrustedError("an authority's key can be made by others")
 
 
 # The same card signs time and again, and a certificate never changes.

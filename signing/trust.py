@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hca_card.errors import CardDataError
-from signing.certificate import check_form, parsed
+from signing.certificate import check_authority_key, check_form, parsed
 from signing.errors import (
     CertificateExpiredError,
     CertificateMalformedError,
@@ -71,7 +71,10 @@ def validate_chain(
         CertificateNotYetValidError: a certificate of the path is not valid yet.
         CertificateMalformedError: a certificate cannot be read.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
     from pyhanko_certvalidator import errors
+
+    from signing.path_search import SearchEndedError
 
     moment = at or datetime.now(UTC)
     # This comes first, so that a person whose card has expired learns that, whoever issued it.
@@ -92,12 +95,18 @@ def validate_chain(
     except AssertionError as error:
         # What certvalidator does where a certificate's method is not for the kind of its issuer's key.
         raise CertificateUntrustedError("a certificate is signed by a method for another key") from error
+    except SearchEndedError as error:
+        raise CertificateUntrustedError("there are too many ways to look for a root") from error
+    except UnsupportedAlgorithm as error:
+        raise CertificateUntrustedError("an authority's key is of no kind that is known") from error
     except NotImplementedError as error:
         # Of an authority whose names are constrained in a way that certvalidator does not know (§4.2.1.10).
         raise CertificateUntrustedError("an authority is bound by a rule that is not understood") from error
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         # asn1crypto reads a certificate's parts only when they are asked for: this is where bad ones show.
         raise CertificateMalformedError from error
+    for authority in found[:-1]:
+        check_authority_key(authority)
     for each in found[1:]:
         check_form(each)
     return found
@@ -113,9 +122,11 @@ def _validator(
     from pyhanko_certvalidator import CertificateValidator, ValidationContext
     from pyhanko_certvalidator.policy_decl import PKIXValidationParams
 
+    from signing.path_search import BoundedRegistry
+
     context = ValidationContext(
         trust_roots=[_tolerant(root) for root in roots],
-        other_certs=[_tolerant(other) for other in intermediates],
+        certificate_registry=BoundedRegistry.build([_tolerant(other) for other in intermediates]),
         moment=moment,
         time_tolerance=timedelta(0),
         allow_fetching=False,

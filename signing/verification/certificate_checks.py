@@ -9,7 +9,7 @@ from typing import Final
 
 from hca_card.certificate import describe
 from hca_card.errors import CardDataError
-from signing.certificate import any_public_key, can_be_computed, parsed
+from signing.certificate import EC_BITS_MIN, any_public_key, can_be_computed, parsed
 from signing.errors import CertificateError, CertificateExpiredError, CertificateNotYetValidError
 from signing.hashes import Hash
 from signing.revocation.status import SKEW
@@ -19,7 +19,6 @@ from signing.verification.found import FoundSignature
 
 RSA_BITS_MIN: Final = 2048
 """Shorter ones can be factored by those who pay for it (NIST SP 800-131A)."""
-EC_BITS_MIN: Final = 224
 
 _SIGNS: Final = frozenset(("digital_signature", "non_repudiation"))
 _FOR_DOCUMENTS: Final = frozenset(
@@ -53,8 +52,8 @@ def trusted_path(
     except (CertificateError, CardDataError):
         return ()
     # The middle of its life: an issuer that did not live then could not have issued it properly; unless it
-    # was dated back to before all computers, as some are.
-    for moment in (begins + (ends - begins) / 2, ends):
+    # was dated back to before all computers, as some are, or has no end (RFC 5280 §4.1.2.5).
+    for moment in (begins + (ends - begins) / 2, ends, begins):
         try:
             return validate_chain(der, roots, others, at=moment, policies=policies)
         except (CertificateExpiredError, CertificateNotYetValidError):
