@@ -17,11 +17,23 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from agent.environment import ALLOWED, Child
 from agent.trust.linux import AnchorStore
 from agent.trust.machine import Machine
 from tests.support.log import Log, caught
+
+# The same examples each time, however slow the machine is: a run that fails can be repeated. Who looks for
+# others gives `--hypothesis-profile=default`.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:

@@ -173,7 +173,7 @@ def test_what_is_no_certificate_is_refused(why: str, der: bytes):
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_a_damaged_certificate_is_read_or_refused(data: st.DataObject):
     der = bytearray(on_card("hpc", 1))
@@ -185,7 +185,7 @@ def test_a_damaged_certificate_is_read_or_refused(data: st.DataObject):
         return
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_no_certificate(data: bytes):
     with pytest.raises(CardDataError):

@@ -372,7 +372,7 @@ WHOLE = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("parse", WHOLE, ids=lambda parse: parse.__name__)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_a_damaged_directory_is_read_or_refused(parse: Callable[[bytes], object], data: st.DataObject):
     content = bytearray(WHOLE[parse])

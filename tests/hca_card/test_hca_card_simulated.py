@@ -234,7 +234,7 @@ class Damaged(CardChannel):
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 @pytest.mark.parametrize("kind", ["hpc", "hop", "citizen", "nhi"])
 def test_damaged_answers_only_raise_what_callers_expect(kind: str, data: st.DataObject):
@@ -250,7 +250,7 @@ responses = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(responses, min_size=1, max_size=12), st.sampled_from(["hpc", "citizen", "nhi"]))
 def test_a_card_that_answers_anything_only_raises_what_callers_expect(answers: list[Response], kind: str):
     atr = {"hpc": b"PV", "citizen": b"HCASIMCTZN", "nhi": bytes.fromhex("3B00")}[kind]

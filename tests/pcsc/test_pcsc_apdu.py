@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pcsc.apdu import Command, Response
@@ -17,13 +17,11 @@ le = st.one_of(st.none(), st.sampled_from([1, 255, 256, 257, 65535, 65536]), st.
 commands = st.builds(Command, octet, octet, octet, octet, data=data, le=le)
 
 
-@settings(deadline=None)
 @given(commands)
 def test_every_command_comes_back_from_its_encoding(command: Command) -> None:
     assert Command.decode(command.encode()) == command
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_any_bytes_are_either_a_command_or_refused_as_none(raw: bytes) -> None:
     try:
@@ -33,7 +31,6 @@ def test_any_bytes_are_either_a_command_or_refused_as_none(raw: bytes) -> None:
     assert Command.decode(command.encode()) == command
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 0xFFFF))
 def test_every_response_comes_back_from_its_encoding(data: bytes, sw: int) -> None:
     assert Response.decode(Response(data, sw).encode()) == Response(data, sw)

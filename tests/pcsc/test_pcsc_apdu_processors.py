@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pcsc.apdu import Command
@@ -139,7 +139,6 @@ def test_a_chain_stops_at_the_first_part_the_card_refuses() -> None:
     assert [sent[:14] for sent in card.sent] == ["10 EC 00 00 FF"] * 2
 
 
-@settings(deadline=None)
 @given(length=st.integers(0, 2000), extended=st.booleans())
 def test_data_of_any_length_gets_to_the_card_and_back(length: int, extended: bool) -> None:
     content = file_content(length)
@@ -189,7 +188,6 @@ def test_historical_bytes_are_found_behind_the_interface_bytes(atr: str, histori
     assert historical_bytes(bytes.fromhex(atr)) == bytes.fromhex(historical)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_no_atr_is_too_strange_to_be_read(atr: bytes) -> None:
     extended_length(historical_bytes(atr))

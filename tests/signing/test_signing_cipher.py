@@ -21,7 +21,7 @@ from tests.support.software_card import (
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.binary(max_size=245))
 def test_what_is_encrypted_here_decrypts_with_cryptography_and_with_the_card(plain: bytes):
     cipher = encrypt(encryption_certificate(), plain)

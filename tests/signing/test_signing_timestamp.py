@@ -115,7 +115,7 @@ def _file(folder: Path, content: bytes) -> str:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10_000), flip=st.integers(1, 255))
 def test_no_single_changed_octet_makes_another_stamp_hold(answer: bytes, at: int, flip: int) -> None:
     at %= len(answer)
@@ -129,7 +129,7 @@ def test_no_single_changed_octet_makes_another_stamp_hold(answer: bytes, at: int
     assert timestamp.read(changed) == before
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=400))
 def test_whatever_comes_is_read_or_refused(octets: bytes) -> None:
     with pytest.raises(TimestampError):

@@ -21,6 +21,7 @@ from agent.server import token
 from pcsc.service import Service
 from pcsc.virtual import VirtualReader, VirtualWinscard
 from tests.support.cards import simulated
+from tests.support.waiting import until_async
 
 PORTAL = "https://portal.example.tw"
 DENIED = "https://denied.example.tw"
@@ -151,7 +152,10 @@ async def running_agent(
     delay_ms: int = 0,
     names: Sequence[str] = (),
 ) -> AsyncIterator[RunningAgent]:
-    """An agent with one virtual reader, called as in `names`, for each kind of card; an empty one for ""."""
+    """An agent with one virtual reader, called as in `names`, for each kind of card; an empty one for "".
+
+    It knows of the readers.
+    """
     winscard = VirtualWinscard()
     readers = []
     for number, kind in enumerate(kinds):
@@ -165,6 +169,9 @@ async def running_agent(
         Daemon(config, Service(winscard), person, paths, simulated=True) as daemon,
         _client(daemon) as http,
     ):
+        watched = daemon.operations._workflow.readers
+        # A page that is there earlier is told that readers came, in between whatever it does.
+        await until_async(lambda: watched._last is not None, "the agent knows no readers")
         yield RunningAgent(daemon, readers, person, paths, http)
 
 

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import config
@@ -124,7 +124,6 @@ def test_the_task_names_program_and_words_whatever_is_in_them() -> None:
     assert root.findtext(f".//{space}Arguments") == "trust install --machine"
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine drawing the first takes a second
 @given(st.dictionaries(st.sampled_from("abc"), st.one_of(
     st.booleans(), st.integers(-(2**40), 2**40), st.text(st.characters(exclude_categories=["Cs"])),
     st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), max_size=3),

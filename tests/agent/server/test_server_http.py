@@ -16,6 +16,7 @@ from agent.server import http, pages
 from tests.support.agent import DENIED, ORIGINS, PORTAL, RunningAgent, running_agent
 from tests.support.agent import Page as NativePage
 from tests.support.servisign_page import Page, reply_of
+from tests.support.waiting import LIMIT
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -264,10 +265,11 @@ async def test_what_is_no_http_is_refused_and_tells_nothing_of_us(agent: Running
     reader, writer = await asyncio.open_connection("127.0.0.1", agent.daemon.native_port)
     writer.write(junk)
     writer.write_eof()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT):
         answer = await reader.read()
     writer.close()
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    # Whoever sends no more is left or, where the server saw the junk before its end, answered.
+    assert answer == b"" or answer.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
     assert b"ython" not in answer
     assert b"aiohttp" not in answer
     async with agent.http.get(f"{agent.clear}/status") as response:

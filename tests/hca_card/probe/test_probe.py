@@ -450,7 +450,7 @@ ANSWER = st.one_of(
 
 
 @given(atr=st.binary(max_size=33), answers=st.lists(ANSWER, min_size=1, max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @pytest.mark.slow
 def test_no_answer_makes_it_send_a_forbidden_command_or_run_for_ever(atr: bytes, answers: list[bytes]):
     recorder = Recorder("test", "0")
@@ -482,7 +482,7 @@ class Lying:
     octet=st.integers(0, 255),
     cut=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @pytest.mark.slow
 def test_a_card_that_lies_here_and_there_is_only_read(
     kind: str, every: int, position: int, octet: int, cut: bool

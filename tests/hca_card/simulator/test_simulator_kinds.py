@@ -281,7 +281,7 @@ def test_two_cards_of_a_kind_do_not_share_their_counters() -> None:
         max_size=8,
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_is_sent_is_answered_and_spends_no_try(kind: str, commands: list[bytes]) -> None:
     card = simulated(kind)
     for command in commands:

@@ -242,7 +242,7 @@ def test_one_card_in_two_files_is_one(recorded: write.Recorded, tmp_path: Path) 
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), name=st.sampled_from(sorted(FILES)))
 def test_whatever_is_in_a_trace_ends_in_a_sentence(
     recorded: write.Recorded, tmp_path: Path, data: st.DataObject, name: str

@@ -220,7 +220,7 @@ def _attached() -> bytes:
     return sign_cms(SoftwareCard(), DOCUMENT, Hash.SHA_256, CmsForm())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_damaged_message_is_refused_or_says_the_same(data: st.DataObject) -> None:
     message = bytearray(_attached())

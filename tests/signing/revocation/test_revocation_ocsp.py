@@ -161,7 +161,7 @@ def test_what_is_asked_is_bounded(authority: Authority) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10_000), flip=st.integers(1, 255))
 def test_no_single_changed_octet_changes_what_is_believed(
     authority: Authority, answer: bytes, tbs: bytes, at: int, flip: int
@@ -176,7 +176,7 @@ def test_no_single_changed_octet_changes_what_is_believed(
     assert found.certificates == () or found == read(authority, answer, tbs)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(octets=st.binary(max_size=300))
 def test_whatever_comes_is_read_or_refused(authority: Authority, tbs: bytes, octets: bytes) -> None:
     with pytest.raises(OcspError):
