@@ -11,7 +11,6 @@ import asyncio
 import base64
 import dataclasses
 import os
-import socket
 import tempfile
 from pathlib import Path
 from time import perf_counter
@@ -26,6 +25,7 @@ from tests.bench.timed_card import SIGNATURE_SECONDS, TimedCard
 from tests.support.agent import Page, running_agent
 from tests.support.cards import simulated
 from tests.support.chromium import chromium, make_home, why_not
+from tests.support.ports import free_port
 
 BOUND: Final = 1.1
 """Times the card's own time."""
@@ -93,7 +93,7 @@ def sessions(rounds: int) -> Table:
 
 async def _page(card: TimedCard, count: int, form: str, script: str = _SIGN) -> float:
     with tempfile.TemporaryDirectory() as name:
-        folder, cards, port = Path(name), {_READER: ""}, _free_port()
+        folder, cards, port = Path(name), {_READER: ""}, free_port()
         listed = OriginSettings(allow=frozenset((f"http://localhost:{port}",)))
         config = dataclasses.replace(ANY_PORT, origins=listed)
         async with (
@@ -107,11 +107,6 @@ async def _page(card: TimedCard, count: int, form: str, script: str = _SIGN) -> 
             await page.goto(f"{stage.origin}/euservice")
             arguments = [daemon.tls_port, daemon.native_port, count, _RECORD_BYTES, form]
             return float(await page.evaluate(script, arguments))
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 async def _client(card: TimedCard, count: int, form: str) -> float:

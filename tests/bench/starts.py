@@ -9,11 +9,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from tests.bench.tables import Table, interleaved, milliseconds, ratio, timed
+from tests.support.ports import free_port, free_ports
 from tests.support.waiting import until
 
 ANSWER_BOUND: Final = 1.4
@@ -45,7 +46,7 @@ def starts(rounds: int) -> Table:
         ("hca-agent --help", milliseconds(ours), milliseconds(peer), ratio(ours / peer), "import click")
     )
     with tempfile.TemporaryDirectory(prefix="hca-agent-bench-") as home:
-        native, other = write_ports(Path(home)), free_ports(1)[0]
+        native, other = write_ports(Path(home)), free_port()
         agent = [python, "-m", "agent", "run", "--headless"]
         environment = os.environ | {"HCA_AGENT_HOME": home}
         answering(agent, native, environment)  # the first start makes keys and certificates
@@ -104,9 +105,3 @@ def _answers(port: int) -> bool:
         connection.sendall(f"GET /status HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
         return connection.recv(12) == b"HTTP/1.1 200"
     return False
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in held]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from agent.config import BrokerSettings
 from tests.support.portal_tls import PortalTls
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 PROGRAM = shutil.which("nats-server") or "/usr/sbin/nats-server"
@@ -27,7 +27,7 @@ class NatsServer:
     ) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.authority: Path | None = None
         settings: dict[str, Any] = {
             "host": "127.0.0.1",
@@ -85,12 +85,3 @@ def nats_server(
         yield server
     finally:
         server.kill()
-
-
-def _free_port() -> int:
-    """Below those that the system gives to clients, which may take one while the server is down."""
-    for port in random.sample(range(20_000, 32_000), 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")

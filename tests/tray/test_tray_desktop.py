@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from dbus_fast.aio import MessageBus
 from tests.support.agent import PORTAL, Page
 from tests.support.cards import simulator_ca, simulator_folder
 from tests.support.desktop import Desktop, missing, private_desktop
+from tests.support.ports import free_ports
 from tests.support.waiting import until
 
 pytestmark = [
@@ -189,14 +189,6 @@ class Running:
                 return bool(reply.status == 200)
         except OSError:
             return False
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import binascii
 import json
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from agent.broker.credentials import read_credentials
 from agent.config import BrokerSettings
 from agent.errors import AgentError, ErrorId
 from tests.support.nats_server import NatsServer, nats_server
+from tests.support.ports import free_port
 
 CARD, BATCH, ITEM = "a" * 32, "b" * 32, "c" * 64
 
@@ -160,9 +160,8 @@ async def test_a_server_that_offers_no_tls_is_told_nothing(tmp_path: Path) -> No
 
 
 async def test_nobody_there_is_said_in_words() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    assert (await refusal(BrokerSettings((f"nats://127.0.0.1:{port}",))))[0] is ErrorId.BROKER_UNREACHABLE
+    nobody = f"nats://127.0.0.1:{free_port()}"
+    assert (await refusal(BrokerSettings((nobody,))))[0] is ErrorId.BROKER_UNREACHABLE
     assert (await refusal(BrokerSettings()))[0] is ErrorId.BROKER_UNSET
 
 

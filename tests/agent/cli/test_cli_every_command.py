@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.every_command_run import HELP_ONLY, calls
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +28,7 @@ def run_all(home: Path, folder: Path, *words: str, **environment: str) -> list[d
     work = folder / "work"
     work.mkdir()
     # Ports at which no agent of another test answers the self-test.
-    native, tls, hipki = unused_ports(3)
+    native, tls, hipki = free_ports(3)
     (home / "config.toml").write_text(
         f"[ports]\nnative = {native}\n[servisign]\nports = [{tls}]\n[hipki]\nport = {hipki}\n", "utf-8"
     )
@@ -53,12 +52,6 @@ def run_all(home: Path, folder: Path, *words: str, **environment: str) -> list[d
     found: list[dict[str, Any]] = json.loads(results.read_text("utf-8"))
     assert len(found) == len(calls())
     return found
-
-
-def unused_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        bound = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in bound]
 
 
 def unforeseen(found: list[dict[str, Any]]) -> list[str]:

@@ -9,7 +9,6 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from signing.errors import TokenInvalidError
 from tests.support.agent import Page
 from tests.support.interruptible import interruptible, replace
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
+from tests.support.ports import free_ports
 from tests.support.waiting import until, until_unseen
 
 pytestmark = pytest.mark.slow
@@ -177,17 +177,9 @@ def test_ctrl_c_at_the_pin_ends_with_130_and_gives_the_terminal_back(home: Path,
     os.close(terminal)
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 @contextlib.contextmanager
 def _running(home: Path, *words: str, pin: str | None = None) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    native, tls = _free_ports(2)
+    native, tls = free_ports(2)
     (home / "config.toml").write_text(f"[ports]\nnative = {native}\n[servisign]\nports = [{tls}]\n")
     with subprocess.Popen(
         [*AGENT, "run", "--headless", *words],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from tests.agent.broker.test_broker_connection import secret
 from tests.support.batches import documents
 from tests.support.command_line import answer
 from tests.support.nats_server import nats_server
+from tests.support.ports import free_port
 
 CARD = "a" * 32
 HPC = ("--simulate", "hpc", "--pin-stdin")
@@ -26,8 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def nobody() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return f"nats://127.0.0.1:{free.getsockname()[1]}"
+    return f"nats://127.0.0.1:{free_port()}"
 
 
 def pins_asked(home: Path) -> int:

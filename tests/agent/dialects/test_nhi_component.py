@@ -32,6 +32,7 @@ from tests.support.agent import ANY_PORT, DENIED, PORTAL, running_agent
 from tests.support.log import Log
 from tests.support.nhi_component import BASIC, NAME, TURNED_ON, ask, component_agent, names_shown, page
 from tests.support.operations import until
+from tests.support.ports import free_port, free_ports
 
 PAGE = (Path(__file__).parents[3] / "docs" / "nhi-component.md").read_text("utf-8")
 STRANGER = "https://stranger.example.tw"
@@ -295,8 +296,7 @@ async def test_a_page_that_goes_away_takes_its_question_along(tmp_path: Path) ->
 async def test_off_by_default_nothing_listens_and_no_authority_is_made(tmp_path: Path) -> None:
     assert Config().nhi_component == NhiComponentSettings(enabled=False)
     assert 7777 in Config().nhi_component.ports
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     config = replace(ANY_PORT, nhi_component=NhiComponentSettings(ports=(port,)))
     async with running_agent(tmp_path, config=config) as agent:
         assert agent.daemon.nhi_ports == () and agent.daemon.nhi_identity is None
@@ -319,8 +319,7 @@ def test_only_the_administrator_can_turn_it_on(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_every_port_listed_is_taken(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        ports = (one.getsockname()[1], two.getsockname()[1])
+    ports = tuple(free_ports(2))
     config = replace(ANY_PORT, nhi_component=NhiComponentSettings(enabled=True, ports=ports))
     async with component_agent(tmp_path, config=config) as agent:
         assert agent.daemon.nhi_ports == ports

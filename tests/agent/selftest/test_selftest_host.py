@@ -36,6 +36,7 @@ from tests.support.agent import running_agent
 from tests.support.operations import World
 from tests.support.platforms import LINUX_STORES, not_on_windows, not_under_wine
 from tests.support.portal_tls import PortalTls
+from tests.support.ports import free_port
 from tests.support.selftest import context_of, not_passed, row_of, rows_of, selftest_world, short
 
 PROBES = (ports.environment, *readers.PROBES, *ports.PROBES, *system.PROBES)
@@ -121,11 +122,6 @@ def silent() -> Iterator[int]:
     """A port that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def with_ports(*ports: int) -> Config:

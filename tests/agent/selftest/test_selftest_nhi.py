@@ -17,6 +17,7 @@ from agent.selftest.probes import nhi_component
 from agent.trust import FoundAuthority, own_authorities
 from tests.support.nhi_component import TURNED_ON, component_agent
 from tests.support.platforms import not_under_wine
+from tests.support.ports import free_port
 from tests.support.selftest import context_of, row_of, selftest_world, short
 from tests.support.trust import Shelf, current
 
@@ -43,9 +44,8 @@ async def test_the_port_is_ours_held_or_left(tmp_path: Path) -> None:
         [port] = agent.daemon.nhi_ports
         row = await host(context_of(world, config=on(port)), "nhi")
         assert short(row) == "pass" and str(port) in row.detail.zh
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            left = free.getsockname()[1]
-        assert short(await host(context_of(world, config=on(port, left)), "nhi")) == "fail agent.not_running"
+        row = await host(context_of(world, config=on(port, free_port())), "nhi")
+        assert short(row) == "fail agent.not_running"
 
 
 @not_under_wine("its netstat does not tell who listens")

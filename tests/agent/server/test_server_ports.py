@@ -16,6 +16,7 @@ from agent.errors import AgentError
 from agent.processes import holder_of
 from agent.server import ports
 from agent.server.ports import PortConflict, TakenPort
+from tests.support.ports import free_port
 
 
 @pytest.fixture
@@ -25,11 +26,9 @@ def pair() -> Iterator[TakenPort]:
     taken.close()
 
 
-@pytest.fixture
-def free_port() -> int:
-    taken = ports.listen([0])
-    taken.close()
-    return taken.port
+@pytest.fixture(name="free_port")
+def a_free_port() -> int:
+    return free_port()
 
 
 def test_both_loopback_addresses_are_taken_with_the_same_port(pair: TakenPort) -> None:

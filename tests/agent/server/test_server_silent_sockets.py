@@ -18,8 +18,8 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.bench.starts import free_ports
 from tests.support.agent import Page
+from tests.support.ports import free_ports
 from tests.support.waiting import until_async
 
 pytestmark = [

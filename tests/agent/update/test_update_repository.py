@@ -17,6 +17,7 @@ from agent.errors import AgentError
 from agent.paths import Paths
 from agent.update import is_newer, open_repository, package_of
 from installer import release
+from tests.support.ports import free_port
 from tests.support.update_site import PACKAGE, UpdateSite, update_site
 
 
@@ -198,9 +199,7 @@ def test_a_server_that_sends_on_to_another_is_not_followed(
 
 @pytest.mark.slow
 def test_a_server_that_is_not_there_is_told_as_such(site: UpdateSite, paths: Paths) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    settings = site.settings(url=f"http://127.0.0.1:{port}/")
+    settings = site.settings(url=f"http://127.0.0.1:{free_port()}/")
     assert refused(open_repository(settings, paths).release).error_id == "update.unreachable"
 
 
