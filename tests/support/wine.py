@@ -247,7 +247,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("out", type=Path)
     out: Path = parser.parse_args().out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
+    for folder in (out, KEPT):
+        folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=KEPT) as work, machine() as made:
         python = make_python(KEPT / "python", tests=True)
         for file in packages_of_this_source(made, python, Path(work)):
