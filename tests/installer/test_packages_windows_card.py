@@ -26,7 +26,19 @@ from tests.support.hipki import FORM, check_cms, package
 from tests.support.pcscd import READERS, Pcscd
 from tests.support.pcscd_keeper import pcscd_of
 from tests.support.platforms import not_on_windows
-from tests.support.windows import HIPKI, NATIVE, PORTAL, PORTS, TOLD, Windows, fresh_windows, log_in, within
+from tests.support.windows import (
+    DARK,
+    GREEN,
+    HIPKI,
+    NATIVE,
+    PORTAL,
+    PORTS,
+    TOLD,
+    Windows,
+    fresh_windows,
+    log_in,
+    within,
+)
 from tests.support.wine import KEPT
 
 pytestmark = [
@@ -208,14 +220,32 @@ def test_a_wrong_pin_costs_one_try_and_the_right_one_gives_them_back(desk: Desk,
 
 
 def test_the_icon_shows_whether_a_card_is_there(desk: Desk) -> None:
-    with_card = desk.picture("icon-with-card")
-    within(lambda: desk.windows.icon_pixels(with_card) >= 8, complaint=f"no green card in {with_card}")
+    def shown(picture: Path) -> tuple[bool, bool]:
+        """Whether the icon has the green of a card, and the dark of a reader."""
+        green, dark = (desk.windows.icon_pixels(picture, colour) for colour in (GREEN, DARK))
+        return green >= 8, dark >= 8
+
+    with_card, without = desk.picture("icon-with-card"), desk.picture("icon-without-card")
+    within(lambda: shown(with_card) == (True, True), complaint=f"no card in a reader: see {with_card}")
     desk.reader.pull()
-    without = desk.picture("icon-without-card")
-    within(lambda: desk.windows.icon_pixels(without) < 8, complaint=f"a green card in {without}")
+    within(lambda: shown(without) == (False, True), complaint=f"no empty reader: see {without}")
+    desk.reader.put("hpc")
+    within(lambda: shown(with_card) == (True, True), complaint=f"no card in a reader again: see {with_card}")
+
+
+async def readers_told(page: Page) -> list[str] | None:
+    """The states of the readers; None where the agent has no service to ask."""
+    answer = await page.answer(await page.send("readers.list"))
+    return [each["state"] for each in answer["result"]["readers"]] if "result" in answer else None
 
 
 def test_a_service_that_ends_and_comes_back_is_met_again(desk: Desk) -> None:
-    desk.service.restart()
-    asyncio.run(tell_of("card"))
+    async def told() -> list[str] | None:
+        async with page_of() as page:
+            return await readers_told(page)
+
+    desk.service.kill()
+    within(lambda: "card" not in (asyncio.run(told()) or ()), complaint="the end was not noticed")
+    desk.service.start()
+    within(lambda: "card" in (asyncio.run(told()) or ()), complaint="the service was not met again")
     assert "測試人員卡" in log_in(PORTS[0], desk.authority)

@@ -24,6 +24,9 @@ PORTAL = "https://portal.example.tw"
 PORTS = (57445, 57545)
 NATIVE = 56440
 HIPKI = 61161
+DESKTOP = "shell"
+GREEN, DARK = "#009678", "#37474F"
+"""A card, and a reader; see tray/drawing.py."""
 SECONDS = 600.0
 
 T = TypeVar("T")
@@ -76,7 +79,7 @@ class Windows:
     @contextmanager
     def running(self, program: Path, *words: str) -> Iterator[None]:
         """The installed agent, in a desktop with a bar for icons."""
-        desktop = ("explorer", "/desktop=shell,1024x768")
+        desktop = ("explorer", f"/desktop={DESKTOP},1024x768")
         process = self.wine.start(*desktop, self.drive_path(program), "run", *words)
         ports = map(str, (NATIVE, HIPKI, *PORTS))
         relay = self.wine.start(
@@ -105,28 +108,23 @@ class Windows:
         environment = {**os.environ, "DISPLAY": self.wine.display}
         subprocess.run(["import", "-window", "root", picture], env=environment, check=True, timeout=30)
 
-    def icon_pixels(self, picture: Path) -> int:
-        """How many pixels at the lower right, where the icons are, have the green of our card."""
+    def icon_pixels(self, picture: Path, colour: str = GREEN) -> int:
+        """How many pixels at the lower right, where the icons are, have a colour of our drawings."""
+        self.wine.run_python("-m", "tests.support.windows_bar", DESKTOP, seconds=60)
         self.shoot(picture)
         # All else black first: the bar itself is white.
-        only_green = ["-fuzz", "12%", "-fill", "black", "+opaque", "#009678"]
-        only_green += ["-fill", "white", "-opaque", "#009678"]
-        told = subprocess.run(
-            [
-                "convert",
-                picture,
-                "-crop",
-                "200x20+824+748",
-                *only_green,
-                "-format",
-                "%[fx:mean*4000]",
-                "info:",
-            ],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
+        only = ["-fuzz", "12%", "-fill", "black", "+opaque", colour, "-fill", "white", "-opaque", colour]
+        command = [
+            "convert",
+            picture,
+            "-crop",
+            "200x20+824+748",
+            *only,
+            "-format",
+            "%[fx:mean*4000]",
+            "info:",
+        ]
+        told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
         return round(float(told.stdout))
 
 
