@@ -43,12 +43,7 @@ TARGETS: Final[dict[str, tuple[str, ...]]] = {
     "agent/access/policy.py": ("tests/agent/access/test_access_policy.py",),
     "hca_card/pin_use.py": ("tests/hca_card/test_hca_card_pin_use.py",),
     "signing/guard.py": ("tests/signing/test_signing_guard.py",),
-    "agent/operations/pin_entry.py": (
-        "tests/agent/operations/test_pin_entry_table.py",
-        "tests/agent/operations/test_operations_pin.py",
-        "tests/agent/operations/test_pin_tries_remembered.py",
-        "tests/agent/operations/test_operations_keypad.py",
-    ),
+    "agent/operations/pin_entry.py": ("tests/agent/operations/test_operations_pin_entry.py",),
 }
 """Modules in which a mistake costs a PIN or lets a stranger in, and the tests that must notice it."""
 
