@@ -26,6 +26,7 @@ from pcsc.virtual import VirtualWinscard
 from tests.support.agent import ANY_PORT, running_agent
 from tests.support.operations import PORTAL, until
 from tests.support.platforms import WINDOWS, is_private
+from tests.support.waiting import LIMIT
 
 
 def nothing_inserted() -> Service:
@@ -44,7 +45,7 @@ async def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) 
         os.kill(os.getpid(), number)
 
     before, handler = threading.active_count(), signal.getsignal(number)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT):
         await serve(
             ANY_PORT, nothing_inserted(), ScriptedInteraction(), Paths(tmp_path, tmp_path), ready=ready
         )

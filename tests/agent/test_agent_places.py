@@ -7,6 +7,7 @@ import pytest
 
 from agent.errors import AgentError
 from agent.places import Place, Places, Rank, Turns
+from tests.support.waiting import LIMIT
 
 KNOWN, OTHER = "https://known.example.tw", "https://other.example.tw"
 
@@ -148,7 +149,7 @@ async def test_a_strangers_turn_is_asked_to_end_for_who_is_known_alone() -> None
         await asyncio.sleep(0)
         assert not turn.leaving.done()
         group.create_task(wait(KNOWN))
-        await asyncio.wait_for(turn.leaving, 5)
+        await asyncio.wait_for(turn.leaving, LIMIT)
 
 
 async def test_a_stranger_that_waits_gives_its_place_up() -> None:

@@ -18,7 +18,7 @@ from pcsc.errors import NoCardError, PcscError, ReaderUnavailableError, ServiceU
 from pcsc.service import Service
 from pcsc.virtual import VirtualReader, VirtualWinscard
 from tests.support.cards import simulated
-from tests.support.waiting import until_async
+from tests.support.waiting import LIMIT, until_async
 
 NAME = "ACS ACR39U 00 00"
 
@@ -34,7 +34,7 @@ class World:
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    world = World(CardSettings(seconds=5, queue=4, queue_per_origin=2))
+    world = World(CardSettings(seconds=30, queue=4, queue_per_origin=2))
     yield world
     world.worker.close()
 
@@ -53,14 +53,14 @@ class Gate:
 
     def __call__(self, visit: PcscVisit) -> str:
         self.begun.set()
-        assert self.go.wait(10)
+        assert self.go.wait(LIMIT)
         visit.transaction.send(Command(0x00, 0xCA, 0x11, 0x00, b"\x00\x00", le=256))
         self.done.set()
         return "done"
 
 
 async def begun(gate: Gate) -> None:
-    assert await asyncio.to_thread(gate.begun.wait, 5)
+    assert await asyncio.to_thread(gate.begun.wait, LIMIT)
 
 
 async def one_at_work_and_one_waiting(

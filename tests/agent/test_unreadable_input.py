@@ -26,6 +26,7 @@ from agent.update.check import Checks
 from hca_card import profile
 from hca_card.decoding import UNREADABLE
 from tests.support.log import Log
+from tests.support.waiting import LIMIT
 
 PROJECT = Path(__file__).parents[2]
 HOSTILE = {
@@ -118,7 +119,7 @@ async def test_a_look_for_updates_that_fails_in_an_unforeseen_way_is_not_the_las
     caplog.set_level(logging.ERROR)
     running = asyncio.create_task(checks.run())
     for _ in range(2):
-        await asyncio.wait_for(looks.get(), 20)
+        await asyncio.wait_for(looks.get(), LIMIT)
     assert not running.done()
     running.cancel()
     assert "the update check failed" in caplog.text

@@ -29,6 +29,7 @@ from tests.support.chromium import site_ports, trust_in
 from tests.support.hipki import check_cms, openssl
 from tests.support.hipki_site import site
 from tests.support.portal_tls import PortalTls
+from tests.support.waiting import LIMIT
 
 PIN = "123456"
 HOSTS = ("portal.example.test", "evil.example.test", "severed.example.test")
@@ -186,7 +187,7 @@ async def test_the_popup_names_the_portal_while_the_person_is_asked(set_desk: Se
     async with set_desk(person=person, color_scheme=scheme) as desk:
         page = await desk.open(desk.portal, {**LOGIN, "pin": ""})
         popup = await desk.click(page)
-        await asyncio.wait_for(person.asked.wait(), 20)
+        await asyncio.wait_for(person.asked.wait(), LIMIT)
         assert await popup.inner_text("#zh") == desk.portal
         assert "HCA Card Agent" in await popup.inner_text("#state")
         await popup.set_viewport_size({"width": 200, "height": 200})
@@ -359,7 +360,7 @@ async def test_an_answer_does_not_follow_the_opener_to_another_site(set_desk: Se
     async with set_desk(person=person) as desk:
         page = await desk.open(desk.portal, {**LOGIN, "pin": ""})
         popup = await desk.click(page)
-        await asyncio.wait_for(person.asked.wait(), 20)
+        await asyncio.wait_for(person.asked.wait(), LIMIT)
         await page.goto(desk.evil)
         person.thought.set()
         await popup.wait_for_event("close")

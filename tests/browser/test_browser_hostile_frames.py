@@ -22,6 +22,7 @@ from tests.browser.conftest import CHROMIUM, Authorities
 from tests.support.agent import ANY_PORT, running_agent
 from tests.support.operations import until
 from tests.support.portal_tls import PortalTls
+from tests.support.waiting import LIMIT
 
 WEB = Path(api.__file__).parents[1] / "web"
 PORTAL, HOSTILE = "portal.example.test", "hostile.example.test"
@@ -116,7 +117,7 @@ async def test_a_page_with_nine_hidden_frames_cannot_delay_the_portal_beside_it(
         await until(lambda: bool(person.left))
         for _ in range(5):
             nonce = base64.b64encode(secrets.token_bytes(32)).decode("ascii")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(LIMIT):
                 assert await page.evaluate(LOG_IN, [port, nonce]) == "web-eid:1.0"
         assert len(set(person.left)) == len(person.left) <= 3
         assert all(str(origin).endswith(f".{HOSTILE}:{hostile.rpartition(':')[2]}") for origin in person.left)

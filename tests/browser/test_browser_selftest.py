@@ -24,6 +24,7 @@ from tests.support import axe, firefox
 from tests.support.agent import RunningAgent, running_agent
 from tests.support.chromium import make_home
 from tests.support.desk import SetDesk
+from tests.support.waiting import LIMIT
 
 SECRETS: Final = ("測試人員卡", "TEST CARD", "0650101", "000000335361")
 
@@ -371,7 +372,7 @@ async def test_a_run_can_be_stopped_and_begun_again(authorities: Authorities, tm
         page = context.pages[0]
         await page.goto(agent.clear)
         await page.click("#start")
-        await asyncio.wait_for(asked.wait(), 15)
+        await asyncio.wait_for(asked.wait(), LIMIT)
         await page.wait_for_selector('#row-hca\\.session[data-status="running"]')
         assert "視窗或終端機" in await page.inner_text("#now")
         await page.click("#stop")

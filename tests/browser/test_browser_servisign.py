@@ -30,6 +30,7 @@ from tests.support.cards import simulated
 from tests.support.chromium import site_ports
 from tests.support.portal_tls import PortalTls
 from tests.support.servisign_site import closed_ports, site
+from tests.support.waiting import LIMIT
 
 PIN = "123456"
 HOSTS = ("portal.example.test", "hospital.example.test")
@@ -73,7 +74,7 @@ class SlowCard(Wrapper):
     def transmit(self, command: bytes) -> bytes:
         if command.startswith(PSO_SIGN):
             self.signing.set()
-            self.ready.wait(20)
+            self.ready.wait(LIMIT)
         return self._card.transmit(command)
 
 
@@ -302,7 +303,7 @@ async def test_one_page_signs_while_pages_of_its_own_and_of_another_origin_relea
         assert {tuple(handles) for _, *handles in seen} == {("1", "2", "3")}  # each counts for itself
 
         result = asyncio.create_task(desk.play(signing, SIGN, B64_MESSAGE))
-        assert await asyncio.to_thread(card.signing.wait, 20)
+        assert await asyncio.to_thread(card.signing.wait, LIMIT)
         for page in (second_tab, other):
             assert await desk.play(page, "return held.page.adapter.forceRelease()") == "0"
             assert await desk.play(page, "return held.page.error()") == "61012"
@@ -310,7 +311,7 @@ async def test_one_page_signs_while_pages_of_its_own_and_of_another_origin_relea
             assert await desk.play(page, handle) == ""
         assert not result.done()
         card.ready.set()
-        signature, code = await asyncio.wait_for(result, 20)
+        signature, code = await asyncio.wait_for(result, LIMIT)
         assert code == "0"
         certificate = certificate_in(await desk.play(signing, CERTIFICATE))
         check(certificate, base64.b64decode(signature), hashes.SHA256())
@@ -365,15 +366,15 @@ async def test_a_page_of_the_newer_template_beats_while_the_person_is_asked(
             return [session, page.error(), page.adapter.beats];
         """
         logging_in = asyncio.create_task(desk.play(page, log_in))
-        await asyncio.wait_for(person.asked.wait(), 20)
+        await asyncio.wait_for(person.asked.wait(), LIMIT)
         await asyncio.sleep(2.5)  # some beats long; the page is blocked by its synchronous requests
         if leaves:
             await page.close()
             await asyncio.gather(logging_in, return_exceptions=True)
-            await asyncio.wait_for(person.left.wait(), 20)
+            await asyncio.wait_for(person.left.wait(), LIMIT)
             return
         person.thought.set()
-        session, code, beats = await asyncio.wait_for(logging_in, 20)
+        session, code, beats = await asyncio.wait_for(logging_in, LIMIT)
         assert (session, code) == ("2", "0")
         assert beats >= 2
         assert len([question for question in person.questions if isinstance(question, PinQuestion)]) == 1

@@ -24,6 +24,7 @@ from pcsc.virtual import VirtualReader, VirtualWinscard
 from pcsc.winscard import Disposition
 from tests.support.channel import READER, ScriptedWinscard
 from tests.support.plain_card import ECHO, EXTENDED_ATR, PIN, READ, SLOW, TRIES, VERIFY, PlainCard
+from tests.support.waiting import LIMIT
 
 VERIFY_PIN = Command(0, VERIFY, 0, 1, PIN, secret=True)
 IS_VERIFIED = Command(0, TRIES, 0, 0, le=1)
@@ -77,7 +78,7 @@ def when_slow(card: PlainCard, action: object) -> threading.Thread:
     """Do `action` once the card is in the middle of a SLOW command."""
 
     def wait_and_act() -> None:
-        assert card.slow.wait(5)
+        assert card.slow.wait(LIMIT)
         assert callable(action)
         action()
 
@@ -423,11 +424,11 @@ def test_a_transaction_really_keeps_other_connections_out(
     thread = threading.Thread(target=other_program)
     with connection.transaction() as transaction:
         thread.start()
-        assert waiting.wait(5)
+        assert waiting.wait(LIMIT)
         for _ in range(5):
             transaction.send(Command(0, SLOW, 1, 0))
         order.append("ours")
-    thread.join(5)
+    thread.join(LIMIT)
     assert order == ["ours", "other"]
 
 

@@ -16,6 +16,7 @@ from pcsc.virtual import VirtualWinscard
 from pcsc.winscard import PNP_NOTIFICATION
 from tests.support.channel import READER, ScriptedWinscard
 from tests.support.plain_card import EXTENDED_ATR, PlainCard
+from tests.support.waiting import LIMIT
 
 
 @pytest.fixture
@@ -149,9 +150,9 @@ def test_a_cancel_that_the_service_forgets_is_said_again() -> None:
 
         thread = threading.Thread(target=wait)
         thread.start()
-        assert waiting.wait(5)
+        assert waiting.wait(LIMIT)
         context.cancel()
-        thread.join(5)
+        thread.join(LIMIT)
         assert not thread.is_alive()
         assert cancels > 1
 

@@ -33,6 +33,7 @@ from pcsc.winscard import Disposition
 from tests.support.pcscd import READERS, PrivatePcscd, kill_process, pcscd_fixture, private_pcscd
 from tests.support.plain_card import ECHO, EXTENDED_ATR, PIN, READ, SLOW, TRIES, VERIFY, PlainCard
 from tests.support.platforms import not_on_windows
+from tests.support.waiting import LIMIT
 
 pytestmark = pytest.mark.pcscd
 pcscd = pcscd_fixture()
@@ -295,7 +296,7 @@ def test_thirty_restarts_and_swaps_lose_no_event_no_thread_and_no_descriptor(pcs
         assert set(marks) == {marks[0]}
         assert sum(told["present"] == {} for told in watched.told) == 30
         watched.say("quit")
-        assert watched.process.wait(10) == 0
+        assert watched.process.wait(LIMIT) == 0
     finally:
         watched.process.kill()
         watched.process.wait()

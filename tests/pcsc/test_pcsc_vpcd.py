@@ -13,6 +13,7 @@ import pytest
 
 from pcsc.vpcd import Order, VpcdClient
 from tests.support.plain_card import ECHO, EXTENDED_ATR, READ, SLOW, PlainCard
+from tests.support.waiting import LIMIT
 
 
 class Driver:
@@ -20,13 +21,13 @@ class Driver:
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(5)
+        self.listener.settimeout(LIMIT)
         self.port: int = self.listener.getsockname()[1]
         self.link: socket.socket | None = None
 
     def accept(self) -> None:
         self.link, _ = self.listener.accept()
-        self.link.settimeout(5)
+        self.link.settimeout(LIMIT)
 
     def send(self, message: bytes) -> None:
         assert self.link is not None
@@ -83,7 +84,7 @@ def serving(driver: Driver, card: PlainCard) -> Iterator[VpcdClient]:
         yield client
     finally:
         client.stop()
-        thread.join(5)
+        thread.join(LIMIT)
     assert not thread.is_alive()
     assert not client.connected
 
@@ -125,7 +126,7 @@ def test_a_card_pulled_out_hangs_up_even_in_mid_command(
     driver: Driver, client: VpcdClient, card: PlainCard
 ) -> None:
     driver.send(bytes((0, SLOW, 5, 0)))
-    assert card.slow.wait(5)
+    assert card.slow.wait(LIMIT)
     client.remove()
     with pytest.raises(ConnectionError):
         driver.receive(2)
@@ -169,7 +170,7 @@ def test_waiting_for_a_driver_that_is_not_there_can_be_stopped(card: PlainCard) 
     client.remove()
     client.insert()
     client.stop()
-    thread.join(5)
+    thread.join(LIMIT)
     assert not thread.is_alive()
 
 

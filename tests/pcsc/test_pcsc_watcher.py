@@ -274,7 +274,7 @@ def test_a_watcher_can_be_stopped_by_its_listener(winscard: VirtualWinscard) -> 
 
     watcher = ReaderWatcher(Service(winscard), stop)
     watcher.start()
-    assert stopped.wait(5)
+    assert stopped.wait(LIMIT)
     watcher.stop()
 
 

@@ -15,6 +15,7 @@ import aiohttp
 from agent.config import NhiComponentSettings
 from tests.support.agent import ANY_PORT, PORTAL, RunningAgent, running_agent
 from tests.support.raw_http import any_certificate
+from tests.support.waiting import LIMIT
 
 NAME: Final = "iccert.nhi.gov.tw"
 TURNED_ON: Final = replace(ANY_PORT, nhi_component=NhiComponentSettings(enabled=True, ports=(0,)))
@@ -48,7 +49,7 @@ async def ask(socket: aiohttp.ClientWebSocketResponse, *frames: str) -> list[str
     """The answers to frames that are sent without waiting."""
     for frame in frames:
         await socket.send_str(frame)
-    return [await socket.receive_str(timeout=20) for _ in frames]
+    return [await socket.receive_str(timeout=LIMIT) for _ in frames]
 
 
 def trusting(agent: RunningAgent) -> ssl.SSLContext:

@@ -24,6 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.support.keys import kept_key
 from tests.support.ldap_server import Directory
 from tests.support.openssl import openssl_program
+from tests.support.waiting import LIMIT
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 REVOKED_AT = datetime(2026, 1, 15, 3, 4, 5, tzinfo=UTC)
@@ -49,7 +50,7 @@ ess_cert_id_alg = sha256
 def openssl(*arguments: str, data: bytes = b"") -> bytes:
     """What the command line of OpenSSL says."""
     done = subprocess.run(
-        [openssl_program(), *arguments], input=data, capture_output=True, timeout=20, check=False
+        [openssl_program(), *arguments], input=data, capture_output=True, timeout=LIMIT, check=False
     )
     assert done.returncode == 0, (arguments, done.stderr.decode())
     return done.stdout

@@ -208,7 +208,7 @@ class Pcscd:
     def _end(self, number: signal.Signals) -> None:
         if self._daemon is not None:
             self._daemon.send_signal(number)
-            self._daemon.wait(10)
+            self._daemon.wait(LIMIT)
             self._daemon = None
 
     def _listening(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.support import raw_http
+from tests.support.waiting import LIMIT
 
 TEXT = 1
 CONTINUATION = 0
@@ -48,7 +49,7 @@ class RawWebSocket:
         return int.from_bytes(payload[:2], "big")
 
     async def _frame(self) -> tuple[int, bytes]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             first, length = await self._reader.readexactly(2)
             if length == 126:
                 length = int.from_bytes(await self._reader.readexactly(2), "big")

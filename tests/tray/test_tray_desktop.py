@@ -29,7 +29,7 @@ from tests.support.agent import PORTAL, Page
 from tests.support.cards import simulator_ca, simulator_folder
 from tests.support.desktop import Desktop, missing, private_desktop
 from tests.support.ports import free_ports
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT, until
 
 pytestmark = [
     pytest.mark.slow,
@@ -185,7 +185,7 @@ class Running:
     def answers(self) -> bool:
         """Whether the daemon serves."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/status", timeout=5) as reply:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/status", timeout=LIMIT) as reply:
                 return bool(reply.status == 200)
         except OSError:
             return False

@@ -24,6 +24,7 @@ from dbus_fast.service import ServiceInterface, dbus_method, dbus_signal
 from agent.tray.messages import Choice
 from tests.support.log import Log
 from tests.support.operations import until
+from tests.support.waiting import LIMIT
 from tests.tray.test_tray_notifier import (
     ITEM,
     ITEM_PATH,
@@ -125,7 +126,7 @@ async def test_calls_that_no_panel_makes_choose_nothing_change_nothing_and_stop_
                 # Among so many numbers are those of our items: what they choose is counted below.
                 continue
             message = Message(icon, path, interface, member, signature=signature, body=body)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(LIMIT):
                 reply = await stranger.call(message)
             assert reply is not None
             if member in ("Set", "NoSuchMethod") or (member == "Event" and signature != "isvu"):
@@ -139,7 +140,7 @@ async def test_a_flood_of_clicks_chooses_each_thing_a_few_times_only(bus: str) -
         numbers = list((await panel.items()).values())
         event = [[number, "clicked", ANY, 0] for _ in range(2_000) for number in numbers]
         group = Message(icon, MENU_PATH, MENU, "EventGroup", signature="a(isvu)", body=[event])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             await stranger.call(group)
             for _ in range(300):
                 for number in numbers:
@@ -163,7 +164,7 @@ async def test_a_flood_of_clicks_chooses_each_thing_a_few_times_only(bus: str) -
 @pytest.mark.slow
 async def test_a_flood_of_openings_asks_the_daemon_a_few_times_only_and_all_are_answered(bus: str) -> None:
     async with attacked(bus) as (panel, link, stranger, icon):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             # The daemon by script does not answer: each opening would wait.
             for _ in range(20):
                 await asyncio.gather(
@@ -209,7 +210,7 @@ async def test_a_watcher_that_never_answers_keeps_neither_the_next_one_nor_the_e
             await stranger.request_name(WATCHER)
             await until(lambda: watcher.asked == 2)
             link.told.put_nowait(None)
-            assert await asyncio.wait_for(running, 10) == 0
+            assert await asyncio.wait_for(running, LIMIT) == 0
 
 
 async def test_a_name_that_changes_hands_all_the_time_is_followed_one_registration_after_the_other(

@@ -28,6 +28,7 @@ from tests.support.desktop import session_bus
 from tests.support.log import Log
 from tests.support.operations import until
 from tests.support.tray import tray_state
+from tests.support.waiting import LIMIT
 from tray.icon_states import Face, face
 from tray.notifier import WATCHER, WATCHER_PATH, Notifier
 
@@ -295,7 +296,7 @@ async def test_a_daemon_that_does_not_answer_does_not_keep_the_menu_shut(bus: st
     link = ScriptedLink()
     async with panel_on(bus) as panel, notifier(link):
         await until(lambda: bool(panel.watcher.registered))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LIMIT):
             assert await panel.menu("AboutToShow", "i", 0) == [False]
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from agent.tray.messages import Choice, Chosen, TraySession, TrayState, line, read_from_tray
 from tests.support.tray import tray_state
+from tests.support.waiting import LIMIT
 from tray.daemon_link import DaemonLink
 from tray.portable import Portable
 
@@ -48,7 +49,7 @@ class FakeIcon:
     def run(self, setup: Callable[[Any], None]) -> None:
         thread = threading.Thread(target=setup, args=(self,))
         thread.start()
-        assert self.stopped.wait(10)
+        assert self.stopped.wait(LIMIT)
         thread.join()
 
     def stop(self) -> None:

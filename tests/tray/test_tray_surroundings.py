@@ -11,6 +11,7 @@ import pytest
 
 from agent import desktop
 from tests.support.platforms import not_on_windows
+from tests.support.waiting import LIMIT
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in")
 
@@ -82,7 +83,7 @@ async def test_a_page_is_opened_by_the_persons_browser(monkeypatch: pytest.Monke
 async def test_a_browser_that_is_waited_for_does_not_keep_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = threading.Event()
     monkeypatch.setattr(desktop, "_EARLY_SECONDS", 0.05)
-    monkeypatch.setattr("webbrowser.open", lambda _url: closed.wait(10))
+    monkeypatch.setattr("webbrowser.open", lambda _url: closed.wait(LIMIT))
     assert await desktop.open_page("http://localhost:56440/") is True
     closed.set()
 

@@ -15,7 +15,7 @@ from tests.support import trace_writers as write
 from tests.support.cards import simulated
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
 from tests.support.traced_profiles import PIN, WRITERS, everything_in, nowhere, signs_with
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT, until
 
 pytestmark = [
     pytest.mark.pcscd,
@@ -69,7 +69,7 @@ def traces(pcscd: PrivatePcscd, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "--id", "01", "--input-file", "document", "--output-file", "signature",
         )  # fmt: skip
         (folder / "pcscd.log").write_text(pcscd.log)
-        holder.communicate(timeout=20)
+        holder.communicate(timeout=LIMIT)
         yield folder
     finally:
         holder.kill()

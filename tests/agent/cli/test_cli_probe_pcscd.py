@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from hca_card import profile
 from pcsc.winscard import VirtualCard
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
+from tests.support.waiting import LIMIT
 from tests.support.wire import Wiretap, assert_only_reads
 
 pytestmark = pytest.mark.pcscd
@@ -62,7 +63,7 @@ def probe_in_service(kind: str, port: int, reader: str, folder: str) -> tuple[li
         return list(card.sent), result.exit_code, result.output
     finally:
         client.stop()
-        serving.join(5)
+        serving.join(LIMIT)
         # The service sees late that it is gone, and the next card must not be taken for this one.
         with Service.system().context() as context:
             until(lambda: not context.states([reader])[0].present, "the card stays in the reader")

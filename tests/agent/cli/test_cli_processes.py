@@ -29,7 +29,7 @@ from tests.support.agent import Page
 from tests.support.interruptible import interruptible, replace
 from tests.support.pcscd import PrivatePcscd, pcscd_fixture
 from tests.support.ports import free_ports
-from tests.support.waiting import until, until_unseen
+from tests.support.waiting import LIMIT, until, until_unseen
 
 pytestmark = pytest.mark.slow
 
@@ -203,10 +203,10 @@ def _running(home: Path, *words: str, pin: str | None = None) -> Iterator[tuple[
 @posix
 def test_the_daemon_answers_and_stops_cleanly(home: Path, number: signal.Signals):
     with _running(home, "--simulate", "hpc") as (process, port):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=10) as status:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=LIMIT) as status:
             assert status.status == 200
         process.send_signal(number)
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=LIMIT)
     assert process.returncode == 0, errors
     assert "已停止" in output and "Traceback" not in errors
 
@@ -348,7 +348,7 @@ def test_a_simulated_card_in_a_real_service_comes_goes_and_comes_back(home: Path
         _await_state(pcscd, "card")
         order("what?")
         order("quit")
-        assert simulating.wait(10) == 0
+        assert simulating.wait(LIMIT) == 0
         assert re.findall("✔ ([a-z]+)", simulating.stdout.read()) == ["remove", "insert"]
         _await_state(pcscd, "empty")
     finally:
@@ -365,7 +365,7 @@ def test_ctrl_c_takes_the_simulated_card_out(home: Path, pcscd: PrivatePcscd):
     try:
         _await_state(pcscd, "card")
         simulating.send_signal(signal.SIGINT)
-        _, errors = simulating.communicate(timeout=10)
+        _, errors = simulating.communicate(timeout=LIMIT)
         assert simulating.returncode == 130
         assert b"Traceback" not in errors
         _await_state(pcscd, "empty")

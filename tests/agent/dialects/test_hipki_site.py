@@ -23,6 +23,7 @@ from agent.vocabulary import Verb
 from tests.support.agent import ANY_PORT, DENIED, PORTAL, RunningAgent, running_agent
 from tests.support.hipki import FORM, Popup, ask, package
 from tests.support.raw_http import Headers, request, send
+from tests.support.waiting import LIMIT
 
 SIGN = package(func="MakeSignature", tbs="hello", signatureType="PKCS7", pin="123456")
 EVIL = "https://evil.example"
@@ -276,9 +277,9 @@ async def test_a_popup_that_is_closed_takes_its_question_back(tmp_path: Path) ->
     async with running_agent(tmp_path, interaction=person) as agent:
         popup = await Popup.open(agent)
         asking = asyncio.create_task(popup.post("/sign", package(func="MakeSignature", tbs="x")))
-        await asyncio.wait_for(person.asked.wait(), 20)
+        await asyncio.wait_for(person.asked.wait(), LIMIT)
         asking.cancel()
-        await asyncio.wait_for(person.left.wait(), 20)
+        await asyncio.wait_for(person.left.wait(), LIMIT)
 
 
 async def test_a_port_that_another_program_holds_is_left_to_it(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from tests.support.log import Log
 from tests.support.nhi_component import BASIC, NAME, TURNED_ON, ask, component_agent, names_shown, page
 from tests.support.operations import until
 from tests.support.ports import free_port, free_ports
+from tests.support.waiting import LIMIT
 
 PAGE = (Path(__file__).parents[3] / "docs" / "nhi-component.md").read_text("utf-8")
 STRANGER = "https://stranger.example.tw"
@@ -286,8 +287,8 @@ async def test_a_page_that_goes_away_takes_its_question_along(tmp_path: Path) ->
     async with component_agent(tmp_path, interaction=Slow()) as agent:
         async with page(agent, STRANGER) as it:
             await it.send_str("GetBasic")
-            await asyncio.wait_for(asked.wait(), 20)
-        await asyncio.wait_for(closed.wait(), 20)
+            await asyncio.wait_for(asked.wait(), LIMIT)
+        await asyncio.wait_for(closed.wait(), LIMIT)
 
 
 # ---------------------------------------------------------------- off, on, in the way

@@ -21,6 +21,7 @@ from tests.support.servisign_traces import (
     environment_check,
     environment_check_nhi,
 )
+from tests.support.waiting import LIMIT
 
 PORTAL = "https://e-service.mohw.gov.tw"
 CONFIG = Config(
@@ -129,7 +130,7 @@ async def test_a_release_gets_through_while_a_call_waits_for_the_person(tmp_path
         await page.echo()
         leaving.session_id = page.session_id
         opening = asyncio.ensure_future(page.call("ATL_InitModule", moduleName="x", initArgs=""))
-        await asyncio.wait_for(asked.wait(), 20)
+        await asyncio.wait_for(asked.wait(), LIMIT)
         assert await leaving.call("ServiSignRelease") == "0"
         answered.set()
         assert await opening == "1"

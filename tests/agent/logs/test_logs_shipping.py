@@ -29,7 +29,7 @@ from agent.vocabulary import Verb
 from tests.support.agent import ANY_PORT, running_agent
 from tests.support.log import Log
 from tests.support.platforms import not_on_windows
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT, until
 
 log = logging.getLogger("agent.something")
 
@@ -142,7 +142,7 @@ def test_afterwards_the_loggers_are_as_they_were(paths: Paths) -> None:
 def udp() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        server.settimeout(10)
+        server.settimeout(LIMIT)
         yield server
 
 
@@ -178,7 +178,7 @@ def test_the_local_syslog_is_a_socket_of_this_machine(
     assert "no local syslog" in paths.log.read_text("utf-8")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(str(place))
-        server.settimeout(10)
+        server.settimeout(LIMIT)
         with logged(LogSettings(syslog="local"), paths):
             log.info("here")
         assert server.recv(4096).endswith(b"here")
@@ -193,7 +193,7 @@ def test_a_place_that_cannot_be_written_stops_nobody(paths: Paths) -> None:
 def test_a_writer_that_hangs_keeps_nobody_waiting(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     free = threading.Event()
     monkeypatch.setattr(shipping, "_QUEUE_MAX", 10)
-    monkeypatch.setattr(shipping._PrivateFile, "emit", lambda self, record: free.wait(20))
+    monkeypatch.setattr(shipping._PrivateFile, "emit", lambda self, record: free.wait(LIMIT))
     with logged(LogSettings(), paths):
         for _ in range(100):
             log.info("on the event loop")
@@ -208,14 +208,14 @@ def test_what_was_lost_is_said_as_soon_as_there_is_room(
 
     def emit_later(self: shipping._PrivateFile, record: logging.LogRecord) -> None:
         hangs.set()
-        free.wait(20)
+        free.wait(LIMIT)
         emit(self, record)
 
     monkeypatch.setattr(shipping, "_QUEUE_MAX", 10)
     monkeypatch.setattr(shipping._PrivateFile, "emit", emit_later)
     with logged(LogSettings(), paths):
         log.info("the first")
-        hangs.wait(20)
+        hangs.wait(LIMIT)
         for number in range(30):
             log.info(f"{number} on the event loop")  # each another, or they were counted
         free.set()

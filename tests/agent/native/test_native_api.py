@@ -31,6 +31,7 @@ from tests.support.cards import simulated, simulator_ca
 from tests.support.hipki import check_cms
 from tests.support.operations import until
 from tests.support.pdfs import pdf
+from tests.support.waiting import LIMIT
 
 UNKNOWN = "https://never.seen.example"
 
@@ -382,7 +383,7 @@ async def test_closing_the_connection_takes_the_question_back(tmp_path: Path) ->
         async with agent.page() as page:
             await page.send("sign", document=b64(b"text"))
             await person.asked.wait()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             await person.withdrawn.wait()
         async with agent.page() as page:
             assert (await page.call("pin.status"))["triesLeft"] == 3
@@ -598,5 +599,5 @@ async def test_pages_are_told_when_the_agent_stops(tmp_path: Path) -> None:
         page = Page(await agent.http.ws_connect(f"{agent.clear}/v1", headers={"Origin": PORTAL}))
         stopping = asyncio.create_task(agent.daemon.stop())
         assert await page.end() == 1001
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             await stopping

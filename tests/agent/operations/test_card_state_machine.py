@@ -113,7 +113,7 @@ class CardsAndAgent(RuleBasedStateMachine):
             [view] = await self.world.operations.readers(OWN)
             return view.condition == expected and view.event_counter == counter
 
-        await until(heard, "the agent did not see the card", 20)
+        await until(heard, "the agent did not see the card")
 
     # Hands
 

@@ -187,7 +187,7 @@ class Stage:
         if hasattr(self.chip, "pin"):
             self.chip.pin.replace(PIN.encode())
             self.chip.puk.replace(PUK.encode())
-        await until(self.there, f"no card in {READER}", 20)
+        await until(self.there, f"no card in {READER}")
 
     def wait_for_the_card(self) -> None:
         """Return when no transaction of ours holds it."""

@@ -254,13 +254,13 @@ class ModuleStage:
         here = self.reader.card if isinstance(self.reader.card, FakeToken) else self.token
         # A process that is ended may end a moment after its caller was answered.
         with suppress(AssertionError):
-            await until(lambda: here.user is None and self.token.user is None, "a PIN is left verified", 5)
+            await until(lambda: here.user is None and self.token.user is None, "a PIN is left verified")
         self.left = here.user is not None or self.token.user is not None
         self.used = self.card.presented > 0
         if not self.world.winscard.running:
             # What is done where it is noticed later still: tests/hca_card/pkcs11/test_pkcs11_client.py.
             activity = self.world.operations.activity
-            await until(lambda: activity.service_running is False, "the end of the service", 30)
+            await until(lambda: activity.service_running is False, "the end of the service")
             self.world.winscard.start_service()
         if not self.reader.plugged:
             self.world.readers[0] = self.world.winscard.add_reader(READER)
@@ -272,7 +272,7 @@ class ModuleStage:
         if self.reader.card is not self.token or view.error is not None or READER not in view.readers:
             self.reader.remove()
             self.reader.insert(self.token)
-        await until(self.there, f"no card in {READER}", 30)
+        await until(self.there, f"no card in {READER}")
 
     async def there(self) -> bool:
         views = await self.world.operations.readers(OWN)

@@ -230,7 +230,7 @@ async def test_choosing_looks_at_each_card_once_while_it_stays(tmp_path: Path) -
             view, *_ = await world.operations.readers(PORTAL)
             return (view.condition, view.event_counter) == ("card", world.readers[0].counter)
 
-        await until(noticed, "the agent did not see the card", 20)
+        await until(noticed, "the agent did not see the card")
         await commands()
         assert await commands() == alone
 

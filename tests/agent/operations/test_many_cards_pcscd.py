@@ -19,7 +19,7 @@ from tests.support.agent import RunningAgent, _client
 from tests.support.cards import simulated
 from tests.support.many_cards import KINDS, MINISTRY, OFFICE, Person, facts_of, work_through
 from tests.support.pcscd import FOUR, private_pcscd
-from tests.support.waiting import until_async
+from tests.support.waiting import LIMIT, until_async
 
 pytestmark = pytest.mark.pcscd
 
@@ -37,7 +37,7 @@ def _work(ports: tuple[int, ...], readers: tuple[str, ...], folder: Path) -> tup
             client = VpcdClient(simulated(kind), port=port)
             thread = threading.Thread(target=client.run, daemon=True)
             thread.start()
-            ending.callback(thread.join, 5)
+            ending.callback(thread.join, LIMIT)
             ending.callback(client.stop)
         return asyncio.run(_serve(readers, folder))
 

@@ -28,6 +28,7 @@ from pcsc.virtual import KeypadPrompt
 from pcsc.winscard import VirtualCard
 from signing.hashes import Hash
 from tests.support.operations import OTHER, OWN, PIN, PORTAL, World, agent, until
+from tests.support.waiting import LIMIT
 
 DOCUMENT = "同意書".encode()
 NEW = "87654321"
@@ -403,7 +404,7 @@ class Slow(Wrapper):
         answer = self._card.transmit(command)
         if command[1] == self._instruction:
             self.begun.set()
-            assert self.go.wait(10)
+            assert self.go.wait(LIMIT)
         return answer
 
 
@@ -425,7 +426,7 @@ async def test_what_is_kept_of_an_old_pin_ends_although_the_page_that_replaced_i
                 ),
             }[how]()
         )
-        assert await asyncio.to_thread(card.begun.wait, 10)
+        assert await asyncio.to_thread(card.begun.wait, LIMIT)
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
         assert not other.wiped

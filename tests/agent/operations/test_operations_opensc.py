@@ -31,7 +31,7 @@ from signing.hashes import Hash
 from tests.support.cards import RenewableCard, simulated
 from tests.support.operations import NONCE, PIN, PORTAL, Spy, card_in
 from tests.support.pcscd import READERS, PrivatePcscd, pcscd_fixture
-from tests.support.waiting import until_async
+from tests.support.waiting import LIMIT, until_async
 
 MODULE = next((one.path for one in known() if one.path.name == "opensc-pkcs11.so"), None)
 
@@ -61,7 +61,7 @@ def inserted(spy: Spy, port: int) -> Iterator[VpcdClient]:
         yield client
     finally:
         client.stop()
-        thread.join(5)
+        thread.join(LIMIT)
 
 
 def listed(*, known: bool = False) -> Config:
@@ -117,7 +117,7 @@ async def _operate(folder: Path, spy: Spy, client: VpcdClient) -> None:
         assert not kept.wiped
         assert ours(spy.apdus) == []
         client.remove()
-        await until_async(lambda: kept.wiped, "the PIN outlives its card", 1.5)
+        await until_async(lambda: kept.wiped, "the PIN outlives its card")
         client.insert()
         await card_in(operations, READERS[0])
         await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)

@@ -22,7 +22,7 @@ from signing.hashes import Hash
 from tests.support.cards import simulated
 from tests.support.operations import NONCE, PIN, PORTAL, card_in
 from tests.support.pcscd import READERS, PrivatePcscd, pcscd_fixture
-from tests.support.waiting import until_async
+from tests.support.waiting import LIMIT, until_async
 
 pytestmark = pytest.mark.pcscd
 
@@ -41,7 +41,7 @@ def _work(port: int, folder: Path) -> int | None:
     thread = threading.Thread(target=client.run, daemon=True)
     thread.start()
     with ExitStack() as ending:
-        ending.callback(thread.join, 5)
+        ending.callback(thread.join, LIMIT)
         ending.callback(client.stop)
         asyncio.run(_operate(client, folder))
     return card.pin_tries
@@ -62,7 +62,7 @@ async def _operate(client: VpcdClient, folder: Path) -> None:
             await asyncio.sleep(0.7)  # nothing may end the session meanwhile
         assert not kept.wiped
         client.remove()
-        await until_async(lambda: kept.wiped, "the PIN outlives its card", 1.5)
+        await until_async(lambda: kept.wiped, "the PIN outlives its card")
         client.insert()
         await card_in(operations, READERS[0])
         with pytest.raises((AgentError, CardChangedError)):

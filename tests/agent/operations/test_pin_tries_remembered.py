@@ -24,6 +24,7 @@ from hca_card.simulator.faults import Wrapper
 from pcsc.winscard import VirtualCard
 from signing.hashes import Hash
 from tests.support.operations import PIN, PORTAL, World, agent
+from tests.support.waiting import LIMIT
 
 ORIGIN: Final = str(PORTAL.origin)
 WRONG, NEW = "99999999", "87654321"
@@ -123,7 +124,7 @@ class Held(Wrapper):
         self.sent += secret
         if command[1] in self._instructions and (secret or command[1] not in WITH_PIN):
             self.reached.set()
-            self.go_on.wait(20)
+            self.go_on.wait(LIMIT)
         return super().transmit(command)
 
 
@@ -141,7 +142,7 @@ async def test_after_a_page_that_left_amid_the_command_the_next_one_needs_a_yes(
     async with agent(tmp_path, "hpc", answered=[PORTAL], interaction=says_no()) as world:
         card = held(world, *WITH_PIN)
         leaving = asyncio.create_task(give(world, command))
-        await asyncio.to_thread(card.reached.wait, 20)
+        await asyncio.to_thread(card.reached.wait, LIMIT)
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
         card.go_on.set()

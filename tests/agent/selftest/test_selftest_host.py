@@ -38,6 +38,7 @@ from tests.support.platforms import LINUX_STORES, not_on_windows, not_under_wine
 from tests.support.portal_tls import PortalTls
 from tests.support.ports import free_port
 from tests.support.selftest import context_of, not_passed, row_of, rows_of, selftest_world, short
+from tests.support.waiting import LIMIT
 
 PROBES = (ports.environment, *readers.PROBES, *ports.PROBES, *system.PROBES)
 NOW = datetime.now(UTC)
@@ -114,7 +115,7 @@ def serving(
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(LIMIT)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from pcsc.vpcd import VpcdClient
 from tests.support.cards import simulated, simulator_ca, simulator_folder
 from tests.support.pcscd import READERS, PrivatePcscd, pcscd_fixture
 from tests.support.selftest import not_passed, rows_of
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT, until
 
 pytestmark = pytest.mark.pcscd
 
@@ -301,7 +301,7 @@ def _pulled(port: int, folder: Path, head: str) -> dict[int | str, str]:
         return asyncio.run(_rows(folder))
     finally:
         client.stop()
-        thread.join(5)
+        thread.join(LIMIT)
 
 
 async def _rows(folder: Path) -> dict[int | str, str]:

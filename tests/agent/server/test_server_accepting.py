@@ -15,6 +15,7 @@ import pytest
 from agent.server import serving
 from tests.support.agent import PORTAL, RunningAgent, running_agent
 from tests.support.nhi_component import TURNED_ON
+from tests.support.waiting import LIMIT
 
 STRANGER = "https://stranger.example"
 
@@ -51,7 +52,7 @@ async def answered(
     host = f"localhost:{agent.daemon.native_port}"
     said = "" if origin is None else f"Origin: {origin}\r\n"
     writer.write(f"GET /status HTTP/1.1\r\nHost: {host}\r\n{said}\r\n".encode())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT):
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
         await reader.readuntil(b"}")
 
@@ -84,7 +85,7 @@ async def test_a_socket_that_never_speaks_gets_no_tls(
     silent = [await asyncio.open_connection("127.0.0.1", agent.daemon.tls_port) for _ in range(100)]
     async with agent.http.get(f"{agent.tls}/status") as response:
         assert response.status == 200
-    assert await asyncio.wait_for(silent[0][0].read(), 20) == b""
+    assert await asyncio.wait_for(silent[0][0].read(), LIMIT) == b""
     for _, writer in silent:
         writer.close()
         await writer.wait_closed()
@@ -130,7 +131,7 @@ async def test_a_request_without_an_origin_makes_no_connection_known(
     pictures = [await said_to(agent, None) for _ in range(3)]
     more = [await said_to(agent, STRANGER) for _ in range(3)]
     for reader, _ in pictures:
-        assert await asyncio.wait_for(reader.read(), 20) == b""
+        assert await asyncio.wait_for(reader.read(), LIMIT) == b""
     await answered(agent, PORTAL, *portals)
     for _, writer in (portals, *pictures, *more):
         writer.close()
@@ -144,7 +145,7 @@ async def test_strangers_connections_give_way_before_a_portals(
     strangers = [await said_to(agent, STRANGER) for _ in range(3)]
     more = [await said_to(agent, STRANGER) for _ in range(3)]
     for reader, _ in strangers:
-        assert await asyncio.wait_for(reader.read(), 20) == b""
+        assert await asyncio.wait_for(reader.read(), LIMIT) == b""
     await answered(agent, PORTAL, *portals)
     for _, writer in (portals, *strangers, *more):
         writer.close()

@@ -33,7 +33,7 @@ async def raw(agent: RunningAgent, head: str, body: bytes = b"", *, keep_open: b
     try:
         writer.write(head.replace("\n", "\r\n").encode("latin-1") + b"\r\n\r\n" + body)
         await writer.drain()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             return await reader.read(65536) if keep_open else await reader.read()
     finally:
         writer.close()
@@ -377,9 +377,9 @@ class TestBodies:
         self, agent: RunningAgent, origin: str, status: bytes
     ) -> None:
         reader, writer = await self.post(agent, origin, f"Content-Length: {50 * 1024 * 1024}")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(LIMIT):
             assert (await reader.readline()).split()[1] == status
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             await reader.read()  # and the connection ends although the body never came
         writer.close()
 
@@ -388,7 +388,7 @@ class TestBodies:
         chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
         for _ in range(http.DOCUMENT_BODY_BYTES_MAX // 0x10000 + 1):
             writer.write(chunk)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             assert (await reader.readline()).split()[1] == b"413"
         writer.close()
 
@@ -397,7 +397,7 @@ class TestBodies:
         self, agent: RunningAgent, origin: str, status: bytes
     ) -> None:
         reader, writer = await self.post(agent, origin, "Expect: 100-continue\r\nContent-Length: 3")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             assert (await reader.readline()).split()[1] == status
             if status == b"100":
                 assert await reader.readline() == b"\r\n"
@@ -411,7 +411,7 @@ class TestBodies:
         monkeypatch.setattr(http, "BODY_SECONDS_MAX", 0.2)
         reader, writer = await self.post(agent, PORTAL, "Content-Length: 100")
         writer.write(b"Parameter=")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             assert (await reader.readline()).split()[1] == b"408"
         writer.close()
 

@@ -11,6 +11,7 @@ import pytest
 from agent.processes import Address
 from agent.server import peer, peer_linux
 from tests.support.log import Log
+from tests.support.waiting import LIMIT
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux is asked in this way")
 OF_SOCKETS = [peer_linux.by_sock_diag, peer_linux.by_table]
@@ -119,5 +120,5 @@ def test_a_process_of_another_user_is_theirs() -> None:
         connection, address = listener.accept()
         with connection:
             assert not peer.by_process(address, listener.getsockname())
-        other.join(10)
+        other.join(LIMIT)
         assert other.exitcode == 0

@@ -17,6 +17,7 @@ from agent.processes import holder_of
 from agent.server import ports
 from agent.server.ports import PortConflict, TakenPort
 from tests.support.ports import free_port
+from tests.support.waiting import LIMIT
 
 
 @pytest.fixture
@@ -109,6 +110,6 @@ def test_a_port_that_another_users_session_holds_names_that_user() -> None:
     with closing(ports.listen([0])) as first:
         session = fork.Process(target=second_session, args=(first,))
         session.start()
-        session.join(20)
+        session.join(LIMIT)
         assert session.exitcode == 0
         assert told.get() == f"{first.port} user root"

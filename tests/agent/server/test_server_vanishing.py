@@ -28,7 +28,7 @@ async def test_nothing_waits_for_the_heartbeat_of_a_page_that_vanished(tmp_path:
         for _ in range(3):
             async with raw_websocket(agent.daemon.native_port, "/v1", PORTAL):
                 pass  # which cuts the line
-        await until_async(lambda: sockets() <= before, "the connections are still there", 10)
+        await until_async(lambda: sockets() <= before, "the connections are still there")
 
 
 @pytest.mark.parametrize(("left", "logged"), [(True, False), (False, True)])

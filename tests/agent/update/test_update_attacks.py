@@ -24,6 +24,7 @@ from agent.update import state as states
 from agent.update.check import Checks
 from installer import release
 from tests.support.update_site import UpdateSite, update_site
+from tests.support.waiting import LIMIT
 
 pytestmark = pytest.mark.slow
 
@@ -381,14 +382,14 @@ def test_no_end_of_the_agent_waits_for_a_server_that_never_finishes(site: Update
 
     async def agent() -> None:
         looking = asyncio.create_task(Checks(site.settings(), paths, Told()).attempt())
-        await asyncio.to_thread(slow.asked.wait, 10)
+        await asyncio.to_thread(slow.asked.wait, LIMIT)
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
 
     ended = threading.Thread(target=lambda: asyncio.run(agent()), daemon=True)
     ended.start()
     try:
-        ended.join(20)
+        ended.join(LIMIT)
         assert not ended.is_alive()
     finally:
         slow.enough.set()

@@ -26,6 +26,7 @@ from agent.update.check import Checks
 from agent.update.state import LastCheck
 from tests.support.agent import ANY_PORT, running_agent
 from tests.support.update_site import PACKAGE, UpdateSite, update_site
+from tests.support.waiting import LIMIT
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ async def test_the_person_is_told_once_of_each_newer_version(site: UpdateSite, t
 async def test_an_agent_asks_nobody_anything_when_it_is_off(site: UpdateSite, tmp_path: Path) -> None:
     config = replace(ANY_PORT, update=site.settings(enabled=False))
     site.paths(tmp_path / "home")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT):
         await Checks(config.update, Paths(tmp_path, tmp_path), Told()).run()  # ends at once
     async with running_agent(tmp_path / "home", config=config):
         assert site.asked == []

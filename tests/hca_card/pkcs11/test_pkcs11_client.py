@@ -46,7 +46,7 @@ def test_a_module_that_retires_while_nobody_visits_a_card_ends_at_once(process: 
     child = process._running
     process.retire()
     assert child is not None
-    until(lambda: not child.alive, "it goes on", 30)
+    until(lambda: not child.alive, "it goes on")
 
 
 def test_whoever_begins_a_visit_has_another_process_than_the_one_that_retires(process: ModuleProcess) -> None:

@@ -21,7 +21,7 @@ from signing.hashes import Hash
 from tests.support import c_modules, softhsm
 from tests.support.modules import running, slots, visiting
 from tests.support.signing import sign_document
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT, until
 
 pytestmark = [pytest.mark.slow, softhsm.needs_softhsm, c_modules.needs_compiler]
 
@@ -136,7 +136,7 @@ def test_a_program_that_answers_what_nobody_asked_is_ended(tmp_path: Path) -> No
     try:
         assert slots(module) == ()
         # Else what it says would be kept until there is no memory left.
-        assert started[0].wait(10) == -signal.SIGKILL
+        assert started[0].wait(LIMIT) == -signal.SIGKILL
     finally:
         module.end()
 
@@ -174,7 +174,7 @@ def test_the_process_ends_when_its_agent_is_gone_even_while_the_module_hangs(
     until(lambda: c_modules.noted(tmp_path / "c"), "the module is not asked")
     assert child.poll() is None
     child.stdin.close()
-    assert child.wait(10) == 0
+    assert child.wait(LIMIT) == 0
     child.stdout.close()
 
 

@@ -13,6 +13,7 @@ from pcsc.results import ReturnCode
 from pcsc.virtual import VirtualReader, VirtualWinscard
 from pcsc.winscard import INFINITE, PNP_NOTIFICATION, Disposition, ReaderFlags, Share
 from tests.support.plain_card import SLOW, PlainCard
+from tests.support.waiting import LIMIT
 
 READ_NONE = [0, 0x21, 0, 0, 1]
 
@@ -153,7 +154,7 @@ def test_one_command_at_a_time_reaches_the_card(desk: Desk) -> None:
     slow = [0, SLOW, 10, 0]
     thread = threading.Thread(target=lambda: desk.winscard.SCardTransmit(desk.ours, 2, slow))
     thread.start()
-    assert desk.card.slow.wait(5)
+    assert desk.card.slow.wait(LIMIT)
     assert takes(lambda: desk.transmit(desk.theirs)) >= 0.05
     thread.join()
 

@@ -26,7 +26,7 @@ from agent.interaction.dialogs import Dialogs
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.screen import Screen, private_screen
-from tests.support.waiting import until_async
+from tests.support.waiting import LIMIT, until_async
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +92,7 @@ class Another:
 
     def end(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(LIMIT)
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             pipe.close()
@@ -172,7 +172,7 @@ async def test_a_key_held_since_before_the_window_came_is_no_answer_however_late
             await to_thread(screen.xdotool, "keyup", "Return")
             await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
             await to_thread(screen.key, "Return")
-            assert await asyncio.wait_for(asked, 10) == CARD
+            assert await asyncio.wait_for(asked, LIMIT) == CARD
 
 
 async def test_a_window_that_is_covered_takes_no_answer_and_begins_its_moment_when_uncovered(
@@ -196,7 +196,7 @@ async def test_a_window_that_is_covered_takes_no_answer_and_begins_its_moment_wh
         assert not asked.done()
         await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
         await to_thread(screen.key, "alt+y")
-        assert await asyncio.wait_for(asked, 10) is ConsentReply.YES
+        assert await asyncio.wait_for(asked, LIMIT) is ConsentReply.YES
 
 
 async def test_a_keyboard_that_comes_back_begins_the_moment_anew(screen: Screen, another: Another):
@@ -212,7 +212,7 @@ async def test_a_keyboard_that_comes_back_begins_the_moment_anew(screen: Screen,
         assert not asked.done()
         await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
         await to_thread(screen.key, "alt+y")
-        assert await asyncio.wait_for(asked, 10) is ConsentReply.YES
+        assert await asyncio.wait_for(asked, LIMIT) is ConsentReply.YES
 
 
 async def test_a_window_that_is_moved_under_the_pointer_begins_its_moment_anew(screen: Screen):
@@ -244,5 +244,5 @@ async def test_a_pin_of_which_a_key_was_ignored_is_typed_anew(screen: Screen, an
         assert not asked.done()
         await to_thread(screen.type, "890")
         await to_thread(screen.key, "Return")
-        pin = await asyncio.wait_for(asked, 10)
+        pin = await asyncio.wait_for(asked, LIMIT)
         assert pin.octets == b"567890"
