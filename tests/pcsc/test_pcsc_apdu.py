@@ -86,3 +86,17 @@ def test_a_status_word_that_is_not_accepted_is_an_error_that_carries_it() -> Non
     with pytest.raises(StatusError, match="6A82") as caught:
         Response(b"", 0x6A82).require()
     assert caught.value.sw == 0x6A82
+
+
+@pytest.mark.parametrize(
+    ("command", "begins"),
+    [
+        pytest.param(Command(0, 0xDA, 0, 1, bytes(300)), "00 DA 00 01 00 01 2C 00", id="case 3"),
+        pytest.param(Command(0, 0xCA, 0, 1, le=65536), "00 CA 00 01 00 00 00", id="case 2"),
+        pytest.param(Command(0, 0x2A, 0, 1, bytes(300), le=257), "00 2A 00 01 00 01 2C 00", id="case 4"),
+    ],
+)
+def test_what_does_not_fit_the_short_form_goes_in_the_extended_one(command: Command, begins: str) -> None:
+    raw = command.encode()
+    assert raw.hex(" ").upper().startswith(begins)
+    assert Command.decode(raw) == command

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pcsc.apdu import Command
 from pcsc.apdu_processors import MAX_ROUNDS, LengthForm, assemble, extended_length
 from pcsc.atr import historical_bytes
-from pcsc.errors import MalformedResponseError
+from pcsc.errors import CardRemovedError, CommunicationError, MalformedResponseError, ReaderLimitError
+from pcsc.trace import Exchange
 from tests.support.plain_card import ECHO, EXTENDED_ATR, READ, SHORT_ATR, PlainCard, file_content
 
 READ_ALL = Command(0, READ, 0x08, 0x00, le=65536)
@@ -191,3 +192,66 @@ def test_historical_bytes_are_found_behind_the_interface_bytes(atr: str, histori
 @given(st.binary(max_size=40))
 def test_no_atr_is_too_strange_to_be_read(atr: bytes) -> None:
     extended_length(historical_bytes(atr))
+
+
+class Limited(Script):
+    """A reader that answers each command of extended length with an error, and passes on all others."""
+
+    def __init__(self, failure: Exception, answers: Iterable[str]) -> None:
+        super().__init__(answers)
+        self.failure = failure
+
+    def __call__(self, command: bytes) -> bytes:
+        if len(command) > 5 and not command[4]:
+            self.sent.append(command.hex(" ").upper())
+            raise self.failure
+        return super().__call__(command)
+
+
+@pytest.mark.parametrize("failure", [CommunicationError(), ReaderLimitError()])
+def test_a_reader_that_fails_at_extended_length_is_given_the_short_form_from_then_on(
+    failure: Exception,
+) -> None:
+    card = Limited(failure, ["9000"] * 4)
+    form = LengthForm()
+    send = assemble(card, form)
+    for _ in range(2):
+        assert send(Command(0, ECHO, 0, 0, bytes(300))).ok
+    assert form.extended is False
+    assert [sent[:14] for sent in card.sent] == [
+        "00 EC 00 00 00",
+        *["10 EC 00 00 FF", "00 EC 00 00 2D"] * 2,
+    ]
+
+
+def test_a_pin_is_not_sent_again_in_short_form_and_a_reader_known_to_pass_it_on_is_believed() -> None:
+    card = Limited(CommunicationError(), [])
+    with pytest.raises(CommunicationError):
+        assemble(card, LengthForm())(Command(0, 0x20, 0, 1, bytes(300), secret=True))
+    with pytest.raises(CommunicationError):
+        assemble(card, LengthForm(extended=True))(Command(0, ECHO, 0, 0, bytes(300)))
+    assert len(card.sent) == 2
+
+
+def test_every_apdu_is_told_those_of_the_pieces_in_between_too() -> None:
+    told: list[Exchange] = []
+    answers = [b"AB\x61\x02", b"CD\x90\x00"]
+    send = assemble(lambda _: answers.pop(0), LengthForm(False), told.append)
+    assert send(Command(0, 0xCA, 0, 1, le=256)).data == b"ABCD"
+    assert [(one.header[1], one.sw, one.length) for one in told] == [(0xCA, 0x6102, 2), (0xC0, 0x9000, 2)]
+
+
+def test_an_exchange_that_failed_is_told_with_its_error() -> None:
+    told: list[Exchange] = []
+
+    def pulled(_: bytes) -> bytes:
+        raise CardRemovedError
+
+    with pytest.raises(CardRemovedError):
+        assemble(pulled, LengthForm(False), told.append)(Command(0, 0xA4, 0, 0))
+    with pytest.raises(MalformedResponseError):
+        assemble(lambda _: b"\x90", LengthForm(False), told.append)(Command(0, 0xA4, 0, 0))
+    assert [(one.sw, one.failure) for one in told] == [
+        (None, "CardRemovedError"),
+        (None, "MalformedResponseError"),
+    ]

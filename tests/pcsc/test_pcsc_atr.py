@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hca_card.recognise import NHI_ATRS, recognise
-from pcsc.atr import historical_bytes, without_extra
+from pcsc.atr import historical_bytes, protocols, without_extra
 from pcsc.connection import Connection
 from pcsc.context import ReaderState
 from pcsc.service import Service
@@ -39,6 +39,20 @@ def test_a_byte_too_many_is_left_out(atr: bytes, before: str, behind: str) -> No
 )
 def test_what_is_cut_or_ends_in_anything_else_stays_as_it_is(atr: str) -> None:
     assert without_extra(bytes.fromhex(atr)) == bytes.fromhex(atr)
+
+
+@pytest.mark.parametrize(
+    ("atr", "named"),
+    [
+        pytest.param("3B 65 00 00 20 63 CB 68 00", [], id="none: T=0"),
+        pytest.param("3B 81 81 31 FE 45 41 CA", [1, 1], id="T=1"),
+        pytest.param("3B 81 80 01 41 41", [0, 1], id="T=0 and T=1"),
+        pytest.param("3B D8 96 00 81 B1 FE 45 1F 07 43 48 54 47 50 4B 49 4A DD", [1, 1], id="T=15 left out"),
+        pytest.param("3B 81", [], id="cut"),
+    ],
+)
+def test_the_protocols_that_an_atr_names(atr: str, named: list[int]) -> None:
+    assert protocols(bytes.fromhex(atr)) == named
 
 
 class OddReader:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -73,3 +77,59 @@ def test_whatever_the_binding_raises_is_an_error_with_a_sentence(
         getattr(winscard, function)(1, [])
     assert caught.value.error_id == "service.binding"
     assert caught.value.__cause__ is None
+
+
+def test_the_systems_functions_are_pyscards(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted = ScriptedWinscard(SCardListReaders=[(0, ["by pyscard"])])
+    monkeypatch.setitem(sys.modules, "smartcard", SimpleNamespace(scard=scripted))
+    monkeypatch.setattr("sys.platform", "linux")
+    assert binding.system().SCardListReaders(7, []) == (0, ["by pyscard"])
+    assert scripted.calls == [("SCardListReaders", 7, [])]
+
+
+@pytest.mark.parametrize("raised", RAISED, ids=lambda raised: type(raised).__name__)
+def test_a_question_for_states_that_raises_is_an_error_too(raised: Exception) -> None:
+    class Failing(ScriptedWinscard):
+        def SCardGetStatusChange(self, *_arguments: Any) -> Any:
+            raise raised
+
+    winscard = SystemWinscard(Failing())
+    with pytest.raises(BindingError, match=f"SCardGetStatusChange: {type(raised).__name__}"):
+        winscard.SCardGetStatusChange(1, 0, [(READER, 0)])
+
+
+def listing(answer: bytes, unit: int, code: int = 0) -> Callable[..., int]:
+    """SCardListReaders as C has it: the size first, then what there is."""
+
+    def list_readers(_context: Any, _groups: None, into: Any, size: Any) -> int:
+        if into is None:
+            size._obj.value = len(answer) // unit
+        else:
+            ctypes.memmove(into, answer, len(answer))
+        return code
+
+    return list_readers
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_names_that_pyscard_cannot_give_are_asked_of_the_library_itself(
+    monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    library = SimpleNamespace(SCardListReaders=listing(b"Reader \xe9 00\0" + ODD.encode() + b"\0\0", 1))
+    loaded: list[str] = []
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr(ctypes, "CDLL", lambda path: loaded.append(path) or library)
+    winscard = SystemWinscard(Raising(RAISED[0], "SCardListReaders"))
+    assert winscard.SCardListReaders(7, []) == (0, ["Reader � 00", ODD])
+    assert loaded == [binding._LIBRARY[platform]]
+    library.SCardListReaders = listing(b"", 1, 0x8010002E)
+    assert winscard.SCardListReaders(7, []) == (0x8010002E, [])
+
+
+def test_windows_names_its_readers_in_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = f"{ODD}\0half \ud800\0\0".encode("utf-16-le", "surrogatepass")
+    library = SimpleNamespace(SCardListReadersW=listing(names, 2))
+    monkeypatch.setattr("sys.platform", "win32")
+    monkeypatch.setattr(ctypes, "WinDLL", lambda _name: library, raising=False)
+    monkeypatch.setitem(sys.modules, "smartcard", SimpleNamespace(scard=ScriptedWinscard()))
+    assert binding.system().SCardListReaders(7, []) == (0, [ODD, "half �"])

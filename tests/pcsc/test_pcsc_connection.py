@@ -9,6 +9,7 @@ from pcsc.apdu import Command
 from pcsc.connection import Connection, Transaction
 from pcsc.context import Context
 from pcsc.errors import (
+    BindingError,
     CardMuteError,
     CardRemovedError,
     CardResetError,
@@ -520,3 +521,50 @@ def test_a_card_that_says_another_atr_each_time_leaves_nothing_in_memory() -> No
                 with connection.transaction() as transaction:
                     transaction.send(Command(0, ECHO, 0, 0))
         assert len(context.lengths) <= 64
+
+
+def test_a_card_whose_state_cannot_be_asked_leaves_no_handle_behind() -> None:
+    winscard = ScriptedWinscard(SCardGetStatusChange=[(0x8010001D, [])])
+    with pytest.raises(ServiceUnavailableError), winscard.connection():
+        pass
+    assert winscard.called("SCardDisconnect") == [(2, Disposition.LEAVE)]
+
+
+def test_a_card_that_cannot_be_taken_up_again_was_pulled_out() -> None:
+    winscard = ScriptedWinscard(SCardBeginTransaction=[0x80100068], SCardReconnect=[(0x8010000C, 0)])
+    with winscard.connection() as connection, pytest.raises(CardRemovedError), connection.transaction():
+        pass
+
+
+@pytest.mark.usefixtures("no_settling")
+def test_a_failed_exchange_is_named_as_such_where_nobody_can_say_whether_the_card_is_there() -> None:
+    winscard = ScriptedWinscard(SCardTransmit=[(0x80100016, [])])
+    with winscard.connection() as connection:
+        winscard.SCardGetStatusChange = lambda *_: (0x8010001D, [])
+        with pytest.raises(CommunicationError):
+            connection.transmit(bytes(4))
+
+
+KEYPAD = (0, list(bytes.fromhex("06 04 42330006")))
+
+
+def test_a_reader_with_a_keypad_sends_what_was_typed_and_gives_the_cards_answer() -> None:
+    winscard = ScriptedWinscard(SCardControl=[KEYPAD, (0, [0x63, 0xC2]), (0x8010000C, [])])
+    with winscard.connection() as connection, connection.transaction() as transaction:
+        keypad = transaction.pin_pad
+        assert keypad is not None
+        assert keypad.verify(Command(0, 0x20, 0, 1), min_length=6, max_length=8).sw == 0x63C2
+        with pytest.raises(CardRemovedError):
+            keypad.verify(Command(0, 0x20, 0, 1), min_length=6, max_length=8)
+    assert [code for _, code, _ in winscard.called("SCardControl")][1:] == [0x42330006] * 2
+
+
+def test_a_binding_that_raises_at_the_question_for_features_has_a_reader_without_any() -> None:
+    class Raising(ScriptedWinscard):
+        def SCardControl(self, *_arguments: object) -> object:
+            raise BindingError
+
+    winscard = Raising()
+    with winscard.connection() as connection, connection.transaction() as transaction:
+        assert transaction.pin_pad is None
+        assert transaction.send(Command(0, ECHO, 0, 0)).ok

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -40,18 +39,6 @@ def soon(action: object) -> threading.Timer:
 def test_a_machine_without_readers_has_an_empty_list(context: Context) -> None:
     assert context.readers() == []
     assert context.look() == []
-
-
-def test_a_machine_whose_service_does_not_run_says_so(winscard: VirtualWinscard) -> None:
-    winscard.stop_service()
-    with pytest.raises(ServiceUnavailableError):
-        Service(winscard).context()
-
-
-def test_a_machine_without_pcsc_at_all_says_the_service_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "smartcard", None)
-    with pytest.raises(ServiceUnavailableError, match="cannot be loaded"):
-        Service.system().context()
 
 
 def test_the_state_of_a_reader_is_told_in_words(context: Context, winscard: VirtualWinscard) -> None:
@@ -177,3 +164,59 @@ def test_a_service_that_counts_its_readers_is_handed_its_own_count_back() -> Non
         context.wait([ReaderState(READER)])
     counts = [states[-1][1] for _, _, states in winscard.called("SCardGetStatusChange")]
     assert counts == [1 << 16, 3 << 16]
+
+
+def test_a_context_that_was_closed_is_of_no_more_use(winscard: VirtualWinscard) -> None:
+    context = Service(winscard).context()
+    context.close()
+    context.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        context.readers()
+
+
+def test_readers_are_picked_by_a_part_of_their_name_in_whichever_case(winscard: VirtualWinscard) -> None:
+    winscard.add_reader("Maker A 00")
+    winscard.add_reader("Maker B 01")
+    with Service(winscard, only="maker b").context() as context:
+        assert [state.name for state in context.look()] == ["Maker B 01"]
+
+
+def test_states_that_come_with_a_timeout_are_states_and_any_other_trouble_is_an_error() -> None:
+    winscard = ScriptedWinscard(
+        SCardGetStatusChange=[(int(ReturnCode.TIMEOUT), [(READER, 0x10, [])]), (0x8010001D, [])]
+    )
+    with Service(winscard).context() as context:  # type: ignore[arg-type]
+        assert [state.name for state in context.states([READER])] == [READER]
+        with pytest.raises(ServiceUnavailableError):
+            context.states([READER])
+
+
+def test_a_service_that_takes_only_so_many_names_is_asked_for_the_readers_alone() -> None:
+    winscard = ScriptedWinscard(
+        SCardGetStatusChange=[(int(ReturnCode.INVALID_PARAMETER), []), (int(ReturnCode.TIMEOUT), [])]
+    )
+    with Service(winscard).context() as context:  # type: ignore[arg-type]
+        assert not context.wait([ReaderState(READER)])
+        assert not context.wait([ReaderState(READER)], 60)
+    assert [(len(states), timeout) for _, timeout, states in winscard.called("SCardGetStatusChange")] == [
+        (2, 0x7FFFFFFF),
+        (1, 1000),
+    ]
+
+
+def test_where_there_is_nothing_to_ask_for_a_wait_takes_its_time_and_can_be_cancelled() -> None:
+    unannounced = (int(ReturnCode.UNKNOWN_READER), [(PNP_NOTIFICATION, 0, [])])
+    winscard = ScriptedWinscard(SCardGetStatusChange=[unannounced])
+    with Service(winscard).context() as context:  # type: ignore[arg-type]
+        assert not context.wait([])
+        assert not context.wait([], 0.001)
+        context.cancel()
+        with pytest.raises(CancelledError):
+            context.wait([])
+    assert len(winscard.called("SCardGetStatusChange")) == 1
+
+
+def test_trouble_that_would_be_the_same_at_once_is_waited_out() -> None:
+    winscard = ScriptedWinscard(SCardGetStatusChange=[(0x80100FFF, [])])
+    with Service(winscard).context() as context:  # type: ignore[arg-type]
+        assert not context.wait([ReaderState(READER)], 0.001)

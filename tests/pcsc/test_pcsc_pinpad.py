@@ -142,7 +142,7 @@ def test_a_keypad_that_answers_no_status_word_is_malformed(answer: str) -> None:
             keypad.modify(CHANGE_PIN, min_length=6, max_length=8)
 
 
-@pytest.mark.parametrize("answer", ["", "06", "0604423300", "0603423300", "FF0400000000"])
+@pytest.mark.parametrize("answer", ["", "06", "0604423300", "060342330006", "FF0400000000"])
 def test_an_answer_that_is_no_list_of_features_is_no_feature(answer: str) -> None:
     assert Features.decode(bytes.fromhex(answer)) == Features()
 

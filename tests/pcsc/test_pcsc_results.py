@@ -47,8 +47,10 @@ def test_each_return_code_is_the_error_a_person_can_act_on(code: int, kind: type
     assert type(error(code - 0x1_0000_0000)) is kind
 
 
-def test_success_is_no_error() -> None:
+def test_success_is_no_error_and_anything_else_is_raised() -> None:
     check(ReturnCode.SUCCESS)
+    with pytest.raises(errors.NoCardError, match=r"\(R\)"):
+        check(ReturnCode.NO_SMARTCARD, reader="R")
 
 
 def test_every_code_that_is_named_is_in_the_table_or_has_its_own_treatment() -> None:

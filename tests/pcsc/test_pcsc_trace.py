@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pcsc.apdu import Command, Response
-from pcsc.apdu_processors import LengthForm, assemble
 from pcsc.connection import Connection
-from pcsc.errors import CardRemovedError, MalformedResponseError
 from pcsc.service import Service
 from pcsc.trace import Exchange
 from pcsc.virtual import VirtualWinscard
@@ -35,28 +33,9 @@ def test_data_of_other_commands_is_told_by_its_length(ins: int):
     assert (told.data, told.lc) == (None, 9)
 
 
-def test_every_apdu_is_told_those_of_the_pieces_in_between_too():
-    told: list[Exchange] = []
-    answers = [b"AB\x61\x02", b"CD\x90\x00"]
-    send = assemble(lambda _: answers.pop(0), LengthForm(False), told.append)
-    assert send(Command(0, 0xCA, 0, 1, le=256)).data == b"ABCD"
-    assert [(one.header[1], one.sw, one.length) for one in told] == [(0xCA, 0x6102, 2), (0xC0, 0x9000, 2)]
-
-
-def test_an_exchange_that_failed_is_told_with_its_error():
-    told: list[Exchange] = []
-
-    def pulled(_: bytes) -> bytes:
-        raise CardRemovedError
-
-    with pytest.raises(CardRemovedError):
-        assemble(pulled, LengthForm(False), told.append)(Command(0, 0xA4, 0, 0))
-    with pytest.raises(MalformedResponseError):
-        assemble(lambda _: b"\x90", LengthForm(False), told.append)(Command(0, 0xA4, 0, 0))
-    assert [(one.sw, one.failure) for one in told] == [
-        (None, "CardRemovedError"),
-        (None, "MalformedResponseError"),
-    ]
+def test_an_exchange_that_failed_tells_the_kind_of_error_and_no_answer() -> None:
+    told = Exchange.of(Command(0, 0xA4, 4, 0, b"\xa0", le=256), None, 0.1, "CardRemovedError")
+    assert (told.sw, told.answer, told.failure) == (None, None, "CardRemovedError")
 
 
 def test_a_service_tells_of_all_its_transactions_and_never_the_pin():

@@ -13,7 +13,7 @@ from pcsc.context import Context, ReaderState
 from pcsc.results import ReturnCode
 from pcsc.service import Service
 from pcsc.virtual import VirtualWinscard
-from pcsc.watcher import ReaderWatcher
+from pcsc.watcher import _IDLE_WAKE_UP_PAUSE, ReaderWatcher
 from pcsc.winscard import INFINITE
 from tests.support.plain_card import PlainCard
 from tests.support.waiting import LIMIT, until
@@ -292,3 +292,57 @@ def test_thirty_swaps_and_restarts_lose_no_event(
         listener.wait(lambda told: bool(told[-1]) and not told[-1][0].present)
     watcher.stop()
     assert not winscard._contexts
+
+
+def test_a_service_that_wakes_without_a_reason_is_given_a_pause(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float | None] = []
+    woken = 0
+
+    class Restless(VirtualWinscard):
+        def SCardGetStatusChange(
+            self, context: Any, timeout: int, states: list[tuple[Any, ...]], /
+        ) -> tuple[int, list[tuple[str, int, list[int]]]]:
+            nonlocal woken
+            if not timeout or woken == 3:
+                return super().SCardGetStatusChange(context, timeout, states)
+            woken += 1
+            return 0, [(name, 0x10, []) for name, _ in states]
+
+    class Pausing(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout)
+            return super().wait(0)
+
+    winscard = Restless()
+    reader = winscard.add_reader("A")
+    watcher = ReaderWatcher(Service(winscard), listener)
+    monkeypatch.setattr(watcher, "_stopping", Pausing())
+    watcher.start()
+    until(lambda: woken == 3, "it does not wait")
+    reader.insert(PlainCard())
+    listener.wait(lambda told: bool(told[-1]) and told[-1][0].present)
+    watcher.stop()
+    # After the first wait there is nothing to compare with: the look before it was news.
+    assert pauses[:2] == [_IDLE_WAKE_UP_PAUSE] * 2
+    assert listener.presence() == [{"A": False}, {"A": True}]
+
+
+def test_whoever_listens_to_the_service_may_fail_and_the_watch_goes_on(
+    winscard: VirtualWinscard, listener: Listener
+) -> None:
+    told: list[bool] = []
+
+    def fail(running: bool) -> None:
+        told.append(running)
+        raise ValueError
+
+    winscard.add_reader("A")
+    watcher = ReaderWatcher(Service(winscard), listener, fail)
+    watcher.start()
+    listener.wait(lambda told: bool(told[-1:]) and bool(told[-1]))
+    winscard.stop_service()
+    listener.wait(lambda told: told[-1] == ())
+    watcher.stop()
+    assert told == [True, False]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from pcsc.errors import ReaderBusyError
+from pcsc.pinpad import GET_FEATURE_REQUEST, VERIFY_STRUCTURE, Features
 from pcsc.results import ReturnCode
 from pcsc.virtual import VirtualReader, VirtualWinscard
 from pcsc.winscard import INFINITE, PNP_NOTIFICATION, Disposition, ReaderFlags, Share
@@ -41,6 +42,18 @@ class Desk:
 
     def transmit(self, handle: int) -> int:
         return self.winscard.SCardTransmit(handle, 2, READ_NONE)[0]
+
+    def meanwhile(self, action: Callable[[], object]) -> None:
+        """Do this in the moment in which the next call begins to wait for others."""
+        changed = self.winscard.changed
+        waits = changed.wait
+
+        def wait(timeout: float | None = None) -> bool:
+            changed.wait = waits  # type: ignore[method-assign]
+            action()
+            return True
+
+        changed.wait = wait  # type: ignore[method-assign]
 
 
 @pytest.fixture
@@ -266,3 +279,142 @@ def test_a_reader_that_counts_events_for_months_leaves_nothing_in_memory() -> No
         reader.remove()
         assert reader.state_since(0) & ReaderFlags.EMPTY
     assert len(ReaderFlags._value2member_map_) - before < 10
+
+
+def test_a_context_that_was_let_go_of_is_no_context(desk: Desk) -> None:
+    winscard, context = desk.winscard, desk.contexts[0]
+    let_go = winscard._contexts[context]
+    winscard.SCardReleaseContext(context)
+    assert let_go.trouble() == ReturnCode.INVALID_HANDLE
+    states = winscard.SCardGetStatusChange(context, 0, [("R", 0)])
+    assert states == (ReturnCode.INVALID_HANDLE, [("R", 0, [])])
+    assert winscard.SCardConnect(context, "R", Share.SHARED, 3)[0] == ReturnCode.INVALID_HANDLE
+    assert winscard.SCardListReaders(context, [])[0] == ReturnCode.INVALID_HANDLE
+
+
+def test_a_reader_that_is_not_there_cannot_be_connected_to(desk: Desk) -> None:
+    assert desk.winscard.SCardConnect(desk.contexts[0], "S", Share.SHARED, 3)[0] == ReturnCode.UNKNOWN_READER
+    assert desk.winscard.SCardListReaders(desk.contexts[0], []) == (0, ["R"])
+
+
+def test_a_reader_unplugged_while_somebody_waits_to_connect_is_unavailable(desk: Desk) -> None:
+    desk.winscard.SCardBeginTransaction(desk.ours)
+    desk.meanwhile(desk.reader.unplug)
+    code, *_ = desk.winscard.SCardConnect(desk.contexts[1], "R", Share.SHARED, 3)
+    assert code == ReturnCode.READER_UNAVAILABLE
+    assert desk.transmit(desk.ours) == ReturnCode.READER_UNAVAILABLE
+    assert desk.winscard.SCardReconnect(desk.ours, 2, 3, 0) == (ReturnCode.READER_UNAVAILABLE, 0)
+
+
+def test_a_mute_card_is_in_the_reader_and_cannot_be_connected_to() -> None:
+    class Mute(PlainCard):
+        def power_on(self) -> bytes:
+            return b""
+
+    winscard = VirtualWinscard()
+    winscard.add_reader("R").insert(Mute())
+    _, context = winscard.SCardEstablishContext(2)
+    assert winscard.SCardConnect(context, "R", Share.SHARED, 3)[0] == ReturnCode.UNRESPONSIVE_CARD
+    _, [(_, state, atr)] = winscard.SCardGetStatusChange(context, 0, [("R", 0)])
+    assert state & ReaderFlags.PRESENT and state & ReaderFlags.MUTE and not atr
+
+
+def test_a_program_that_has_the_card_to_itself_is_seen_and_lets_others_in_when_it_leaves(desk: Desk) -> None:
+    winscard = desk.winscard
+    winscard.SCardDisconnect(desk.theirs, Disposition.LEAVE)
+    assert winscard.SCardReconnect(desk.ours, Share.EXCLUSIVE, 3, Disposition.LEAVE) == (0, 2)
+    assert desk.reader.state & ReaderFlags.EXCLUSIVE
+    winscard.SCardDisconnect(desk.ours, Disposition.LEAVE)
+    assert not desk.reader.state & (ReaderFlags.EXCLUSIVE | ReaderFlags.INUSE)
+    desk.connect(desk.contexts[1])
+
+
+def test_reconnecting_for_oneself_is_refused_while_others_are_connected(desk: Desk) -> None:
+    code, _ = desk.winscard.SCardReconnect(desk.ours, Share.EXCLUSIVE, 3, Disposition.LEAVE)
+    assert code == ReturnCode.SHARING_VIOLATION
+
+
+def test_reconnecting_with_a_reset_keeps_the_transaction_and_others_find_the_card_reset(desk: Desk) -> None:
+    winscard = desk.winscard
+    winscard.SCardBeginTransaction(desk.ours)
+    assert winscard.SCardReconnect(desk.ours, Share.SHARED, 3, Disposition.RESET) == (0, 2)
+    assert winscard.SCardEndTransaction(desk.ours, Disposition.LEAVE) == 0
+    assert desk.card.log == ["on", "on"]
+    assert desk.transmit(desk.theirs) == ReturnCode.RESET_CARD
+
+
+def test_disconnecting_ends_the_transaction_and_does_to_the_card_what_was_asked(desk: Desk) -> None:
+    desk.winscard.SCardBeginTransaction(desk.ours)
+    desk.winscard.SCardDisconnect(desk.ours, Disposition.RESET)
+    assert desk.transmit(desk.theirs) == ReturnCode.RESET_CARD
+
+
+def test_a_transaction_can_end_with_the_card_unpowered(desk: Desk) -> None:
+    desk.winscard.SCardBeginTransaction(desk.ours)
+    assert desk.winscard.SCardEndTransaction(desk.ours, Disposition.UNPOWER) == 0
+    assert desk.card.log[-1] == "off"
+
+
+def test_when_the_service_stops_whatever_it_gave_is_void(desk: Desk) -> None:
+    winscard = desk.winscard
+    desk.meanwhile(winscard.stop_service)
+    states = [("R", desk.reader.state)]
+    assert winscard.SCardGetStatusChange(desk.contexts[0], INFINITE, states)[0] == ReturnCode.COMM_ERROR
+    assert winscard.SCardGetStatusChange(desk.contexts[0], INFINITE, states)[0] == ReturnCode.NO_SERVICE
+    assert winscard.SCardDisconnect(desk.ours, Disposition.LEAVE) == ReturnCode.NO_SERVICE
+    assert winscard.SCardEndTransaction(desk.theirs, Disposition.LEAVE) == ReturnCode.NO_SERVICE
+    assert winscard.SCardControl(desk.theirs, 1, [])[0] == ReturnCode.NO_SERVICE
+    winscard.start_service()
+    assert winscard.SCardReleaseContext(desk.contexts[1]) == ReturnCode.NO_SERVICE
+    desk.connect(desk.context())
+
+
+@pytest.mark.parametrize(
+    ("accident", "code"),
+    [
+        pytest.param(lambda desk: desk.winscard.stop_service(), ReturnCode.COMM_ERROR, id="service"),
+        pytest.param(lambda desk: desk.reader.remove(), ReturnCode.NOT_TRANSACTED, id="card"),
+        pytest.param(lambda desk: desk.reader.unplug(), ReturnCode.READER_UNAVAILABLE, id="reader"),
+        pytest.param(lambda desk: desk.reader.reset_by_other_program(), ReturnCode.RESET_CARD, id="reset"),
+    ],
+)
+def test_an_accident_in_mid_command_is_what_the_command_answers(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, accident: Callable[[Desk], object], code: ReturnCode
+) -> None:
+    answer = desk.card.transmit
+
+    def transmit(command: bytes) -> bytes:
+        accident(desk)
+        return answer(command)
+
+    monkeypatch.setattr(desk.card, "transmit", transmit)
+    assert desk.transmit(desk.ours) == code
+
+
+def test_a_handle_for_the_reader_alone_knows_no_card(desk: Desk) -> None:
+    winscard = desk.winscard
+    _, direct, protocol = winscard.SCardConnect(desk.contexts[0], "R", Share.DIRECT, 0)
+    assert protocol == 0
+    desk.reader.remove()
+    assert winscard.SCardStatus(direct)[:2] == (0, "R")
+    assert desk.transmit(direct) == ReturnCode.NOT_TRANSACTED
+
+
+def test_a_handle_given_back_while_it_waits_is_no_handle(desk: Desk) -> None:
+    desk.winscard.SCardBeginTransaction(desk.theirs)
+    desk.meanwhile(lambda: desk.winscard.SCardReleaseContext(desk.contexts[0]))
+    assert desk.transmit(desk.ours) == ReturnCode.INVALID_HANDLE
+
+
+def test_a_reader_says_of_its_keypad_only_where_it_has_one(desk: Desk) -> None:
+    winscard = desk.winscard
+    assert winscard.SCardControl(desk.ours, GET_FEATURE_REQUEST, [])[0] == ReturnCode.UNSUPPORTED_FEATURE
+    winscard.add_reader("K", pin_pad=lambda _prompt: b"123456").insert(PlainCard())
+    _, keyed, _ = winscard.SCardConnect(desk.contexts[0], "K", Share.SHARED, 3)
+    code, features = winscard.SCardControl(keyed, GET_FEATURE_REQUEST, [])
+    verify = Features.decode(bytes(features)).verify
+    assert code == 0 and verify is not None
+    fields = list(VERIFY_STRUCTURE.unpack(bytes(VERIFY_STRUCTURE.size)))
+    fields[5] = 0x0608
+    structure = VERIFY_STRUCTURE.pack(*fields) + b"\x00\x20\x00\x01"
+    assert winscard.SCardControl(keyed, verify, list(structure)) == (0, [0x90, 0x00])
