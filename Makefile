@@ -6,7 +6,7 @@
 # make soak [PARTS="pages disk"]   a year of abuse in an hour: insertions, restarts, signatures, pages that vanish, full disks
 # make autobahn  other people's WebSocket cases against /v1 (root: their suite wants a Debian of its own)
 # make mutants breaks what guards PINs and signatures on purpose, and lists what no test noticed (slow)
-# make coverage covers each module of agent/access by the tests of its name alone
+# make coverage [ROOMS="pcsc signing/cms"]   covers each module of the rooms that guard cards and PINs by the tests of its name alone
 # make package         the frozen program and this system's packages, in dist/
 # make test-packages   install and use them: on a Debian with nothing but apt, and under Wine (root; slow)
 
@@ -68,8 +68,10 @@ autobahn:
 mutants: setup
 	$(PYTHON) -m tests.mutants
 
+ROOMS ?=
+
 coverage: setup
-	$(PYTHON) -m tests.individual_coverage
+	$(PYTHON) -m tests.individual_coverage $(ROOMS)
 
 package:
 	@tools/setup package

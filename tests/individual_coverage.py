@@ -1,4 +1,4 @@
-"""Covers each module by the tests that mirror it, and by no others; `make coverage [ROOMS="pcsc signing/cms"]`.
+"""Covers each module by the tests that mirror it, and by no others: `make coverage ROOMS=pcsc`, or of all rooms.
 
 What only some far-off test happens to run is asserted by nobody: what is promised of a module stands in the
 tests of its name. Each file of tests runs alone, in a process of its own, under coverage.py. Of a module the
@@ -18,12 +18,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from multiprocessing.context import ForkProcess
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-ROOMS: Final = ("agent/access", "agent/operations", "hca_card", "pcsc", "signing")
+ROOMS: Final = ("agent/access", "pcsc")
 ROOT: Final = Path(__file__).parent.parent
 
 LEFT: Final[dict[str, int]] = {}
@@ -33,7 +34,7 @@ _LEFT_OUT: Final = "not pcscd and not browser and not packages"
 _EXCLUDED: Final = (
     r"if TYPE_CHECKING:|^\s*\.\.\.$|raise NotImplementedError|if sys\.platform == .(win32|darwin).:"
 )
-_HEAVY: Final = ("agent.trust.linux", "aiohttp", "cryptography.x509", "hypothesis", "msgspec", "pytest_asyncio")
+_HEAVY: Final = ("agent.trust.linux", "aiohttp", "cryptography.x509", "hypothesis", "pytest_asyncio")
 
 
 def modules(below: Iterable[str] = ROOMS) -> list[str]:
@@ -46,8 +47,8 @@ def modules(below: Iterable[str] = ROOMS) -> list[str]:
 def mirrors_of(module: str) -> list[str]:
     """The files of tests that mirror a module: in the same folder below `tests`, named after it.
 
-    `a/b/c_d.py` is mirrored by `test_b_c_d.py` and what goes on so (`test_b_c_d_hostile.py`). Where nothing is
-    named so, the family's tests are its own: `test_b_c.py`, and of a package within a room at last all of it.
+    `a/b/c_d.py` is mirrored by `test_b_c_d.py` and what goes on so (`test_b_c_d_hostile.py`). Where nothing
+    has that name, its family's tests are its own, `test_b_c.py`; of a package within a room at last all.
 
     Raises:
         SystemExit: there are none.
@@ -122,7 +123,8 @@ def run(tests: Iterable[str], jobs: int) -> dict[str, dict[str, set[int]]]:
         SystemExit: tests fail.
     """
     imported = _lines_run_by(_import_all)
-    waiting, running = sorted(set(tests), reverse=True), {}
+    waiting = sorted(set(tests), reverse=True)
+    running: dict[int, tuple[ForkProcess, str, Path]] = {}
     found: dict[str, dict[str, set[int]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         while waiting or running:
@@ -133,9 +135,11 @@ def run(tests: Iterable[str], jobs: int) -> dict[str, dict[str, set[int]]]:
                 process.start()
                 running[process.sentinel] = process, test, to
             for sentinel in multiprocessing.connection.wait(list(running)):
-                process, test, to = running.pop(sentinel)  # type: ignore[index]
+                process, test, to = running.pop(sentinel)  # type: ignore[arg-type]
                 process.join()
-                told = json.loads(to.read_text("utf-8")) if to.exists() else {"code": -1, "ran": {}}
+                told: dict[str, Any] = {"code": -1, "ran": {}}
+                if to.exists():
+                    told = json.loads(to.read_text("utf-8"))
                 if told["code"] not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                     raise SystemExit(f"{test} fails by itself (code {told['code']})")
                 found[test] = {

@@ -118,7 +118,12 @@ def test_names_that_pyscard_cannot_give_are_asked_of_the_library_itself(
     library = SimpleNamespace(SCardListReaders=listing(b"Reader \xe9 00\0" + ODD.encode() + b"\0\0", 1))
     loaded: list[str] = []
     monkeypatch.setattr("sys.platform", platform)
-    monkeypatch.setattr(ctypes, "CDLL", lambda path: loaded.append(path) or library)
+
+    def load(path: str) -> SimpleNamespace:
+        loaded.append(path)
+        return library
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
     winscard = SystemWinscard(Raising(RAISED[0], "SCardListReaders"))
     assert winscard.SCardListReaders(7, []) == (0, ["Reader � 00", ODD])
     assert loaded == [binding._LIBRARY[platform]]

@@ -540,7 +540,7 @@ def test_a_card_that_cannot_be_taken_up_again_was_pulled_out() -> None:
 def test_a_failed_exchange_is_named_as_such_where_nobody_can_say_whether_the_card_is_there() -> None:
     winscard = ScriptedWinscard(SCardTransmit=[(0x80100016, [])])
     with winscard.connection() as connection:
-        winscard.SCardGetStatusChange = lambda *_: (0x8010001D, [])
+        winscard.__dict__["SCardGetStatusChange"] = lambda *_: (0x8010001D, [])
         with pytest.raises(CommunicationError):
             connection.transmit(bytes(4))
 

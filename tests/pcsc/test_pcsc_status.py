@@ -43,5 +43,5 @@ def test_a_status_word_in_the_words_of_the_standard(sw: int, words: str) -> None
 
 def test_a_status_word_is_the_number_the_card_answers() -> None:
     assert StatusWord(0x6983) is StatusWord.METHOD_BLOCKED  # type: ignore[call-arg]
-    assert StatusWord.METHOD_BLOCKED == 0x6983
+    assert int(StatusWord.METHOD_BLOCKED) == 0x6983
     assert len({word.words for word in StatusWord}) == len(StatusWord)

@@ -30,7 +30,11 @@ def typing(*typed: bytes | None) -> Callable[[KeypadPrompt], bytes | None]:
 
 
 def card(sent: list[bytes]) -> Callable[[bytes], bytes | None]:
-    return lambda command: sent.append(command) or b"\x90\x00"
+    def transmit(command: bytes) -> bytes:
+        sent.append(command)
+        return b"\x90\x00"
+
+    return transmit
 
 
 def test_the_pin_typed_goes_to_the_card_behind_the_header() -> None:
