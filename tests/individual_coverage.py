@@ -1,4 +1,4 @@
-"""Covers each module by the tests that mirror it, and by no others: `make coverage ROOMS=pcsc`, or of all rooms.
+"""Covers each module by the tests that mirror it, by no others: `make coverage`, `make coverage ROOMS=pcsc`.
 
 What only some far-off test happens to run is asserted by nobody: what is promised of a module stands in the
 tests of its name. Each file of tests runs alone, in a process of its own, under coverage.py. Of a module the
