@@ -14,7 +14,7 @@ from agent.operations import Caller, ReaderCondition
 from agent.paths import Paths
 from pcsc.service import Service
 from pcsc.vpcd import VpcdClient
-from tests.agent.operations.test_many_cards import BUSY_SITES
+from tests.agent.operations.test_operations_card_selection_many import BUSY_SITES
 from tests.support.agent import RunningAgent, _client
 from tests.support.cards import simulated
 from tests.support.many_cards import KINDS, MINISTRY, OFFICE, Person, facts_of, work_through
