@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ from agent.queue.intake import TAKEN, Intake
 from agent.queue.model import DOCUMENT_BYTES_MAX
 from tests.support.log import Log
 from tests.support.platforms import not_on_windows
+from tests.support.waiting import LIMIT
 
 DAY = timedelta(hours=24)
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -168,17 +171,26 @@ def test_wherever_the_agent_is_killed_each_file_is_taken_in_exactly_once(
     again.records.close()
 
 
-def work(folder: Path) -> None:
+def work(folder: Path, can_end: Event) -> None:
     """Take in until somebody ends this process, as the agent does, but without its pauses."""
     intake.SETTLED_SECONDS = 0.0  # type: ignore[misc]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ended = False
+
+    def end(*_: object) -> None:
+        nonlocal ended
+        ended = True  # for where nothing can be raised to: in what the interpreter calls by itself
+        raise KeyboardInterrupt
+
     try:
+        signal.signal(signal.SIGTERM, end)
+        can_end.set()
         with Records(folder / "queue.sqlite", 10_000) as records:
             watching = Intake((folder / "to-sign",), records)
-            while True:
+            while not ended:
                 watching.look(NOW, DAY)
     except KeyboardInterrupt:
-        os._exit(0)
+        pass
+    os._exit(0)
 
 
 @not_on_windows("processes are forked, so that twenty of them cost nothing")
@@ -191,8 +203,14 @@ def test_of_a_thousand_records_none_is_lost_and_none_taken_twice_while_the_agent
     (tmp_path / "writing").mkdir()
     fork, chance = multiprocessing.get_context("fork"), random.Random(16)
     dropped: dict[str, bytes] = {}
-    running = fork.Process(target=work, args=(tmp_path,))
-    running.start()
+
+    def begin() -> tuple[BaseProcess, Event]:
+        can_end = fork.Event()
+        process = fork.Process(target=work, args=(tmp_path, can_end))
+        process.start()
+        return process, can_end
+
+    running, can_end = begin()
     ends = Counter[int | None]()
     for turn in range(20):
         for _ in range(50):
@@ -201,12 +219,12 @@ def test_of_a_thousand_records_none_is_lost_and_none_taken_twice_while_the_agent
             unfinished.write_bytes(content)
             unfinished.rename(tmp_path / "to-sign" / name)
             dropped[name] = content
+        assert turn % 4 or can_end.wait(LIMIT)
         time.sleep(chance.random() / 50)  # somewhere in its work
         (running.kill if turn % 4 else running.terminate)()
         running.join()
         ends[running.exitcode] += 1
-        running = fork.Process(target=work, args=(tmp_path,))
-        running.start()
+        running, can_end = begin()
     running.kill()
     running.join()
     assert ends == {-signal.SIGKILL: 15, 0: 5}

@@ -191,7 +191,7 @@ async def test_two_thousand_sockets_that_never_speak_are_not_noticed(tmp_path: P
         assert agent.resident < quiet * 1.1, (quiet, at_most, agent.resident)
         assert at_most < quiet * 1.3, (quiet, at_most)
         assert agent.log_lines < 100
-        assert len(agent.process.net_connections()) < 40
+        await until_async(lambda: len(agent.process.net_connections()) < 40, "it keeps what is gone")
 
 
 async def test_with_few_descriptors_the_owner_is_still_known_for_the_owner(tmp_path: Path) -> None:
