@@ -1,6 +1,6 @@
 # make demo    all the set-up, then the main job on simulated cards
 # make test    all the set-up, then every test
-# make check   the inner loop: style, types, layers and the fast tests
+# make check   the inner loop: style, types, layers and the fast tests, of each table a few rows
 # make bench   what things cost, as ratios against peers
 # make fuzz SECONDS=60 [TARGETS="tlv cms"]   looks for inputs that a reader falls over, so long for each target
 # make soak [PARTS="pages disk"]   a year of abuse in an hour: insertions, restarts, signatures, pages that vanish, full disks
@@ -35,7 +35,8 @@ check: setup
 
 .PHONY: lint fast
 fast:
-	$(PYTEST) -q -m "not slow and not pcscd and not browser and not packages" \
+	$(PYTEST) -q -p tests.support.sample --sample 8 \
+		-m "not slow and not pcscd and not browser and not packages" \
 		--ignore tests/browser --ignore tests/bench
 
 lint:

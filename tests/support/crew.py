@@ -47,6 +47,7 @@ class _Crew:
         if session.testsfailed and not self.config.option.continue_on_collection_errors:
             return None  # pytest's own says so
         self.items = _together(session.items)
+        _find_places(self.items)
         self.next = 0
         self.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
         gc.collect()
@@ -83,16 +84,12 @@ class _Crew:
             handed = _NO_MORE if session.shouldfail or session.shouldstop else self._some()
             member.has.extend(handed)
             connection.send(handed)
-        elif what == "began":
-            assert member.has[0] == told
-            item = self.items[told]
-            self.config.hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        elif what == "report":
-            report = self.config.hook.pytest_report_from_serializable(config=self.config, data=told)
-            self.config.hook.pytest_runtest_logreport(report=report)
         elif what == "ended":
-            item = self.items[member.has.popleft()]
-            self.config.hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+            hook, item = self.config.hook, self.items[member.has.popleft()]
+            hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            for data in told:
+                hook.pytest_runtest_logreport(report=self._report(item, data))
+            hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         elif what == "warning":
             self.config.hook.pytest_warning_recorded.call_historic(kwargs=told)
         else:
@@ -101,6 +98,13 @@ class _Crew:
             if member.process.exitcode:
                 for number in member.has:  # what it died of, and what it had not come to
                     self._lost(self.items[number], member.process.exitcode)
+
+    def _report(self, item: pytest.Item, told: Any) -> pytest.TestReport:
+        if isinstance(told, float):
+            return pytest.TestReport(item.nodeid, item.location, {}, "passed", None, "call", duration=told)
+        report = self.config.hook.pytest_report_from_serializable(config=self.config, data=told)
+        assert isinstance(report, pytest.TestReport)
+        return report
 
     def _some(self) -> tuple[int, ...]:
         """Return the numbers of the next tests: many at first, few at last, so that all end at once.
@@ -156,6 +160,17 @@ def _together(items: list[pytest.Item]) -> list[pytest.Item]:
     return sorted(items, key=place)
 
 
+def _find_places(items: list[pytest.Item]) -> None:
+    """Find out once where each function stands: every report says it, and pytest looks it up for each row."""
+    known: dict[Any, tuple[str, int | None]] = {}
+    for item in items:
+        function = getattr(item, "function", item)
+        if function in known:
+            item.__dict__["location"] = (*known[function], item.getmodpath())  # type: ignore[attr-defined]
+        else:
+            known[function] = item.location[:2]
+
+
 def _work(number: int, session: pytest.Session, items: list[pytest.Item], connection: Connection) -> None:
     """Run what is handed to this process until there is no more."""
     config = session.config
@@ -169,7 +184,8 @@ def _work(number: int, session: pytest.Session, items: list[pytest.Item], connec
         capture.stop_global_capturing()
         capture.start_global_capturing()
     config.pluginmanager.unregister(name="terminalreporter")
-    config.pluginmanager.register(_Teller(config, connection))
+    teller = _Teller(config, connection)
+    config.pluginmanager.register(teller)
     waiting: deque[int] = deque()
     more = True
     while waiting or more:
@@ -181,9 +197,9 @@ def _work(number: int, session: pytest.Session, items: list[pytest.Item], connec
             continue
         item = items[waiting[0]]
         following = items[waiting[1]] if len(waiting) > 1 else None
-        connection.send(("began", waiting[0]))
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        connection.send(("ended", None))
+        connection.send(("ended", teller.reports))
+        teller.reports = []
         waiting.popleft()
         if session.shouldfail or session.shouldstop:
             break
@@ -199,10 +215,20 @@ class _Teller:
     def __init__(self, config: pytest.Config, connection: Connection) -> None:
         self.config = config
         self.connection = connection
+        self.reports: list[Any] = []
+        self.dull = () if config.getoption("durations") is not None else ("setup", "teardown")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
-        self.connection.send(("report", data))
+        """Keep what is worth telling: of a test that passed, most often how long it took and no more."""
+        plain = report.passed and not (
+            report.sections or report.user_properties or hasattr(report, "wasxfail")
+        )
+        if plain and report.when in self.dull:
+            return
+        if plain and report.when == "call":
+            self.reports.append(report.duration)
+            return
+        self.reports.append(self.config.hook.pytest_report_to_serializable(config=self.config, report=report))
 
     def pytest_warning_recorded(
         self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: Any
