@@ -1,34 +1,48 @@
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from asn1crypto import x509
 
-from agent.config import Config, OriginSettings
+from agent.config import Config, OriginSettings, UnattendedSettings
 from agent.errors import AgentError, error_id
 from agent.interaction.scripted import Headless, ScriptedInteraction
-from agent.operations import Caller, ReaderCondition, ReaderView
-from agent.vocabulary import Verb
+from agent.masking import mask_card
+from agent.operations import Caller, ReaderCondition, ReaderView, SigningSession
+from agent.operations.transaction_jobs import look
+from agent.pins.unattended import Grant
+from agent.vocabulary import SessionEnd, Verb
 from hca_card.errors import ObjectMissingError, UnsupportedError
 from hca_card.model import CardKind, Insured, KeyUse, Personnel
+from hca_card.pin import Pin
 from hca_card.simulator.cards import Stock
 from pcsc.errors import ReaderBusyError, ReaderUnavailableError, ServiceUnavailableError
+from signing.cms.build import CmsForm
+from signing.cms.envelope import read_envelope
+from signing.cms.verify import verify_cms
 from signing.errors import (
     CipherInvalidError,
     DocumentRefusedError,
+    EvidenceError,
     HashUnsupportedError,
     NonceInvalidError,
     OriginNotHttpsError,
     SignatureInvalidError,
     TokenInvalidError,
 )
+from signing.formats import Level, Ready, SignatureFormat
+from signing.formats.choice import Options, form_for
 from signing.hashes import Hash
 from signing.login import validate_token
+from signing.preview import Preview
 from signing.verify import verify_digest
 from tests.support.cards import simulated, simulator_ca
+from tests.support.fake_card import FakeCard, FakeVisit
+from tests.support.keyrings import FakeKeyring
 from tests.support.operations import NONCE, OTHER, OWN, PIN, PORTAL, agent, until
 
 DOCUMENT = "同意書".encode()
@@ -423,3 +437,188 @@ async def test_whatever_is_read_of_a_simulated_card_is_written_down_as_that(
             [row] = world.audit()
             assert row.simulated
             assert row.card
+
+
+LISTED = Config(origins=OriginSettings(allow=frozenset((str(PORTAL.origin),))))
+
+
+async def test_what_is_under_way_and_open_sessions_are_work(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        operations = world.operations
+        assert not operations.busy
+        session = await operations.open_session(PORTAL, most=1)
+        assert operations.busy
+        session.end(SessionEnd.STOPPED)
+        await until(lambda: not operations.busy, "it stays busy")
+        assert operations.modules == ()
+
+
+async def test_what_needs_no_card_is_allowed_or_asked_for_and_leaves_no_row(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        assert not world.operations.allowed(PORTAL, Verb.READ)
+        await world.operations.permit(PORTAL, Verb.READ)
+        assert world.operations.allowed(PORTAL, Verb.READ)
+        assert world.consents_asked() == [Verb.READ]
+        assert not world.audit() and not world.apdus
+
+
+async def test_one_thing_is_examined_of_a_card_and_its_row_names_it(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        found = await world.operations.examine(PORTAL, lambda card: card.has_key(KeyUse.SIGNATURE))
+        assert (found.result, found.serial, found.reader) == (True, "000000335361", world.reader.name)
+        assert world.audit()[-1].card == mask_card(found.serial)
+
+
+async def test_a_card_without_a_pin_has_none_that_stands_anyhow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = replace(look(FakeVisit(), cast(Any, FakeCard())), pin=None)
+    monkeypatch.setattr("agent.operations.transaction_jobs.look_for_pin", lambda _visit, _card: without)
+    async with agent(tmp_path, "hpc") as world:
+        with pytest.raises(UnsupportedError):
+            await world.operations.pin_status(OWN)
+
+
+async def test_an_envelope_for_the_card_is_opened_by_it_alone(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", "hop") as world:
+        operations, [first, second] = world.operations, [reader.name for reader in world.readers]
+        message = await operations.make_envelope(OWN, DOCUMENT, reader=first)
+        theirs = await operations.encryption_certificate(OWN, reader=second)
+        for_both = await operations.make_envelope(
+            OWN, DOCUMENT, (theirs, await operations.encryption_certificate(OWN, reader=first))
+        )
+        for envelope, reader in ((message, None), (for_both, second)):
+            target = io.BytesIO()
+            await operations.open_envelope(OWN, read_envelope(io.BytesIO(envelope)), target, reader=reader)
+            assert target.getvalue() == DOCUMENT
+        pins = len(world.pins_asked())
+        with pytest.raises(CipherInvalidError):
+            opened = operations.open_envelope(OWN, read_envelope(io.BytesIO(message)), target, reader=second)
+            await opened
+        assert len(world.pins_asked()) == pins
+
+
+async def test_a_signature_in_cms_is_made_over_a_document_and_for_old_portals_by_an_rsa_key(
+    tmp_path: Path,
+) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        with pytest.raises(ValueError, match="over a document"):
+            await world.operations.sign(OWN, Hash.SHA_256, digest=bytes(32), cms=CmsForm())
+        done = await world.operations.sign(OWN, Hash.SHA_256, document=DOCUMENT, cms=CmsForm(), rsa=True)
+        assert verify_cms(done.signature).content == DOCUMENT
+
+
+FORM = form_for(SignatureFormat.CADES, b"", Options())
+
+
+async def test_a_document_is_signed_in_a_format_and_shown_as_it_looks(tmp_path: Path) -> None:
+    class Looks:
+        made = 0
+
+        async def of(self, _document: bytes) -> Preview:
+            self.made += 1
+            return Preview()
+
+    looks = Looks()
+    async with agent(tmp_path, "hpc") as world:
+        world.operations._previews = cast(Any, looks)
+        done = await world.operations.sign_document(PORTAL, FORM, DOCUMENT, name="申請書.txt")
+        assert (done.format, done.level, done.hash) == (SignatureFormat.CADES, Level.B_B, Hash.SHA_256)
+        assert verify_cms(done.document, DOCUMENT).content == DOCUMENT
+        [asked] = world.pins_asked()
+        assert asked.document is not None
+        assert (asked.document.size, asked.document.name) == (len(DOCUMENT), "申請書.txt")
+        assert asked.document.preview == Preview()
+        assert looks.made == 1  # though two questions show it
+
+
+async def test_what_a_format_cannot_have_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        with pytest.raises(HashUnsupportedError):
+            await world.operations.sign_document(OWN, FORM, DOCUMENT, hash=Hash.SHA_1)
+        with pytest.raises(EvidenceError):
+            await world.operations.sign_document(OWN, FORM, DOCUMENT, level=Level.B_T)
+        assert not world.pins_asked()
+
+
+async def test_a_kept_pin_signs_documents_and_a_level_is_reached_with_evidence(tmp_path: Path) -> None:
+    class Levelled:
+        suffix, format = ".marked", SignatureFormat.CADES
+
+        def prepare(self, document: bytes, _signer: object, algorithm: Hash, _when: object) -> Ready:
+            return Ready(b"MARK" + document, algorithm, lambda value: b"signed")
+
+        async def augment(self, signed: bytes, level: Level, _evidence: object) -> bytes:
+            return signed + level.encode()
+
+    class Evidence:
+        timestamp = revocation = None
+
+    form, evidence = cast(Any, Levelled()), cast(Any, Evidence())
+    async with agent(tmp_path, "hpc", evidence=evidence, config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL, most=2)
+        done = await session.sign(form, DOCUMENT, level=Level.B_T)
+        assert done.document == b"signed" + Level.B_T.encode()
+        assert len(world.pins_asked()) == 1
+
+
+async def test_a_session_that_could_not_begin_keeps_no_pin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        operations = world.operations
+        kept = await operations.keep_pin(OWN, Pin(PIN))
+
+        def began_badly(*_arguments: object) -> None:
+            raise ValueError("gone")
+
+        async def on_keypad(*_arguments: object, **_more: object) -> tuple[object, None, None]:
+            return look(FakeVisit(), cast(Any, FakeCard())), None, None
+
+        async def typed(*_arguments: object, **_more: object) -> tuple[object, None, object]:
+            return look(FakeVisit(), cast(Any, FakeCard())), None, kept
+
+        monkeypatch.setattr(operations._workflow, "use_pin", on_keypad)
+        with pytest.raises(AgentError) as caught:
+            await operations.open_session(PORTAL)
+        assert caught.value.error_id == "pin.unavailable"
+        monkeypatch.setattr(operations._workflow, "use_pin", typed)
+        with monkeypatch.context() as patch:
+            patch.setattr(SigningSession, "begin", began_badly)
+            with pytest.raises(ValueError, match="gone"):
+                await operations.open_session(PORTAL)
+        assert kept.ended is SessionEnd.GONE
+        kept.certificates[KeyUse.SIGNATURE] = b"certificate"
+        with pytest.raises(AgentError) as caught:
+            await operations.open_session(PORTAL)
+        assert caught.value.error_id == "signing_session.ended"
+
+
+async def test_a_pin_is_remembered_for_the_persons_own_command_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = FakeKeyring()
+    monkeypatch.setattr(
+        "agent.pins.unattended.Unattended.__init__.__kwdefaults__", {"open_keyring": lambda: ring}
+    )
+    grant = Grant((str(PORTAL.origin),), ())
+    config = replace(LISTED, unattended=UnattendedSettings(enabled=True))
+    async with agent(tmp_path, "hpc", config=config) as world:
+        operations = world.operations
+        with pytest.raises(AgentError) as caught:
+            await operations.remember_pin(PORTAL, Pin(PIN), grant)
+        assert caught.value.error_id == "origin.refused"
+        serial = await operations.remember_pin(OWN, Pin(PIN), grant)
+        assert serial == "000000335361"
+        await operations.sign(PORTAL, Hash.SHA_256, document=DOCUMENT)
+        assert not world.pins_asked()
+        assert await operations.forget_remembered_pin(serial)
+        assert not await operations.forget_remembered_pin(serial)
+
+        async def on_keypad(*_arguments: object, **_more: object) -> tuple[None, None, None]:
+            return None, None, None
+
+        monkeypatch.setattr(operations._workflow, "use_pin", on_keypad)
+        with pytest.raises(AgentError) as caught:
+            await operations.remember_pin(OWN, None, grant)
+        assert caught.value.error_id == "pin.unavailable"

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from agent.errors import AgentError, ErrorId, error_id
 from agent.interaction.scripted import ScriptedInteraction
-from agent.operations import transaction_jobs
-from agent.operations.documents import DocumentSigning
-from hca_card.errors import CardDataError, ObjectMissingError
-from hca_card.model import CardCertificate
+from agent.operations import documents
+from agent.operations.documents import DocumentSigning, NearEvidence, digest_of
 from hca_card.pin import Pin
 from signing.errors import (
     DocumentRefusedError,
@@ -171,27 +171,65 @@ def test_a_broken_card_gives_no_document(signer: str) -> None:
         DocumentSigning(Marked(), DOCUMENT, Hash.SHA_256).work(card, pki().certificate(signer))
 
 
-def test_an_issuer_that_could_not_be_read_once_is_read_the_next_time_and_one_that_is_missing_is_not(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_a_long_document_is_digested_as_a_short_one_is() -> None:
+    for document in (DOCUMENT, bytes(100_000)):
+        assert await digest_of(document, Hash.SHA_256) == hashlib.sha256(document).digest()
+
+
+class Authority:
+    """Evidence of somebody who knows the issuers of these certificates, and of no others."""
+
+    revocation = timestamp = None
+
+    def __init__(self, **chains: tuple[bytes, ...]) -> None:
+        self.chains = {name.encode(): chain for name, chain in chains.items()}
+
+    async def chain(self, certificate: bytes) -> tuple[bytes, ...]:
+        if certificate not in self.chains:
+            raise EvidenceError("no path")
+        return self.chains[certificate]
+
+
+@pytest.fixture
+def nearby(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is near `leaf` is `between`, wherever that is among what is at hand."""
+
+    def among(certificate: bytes, at_hand: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        return tuple(each for each in at_hand if certificate == b"leaf" and each == b"between")
+
+    read = SimpleNamespace(signatures=[SimpleNamespace(certificates=(b"leaf", b"between"))])
+    monkeypatch.setattr(documents, "issuers_among", among)
+    monkeypatch.setattr(
+        "signing.verification.reading.read",
+        lambda signed: read if signed == b"with" else SimpleNamespace(signatures=[]),
+    )
+
+
+@pytest.mark.usefixtures("nearby")
+@pytest.mark.parametrize(
+    ("authority", "signed", "card", "found"),
+    [
+        pytest.param(Authority(leaf=(b"root",)), b"with", (b"between",), (b"root",), id="it knows"),
+        pytest.param(Authority(), b"bare", (b"between",), (b"between",), id="on the card, so trusted"),
+        pytest.param(
+            Authority(between=(b"root",)),
+            b"with",
+            (),
+            (b"between", b"root"),
+            id="in the document, up to a root",
+        ),
+        pytest.param(Authority(), b"with", (), None, id="in the document, trusted by nobody"),
+        pytest.param(Authority(), b"bare", (), None, id="nothing near"),
+    ],
+)
+async def test_issuers_that_are_at_hand_help_one_who_does_not_have_them(
+    authority: Authority, signed: bytes, card: tuple[bytes, ...], found: tuple[bytes, ...] | None
 ) -> None:
-    monkeypatch.setattr(transaction_jobs, "issuers_among", lambda _certificate, found: tuple(found))
-    failing, asked = [True], []
-
-    class Card:
-        def certificate_indexes(self) -> tuple[int, ...]:
-            return (77, 78)
-
-        def certificate(self, index: int) -> CardCertificate:
-            asked.append(index)
-            if index == 78:
-                raise ObjectMissingError
-            if failing:
-                failing.pop()
-                raise CardDataError("cut off")
-            return CardCertificate(index, None, b"issuer")
-
-    card: Any = Card()
-    assert transaction_jobs.issuers_on(card, b"read badly once") == ()
+    evidence: Any = authority
+    near = NearEvidence(evidence, signed, card)
     for _ in range(2):
-        assert transaction_jobs.issuers_on(card, b"read badly once") == (b"issuer",)
-    assert asked == [77, 78, 77, 78]
+        if found is None:
+            with pytest.raises(EvidenceError):
+                await near.chain(b"leaf")
+        else:
+            assert await near.chain(b"leaf") == found

@@ -12,12 +12,13 @@ import pytest
 
 from agent.config import Config, OriginSettings, SessionSettings
 from agent.errors import AgentError, ErrorId, error_id
-from agent.interaction import ConsentQuestion, ItemShown
+from agent.interaction import CardShown, ConsentQuestion, ItemShown
 from agent.interaction.scripted import ScriptedInteraction
 from agent.operations import Caller, SigningSession, api
 from agent.operations import signing_sessions as module
 from agent.vocabulary import SessionEnd, Verb
 from hca_card.errors import PinWrongError
+from hca_card.model import CardKind, KeyUse
 from hca_card.pin import Pin
 from hca_card.recognise import recognise
 from signing.errors import DocumentRefusedError, DocumentUnusableError, EvidenceError
@@ -404,3 +405,77 @@ async def test_a_session_goes_on_while_another_page_waits_for_the_person_to_type
         other.cancel()
         await asyncio.gather(other, return_exceptions=True)
         assert session.ended is None
+
+
+async def test_who_listens_hears_of_openings_signatures_and_ends_until_they_stop(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        sessions, heard = world.operations.sessions, []
+        stop = sessions.listen(lambda: heard.append(len(sessions.open)))
+        session = await world.operations.open_session(PORTAL, most=1)
+        await session.sign_value(b"x")
+        await until(lambda: not sessions.open, "it is still listed")
+        assert heard == [1, 1, 0]
+        stop()
+        await world.operations.open_session(PORTAL, most=1)
+        assert heard == [1, 1, 0]
+
+
+async def test_the_person_stops_the_session_of_a_number_and_its_end_is_written_once(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        sessions = world.operations.sessions
+        first, second = [await world.operations.open_session(PORTAL, most=2) for _ in range(2)]
+        assert (
+            first.certificate
+            and not SigningSession(world.operations, PORTAL, first.terms, sessions).certificate
+        )
+        sessions.stop("another number")
+        sessions.stop(first.number)
+        await ended(first, SessionEnd.STOPPED)
+        await until(lambda: sessions.open == (second,), "it is still listed")
+        sessions.stop(first.number)
+        assert not sessions.closed(first, SessionEnd.STOPPED)
+        assert [row.result for row in world.audit()].count("ended.stopped") == 1
+
+
+async def test_a_session_whose_pin_ended_before_it_began_is_not_open(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        operations = world.operations
+        kept = await operations.keep_pin(OWN, Pin(PIN))
+        kept.certificates[KeyUse.SIGNATURE] = b"certificate"
+        kept.wipe(SessionEnd.LOCKED)
+        session = SigningSession(operations, OWN, operations.sessions.terms(2, None, ()), operations.sessions)
+        session.begin(kept, CardShown("Reader 0", CardKind.PERSONNEL, "1", "測試", simulated=True))
+        assert session.ended is SessionEnd.LOCKED
+        assert not operations.sessions.open
+
+
+async def test_a_pin_that_is_not_kept_any_more_is_the_end_of_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_arguments: object, **_more: object) -> None:
+        raise AgentError(ErrorId.PIN_NOT_KEPT)
+
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        session = await world.operations.open_session(PORTAL, most=2)
+        monkeypatch.setattr(world.operations, "sign_document", gone)
+        assert await refusal(session) == ErrorId.SIGNING_SESSION_ENDED
+        assert session.left == 2
+
+
+async def test_only_so_many_ended_sessions_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ENDED_MAX", 1)
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        sessions = world.operations.sessions
+        opened = []
+        for _ in range(2):
+            opened.append(await world.operations.open_session(PORTAL, most=2))
+            opened[-1].end(SessionEnd.STOPPED)
+            await until(lambda: not sessions.open, "it is still listed")
+        results = []
+        for session in opened:
+            with pytest.raises(AgentError) as caught:
+                sessions.find(PORTAL, session.id)
+            results.append(error_id(caught.value))
+        assert results == [ErrorId.SIGNING_SESSION_UNKNOWN, ErrorId.SIGNING_SESSION_ENDED]

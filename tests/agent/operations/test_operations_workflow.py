@@ -3,16 +3,26 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from agent.config import Config, ConsentSettings
+from agent.audit import AuditLog
+from agent.config import Config, ConsentSettings, OriginSettings, UnattendedSettings
 from agent.errors import AgentError, facts
-from agent.interaction import PinQuestion, Question
+from agent.interaction import PinQuestion, Question, SessionTerms, UnblockQuestion
 from agent.interaction.scripted import GivenPin, ScriptedInteraction
-from agent.vocabulary import Verb
+from agent.masking import mask_card
+from agent.operations.audit_trail import AuditEntry
+from agent.operations.card_selection import CardRequirement
+from agent.operations.certificate_facts import facts_of
+from agent.operations.pin_entry import KeypadUselessError, PinCommand, PinEntry
+from agent.operations.transaction_jobs import CardSnapshot, look
+from agent.operations.workflow import Workflow, _pin_of
+from agent.slots import Visit
+from agent.vocabulary import SessionEnd, Verb
 from hca_card.errors import (
     CardChangedError,
     NotActivatedError,
@@ -21,8 +31,9 @@ from hca_card.errors import (
     PinLockedError,
     PinWrongError,
     TerminatedError,
+    UnsupportedError,
 )
-from hca_card.model import CardKind
+from hca_card.model import Card, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
 from hca_card.recognise import recognise
 from pcsc.apdu import Command
@@ -31,11 +42,13 @@ from pcsc.virtual import VirtualReader
 from signing.errors import CipherInvalidError
 from signing.hashes import Hash
 from tests.support.cards import simulated
+from tests.support.fake_card import FakeCard, FakeVisit
 from tests.support.operations import OTHER, OWN, PIN, PORTAL, Spy, World, agent, until
 
 DOCUMENT = "同意書".encode()
 VERIFY = b"\x00\x20\x00\x01"
 READ_BINARY = 0xB0
+LISTED = Config(origins=OriginSettings(allow=frozenset((str(PORTAL.origin), str(OTHER.origin)))))
 
 
 class Meanwhile(ScriptedInteraction):
@@ -516,3 +529,188 @@ async def test_another_program_cannot_sign_after_a_pin_was_kept(tmp_path: Path) 
                 Command(0x00, 0x2A, 0x9E, 0x9A, Hash.SHA_256.digest_info(bytes(32)), le=256)
             )
         assert answer.sw == 0x6982
+
+
+SIGNATURE = CardRequirement(key=KeyUse.SIGNATURE)
+
+
+def nothing_more(_card: Card, certificate: bytes) -> bytes:
+    return certificate
+
+
+async def test_what_checks_refuse_is_written_down_too(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        workflow = world.operations._workflow
+        with workflow.checked(PORTAL, Verb.SIGN):
+            pass
+        assert not world.audit()
+        with pytest.raises(CipherInvalidError), workflow.checked(PORTAL, Verb.SIGN):
+            raise CipherInvalidError
+        assert [(row.verb, row.result) for row in world.audit()] == [(Verb.SIGN, CipherInvalidError.error_id)]
+
+
+async def test_terms_are_shown_and_their_number_is_written_down(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        terms = SessionTerms("s1", 3, 60)
+        workflow = world.operations._workflow
+        _, certificate, kept = await workflow.use_pin(
+            PORTAL, Verb.SESSION, nothing_more, SIGNATURE, keep=True, terms=terms, ahead=_prepared
+        )
+        assert world.pins_asked()[0].terms == terms
+        assert world.audit()[-1].session == "s1"
+        assert kept is not None and kept.certificates[KeyUse.SIGNATURE] == certificate
+
+
+async def _prepared(_snapshot: CardSnapshot) -> None:
+    """Work beside a question that is done at once."""
+
+
+class Undecided(ScriptedInteraction):
+    """A person who thinks for as long as they are let."""
+
+    async def ask(self, question: Question[Any]) -> Any:
+        if isinstance(question, PinQuestion):
+            self.questions.append(question)
+            await asyncio.Event().wait()
+        return await super().ask(question)
+
+
+async def test_work_beside_the_question_that_fails_takes_the_question_back(tmp_path: Path) -> None:
+    async def fails(_snapshot: CardSnapshot) -> None:
+        raise CipherInvalidError
+
+    async with agent(tmp_path, "hpc", interaction=Undecided()) as world:
+        with pytest.raises(CipherInvalidError):
+            await world.operations._workflow.use_pin(PORTAL, Verb.SIGN, nothing_more, SIGNATURE, ahead=fails)
+        assert not verifications(world)
+
+
+async def test_a_person_who_cancels_ends_the_work_beside_the_question(tmp_path: Path) -> None:
+    ended = asyncio.Event()
+
+    async def endless(_snapshot: CardSnapshot) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with agent(tmp_path, "hpc", interaction=ScriptedInteraction(pins=[None])) as world:
+        with pytest.raises(AgentError) as caught:
+            await world.operations._workflow.use_pin(
+                PORTAL, Verb.SIGN, nothing_more, SIGNATURE, ahead=endless
+            )
+        assert caught.value.error_id == "pin.cancelled"
+        async with asyncio.timeout(30):
+            await ended.wait()
+
+
+async def test_a_card_that_is_not_the_one_meant_is_sent_no_pin_and_its_row_names_the_one_meant(
+    tmp_path: Path,
+) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        with pytest.raises(CardChangedError):
+            await world.operations.change_pin(OWN, old=Pin(PIN), new=Pin("87654321"), serial="000000999999")
+        assert not world.apdus or not verifications(world)
+        assert world.audit()[-1].card == mask_card("000000999999")
+
+
+async def test_a_keypad_that_is_none_where_nobody_was_asked_is_the_answer(tmp_path: Path) -> None:
+    class Useless(PinEntry):
+        def _check(self, visit: Visit, card: Card, audit: AuditEntry) -> CardSnapshot:
+            raise KeypadUselessError
+
+    async with agent(tmp_path, "hpc") as world:
+        with pytest.raises(KeypadUselessError):
+            await world.operations._workflow.use_pin(
+                OWN, Verb.SIGN, nothing_more, SIGNATURE, given=Useless(PinCommand.VERIFY, ())
+            )
+
+
+async def test_a_right_puk_forgets_the_wrong_pins_of_its_page(tmp_path: Path) -> None:
+    person = ScriptedInteraction(pairs=[("12345678", "87654321")])
+    async with agent(tmp_path, "hpc-locked", interaction=person) as world:
+        guesses = world.operations._workflow.guesses
+        guesses.pins.note(PORTAL.origin)
+        await world.operations.unblock_pin(PORTAL)
+        assert not guesses.pins.recent(PORTAL.origin)
+        assert isinstance(person.questions[-1], UnblockQuestion)
+        assert world.tries == 3
+
+
+async def test_a_card_that_takes_no_puk_has_nobody_asked_for_one(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc") as world:
+        workflow = world.operations._workflow
+        snapshot = replace(look(FakeVisit(), cast(Any, FakeCard())), puk=None)
+        question = PinQuestion(None, facts_of(snapshot).shown(snapshot), PinStatus(3, 6, 8), Verb.CHANGE_PIN)
+        with pytest.raises(UnsupportedError):
+            await workflow._from_person(question, PinCommand.UNBLOCK, snapshot, None, on_keypad=True)
+        assert not world.pins_asked()
+
+
+@pytest.mark.parametrize("why", [SessionEnd.LOCKED, SessionEnd.POLICY])
+async def test_what_ends_kept_pins_ends_one_that_is_being_typed(tmp_path: Path, why: SessionEnd) -> None:
+    person = Meanwhile()
+    async with agent(tmp_path, "hpc", interaction=person, config=LISTED) as world:
+        workflow = world.operations._workflow
+        person.happens = lambda: workflow.forget_pins(why)
+        kept = await world.operations.keep_pin(OWN, None)
+        assert kept is not None and kept.ended is why
+        assert not workflow.any_kept()
+
+
+async def test_a_pin_is_kept_where_nothing_has_to_be_watched_first(tmp_path: Path) -> None:
+    async with agent(tmp_path, "hpc", config=LISTED) as world:
+        operations = world.operations
+        alone = Workflow(
+            world.service,
+            ScriptedInteraction(pins=[PIN]),
+            operations.consents,
+            AuditLog(tmp_path / "a", Config().audit),
+            Config(),
+        )
+        try:
+            _, _, kept = await alone.use_pin(
+                OWN, Verb.SIGN, nothing_more, CardRequirement(pin=True), keep=True
+            )
+            assert kept is not None and alone.any_kept()
+        finally:
+            await alone.close()
+        assert kept.ended is SessionEnd.AGENT
+
+
+async def test_a_pin_that_the_keyring_has_is_asked_of_nobody(tmp_path: Path) -> None:
+    config = replace(LISTED, unattended=UnattendedSettings(enabled=True))
+    async with agent(tmp_path, "hpc", config=config) as world:
+        workflow = world.operations._workflow
+        asked: list[tuple[str, str | None]] = []
+
+        def find(serial: str, origin: str | None, _folder: Path | None) -> Pin | None:
+            asked.append((serial, origin))
+            return Pin(PIN) if origin == PORTAL.origin else None
+
+        workflow.unattended.find = find  # type: ignore[method-assign]
+        await sign(world)
+        assert not world.pins_asked()
+        assert world.audit()[-1].unattended
+        await sign(world, OTHER)
+        assert len(world.pins_asked()) == 1
+        assert asked == [("000000335361", PORTAL.origin), ("000000335361", OTHER.origin)]
+
+
+async def test_a_card_that_nothing_was_encrypted_for_is_asked_no_pin(tmp_path: Path) -> None:
+    def nobody(_certificate: bytes) -> None:
+        raise CipherInvalidError
+
+    async with agent(tmp_path, "hpc") as world:
+        with pytest.raises(CipherInvalidError):
+            await world.operations._workflow.use_pin(
+                PORTAL, Verb.DECRYPT, nothing_more, CardRequirement(key=KeyUse.ENCRYPTION, recipient=nobody)
+            )
+        assert not world.pins_asked()
+
+
+def test_a_card_without_a_pin_has_none_to_ask_for() -> None:
+    snapshot = look(FakeVisit(), cast(Any, FakeCard()))
+    assert _pin_of(snapshot) == snapshot.pin
+    with pytest.raises(UnsupportedError):
+        _pin_of(replace(snapshot, pin=None))
