@@ -47,7 +47,14 @@ TARGETS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Modules in which a mistake costs a PIN or lets a stranger in, and the tests that must notice it."""
 
-EQUIVALENT: Final[dict[str, str]] = {}
+EQUIVALENT: Final[dict[str, str]] = {
+    "agent/operations/pin_entry.py: without element of [Card, bytes] `Card`": "only a type checker reads it",
+    "agent/operations/pin_entry.py: without element of [Card, bytes] `bytes`": "only a type checker reads it",
+    "agent/operations/pin_entry.py: PinEntry.keep: `0` → `-1`": "VERIFY, which alone is kept, has one PIN",
+    "agent/operations/pin_entry.py: PinEntry._failed: `del error` → `pass`": "the name ends there anyway",
+    "agent/operations/pin_entry.py: KeypadPin._spent_nothing: `return False` → `return None`": "a condition",
+    "agent/operations/pin_entry.py: _renewed: `return False` → `return None`": "a condition",
+}
 """Mutants that nobody can tell from the original, `path: function: change`, and why."""
 
 _ROOT: Final = Path(__file__).parent.parent
