@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,6 @@ from typing import Any, Final
 
 import pytest
 
-from agent.access.consents import Consents
 from agent.errors import AgentError, ErrorId, error_id
 from agent.operations import pin_entry
 from agent.operations.audit_trail import AuditEntry
@@ -50,7 +50,7 @@ from hca_card.errors import (
     PukWrongError,
     UnsupportedError,
 )
-from hca_card.model import Card, CardCertificate, CardKind, CertificateUse, KeyUse, Metadata, PinStatus
+from hca_card.model import Card, CardKind, KeyUse, PinStatus
 from hca_card.pin import Pin
 from pcsc.errors import (
     CardRemovedError,
@@ -62,6 +62,7 @@ from pcsc.errors import (
 )
 from pcsc.status import StatusError
 from signing.errors import SignatureInvalidError
+from tests.support.fake_card import FakeCard, FakeVisit
 
 VERIFY, CHANGE, UNBLOCK = PinCommand
 ORIGIN, OTHER = "https://portal.example.tw", "https://other.example.tw"
@@ -69,55 +70,29 @@ PIN, NEW, SERIAL, READER = "123456", "87654321", "000000000123", "Reader 0"
 OLD_CERTIFICATE, NEW_CERTIFICATE = b"old", b"new"
 
 
-@dataclass
-class Visited:
-    """A visit to the card in a reader."""
-
-    reader: str = READER
-    atr: bytes = b";"
-    event_counter: int = 7
-    pin_pad: Any = None
-
-    def card(self) -> Card:
-        raise NotImplementedError
-
-
-class NotingCard(Card):
-    """A card that notes what it is sent, and fails as it is told."""
-
-    kind = CardKind.PERSONNEL
+class NotingCard(FakeCard):
+    """A card that notes what it is sent with a PIN, and fails as it is told."""
 
     def __init__(self, tries: int | None = 3, serial: str = SERIAL) -> None:
-        self.serial = serial
-        self.tries = tries
+        super().__init__(serial=serial, held={1: OLD_CERTIFICATE, 2: OLD_CERTIFICATE})
+        self.left(tries)
         self.sent: list[tuple[str, ...]] = []
         self.fails: BaseException | None = None
-        self.unreadable: BaseException | None = None
-        self.keys = set(KeyUse)
-        self.held = {1: OLD_CERTIFICATE, 2: OLD_CERTIFICATE}
-        self.asked: list[int] = []
+        self.after: Callable[[], None] = lambda: None
 
-    def metadata(self) -> Metadata:
-        raise NotImplementedError
+    def left(self, tries: int | None) -> None:
+        self.pin = PinStatus(tries, 6, 8)
 
-    def pin_status(self) -> PinStatus:
-        if self.unreadable is not None:
-            raise self.unreadable
-        return PinStatus(self.tries, 6, 8)
+    def unreadable(self, error: Exception) -> None:
+        self.pin = error
+        self.held = dict.fromkeys(self.held, error)
 
-    def has_key(self, use: KeyUse) -> bool:
-        return use in self.keys
-
-    def certificate(self, index: int) -> CardCertificate:
-        self.asked.append(index)
-        if self.unreadable is not None:
-            raise self.unreadable
-        if index not in self.held:
-            raise ObjectMissingError
-        return CardCertificate(index, CertificateUse.SIGNATURE, self.held[index])
+    def still_has(self, index: int, certificate: bytes) -> bool:
+        return self.certificate(index).der == certificate
 
     def _note(self, *sent: object) -> None:
         self.sent.append(tuple(each.octets.decode() if isinstance(each, Pin) else str(each) for each in sent))
+        self.after()
         if self.fails is not None:
             raise self.fails
 
@@ -153,17 +128,24 @@ SNAPSHOT: Final = CardSnapshot(
 )
 
 
-def looked_at(tries: int | None) -> CardSnapshot:
-    return replace(SNAPSHOT, pin=PinStatus(tries, 6, 8))
+NO_PIN: Final = "no PIN"
+
+
+def looked_at(tries: Any) -> CardSnapshot:
+    return replace(SNAPSHOT, pin=None if tries == NO_PIN else PinStatus(tries, 6, 8))
 
 
 def run(
-    entry: PinEntry, card: NotingCard, visit: Visited | None = None, work: Any = lambda _card, der: der
+    entry: PinEntry,
+    card: Any,
+    visit: FakeVisit | None = None,
+    work: Any = lambda _card, der: der,
+    audit: AuditEntry | None = None,
 ) -> Any:
-    return entry.run(visit or Visited(), card, AuditEntry(), work)
+    return entry.run(visit or FakeVisit(), card, audit or AuditEntry(), work)
 
 
-def outcome(entry: PinEntry, card: NotingCard, visit: Visited | None = None) -> str:
+def outcome(entry: PinEntry, card: NotingCard, visit: FakeVisit | None = None) -> str:
     try:
         run(entry, card, visit)
     except Exception as error:
@@ -198,7 +180,6 @@ class Person:
 
 def guesses(person: Person | None = None, seconds: float = 600) -> PageGuesses:
     consents: Any = person or Person()
-    assert {"listed", "confirm"} <= set(dir(Consents))
     return PageGuesses(consents, seconds)
 
 
@@ -329,8 +310,8 @@ def test_what_is_refused_for_its_tries_says_how_many_are_left() -> None:
 
 
 def test_a_card_that_told_no_pin_and_now_tells_tries_is_another() -> None:
-    assert outcome(asked(VERIFY, replace(SNAPSHOT, pin=None)), NotingCard(3)) == "pin.tries_changed"
-    assert outcome(asked(VERIFY, replace(SNAPSHOT, pin=None)), NotingCard(None)) == "ok"
+    assert outcome(asked(VERIFY, looked_at(NO_PIN)), NotingCard(3)) == "pin.tries_changed"
+    assert outcome(asked(VERIFY, looked_at(NO_PIN)), NotingCard(None)) == "ok"
 
 
 # ---------------------------------------------------------------- work that fails
@@ -360,7 +341,7 @@ def test_where_the_certificate_cannot_be_read_again_the_first_failure_stands(err
     card = NotingCard()
 
     def work(_card: Card, _der: bytes) -> None:
-        card.unreadable = error
+        card.unreadable(error)
         raise SignatureInvalidError
 
     with pytest.raises(SignatureInvalidError):
@@ -371,7 +352,7 @@ def test_a_failure_of_another_kind_reads_nothing() -> None:
     card = NotingCard()
     with pytest.raises(CardRemovedError):
         run(asked(), card, work=fail(CardRemovedError()))
-    assert not card.asked
+    assert not card.read
 
 
 # ---------------------------------------------------------------- the reader's keypad
@@ -392,13 +373,13 @@ def typed(command: PinCommand = VERIFY, snapshot: CardSnapshot = SNAPSHOT) -> Ke
 @pytest.mark.parametrize(("command", "sent"), [(VERIFY, "verify on"), (CHANGE, "change on")])
 def test_the_keypad_sends_each_command_by_itself(command: PinCommand, sent: str) -> None:
     card = NotingCard()
-    run(typed(command), card, Visited(pin_pad=Keypad()))
+    run(typed(command), card, FakeVisit(pin_pad=Keypad()))
     assert card.sent == [(sent, "keypad")]
     assert typed().keep(Caller(ORIGIN, "1"), SNAPSHOT) is None
 
 
 def test_without_a_keypad_and_for_a_puk_nothing_is_sent() -> None:
-    for entry, visit in ((typed(), Visited()), (typed(UNBLOCK), Visited(pin_pad=Keypad()))):
+    for entry, visit in ((typed(), FakeVisit()), (typed(UNBLOCK), FakeVisit(pin_pad=Keypad()))):
         card = NotingCard()
         with pytest.raises(UnsupportedError):
             run(entry, card, visit)
@@ -426,7 +407,7 @@ def test_a_keypad_that_does_not_work_and_spent_nothing_is_told_as_useless(error:
     card = NotingCard()
     card.fails = error
     with pytest.raises(KeypadUselessError) as caught:
-        run(typed(), card, Visited(pin_pad=Keypad()))
+        run(typed(), card, FakeVisit(pin_pad=Keypad()))
     assert caught.value.error_id == "reader.keypad"
     assert caught.value.__cause__ is error
 
@@ -436,56 +417,30 @@ def test_what_the_card_itself_says_at_a_keypad_stands(error: Exception) -> None:
     card = NotingCard()
     card.fails = error
     with pytest.raises(type(error)) as caught:
-        run(typed(), card, Visited(pin_pad=Keypad()))
+        run(typed(), card, FakeVisit(pin_pad=Keypad()))
     assert caught.value is error
 
 
 @pytest.mark.parametrize(
-    ("shown", "left"),
-    [(3, 2), (3, None), (None, 3), (None, None)],
+    ("shown", "then"),
+    [
+        (3, 2),
+        (3, None),
+        (None, 3),
+        (None, None),
+        (NO_PIN, 3),
+        (3, CardDataError()),
+        (3, CardRemovedError()),
+        (3, StatusError(0x6982)),
+    ],
+    ids=str,
 )
-def test_a_keypad_that_may_have_spent_a_try_is_not_told_as_useless(
-    shown: int | None, left: int | None
-) -> None:
-    card = NotingCard(shown)
-
-    def after() -> None:
-        card.tries = left
-
-    _fails_and(card, after)
+def test_a_keypad_that_may_have_spent_a_try_is_not_told_as_useless(shown: Any, then: Any) -> None:
+    card = NotingCard(None if shown == NO_PIN else shown)
+    card.after = lambda: card.unreadable(then) if isinstance(then, Exception) else card.left(then)
+    card.fails = CommunicationError()
     with pytest.raises(CommunicationError):
-        run(typed(snapshot=looked_at(shown)), card, Visited(pin_pad=Keypad()))
-
-
-@pytest.mark.parametrize("error", [CardDataError(), CardRemovedError(), StatusError(0x6982)])
-def test_nor_one_of_which_the_card_does_not_tell(error: Exception) -> None:
-    card = NotingCard()
-
-    def after() -> None:
-        card.unreadable = error
-
-    _fails_and(card, after)
-    with pytest.raises(CommunicationError):
-        run(typed(), card, Visited(pin_pad=Keypad()))
-
-
-def test_nor_one_whose_card_told_no_tries_before() -> None:
-    card = NotingCard(None)
-
-    def after() -> None:
-        card.tries = 3
-
-    _fails_and(card, after)
-    with pytest.raises(CommunicationError):
-        run(typed(snapshot=replace(SNAPSHOT, pin=None)), card, Visited(pin_pad=Keypad()))
-
-
-def _fails_and(card: NotingCard, after: Any) -> None:
-    def verify_on_keypad(_keypad: Any) -> None:
-        after()
-        raise CommunicationError
-
-    card.verify_on_keypad = verify_on_keypad  # type: ignore[assignment, method-assign]
+        run(typed(snapshot=looked_at(shown)), card, FakeVisit(pin_pad=Keypad()))
 
 
 async def test_the_person_is_pointed_to_the_keypad_as_long_as_it_waits() -> None:
@@ -538,13 +493,11 @@ def test_a_pin_of_the_keyring_that_is_right_stays_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "error"), [(1, PinLastTryError), (2, None), (None, None), ("none", UnsupportedError)]
+    ("shown", "error"), [(1, PinLastTryError), (2, None), (None, None), (NO_PIN, UnsupportedError)]
 )
 def test_where_nobody_is_there_the_last_try_is_not_spent(shown: Any, error: type[Exception] | None) -> None:
-    tries = None if shown == "none" else shown
-    snapshot = replace(SNAPSHOT, pin=None) if shown == "none" else looked_at(shown)
-    card = NotingCard(tries)
-    entry = KeyringPin(snapshot, Pin(PIN), lambda: None)
+    card = NotingCard(None if shown == NO_PIN else shown)
+    entry = KeyringPin(looked_at(shown), Pin(PIN), lambda: None)
     if error is None:
         run(entry, card)
     else:
@@ -741,7 +694,7 @@ async def test_a_pages_card_is_in_the_audit_row_whatever_becomes_of_it() -> None
     card, audit = NotingCard(1), AuditEntry()
     with pytest.raises(PinLastTryError):
         async with page(guesses()) as entry:
-            entry.run(Visited(), card, audit, lambda *_: None)
+            run(entry, card, audit=audit)
     assert (audit.serial, audit.noted) == (SERIAL, True)
 
 
@@ -783,11 +736,11 @@ def test_a_session_works_with_the_certificate_of_its_key(
             KeyUse.ENCRYPTION: b"an older one for encryption",
         }
     reads = index is not None or known
-    snapshot, der = session_pin(session, key=key).run(Visited(), card, audit, lambda _card, der: der)
+    snapshot, der = run(session_pin(session, key=key), card, audit=audit)
     assert der == (card.held[index or 1] if reads else b"")
     assert snapshot.certificate == der
     assert snapshot.pin == PinStatus(3, 6, 8)
-    assert set(card.asked) == ({index or 1} if reads else set())
+    assert set(card.read) == ({index or 1} if reads else set())
     assert session.certificates.get(key or KeyUse.SIGNATURE, b"") == der
     assert card.sent == [("verify", PIN)]
     assert (audit.serial, audit.certificate, audit.noted) == (SERIAL, "01", True)
@@ -854,11 +807,11 @@ def test_only_for_a_signature_the_certificate_must_be_in_time(
 @pytest.mark.usefixtures("facts")
 def test_a_session_sends_nothing_for_a_key_that_the_card_has_not() -> None:
     card, session = NotingCard(), kept()
-    card.keys = {KeyUse.SIGNATURE}
+    card.keys = frozenset((KeyUse.SIGNATURE,))
     with pytest.raises(ObjectMissingError):
         run(session_pin(session, key=KeyUse.ENCRYPTION), card)
     assert not card.sent and not session.wiped
-    card.keys = set()
+    card.keys = frozenset()
     run(session_pin(session, new=Pin(NEW)), card)  # for a change no key is wanted
 
 
@@ -866,12 +819,12 @@ def test_a_session_sends_nothing_for_a_key_that_the_card_has_not() -> None:
 @pytest.mark.parametrize(
     ("visit", "serial"),
     [
-        (Visited(reader="Reader 1"), SERIAL),
-        (Visited(event_counter=8), SERIAL),
-        (Visited(), "000000000124"),
+        (FakeVisit(reader="Reader 1"), SERIAL),
+        (FakeVisit(event_counter=8), SERIAL),
+        (FakeVisit(), "000000000124"),
     ],
 )
-def test_a_session_sends_nothing_to_another_card(visit: Visited, serial: str) -> None:
+def test_a_session_sends_nothing_to_another_card(visit: FakeVisit, serial: str) -> None:
     card, session = NotingCard(serial=serial), kept()
     with pytest.raises(CardChangedError):
         run(session_pin(session), card, visit)
