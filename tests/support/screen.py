@@ -60,13 +60,15 @@ class Screen:
 
     def await_window(self, part: str) -> str:
         """The title that holds `part`, once its window is seen and past its guarded moment."""
-
-        def ready() -> list[str]:
-            found = {number: self.xdotool("getwindowname", number) for number in self._windows()}
-            return [title for number, title in found.items() if part in title and self._takes_answers(number)]
-
         complaint = f"no window with {part!r} in its title that takes answers"
-        return until(ready, lambda: f"{complaint}: {self.titles()}", pause=_LOOK)[0]
+        return until(lambda: self.taking_answers(part), lambda: f"{complaint}: {self.titles()}", pause=_LOOK)[
+            0
+        ]
+
+    def taking_answers(self, part: str = "") -> list[str]:
+        """The titles that hold `part`, of windows past their guarded moment."""
+        found = {number: self.xdotool("getwindowname", number) for number in self._windows()}
+        return [title for number, title in found.items() if part in title and self._takes_answers(number)]
 
     def _windows(self) -> list[str]:
         return self.xdotool("search", "--onlyvisible", "--name", "HCA Card Agent").split()

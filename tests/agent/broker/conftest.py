@@ -14,7 +14,6 @@ from tests.support.nats_server import NatsServer, nats_server
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "LISTEN_SECONDS", 0.5)
-    monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.5)
     monkeypatch.setattr(connection, "ACK_SECONDS", 1.0)
     monkeypatch.setattr(connection, "PAUSE", 0.1)
     monkeypatch.setattr(worker, "ACK_SECONDS", 1.0)

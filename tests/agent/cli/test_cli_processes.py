@@ -47,7 +47,7 @@ def document(tmp_path: Path) -> Path:
     return file
 
 
-def _until(text: str, stream: int, seconds: float = 20) -> str:
+def _until(text: str, stream: int, seconds: float = 2 * LIMIT) -> str:
     """What comes out of a descriptor until it holds `text`."""
     seen, deadline = b"", time.monotonic() + seconds
     while text.encode() not in seen:

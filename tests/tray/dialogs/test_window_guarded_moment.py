@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from asyncio import to_thread
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
 from tests.support.screen import Screen, private_screen
 from tests.support.waiting import LIMIT, until_async
+from tray.dialogs import frame
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +39,8 @@ LAST_TRY = PinQuestion(PORTAL, CARD, PinStatus(1, 6, 8), Verb.LOGIN)
 ENTRY = PinQuestion(PORTAL, CARD, PinStatus(3, 6, 8), Verb.LOGIN)
 CHOICE = CardChoiceQuestion(PORTAL, (CARD, OTHER))
 SETTLED = 1.2
+GUARDED = (frame._QUIET_TICKS - 1) * frame._TICK_MS / 1000
+"""So long after something began its moment a window takes no answer for certain."""
 
 _ANOTHER = """
 import sys, tkinter
@@ -142,19 +145,57 @@ def click(screen: Screen, points: list[tuple[int, int]]) -> None:
     screen.xdotool(*words)
 
 
+class Hurry:
+    """Tells whether what was done came so closely one after the other that no guarded moment passed between.
+
+    On a machine on which it did not, an answer is one, and what these tests ask cannot be asked.
+    """
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self.kept = True
+
+    async def __call__(self, act: Callable[..., object], *arguments: Any) -> None:
+        began = time.monotonic()
+        await to_thread(act, *arguments)
+        self.kept = self.kept and time.monotonic() - self._last < GUARDED
+        self._last = began
+
+
+async def answer(screen: Screen, asked: asyncio.Task[Any], *keys: str) -> Any:
+    """Press keys once the window takes answers, and again where its moment had begun anew; the answer."""
+
+    async def pressed() -> bool:
+        if not asked.done() and await to_thread(screen.taking_answers):
+            await to_thread(screen.key, *keys)
+            await asyncio.wait([asked], timeout=2)
+        return asked.done()
+
+    await until_async(pressed, "there is no answer", 2 * LIMIT)
+    return await asked
+
+
+async def not_taking_answers(screen: Screen) -> None:
+    async def none() -> bool:
+        return not await to_thread(screen.taking_answers)
+
+    await until_async(none, "it takes answers")
+
+
 @pytest.mark.parametrize("question", [CONSENT, LAST_TRY, ENTRY, CHOICE], ids=lambda one: type(one).__name__)
 async def test_clicks_and_keys_before_during_and_right_after_a_window_comes_are_no_answer(
     screen: Screen, question: Question[Any]
 ):
     points = await places_of_buttons(screen, question)
     async with asking(question) as asked:
-        seen = None
-        while seen is None or time.monotonic() < seen + 1.5:
-            await to_thread(click, screen, points)
-            await to_thread(screen.key, "space", "Tab", "Return", "alt+k", "alt+o", "alt+y", "6")
+        seen, hurry = None, Hurry()
+        while not asked.done() and (seen is None or time.monotonic() < seen + 1.5):
+            await hurry(click, screen, points)
+            for keys in (("space", "Tab"), ("Return", "alt+k"), ("alt+o", "alt+y", "6")):
+                await hurry(screen.key, *keys)
             if seen is None and await to_thread(screen.titles):
                 seen = time.monotonic()
-        assert not asked.done()
+        assert not (asked.done() and hurry.kept)
 
 
 @pytest.mark.parametrize("delay", ["300", "1100"])
@@ -165,14 +206,14 @@ async def test_a_key_held_since_before_the_window_came_is_no_answer_however_late
     with private_screen(96, "1600x1400", "-ardelay", delay, "-arinterval", "30") as screen:
         monkeypatch.setenv("DISPLAY", screen.display)
         async with asking(CHOICE) as asked:
-            await until_async(lambda: to_thread(screen.titles), "no window came")
-            await to_thread(screen.xdotool, "keydown", "Return")
+            hurry = Hurry()
+            while not await to_thread(screen.titles):
+                hurry = Hurry()
+            await hurry(screen.xdotool, "keydown", "Return")
             await asyncio.sleep(2.5)  # nothing may be answered meanwhile
-            assert not asked.done()
+            assert not (asked.done() and hurry.kept)
             await to_thread(screen.xdotool, "keyup", "Return")
-            await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
-            await to_thread(screen.key, "Return")
-            assert await asyncio.wait_for(asked, LIMIT) == CARD
+            assert await answer(screen, asked, "Return") == CARD
 
 
 async def test_a_window_that_is_covered_takes_no_answer_and_begins_its_moment_when_uncovered(
@@ -184,19 +225,20 @@ async def test_a_window_that_is_covered_takes_no_answer_and_begins_its_moment_wh
         left, top, width, height, _number = await to_thread(window_of, screen)
         # Who asks is hidden, the button that allows is not.
         await another.tell(f"cover {width}x{height // 2}+{left}+{top}")
+        await not_taking_answers(screen)
         for _ in range(4):
             await to_thread(click, screen, points[-1:])
             await to_thread(screen.key, "alt+y")
             await asyncio.sleep(0.5)  # nothing may be answered meanwhile
         assert not asked.done()
+        uncovered = Hurry()
         await another.tell("lower")
-        await to_thread(screen.key, "alt+y")
-        await to_thread(click, screen, points)
+        await uncovered(screen.key, "alt+y")
+        await uncovered(click, screen, points)
         await asyncio.sleep(0.2)  # nothing may be answered meanwhile
-        assert not asked.done()
-        await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
-        await to_thread(screen.key, "alt+y")
-        assert await asyncio.wait_for(asked, LIMIT) is ConsentReply.YES
+        if uncovered.kept:
+            assert not asked.done()
+            assert await answer(screen, asked, "alt+y") is ConsentReply.YES
 
 
 async def test_a_keyboard_that_comes_back_begins_the_moment_anew(screen: Screen, another: Another):
@@ -204,15 +246,15 @@ async def test_a_keyboard_that_comes_back_begins_the_moment_anew(screen: Screen,
         await to_thread(screen.await_window, "登入")
         number = (await to_thread(window_of, screen))[-1]
         await another.tell("focus 50x50+1500+1300")
+        await not_taking_answers(screen)
         await to_thread(screen.key, "alt+y")
         await asyncio.sleep(1)  # nothing may be answered meanwhile
         assert not asked.done()
-        await to_thread(screen.xdotool, "windowfocus", "--sync", number, "key", "alt+y")
+        back = Hurry()
+        await back(screen.xdotool, "windowfocus", "--sync", number, "key", "alt+y")
         await asyncio.sleep(0.1)  # nothing may be answered meanwhile
-        assert not asked.done()
-        await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
-        await to_thread(screen.key, "alt+y")
-        assert await asyncio.wait_for(asked, LIMIT) is ConsentReply.YES
+        assert not (asked.done() and back.kept)
+        assert await answer(screen, asked, "alt+y") is ConsentReply.YES
 
 
 async def test_a_window_that_is_moved_under_the_pointer_begins_its_moment_anew(screen: Screen):
@@ -225,9 +267,10 @@ async def test_a_window_that_is_moved_under_the_pointer_begins_its_moment_anew(s
         back = ("windowmove", number, str(left), str(top))
         await to_thread(screen.xdotool, *away)
         await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
-        await to_thread(screen.xdotool, "mousemove", str(x), str(y), *back, "click", "1", "key", "alt+y")
+        moved = Hurry()
+        await moved(screen.xdotool, "mousemove", str(x), str(y), *back, "click", "1", "key", "alt+y")
         await asyncio.sleep(0.3)  # nothing may be answered meanwhile
-        assert not asked.done()
+        assert not (asked.done() and moved.kept)
 
 
 async def test_a_pin_of_which_a_key_was_ignored_is_typed_anew(screen: Screen, another: Another):
@@ -236,13 +279,16 @@ async def test_a_pin_of_which_a_key_was_ignored_is_typed_anew(screen: Screen, an
         number = (await to_thread(window_of, screen))[-1]
         await to_thread(screen.type, "123")
         await another.tell("focus 50x50+1500+1300")
-        await to_thread(screen.xdotool, "windowfocus", "--sync", number, "key", "4")
-        await asyncio.sleep(SETTLED)  # nothing is done until the guarded moment has passed
+        await not_taking_answers(screen)
+        back = Hurry()
+        await back(screen.xdotool, "windowfocus", "--sync", number, "key", "4")
+        await to_thread(screen.await_window, "PIN")
         await to_thread(screen.type, "567")
         await to_thread(screen.key, "Return")
         await asyncio.sleep(0.3)  # nothing may be answered meanwhile
-        assert not asked.done()
-        await to_thread(screen.type, "890")
-        await to_thread(screen.key, "Return")
-        pin = await asyncio.wait_for(asked, LIMIT)
-        assert pin.octets == b"567890"
+        if back.kept:  # or the 4 was none that is ignored
+            assert not asked.done()
+            await to_thread(screen.type, "890")
+            await to_thread(screen.key, "Return")
+            pin = await asyncio.wait_for(asked, LIMIT)
+            assert pin.octets == b"567890"
