@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.support.screen import Screen, private_screen
 
-SECONDS = 20.0
+SECONDS = 30.0
 
 _PANEL = """<?xml version="1.0" encoding="UTF-8"?>
 <channel name="xfce4-panel" version="1.0">

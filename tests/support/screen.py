@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from asyncio import to_thread
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.support.waiting import until
+from tray.dialogs import frame
 
-_SECONDS = 20.0
+_SECONDS = 30.0
 _LOOK = 0.1
 """Between two looks at the screen: each is a program or two that must be started."""
+_GUARDED = (frame._QUIET_TICKS - 1) * frame._TICK_MS / 1000
+"""So long after something began its moment a window takes no answer for certain."""
+
+
+class Hurry:
+    """Tells whether what was done came so closely one after the other that no guarded moment passed between.
+
+    On a machine on which it did not, an answer is one, and what these tests ask cannot be asked.
+    """
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self.kept = True
+
+    async def __call__(self, act: Callable[..., object], *arguments: Any) -> None:
+        began = time.monotonic()
+        await to_thread(act, *arguments)
+        self.kept = self.kept and time.monotonic() - self._last < _GUARDED
+        self._last = began
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ SECONDS = 30.0
 ICON = (16, 16)
 AWAY = (900, 600)
 ICON_PART = "26x26+3+3"
+MENU_PART = "300x300+0+40"
 MENU_PART = "600x400+0+0"
 
 WATCHER = "org.kde.StatusNotifierWatcher"
@@ -79,6 +80,7 @@ class Running:
     process: subprocess.Popen[bytes]
     port: int
     log: Path
+    closed: bytes = b""
 
     def ask(self, path: str, interface: str, member: str, signature: str = "", *body: Any) -> list[Any]:
         """What the tray answers on the bus."""
@@ -146,16 +148,21 @@ class Running:
         self.desktop.screen.key(*["Down"] * steps, "Return")
 
     def open_menu(self) -> None:
-        """Open the menu with the right button of the mouse."""
+        """Open the menu with the right button of the mouse; it is the panel's, and drawn when it stays."""
+        self.closed = self.below_the_panel()
         self.desktop.screen.xdotool("mousemove", *map(str, ICON))
         self.desktop.screen.xdotool("click", "3")
-        time.sleep(1.0)  # the menu is the panel's, and nothing tells that it is drawn
+        wait_for("the menu", lambda: self.closed != self.below_the_panel() == self.below_the_panel())
 
     def close_menu(self) -> None:
         """Close it, and put the mouse away."""
         self.desktop.screen.key("Escape", "Escape")
         self.desktop.screen.xdotool("mousemove", *map(str, AWAY))
-        time.sleep(0.5)  # the menu is the panel's, and nothing tells that it is gone
+        wait_for("its end", lambda: self.below_the_panel() == self.closed)
+
+    def below_the_panel(self) -> bytes:
+        """What is seen where the menu opens."""
+        return self.desktop.shoot(self.log.with_name("menu.png"), MENU_PART)
 
     def close_only_window(self, part: str) -> None:
         """Wait for the one window whose title holds `part`, and close it by keyboard."""

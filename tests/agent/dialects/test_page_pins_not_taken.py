@@ -180,11 +180,12 @@ async def test_popups_of_one_origin_share_a_session_and_their_pins_are_ignored(t
 async def test_a_page_without_a_further_popup_is_taken_for_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agreed, "IDLE_SECONDS", 0.05)
     async with agent(tmp_path, "hpc", config=CONFIG) as world:
         dialect = HipkiDialect(world.operations, CONFIG)
         assert (await sign(dialect))["ret_code"] == 0
         [session] = world.operations.sessions.open
+        monkeypatch.setattr(agreed, "IDLE_SECONDS", 0.05)
+        assert (await sign(dialect))["ret_code"] == 0
         await until(lambda: session.ended is SessionEnd.GONE, "it goes on")
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from agent.config import ConsentSettings
 from agent.interaction.dialogs import Dialogs
-from tests.support.screen import Screen, private_screen
+from tests.support.screen import Screen, private_screen, window_processes
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,7 @@ def screen(display: Screen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     yield display
     display.await_none()
+    until(lambda: not window_processes(), "a window's process has not ended")
 
 
 @pytest.fixture

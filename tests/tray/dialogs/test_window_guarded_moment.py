@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from asyncio import to_thread
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -25,9 +25,8 @@ from agent.interaction import (
 from agent.interaction.dialogs import Dialogs
 from agent.vocabulary import Verb
 from hca_card.model import CardKind, PinStatus
-from tests.support.screen import Screen, private_screen
+from tests.support.screen import Hurry, Screen, private_screen
 from tests.support.waiting import LIMIT, until_async
-from tray.dialogs import frame
 
 pytestmark = pytest.mark.slow
 
@@ -39,8 +38,6 @@ LAST_TRY = PinQuestion(PORTAL, CARD, PinStatus(1, 6, 8), Verb.LOGIN)
 ENTRY = PinQuestion(PORTAL, CARD, PinStatus(3, 6, 8), Verb.LOGIN)
 CHOICE = CardChoiceQuestion(PORTAL, (CARD, OTHER))
 SETTLED = 1.2
-GUARDED = (frame._QUIET_TICKS - 1) * frame._TICK_MS / 1000
-"""So long after something began its moment a window takes no answer for certain."""
 
 _ANOTHER = """
 import sys, tkinter
@@ -143,23 +140,6 @@ async def places_of_buttons(screen: Screen, question: Question[Any]) -> list[tup
 def click(screen: Screen, points: list[tuple[int, int]]) -> None:
     words = [word for x, y in points for word in ("mousemove", str(x), str(y), "click", "1")]
     screen.xdotool(*words)
-
-
-class Hurry:
-    """Tells whether what was done came so closely one after the other that no guarded moment passed between.
-
-    On a machine on which it did not, an answer is one, and what these tests ask cannot be asked.
-    """
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-        self.kept = True
-
-    async def __call__(self, act: Callable[..., object], *arguments: Any) -> None:
-        began = time.monotonic()
-        await to_thread(act, *arguments)
-        self.kept = self.kept and time.monotonic() - self._last < GUARDED
-        self._last = began
 
 
 async def answer(screen: Screen, asked: asyncio.Task[Any], *keys: str) -> Any:

@@ -44,6 +44,7 @@ async def test_a_notice_and_about_leave_while_a_pin_is_asked_and_come_back(perso
     await another.notify("再一聲", "another word")
     await asyncio.sleep(2)  # it may not come meanwhile
     await seen(screen, "請輸入 PIN")
+    await to_thread(screen.await_window, "請輸入 PIN")
     await to_thread(screen.type, "123456")
     await to_thread(screen.key, "Return")
     assert (pin := await asked) is not None
