@@ -17,6 +17,7 @@ from signing.hashes import Hash
 from signing.verification.findings import Finding
 from signing.verification.report import DocumentReport, Verdict
 from tests.support.test_pki import NOW, pki, sign_with
+from tests.support.waiting import LIMIT
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +67,11 @@ async def test_a_document_that_ends_or_hangs_its_reader_is_told_and_the_next_is_
     verifier = Verifier(Config(), paths, apart=True)
     genuine = verifier._processes
     hostile = DocumentProcesses(
-        "", Child.DOCUMENT, seconds=3, answer_max=1 << 20, command=lambda: (sys.executable, "-c", code)
+        "",
+        Child.DOCUMENT,
+        seconds=3 if word == "long" else LIMIT,
+        answer_max=1 << 20,
+        command=lambda: (sys.executable, "-c", code),
     )
     monkeypatch.setattr(verifier, "_processes", hostile)
     report = await verifier.verify(DOCUMENT, made(), ask=False)

@@ -7,6 +7,7 @@ import os
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -341,10 +342,14 @@ async def post(world: Target, origin: str, body: bytes) -> dict[str, str]:
 async def test_a_site_that_asks_and_asks_is_shown_no_window_after_window(tmp_path: Path) -> None:
     person = ScriptedInteraction(consents=dict.fromkeys(Verb, True))
     async with target(tmp_path, person=person) as world, world.agent.page("https://new.example.tw") as page:
+        begin = time.monotonic()
         errors = [(await page.failing("sign", document="aGVsbG8="))["data"] for _ in range(12)]
-        assert [error["id"] for error in errors] == ["pin.cancelled"] * 5 + ["request.rate"] * 7
-        assert errors[-1]["retryAfter"] >= 1
-        assert len(person.questions) == 6  # one consent, five PIN windows
+        told = [error["id"] for error in errors]
+        windows = told.count("pin.cancelled")
+        assert told[:5] == ["pin.cancelled"] * 5 and set(told) <= {"pin.cancelled", "request.rate"}
+        assert windows <= 5 + (time.monotonic() - begin) / 12  # five a minute
+        assert all(error["retryAfter"] >= 1 for error in errors if error["id"] == "request.rate")
+        assert len(person.questions) == 1 + windows  # one consent
 
 
 async def test_a_page_with_many_names_does_not_open_many_windows(tmp_path: Path) -> None:
@@ -380,14 +385,16 @@ async def test_an_origin_that_floods_is_held_up_and_the_others_are_not(tmp_path:
     slow = replace(ANY_PORT, limits=LimitSettings(requests=1, burst=10))
     async with target(tmp_path, config=slow) as world:
         async with world.agent.page("https://flood.example.tw") as page:
-            for _ in range(9):
-                await page.call("agent.hello")
-            error = await page.failing("agent.hello")
-            assert error["data"]["id"] == "request.rate"
-            assert error["data"]["retryAfter"] == 1
+            served = 0
+            while "result" in (told := await page.answer(await page.send("agent.hello"))):
+                served += 1  # nine, and one more for each second that this takes
+            assert served >= 9
+            assert told["error"]["data"]["id"] == "request.rate"
+            assert told["error"]["data"]["retryAfter"] == 1
         port = world.agent.daemon.tls_port
         knock = form("https://flood.example.tw", LOCAL.format(port=port), FORMS[0])
-        answer = await raw_http.send(port, knock, tls=world.tls)
+        while (answer := await raw_http.send(port, knock, tls=world.tls)).status == 200:
+            pass  # a second has passed
         assert (answer.status, answer.headers["retry-after"]) == (429, "1")
         assert says_only_no(answer)
         assert (await post(world, PORTAL, FORMS[0]))["result"] == "0"
@@ -461,14 +468,14 @@ async def test_slow_bodies_and_slow_heads_are_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "BODY_SECONDS_MAX", 0.2)
-    monkeypatch.setattr(serving, "HEAD_SECONDS", 0.5)
     async with target(tmp_path) as world:
         port = world.agent.daemon.tls_port
         whole = form(PORTAL, LOCAL.format(port=port), FORMS[1])
-        assert (await raw_http.send(port, whole[:-1], tls=world.tls, seconds=5)).status == 408
-        assert (await raw_http.send(port, whole[:20], tls=world.tls, seconds=5)).status == 0
+        assert (await raw_http.send(port, whole[:-1], tls=world.tls)).status == 408
+        monkeypatch.setattr(serving, "HEAD_SECONDS", 0.5)
+        assert (await raw_http.send(port, whole[:20], tls=world.tls)).status == 0
         for silent in (port, world.agent.daemon.native_port):  # the first of them owes us a TLS handshake
-            assert (await raw_http.send(silent, b"", seconds=5)).status == 0
+            assert (await raw_http.send(silent, b"")).status == 0
         world.assert_untouched()
 
 
@@ -493,7 +500,7 @@ async def test_connections_that_say_nothing_do_not_keep_others_out(
             writer.write(said % port if said else b"")
             await until(lambda number=number: begun >= number)  # type: ignore[misc]
         head = [("Host", LOCAL.format(port=port)), ("Connection", "close")]
-        assert (await raw_http.send(port, raw_http.request("GET", "/status", head), seconds=5)).status == 200
+        assert (await raw_http.send(port, raw_http.request("GET", "/status", head))).status == 200
 
 
 async def test_connections_at_work_are_not_cut_off_for_silent_ones(
@@ -502,7 +509,7 @@ async def test_connections_at_work_are_not_cut_off_for_silent_ones(
     monkeypatch.setattr(serving, "CONNECTIONS_MAX", 2)
     async with target(tmp_path) as world, world.agent.page() as one, world.agent.page() as two:
         port = world.agent.daemon.native_port
-        assert (await raw_http.send(port, b"", seconds=5)).status == 0
+        assert (await raw_http.send(port, b"")).status == 0
         await one.call("agent.hello")
         await two.call("agent.hello")
 

@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tests.support.waiting import LIMIT
+
 Headers = Iterable[tuple[str, str]]
 
 
@@ -37,7 +39,9 @@ def any_certificate() -> ssl.SSLContext:
     return context
 
 
-async def send(port: int, octets: bytes, *, tls: ssl.SSLContext | None = None, seconds: float = 20) -> Answer:
+async def send(
+    port: int, octets: bytes, *, tls: ssl.SSLContext | None = None, seconds: float = LIMIT
+) -> Answer:
     """Send `octets` to the port and read until the other side ends the connection or has answered in full."""
     async with asyncio.timeout(seconds):
         reader, writer = await asyncio.open_connection(

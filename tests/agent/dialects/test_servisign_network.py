@@ -16,6 +16,7 @@ from agent.dialects.servisign.network import AllowedHosts
 from agent.errors import AgentError
 from agent.paths import Paths
 from tests.support.ldap_server import ber
+from tests.support.waiting import LIMIT
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 TYPE = "application/timestamp-query"
@@ -99,7 +100,7 @@ async def test_a_host_that_gives_no_usable_answer_costs_a_bounded_time(monkeypat
         with pytest.raises(AgentError) as raised:
             await way.post(way.timestamps, b"question", TYPE)
         assert raised.value.error_id == "host.unreachable"
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < LIMIT
 
 
 LDAP_TALK = {
@@ -122,7 +123,7 @@ async def test_a_directory_that_gives_no_usable_answer_costs_a_bounded_time(monk
         with pytest.raises(AgentError) as raised:
             await directory.search(place, "c=TW", {"cn": "x"}, one=False)
         assert raised.value.error_id == "host.unreachable"
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - begun < LIMIT
 
 
 async def test_nobody_there_is_told_as_such():

@@ -34,7 +34,7 @@ from hca_card.model import CardKind, PinStatus
 from hca_card.pin import Pin
 from tests.support import waiting
 from tests.support.operations import until
-from tests.support.waiting import until_async
+from tests.support.waiting import LIMIT, until_async
 
 if sys.platform == "win32":
     pytest.skip("a terminal in the sense of POSIX", allow_module_level=True)
@@ -277,6 +277,7 @@ async def test_nobody_answering_in_time_is_no_answer_and_the_next_question_gets_
 ) -> None:
     interaction = person(terminal, seconds=0.3)
     assert await interaction.ask(ConsentQuestion(PORTAL, Verb.READ)) is None
+    interaction._seconds = LIMIT
     terminal.type("y\n")
     asked = asyncio.create_task(interaction.ask(ConsentQuestion(PORTAL, Verb.LOGIN)))
     await settled(terminal, "log in with the card")

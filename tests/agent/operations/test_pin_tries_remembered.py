@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from agent.config import CardSettings, Config, OriginSettings
+from agent.config import Config, OriginSettings
 from agent.errors import AgentError, describe, error_id, row_for
 from agent.errors.numbers.hipki import HipkiNumbers, RetCode, hipki_numbers
 from agent.interaction import Interaction
@@ -154,11 +154,14 @@ async def test_after_a_page_that_left_amid_the_command_the_next_one_needs_a_yes(
 async def test_what_takes_too_long_before_anything_was_sent_is_never_sent_and_not_remembered(
     command: str, tmp_path: Path
 ) -> None:
-    config = replace(Config(), card=replace(CardSettings(), seconds=1))
-    async with agent(tmp_path, "hpc", config=config, answered=[PORTAL], interaction=says_no()) as world:
+    async with agent(tmp_path, "hpc", answered=[PORTAL], interaction=says_no()) as world:
         await world.operations.card(PORTAL)
+        worker = world.operations._workflow._workers.of(world.reader.name)
+        limits = worker._limits
+        worker._limits = replace(limits, seconds=1)
         card = held(world, 0xA4)
         assert await give(world, command) == "card.timeout"
+        worker._limits = limits
         card.go_on.set()
         await world.operations.card(PORTAL)  # in the reader's thread, after what was given up
         assert card.sent == 0

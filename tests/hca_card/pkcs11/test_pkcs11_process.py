@@ -72,7 +72,7 @@ def test_a_module_that_hangs_is_killed_and_the_next_request_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = c_modules.build(tmp_path / "c", c_modules.HANGS_ONCE_SIGNING, softhsm.MODULE, monkeypatch)
-    with running(path, seconds=2) as module:
+    with running(path, seconds=5) as module:
         with pytest.raises(ModuleTimeoutError):
             sign_once(module)
         assert not module.running
