@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.trust import portal_policies
 from tests.support.debian import Debian
 from tests.support.platforms import not_on_windows
 from tests.support.windows import PORTS, TOLD, Windows, fresh_windows, log_in, within
@@ -52,7 +53,8 @@ def test_a_package_for_every_user_serves_a_login_and_leaves_nothing_behind(
     assert menu_of(windows) == MENU
     registry = "\n".join(windows.registry())
     assert '"HCA Card Agent"="\\"C:\\\\Program Files\\\\HCA Card Agent\\\\hca-agentw.exe\\" run"' in registry
-    assert registry.count("https://euservice.mohw.gov.tw") == 4  # Chrome, Edge, and twice in what we remember
+    policies = 2 * len(portal_policies.KEYS)  # of Chrome and Edge, and again in what we remember
+    assert registry.count("https://euservice.mohw.gov.tw") == 2 * policies
     with windows.running(folder / "hca-agentw.exe", "--simulate", "hpc"):
         # The machine's own certificate, and the port and site that the administrator named.
         assert "測試人員卡" in log_in(PORTS[0], windows.machine / "tls" / "ca.pem")

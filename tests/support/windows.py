@@ -29,6 +29,9 @@ GREEN, DARK = "#009678", "#37474F"
 """A card, and a reader; see tray/drawing.py."""
 SECONDS = 600.0
 
+_FONTS = r"HKCU\Software\Wine\Fonts\Replacements"
+"""Menus are written with Tahoma, which is not there; this one has Chinese."""
+
 T = TypeVar("T")
 TOLD = (f"PORTS={PORTS[0]} {PORTS[1]}", f"ALLOWED_ORIGINS={PORTAL}", "BROWSER_POLICIES=1")
 
@@ -134,6 +137,7 @@ def fresh_windows(machine: Debian, python: Path, folder: Path) -> Iterator[Windo
     with private_screen() as screen, machine.network(), by_relay():
         wine = make_prefix(machine, folder / "prefix", python, screen.display)
         try:
+            wine.run("reg", "add", _FONTS, "/v", "Tahoma", "/d", "WenQuanYi Zen Hei")
             yield Windows(wine)
         finally:
             wine.end()

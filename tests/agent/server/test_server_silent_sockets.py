@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 import socket
 import ssl
@@ -21,6 +20,11 @@ import pytest
 from tests.support.agent import Page
 from tests.support.ports import free_ports
 from tests.support.waiting import until_async
+
+if sys.platform == "win32":
+    pytest.skip("becoming another user takes root", allow_module_level=True)
+
+import resource
 
 pytestmark = [
     pytest.mark.slow,

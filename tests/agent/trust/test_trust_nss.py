@@ -15,9 +15,8 @@ import pytest
 from agent.errors import AgentError
 from agent.trust import FoundAuthority, Machine, OwnAuthorities, TrustState, install, remove, status
 from agent.trust.nss import NssDatabase
-from tests.support.platforms import LINUX_STORES, not_on_windows
+from tests.support.platforms import LINUX_STORES
 from tests.support.portal_tls import PortalTls
-from tests.support.terminal import Terminal
 from tests.support.trust import (
     can_have_mounts,
     current,
@@ -27,7 +26,12 @@ from tests.support.trust import (
     with_own_system_store,
 )
 
-pytestmark = [pytest.mark.slow, not_on_windows(LINUX_STORES)]
+if sys.platform == "win32":
+    pytest.skip(LINUX_STORES, allow_module_level=True)
+
+from tests.support.terminal import Terminal
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
