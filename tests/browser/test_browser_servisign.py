@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from playwright.async_api import BrowserContext, Page
 
 from agent.config import Config, HipkiSettings, OriginSettings, PortSettings, ServiSignSettings
+from agent.dialects.servisign.heartbeats import Heartbeats
 from agent.interaction import PinQuestion, Question
 from agent.interaction.scripted import ScriptedInteraction
 from hca_card.simulator.faults import Wrapper
@@ -30,7 +31,7 @@ from tests.support.cards import simulated
 from tests.support.chromium import site_ports
 from tests.support.portal_tls import PortalTls
 from tests.support.servisign_site import closed_ports, site
-from tests.support.waiting import LIMIT
+from tests.support.waiting import LIMIT, until_async
 
 PIN = "123456"
 HOSTS = ("portal.example.test", "hospital.example.test")
@@ -354,7 +355,7 @@ async def test_a_page_that_is_reloaded_without_closing_works_again(set_desk: Set
 
 @pytest.mark.parametrize("leaves", [False, True])
 async def test_a_page_of_the_newer_template_beats_while_the_person_is_asked(
-    set_desk: SetDesk, leaves: bool
+    set_desk: SetDesk, monkeypatch: pytest.MonkeyPatch, leaves: bool
 ) -> None:
     person = Thoughtful()
     async with set_desk(person=person) as desk:
@@ -365,9 +366,16 @@ async def test_a_page_of_the_newer_template_beats_while_the_person_is_asked(
             const session = page.adapter.callWithWindow("ATL_InitSession", module, 6, "");
             return [session, page.error(), page.adapter.beats];
         """
+        beaten, leave = list[object](), Heartbeats._leave
+
+        def left(*of: Any) -> None:
+            beaten.append(of)
+            leave(*of)
+
+        monkeypatch.setattr(Heartbeats, "_leave", left)
         logging_in = asyncio.create_task(desk.play(page, log_in))
         await asyncio.wait_for(person.asked.wait(), LIMIT)
-        await asyncio.sleep(2.5)  # some beats long; the page is blocked by its synchronous requests
+        await until_async(lambda: len(beaten) >= 2)  # the page is blocked by its synchronous requests
         if leaves:
             await page.close()
             await asyncio.gather(logging_in, return_exceptions=True)

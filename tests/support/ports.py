@@ -9,7 +9,7 @@ from typing import Final
 
 _FIRST: Final = 10_000
 _EACH: Final = 100
-_PROCESSES: Final = 200
+_PROCESSES: Final = 100  # above are those of `tests.support.chromium.site_ports`
 _numbers: Final = itertools.count()
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from tests.support.interruptible import interruptible
 from tests.support.waiting import until_async
 
-_SECONDS: Final = 20.0
+_SECONDS: Final = 60.0
 
 
 class Terminal:
@@ -66,7 +66,9 @@ class Terminal:
     async def answer_unseen(self, question: str, text: str) -> None:
         """Wait for a question whose answer is not shown, and type it."""
         await self.expect(question)
-        assert not termios.tcgetattr(self._master)[3] & termios.ECHO, "it would show what is typed"
+        await until_async(
+            lambda: not termios.tcgetattr(self._master)[3] & termios.ECHO, "it would show what is typed"
+        )
         await self.type(text)
 
     async def type(self, text: str) -> None:
