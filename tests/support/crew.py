@@ -2,6 +2,8 @@
 
 The tests are collected once; then the process forks, and each fork runs what it is handed. pytest-xdist
 collects in each of its processes, which takes each of them as long as a thousand tests.
+
+The long tests come first. The last process of the crew begins with the quick ones meanwhile.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ class _Crew:
             return None  # pytest's own says so
         self.items = _together(session.items)
         _find_places(self.items)
-        self.next = 0
+        self.next, self.end = 0, len(self.items)
+        quick = sum(not (_group(item) or _takes_long(item)) for item in self.items)
+        self.left_for_the_end = self.end - quick * 2 // 3
         self.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
         gc.collect()
         gc.enable()
@@ -60,7 +64,7 @@ class _Crew:
             process = forking.Process(target=_work, args=(number, session, self.items, theirs))
             process.start()
             theirs.close()
-            self.members[ours] = _Member(process)
+            self.members[ours] = _Member(process, is_last_of_crew=number == self.config.getoption("crew") - 1)
         try:
             while self.members:
                 for connection in wait(list(self.members)):
@@ -81,7 +85,8 @@ class _Crew:
         except (EOFError, ConnectionResetError):
             what, told = _LEFT, None
         if what == "more":
-            handed = _NO_MORE if session.shouldfail or session.shouldstop else self._some()
+            ended = session.shouldfail or session.shouldstop
+            handed = _NO_MORE if ended else self._quick() if member.is_last_of_crew else self._some()
             member.has.extend(handed)
             connection.send(handed)
         elif what == "ended":
@@ -111,13 +116,12 @@ class _Crew:
 
         Of those that take long, a few that stand together and may share what they set up.
         """
-        rest = len(self.items) - self.next
-        most = max(1, rest // (4 * self.config.getoption("crew")))
-        if rest and _takes_long(self.items[self.next]):
+        most = self._most()
+        if most and _takes_long(self.items[self.next]):
             most = min(most, _FEW)
-        end = min(self.next + most, len(self.items))
+        end = self.next + most
         while (
-            0 < end < len(self.items)
+            0 < end < self.end
             and _group(self.items[end])
             and _group(self.items[end]) == _group(self.items[end - 1])
         ):
@@ -125,6 +129,22 @@ class _Crew:
         numbers = tuple(range(self.next, end))
         self.next = end
         return numbers
+
+    def _quick(self) -> tuple[int, ...]:
+        """Return the numbers of some from the other end: while others wait for windows, one computes.
+
+        What is left of the quick ones fills the time at the end, when the last long ones are waited for.
+        """
+        begin = self.end - self._most()
+        if begin < self.left_for_the_end:
+            return self._some()
+        numbers = tuple(range(begin, self.end))
+        self.end = begin
+        return numbers
+
+    def _most(self) -> int:
+        rest = self.end - self.next
+        return min(rest, max(1, rest // (4 * self.config.getoption("crew"))))
 
     def _lost(self, item: pytest.Item, status: int | None) -> None:
         words = f"the process that was to run it ended with {status}"
@@ -137,8 +157,9 @@ class _Crew:
 class _Member:
     """A process, and the numbers of the tests that it has and has not ended."""
 
-    def __init__(self, process: Any) -> None:
+    def __init__(self, process: Any, *, is_last_of_crew: bool) -> None:
         self.process = process
+        self.is_last_of_crew = is_last_of_crew
         self.has: deque[int] = deque()
 
 
