@@ -11,6 +11,7 @@ import pytest
 from asn1crypto import core
 
 import hca_card  # noqa: F401
+from hca_card import asn1_classes
 
 READERS = (
     "agent.certificate_status",
@@ -68,3 +69,12 @@ def test_whoever_reads_asn1_has_it_so(module: str) -> None:
     program = f"import {module}; from asn1crypto import core; print(type(core._SETUP_CLASSES).__name__)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["_Ready"]
+
+
+def test_what_is_loaded_already_is_made_ready_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = core._SETUP_CLASSES
+    asn1_classes.make_ready_for_threads()
+    assert core._SETUP_CLASSES is ready
+    monkeypatch.setattr(core, "_SETUP_CLASSES", {})
+    asn1_classes.make_ready_for_threads()
+    assert type(core._SETUP_CLASSES) is type(ready)

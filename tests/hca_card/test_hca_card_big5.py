@@ -32,3 +32,12 @@ def test_a_direction_mark_cannot_hide_in_a_text():
 @given(st.binary(max_size=60))
 def test_any_bytes_become_text_without_control_characters(field: bytes):
     assert all(letter >= " " for letter in big5.decode(field))
+
+
+def test_a_text_is_written_as_it_is_read_and_what_does_not_fit_is_refused() -> None:
+    assert big5.encode("測試", 8) == "測試".encode("cp950") + b"    "
+    assert big5.decode(big5.encode("測試人員卡", 12)) == "測試人員卡"
+    with pytest.raises(ValueError, match="needs 4 bytes and the field has 3"):
+        big5.encode("測試", 3)
+    with pytest.raises(ValueError, match="cp950"):
+        big5.encode("한글", 12)

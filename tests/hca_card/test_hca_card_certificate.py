@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 
@@ -9,11 +10,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hca_card.certificate import describe
+from hca_card.certificate import card_kind, compared_name, curve_bits, describe, moment, parse, string
 from hca_card.errors import CardDataError
+from hca_card.model import CardKind
 from hca_card.recognise import recognise
 from hca_card.tlv import Tlv, read
 from tests.support.cards import simulated
@@ -55,8 +58,6 @@ def made(*attributes: bytes, subject: x509.Name | None = None, issuer: x509.Name
         builder = builder.add_extension(
             x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.9"), value), critical=False
         )
-    from cryptography.hazmat.primitives.serialization import Encoding
-
     return builder.sign(key(), hashes.SHA256()).public_bytes(Encoding.DER)
 
 
@@ -190,3 +191,99 @@ def test_a_damaged_certificate_is_read_or_refused(data: st.DataObject):
 def test_any_bytes_are_no_certificate(data: bytes):
     with pytest.raises(CardDataError):
         describe(data)
+
+
+def with_extension(dotted: str, value: bytes) -> bytes:
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NAME.COMMON_NAME, "測試")]))
+        .issuer_name(x509.Name([x509.NameAttribute(NAME.COMMON_NAME, "測試")]))
+        .public_key(key().public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2023, 6, 28, tzinfo=UTC))
+        .not_valid_after(datetime(2033, 6, 28, tzinfo=UTC))
+        .add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(dotted), value), critical=False)
+    )
+    return builder.sign(key(), hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def test_extensions_that_programs_ask_for() -> None:
+    mail = Tlv(0x30, Tlv(0x82, b"example.tw").encode() + Tlv(0x81, b"a@example.tw").encode()).encode()
+    assert parse(with_extension("2.5.29.17", mail)).email == "a@example.tw"
+    assert parse(with_extension("2.5.29.17", Tlv(0x30, Tlv(0x81, b"\xff").encode()).encode())).email is None
+    purpose = Tlv(0x30, oid("1.3.6.1.5.5.7.3.2")).encode()
+    assert parse(with_extension("2.5.29.37", purpose)).extended_key_usage == ("1.3.6.1.5.5.7.3.2",)
+    assert parse(made()).extended_key_usage is None
+    assert parse(made()).email is None
+
+
+@pytest.mark.parametrize("usage", [b"\x04\x01\x00", b"\x03\x01", b"\x03\x04\x00\x00\x00\x00"])
+def test_a_key_usage_that_cannot_be_read_says_nothing(usage: bytes) -> None:
+    assert parse(with_extension("2.5.29.15", usage)).key_usage is None
+
+
+@pytest.mark.parametrize(
+    ("subject", "rank", "kind"),
+    [
+        ("personnel", None, CardKind.PERSONNEL),
+        ("institution", "Primary", CardKind.INSTITUTION),
+        ("institution", "SECONDARY card", CardKind.INSTITUTION_SECONDARY),
+        ("institution", None, CardKind.INSTITUTION),
+        ("natural-person", None, CardKind.CITIZEN),
+        ("company", None, CardKind.PKCS15),
+        (None, None, CardKind.PKCS15),
+    ],
+)
+def test_a_certificate_says_of_which_kind_its_card_is(
+    subject: str | None, rank: str | None, kind: CardKind
+) -> None:
+    facts = replace(describe(made()), subject_type=subject, card_rank=rank)
+    assert card_kind(facts) is kind
+
+
+def test_names_are_compared_without_case_and_spaces_and_what_is_none_as_it_is() -> None:
+    def name(text: bytes, tag: int = 0x0C) -> bytes:
+        return Tlv(
+            0x30, Tlv(0x31, Tlv(0x30, oid("2.5.4.3") + Tlv(tag, text).encode()).encode()).encode()
+        ).encode()
+
+    assert compared_name(name(b"Health  Ministry")) == compared_name(name(b"HEALTH MINISTRY", 0x13))
+    assert compared_name(b"no name") == b"no name"
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "expected"),
+    [
+        (0x17, b"200101080000+0800", datetime(2020, 1, 1, tzinfo=UTC)),
+        (0x18, b"20200101000000-0130", datetime(2020, 1, 1, 1, 30, tzinfo=UTC)),
+        (0x17, b"200230000000Z", None),
+        (0x18, b"00010101000000+2359", None),
+        (0x17, b"20200101000000Z", None),
+    ],
+)
+def test_times_with_an_offset_and_what_is_no_date(tag: int, text: bytes, expected: datetime | None) -> None:
+    item = Tlv(tag, text)
+    if expected is None:
+        with pytest.raises(CardDataError):
+            moment(item)
+    else:
+        assert moment(item) == expected
+
+
+@pytest.mark.parametrize("text", ["測試人員卡", "衛生福利部", "Müller"])
+def test_octets_of_no_code_that_is_named_are_read_as_what_they_most_likely_are(text: str) -> None:
+    codes = ("cp950", "utf-8") if "ü" not in text else ("latin-1", "utf-8")
+    for code in codes:
+        assert string(Tlv(0x14, text.encode(code))) == text
+    assert string(Tlv(0x04, b"octets")) is None
+
+
+def test_a_certificate_without_an_ec_key_has_no_curve() -> None:
+    assert curve_bits(made()) == 256
+    assert curve_bits(b"none") == 0
+
+
+def test_a_structure_with_too_many_parts_is_none() -> None:
+    body = read(made())[0]
+    with pytest.raises(CardDataError):
+        parse(Tlv(0x30, body.value + b"\x05\x00").encode())

@@ -23,6 +23,8 @@ from hca_card.probe.only_reads import OnlyReads
 from hca_card.recognise import recognise
 from hca_card.simulator import templates
 from hca_card.simulator.cards import HcaBlueprint, Stock
+from hca_card.simulator.der import sequence
+from hca_card.simulator.der import tlv as tlv_of
 from hca_card.simulator.files import ElementaryFile
 from hca_card.simulator.hicos_card import FirstGeneration, _first_tree
 from hca_card.simulator.persons import DOCTOR, current_validity
@@ -30,6 +32,7 @@ from pcsc.status import StatusError
 from tests.support.cards import simulated, simulator_ca
 from tests.support.certificates import DECIPHERING, SIGNING, Made, authority
 from tests.support.script import CardChannel
+from tests.support.software_card import rewritten
 
 SIGN = Made("holder", "issuing")
 DECIPHER = Made("holder", "issuing", DECIPHERING)
@@ -295,3 +298,10 @@ def test_the_signature_certificate_costs_one_file_on_a_card_with_a_directory() -
         # EF.ODF, EF.PrKD, EF.CD and the certificate, each selected and read (in pieces where it is long).
         assert channel.count - opened <= 8 + len(signature.der) // 256 + 1
         assert channel.count < everything
+
+
+def test_a_certificate_whose_end_cannot_be_read_comes_after_those_that_have_one() -> None:
+    lasting = Made("holder", "issuing", key="other")
+    endless = rewritten(SIGN.der(), "ca", times=sequence(tlv_of(0x17, b"no time"), tlv_of(0x17, b"no time")))
+    assert numbered([endless, lasting.der()])[1] == 1
+    assert numbered([endless])[1] == 0

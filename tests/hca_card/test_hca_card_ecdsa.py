@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hca_card.certificate import curve_bits, describe
-from hca_card.ecdsa import concatenated
+from hca_card.ecdsa import agreed, concatenated
 from hca_card.errors import CardDataError
 from hca_card.model import KeyUse
 from hca_card.pin import Pin
@@ -92,3 +92,12 @@ def test_a_certificate_says_the_length_of_its_curve(kind: str, bits: int) -> Non
         der = recognise(channel, channel.atr).certificate(1).der
     assert curve_bits(der) == bits
     assert describe(der).key_bits == (bits or 2048)
+
+
+def test_of_a_whole_point_its_x_is_what_was_agreed() -> None:
+    x, y = bytes(range(1, 33)), bytes(32)
+    assert agreed(b"\x04" + x + y, 32) == agreed(x, 32) == x
+    assert agreed(x[-30:], 32) == b"\0\0" + x[-30:]
+    for answer in (b"", bytes(33), b"\x03" + x + y):
+        with pytest.raises(CardDataError, match="agreed on"):
+            agreed(answer, 32)

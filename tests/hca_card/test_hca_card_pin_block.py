@@ -38,3 +38,10 @@ def test_a_pin_the_card_cannot_take_is_refused(form: PinFormat, pin: str):
     with pytest.raises(PinLengthError) as caught:
         form.encode(Pin(pin))
     assert not pin or pin not in str(caught.value)
+
+
+def test_a_block_is_never_longer_than_the_card_stores() -> None:
+    form = PinFormat(4, 6, PinEncoding.ISO_9564)
+    with pytest.raises(PinLengthError, match="longer than the card"):
+        form.encode(Pin("123456"))
+    assert PinFormat(4, 6, prefix=b"\x01", stored_length=8).encode(Pin("1234")) == b"\x011234\xff\xff\xff"

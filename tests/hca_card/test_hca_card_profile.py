@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -107,3 +108,54 @@ def test_a_draft_recognises_no_card():
         assert not isinstance(recognise(channel, channel.atr, (drafted,)), HcaCard)
     with CardChannel(simulated("hpc")) as channel:
         assert isinstance(recognise(channel, channel.atr, (replace(drafted, draft=False),)), HcaCard)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('name = "reference"', "name = 3", "must be text"),
+        ("fci_tag = 0x53", "sfi = 31", "sfi must be 1 to 30"),
+    ],
+)
+def test_a_value_of_another_shape_is_named(old: str, new: str, sentence: str) -> None:
+    assert old in REFERENCE
+    with pytest.raises(ProfileError) as caught:
+        profile.parse(REFERENCE.replace(old, new, 1))
+    assert sentence in str(caught.value)
+
+
+def test_a_file_that_is_no_profile_is_named_with_what_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text(REFERENCE.replace("tries = 3", "tried = 3", 1), "utf-8")
+    with pytest.raises(ProfileError, match=r"wrong\.toml: the profile: pin has the unknown key"):
+        profile.load(file)
+
+
+def test_a_profile_that_is_nested_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(_text: str) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("tomllib.loads", endless)
+    with pytest.raises(ProfileError, match="nested too deeply"):
+        profile.parse(REFERENCE)
+
+
+def test_the_simulated_cards_say_what_they_are_where_the_reference_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert profile.reference_identity().fci_tag == 0x53
+    without = replace(profile.reference(), identity=None)
+    monkeypatch.setattr(profile, "reference", lambda: without)
+    with pytest.raises(ProfileError, match="no identity"):
+        profile.reference_identity()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("certificates", "must be a list"), ("records", "must be a table"), ("puk", "must be a table")],
+)
+def test_a_number_is_no_list_and_no_table(name: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {**tomllib.loads(REFERENCE), name: 3}
+    monkeypatch.setattr("tomllib.loads", lambda _text: table)
+    with pytest.raises(ProfileError, match=sentence):
+        profile.parse(REFERENCE)

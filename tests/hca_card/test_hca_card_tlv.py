@@ -92,3 +92,15 @@ def test_any_bytes_are_read_or_refused(data: bytes):
             reader(data)
         except CardDataError:
             continue
+
+
+def test_a_length_beyond_any_file_of_a_card_is_not_announced() -> None:
+    with pytest.raises(CardDataError, match="claims"):
+        tlv.announced_length(bytes.fromhex("30 84 7F FF FF FF"))
+
+
+def test_a_constructed_object_has_its_children() -> None:
+    assert [child.value for child in tlv.Tlv(0x30, bytes.fromhex("0401AA 0401BB")).children] == [
+        b"\xaa",
+        b"\xbb",
+    ]
