@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from hca_card.certificate import describe
-from hca_card.simulator import SimulatedCard, SimulatorCa, create
+from hca_card.simulator import SimulatedCard, SimulatorCa, ca, create, templates
 from hca_card.simulator.persons import current_validity, past_validity
 from hca_card.simulator.templates import ISSUING, ROOT, SIBLING
 from tests.support.cards import say, simulated, simulator_ca
@@ -197,3 +197,33 @@ def test_the_simulator_is_imported_without_the_certificate_library() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_root_revokes_no_authority() -> None:
+    found = x509.load_der_x509_crl(simulator_ca().authorities_crl())
+    root = x509.load_der_x509_certificate(simulator_ca().roots[0])
+    assert len(list(found)) == 0
+    assert found.issuer == root.subject
+    assert isinstance(root.public_key(), RSAPublicKey)
+    assert found.is_signature_valid(root.public_key())  # type: ignore[arg-type]
+
+
+def test_a_key_on_a_curve_is_no_rsa_key() -> None:
+    issued = templates.of_key(templates.personnel("000000335389", current_validity(date.today())), 256)
+    with pytest.raises(TypeError, match="no RSA key"):
+        simulator_ca().identities(issued)[0].load()
+
+
+def test_of_two_processes_the_first_one_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, theirs = SimulatorCa().identity(ROOT), SimulatorCa().identity(ROOT)
+    path = tmp_path / "root.pem"
+    assert ca._write_once(path, theirs) is theirs
+    assert ca._write_once(path, mine).certificate == theirs.certificate
+
+    def no_links(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("os.link", no_links)
+    assert ca._write_once(path, mine) is mine
+    assert ca._read(path).certificate == mine.certificate
+    assert [entry.name for entry in tmp_path.iterdir()] == ["root.pem"]

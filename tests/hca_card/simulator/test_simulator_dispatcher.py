@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hca_card.simulator.dispatcher import Dispatcher
+from hca_card.simulator.dispatcher import Chip, Dispatcher
 from pcsc.apdu import Command, Response
 
 ECHO, LONG = 0x10, 0x20
@@ -92,3 +92,29 @@ def test_another_command_drops_what_nobody_fetched(card: Card) -> None:
     card.say("00 20 00 00 05")
     card.say("00 10 00 00 01 06 00")
     assert card.say("00 C0 00 00 00") == "6985"
+
+
+def test_a_command_without_le_brings_its_data_all_the_same(card: Card) -> None:
+    assert card.say("00 20 00 00") == bytes(600).hex() + "6285"
+
+
+def test_get_response_wants_a_length(card: Card) -> None:
+    assert card.say("00 20 00 00 00")[-4:-2] == "61"
+    assert card.say("00 C0 00 00") == "6700"
+
+
+def test_power_resets_every_part_of_a_chip() -> None:
+    resets: list[str] = []
+
+    class Part:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def reset(self) -> None:
+            resets.append(self.name)
+
+    chip = Chip(b";", {ECHO: lambda command: Response(command.data, 0x9000)}, Part("files"), Part("keys"))
+    assert chip.power_on() == b";"
+    assert resets == ["files", "keys"]
+    chip.power_off()
+    assert chip.transmit(bytes.fromhex("0010000001AA")).hex() == "aa9000"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hca_card.simulator import SimulatedCard
-from hca_card.simulator.security import Secret
+from hca_card.simulator.dispatcher import RefusalError
+from hca_card.simulator.security import Secret, SecurityCommands
+from pcsc.apdu import Command
 from tests.support.cards import play, simulated
 
 RIGHT = "> 00 20 00 01 06 31 32 33 34 35 36"
@@ -170,3 +172,16 @@ def test_verifying_the_puk_does_not_verify_the_pin(card: SimulatedCard) -> None:
 
 def test_a_secret_never_prints_its_value() -> None:
     assert "123456" not in repr(Secret(b"123456", range(6, 9), 3))
+
+
+def test_what_needs_the_pin_is_refused_until_it_is_verified() -> None:
+    commands = SecurityCommands(Secret(b"123456", range(6, 9), 3), Secret(b"12345678", range(8, 9), 10))
+    with pytest.raises(RefusalError) as caught:
+        commands.require_pin()
+    assert caught.value.sw == 0x6982
+    verify = commands.handlers()[0x20]
+    assert verify(Command(0, 0x20, 0, 1, b"123456")).ok
+    commands.require_pin()
+    commands.reset()
+    with pytest.raises(RefusalError):
+        commands.require_pin()
