@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hca_card import profile
+from hca_card import hca, profile
 from hca_card.big5 import encode
 from hca_card.errors import (
     CardDataError,
@@ -21,12 +21,22 @@ from hca_card.errors import (
     UnsupportedError,
 )
 from hca_card.hca import HcaCard
-from hca_card.model import CardInfo, CardKind, CertificateUse, Institution, KeyUse, Personnel, PinStatus
+from hca_card.model import (
+    CardInfo,
+    CardKind,
+    CertificateUse,
+    Citizen,
+    Institution,
+    KeyUse,
+    Personnel,
+    PinStatus,
+)
 from hca_card.pin import Pin
-from hca_card.profile_format import DropBy, FilePlace, Profile, StatusBy
+from hca_card.profile_format import Commands, DropBy, FilePlace, Profile, StatusBy, Text
 from pcsc.errors import CardRemovedError
 from pcsc.status import StatusError
-from tests.support.script import Exchange, ScriptedChannel
+from tests.support.cards import simulated
+from tests.support.script import CardChannel, Exchange, ScriptedChannel
 
 REFERENCE = profile.reference()
 AID = "F0 48 43 41 41 47 45 4E 54 01"
@@ -433,3 +443,43 @@ def test_a_profile_may_name_files_by_path():
     ]
     with ScriptedChannel(script) as channel:
         assert opened(channel, using).info().activated
+
+
+def test_where_the_card_does_not_say_what_it_is_its_certificate_does():
+    using = replace(REFERENCE, identity=None, files=None)
+    with CardChannel(simulated("hop-secondary")) as channel:
+        card = HcaCard.open(channel, using)
+        assert card is not None
+        assert (card.kind, card.version) == (CardKind.INSTITUTION_SECONDARY, "")
+        assert card.serial.endswith("335402")
+        assert card.metadata().holder == Citizen("測試機構")
+        with pytest.raises(UnsupportedError, match="card information"):
+            card.info()
+        read = len(channel.trace)
+        known = card.certificate(1)
+        assert len(channel.trace) == read  # it was read to know the card
+        assert card.still_has(1, known.der)
+        assert card.still_has(2, card.certificate(2).der)
+        assert not card.still_has(2, known.der)
+
+
+def test_a_profile_without_any_certificate_of_the_holder_says_nothing_of_a_card():
+    using = replace(REFERENCE, identity=None, certificates=REFERENCE.certificates[:1])
+    with CardChannel(simulated("hpc")) as channel, pytest.raises(CardDataError, match="what card it is"):
+        HcaCard.open(channel, using)
+
+
+def test_commands_are_sent_in_the_way_of_the_profile_and_then_by_no_keypad():
+    using = replace(REFERENCE, commands=Commands(select_p2=0x0C, chain=200))
+    with CardChannel(simulated("hpc")) as channel:
+        card = HcaCard.open(channel, replace(using, identity=None, files=None))
+        assert card is not None and card.takes_keypad()
+    assert channel.trace[0][0][:4] == bytes.fromhex("00A4040C")
+    of_its_own = replace(REFERENCE, commands=Commands(pin_class=0x80))
+    with ScriptedChannel([SELECT]) as channel:
+        assert not opened(channel, of_its_own).takes_keypad()
+
+
+def test_texts_may_be_in_another_code():
+    assert hca._text("測試 ".encode("utf-16-be"), Text.UTF_16) == "測試"
+    assert hca._text("測試".encode() + b"\0\0", Text.UTF_8) == "測試"

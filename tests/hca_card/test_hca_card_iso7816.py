@@ -171,3 +171,58 @@ def test_an_answer_that_cannot_be_a_signature_is_refused(length: int):
 def test_more_plain_text_than_cipher_text_is_refused():
     with pytest.raises(CardDataError):
         iso7816.decipher(AnsweringChannel([Response(bytes(257), 0x9000)]), bytes(256))
+
+
+def test_records_are_read_one_after_the_other_until_there_are_no_more():
+    script = [("00 B2 01 0C 00", "AA BB 9000"), ("00 B2 02 0C 00", "CC 9000"), ("00 B2 03 0C 00", "6A83")]
+    with ScriptedChannel(script) as channel:
+        assert iso7816.read_records(channel, sfi=1, first=1, end=9) == b"\xaa\xbb\xcc"
+    with ScriptedChannel([("00 B2 01 0C 00", "6A82")]) as channel, pytest.raises(StatusError):
+        iso7816.read_records(channel, sfi=1, first=1, end=2)
+
+
+def test_a_data_object_is_asked_for_by_its_tag():
+    with ScriptedChannel(
+        [("00 CA 01 01 00", "AA 9000"), ("00 CB 3F FF 03 5C 01 02 00", "BB 9000")]
+    ) as channel:
+        assert iso7816.get_data(channel, 0x0101) == b"\xaa"
+        assert iso7816.get_data(channel, 0x3FFF, b"\x5c\x01\x02", ins=0xCB) == b"\xbb"
+
+
+def test_records_and_objects_without_an_end_are_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(iso7816, "FILE_LIMIT", 3)
+    endless = AnsweringChannel([Response(b"AA", 0x9000)])
+    with pytest.raises(CardDataError, match="larger than 3"):
+        iso7816.read_records(endless, sfi=1, first=1, end=9)
+    with pytest.raises(CardDataError, match="larger than 3"):
+        iso7816.get_data(AnsweringChannel([Response(bytes(4), 0x9000)]), 0x0101)
+
+
+def test_what_both_sides_agree_upon_is_asked_for_with_the_other_ones_point():
+    point = b"\x04" + bytes(64)
+    script = [("00 2A 80 86 48 A6 46 7F 49 43 86 41 " + point.hex() + " 00", "AA BB 9000")]
+    with ScriptedChannel(script) as channel:
+        assert iso7816.agree(channel, point) == b"\xaa\xbb"
+
+
+def test_the_size_that_a_file_says_of_itself():
+    assert iso7816.file_size(bytes.fromhex("62 04 80 02 01 00")) == 256
+    assert iso7816.file_size(bytes.fromhex("6F 04 80 02 00 10")) == 16
+    assert iso7816.file_size(bytes.fromhex("62 03 82 01 01")) is None
+
+
+def test_a_short_answer_is_the_end_of_a_file_of_unknown_size():
+    with ScriptedChannel([("00 B0 00 00 00 00 00", part(0, 100))]) as channel:
+        assert iso7816.read_binary(channel) == BYTES[:100]
+
+
+def test_only_what_is_missing_is_missing():
+    with pytest.raises(ObjectMissingError), iso7816.missing_object():
+        raise StatusError(0x6A82)
+    with pytest.raises(StatusError), iso7816.missing_object():
+        raise StatusError(0x6982)
+    assert iso7816.require_certificate(b"\x30\x00") == b"\x30\x00"
+    with pytest.raises(ObjectMissingError):
+        iso7816.require_certificate(b"")
+    with pytest.raises(CardDataError, match="something else"):
+        iso7816.require_certificate(b"\x04\x00")

@@ -12,12 +12,16 @@ from typing import Any
 import pytest
 
 from hca_card import profile, profile_schema
+from hca_card.errors import CardDataError
 from hca_card.hca import HcaCard
 from hca_card.profile import ProfileError
-from hca_card.profile_format import DropBy
+from hca_card.profile_channel import ProfileChannel
+from hca_card.profile_files import ProfileFiles
+from hca_card.profile_format import Commands, DropBy, FilePlace
 from hca_card.recognise import recognise
+from pcsc.apdu import Command
 from tests.support.cards import simulated
-from tests.support.script import CardChannel
+from tests.support.script import CardChannel, ScriptedChannel
 
 REFERENCE = (Path(profile.__file__).parent / "profiles" / "reference.toml").read_text(encoding="utf-8")
 
@@ -159,3 +163,73 @@ def test_a_number_is_no_list_and_no_table(name: str, sentence: str, monkeypatch:
     monkeypatch.setattr("tomllib.loads", lambda _text: table)
     with pytest.raises(ProfileError, match=sentence):
         profile.parse(REFERENCE)
+
+
+def files(*script: tuple[str, str]) -> tuple[ProfileFiles, ScriptedChannel]:
+    channel = ScriptedChannel(script)
+    return ProfileFiles(channel, profile.reference()), channel
+
+
+def test_a_plain_file_is_read_as_it_stands_and_looked_at_by_its_beginning() -> None:
+    place = FilePlace(sfi=10)
+    found, channel = files(("00 B0 8A 00 03", "AA BB CC 9000"), ("00 B0 8A 00 04", "AA BB CC DD 9000"))
+    assert found.read(place, size=3) == b"\xaa\xbb\xcc"
+    assert found.begins_as(place, b"\xaa\xbb\xcc\xdd")
+    channel.__exit__(None, None, None)
+    assert found.begins_as(FilePlace(object=0x0101), b"\xaa") is None
+
+
+@pytest.mark.parametrize(("select", "same"), [("9000", True), ("6A82", False)])
+def test_a_file_with_a_path_is_selected_before_it_is_looked_at(select: str, same: bool) -> None:
+    script = [("00 A4 00 00 02 43 01 00", select)] + [("00 B0 00 00 02", "AA BB 9000")] * same
+    found, _ = files(*script)
+    assert found.begins_as(FilePlace(path=b"\x43\x01"), b"\xaa\xbb") is same
+
+
+def test_records_of_a_file_with_a_path_are_read_from_it() -> None:
+    place = FilePlace(path=b"\x43\x01", records=(1, 3))
+    script = [
+        ("00 A4 00 00 02 43 01 00", "9000"),
+        ("00 B2 01 04 00", "AA 9000"),
+        ("00 B2 02 04 00", "BB 9000"),
+    ]
+    assert files(*script)[0].read(place) == b"\xaa\xbb"
+
+
+def test_what_is_shorter_or_longer_than_the_profile_says_is_the_cards_fault() -> None:
+    place = FilePlace(object=0x0101)
+    for answer, size in (("AA 9000", 2), ("AA BB 9000", 1)):
+        with pytest.raises(CardDataError, match="the card gave"):
+            files(("00 CA 01 01 00", answer))[0].read(place, size=size)
+    assert files(("00 CA 01 01 00", "AA FF 00 9000"))[0].read(place, size=1) == b"\xaa"
+    piece = FilePlace(object=0x0101, length=3)
+    with pytest.raises(CardDataError, match="where the profile says 3"):
+        files(("00 CA 01 01 00", "AA 9000"))[0].read(piece)
+
+
+def test_only_the_class_may_differ_and_a_chain_ends_where_it_is_refused() -> None:
+    with ScriptedChannel([("80 B0 8A 00 01", "AA 9000")]) as channel:
+        assert ProfileChannel(channel, Commands(read_class=0x80)).send(Command(0, 0xB0, 0x8A, 0, le=1)).ok
+    with ScriptedChannel([("10 2A 9E 9A 02 00 00", "6884")]) as channel:
+        refused = ProfileChannel(channel, Commands(chain=2)).send(Command(0, 0x2A, 0x9E, 0x9A, bytes(3)))
+        assert refused.sw == 0x6884
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("file = { sfi = 11 }", "file = { parts = [{ sfi = 1 }], sfi = 11 }", "needs parts alone"),
+        (
+            "file = { sfi = 11 }",
+            f"file = {{ parts = [{', '.join(['{ sfi = 1 }'] * 40)}] }}",
+            "has more than",
+        ),
+        ("[[keys]]", "[[keys]]\nenvironment_p1 = 256", "a reference must be one byte"),
+        ("[[keys]]", f'[[keys]]\nindicator = "{"00" * 9}"', "indicator 8"),
+    ],
+)
+def test_what_no_card_takes_is_a_sentence(old: str, new: str, sentence: str) -> None:
+    assert old in REFERENCE
+    with pytest.raises(ProfileError) as caught:
+        profile.parse(REFERENCE.replace(old, new, 1))
+    assert sentence in str(caught.value)
