@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import pytest
 
-ROOMS: Final = ("agent/access", "agent/operations", "hca_card", "pcsc", "signing")
+ROOMS: Final = ("agent/access", "agent/operations", "pcsc")
 ROOT: Final = Path(__file__).parent.parent
 
 LEFT: Final[dict[str, int]] = {}
