@@ -196,7 +196,7 @@ async def test_what_is_typed_as_soon_as_the_question_shows_is_taken_and_never_sh
             os.write(terminal.keyboard, keys.pop(0)) if keys else None
 
     keys = [typed]
-    interaction = TerminalInteraction(Hasty(terminal.line, terminal.line), seconds=5)
+    interaction = TerminalInteraction(Hasty(terminal.line, terminal.line), seconds=LIMIT)
     given = await interaction.ask(question)
     assert given is not None
     assert [pin.octets for pin in (given if isinstance(given, tuple) else (given,))] == answer
@@ -210,7 +210,7 @@ async def test_a_yes_typed_as_soon_as_the_question_shows_is_taken(terminal: Term
             super().write(text)
             os.write(terminal.keyboard, b"y\n")
 
-    interaction = TerminalInteraction(Hasty(terminal.line, terminal.line), seconds=5)
+    interaction = TerminalInteraction(Hasty(terminal.line, terminal.line), seconds=LIMIT)
     assert await interaction.ask(ConsentQuestion(PORTAL, Verb.READ)) is ConsentReply.YES
 
 
