@@ -204,9 +204,9 @@ async def test_an_agent_that_is_not_running_is_told_as_such_whether_or_not_it_wa
     async with set_desk(runs=False) as at:
         await at.decide(decided)
         began = asyncio.get_running_loop().time()
-        told = await at.connect()
+        told = await at.connect(connectTimeout=20_000)
         assert (told["id"], told["reason"]) == ("agent.not_running", None)
-        assert asyncio.get_running_loop().time() - began < 2.5
+        assert asyncio.get_running_loop().time() - began < 15, "it ran into its own limit"
 
 
 async def test_an_agent_that_refuses_the_site_is_told_as_such(set_desk: SetDesk) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from pcsc.virtual import VirtualWinscard
 from pcsc.winscard import PNP_NOTIFICATION
 from tests.support.channel import READER, ScriptedWinscard
 from tests.support.plain_card import EXTENDED_ATR, PlainCard
-from tests.support.waiting import LIMIT
+from tests.support.waiting import LIMIT, until
 
 
 @pytest.fixture
@@ -29,11 +29,14 @@ def context(winscard: VirtualWinscard) -> Iterator[Context]:
         yield context
 
 
-def soon(action: object) -> threading.Timer:
-    assert callable(action)
-    timer = threading.Timer(0.05, action)
-    timer.start()
-    return timer
+def soon(winscard: VirtualWinscard, action: Callable[[], object]) -> None:
+    """Do this as soon as somebody waits for a change."""
+
+    def act() -> None:
+        until(lambda: winscard.changed._waiters, "nobody waits")  # type: ignore[attr-defined]
+        action()
+
+    threading.Thread(target=act).start()
 
 
 def test_a_machine_without_readers_has_an_empty_list(context: Context) -> None:
@@ -61,7 +64,7 @@ def test_a_reader_that_is_gone_does_not_hide_the_others(context: Context, winsca
 def test_a_wait_ends_when_a_card_is_put_in(context: Context, winscard: VirtualWinscard) -> None:
     reader = winscard.add_reader("A")
     known = context.look()
-    soon(lambda: reader.insert(PlainCard()))
+    soon(winscard, lambda: reader.insert(PlainCard()))
     assert context.wait(known, 5)
 
 
@@ -80,10 +83,10 @@ def test_a_wait_ends_at_once_when_the_card_was_changed_before_it(
 def test_a_wait_ends_when_a_reader_is_plugged_in_or_pulled_out(
     context: Context, winscard: VirtualWinscard
 ) -> None:
-    soon(lambda: winscard.add_reader("A"))
+    soon(winscard, lambda: winscard.add_reader("A"))
     assert context.wait([], 5)
     known = context.look()
-    soon(winscard._readers["A"].unplug)
+    soon(winscard, winscard._readers["A"].unplug)
     assert context.wait(known, 5)
     with pytest.raises(ReaderUnavailableError):
         context.wait(known, 5)
@@ -95,19 +98,19 @@ def test_a_wait_ends_when_the_time_is_up(context: Context, winscard: VirtualWins
 
 
 def test_a_wait_ends_when_the_service_stops(context: Context, winscard: VirtualWinscard) -> None:
-    soon(winscard.stop_service)
+    soon(winscard, winscard.stop_service)
     with pytest.raises(ServiceUnavailableError):
         context.wait([], 5)
 
 
 @pytest.mark.parametrize("before", [True, False])
 def test_a_wait_can_be_cancelled_from_another_thread_even_before_it_begins(
-    context: Context, before: bool
+    context: Context, winscard: VirtualWinscard, before: bool
 ) -> None:
     if before:
         context.cancel()
     else:
-        soon(context.cancel)
+        soon(winscard, context.cancel)
     with pytest.raises(CancelledError):
         context.wait([])
     assert not context.wait([], 0.01)

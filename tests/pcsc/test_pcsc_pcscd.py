@@ -152,7 +152,8 @@ def time_fifty_commands() -> float:
 
 @not_on_windows("the card's side has no way there to acknowledge at once")
 def test_a_command_does_not_wait_for_a_delayed_acknowledgement(pcscd: PrivatePcscd) -> None:
-    assert pcscd.call(time_fifty_commands) < 1
+    # With it, they take two seconds at the least; a busy machine is busy now and then.
+    assert any(pcscd.call(time_fifty_commands) < 1 for _ in range(5))
 
 
 def pull_in_mid_command() -> tuple[type[BaseException] | None, bytes, int, int]:
@@ -162,8 +163,8 @@ def pull_in_mid_command() -> tuple[type[BaseException] | None, bytes, int, int]:
 
         def command() -> None:
             with connection.transaction() as transaction:
-                threading.Timer(0.05, client.remove).start()
-                transaction.send(Command(0, SLOW, 30, 0))
+                threading.Timer(0.3, client.remove).start()
+                transaction.send(Command(0, SLOW, 100, 0))
 
         error = error_of(command)
         wait_until(context, present=False)
@@ -242,7 +243,7 @@ def use_while_pcscd_dies(pid: int) -> tuple[type[BaseException] | None, type[Bas
 
         def work() -> None:
             with connection.transaction() as transaction:
-                threading.Timer(0.05, kill_process, (pid,)).start()
+                threading.Timer(0.3, kill_process, (pid,)).start()
                 transaction.send(Command(0, SLOW, 200, 0))
 
         return error_of(work), error_of(lambda: context.wait([]))
@@ -293,7 +294,8 @@ def test_thirty_restarts_and_swaps_lose_no_event_no_thread_and_no_descriptor(pcs
             watched.say("insert")
             watched.read_until(True)
             marks.append((watched.told[-1]["descriptors"], watched.told[-1]["threads"]))
-        assert set(marks) == {marks[0]}
+        # One that is just going may be counted still; those that stay would be counted ever after.
+        assert min(marks[15:]) == min(marks[:15]), marks
         assert sum(told["present"] == {} for told in watched.told) == 30
         watched.say("quit")
         assert watched.process.wait(LIMIT) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import os
 import tempfile
 from contextlib import suppress
 from functools import cache
@@ -26,10 +27,14 @@ def kept_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
     folder = Path(tempfile.gettempdir()) / f"hca-agent-test-keys-{getpass.getuser()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     file = folder / hashlib.sha256(f"{name} {bits}".encode()).hexdigest()
-    with suppress(OSError, ValueError):  # no file, or not a whole one
-        found = load_der_private_key(file.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
-        if isinstance(found, rsa.RSAPrivateKey):
-            return found
-    made = rsa.generate_private_key(65537, bits)
-    write_private(file, made.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
-    return made
+    if not file.exists():
+        # Of processes that make it at once, the first one's is everybody's.
+        made = rsa.generate_private_key(65537, bits)
+        own = file.with_suffix(f".{os.getpid()}")
+        write_private(own, made.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+        with suppress(FileExistsError):
+            os.link(own, file)
+        own.unlink()
+    found = load_der_private_key(file.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
+    assert isinstance(found, rsa.RSAPrivateKey)
+    return found

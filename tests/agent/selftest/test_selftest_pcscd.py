@@ -228,7 +228,7 @@ from pcsc.connection import Connection
 from pcsc.service import Service
 with Service.system().context() as context, Connection(context, sys.argv[1], exclusive=True):
     print("held", flush=True)
-    time.sleep(60)  # a program that holds the card until it is ended
+    time.sleep(600)  # a program that holds the card until it is ended
 """
 
 

@@ -14,7 +14,7 @@ from pcsc.results import ReturnCode
 from pcsc.virtual import VirtualReader, VirtualWinscard
 from pcsc.winscard import INFINITE, PNP_NOTIFICATION, Disposition, ReaderFlags, Share
 from tests.support.plain_card import SLOW, PlainCard
-from tests.support.waiting import LIMIT
+from tests.support.waiting import LIMIT, until
 
 READ_NONE = [0, 0x21, 0, 0, 1]
 
@@ -61,14 +61,14 @@ def desk() -> Desk:
     return Desk()
 
 
-def takes(call: Callable[[], object]) -> float:
-    started = time.monotonic()
-    call()
-    return time.monotonic() - started
+def later(desk: Desk, action: Callable[[], object]) -> None:
+    """Do this as soon as somebody waits."""
 
+    def act() -> None:
+        until(lambda: desk.winscard.changed._waiters, "nobody waits")  # type: ignore[attr-defined]
+        action()
 
-def later(action: Callable[[], object], seconds: float = 0.1) -> None:
-    threading.Timer(seconds, action).start()
+    threading.Thread(target=act).start()
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_everybody_else_waits_for_the_end_of_a_transaction(
         ending.set()
         desk.winscard.SCardEndTransaction(desk.ours, Disposition.LEAVE)
 
-    later(end)
+    later(desk, end)
     call(desk)
     assert ending.is_set()
 
@@ -166,9 +166,11 @@ def test_a_card_without_the_protocol_asked_for_is_refused(desk: Desk) -> None:
 def test_one_command_at_a_time_reaches_the_card(desk: Desk) -> None:
     slow = [0, SLOW, 10, 0]
     thread = threading.Thread(target=lambda: desk.winscard.SCardTransmit(desk.ours, 2, slow))
+    started = time.monotonic()
     thread.start()
     assert desk.card.slow.wait(LIMIT)
-    assert takes(lambda: desk.transmit(desk.theirs)) >= 0.05
+    desk.transmit(desk.theirs)
+    assert time.monotonic() - started >= 0.1
     thread.join()
 
 
@@ -205,7 +207,7 @@ def test_a_stopped_service_kills_contexts_and_handles_for_good(desk: Desk) -> No
 
 def test_who_waits_for_a_transaction_is_told_that_the_card_was_pulled(desk: Desk) -> None:
     desk.winscard.SCardBeginTransaction(desk.ours)
-    later(desk.reader.remove)
+    later(desk, desk.reader.remove)
     assert desk.winscard.SCardBeginTransaction(desk.theirs) == ReturnCode.REMOVED_CARD
 
 
@@ -221,7 +223,7 @@ def test_who_waits_for_a_transaction_is_told_why_it_ended(
     desk: Desk, end: Callable[[Desk], None], code: ReturnCode
 ) -> None:
     desk.winscard.SCardBeginTransaction(desk.ours)
-    later(lambda: end(desk))
+    later(desk, lambda: end(desk))
     assert desk.winscard.SCardBeginTransaction(desk.theirs) == code
 
 
@@ -248,13 +250,13 @@ def test_a_cancel_without_a_wait_is_forgotten(desk: Desk) -> None:
     pnp = [(PNP_NOTIFICATION, 0)]
     assert winscard.SCardCancel(context) == 0
     assert winscard.SCardGetStatusChange(context, 10, pnp)[0] == ReturnCode.TIMEOUT
-    later(lambda: winscard.SCardCancel(context), 0.05)
+    later(desk, lambda: winscard.SCardCancel(context))
     assert winscard.SCardGetStatusChange(context, INFINITE, pnp)[0] == ReturnCode.CANCELLED
 
 
 def test_a_reader_pulled_out_during_a_wait_is_told_as_unknown(desk: Desk) -> None:
-    later(desk.reader.unplug, 0.05)
     known = desk.reader.state
+    later(desk, desk.reader.unplug)
     code, [(_, state, _)] = desk.winscard.SCardGetStatusChange(desk.contexts[0], INFINITE, [("R", known)])
     assert (code, state) == (0, ReaderFlags.UNKNOWN | ReaderFlags.UNAVAILABLE | ReaderFlags.CHANGED)
     assert desk.winscard.SCardListReaders(desk.contexts[0], []) == (ReturnCode.NO_READERS_AVAILABLE, [])
