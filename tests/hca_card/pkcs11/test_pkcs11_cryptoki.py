@@ -28,6 +28,7 @@ from hca_card.pkcs11.cryptoki import (
     _Mechanism,
     text,
 )
+from tests.support.platforms import WINDOWS
 
 LONG, POINTER = sizeof(c_ulong), sizeof(c_void_p)
 
@@ -45,7 +46,8 @@ LONG, POINTER = sizeof(c_ulong), sizeof(c_void_p)
 def test_structures_are_packed_on_windows_and_aligned_elsewhere(
     monkeypatch: pytest.MonkeyPatch, name: str, octets: int
 ) -> None:
-    for platform, alignment in (("win32", 1), ("linux", POINTER), ("darwin", POINTER)):
+    elsewhere = () if WINDOWS else (("linux", POINTER), ("darwin", POINTER))  # a long has other octets there
+    for platform, alignment in (("win32", 1), *elsewhere):
         monkeypatch.setattr(sys, "platform", platform)
         spec = importlib.util.spec_from_file_location("packed", Path(cryptoki.__file__))
         assert spec is not None
