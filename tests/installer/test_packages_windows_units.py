@@ -15,7 +15,9 @@ from tests.support.platforms import not_on_windows
 from tests.support.wine import Wine, make_prefix
 
 SECONDS = 5400.0
-ROOMS = ("tests/pcsc", "tests/hca_card", "tests/signing", "tests/agent", "tests/tray")
+ROOMS = ("tests/pcsc", "tests/hca_card")
+"""What has to do with cards and readers."""
+
 
 pytestmark = [
     pytest.mark.packages,

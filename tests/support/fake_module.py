@@ -217,8 +217,9 @@ class FakeProcess:
     """What `subprocess.Popen` is to `ModuleProcess`: two pipes, and an end."""
 
     def __init__(self, module: FakeModule) -> None:
-        self._given, requests = os.pipe()
-        answers, self._told = os.pipe()
+        given, requests = os.pipe()
+        answers, told = os.pipe()
+        self._given, self._told = FileIO(given, "rb"), FileIO(told, "wb")
         self.stdin, self.stdout = FileIO(requests, "wb"), FileIO(answers, "rb")
         self.exited = threading.Event()
         self._code: int | None = None
@@ -247,23 +248,20 @@ class FakeProcess:
         with self._lock:
             if self._code is not None:
                 raise DiedError
-            os.write(self._told, octets)
+            self._told.write(octets)
 
     def _exit(self, code: int) -> None:
         with self._lock:
             if self._code is None:
                 self._code = code
-                os.close(self._told)
+                self._told.close()
         self.exited.set()
 
     def _serve(self, module: FakeModule) -> None:
-        def read_into(memory: memoryview) -> int:
-            return os.readv(self._given, [memory])
-
         try:
             loaded = _Loaded(module)
             self.tell(messages.Ready())
-            while (question := messages.read_request(read_into)) is not None:
+            while (question := messages.read_request(self._given.readinto)) is not None:
                 module.answered(self, question, loaded.handle(question))
         except DiedError:
             pass
@@ -271,7 +269,7 @@ class FakeProcess:
             self.tell(messages.Unusable(str(error)))
         finally:
             self._exit(1)
-            os.close(self._given)
+            self._given.close()
 
 
 class _Loaded(LoadedModule):

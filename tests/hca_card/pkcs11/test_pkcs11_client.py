@@ -25,7 +25,7 @@ def process() -> Iterator[ModuleProcess]:
     reader = winscard.add_reader("ACS ACR39U 00 00")
     reader.insert(FakeToken(NUMBER, bytes.fromhex("3B00"), personnel_objects()[:2]))
     module = FakeModule(winscard, lambda: reader)
-    process = ModuleProcess(Path("/module.so").absolute(), cast(Any, module.start))
+    process = ModuleProcess(Path("/module.so"), cast(Any, module.start))
     process.ask(messages.Slots())
     yield process
     process.end()
