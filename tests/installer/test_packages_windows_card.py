@@ -219,6 +219,18 @@ def test_a_wrong_pin_costs_one_try_and_the_right_one_gives_them_back(desk: Desk,
     assert card.pin_tries == 3
 
 
+def test_a_folder_is_signed_with_one_pin(desk: Desk) -> None:
+    folder = desk.windows.home / "ward"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.txt").write_text(f"record {number}", "utf-8")
+    words = ("batch", desk.windows.drive_path(folder), "--pin-stdin", "--json")
+    told = desk.windows.wine.run(desk.windows.drive_path(desk.program), *words, typed=f"{PIN}\r\n")
+    assert json.loads(told.splitlines()[-1])["done"] == 3, told
+    assert len(list((folder / "signed").glob("*.txt.p7s"))) == 3
+
+
 def test_the_icon_shows_whether_a_card_is_there(desk: Desk) -> None:
     def shown(picture: Path) -> tuple[bool, bool]:
         """Whether the icon has the green of a card, and the dark of a reader."""

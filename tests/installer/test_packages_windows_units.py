@@ -15,8 +15,7 @@ from tests.support.platforms import not_on_windows
 from tests.support.wine import Wine, make_prefix
 
 SECONDS = 5400.0
-ROOMS = ("tests/pcsc", "tests/hca_card")
-"""What has to do with cards and readers."""
+ROOMS = ("tests/pcsc", "tests/hca_card", "tests/signing", "tests/tray")
 
 
 pytestmark = [
@@ -46,7 +45,16 @@ def run(windows: Wine, *words: str, **more: str) -> str:
 
 
 def test_those_that_need_no_card_service_pass(windows: Wine) -> None:
-    run(windows, *ROOMS, "-m", "not pcscd and not browser and not slow and not packages")
+    run(
+        windows,
+        *ROOMS,
+        "-n",
+        "2",
+        "--dist",
+        "loadgroup",
+        "-m",
+        "not pcscd and not browser and not slow and not packages",
+    )
 
 
 def test_those_with_a_card_service_pass(windows: Wine, trixie: Debian, tmp_path: Path) -> None:
