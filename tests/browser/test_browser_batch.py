@@ -7,6 +7,7 @@ import base64
 from typing import Any, Final
 
 from tests.support.desk import Desk, SetDesk
+from tests.support.waiting import until_async
 
 CONNECT: Final = """async ([tls, plain]) => {
   const { HcaAgent } = await import("/static/agent.js");
@@ -74,4 +75,5 @@ async def test_every_state_of_a_batch_in_a_browser(set_desk: SetDesk) -> None:
         desk.pull()
         done = await running
         assert done["stopped"]["id"].startswith("card.") and done["left"]
-        assert not desk.stage.daemon.operations.sessions.open
+        sessions = desk.stage.daemon.operations.sessions
+        await until_async(lambda: not sessions.open, "its session is still open")
