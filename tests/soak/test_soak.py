@@ -22,7 +22,7 @@ REAL = {"pcscd", "restarts"}
 
 
 def broken(name: str) -> list[str]:
-    """What is broken each time: what this process, which runs other tests, has for the first time, it keeps."""
+    """What is broken each time: what this process needs once, of other tests too, it keeps."""
     part, _times = PARTS[name]
     return part(SHORT[name]).broken and part(SHORT[name]).broken
 
