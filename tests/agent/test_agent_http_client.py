@@ -85,14 +85,15 @@ async def test_a_redirect_is_an_answer_like_any_other_failure() -> None:
     assert len(asked) == 1
 
 
-async def test_a_server_that_says_nothing_is_given_up(unused_tcp_port: int) -> None:
+async def test_a_server_that_says_nothing_is_given_up() -> None:
     async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    async with await asyncio.start_server(silent, "127.0.0.1", unused_tcp_port):
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
         for policy in (HttpPolicy(seconds=0.2), HttpPolicy(seconds=60, silence_seconds=0.2)):
             with pytest.raises(HttpError, match="in time"):
-                await fetch(f"http://127.0.0.1:{unused_tcp_port}/", policy)
+                await fetch(f"http://127.0.0.1:{port}/", policy)
 
 
 async def test_the_systems_proxy_is_asked_where_the_policy_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from agent.demo.runner import run_demo, serve_demo
 from agent.demo.scripted_person import ScriptedPerson
 from agent.demo.step_report import StepFailedError, StepReport
 from hca_card.simulator import SimulatedCard
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -109,16 +110,10 @@ def test_a_failed_step_is_told_with_what_was_seen(screen: Console) -> None:
     assert report.passed == 0
 
 
-@pytest.fixture
-def ports(unused_tcp_port_factory: Iterator[int]) -> tuple[int, int, int]:
-    one, two, three = (unused_tcp_port_factory() for _ in range(3))  # type: ignore[operator]
-    return one, two, three
-
-
 async def test_serving_keeps_portal_and_agent_up_until_it_is_cancelled(
-    screen: Console, ports: tuple[int, int, int], unused_tcp_port: int, tmp_path: Path
+    screen: Console, tmp_path: Path
 ) -> None:
-    portal, plain, secure = ports
+    portal, plain, secure, component = free_ports(4)
     mine = tls.ensure(tmp_path)
     opened: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.get_running_loop()
@@ -130,7 +125,7 @@ async def test_serving_keeps_portal_and_agent_up_until_it_is_cancelled(
                 ports=PortSettings(native=plain),
                 servisign=ServiSignSettings(ports=(secure,)),
                 hipki=HipkiSettings(port=0),
-                nhi_component=NhiComponentSettings(ports=(unused_tcp_port,)),
+                nhi_component=NhiComponentSettings(ports=(component,)),
             ),
             identity=tmp_path,
             interaction=ScriptedPerson(),
@@ -149,7 +144,7 @@ async def test_serving_keeps_portal_and_agent_up_until_it_is_cancelled(
             who = await page.log_in("personnel", await page.token(readers[0]["name"]))
             assert who["name"] == "測試人員卡"
         # Browsers that trust this user's agent trust the demo's too; the component for NHI cards is on.
-        for port in (secure, unused_tcp_port):
+        for port in (secure, component):
             shown = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
             assert shown.split() == mine.leaf.read_text().split()
         async with PageClient(*addresses, "", origin="http://localhost:1") as stranger:

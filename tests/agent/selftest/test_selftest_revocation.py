@@ -21,6 +21,7 @@ from agent.selftest.probes.certificates import status_finding
 from signing.errors import StatusAnswerError
 from signing.revocation import RevocationState, StatusSource
 from tests.support.platforms import WINDOWS
+from tests.support.ports import free_port
 from tests.support.status_authority import DAY, NOW, Authority, certificate, der
 
 
@@ -81,8 +82,8 @@ async def test_a_certificate_unknown_to_the_responder_may_be_known_by_the_list(w
     )
 
 
-async def test_a_responder_that_is_down_is_told_as_such(tmp_path: Path, unused_tcp_port: int) -> None:
-    world = World(Authority(), f"http://127.0.0.1:{unused_tcp_port}", tmp_path)
+async def test_a_responder_that_is_down_is_told_as_such(tmp_path: Path) -> None:
+    world = World(Authority(), f"http://127.0.0.1:{free_port()}", tmp_path)
     assert await world.trouble() == "certificate.status_unreachable"
 
 
@@ -203,7 +204,7 @@ async def test_more_than_the_limit_is_not_taken(world: World) -> None:
 
 
 async def test_a_responder_that_says_nothing_is_given_up(
-    unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import asyncio
 
@@ -212,8 +213,8 @@ async def test_a_responder_that_says_nothing_is_given_up(
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    async with await asyncio.start_server(silent, "127.0.0.1", unused_tcp_port):
-        place = f"http://127.0.0.1:{unused_tcp_port}/"
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        place = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         with pytest.raises(AgentError):
             await fetch_status(place, 100, trusted=[place])
 

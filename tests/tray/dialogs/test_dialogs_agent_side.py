@@ -75,7 +75,7 @@ os.write(1, b'{"type":"forget","origin":"\\xff"}\\n'); time.sleep(60)  # a windo
 }
 
 
-def windows(program: str, seconds: int = 20) -> Dialogs:
+def windows(program: str, seconds: int = 60) -> Dialogs:
     return Dialogs(
         ConsentSettings(seconds=seconds), command=lambda kind: (sys.executable, "-c", program, "window", kind)
     )
