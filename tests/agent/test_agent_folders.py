@@ -165,7 +165,7 @@ def run_as_root_at(home: Path, words: str) -> subprocess.CompletedProcess[str]:
     environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
     return subprocess.run(
         [sys.executable, "-m", "agent", *words.split()],
-        cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True, timeout=60,
+        cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True, timeout=120,
         check=False,
     )  # fmt: skip
 

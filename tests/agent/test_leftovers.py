@@ -39,14 +39,14 @@ def run(home: Path, script: str) -> str:
     if can_have_mounts():
         command = with_own_system_store(home.parent / "system", *command)
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=250)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def certificates(database: Path) -> str:
     words = ["certutil", "-d", f"sql:{database}", "-L"]
-    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=30).stdout
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 def test_the_lines_of_the_guide_leave_nothing_of_ours_in_the_home(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_the_lines_of_the_guide_leave_nothing_of_ours_in_the_home(tmp_path: Path
     firefox = home / ".mozilla" / "firefox" / "abc.default"
     for folder in (home / ".config" / "chromium", firefox):
         folder.mkdir(parents=True)
-    subprocess.run(["certutil", "-d", f"sql:{firefox}", "-N", "--empty-password"], check=True, timeout=30)
+    subprocess.run(["certutil", "-d", f"sql:{firefox}", "-N", "--empty-password"], check=True, timeout=120)
     run(home, USED)
     databases = (home / ".local/share/pki/nssdb", firefox)
     assert all("HCA Card Agent" in certificates(each) for each in databases)

@@ -27,7 +27,7 @@ def run(home: Path, *words: str, clock: str = "") -> str:
     if clock:
         command = [str(FAKETIME), "-f", clock, *command]
     environment = {"HOME": str(home), "HCA_AGENT_HOME": str(home / "agent"), "PATH": os.environ["PATH"]}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     return done.stdout + done.stderr
 
 

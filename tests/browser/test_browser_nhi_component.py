@@ -130,7 +130,7 @@ async def test_a_page_of_the_internet_reads_the_card_once_the_certificates_are_t
 
 def names_in(database: Path) -> str:
     command = ["certutil", "-L", "-d", f"sql:{database}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 STOLEN = (

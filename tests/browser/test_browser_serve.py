@@ -23,7 +23,7 @@ PIN = r"PIN 碼 PIN: "
 @pytest.mark.pcscd  # for its private network: the ports are the real ones
 @pytest.mark.slow
 def test_a_newcomer_clicks_through_the_demo(pcscd: PrivatePcscd, tmp_path: Path) -> None:
-    seen = pcscd.call(tell_the_story, tmp_path, timeout=110)
+    seen = pcscd.call(tell_the_story, tmp_path, timeout=250)
     assert seen["opened"] == "http://localhost:8480"
     assert seen["spoke over"] == {"ws://127.0.0.1:56440/v1"}
     assert seen["person"] == "測試人員卡"

@@ -92,7 +92,7 @@ async def page(_: web.Request) -> web.Response:
 
 def names_in(database: Path) -> str:
     command = ["certutil", "-L", "-d", f"sql:{database}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 async def test_chromium_accepts_the_agent_after_install_and_neither_before_nor_after_remove(

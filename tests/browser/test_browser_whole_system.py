@@ -33,7 +33,7 @@ PIN = r"PIN 碼 PIN: "
 @pytest.mark.pcscd
 @pytest.mark.slow
 def test_a_person_logs_in_and_signs_with_a_card_in_a_reader(pcscd: PrivatePcscd, tmp_path: Path) -> None:
-    seen = pcscd.call(tell_the_story, tmp_path, timeout=110)
+    seen = pcscd.call(tell_the_story, tmp_path, timeout=250)
     assert "還可以再試 2 次" in seen["wrong pin"]
     assert "讀卡機" in seen["pulled"]
     assert seen["who"] == "測試人員卡"

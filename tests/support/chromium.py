@@ -90,7 +90,7 @@ def trust_in(database: Path, authority: Path) -> None:
 
 def _certutil(database: Path, *arguments: str) -> None:
     command = ["certutil", "-d", f"sql:{database}", *arguments]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ def main() -> None:
     context = ssl.create_default_context(cafile=bundle)
     os.setgid(user)
     os.setuid(user)  # the agent answers its own user alone
-    connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=30)
+    connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=120)
 
     async def handle(origin: str, body: bytes) -> bytes:
         headers = {"Origin": origin, "Content-Type": "application/x-www-form-urlencoded"}

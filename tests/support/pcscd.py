@@ -148,7 +148,7 @@ class Pcscd:
         """`subprocess.Popen` inside the namespaces; its pid is the program's own. The caller ends it."""
         return subprocess.Popen([*self._enter, *argv], **kwargs)
 
-    def call(self, function: Callable[..., Any], *args: Any, timeout: float = 60) -> Any:
+    def call(self, function: Callable[..., Any], *args: Any, timeout: float = 120) -> Any:
         """Run `function(*args)` in a fresh Python inside the namespaces and give back what it returns.
 
         Args:
@@ -292,7 +292,7 @@ class KeptPcscd:
         """`subprocess.Popen`."""
         return subprocess.Popen(argv, **kwargs)
 
-    def call(self, function: Callable[..., Any], *args: Any, timeout: float = 60) -> Any:
+    def call(self, function: Callable[..., Any], *args: Any, timeout: float = 120) -> Any:
         """See `Pcscd.call`."""
         return _call(self.popen, function, args, timeout)
 

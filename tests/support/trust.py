@@ -131,7 +131,7 @@ def can_have_mounts() -> bool:
     """Whether mounts of one's own can be made here, over which nobody else stumbles."""
     if shutil.which("unshare") is None:
         return False
-    tried = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False, timeout=30)
+    tried = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False, timeout=120)
     return tried.returncode == 0
 
 
@@ -175,5 +175,5 @@ async def type_trust(order: str, home: Path, agent_home: Path) -> subprocess.Com
         "COLUMNS": "200",
     }
     return await asyncio.to_thread(
-        subprocess.run, command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        subprocess.run, command, env=environment, capture_output=True, text=True, check=False, timeout=120
     )

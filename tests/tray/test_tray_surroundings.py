@@ -97,14 +97,19 @@ def test_the_tray_is_no_command_for_a_terminal() -> None:
     ours, theirs = pty.openpty()
     try:
         done = subprocess.run(
-            desktop.own_command("tray"), stdin=theirs, capture_output=True, text=True, timeout=30, check=False
+            desktop.own_command("tray"),
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
     finally:
         os.close(ours)
         os.close(theirs)
     assert done.returncode == 2 and "hca-agent run" in done.stderr
     listed = subprocess.run(
-        desktop.own_command("--help"), capture_output=True, text=True, timeout=30, check=True
+        desktop.own_command("--help"), capture_output=True, text=True, timeout=120, check=True
     )
     assert "autostart" in listed.stdout
     assert not [line for line in listed.stdout.splitlines() if line.split()[:1] == ["tray"]]

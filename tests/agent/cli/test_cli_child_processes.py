@@ -52,7 +52,7 @@ def test_a_child_without_a_standard_error_answers_and_says_nothing_else(
         ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", program, *words],
         input=given,
         stdout=subprocess.PIPE,
-        timeout=60,
+        timeout=120,
         check=False,
         env={"HCA_AGENT_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
     )

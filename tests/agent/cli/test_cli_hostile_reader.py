@@ -107,7 +107,7 @@ def test_a_lying_card_costs_bounded_time_and_ends_in_words(home: Path, pcscd: Pr
     (home / "config.toml").write_text("[card]\nseconds = 3\n[pkcs11]\nknown = false\n")
     with liar(pcscd, way):
         for words in (("readers", "--json"), ("card", "--json"), ("certs", "--json")):
-            done = pcscd.run([*AGENT, *words], capture_output=True, text=True, timeout=60)
+            done = pcscd.run([*AGENT, *words], capture_output=True, text=True, timeout=120)
             said = done.stdout + done.stderr
             assert done.returncode in (0, 1), said
             assert "Traceback" not in said and '"internal"' not in said, said

@@ -105,7 +105,7 @@ def test_no_library_is_loaded_while_the_card_waits(home: Path, document: Path):
         input=f"{PIN}\n",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "late:", done.stdout
@@ -284,7 +284,7 @@ def test_a_second_daemon_says_that_the_port_is_taken(home: Path):
             [*AGENT, "run", "--headless", "--simulate", "hpc"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
     assert second.returncode == 1
@@ -292,7 +292,7 @@ def test_a_second_daemon_says_that_the_port_is_taken(home: Path):
 
 
 def test_the_demo_passes_in_a_process_of_its_own(home: Path):
-    result = subprocess.run([*AGENT, "demo"], capture_output=True, text=True, timeout=100, check=False)
+    result = subprocess.run([*AGENT, "demo"], capture_output=True, text=True, timeout=250, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "全部通過" in result.stdout
     assert {file.name for file in home.iterdir()} == {"simulator"}

@@ -38,7 +38,7 @@ class Browser:
 
     def __init__(self, host: str, port: int, authority: str) -> None:
         context = ssl.create_default_context(cafile=authority)
-        self._connection = http.client.HTTPSConnection(host, port, context=context, timeout=30)
+        self._connection = http.client.HTTPSConnection(host, port, context=context, timeout=120)
         self._connection.connect()
         self._connection.auto_open = False
         self._host = f"{host}:{port}"

@@ -61,7 +61,7 @@ class Browser:
         return await asyncio.to_thread(self._post, origin, body)
 
     def _post(self, origin: str, body: bytes) -> bytes:
-        wire = self._free.get(timeout=30)
+        wire = self._free.get(timeout=120)
         try:
             return wire.post(origin, body)
         finally:

@@ -49,6 +49,6 @@ def test_addresses_single_labels_and_public_suffixes_count_by_themselves(origin:
 def test_the_list_is_not_loaded_before_a_stranger_comes() -> None:
     program = "import sys, agent.daemon, agent.operations; print('publicsuffixlist' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
     )
     assert done.stdout == "False\n"

@@ -227,7 +227,7 @@ def test_a_real_secret_service_keeps_the_pin_until_its_first_failure(tmp_path: P
         ["dbus-run-session", "--", "bash", "-c", script],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         env={
             **os.environ,
             "HCA_AGENT_HOME": str(home),

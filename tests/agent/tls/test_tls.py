@@ -29,7 +29,7 @@ def identity(tmp_path: Path) -> tls.TlsIdentity:
 
 def openssl(*arguments: str | Path) -> str:
     done = subprocess.run(
-        [openssl_program(), *map(str, arguments)], capture_output=True, text=True, check=False, timeout=30
+        [openssl_program(), *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120
     )
     return done.stdout + done.stderr
 

@@ -148,7 +148,7 @@ def test_debian_for_real(tmp_path: Path, ours: OwnAuthorities) -> None:
     there = set(Path("/usr/local/share/ca-certificates").iterdir())
     command = [sys.executable, "-c", _REAL, str(ours.file.parent)]
     isolated = with_own_system_store(tmp_path / "copies", *command)
-    done = subprocess.run(isolated, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(isolated, capture_output=True, text=True, check=False, timeout=250)
     before, count, installed, then, changed, clean, after, again = json.loads(done.stdout.splitlines()[-1])
     assert (before, installed, then, changed, clean, after) == (False, True, True, False, True, False)
     assert count == again

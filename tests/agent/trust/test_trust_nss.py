@@ -47,7 +47,7 @@ def database(tmp_path: Path) -> NssDatabase:
 
 def certutil(database: NssDatabase, *words: str, given: bytes = b"") -> str:
     command = ["certutil", "-d", f"sql:{database.location}", *words]
-    done = subprocess.run(command, input=given, capture_output=True, check=True, timeout=30)
+    done = subprocess.run(command, input=given, capture_output=True, check=True, timeout=120)
     return done.stdout.decode()
 
 
@@ -178,7 +178,7 @@ def locked(database: NssDatabase, tmp_path: Path, *, fips: bool = False) -> Path
         if shutil.which("modutil") is None:
             pytest.skip("needs modutil")
         words = ["modutil", "-dbdir", f"sql:{database.location}", "-fips", "true", "-force"]
-        subprocess.run(words, check=True, capture_output=True, timeout=30)
+        subprocess.run(words, check=True, capture_output=True, timeout=120)
     return password
 
 

@@ -56,7 +56,7 @@ class Ends:
     def hang_up(self) -> None:
         """End as the agent does, which ends the process."""
         os.close(self.asks)
-        assert self.exits.get(timeout=30) == 0
+        assert self.exits.get(timeout=120) == 0
         for end in (self.given, self.hears, self.answers):
             os.close(end)
 
@@ -122,6 +122,6 @@ def test_where_pipes_are_not_read_into_memory_they_are_read_all_the_same(
     ends.ask(messages.Login(1, bytearray(b"123456")))
     listening = threading.Thread(target=child._listen, args=(ends.given, requests))
     listening.start()
-    assert requests.get(timeout=30) == messages.Login(1, bytearray(b"123456"))
+    assert requests.get(timeout=120) == messages.Login(1, bytearray(b"123456"))
     ends.hang_up()
     listening.join(30)

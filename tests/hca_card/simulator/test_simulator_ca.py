@@ -167,7 +167,7 @@ def test_processes_and_threads_that_begin_at_once_end_with_one_authority(tmp_pat
         subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
         for _ in range(3)
     ]
-    results = [json.loads(racer.communicate(timeout=60)[0]) for racer in racers]
+    results = [json.loads(racer.communicate(timeout=120)[0]) for racer in racers]
     assert all(racer.returncode == 0 for racer in racers)
     assert all(result == results[0] for result in results)
     card = create("hpc", ca=SimulatorCa(tmp_path))

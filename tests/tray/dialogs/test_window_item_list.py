@@ -86,7 +86,7 @@ def shown(items: tuple[ItemShown, ...], size: str = "1600x1000", find: str = "")
             env=screen.environment,
             input=bytes(line(Opening(content=asked))),
             capture_output=True,
-            timeout=100,
+            timeout=250,
             check=False,
         )
     assert done.returncode == 0, done.stderr.decode()

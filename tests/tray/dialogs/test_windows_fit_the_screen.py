@@ -57,7 +57,7 @@ def test_every_window_fits_1366_by_768_in_type_that_people_read(screen: tuple[in
         env=one.environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -58,7 +58,7 @@ def shown(size: str, dpi: int, *contents: Content) -> list[dict[str, Any]]:
             env=screen.environment,
             input=told,
             capture_output=True,
-            timeout=100,
+            timeout=250,
             check=False,
         )
     assert done.returncode == 0, done.stderr.decode()
