@@ -24,10 +24,85 @@ from typing import Any, Final
 
 import pytest
 
-ROOMS: Final = ("agent/access", "agent/operations", "pcsc")
+ROOMS: Final = ("agent/access", "agent/operations", "hca_card", "pcsc", "signing")
 ROOT: Final = Path(__file__).parent.parent
 
-LEFT: Final[dict[str, int]] = {}
+LEFT: Final = {
+    "hca_card/certificate.py": 3,
+    "hca_card/certificate_oddities.py": 2,
+    "hca_card/hicos.py": 6,
+    "hca_card/hicos_select.py": 1,
+    "hca_card/iso7816_card.py": 1,
+    "hca_card/pkcs11/card.py": 9,
+    "hca_card/pkcs11/client.py": 22,
+    "hca_card/pkcs11/messages.py": 2,
+    "hca_card/pkcs11/session.py": 10,
+    "hca_card/pkcs15.py": 18,
+    "hca_card/pkcs15_directory.py": 1,
+    "hca_card/pkcs15_roles.py": 10,
+    "hca_card/probe/draft.py": 12,
+    "hca_card/probe/masking.py": 2,
+    "hca_card/probe/prober.py": 2,
+    "hca_card/probe/trace.py": 4,
+    "hca_card/simulator/foreign_card.py": 115,
+    "hca_card/simulator/issuance.py": 15,
+    "hca_card/simulator/key_commands.py": 1,
+    "hca_card/simulator/kinds.py": 2,
+    "hca_card/simulator/pkcs15.py": 1,
+    "hca_card/traces/contents.py": 2,
+    "hca_card/traces/drafting.py": 23,
+    "hca_card/traces/parts.py": 5,
+    "hca_card/traces/recorded_card.py": 1,
+    "hca_card/traces/text.py": 1,
+    "signing/certificate.py": 63,
+    "signing/cipher.py": 1,
+    "signing/cms/agreement.py": 3,
+    "signing/cms/ber.py": 2,
+    "signing/cms/build.py": 16,
+    "signing/cms/encrypt.py": 9,
+    "signing/cms/envelope.py": 15,
+    "signing/cms/verify.py": 4,
+    "signing/formats/cades.py": 11,
+    "signing/formats/choice.py": 51,
+    "signing/formats/emr.py": 5,
+    "signing/formats/fhir.py": 7,
+    "signing/formats/jws.py": 9,
+    "signing/formats/pades.py": 1,
+    "signing/formats/pdf_stamp.py": 4,
+    "signing/formats/validation_data.py": 1,
+    "signing/formats/xades.py": 7,
+    "signing/formats/xml_signature.py": 9,
+    "signing/hashes.py": 6,
+    "signing/login.py": 4,
+    "signing/preview/__init__.py": 3,
+    "signing/preview/child.py": 20,
+    "signing/preview/pdf.py": 2,
+    "signing/preview/record.py": 3,
+    "signing/revocation/addresses.py": 2,
+    "signing/revocation/crl.py": 3,
+    "signing/revocation/ocsp.py": 11,
+    "signing/revocation/ocsp_request.py": 6,
+    "signing/revocation/status.py": 6,
+    "signing/sign.py": 8,
+    "signing/timestamp.py": 18,
+    "signing/trust.py": 11,
+    "signing/verification/certificate_checks.py": 14,
+    "signing/verification/child.py": 10,
+    "signing/verification/cms.py": 45,
+    "signing/verification/fhir.py": 26,
+    "signing/verification/judge.py": 12,
+    "signing/verification/jws.py": 57,
+    "signing/verification/pdf.py": 24,
+    "signing/verification/pdf_changes.py": 7,
+    "signing/verification/pdf_contents.py": 5,
+    "signing/verification/pkcs1.py": 4,
+    "signing/verification/reading.py": 7,
+    "signing/verification/stamps.py": 6,
+    "signing/verification/wording.py": 4,
+    "signing/verification/xml.py": 30,
+    "signing/verification/xml_coverage.py": 4,
+    "signing/verify.py": 1,
+}
 """How many lines of a module its mirror does not run yet. This list only gets shorter."""
 
 _LEFT_OUT: Final = "not pcscd and not browser and not packages"
@@ -100,9 +175,9 @@ def _run(test: str, to: Path) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
-    arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", _LEFT_OUT, str(ROOT / test)]
+    arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "timeout=900", "-m", _LEFT_OUT]
     codes: list[int] = []
-    ran = _lines_run_by(lambda: codes.append(pytest.main(arguments)))
+    ran = _lines_run_by(lambda: codes.append(pytest.main([*arguments, str(ROOT / test)])))
     told = {"code": codes[0], "ran": {module: sorted(lines) for module, lines in ran.items()}}
     to.write_text(json.dumps(told), "utf-8")
     os._exit(0)
