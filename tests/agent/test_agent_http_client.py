@@ -11,7 +11,7 @@ from aiohttp import web
 
 from agent.http_client import HttpError, HttpPolicy, fetch, is_listed
 
-PLAIN = HttpPolicy(seconds=5)
+PLAIN = HttpPolicy(seconds=30)
 
 
 @asynccontextmanager
@@ -44,17 +44,17 @@ async def serving() -> AsyncIterator[tuple[str, list[web.BaseRequest]]]:
         (PLAIN, "http://user@a.example/", False),
         (PLAIN, "http://a.example/\r\nX: y", False),
         (PLAIN, "http://a.example/" + "x" * 2048, False),
-        (HttpPolicy(seconds=5, prefix="https://u.example/hca/"), "https://u.example/hca/1.root.json", True),
-        (HttpPolicy(seconds=5, prefix="https://u.example/hca/"), "https://u.example/other", False),
-        (HttpPolicy(seconds=5, prefix="https://u.example/hca/"), "http://u.example/hca/", False),
-        (HttpPolicy(seconds=5, hosts=("a.example", "[::1]:81")), "https://a.example/", True),
-        (HttpPolicy(seconds=5, hosts=("a.example", "[::1]:81")), "http://[::1]:81/", True),
-        (HttpPolicy(seconds=5, hosts=("a.example",)), "http://a.example:81/", False),
-        (HttpPolicy(seconds=5, hosts=()), "http://a.example/", False),
-        (HttpPolicy(seconds=5, public_only=True), "http://a.example/", True),
-        (HttpPolicy(seconds=5, public_only=True), "https://a.example/", False),
-        (HttpPolicy(seconds=5, public_only=True), "http://127.1/", False),
-        (HttpPolicy(seconds=5, public_only=True, trusted=("http://[::1]:8/",)), "http://[::1]:8/", True),
+        (HttpPolicy(seconds=30, prefix="https://u.example/hca/"), "https://u.example/hca/1.root.json", True),
+        (HttpPolicy(seconds=30, prefix="https://u.example/hca/"), "https://u.example/other", False),
+        (HttpPolicy(seconds=30, prefix="https://u.example/hca/"), "http://u.example/hca/", False),
+        (HttpPolicy(seconds=30, hosts=("a.example", "[::1]:81")), "https://a.example/", True),
+        (HttpPolicy(seconds=30, hosts=("a.example", "[::1]:81")), "http://[::1]:81/", True),
+        (HttpPolicy(seconds=30, hosts=("a.example",)), "http://a.example:81/", False),
+        (HttpPolicy(seconds=30, hosts=()), "http://a.example/", False),
+        (HttpPolicy(seconds=30, public_only=True), "http://a.example/", True),
+        (HttpPolicy(seconds=30, public_only=True), "https://a.example/", False),
+        (HttpPolicy(seconds=30, public_only=True), "http://127.1/", False),
+        (HttpPolicy(seconds=30, public_only=True, trusted=("http://[::1]:8/",)), "http://[::1]:8/", True),
     ],
 )  # fmt: skip
 def test_a_policy_says_which_addresses_may_be_asked(policy: HttpPolicy, url: str, allowed: bool) -> None:
@@ -72,9 +72,9 @@ def test_a_host_alone_stands_for_the_standard_port() -> None:
 
 async def test_more_than_the_policy_takes_is_refused() -> None:
     async with serving() as (base, _):
-        assert len(await fetch(f"{base}/", HttpPolicy(seconds=5, bytes_max=1000))) == 1000
+        assert len(await fetch(f"{base}/", HttpPolicy(seconds=30, bytes_max=1000))) == 1000
         with pytest.raises(HttpError, match="999"):
-            await fetch(f"{base}/", HttpPolicy(seconds=5, bytes_max=999))
+            await fetch(f"{base}/", HttpPolicy(seconds=30, bytes_max=999))
 
 
 async def test_a_redirect_is_an_answer_like_any_other_failure() -> None:
@@ -100,12 +100,12 @@ async def test_the_systems_proxy_is_asked_where_the_policy_says_so(monkeypatch: 
     async with serving() as (base, asked):
         monkeypatch.setenv("http_proxy", base.replace("//", "//me:secret@"))
         monkeypatch.delenv("no_proxy", raising=False)
-        await fetch("http://updates.example/x", HttpPolicy(seconds=5, proxy=True))
+        await fetch("http://updates.example/x", HttpPolicy(seconds=30, proxy=True))
         assert asked[0].headers["Host"] == "updates.example"
         assert asked[0].headers["Proxy-Authorization"].startswith("Basic ")
         with pytest.raises(HttpError):
             await fetch("http://updates.example/x", PLAIN)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        await fetch(f"{base}/direct", HttpPolicy(seconds=5, proxy=True))
+        await fetch(f"{base}/direct", HttpPolicy(seconds=30, proxy=True))
         assert "Proxy-Authorization" not in asked[-1].headers
     assert len(asked) == 2

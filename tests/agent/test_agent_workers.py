@@ -147,6 +147,7 @@ async def test_waiting_for_another_program_ends_when_the_time_is_over() -> None:
         with pytest.raises(AgentError) as caught:
             await world.worker.run(atr)
         assert caught.value.error_id == "card.timeout"
+    world.worker._limits = CardSettings()
     assert await world.worker.run(atr)
     world.worker.close()
 
