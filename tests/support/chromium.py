@@ -36,6 +36,7 @@ _LEFT_OUT: Final = (
     "WebUIOmniboxAimPopup",
     "WebUIOmniboxPopup",
 )
+_PATIENCE_MS: Final = 60_000
 _ARGUMENTS: Final = (
     f"--disable-features={','.join(_LEFT_OUT)}",
     "--no-sandbox",  # the tests run as root, and Chromium refuses its sandbox to root
@@ -133,9 +134,10 @@ async def chromium(
             args=arguments,
             env={**environment, "DISPLAY": display} if display else environment,
             locale="zh-TW",
+            timeout=2 * _PATIENCE_MS,
             **options,
         )
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(_PATIENCE_MS)
         try:
             yield context
         finally:
@@ -196,7 +198,7 @@ class SharedChromium:
         """
         browser = await self._browser(folder, frozenset(trusted))
         context = await browser.new_context(locale="zh-TW", **options)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(_PATIENCE_MS)
         try:
             await context.new_page()
             yield context
@@ -216,7 +218,10 @@ class SharedChromium:
             if self._driver is None:
                 self._driver = await self._stack.enter_async_context(async_playwright())
             running = self._running[trusted] = await self._driver.chromium.launch(
-                executable_path=EXECUTABLE, args=_arguments(["*.test"], site_ports()), env=_environment(home)
+                executable_path=EXECUTABLE,
+                args=_arguments(["*.test"], site_ports()),
+                env=_environment(home),
+                timeout=2 * _PATIENCE_MS,
             )
             self._stack.push_async_callback(running.close)
         return running
