@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 from ctypes import c_ulong, memmove, memset, sizeof
+from functools import cache
 from io import FileIO
 from types import SimpleNamespace
 from typing import Any, Final
@@ -50,6 +51,14 @@ _TRIES: Final = 3
 _PIN_COMMANDS: Final = (b"\x20", b"\x24", b"\x2c")
 
 
+@cache
+def _key(pkcs8: bytes) -> RsaKey:
+    """Load a key; its numbers are tested for being primes, which takes long."""
+    key = load_der_private_key(pkcs8, None)
+    assert isinstance(key, RSAPrivateKey)
+    return RsaKey(key)
+
+
 class FakeToken:
     """A token that is a card in a virtual reader: a reset, and nothing but a reset or C_Logout, ends a PIN.
 
@@ -65,9 +74,7 @@ class FakeToken:
         self.keys: dict[int, tuple[Object, RsaKey]] = {}
         for at, each in enumerate(objects, 20):
             if each.pkcs8 is not None:
-                key = load_der_private_key(each.pkcs8, None)
-                assert isinstance(key, RSAPrivateKey)
-                self.keys[at] = each, RsaKey(key)
+                self.keys[at] = each, _key(each.pkcs8)
         self.commands: list[bytes] = []
         self.restore()
 

@@ -115,7 +115,9 @@ def test_one_signature_more_is_asked_of_a_document_that_has_some(
         pytest.param(Cades(), Level.B_LT, TEXT[0], id="cades"),
         pytest.param(XmlForm(), Level.B_LT, XML[0], id="xades"),
         pytest.param(EmrForm(reason="x"), Level.B_LT, RECORDS[0], id="emr"),
-        pytest.param(Pades(reason="x", stamp=Stamp(page=1)), Level.B_LTA, PDFS[0], id="pades"),
+        pytest.param(
+            Pades(reason="x", stamp=Stamp(page=1)), Level.B_LTA, PDFS[0], id="pades", marks=pytest.mark.slow
+        ),
     ],
 )
 async def test_time_stamps_and_evidence_change_nothing_of_it(

@@ -66,9 +66,9 @@ def test_every_id_the_agent_raises_by_name_has_a_row() -> None:
     assert named <= {each.name for each in table()}
 
 
-@pytest.mark.parametrize("each", ErrorId)
-def test_a_member_is_named_like_its_id(each: ErrorId) -> None:
-    assert each.name == each.value.upper().replace(".", "_").replace("-", "_")
+def test_a_member_is_named_like_its_id() -> None:
+    for each in ErrorId:
+        assert each.name == each.value.upper().replace(".", "_").replace("-", "_"), each
 
 
 PRODUCT = Path(agent.__file__).parents[1]
@@ -159,18 +159,17 @@ def test_a_table_with_an_id_too_many_or_too_few_is_refused() -> None:
         read_table(_written() + '\n["busy"]')
 
 
-@pytest.mark.parametrize("row", table().values(), ids=table().keys())
-def test_a_row_has_both_languages_and_numbers(row: object) -> None:
-    assert isinstance(row, type(table()[ErrorId.BUSY]))
-    for chinese in (row.zh, row.next_zh):
-        assert re.search(r"[\u4e00-\u9fff]", chinese)
-        assert chinese.endswith("。")
-    for english in (row.en, row.next_en):
-        assert re.match(r"[A-Z]", english)
-        assert english.endswith((".", ")"))
-    assert re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", row.id)
-    assert 5001 <= row.servisign <= 9999 or 61001 <= row.servisign <= 61998
-    assert -32768 <= row.jsonrpc <= -32000
+def test_a_row_has_both_languages_and_numbers() -> None:
+    for row in table().values():
+        for chinese in (row.zh, row.next_zh):
+            assert re.search(r"[\u4e00-\u9fff]", chinese)
+            assert chinese.endswith("。")
+        for english in (row.en, row.next_en):
+            assert re.match(r"[A-Z]", english)
+            assert english.endswith((".", ")"))
+        assert re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", row.id)
+        assert 5001 <= row.servisign <= 9999 or 61001 <= row.servisign <= 61998
+        assert -32768 <= row.jsonrpc <= -32000
 
 
 def test_an_exception_that_nobody_foresaw_is_internal_and_says_nothing_of_itself() -> None:
