@@ -18,6 +18,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from functools import cache
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any, Final
@@ -139,6 +140,7 @@ def mirrors_of(module: str) -> list[str]:
     raise SystemExit(f"{module}: no file of tests is named after it")
 
 
+@cache
 def lines_of(path: Path) -> set[int]:
     """The lines of the statements inside functions."""
     from coverage.parser import PythonParser

@@ -10,6 +10,7 @@ import pytest
 from tests import individual_coverage as individual
 
 
+@pytest.mark.slow
 def test_each_module_has_tests_of_its_name() -> None:
     modules = individual.modules()
     assert "agent/access/policy.py" in modules

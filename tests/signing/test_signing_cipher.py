@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hca_card.errors import CardDataError, ObjectMissingError
+from hca_card.model import KeyUse
 from pcsc.errors import CardRemovedError
 from pcsc.status import StatusError
-from signing.cipher import decrypt, encrypt
+from signing.cipher import agree, decrypt, encrypt
 from signing.errors import CertificateMalformedError, CipherInvalidError, DataTooLongError
 from tests.support.software_card import (
     SoftwareCard,
@@ -107,3 +108,15 @@ def test_a_plain_text_longer_than_a_block_holds_is_a_fault(monkeypatch: pytest.M
     monkeypatch.setattr(SoftwareCard, "decipher", lambda self, use, cipher: bytes(246))
     with pytest.raises(CipherInvalidError):
         decrypt(SoftwareCard(), bytes(256))
+
+
+def test_what_a_card_makes_of_a_point_is_passed_on_and_its_faults_are_one():
+    class Agreeing(SoftwareCard):
+        def agree(self, use: KeyUse, point: bytes) -> bytes:
+            if not point:
+                raise CardDataError("no point")
+            return use.encode() + point
+
+    assert agree(Agreeing(), b"point") == b"encryptionpoint"
+    with pytest.raises(CipherInvalidError):
+        agree(Agreeing(), b"")

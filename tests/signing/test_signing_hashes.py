@@ -52,3 +52,20 @@ def test_an_unknown_name_is_no_hash(name: str):
 
 def test_a_name_of_the_standard_is_a_hash():
     assert Hash.named("SHA-256") is Hash.SHA_256
+
+
+@pytest.mark.parametrize("algorithm", Hash)
+def test_a_digest_info_says_its_hash_and_asn1crypto_names_it(algorithm: Hash):
+    digest = algorithm.digest(b"document")
+    assert Hash.of_digest_info(algorithm.digest_info(digest)) == (algorithm, digest)
+    assert Hash.of_asn1_name(algorithm.asn1_name) is algorithm
+
+
+@pytest.mark.parametrize("info", [b"", bytes(32), Hash.SHA_256.digest_info(bytes(32))[:-1], bytes(51)])
+def test_what_is_no_digest_info_says_nothing(info: bytes):
+    assert Hash.of_digest_info(info) is None
+
+
+def test_a_hash_that_asn1crypto_knows_and_nobody_here_is_none():
+    with pytest.raises(HashUnsupportedError):
+        Hash.of_asn1_name("md5")

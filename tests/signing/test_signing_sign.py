@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from hca_card.model import KeyUse
 from signing.errors import (
@@ -16,7 +17,7 @@ from signing.errors import (
     SignatureInvalidError,
 )
 from signing.hashes import Hash
-from signing.sign import sign_digest
+from signing.sign import ecdsa_numbers, sign_digest
 from signing.verify import verify
 from tests.support.openssl import openssl_program
 from tests.support.signing import sign_document
@@ -147,3 +148,27 @@ def test_a_card_is_given_no_more_of_a_digest_than_its_curve_takes(
     )
     sign_digest(card, algorithm.digest(DOCUMENT), algorithm)
     assert lengths == [{"ec": 32, "ec384": 48}[signer]]
+
+
+def test_two_numbers_are_as_long_as_the_curve_and_nothing_else_is_a_signature():
+    der = encode_dss_signature(1, 2**255)
+    assert ecdsa_numbers(der, 256) == (1).to_bytes(32) + (2**255).to_bytes(32)
+    for wrong in (b"", b"\x30\x01", encode_dss_signature(1, 2**256)):
+        with pytest.raises(SignatureInvalidError):
+            ecdsa_numbers(wrong, 256)
+
+
+def test_a_key_for_pss_alone_is_asked_for_pss(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("signing.sign.pss_only", lambda _der: True)
+    monkeypatch.setattr("signing.sign.require_pss_hash", lambda _der, _name: None)
+    monkeypatch.setattr("signing.sign.verify_digest", lambda *_: None)
+    asked: list[tuple[KeyUse, bytes]] = []
+
+    class PssCard(SoftwareCard):
+        def sign_pss(self, use: KeyUse, digest: bytes) -> bytes:
+            asked.append((use, digest))
+            return b"made"
+
+    digest = Hash.SHA_256.digest(DOCUMENT)
+    assert sign_digest(PssCard(), digest, Hash.SHA_256, certificate=signature_certificate()) == b"made"
+    assert asked == [(KeyUse.SIGNATURE, digest)]

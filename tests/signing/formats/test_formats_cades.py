@@ -19,7 +19,7 @@ from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko_certvalidator import ValidationContext
 
 from signing.errors import DocumentUnusableError, EvidenceError
-from signing.formats import Level
+from signing.formats import Level, SignatureFormat
 from signing.formats.cades import Cades, Place
 from signing.guard import LOGIN_LENGTHS
 from signing.hashes import Hash
@@ -404,3 +404,16 @@ def test_a_reason_is_in_the_signature_and_openssl_accepts_it(tmp_path: Path) -> 
 def test_a_reason_that_does_not_fit_is_refused() -> None:
     with pytest.raises(DocumentUnusableError):
         signed("rsa", Cades(reason="長" * 201))
+
+
+async def test_a_form_says_its_format_and_its_files_ending_and_the_lowest_level_is_what_was_signed() -> None:
+    form = Cades(True, Place.FIRST)
+    assert (form.format, form.suffix) == (SignatureFormat.CADES, ".p7s")
+    assert Cades(False, Place.BESIDE).suffix == ".signed.p7m"
+    assert await form.augment(b"signed", Level.B_B, pki().evidence()) == b"signed"
+
+
+def test_cms_that_holds_no_signatures_cannot_be_signed_over() -> None:
+    data = cms.ContentInfo({"content_type": "data", "content": b"plain"}).dump()
+    with pytest.raises(DocumentUnusableError):
+        Cades(True, Place.BESIDE).prepare(data, pki().signer(), Hash.SHA_256, NOW)

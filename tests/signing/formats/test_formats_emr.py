@@ -104,3 +104,7 @@ def test_what_is_no_record_is_not_packed(document: bytes) -> None:
 def test_a_record_with_a_document_type_is_not_signed() -> None:
     with pytest.raises(DocumentUnsafeError):
         signed(EmrForm(), RECORD.replace(b"<ClinicalDocument", b"<!DOCTYPE x><ClinicalDocument", 1))
+
+
+def test_the_form_says_its_format_and_its_files_ending() -> None:
+    assert (EmrForm().format, EmrForm().suffix) == (SignatureFormat.EMR, ".signed.xml")

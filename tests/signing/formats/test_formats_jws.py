@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc import jws as joserfc_jws
 from joserfc.jwk import ECKey, RSAKey
 
-from signing.errors import DocumentRefusedError, DocumentUnusableError
-from signing.formats import Form, Level
+from signing.errors import DocumentRefusedError, DocumentUnusableError, HashUnsupportedError
+from signing.formats import Form, Level, SignatureFormat
 from signing.formats.fhir import FhirForm, canonical, resource_in
 from signing.formats.jws import JwsForm, Serialization, encoded
 from signing.hashes import Hash
@@ -244,3 +244,45 @@ def test_what_is_no_resource_is_refused_in_words(document: bytes) -> None:
 def test_a_login_in_disguise_is_signed_in_no_format() -> None:
     with pytest.raises(DocumentRefusedError):
         signed(JwsForm(), document=bytes(range(200, 232)) * 2)
+
+
+@pytest.mark.parametrize(
+    ("form", "format_", "suffix"),
+    [
+        (JwsForm(), SignatureFormat.JWS, ".jws"),
+        (JwsForm(serialization=Serialization.JSON), SignatureFormat.JWS, ".jws.json"),
+        (FhirForm(), SignatureFormat.FHIR, ".provenance.json"),
+    ],
+)
+async def test_a_form_says_its_format_and_ending_and_its_lowest_level_is_what_was_signed(
+    form: Form, format_: SignatureFormat, suffix: str
+) -> None:
+    assert (form.format, form.suffix) == (format_, suffix)
+    assert await form.augment(b"signed", Level.B_B, pki().evidence()) == b"signed"
+
+
+def test_a_jws_has_no_hash_that_its_standard_has_not() -> None:
+    with pytest.raises(HashUnsupportedError, match="SHA-224"):
+        JwsForm().prepare(b"document", pki().signer("rsa"), Hash.SHA_224, NOW)
+
+
+@pytest.mark.parametrize("document", [b"{no JSON", b'{"a": 1}', b"[]"])
+def test_what_is_no_jws_is_a_document(document: bytes) -> None:
+    ready = JwsForm(serialization=Serialization.JSON).prepare(
+        document, pki().signer("rsa"), Hash.SHA_256, NOW
+    )
+    assert ready.signed.partition(b".")[2] == encoded(document).encode()
+
+
+def test_a_jws_of_another_form_is_not_signed_again() -> None:
+    other = json.dumps({"payload": "", "signatures": [], "more": 1}).encode()
+    with pytest.raises(DocumentUnusableError, match="another form"):
+        JwsForm(serialization=Serialization.JSON).prepare(other, pki().signer("rsa"), Hash.SHA_256, NOW)
+
+
+def test_a_resource_nested_without_end_is_refused() -> None:
+    value: Any = 1
+    for _ in range(300):
+        value = [value]
+    with pytest.raises(DocumentUnusableError, match="nested too deeply"):
+        canonical({"resourceType": "Patient", "x": value})

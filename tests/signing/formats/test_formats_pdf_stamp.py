@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from signing.errors import DocumentUnusableError
+from signing.formats import pdf_stamp
 from signing.formats.pades import Pades
 from signing.formats.pdf_stamp import Stamp
 from signing.hashes import Hash
@@ -69,3 +70,10 @@ def test_a_font_without_the_characters_is_refused_with_a_sentence(tmp_path: Path
 def test_a_character_that_no_font_has_is_named() -> None:
     with pytest.raises(DocumentUnusableError, match="font"):
         signed(pdf(), Pades(reason="\U0010fffd", stamp=Stamp()))
+
+
+def test_fonts_are_looked_for_where_each_system_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYSTEMROOT", "C:/Windows")
+    assert pdf_stamp._folders("win32") == (Path("C:/Windows/Fonts"),)
+    assert Path("/Library/Fonts") in pdf_stamp._folders("darwin")
+    assert Path("/usr/share/fonts") in pdf_stamp._folders("linux")

@@ -8,19 +8,22 @@ from pathlib import Path
 import pytest
 import signxml.xades
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 from signxml import XMLVerifier
 from signxml.exceptions import InvalidInput, InvalidSignature
 from signxml.xades import XAdESVerifier
 
 from signing.errors import DocumentUnusableError, EvidenceError
-from signing.formats import Level, SignatureFormat
+from signing.formats import Level, SignatureFormat, Signer
 from signing.formats.xml_signature import Packaging, XmlForm
 from signing.hashes import Hash
 from signing.verification.findings import Finding
 from signing.verification.report import TimeSource, Verdict
 from signing.xml import XADES
 from tests.support.test_pki import DAY, EC_SIGNER, NOW, RSA_SIGNER, SIGNERS, pki
+from tests.support.vectors import certificate
 from tests.support.xml_signatures import ODD, findings, judged, signed, xmlsec_agrees
 
 PLAIN = b'<record xmlns="urn:test:r"><name>Wang</name></record>'
@@ -179,3 +182,32 @@ def test_one_bit_changed_at_any_signed_place_is_noticed_here_and_by_xmlsec1(
             changed[position + 1] ^= bit
             assert judged(bytes(changed)).verdict in (Verdict.INVALID, Verdict.UNDECIDED), place
             assert not xmlsec_agrees(bytes(changed), tmp_path), place
+
+
+def test_a_form_says_its_format_and_its_files_ending() -> None:
+    assert (XmlForm().format, XmlForm().suffix) == (SignatureFormat.XADES, ".signed.xml")
+    assert XmlForm(xades=False).format is SignatureFormat.XMLDSIG
+
+
+def test_a_reason_has_its_place_in_xades_alone_and_no_control_characters() -> None:
+    with pytest.raises(DocumentUnusableError, match="no place for a reason"):
+        XmlForm(xades=False, reason="出院").prepare(b"<a/>", pki().signer(), Hash.SHA_256, NOW)
+    with pytest.raises(DocumentUnusableError, match="control characters"):
+        XmlForm(reason="\x01").prepare(b"<a/>", pki().signer(), Hash.SHA_256, NOW)
+
+
+def test_xml_that_cannot_be_read_is_not_wrapped_as_if_it_were_something_else() -> None:
+    with pytest.raises(DocumentUnusableError):
+        XmlForm(packaging=Packaging.ENVELOPING).prepare(b"<a>", pki().signer(), Hash.SHA_256, NOW)
+
+
+async def test_the_lowest_level_is_what_was_signed() -> None:
+    assert await XmlForm().augment(b"<a/>", Level.B_B, pki().evidence()) == b"<a/>"
+
+
+def test_a_key_of_no_kind_that_xml_signatures_have_is_refused() -> None:
+    edwards = ed25519.Ed25519PrivateKey.generate().public_key()
+    public = edwards.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    for key in (public, bytes.fromhex("3003 020101")):
+        with pytest.raises(DocumentUnusableError, match="cannot be used"):
+            XmlForm().prepare(b"<a/>", Signer(certificate(key), ()), Hash.SHA_256, NOW)

@@ -7,10 +7,15 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from signing.errors import StatusAnswerForgedError, StatusAnswerStaleError, StatusAnswerUnusableError
 from signing.revocation import RevocationState, addresses, judge_crl, judge_ocsp, ocsp_request
+from signing.revocation.status import RevocationPolicy, RevocationReason, is_signed_by
 from tests.support.status_authority import DAY, NOW, Authority, certificate, der
+from tests.support.vectors import certificate as of_key
 
 AUTHORITY = Authority()
 ISSUER = der(AUTHORITY.issuer)
@@ -163,3 +168,29 @@ def test_a_certificate_names_where_to_ask() -> None:
     named = addresses(HOLDER)
     assert (named.ocsp, named.crl) == (("http://a.example/ocsp",), ("http://a.example/crl",))
     assert addresses(ISSUER).ocsp == addresses(ISSUER).crl == ()
+
+
+def test_a_reason_has_the_number_of_the_standard() -> None:
+    """RFC 5280 §5.3.1: the enumeration leaves 7 out."""
+    assert [reason.number for reason in RevocationReason] == [0, 1, 2, 3, 4, 5, 6, 8, 9, 10]
+
+
+def test_an_answer_over_a_hash_that_proves_nothing_is_refused_unless_somebody_allows_it() -> None:
+    strict, lenient = RevocationPolicy(), RevocationPolicy(allow_sha1=True)
+    for policy in (strict, lenient):
+        policy.check_hash(hashes.SHA256())
+        for weak in (hashes.MD5(), None):
+            with pytest.raises(StatusAnswerUnusableError, match="proves nothing"):
+                policy.check_hash(weak)
+    lenient.check_hash(hashes.SHA1())
+    with pytest.raises(StatusAnswerUnusableError):
+        strict.check_hash(hashes.SHA1())
+
+
+def test_a_signature_is_judged_by_the_kind_of_the_signers_key() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    signer = of_key(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    made = key.sign(b"answer", ec.ECDSA(hashes.SHA256()))
+    assert is_signed_by(signer, made, b"answer", hashes.SHA256())
+    assert not is_signed_by(signer, made, b"another", hashes.SHA256())
+    assert not is_signed_by(signer, made, b"answer", None)
