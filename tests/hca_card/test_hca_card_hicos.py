@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from hca_card import hicos_select
 from hca_card.certificate import describe
 from hca_card.errors import CardDataError, HicosModuleError, ObjectMissingError
 from hca_card.hicos import HicosCard
+from hca_card.hicos_select import Generation
 from hca_card.model import Card, CardKind, Citizen, KeyUse
 from hca_card.pin import Pin
 from hca_card.recognise import recognise
 from hca_card.simulator.der import explicit, flags, integer, octets, sequence, tlv, utf8
 from pcsc.apdu import Command, Response
 from tests.support.cards import play, simulated
-from tests.support.script import CardChannel, TestChannel
+from tests.support.script import AnsweringChannel, CardChannel, TestChannel
 
 BOTH = pytest.mark.parametrize(
     ("kind", "serial"), [("hicos", "0000000000000003"), ("hicos-2", "0000000000000004")]
@@ -153,3 +155,19 @@ def test_a_card_without_a_number_is_left_to_its_makers_module():
         opened({})
     with pytest.raises(CardDataError):
         opened({"0903": b"\x1b[2J"})
+
+
+def test_what_answers_as_neither_generation_is_no_hicos_card():
+    for answer in (Response(b"", 0x6A82), Response(b"", 0x6E00)):
+        assert hicos_select.generation(AnsweringChannel([answer])) is None
+    assert hicos_select.generation(AnsweringChannel([Response(b"", 0x9000)])) is Generation.SECOND
+
+
+def test_a_file_without_an_end_is_refused():
+    class Endless(Files):
+        def send(self, command: Command) -> Response:
+            answer = super().send(command)
+            return Response(b"A" * (command.le or 0), 0x9000) if command.ins == 0xB0 else answer
+
+    with pytest.raises(CardDataError, match="no end"):
+        HicosCard.open(Endless({"0903": b""}), Generation.FIRST)

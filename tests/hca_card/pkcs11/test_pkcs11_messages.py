@@ -98,3 +98,17 @@ def test_a_text_that_no_module_can_have_given_is_refused(
     content = msgspec.msgpack.encode(raw)
     with pytest.raises(msgspec.ValidationError):
         messages.read_answer(one_byte_at_a_time(len(content).to_bytes(4, "big") + content))
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        (messages.Slots(), messages.SlotList),
+        (messages.Open(1), messages.Token),
+        (messages.Certificates(1), messages.TokenCertificates),
+        (messages.Sign(1, 2, b""), messages.Octets),
+        (messages.Login(1, None), messages.Done),
+    ],
+)
+def test_each_question_names_the_type_of_its_answer(question, answer):
+    assert messages.answer_type(question) is answer

@@ -305,3 +305,11 @@ def test_threads_may_share_a_card() -> None:
         answers = set().union(*pool.map(use, range(4)))
     assert answers <= {bytes.fromhex(status) for status in ("9000", "63C2", "63C1", "63C0", "6983")}
     assert card.puk_tries == 10
+
+
+def test_a_pin_command_costs_a_hicos_card_a_try_whatever_it_answers() -> None:
+    card = simulated("hicos")
+    before = card.pin_tries
+    play(card, "> 80 20 00 81\n< 69 82")
+    assert before is not None and card.pin_tries == before - 1
+    assert repr(card) == "SimulatedCard(hicos)"

@@ -100,14 +100,6 @@ def test_a_card_of_the_first_generation_of_hicos_knows_its_own_commands_alone() 
     )
 
 
-def test_a_pin_command_costs_a_hicos_card_a_try_whatever_it_answers() -> None:
-    card = simulated("hicos")
-    before = card.pin_tries
-    play(card, "> 80 20 00 81\n< 69 82")
-    assert before is not None and card.pin_tries == before - 1
-    assert repr(card) == "SimulatedCard(hicos)"
-
-
 def test_files_are_selected_one_by_one_and_nothing_by_two_names() -> None:
     play(
         simulated("hpc"),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from asn1crypto import core, parser
 
-from hca_card.simulator import SimulatedCard
+from hca_card.simulator import SimulatedCard, pkcs15
 from tests.support.cards import say, simulated
 from tests.support.openssl import openssl_program
 
@@ -204,3 +204,19 @@ def test_openssl_reads_every_directory_file(card: SimulatedCard) -> None:
             check=False,
         )
         assert result.returncode == 0, (fid, result.stderr)
+
+
+def test_an_algorithm_is_listed_with_its_reference() -> None:
+    class Algorithm(core.Sequence):
+        _fields: ClassVar = [
+            ("number", core.Integer),
+            ("mechanism", core.Integer),
+            ("parameters", core.Null),
+            ("operations", core.BitString),
+            ("id", core.ObjectIdentifier),
+            ("reference", core.Integer),
+        ]
+
+    read = Algorithm.load(pkcs15.algorithm(1, 0x1041, 0x21), strict=True)
+    assert (read["number"].native, read["mechanism"].native, read["reference"].native) == (1, 0x1041, 0x21)
+    assert read["operations"].native == (0, 1)
