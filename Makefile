@@ -38,7 +38,7 @@ all:
 	$(PYTEST)
 
 fast:
-	$(PYTEST) -q -p tests.support.sample --sample 8 \
+	$(PYTEST) -q -p tests.support.sample --sample 6 \
 		-m "not slow and not pcscd and not browser and not packages" \
 		--ignore tests/browser --ignore tests/bench
 

@@ -1,4 +1,4 @@
-"""A few rows of each table instead of all: `python -m pytest -p tests.support.sample --sample 8`.
+"""A few rows of each table instead of all: `python -m pytest -p tests.support.sample --sample 6`.
 
 What is tried with many values is tried with the first, the last and some between, and what hypothesis
 makes up is tried a few times. That is for the inner loop; `make test` tries them all.
