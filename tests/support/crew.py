@@ -52,6 +52,7 @@ class _Crew:
         _find_places(self.items)
         self.next, self.end = 0, len(self.items)
         quick = sum(not (_group(item) or _takes_long(item)) for item in self.items)
+        self.first_quick = self.end - quick
         self.left_for_the_end = self.end - quick * 2 // 3
         self.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
         gc.collect()
@@ -114,11 +115,12 @@ class _Crew:
     def _some(self) -> tuple[int, ...]:
         """Return the numbers of the next tests: many at first, few at last, so that all end at once.
 
-        Of those that take long, a few that stand together and may share what they set up.
+        Of those that take long, a few that stand together and may share what they set up; of the last, one.
         """
         most = self._most()
         if most and _takes_long(self.items[self.next]):
-            most = min(most, _FEW)
+            long = self.first_quick - self.next
+            most = min(most, _FEW, max(1, long // (2 * self.config.getoption("crew"))))
         end = self.next + most
         while (
             0 < end < self.end
