@@ -113,7 +113,7 @@ class Windows:
 
     def icon_pixels(self, picture: Path, colour: str = GREEN) -> int:
         """How many pixels at the lower right, where the icons are, have a colour of our drawings."""
-        self.wine.run_python("-m", "tests.support.windows_bar", DESKTOP, seconds=60)
+        self.wine.run_python("-m", "tests.support.windows_bar", DESKTOP)
         self.shoot(picture)
         # All else black first: the bar itself is white.
         only = ["-fuzz", "12%", "-fill", "black", "+opaque", colour, "-fill", "white", "-opaque", colour]
