@@ -198,7 +198,8 @@ async def test_each_change_is_announced_and_nothing_else_is(bus: str) -> None:
         panel.signals.clear()
         link.told.put_nowait(state("R"))
         link.told.put_nowait(state("R", problem=True))
-        await until(lambda: "NewToolTip" in panel.signals)
+        await until(lambda: {"NewToolTip", "LayoutUpdated"} <= set(panel.signals))
+        await panel.properties()  # whose answer comes after all that was announced
         assert sorted(panel.signals) == [
             "LayoutUpdated", "NewIcon", "NewStatus", "NewToolTip",
         ]  # fmt: skip
