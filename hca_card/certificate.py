@@ -349,6 +349,8 @@ def name_attributes(name: bytes) -> list[tuple[str, str]]:
     return pairs
 
 
+# Each visit compares the names of a card's certificates, which are the same each time.
+@lru_cache(maxsize=64)
 def compared_name(name: bytes) -> tuple[tuple[str, str], ...] | bytes:
     """Return a Name as it is compared (RFC 5280 §7.1): without case, string type and repeated spaces."""
     try:
