@@ -298,4 +298,4 @@ def _flag(character: str) -> bool:
 def _text(field: bytes, written: Text) -> str:
     if written is Text.BIG5:
         return big5.decode(field)
-    return big5.printable(field.decode(written, "replace")).strip("\0 \N{IDEOGRAPHIC SPACE}")
+    return big5.printable(field.decode(written, "replace").strip("\0 \N{IDEOGRAPHIC SPACE}"))

@@ -483,3 +483,5 @@ def test_commands_are_sent_in_the_way_of_the_profile_and_then_by_no_keypad():
 def test_texts_may_be_in_another_code():
     assert hca._text("測試 ".encode("utf-16-be"), Text.UTF_16) == "測試"
     assert hca._text("測試  ".encode(), Text.UTF_8) == "測試"
+    assert hca._text("測試\0\0".encode(), Text.UTF_8) == "測試"
+    assert hca._text("測試\0".encode("utf-16-be"), Text.UTF_16) == "測試"
