@@ -42,7 +42,6 @@ LEFT: Final = {
     "hca_card/probe/masking.py": 2,
     "hca_card/probe/prober.py": 2,
     "hca_card/probe/trace.py": 4,
-    "hca_card/simulator/foreign_card.py": 115,
     "hca_card/simulator/key_commands.py": 1,
     "hca_card/traces/contents.py": 2,
     "hca_card/traces/drafting.py": 23,
