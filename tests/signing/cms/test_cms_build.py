@@ -9,14 +9,28 @@ from pathlib import Path
 import pytest
 from asn1crypto import cms, core
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hca_card.errors import ObjectMissingError
-from signing.cms.build import CARD_NUMBER, RANDOM_NONCE, CmsForm, sign_cms, signed_attributes
+from hca_card.simulator import templates
+from hca_card.simulator.persons import current_validity
+from signing.cms.build import (
+    CARD_NUMBER,
+    RANDOM_NONCE,
+    REASON_MAX,
+    CmsForm,
+    sign_cms,
+    signed_attributes,
+    signed_data,
+    signer_info,
+)
+from signing.cms.verify import verify_cms
 from signing.errors import DocumentRefusedError, HashUnsupportedError, SignatureInvalidError
 from signing.hashes import Hash
+from tests.support.cards import simulator_ca
+from tests.support.certificates import Made, key
 from tests.support.openssl import openssl_program
 from tests.support.software_card import SoftwareCard, rsa_key, signature_certificate
 
@@ -141,3 +155,46 @@ def test_a_card_without_a_number_cannot_sign_with_it():
 def test_a_spoilt_signature_is_not_handed_out():
     with pytest.raises(SignatureInvalidError):
         sign_cms(SoftwareCard(spoils=True), DOCUMENT, Hash.SHA_256, CmsForm())
+
+
+def test_the_certificate_may_be_bound_to_what_it_signs_and_the_reason_said_in_words():
+    attributes = signed_attributes(bytes(32), WHEN, bound_to=signature_certificate(), reason="審核 approved")
+    values = {each["type"].dotted: each["values"][0] for each in attributes}
+    [named] = values["1.2.840.113549.1.9.16.2.47"]["certs"]
+    assert named["cert_hash"].native == Hash.SHA_256.digest(signature_certificate())
+    said = values["1.2.840.113549.1.9.16.2.16"]
+    assert said["commitment_type_id"].dotted == "1.2.840.113549.1.9.16.6.5"  # proofOfApproval
+    [qualifier] = said["commitment_type_qualifier"].native
+    assert qualifier["qualifier"]["explicit_text"] == "審核 approved"
+
+
+def test_a_reason_is_as_long_as_a_display_text_and_no_longer():
+    assert signed_attributes(bytes(32), WHEN, reason="是" * REASON_MAX)
+    with pytest.raises(ValueError, match="200 characters"):
+        signed_attributes(bytes(32), WHEN, reason="是" * (REASON_MAX + 1))
+
+
+def test_the_algorithm_is_that_of_the_signers_kind_of_key():
+    attributes = signed_attributes(Hash.SHA_384.digest(DOCUMENT), WHEN)
+    octets = attributes.dump()
+    validity = current_validity(WHEN.date())
+    person = templates.of_key(templates.personnel("000000335387", validity), 2048, pss=True)
+    identity = simulator_ca().identities(person)[0]
+    pss = identity.load().sign(octets, padding.PSS(padding.MGF1(SHA384()), 48), SHA384())
+    holder = Made("holder", "issuer").der()
+    curve = key("holder").sign(octets, ec.ECDSA(SHA384()))
+    for certificate, signature, name in (
+        (identity.certificate, pss, "rsassa_pss"),
+        (holder, curve, "sha384_ecdsa"),
+    ):
+        info = signer_info(certificate, attributes, signature, Hash.SHA_384)
+        message = signed_data((certificate,), info, Hash.SHA_384, content=DOCUMENT)
+        algorithm = read(message)["signer_infos"][0]["signature_algorithm"]
+        assert algorithm["algorithm"].native == name
+        if name == "rsassa_pss":
+            said = algorithm["parameters"].native
+            assert (said["hash_algorithm"]["algorithm"], said["salt_length"]) == ("sha384", 48)
+            assert said["mask_gen_algorithm"]["parameters"]["algorithm"] == "sha384"
+        else:
+            assert algorithm["parameters"].native is None
+        assert verify_cms(message).certificate == certificate

@@ -6,7 +6,7 @@ import io
 import random
 import tracemalloc
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from hca_card.model import KeyUse
-from signing.cms.encrypt import check_recipient, write_envelope
+from signing.cms.encrypt import CONTENT_MAX, check_recipient, envelope_of, write_envelope
 from signing.cms.envelope import content_key, decrypt_content, read_envelope
 from signing.errors import (
     CertificateExpiredError,
@@ -26,6 +26,7 @@ from signing.errors import (
     CipherInvalidError,
     CipherNotForCardError,
     DocumentChangedError,
+    DocumentUnusableError,
     SigningError,
 )
 from tests.support.hipki import openssl
@@ -198,6 +199,35 @@ def test_what_may_not_be_encrypted_to_is_refused(certificate: Callable[[], bytes
     check_recipient(encryption_certificate(), NOW)
     with pytest.raises(wrong):
         check_recipient(certificate(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("part", "other", "words"),
+    [("551d130101ff04023000", "551d130101ff04020500", "cannot be read"), ("551d0f", "551d13", "twice")],
+    ids=["basicConstraints that are none", "an extension twice"],
+)
+def test_a_certificate_of_odd_extensions_is_encrypted_to_by_nobody(part: str, other: str, words: str):
+    whole, odd = encryption_certificate(), bytes.fromhex(part)
+    assert whole.count(odd) == 1
+    with pytest.raises(CertificateMalformedError, match=words):
+        check_recipient(whole.replace(odd, bytes.fromhex(other)), NOW)
+
+
+def test_what_is_small_is_encrypted_in_one_step_to_certificates_that_are_checked_first():
+    now = datetime.now(UTC)
+    holder = issue(key=rsa_key("encryption"), usages=USAGES, begins=now - DAY, ends=now + DAY)
+    envelope, plain = read_envelope(io.BytesIO(envelope_of(b"small", [holder]))), io.BytesIO()
+    decrypt_content(envelope, content_key(QuickCard(), envelope, holder), plain)
+    assert plain.getvalue() == b"small"
+    with pytest.raises(CertificateExpiredError):
+        envelope_of(b"small", [holder, issue(key=rsa_key("other"), usages=USAGES, ends=now - DAY)])
+
+
+def test_more_than_one_key_may_encrypt_is_refused_before_anything_is_written():
+    target = io.BytesIO()
+    with pytest.raises(DocumentUnusableError, match="cannot be encrypted"):
+        write_envelope(io.BytesIO(), CONTENT_MAX + 1, [encryption_certificate()], target)
+    assert target.getvalue() == b""
 
 
 @pytest.mark.parametrize("size", [4, 6])

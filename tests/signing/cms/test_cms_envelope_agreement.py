@@ -11,8 +11,13 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import ECDH, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDH,
+    SECP256K1,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hca_card.errors import CardDataError
 from hca_card.model import Card, KeyUse
@@ -25,6 +30,8 @@ from signing.cms.envelope import content_key, decrypt_content, read_envelope
 from signing.errors import CipherDamagedError, CipherFormatError, CipherInvalidError, CipherNotForCardError
 from tests.support.cards import simulator_ca
 from tests.support.openssl import openssl_program
+from tests.support.software_card import encryption_certificate
+from tests.support.vectors import certificate as certificate_of
 
 DOCUMENT = b"birth report"
 
@@ -100,6 +107,24 @@ def test_a_point_that_is_not_on_the_curve_never_reaches_the_card(tmp_path: Path)
     with pytest.raises(CipherDamagedError):
         content_key(by, elsewhere, identity().certificate)
     assert by.asked == 0
+
+
+def test_a_certificate_whose_key_agrees_on_nothing_is_named(tmp_path: Path):
+    agreement = read_envelope(io.BytesIO(message(tmp_path))).recipients[0].agreement
+    assert agreement is not None
+    agreement.require_fitting(identity().certificate)
+    spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    of_no_card = certificate_of(generate_private_key(SECP256K1()).public_key().public_bytes(*spki))
+    for other in (encryption_certificate(), of_no_card):
+        with pytest.raises(CipherFormatError, match="agrees on no keys"):
+            agreement.require_fitting(other)
+
+
+def test_a_recipient_may_be_named_by_the_identifier_of_the_key(tmp_path: Path):
+    made = message(tmp_path, "-keyid")
+    [recipient] = read_envelope(io.BytesIO(made)).recipients
+    assert (recipient.issuer, len(recipient.key_identifier)) == (b"", 20)
+    assert opened(made, card()) == DOCUMENT
 
 
 @pytest.mark.parametrize("trouble", [CardDataError("x"), StatusError(StatusWord.WRONG_DATA)])

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 import pytest
-from asn1crypto import cms
+from asn1crypto import cms, core
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hca_card.certificate import parse
-from signing.cms.build import RANDOM_NONCE, CmsForm, sign_cms
+from hca_card.simulator import templates
+from hca_card.simulator.persons import current_validity
+from signing.cms.build import (
+    RANDOM_NONCE,
+    CmsForm,
+    sign_cms,
+    signed_attributes,
+    signed_data,
+    signer_info,
+)
 from signing.cms.verify import is_cms, verify_cms
 from signing.errors import (
     CertificateMalformedError,
@@ -25,6 +38,7 @@ from signing.errors import (
     SigningError,
 )
 from signing.hashes import Hash
+from tests.support.cards import simulator_ca
 from tests.support.openssl import openssl_program
 from tests.support.software_card import SoftwareCard, encryption_certificate, signature_certificate
 
@@ -206,6 +220,29 @@ def test_signed_attributes_cannot_pass_for_a_document(signer: Signer) -> None:
     bare["content"]["signer_infos"][0]["signature"] = info["signature"].native
     with pytest.raises(SignatureInvalidError, match="presented as a document"):
         verify_cms(bare.dump(force=True))
+
+
+def test_what_is_signed_without_attributes_is_plain_data(signer: Signer) -> None:
+    """RFC 5652 §5.3: of any other kind of content the attributes, with the kind, must be there."""
+    message = signer.sign("-noattr")
+    data, other = (core.ObjectIdentifier(f"1.2.840.113549.1.{kind}").dump() for kind in ("7.1", "9.9"))
+    assert message.count(data) == 1
+    with pytest.raises(SignatureInvalidError, match="attributes are missing"):
+        verify_cms(message.replace(data, other), DOCUMENT)
+
+
+def test_a_pss_signature_of_two_hashes_is_called_unknown() -> None:
+    person = templates.personnel("000000335387", current_validity(datetime.now(UTC).date()))
+    identity = simulator_ca().identities(templates.of_key(person, 2048, pss=True))[0]
+    attributes = signed_attributes(Hash.SHA_256.digest(DOCUMENT), None)
+    for name, mask in (("sha256", SHA256()), ("sha1", SHA1())):
+        made = identity.load().sign(attributes.dump(), PSS(MGF1(mask), 32), SHA256())
+        info = signer_info(identity.certificate, attributes, made, Hash.SHA_256)
+        parameters = info["signature_algorithm"]["parameters"]
+        parameters["mask_gen_algorithm"]["parameters"] = {"algorithm": name}
+        message = signed_data((identity.certificate,), info, Hash.SHA_256, content=DOCUMENT)
+        with nullcontext() if name == "sha256" else pytest.raises(SignatureFormatError, match="two hashes"):
+            assert verify_cms(message).certificate == identity.certificate
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\x30", b"\x30\x80" * 2000, b"\x00" * 70_000, bytes(range(256))])
