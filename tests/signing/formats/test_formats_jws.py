@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from joserfc import jws as joserfc_jws
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import ECKey, RSAKey
 
 from signing.errors import DocumentRefusedError, DocumentUnusableError, HashUnsupportedError
@@ -21,11 +20,10 @@ from signing.formats import Form, Level, SignatureFormat
 from signing.formats.fhir import FhirForm, canonical, resource_in
 from signing.formats.jws import JwsForm, Serialization, encoded
 from signing.hashes import Hash
-from signing.verification.findings import Finding
 from signing.verification.judge import Trust, judge
 from signing.verification.reading import is_signed, read
 from signing.verification.report import DocumentReport, Verdict
-from tests.support.test_pki import NOW, SIGNERS, key, pki, sign_with
+from tests.support.test_pki import NOW, SIGNERS, pki, sign_with
 
 DOCUMENT = '{"病歷":"張測試","劑量":1.10}'.encode()
 TRUST = Trust(roots=(pki().root,), now=NOW, hard=False)
@@ -46,12 +44,6 @@ def signed(
 def told(message: bytes, document: bytes | None = None) -> DocumentReport:
     found = read(message) if document is None else read(document, message)
     return judge(found, message, TRUST)
-
-
-def findings(report: DocumentReport) -> set[str]:
-    return {each.finding for one in report.signatures for each in one.remarks} | {
-        each.finding for each in report.remarks
-    }
 
 
 def jwk(label: str) -> dict[str, Any]:
@@ -122,84 +114,6 @@ def test_the_institution_signs_first_and_a_person_beside_it(tmp_path: Path) -> N
     assert next(each.signer.name for each in report.signatures if each.signer) == "測試聯合診所"
     assert [each.unchanged for each in report.signatures] == [True, True]
     assert jose_accepts(both, "ec", tmp_path)
-
-
-def header_of(message: bytes, **changes: Any) -> bytes:
-    """The same message with another header, under the same signature."""
-    protected, payload, value = message.decode().split(".")
-    header = json.loads(base64.urlsafe_b64decode(protected + "=" * (-len(protected) % 4))) | changes
-    header = {name: each for name, each in header.items() if each is not None}
-    return f"{encoded(json.dumps(header).encode())}.{payload}.{value}".encode()
-
-
-def resigned(label: str, **changes: Any) -> bytes:
-    """The same with a signature of the holder's over the changed header."""
-    message = header_of(signed(JwsForm(), label), **changes)
-    protected, payload, _ = message.decode().split(".")
-    pair = key(label)
-    kind = RSAKey if label == "rsa" else ECKey
-    pem = pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    name = changes.get("alg") or ("RS256" if label == "rsa" else "ES256")
-    model = joserfc_jws.JWSRegistry(algorithms=[name]).get_alg(name)
-    value = model.sign(f"{protected}.{payload}".encode(), kind.import_key(pem))
-    return f"{protected}.{payload}.{encoded(value)}".encode()
-
-
-@pytest.mark.parametrize(
-    ("message", "finding"),
-    [
-        (lambda: header_of(signed(JwsForm()), alg="none"), Finding.SIGNATURE_WRONG),
-        (lambda: header_of(signed(JwsForm()), alg="NONE"), Finding.SIGNATURE_WRONG),
-        (lambda: header_of(signed(JwsForm()), alg="HS256"), Finding.SIGNATURE_WRONG),
-        (lambda: header_of(signed(JwsForm()), alg="ES256"), Finding.SIGNATURE_WRONG),
-        (lambda: header_of(signed(JwsForm(), "ec"), alg="RS256"), Finding.SIGNATURE_WRONG),
-        (lambda: header_of(signed(JwsForm(), "ec"), alg="ES384"), Finding.SIGNATURE_WRONG),
-        (lambda: header_of(signed(JwsForm()), alg="XX256"), Finding.ALGORITHM_UNKNOWN),
-        (lambda: resigned("rsa", crit=["exp"], exp=1), Finding.ALGORITHM_UNKNOWN),
-        (lambda: resigned("rsa", crit=["b64"], b64=False), Finding.ALGORITHM_UNKNOWN),
-        (lambda: resigned("rsa", b64=False), Finding.ALGORITHM_UNKNOWN),
-        (lambda: resigned("rsa", crit=[]), Finding.ALGORITHM_UNKNOWN),
-        (lambda: resigned("rsa", crit=["sigT"]), Finding.ALGORITHM_UNKNOWN),
-        (lambda: resigned("rsa", **{"x5t#S256": "AAAA"}), Finding.CERTIFICATE_OTHER),
-        (
-            lambda: resigned("rsa", x5c=[base64.b64encode(pki().certificate("ec")).decode()]),
-            Finding.CERTIFICATE_OTHER,
-        ),
-        (lambda: resigned("rsa", x5c=["not base64!"]), Finding.CERTIFICATE_UNREADABLE),
-        (lambda: resigned("rsa", x5c=None), Finding.CERTIFICATE_MISSING),
-        (lambda: b"ey..", Finding.DOCUMENT_UNREADABLE),
-        (
-            lambda: b'{"payload":"","protected":"e30","signatures":[],"signature":"AA"}',
-            Finding.STRUCTURE_AMBIGUOUS,
-        ),
-        (
-            lambda: b'{"payload":"","payload":"","protected":"e30","signature":"AA"}',
-            Finding.STRUCTURE_AMBIGUOUS,
-        ),
-        (
-            lambda: json.dumps(
-                {"payload": "", "signatures": [{"protected": "e30", "signature": "AA"}] * 65}
-            ).encode(),
-            Finding.STRUCTURE_REFUSED,
-        ),
-    ],
-)  # fmt: skip
-def test_what_is_no_signature_of_the_certificate_is_not_taken_for_one(message: Any, finding: Finding) -> None:
-    report = told(message())
-    assert report.verdict in (Verdict.INVALID, Verdict.UNDECIDED)
-    assert finding in findings(report), findings(report)
-
-
-def test_an_unprotected_header_changes_nothing_of_what_was_signed() -> None:
-    message = json.loads(signed(JwsForm(serialization=Serialization.JSON)))
-    message["signatures"][0]["header"] = {"alg": "none"}
-    assert told(json.dumps(message).encode()).verdict is Verdict.INVALID
-
-
-def test_pss_of_others_is_verified() -> None:
-    report = told(resigned("rsa", alg="PS256"))
-    assert report.verdict is Verdict.REMARK
-    assert report.signatures[0].unchanged
 
 
 @pytest.mark.parametrize("xml", [False, True])

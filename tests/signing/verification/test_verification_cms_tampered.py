@@ -1,7 +1,7 @@
 """CMS that was tampered with, what lies beside it, and what never happens while it is read.
 
 PDFs, XML and JWS have tables of their own: test_verification_pdf.py, test_verification_xml.py,
-test_formats_jws.py; the states of certificates, answers and stamps: test_verification_judge.py.
+test_verification_jws.py; the states of certificates, answers and stamps: test_verification_judge.py.
 """
 
 from __future__ import annotations
