@@ -21,6 +21,7 @@ from hca_card.recognise import recognise
 from hca_card.tlv import Tlv, read
 from tests.support.cards import simulated
 from tests.support.script import CardChannel
+from tests.support.software_card import rewritten
 
 NAME = x509.NameOID
 ATTRIBUTE = "2.16.886.1.100.2."
@@ -287,3 +288,15 @@ def test_a_structure_with_too_many_parts_is_none() -> None:
     body = read(made())[0]
     with pytest.raises(CardDataError):
         parse(Tlv(0x30, body.value + b"\x05\x00").encode())
+
+
+def test_a_validity_of_three_times_is_none():
+    times = [Tlv(0x17, b"200101000000Z").encode(), Tlv(0x17, b"400101000000Z").encode()]
+    for count, odd in ((2, False), (3, True)):
+        validity = Tlv(0x30, b"".join((times * 2)[:count])).encode()
+        der = rewritten(on_card("hpc", 1), "ca", times=validity)
+        if odd:
+            with pytest.raises(CardDataError, match="structure"):
+                describe(der)
+        else:
+            assert describe(der).not_after.year == 2040

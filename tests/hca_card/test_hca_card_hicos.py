@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hca_card import hicos_select
@@ -100,10 +102,9 @@ class Files(TestChannel):
         return Response(part, 0x9000 if part else 0x6B00)
 
 
-def listed(index: int, offset: int, length: int) -> bytes:
-    place = sequence(
-        octets(bytes.fromhex("3F00503008F2")), integer(offset), tlv(0x80, length.to_bytes(2, "big"))
-    )
+def listed(index: int, offset: int, length: int | None) -> bytes:
+    size = b"" if length is None else tlv(0x80, length.to_bytes(2, "big"))
+    place = sequence(octets(bytes.fromhex("3F00503008F2")), integer(offset), size)
     return sequence(
         sequence(utf8(""), flags()), sequence(octets(bytes((index,)))), explicit(1, sequence(place))
     )
@@ -148,6 +149,38 @@ def test_a_certificate_shorter_than_its_place_is_not_given():
     assert card.certificate_indexes() == ()
     with pytest.raises(ObjectMissingError):
         card.certificate(1)
+
+
+def test_a_certificate_whose_place_has_no_length_ends_where_it_says_itself():
+    _, signature, *_ = certificates_of("hop")
+    card = opened({**NUMBER, "4104": listed(1, 4, None), "08F2": b"else" + signature + bytes(300)})
+    assert card.certificate(1).der == signature
+    with pytest.raises(ObjectMissingError):
+        opened({**NUMBER, "4104": listed(1, 0, None), "08F2": bytes(300)}).certificate(1)
+
+
+def test_a_card_that_does_not_say_its_version_has_an_empty_one():
+    card = opened(NUMBER)
+    assert isinstance(card, HicosCard)
+    assert card.version_text() == ""
+
+
+def test_without_a_list_of_its_files_they_are_where_pkcs15_has_them():
+    class Listless(CardChannel):
+        """The simulated card's lists stand at 4402 and 4404, this one's where nobody said."""
+
+        def send(self, command: Command) -> Response:
+            if command.ins == 0xA4 and command.data.endswith(b"\x50\x31"):
+                return Response(b"", 0x6A82)
+            own = {b"\x41\x00": b"\x44\x02", b"\x41\x04": b"\x44\x04"}.get(command.data, command.data)
+            return super().send(replace(command, data=own))
+
+    with CardChannel(simulated("hicos-2")) as channel:
+        whole = [one.der for one in recognise(channel, channel.atr).certificates()]
+    with Listless(simulated("hicos-2")) as channel:
+        card = recognise(channel, channel.atr)
+        assert isinstance(card, HicosCard)
+        assert [one.der for one in card.certificates()] == whole
 
 
 def test_a_card_without_a_number_is_left_to_its_makers_module():

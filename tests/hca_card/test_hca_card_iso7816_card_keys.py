@@ -17,10 +17,12 @@ from hca_card.profile_format import ChosenBy, Digest, Form, KeyHandling, Operati
 from pcsc.apdu import Command, Response
 from pcsc.status import StatusError
 from signing.hashes import Hash
+from tests.support.software_card import signature_certificate
 
 DIGEST = hashlib.sha256(b"document").digest()
 INFO = Hash.SHA_256.digest_info(DIGEST)
 POINT = b"\x04" + bytes(range(64))
+_RSA = bytes.fromhex("2A864886F70D010101")  # rsaEncryption (RFC 8017 §A.1)
 SET = "00 22 41 B6 03 84 01 05"
 
 
@@ -64,6 +66,7 @@ class OneKey(Iso7816Card):
     """A card with one key, which is what a test says."""
 
     kind, serial = CardKind.PERSONNEL, "1"
+    der = b"no certificate that can be read"
 
     def __init__(self, key: KeyReference | None, *answers: Response, pin: AnyPin | None = None) -> None:
         self.channel = Spoken(list(answers))
@@ -94,7 +97,7 @@ class OneKey(Iso7816Card):
         self.asked_why += 1
 
     def certificate(self, index: int) -> CardCertificate:
-        return CardCertificate(index, CertificateUse.SIGNATURE, b"no certificate that can be read")
+        return CardCertificate(index, CertificateUse.SIGNATURE, self.der)
 
 
 def rsa(bits: int = 1024, **handling: Any) -> KeyReference:
@@ -184,8 +187,14 @@ def test_a_signature_of_another_length_than_the_key_is_none() -> None:
 
 
 def test_where_neither_card_nor_certificate_says_how_long_the_key_is_no_block_is_made() -> None:
-    with pytest.raises(CardDataError):
-        OneKey(rsa(bits=0, form=Form.BLOCK)).sign(KeyUse.SIGNATURE, INFO)
+    for readable, why in ((False, "more bytes than there are"), (True, "how long the key is")):
+        card = OneKey(rsa(bits=0, form=Form.BLOCK), made(256))
+        if readable:
+            # RSA's identifier becomes one that nothing has (PKCS #1, arc 126).
+            card.der = signature_certificate().replace(_RSA, _RSA[:-1] + b"\x7e")
+        with pytest.raises(CardDataError, match=why):
+            card.sign(KeyUse.SIGNATURE, INFO)
+        assert not card.channel.sent
 
 
 def test_a_key_on_a_curve_is_given_the_digest_and_answers_two_numbers() -> None:
