@@ -417,3 +417,46 @@ def test_cms_that_holds_no_signatures_cannot_be_signed_over() -> None:
     data = cms.ContentInfo({"content_type": "data", "content": b"plain"}).dump()
     with pytest.raises(DocumentUnusableError):
         Cades(True, Place.BESIDE).prepare(data, pki().signer(), Hash.SHA_256, NOW)
+
+
+def _changed(change: Callable[[cms.SignedData], None]) -> bytes:
+    """A message without its document, in which something is written otherwise that nobody signed."""
+    whole = cms.ContentInfo.load(signed("rsa", Cades()))
+    change(whole["content"])
+    return bytes(whole.dump(force=True))
+
+
+def _by_key(data: cms.SignedData) -> None:
+    identifier = Certificate.load(pki().certificate("rsa")).key_identifier
+    data["signer_infos"][0]["sid"] = cms.SignerIdentifier({"subject_key_identifier": identifier})
+
+
+def _of_issuers_alone(data: cms.SignedData) -> None:
+    data["certificates"] = [each for each in data["certificates"] if each.dump() in (pki().ca, pki().root)]
+
+
+def _without_certificates(data: cms.SignedData) -> None:
+    del data["certificates"]
+
+
+async def test_a_signature_whose_signer_is_named_by_the_key_can_be_made_to_last() -> None:
+    message = await Cades().augment(_changed(_by_key), Level.B_LT, pki().evidence())
+    report = ours(message, now=LATER)
+    assert (report.verdict, report.signatures[0].level) == (Verdict.VALID, "B-LT"), report
+
+
+async def test_a_signature_without_its_signers_certificate_cannot_be_made_to_last() -> None:
+    with pytest.raises(DocumentUnusableError, match="certificate is not in the message"):
+        await Cades().augment(_changed(_of_issuers_alone), Level.B_LT, pki().evidence())
+
+
+def test_who_signs_beside_brings_certificates_and_the_hash_that_are_not_there_yet() -> None:
+    first = _changed(_without_certificates)
+    both = signed("ec", Cades(place=Place.BESIDE, content=DOCUMENT), first, Hash.SHA_384)
+    data = cms.ContentInfo.load(both)["content"]
+    assert {each["algorithm"].native for each in data["digest_algorithms"]} == {"sha256", "sha384"}
+    assert {each.chosen.dump() for each in data["certificates"]} == {
+        pki().certificate("ec"),
+        pki().ca,
+        pki().root,
+    }

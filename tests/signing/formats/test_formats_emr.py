@@ -108,3 +108,14 @@ def test_a_record_with_a_document_type_is_not_signed() -> None:
 
 def test_the_form_says_its_format_and_its_files_ending() -> None:
     assert (EmrForm().format, EmrForm().suffix) == (SignatureFormat.EMR, ".signed.xml")
+
+
+def test_a_container_without_an_identifier_gets_one_and_one_that_is_there_twice_names_nothing() -> None:
+    package = serialise(packaged(RECORD))
+    assert package.count(b' Id="ContentContainer"') == 1
+    made = signed(EmrForm(), package.replace(b' Id="ContentContainer"', b""))
+    assert b'<cdp:ContentContainer Id="ContentContainer">' in made
+    assert judged(made).signatures[0].unchanged
+    twice = package.replace(b"<title>", b'<title Id="ContentContainer">', 1)
+    with pytest.raises(DocumentUnusableError, match="more than once"):
+        signed(EmrForm(), twice)

@@ -15,15 +15,22 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import ECKey, RSAKey
 
-from signing.errors import DocumentRefusedError, DocumentUnusableError, HashUnsupportedError
-from signing.formats import Form, Level, SignatureFormat
+from signing.errors import (
+    CertificateMalformedError,
+    DocumentRefusedError,
+    DocumentUnusableError,
+    HashUnsupportedError,
+)
+from signing.formats import Form, Level, SignatureFormat, Signer
 from signing.formats.fhir import FhirForm, canonical, resource_in
 from signing.formats.jws import JwsForm, Serialization, encoded
 from signing.hashes import Hash
 from signing.verification.judge import Trust, judge
 from signing.verification.reading import is_signed, read
 from signing.verification.report import DocumentReport, Verdict
+from tests.support.software_card import rewritten, signature_certificate
 from tests.support.test_pki import NOW, SIGNERS, pki, sign_with
+from tests.support.vectors import sequence
 
 DOCUMENT = '{"病歷":"張測試","劑量":1.10}'.encode()
 TRUST = Trust(roots=(pki().root,), now=NOW, hard=False)
@@ -200,3 +207,26 @@ def test_a_resource_nested_without_end_is_refused() -> None:
         value = [value]
     with pytest.raises(DocumentUnusableError, match="nested too deeply"):
         canonical({"resourceType": "Patient", "x": value})
+
+
+async def test_a_jws_has_no_higher_level() -> None:
+    with pytest.raises(DocumentUnusableError, match="no place for time stamps"):
+        await JwsForm().augment(signed(JwsForm()), Level.B_T, pki().evidence())
+
+
+async def test_what_others_wrote_into_a_provenance_stays_when_its_signature_is_stamped() -> None:
+    provenance = json.loads(signed(FhirForm(xml=True), "ec", RESOURCE))
+    provenance["extension"] = [{"url": "urn:test", "valueDecimal": 1.25, "valueInteger": 7}]
+    written = json.dumps(provenance).encode()
+    stamped = json.loads(await FhirForm(xml=True).augment(written, Level.B_T, pki().evidence()))
+    data = [each["signature"][0].pop("data") for each in (provenance, stamped)]
+    assert stamped == provenance
+    assert b"SignatureTimeStamp" in base64.b64decode(data[1])
+
+
+def test_a_holder_whose_certificate_cannot_be_described_is_named_in_no_provenance() -> None:
+    """Of a validity that cannot be read: the key is there and signs, but nobody can be named."""
+    certificate = rewritten(signature_certificate(), "ca", times=sequence(b"\x17\x01x", b"\x17\x01x"))
+    ready = FhirForm().prepare(RESOURCE, Signer(certificate), Hash.SHA_256, NOW)
+    with pytest.raises(CertificateMalformedError):
+        ready.finish(bytes(256))

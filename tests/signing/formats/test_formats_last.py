@@ -14,6 +14,7 @@ from signing.formats.cades import Cades, Place
 from signing.formats.emr import EmrForm
 from signing.formats.fhir import FhirForm
 from signing.formats.pades import Pades
+from signing.formats.validation_data import gather
 from signing.formats.xml_signature import Packaging, XmlForm
 from signing.verification.findings import Finding
 from signing.verification.judge import Trust, asked_about, judge
@@ -104,3 +105,23 @@ def test_it_is_valid_with_nobody_to_ask_after_the_certificate_has_expired(
     basic = judge(read(document, plain) if lasting.beside else read(plain), document, trust)
     assert basic.verdict is Verdict.UNDECIDED
     assert Finding.CERTIFICATE_EXPIRED in {each.finding for one in basic.signatures for each in one.remarks}
+
+
+async def test_nobody_is_asked_about_a_root_and_about_each_below_it_once() -> None:
+    class SelfIssued:
+        """The chain of a certificate that issued itself."""
+
+        def __init__(self) -> None:
+            self.real = pki().evidence()
+            self.timestamp, self.revocation = self.real.timestamp, self.real.revocation
+
+        async def chain(self, certificate: bytes) -> tuple[bytes, ...]:
+            return (certificate,)
+
+    alone = SelfIssued()
+    found = await gather(pki().root, alone)
+    assert (found.certificates, found.ocsp, found.crls, alone.real.asked) == ((pki().root,), (), (), [])
+    evidence = pki().evidence()
+    found = await gather(pki().certificate("rsa"), evidence)
+    assert (found.certificates, len(found.ocsp)) == ((pki().ca, pki().root), 2)
+    assert evidence.asked == ["chain", "revocation", "revocation"]

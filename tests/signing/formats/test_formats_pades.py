@@ -327,3 +327,9 @@ def test_a_field_seed_that_names_a_time_stamp_authority_is_never_asked() -> None
     )
     append_signature_field(writer, SigFieldSpec("Seeded", seed_value_dict=seed))
     assert valid_to_pyhanko(signed(written(writer)), pki().root) is not None
+
+
+def test_a_signature_that_left_no_room_gets_no_time_stamp() -> None:
+    document = certified(pdf(), MDPPerm.FILL_FORMS)
+    with pytest.raises(DocumentUnusableError, match="no room"):
+        augmented(document, Level.B_T)

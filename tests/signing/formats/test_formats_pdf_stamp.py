@@ -10,10 +10,11 @@ import pytest
 from signing.errors import DocumentUnusableError
 from signing.formats import pdf_stamp
 from signing.formats.pades import Pades
-from signing.formats.pdf_stamp import Stamp
+from signing.formats.pdf_stamp import Stamp, new_field
 from signing.hashes import Hash
+from tests.support.pdf_attacks import first_page
 from tests.support.pdf_judges import valid_to_pdfsig, valid_to_pyhanko
-from tests.support.pdfs import pdf
+from tests.support.pdfs import A4, pdf, updated, written
 from tests.support.test_pki import NOW, pki, sign_with
 
 
@@ -77,3 +78,25 @@ def test_fonts_are_looked_for_where_each_system_has_them(monkeypatch: pytest.Mon
     assert pdf_stamp._folders("win32") == (Path("C:/Windows/Fonts"),)
     assert Path("/Library/Fonts") in pdf_stamp._folders("darwin")
     assert Path("/usr/share/fonts") in pdf_stamp._folders("linux")
+
+
+def box_on(document: bytes, stamp: Stamp) -> tuple[int, ...]:
+    """Where the field of a signature would be on the first page."""
+    field = new_field(updated(document), "Signature", stamp)
+    assert field.on_page == 0
+    return tuple(field.box)
+
+
+def test_a_stamp_is_where_somebody_wants_it() -> None:
+    assert box_on(pdf(), Stamp(box=(40, 50, 240, 110))) == (40, 50, 240, 110)
+
+
+def test_a_page_that_does_not_say_how_large_it_is_is_taken_for_a4() -> None:
+    writer = updated(pdf())
+    page = first_page(writer)
+    del page["/MediaBox"]
+    writer.update_container(page)
+    left, bottom, right, top = box_on(written(writer), Stamp())
+    assert (left, bottom, right, top) == box_on(pdf(), Stamp())
+    assert 0 < left < right < A4[2]
+    assert 0 < bottom < top < A4[3]

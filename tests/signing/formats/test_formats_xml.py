@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,15 +18,15 @@ from signxml.exceptions import InvalidInput, InvalidSignature
 from signxml.xades import XAdESVerifier
 
 from signing.errors import DocumentUnusableError, EvidenceError
-from signing.formats import Level, SignatureFormat, Signer
+from signing.formats import Level, RevocationEvidence, SignatureFormat, Signer
 from signing.formats.xml_signature import Packaging, XmlForm
 from signing.hashes import Hash
 from signing.verification.findings import Finding
 from signing.verification.report import TimeSource, Verdict
-from signing.xml import XADES
-from tests.support.test_pki import DAY, EC_SIGNER, NOW, RSA_SIGNER, SIGNERS, pki
+from signing.xml import DS, XADES
+from tests.support.test_pki import DAY, EC_SIGNER, NOW, RSA_SIGNER, SIGNERS, PkiEvidence, pki
 from tests.support.vectors import certificate
-from tests.support.xml_signatures import ODD, findings, judged, signed, xmlsec_agrees
+from tests.support.xml_signatures import ODD, by_identifier, findings, judged, signed, xmlsec_agrees
 
 PLAIN = b'<record xmlns="urn:test:r"><name>Wang</name></record>'
 
@@ -211,3 +213,42 @@ def test_a_key_of_no_kind_that_xml_signatures_have_is_refused() -> None:
     for key in (public, bytes.fromhex("3003 020101")):
         with pytest.raises(DocumentUnusableError, match="cannot be used"):
             XmlForm().prepare(b"<a/>", Signer(certificate(key), ()), Hash.SHA_256, NOW)
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (lambda: PLAIN, "no XML signature"),
+        (lambda: signed(XmlForm(xades=False), PLAIN), "no XAdES signature"),
+        (
+            lambda: re.sub(rb"<ds:X509Certificate>[^<]+", b"<ds:X509Certificate>", signed(XmlForm(), PLAIN)),
+            "holds no certificate",
+        ),
+    ],
+    ids=["not signed", "without properties", "without a certificate"],
+)
+async def test_what_is_no_xades_signature_is_not_raised(document: Callable[[], bytes], words: str) -> None:
+    with pytest.raises(DocumentUnusableError, match=words):
+        await XmlForm().augment(document(), Level.B_LT, pki().evidence())
+
+
+async def test_where_authorities_say_nothing_only_certificates_are_added() -> None:
+    class Silent(PkiEvidence):
+        async def revocation(self, certificate: bytes, issuer: bytes) -> RevocationEvidence:
+            return RevocationEvidence()
+
+    made = await XmlForm().augment(signed(XmlForm(), PLAIN), Level.B_LT, Silent(pki()))
+    assert b"<xades:CertificateValues" in made
+    assert b"RevocationValues" not in made
+    assert judged(made).signatures[0].unchanged
+
+
+def test_a_second_signature_stands_beside_one_over_a_part_and_inside_one_over_all(tmp_path: Path) -> None:
+    of_a_part = by_identifier(b'<r><part Id="p">x</part></r>', "p")
+    of_all = signed(XmlForm(xades=False), PLAIN)
+    for number, first in enumerate((of_a_part, of_all)):
+        both = signed(XmlForm(), first, EC_SIGNER)
+        assert [each.unchanged for each in judged(both).signatures] == [True, True]
+        assert xmlsec_agrees(both, tmp_path, 2)
+        *_, inner = etree.fromstring(both).iter(f"{{{DS}}}Signature")
+        assert etree.QName(inner.getparent()).localname == ("r", "Object")[number]

@@ -298,3 +298,25 @@ def test_a_document_that_was_signed_before_says_so() -> None:
 def test_a_document_without_pages_has_no_picture() -> None:
     writer = PdfFileWriter()
     assert pdf_preview(written(writer)).picture == b""
+
+
+def test_a_script_that_has_a_name_is_one_that_the_renderer_counts() -> None:
+    def named(writer: Any) -> None:
+        action = generic.DictionaryObject(
+            {pdf_name("/S"): pdf_name("/JavaScript"), pdf_name("/JS"): generic.pdf_string("app.alert(1)")}
+        )
+        scripts = generic.ArrayObject([generic.pdf_string("first"), writer.add_object(action)])
+        tree = generic.DictionaryObject({pdf_name("/Names"): scripts})
+        writer.root["/Names"] = generic.DictionaryObject({pdf_name("/JavaScript"): tree})
+        writer.update_root()
+
+    assert pdf_preview(edited(PLAIN, named)).notices == (Notice.ACTIVE,)
+
+
+@pytest.mark.parametrize("size", [(0.0, 0.0), (100.0, 0.0), (float("nan"), 100.0), (1e9, 1.0)], ids=str)
+def test_whatever_size_the_renderer_tells_a_page_without_one_is_damaged(
+    size: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pypdfium2.PdfPage.get_size", lambda _page: size)
+    found = pdf_preview(PLAIN)
+    assert (found.pages, found.picture, found.notices) == (0, b"", (Notice.DAMAGED,))

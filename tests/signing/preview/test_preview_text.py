@@ -102,6 +102,28 @@ def test_a_record_that_tries_to_show_something_else_is_shown_as_it_is(
     assert set(preview.notices) == ({notice} if notice else set())
 
 
+def test_what_only_begins_like_xml_is_a_text() -> None:
+    preview = text_preview("<同意 to what follows".encode())
+    assert preview is not None
+    assert (preview.kind, preview.lines) == (RecordKind.TEXT, ("<同意 to what follows",))
+
+
+def test_a_list_is_shown_with_its_points_and_a_record_without_a_title_without_one() -> None:
+    document = _record("<list><item>一</item><item>二</item></list>")
+    preview = text_preview(document.replace("<title>紀錄</title>".encode(), b"", 1))
+    assert preview is not None
+    assert preview.record_type == ""
+    assert [line for line in preview.lines if line] == ["# 處置", "• 一", "• 二"]
+
+
+def test_a_record_that_is_packed_in_something_unknown_is_not_all_of_it() -> None:
+    inner = _record("同意")
+    package = b'<p:ContentPackage xmlns:p="urn:p"><p:Other>' + inner + b"</p:Other></p:ContentPackage>"
+    preview = text_preview(package)
+    assert preview is not None
+    assert preview.notices == (Notice.OUTSIDE_RECORD,)
+
+
 def test_xml_that_is_no_record_is_shown_as_what_was_read_of_it() -> None:
     preview = text_preview(ODD)
     assert preview is not None
