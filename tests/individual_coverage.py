@@ -33,9 +33,6 @@ ROOT: Final = Path(__file__).parent.parent
 
 LEFT: Final = {
     "hca_card/certificate_oddities.py": 2,
-    "hca_card/pkcs15.py": 18,
-    "hca_card/pkcs15_directory.py": 1,
-    "hca_card/pkcs15_roles.py": 10,
     "hca_card/probe/draft.py": 12,
     "hca_card/probe/masking.py": 2,
     "hca_card/probe/prober.py": 2,

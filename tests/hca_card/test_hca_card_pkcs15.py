@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,11 +24,13 @@ from hca_card.pin import Pin
 from hca_card.pin_block import PinEncoding, PinFormat
 from hca_card.pkcs15 import Pkcs15Card
 from hca_card.pkcs15_directory import DirectoryKind, ObjectPath
-from hca_card.pkcs15_roles import algorithm_for, key_for
+from hca_card.pkcs15_roles import ListedCertificates, algorithm_for, key_for
 from hca_card.tlv import Tlv
+from pcsc.apdu import Command, Response
 from pcsc.status import StatusError
 from tests.support.cards import simulated
 from tests.support.script import CardChannel, Exchange, ScriptedChannel
+from tests.support.software_card import root, signature_certificate
 
 
 def seq(*parts: bytes) -> bytes:
@@ -155,6 +158,11 @@ def test_a_pin_object_says_how_the_pin_is_sent(
 def test_kinds_of_password_that_are_not_pins_are_skipped():
     biometric = seq(LABEL, seq(octets("01")), put(0xA1, seq()))
     assert contents.pins(put(0xA0, biometric) + pin_object(kind=9)) == ()
+
+
+def test_a_padding_character_of_two_bytes_is_refused():
+    with pytest.raises(CardDataError, match="padding character"):
+        contents.pins(pin_object(flags="02 0C", more=octets("FF00")))
 
 
 @pytest.mark.parametrize("lengths", [(8, 8, 4), (4, 8, 127), (4, 127, 8)])
@@ -304,6 +312,151 @@ def test_a_signature_of_another_length_than_the_key_is_refused():
 def test_a_pin_that_must_be_sent_encrypted_is_never_sent_in_the_plain(flags: str):
     with ScriptedChannel(card_with(pin_object(flags=flags))) as channel, pytest.raises(UnsupportedError):
         opened(channel).verify(Pin("1234"))
+
+
+def by_path(path: str, content: bytes | None = None) -> list[Exchange]:
+    """SELECT by path from the master file, and READ BINARY where there is something to read."""
+    chosen = (f"00 A4 08 00 {len(path) // 2:02X} {path} 00", "9000")
+    return [chosen] if content is None else [chosen, ("00 B0 00 00 00 00 00", content.hex() + "9000")]
+
+
+ABSENT: Exchange = (SELECT[0], "6A82")
+EF_DIR = put(0x61, put(0x4F, contents.AID), put(0x51, b"\x3f\x00\x50\x15"))
+
+
+def test_an_application_that_no_name_selects_is_found_by_the_path_in_ef_dir():
+    odf = put(0xA8, put(0xA0, pin_object()))
+    script = [
+        ABSENT,
+        *by_path("2F00", EF_DIR),
+        *by_path("5015"),
+        *by_path("50155032", TOKEN),
+        *by_path("50155031", odf),
+        ("00 20 00 81 04 31323334", "9000"),
+        ("00 20 FF 81", "9000"),
+        ("00 20 00 81", "9000"),  # still verified: the application is selected again, by its path
+        *by_path("5015"),
+        ("00 20 00 81", "63C3"),
+    ]
+    with ScriptedChannel(script) as channel:
+        card = opened(channel)
+        assert card.serial == "0001"
+        card.verify(Pin("1234"))
+    assert not channel.was_reset
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [ABSENT, ("00 A4 08 00 02 2F00 00", "6A82")],
+        [ABSENT, *by_path("2F00", put(0x61, put(0x4F, b"\xd2\x76"), put(0x51, b"\x3f\x00\x60\x00")))],
+        [ABSENT, *by_path("2F00", b"")],
+    ],
+    ids=["no EF.DIR", "another application", "an empty one"],
+)
+def test_a_card_without_the_application_is_none(script: list[Exchange]):
+    with ScriptedChannel(script) as channel:
+        assert Pkcs15Card.open(channel) is None
+
+
+def test_a_certificate_is_still_there_while_its_place_begins_as_it_did():
+    with CardChannel(simulated("hpc")) as channel:
+        card = Pkcs15Card.open(channel)
+        assert card is not None
+        own, authority = card.certificate(1).der, card.certificate(0).der
+        before = channel.count
+        assert card.still_has(1, own)
+        assert channel.count - before == 2  # SELECT and one READ
+        assert not card.still_has(1, card.certificate(2).der)
+        assert card.still_has(0, authority) and not card.still_has(0, own)  # read whole, to know which it is
+        assert not card.still_has(7, own)
+
+
+def test_a_certificate_whose_file_is_gone_is_not_there_any_more():
+    class Gone(CardChannel):
+        gone = False
+
+        def send(self, command: Command) -> Response:
+            return Response(b"", 0x6A82) if self.gone and command.ins == 0xA4 else super().send(command)
+
+    with Gone(simulated("hpc")) as channel:
+        card = Pkcs15Card.open(channel)
+        assert card is not None
+        der = card.certificate(1).der
+        channel.gone = True
+        assert not card.still_has(1, der)
+
+
+def test_a_puk_that_must_be_sent_encrypted_is_never_sent_in_the_plain():
+    puk = pin_object(flags="05 02 20")  # unblocking, confidentiality-protected
+    script = card_with(pin_object() + puk)
+    with ScriptedChannel(script) as channel, pytest.raises(UnsupportedError, match="no PUK in the plain"):
+        opened(channel).unblock_pin(Pin("12345678"), Pin("123456"))
+
+
+SIGNING, AUTHORITY = signature_certificate(), root()
+
+
+def listed(
+    entries: bytes, files: dict[str, bytes | Exception], keys: bytes = b""
+) -> tuple[ListedCertificates, list[str]]:
+    """What a directory lists, and which of its files have been read."""
+    read: list[str] = []
+
+    def at(place: ObjectPath) -> bytes:
+        read.append(place.path.hex())
+        found = files[read[-1]]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return ListedCertificates(contents.certificates(entries), contents.private_keys(keys), at), read
+
+
+def at_path(path: str, **more: Any) -> bytes:
+    return certificate(seq(octets(path)), **more)
+
+
+def test_the_holders_own_certificate_is_found_by_its_key_without_reading_another():
+    found, read = listed(
+        at_path("4300", identifier="46") + at_path("4301"), {"4301": SIGNING}, private_key(usage="06 00 40")
+    )
+    assert found.place(1) == ObjectPath(b"\x43\x01")
+    assert (found.place(2), found.place(0)) == (None, None)
+    assert found.get(1).der == SIGNING
+    assert read == ["4301"]
+    with pytest.raises(ObjectMissingError, match="no certificate 5"):
+        found.get(5)
+
+
+@pytest.mark.parametrize(
+    ("own", "error", "why"),
+    [
+        (b"", ObjectMissingError, "empty"),
+        (b"\x31\x00", CardDataError, "something else"),
+        (StatusError(0x6A82), ObjectMissingError, None),
+    ],
+)
+def test_where_the_own_certificate_cannot_be_read_another_serves_else_it_is_said_why(
+    own: bytes | Exception, error: type[Exception], why: str | None
+):
+    entries, key = at_path("4301") + at_path("4302", identifier="46"), private_key(usage="06 00 40")
+    found, _ = listed(entries, {"4301": own, "4302": SIGNING}, key)
+    assert (found.numbers(), found.get(1).der) == ((1,), SIGNING)
+    found, _ = listed(entries, {"4301": own, "4302": AUTHORITY}, key)
+    with pytest.raises(error, match=why):
+        found.get(1)
+
+
+def test_certificates_that_cannot_be_read_or_are_in_the_network_have_no_number():
+    url = certificate(put(0x13, b"http://example.tw/a.cer"))
+    entries = url + at_path("4301", identifier="46") + at_path("4302", identifier="47")
+    files: dict[str, bytes | Exception] = {"4301": StatusError(0x6982), "4302": AUTHORITY}
+    found, _ = listed(entries, files, private_key(usage="06 00 40"))
+    assert found.numbers() == (4,)
+    assert found.get(4).der == AUTHORITY
+    with pytest.raises(UnsupportedError, match="network"):
+        found.get(1)
 
 
 def test_a_card_without_pin_or_key_says_so():
