@@ -33,10 +33,6 @@ ROOT: Final = Path(__file__).parent.parent
 
 LEFT: Final = {
     "hca_card/certificate_oddities.py": 2,
-    "hca_card/probe/draft.py": 12,
-    "hca_card/probe/masking.py": 2,
-    "hca_card/probe/prober.py": 2,
-    "hca_card/probe/trace.py": 4,
     "hca_card/simulator/key_commands.py": 1,
     "hca_card/traces/contents.py": 2,
     "hca_card/traces/drafting.py": 23,

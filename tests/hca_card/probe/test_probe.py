@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +26,9 @@ from hca_card.errors import UnknownCardError
 from hca_card.hca import HcaCard
 from hca_card.model import CardKind, KeyUse, Personnel
 from hca_card.pin import Pin
+from hca_card.pin_block import PinEncoding, PinFormat
 from hca_card.probe import Findings, Limits, OnlyReads, draft, masking, probe
+from hca_card.probe.draft import pin_format
 from hca_card.probe.only_reads import (
     ForbiddenCommandError,
     ProbeLimitError,
@@ -47,8 +50,9 @@ from hca_card.simulator.persons import (
     current_validity,
     personnel_record,
 )
-from pcsc.apdu import Command
+from pcsc.apdu import Command, Response
 from pcsc.errors import CardRemovedError
+from pcsc.trace import Exchange
 from pcsc.winscard import VirtualCard
 from tests.support import foreign
 from tests.support.cards import STRANGE, simulated, simulator_ca
@@ -272,6 +276,90 @@ def test_what_is_in_data_objects_comes_into_the_draft_as_it_is_wrapped():
         assert [one.der for one in card.certificates()] == [one.certificate for one in own]
 
 
+def test_without_a_text_that_says_what_the_card_is_its_certificate_and_records_do():
+    """Records in data objects, and no identity anywhere."""
+    number, validity = "000000336001", current_validity(today())
+    own = simulator_ca().identities([*templates.personnel(number, validity)])
+    objects = {
+        0x0102: personnel_record(DOCTOR, "2"),
+        0x0103: card_info_record(validity, activated=True, terminated=False),
+        0x0104: own[0].certificate,
+    }
+    application = ForeignApplication(objects={(name, b""): content for name, content in objects.items()})
+    chip = ForeignCard(ForeignWire(file_class=0, select_p2=0), {FOREIGN.aid: application}, ())
+    _, text, _ = probed(chip, known=(FOREIGN,))
+    assert "沒有 [identity]" in text and "FILL IN: identity" not in text
+    entry = profile.parse(text.replace("draft = true", ""))
+    with CardChannel(chip) as channel:
+        card = recognise(channel, channel.atr, (entry,))
+        assert (card.kind, card.serial, card.metadata().holder) == (CardKind.PERSONNEL, number, DOCTOR)
+
+
+def test_what_the_card_is_may_stand_in_a_file_with_a_short_identifier():
+    number = "000000336001"
+    own = simulator_ca().identities([*templates.personnel(number, current_validity(today()))])
+    application = ForeignApplication(files={0x09: f"211{number}".encode(), 0x0B: own[0].certificate})
+    chip = ForeignCard(ForeignWire(file_class=0, select_p2=0), {FOREIGN.aid: application}, ())
+    _, text, complete = probed(chip, known=(FOREIGN,))
+    assert not complete
+    identity = profile.parse(text).identity
+    assert identity is not None
+    assert (identity.sfi, identity.fci_tag, identity.length, identity.serial) == (9, 0, 15, (3, 15))
+
+
+# What the draft is tried on
+
+
+def read(kind: str) -> Findings:
+    card = simulated(kind)
+    return probe(OnlyReads(card.transmit), card.power_on(), KNOWN)
+
+
+def test_what_fits_into_no_profile_is_left_to_be_filled_in():
+    found = read("hpc")
+    found.applications = [replace(one, aid=one.aid[:2]) for one in found.applications]
+    with CardChannel(simulated("hpc")) as channel:
+        drafted = draft(found, channel)
+        assert channel.count == 0
+    assert not drafted.complete
+    assert drafted.missing == ("identity", "files: basic", "files: info", "certificates", "pin", "keys")
+    assert profile.parse(drafted.text).aid == bytes.fromhex("F000000000")
+
+
+def test_a_draft_that_does_not_find_the_card_again_says_so():
+    found = read("hpc")
+    with CardChannel(simulated("citizen")) as channel:
+        drafted = draft(found, channel)
+    assert (drafted.complete, drafted.missing) == (False, ("the application is not found again",))
+    assert "FILL IN: the application is not found again" in drafted.text
+    assert profile.parse(drafted.text).draft
+
+
+def test_a_draft_that_reads_nothing_says_what_went_wrong():
+    def pulled(_: bytes) -> bytes:
+        raise CardRemovedError
+
+    drafted = draft(read("hpc"), OnlyReads(pulled))
+    assert not drafted.complete
+    assert drafted.missing == (f"tried on the card: {CardRemovedError()}",)
+    assert profile.parse(drafted.text).draft
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        PinFormat(6, 8, PinEncoding.ASCII),
+        PinFormat(4, 8, PinEncoding.ASCII_NUMERIC, 8, 0xFF),
+        PinFormat(4, 8, PinEncoding.BCD, 8, 0x00, b"\x01\x2a"),
+    ],
+)
+def test_a_pin_is_sent_as_the_draft_writes_it(form: PinFormat):
+    usual = "format = { min_length = 6, max_length = 8, stored_length = 8, pad = 0xFF }"
+    assert usual in foreign.PROFILE
+    entry = profile.parse(foreign.PROFILE.replace(usual, f"format = {pin_format(form)}"))
+    assert entry.pin.format == form
+
+
 # What is not sent
 
 
@@ -380,6 +468,30 @@ def test_a_card_pulled_in_the_middle_leaves_what_was_read():
     found = probe(channel, card.power_on(), KNOWN)
     assert isinstance(found.ended, CardRemovedError)
     assert found.applications
+
+
+def test_a_card_that_knows_no_short_identifiers_is_asked_once():
+    def answer(command: bytes) -> bytes | None:
+        return b"\x6d\x00" if command[1] == 0xB0 and command[2] & 0x80 else None
+
+    found, _, _ = probed(tapped := Wiretap(Instead(simulated("hpc"), answer)))
+    asked = [command for command in tapped.sent if command[1] == 0xB0 and command[2] & 0x80]
+    # Of each application only the first short identifier is asked for.
+    assert 0 < len(asked) <= len(found.applications) + 2
+    assert {command[2] for command in asked} == {0x81}
+    assert found.ended is None and not any(one.files for one in found.applications)
+
+
+def test_a_directory_that_is_not_found_a_second_time_is_left_out_of_the_trace():
+    selected = count()
+
+    def answer(command: bytes) -> bytes | None:
+        again = command[1] == 0xA4 and command[5:7] == b"\x50\x31" and next(selected)
+        return b"\x6a\x82" if again else None
+
+    found, _, _ = probed(Instead(simulated("hpc"), answer))
+    assert found.directory is not None and found.structures == {}
+    assert read("hpc").structures.keys() > {"ODF", "CERTIFICATES"}
 
 
 @pytest.mark.parametrize("kind", ["hpc-hostile", "hpc-torn"])
@@ -570,3 +682,43 @@ def test_the_trace_still_tells_what_a_profile_is_made_of():
         assert told in text
     head = text.splitlines()[0]
     assert "masked" in head and "PINs" in head
+
+
+def test_of_the_cards_production_the_trace_tells_what_many_cards_share():
+    content = bytes(range(42))
+    told = "00 01 02 03 04 05 06 07 08 09 <32 bytes more>"
+    assert masking.cplc(b"\x9f\x7f\x2a" + content) == masking.cplc(content) == told
+    assert masking.cplc(content[:-1]) == "<41 bytes: Big5 text, perhaps>"
+
+
+def test_a_directory_file_is_told_as_a_tree_of_some_depth():
+    deep = tlv(0x30, tlv(0x02, b"\x05"))
+    assert masking.structure(deep) == "30{02=05}"
+    for _ in range(13):
+        deep = tlv(0x30, deep)
+    told = masking.structure(deep)
+    assert told == "30{" * 12 + "30=<5 bytes: BER-TLV, 1 objects>" + "}" * 12
+
+
+def test_a_trace_counts_what_was_sent_and_never_tells_a_secret():
+    recorder = Recorder("test", "0")
+    recorder.step("the PIN")
+    verify = Command(0x00, 0x20, 0x00, 0x01, b"123456", secret=True)
+    recorder.observe(Exchange.of(verify, Response(b"", 0x63C2), 0.0))
+    recorder.observe(Exchange.of(Command(0x00, 0x88, 0x00, 0x00, b"123456"), Response(b"", 0x6982), 0.0))
+    assert recorder.count == 2
+    _, step, *exchanges = map(json.loads, recorder.text().splitlines())
+    assert step["step"] == "the PIN"
+    assert [(each["n"], each["command"], each["sw"]) for each in exchanges] == [
+        (1, "00 20 00 01 <secret>", "63C2"),
+        (2, "00 88 00 00 06 <6 bytes>", "6982"),
+    ]
+    assert "123456" not in recorder.text() and "31 32 33" not in recorder.text()
+
+
+def test_a_file_of_records_is_told_with_their_number():
+    recorder = Recorder("test", "0")
+    chip = ForeignBlueprint("000000336001", ForeignWire(file_class=0, select_p2=0)).build(simulator_ca())
+    probed(chip, recorder, known=(FOREIGN,))
+    files = [line for line in map(json.loads, recorder.text().splitlines()) if line.get("file") == {"sfi": 5}]
+    assert [(line["records"], line["size"]) for line in files] == [(2, len(personnel_record(DOCTOR, "2")))]
