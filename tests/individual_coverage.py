@@ -48,8 +48,6 @@ LEFT: Final = {
     "signing/revocation/ocsp_request.py": 6,
     "signing/timestamp.py": 18,
     "signing/trust.py": 11,
-    "signing/verification/cms.py": 18,
-    "signing/verification/judge.py": 12,
     "signing/verification/pdf.py": 24,
     "signing/verification/pdf_changes.py": 7,
     "signing/verification/pdf_contents.py": 5,

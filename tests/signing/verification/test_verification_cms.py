@@ -1,24 +1,31 @@
-"""Plain CMS as this program and HiPKI make it, and what the judge makes of it."""
+"""Plain CMS as this program and HiPKI make it, what others put into it, and what the judge makes of it."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from asn1crypto import cms
+from asn1crypto import cms, core, ocsp, x509
 
 from signing.certificate import parsed
 from signing.cms.build import CmsForm, sign_cms
+from signing.formats.cades import Cades
 from signing.hashes import Hash
 from signing.revocation import CertificateStatus, RevocationState, StatusSource
 from signing.verification.anchors import shipped
+from signing.verification.cms import read_cms
 from signing.verification.findings import Finding, Weight, rows
 from signing.verification.judge import Trust, asked_about, judge
 from signing.verification.reading import read
 from signing.verification.report import TimeSource, Verdict
+from tests.support.cms_attacks import changed
 from tests.support.software_card import SoftwareCard, root, signature_certificate
+from tests.support.test_pki import pki
+from tests.support.vectors import sequence
+from tests.support.xml_signatures import signed as signed_as
 
 DOCUMENT = "病歷摘要 第一頁".encode()
 NOW = datetime.now(UTC)
@@ -148,3 +155,57 @@ def test_the_roots_that_ship_are_the_certificates_that_the_table_names() -> None
         assert certificate.issuer == certificate.subject
         assert certificate.authority is not False
     assert len(shipped()) == 5
+
+
+def test_a_message_of_another_kind_holds_no_signature() -> None:
+    message = cms.ContentInfo({"content_type": "data", "content": DOCUMENT}).dump()
+    found = read_cms(message)
+    assert found.signatures == ()
+    [remark] = found.remarks
+    assert (remark.finding, remark.detail) == (
+        Finding.DOCUMENT_UNREADABLE,
+        "this CMS message holds no signature",
+    )
+
+
+def test_a_signer_named_by_its_keys_identifier_is_found() -> None:
+    """RFC 5652 §5.3: the identifier is not signed, so that each of the two names the same signature."""
+    certificate = pki().certificate("rsa")
+    identifier = x509.Certificate.load(certificate).key_identifier_value
+
+    def named(octets: bytes) -> bytes:
+        sid = cms.SignerIdentifier("subject_key_identifier", octets)
+        return changed(signed_as(Cades(detached=False), DOCUMENT), lambda _, one: one.__setitem__("sid", sid))
+
+    [found] = read_cms(named(identifier.native)).signatures
+    assert (found.intact, found.certificate) == (True, certificate)
+    [other] = read_cms(named(bytes(20))).signatures
+    assert [each.finding for each in other.remarks] == [Finding.CERTIFICATE_MISSING]
+
+
+def test_what_the_signer_says_it_is_for_is_told() -> None:
+    message = signed_as(Cades(detached=False, reason="主治醫師確認"), DOCUMENT)
+    assert [each.reason for each in read_cms(message).signatures] == ["主治醫師確認"]
+
+
+def test_evidence_beside_the_signature_is_found_where_others_put_it() -> None:
+    """CertificateValues and RevocationValues (ETSI EN 319 122-1 annex A.1.1.2, A.1.1.4)."""
+    evidence, signer = pki().evidence(), pki().certificate("rsa")
+    answer = asyncio.run(evidence.revocation(signer, pki().ca)).ocsp
+    basic = ocsp.OCSPResponse.load(answer)["response_bytes"]["response"].parsed.dump()
+    revocation_list = evidence.revocation_list("ca")
+    lists = sequence(sequence(revocation_list), tag=0xA0) + sequence(sequence(basic), tag=0xA1)
+    kept = {"23": sequence(pki().ca, pki().root), "24": sequence(lists, sequence(sequence(), tag=0xA2))}
+    attributes = [
+        sequence(core.ObjectIdentifier(f"1.2.840.113549.1.9.16.2.{arc}").dump(), sequence(value, tag=0x31))
+        for arc, value in kept.items()
+    ]
+
+    def beside(message: cms.SignedData, one: cms.SignerInfo) -> None:
+        message["certificates"] = [cms.CertificateChoices.load(signer)]
+        one["unsigned_attrs"] = cms.CMSAttributes.load(sequence(*attributes, tag=0x31))
+
+    [found] = read_cms(changed(signed_as(Cades(detached=False), DOCUMENT), beside)).signatures
+    assert found.intact
+    assert found.certificates == (signer, pki().ca, pki().root)
+    assert (found.crls, found.ocsp) == ((revocation_list,), (answer,))

@@ -273,6 +273,11 @@ TAMPERED: dict[str, tuple[Callable[[], bytes], Verdict, Finding]] = {
     "all attributes taken away": (
         lambda: changed(signed(), _no_attributes), INVALID, Finding.CONTENT_CHANGED,
     ),
+    "all attributes taken away, and a document of another type": (
+        lambda: changed(signed(), _no_attributes).replace(
+            cms.ContentType("data").dump(), cms.ContentType("1.2.840.113549.1.7.9").dump(), 1
+        ), INVALID, Finding.STRUCTURE_AMBIGUOUS,
+    ),
     "the attributes presented as the document": (
         lambda: changed(signed(), _attributes_as_document), INVALID, Finding.STRUCTURE_AMBIGUOUS,
     ),

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from signing.formats import Level, validation_data
+from signing.formats import Level, SignatureFormat, validation_data
 from signing.formats.cades import Cades
 from signing.hashes import Hash
 from signing.revocation import CertificateStatus, RevocationState, StatusSource, judge_crl, judge_ocsp
 from signing.verification.findings import Finding
+from signing.verification.found import FoundDocument, FoundSignature
 from signing.verification.judge import Trust, asked_about, judge
 from signing.verification.reading import read
 from signing.verification.report import DocumentReport, TimeSource, Verdict
-from tests.support.test_pki import DAY, NOW, PkiEvidence, pki, sign_with
+from tests.support.cards import simulator_ca
+from tests.support.test_pki import DAY, NOW, PkiEvidence, key, pki, sign_with
 
 DOCUMENT = "病理報告 王測試".encode()
 TRUST = Trust(roots=(pki().root,), now=NOW + timedelta(hours=1))
@@ -186,3 +193,115 @@ async def test_an_archive_of_many_judges_paths_once(monkeypatch: pytest.MonkeyPa
     message = await made("rsa", Level.B_LT, pki().evidence())
     judge(read(DOCUMENT, message), DOCUMENT, TRUST)
     assert len(calls) == len(set(calls))
+
+
+def alone(certificate: bytes | None, **facts: Any) -> FoundDocument:
+    """One signature that holds, with nothing that came with it."""
+    signature = FoundSignature(SignatureFormat.CMS, certificate, **{"intact": True, **facts})
+    return FoundDocument("cms", (signature,))
+
+
+def test_a_verdict_is_of_its_moment() -> None:
+    later = TRUST.at(YEARS_LATER)
+    assert later == replace(TRUST, now=YEARS_LATER)
+    signature = alone(pki().certificate("rsa"), certificates=(pki().ca,))
+    assert Finding.CERTIFICATE_EXPIRED not in found(judge(signature, b"", TRUST))
+    assert Finding.CERTIFICATE_EXPIRED in found(judge(signature, b"", later))
+
+
+def test_without_a_signature_nothing_is_decided() -> None:
+    report = judge(FoundDocument("cms", ()), b"record", TRUST, name="a.p7m")
+    assert (report.verdict, report.name, report.size) == (Verdict.UNDECIDED, "a.p7m", 6)
+
+
+def test_a_certificate_that_is_none_is_nobodys() -> None:
+    report = judge(alone(b"none"), b"", TRUST)
+    assert found(report) == {Finding.CERTIFICATE_UNREADABLE}
+    [signature] = report.signatures
+    assert (report.verdict, signature.signer, signature.chain) == (Verdict.UNDECIDED, None, ())
+    [missing] = judge(alone(None), b"", TRUST).signatures
+    assert (missing.signer, missing.time_source) == (None, TimeSource.NONE)
+
+
+def test_what_is_not_bound_to_its_certificate_reaches_no_level() -> None:
+    [signature] = (report := judge(alone(pki().certificate("rsa"), claimed_time=NOW), b"", TRUST)).signatures
+    assert Finding.CERTIFICATE_NOT_BOUND in found(report)
+    assert signature.level == ""
+    bound = alone(pki().certificate("rsa"), claimed_time=NOW, binds_certificate=True)
+    assert judge(bound, b"", TRUST).signatures[0].level == Level.B_B
+
+
+def test_a_simulated_card_is_believed_by_nobody_who_does_not_simulate() -> None:
+    certificate = simulator_ca().intermediates[0]
+    trust = replace(TRUST, roots=simulator_ca().roots)
+    report = judge(alone(certificate), b"", trust)
+    assert Finding.SIMULATED in found(report)
+    assert report.signatures[0].chain == ()
+    assert asked_about(alone(certificate), trust) == ()
+    simulating = replace(trust, simulated=True)
+    assert Finding.SIMULATED not in found(judge(alone(certificate), b"", simulating))
+    assert asked_about(alone(certificate), simulating) == ((certificate, simulator_ca().roots[0]),)
+
+
+async def test_a_persons_path_serves_all_signatures_of_a_document() -> None:
+    one = read(DOCUMENT, await made("rsa", Level.B_B, pki().evidence())).signatures[0]
+    bare = replace(one, certificates=())
+    first, second = judge(FoundDocument("cms", (one, bare)), b"", TRUST).signatures
+    assert len(first.chain) == 3
+    assert second.chain == first.chain
+    # In the other order the first of them has no path, and the second one's does not mend it.
+    first, second = judge(FoundDocument("cms", (bare, one)), b"", TRUST).signatures
+    assert (len(first.chain), len(second.chain)) == (0, 3)
+
+
+def revoked_stamper(reason: x509.ReasonFlags, since: datetime) -> bytes:
+    """The root's list, with the time stamp authority on it."""
+    root, stamper = (x509.load_der_x509_certificate(pki().certificate(each)) for each in ("root", "tsa"))
+    entry = (
+        x509.RevokedCertificateBuilder()
+        .serial_number(stamper.serial_number)
+        .revocation_date(since)
+        .add_extension(x509.CRLReason(reason), critical=False)
+    )
+    made = x509.CertificateRevocationListBuilder().issuer_name(root.subject)
+    made = made.last_update(NOW).next_update(NOW + 7 * DAY).add_revoked_certificate(entry.build())
+    return made.sign(key("root"), hashes.SHA256()).public_bytes(Encoding.DER)  # type: ignore[arg-type]
+
+
+@cache
+def stamped_yesterday() -> FoundSignature:
+    evidence = pki().evidence(at=NOW - DAY)
+    message = asyncio.run(made("rsa", Level.B_T, evidence, when=NOW - DAY))
+    return read(DOCUMENT, message).signatures[0]
+
+
+@pytest.mark.parametrize(
+    ("reason", "since", "counts"),
+    [
+        (x509.ReasonFlags.key_compromise, NOW - timedelta(hours=12), False),
+        (x509.ReasonFlags.superseded, NOW - 2 * DAY, False),
+        (x509.ReasonFlags.superseded, NOW - timedelta(hours=12), True),
+    ],
+)
+def test_a_stamp_holds_that_was_made_before_its_authority_ended_unless_the_key_got_out(
+    reason: x509.ReasonFlags, since: datetime, counts: bool
+) -> None:
+    listed = replace(stamped_yesterday(), crls=(revoked_stamper(reason, since),))
+    report = judge(FoundDocument("cms", (listed,)), b"", TRUST)
+    assert (Finding.STAMP_UNTRUSTED not in found(report)) is counts
+    assert (report.signatures[0].time_source is TimeSource.STAMP) is counts
+
+
+def test_an_answer_given_after_the_stamp_counts_at_its_own_time() -> None:
+    later = pki().evidence()
+    answers = tuple(
+        asyncio.run(later.revocation(pki().certificate(der), pki().certificate(issuer))).ocsp
+        for der, issuer in (("rsa", "ca"), ("ca", "root"))
+    )
+    document = FoundDocument("cms", (replace(stamped_yesterday(), ocsp=answers),))
+    [told] = judge(document, b"", TRUST).signatures
+    assert (told.verdict, told.level) == (Verdict.VALID, Level.B_LT)
+    assert told.revocation is not None
+    assert (told.revocation.state, told.revocation.at) == (RevocationState.GOOD.value, NOW)
+    # While it is to come, it says nothing.
+    assert Finding.REVOCATION_UNKNOWN in found(judge(document, b"", TRUST.at(NOW - timedelta(hours=2))))
