@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from datetime import datetime
 from typing import Any
 
 import pytest
 from asn1crypto import algos, core, keys
 from asn1crypto import x509 as asn1
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from signing.certificate import (
@@ -40,7 +42,7 @@ from signing.errors import (
     SignatureInvalidError,
 )
 from signing.hashes import Hash
-from tests.support.certificates import Made, authority
+from tests.support.certificates import BEGINS, Made, authority
 from tests.support.software_card import issue, root, rsa_key
 from tests.support.vectors import certificate
 
@@ -179,6 +181,24 @@ def test_a_signature_of_another_kind_than_the_key_is_not_understood() -> None:
         place["algorithm"] = "1.2.3.4"
     with pytest.raises(HashUnsupportedError, match="another way"):
         check_signed_by(unknown.dump(force=True), ISSUING.der())
+
+
+@pytest.mark.parametrize("salt", [0, 20, 32])
+def test_a_certificate_that_is_signed_with_pss_is_its_authoritys_whatever_the_salt(salt: int) -> None:
+    nobody, key = x509.Name([]), rsa_key("ca")
+    builder = x509.CertificateBuilder(nobody, nobody, key.public_key(), 1).not_valid_before(BEGINS)
+    pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt)
+    made = builder.not_valid_after(datetime(2040, 1, 1)).sign(key, hashes.SHA256(), rsa_padding=pss)
+    der = made.public_bytes(Encoding.DER)
+    check_signed_by(der, root())
+    for other, wrong in (
+        (der[:-1] + bytes((der[-1] ^ 1,)), SignatureInvalidError),
+        (der.replace(b"400101", b"410101"), SignatureInvalidError),
+    ):
+        with pytest.raises(wrong):
+            check_signed_by(other, root())
+    with pytest.raises(HashUnsupportedError, match="another way"):
+        check_signed_by(der, ISSUING.der())
 
 
 CLIENT = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH])

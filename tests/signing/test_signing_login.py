@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import copy
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
@@ -31,17 +33,19 @@ from signing.errors import (
     TokenInvalidError,
 )
 from signing.hashes import Hash
-from signing.login import LoginHolder, LoginToken, create_token, validate_token
+from signing.login import LoginHolder, LoginToken, app_version, create_token, validate_token
 from signing.sign import ecdsa_der
 from tests.support.software_card import (
     NOW,
     SoftwareCard,
     issue,
+    rewritten,
     root,
     rsa_key,
     signature_certificate,
 )
 from tests.support.test_pki import pki
+from tests.support.vectors import sequence
 
 ORIGIN = "https://portal.example.tw"
 NONCE = base64.b64encode(bytes(range(32))).decode()
@@ -529,3 +533,24 @@ def test_a_login_whose_ec_signature_is_der_is_refused_as_jose_has_it():
     token = create_token(pki().card("ec"), pki().certificate("ec"), ORIGIN, NONCE)
     with pytest.raises(TokenInvalidError):
         check_ec(replace(token, signature=ecdsa_der(token.signature, 256)))
+
+
+def test_a_program_that_was_not_installed_names_itself_without_a_version(monkeypatch: pytest.MonkeyPatch):
+    assert app_version() == f"https://hca-agent.invalid/releases/{importlib.metadata.version('hca-agent')}"
+
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert app_version.__wrapped__() == "https://hca-agent.invalid/"
+
+
+def test_a_holder_whose_name_cannot_be_read_is_nobody():
+    """An object identifier of 65 octets: a path leads to it, and its signature holds."""
+    for octets in (64, 65):
+        kind = sequence(b"\x2a" + b"\x81" * (octets - 2) + b"\x01", tag=0x06)
+        names = sequence(sequence(sequence(kind, sequence("王".encode(), tag=0x0C)), tag=0x31))
+        certificate = rewritten(signature_certificate(), "ca", names=names)
+        trusted = [rewritten(root(), "ca", names=names)]
+        with nullcontext() if octets == 64 else pytest.raises(CertificateMalformedError):
+            assert check(make(certificate), trusted_roots=trusted).common_name == ""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from asn1crypto import cms, core, tsp
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -61,11 +68,8 @@ def test_a_stamp_made_with_a_certificate_for_something_else_does_not_hold(
     authority: Authority, tmp_path: Path
 ) -> None:
     """`sender` has no extendedKeyUsage: OpenSSL refuses to make such a stamp, so its own one is re-signed."""
-    from asn1crypto import cms
     from asn1crypto.tsp import TimeStampResp
     from asn1crypto.x509 import Certificate
-    from cryptography.hazmat.primitives.asymmetric import padding
-    from cryptography.hazmat.primitives.hashes import SHA256
 
     response = TimestampParts.load(authority.stamp(timestamp.request(DATA, 5)))
     signer = response.signer
@@ -134,3 +138,88 @@ def test_no_single_changed_octet_makes_another_stamp_hold(answer: bytes, at: int
 def test_whatever_comes_is_read_or_refused(octets: bytes) -> None:
     with pytest.raises(TimestampError):
         timestamp.verify(DATA, octets)
+
+
+def changed(authority: Authority, answer: bytes, change: Callable[[tsp.TSTInfo], None]) -> bytes:
+    """An answer whose stamp says something else, signed anew by the authority."""
+    parts = TimestampParts.load(answer)
+    stamped = tsp.TSTInfo.load(parts.signed["encap_content_info"]["content"].parsed.dump())
+    change(stamped)
+    octets = stamped.dump(force=True)
+    parts.signed["encap_content_info"]["content"] = core.ParsableOctetString(octets)
+    for each in parts.signer["signed_attrs"]:
+        if each["type"].native == "message_digest":
+            each["values"] = [Hash.SHA_256.digest(octets)]
+    return resigned(authority, parts)
+
+
+def resigned(authority: Authority, parts: TimestampParts) -> bytes:
+    signed = parts.signer["signed_attrs"].untag().dump(force=True)
+    parts.signer["signature"] = authority.tsa.key.sign(signed, padding.PKCS1v15(), SHA256())
+    return bytes(parts.whole.dump(force=True))  # type: ignore[attr-defined]
+
+
+def test_a_stamp_without_the_answer_around_it_says_the_same(authority: Authority, answer: bytes) -> None:
+    token = timestamp.token_in(answer)
+    stamp = timestamp.verify_token(DATA, token)
+    assert stamp.certificate == authority.tsa.der
+    assert replace(stamp, certificate=b"") == timestamp.read(answer)
+    assert timestamp.verify_token(None, token) == stamp
+    assert authority.tsa.der in timestamp.certificates_in(token)
+    with pytest.raises(TimestampOtherDataError):
+        timestamp.verify_token(DATA + b"!", token)
+    with pytest.raises(TimestampRefusedError):
+        timestamp.token_in(bytes.fromhex("30053003020102"))
+    nothing = cms.ContentInfo({"content_type": "data", "content": b"plain"}).dump()
+    for wrong in (nothing, b"", token[:-1]):
+        for read in (timestamp.certificates_in, lambda each: timestamp.verify_token(DATA, each)):
+            with pytest.raises(TimestampError):
+                read(wrong)
+
+
+def test_a_stamp_says_how_exact_it_is_or_nothing_of_it(authority: Authority, answer: bytes) -> None:
+    assert timestamp.read(answer).accuracy == Decimal("1.5001")
+
+    def silent(info: tsp.TSTInfo) -> None:
+        del info["accuracy"]
+
+    inexact = changed(authority, answer, silent)
+    timestamp.verify(DATA, inexact)
+    assert timestamp.read(inexact).accuracy is None
+
+
+def test_an_imprint_that_is_cut_is_none(authority: Authority, answer: bytes) -> None:
+    def cut(info: tsp.TSTInfo) -> None:
+        info["message_imprint"]["hashed_message"] = Hash.SHA_256.digest(DATA)[:16]
+
+    with pytest.raises(TimestampError, match="length of its hash"):
+        timestamp.read(changed(authority, answer, cut))
+
+
+@pytest.mark.parametrize("year", [2000, 2099])
+def test_a_stamp_of_a_time_at_which_its_certificate_was_not_valid_does_not_hold(
+    authority: Authority, answer: bytes, year: int
+) -> None:
+    def at(info: tsp.TSTInfo) -> None:
+        info["gen_time"] = datetime(year, 1, 1, tzinfo=UTC)
+
+    other = changed(authority, answer, at)
+    assert timestamp.read(other).time.year == year
+    with pytest.raises(TimestampInvalidError, match="not valid at the time"):
+        timestamp.verify(DATA, other)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_stamp_of_before_rfc_5816_names_its_certificate_by_sha_1(
+    authority: Authority, answer: bytes, right: bool
+) -> None:
+    parts = TimestampParts.load(answer)
+    named = Hash.SHA_1.digest(authority.tsa.der if right else authority.ca.der)
+    for each in parts.signer["signed_attrs"]:
+        if each["type"].native == "signing_certificate_v2":
+            each["type"] = "signing_certificate"
+            each["values"] = [tsp.SigningCertificate({"certs": [{"cert_hash": named}]})]
+    older = resigned(authority, parts)
+    assert timestamp.read(older) == timestamp.read(answer)
+    with nullcontext() if right else pytest.raises(TimestampInvalidError, match="names another"):
+        timestamp.verify(DATA, older)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 
+from hca_card.tlv import Tlv, read
 from signing.errors import (
     CertificateExpiredError,
     CertificateMalformedError,
@@ -21,7 +23,8 @@ from signing.errors import (
 )
 from signing.trust import check_period, validate_chain
 from tests.support.openssl import openssl_program
-from tests.support.software_card import NOW, issue, root, rsa_key
+from tests.support.software_card import NOW, issue, rewritten, root, rsa_key
+from tests.support.vectors import sequence
 
 
 def intermediate(**changes: object) -> bytes:
@@ -170,3 +173,75 @@ def test_rubbish_anywhere_in_a_chain_is_named(rubbish: bytes):
         validate_chain(leaf(), [rubbish], [], NOW)
     with pytest.raises(CertificateMalformedError):
         validate_chain(leaf(), [root()], [rubbish], NOW)
+
+
+def test_a_root_is_nobodys_card():
+    with pytest.raises(CertificateUntrustedError, match="root is not a holder's"):
+        validate_chain(root(), [root()], [], NOW)
+
+
+def test_a_validity_that_cannot_be_read_is_none():
+    odd = rewritten(leaf(), "ca", times=sequence(b"\x17\x01x", b"\x17\x01x"))
+    with pytest.raises(CertificateMalformedError, match="validity"):
+        check_period(odd, NOW)
+
+
+def test_there_is_an_end_to_looking_for_ways(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("signing.path_search.LOOKS", 1)
+    assert len(validate_chain(issue(key=rsa_key("signature")), [root()], [], NOW)) == 2
+    with pytest.raises(CertificateUntrustedError, match="too many ways"):
+        validate_chain(leaf(), [root()], [intermediate()], NOW)
+
+
+def leaf_by_ecdsa() -> bytes:
+    """A certificate that says it was signed by ECDSA, whatever its issuer's key is."""
+    ecdsa = sequence(bytes.fromhex("06082a8648ce3d040302"))  # ecdsa-with-SHA256
+    body, _, value = read(leaf())[0].children
+    parts = [each.encode() for each in body.children]
+    parts[2] = ecdsa
+    return sequence(sequence(*parts), ecdsa, value.encode())
+
+
+def test_a_method_for_another_kind_of_key_than_the_authoritys_proves_nothing():
+    with pytest.raises(CertificateUntrustedError, match="method for another key"):
+        validate_chain(leaf_by_ecdsa(), [root()], [intermediate()], NOW)
+
+
+def test_an_authority_whose_key_nobody_knows_proves_nothing():
+    body = [each.encode() for each in read(intermediate())[0].children[0].children]
+    curve = sequence(bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06052b81040006"))  # secp112r1
+    body[6] = sequence(curve, Tlv(0x03, b"\0\x04" + bytes(28)).encode())
+    signed = sequence(*body)
+    made = rsa_key("ca").sign(signed, padding.PKCS1v15(), hashes.SHA256())
+    authority = sequence(signed, read(root())[0].children[1].encode(), Tlv(0x03, b"\0" + made).encode())
+    with pytest.raises(CertificateUntrustedError, match="no kind that is known"):
+        validate_chain(leaf_by_ecdsa(), [root()], [authority], NOW)
+
+
+def test_an_authority_that_is_bound_by_a_rule_nobody_here_knows_proves_nothing():
+    rule = x509.NameConstraints([x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))], None)
+    other = x509.SubjectAlternativeName([x509.RegisteredID(x509.ObjectIdentifier("1.2.4"))])
+    with pytest.raises(CertificateUntrustedError, match="rule that is not understood"):
+        validate_chain(leaf(extensions=[other]), [root()], [intermediate(extensions=[rule])], NOW)
+
+
+def test_a_name_that_cannot_be_decoded_is_equal_to_itself_alone():
+    text = bytes.fromhex("1e03 91ab00")  # a BMPString of an octet too many
+    odd, other = (
+        sequence(sequence(sequence(bytes.fromhex("0603550403"), each), tag=0x31))
+        for each in (text, text[:-1] + b"\x01")
+    )
+    holder = rewritten(issue(key=rsa_key("signature")), "ca", names=odd)
+    above = rewritten(root(), "ca", names=odd)
+    assert validate_chain(holder, [above], [], NOW) == (above, holder)
+    with pytest.raises(CertificateUntrustedError):
+        validate_chain(holder, [rewritten(root(), "ca", names=other)], [], NOW)
+
+
+def test_a_validation_that_would_wait_is_none(monkeypatch: pytest.MonkeyPatch):
+    async def waits(_validator: object) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr("pyhanko_certvalidator.CertificateValidator.async_validate_path", waits)
+    with pytest.raises(CertificateUntrustedError, match="wait"):
+        validate_chain(leaf(), [root()], [intermediate()], NOW)

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from asn1crypto.ocsp import OCSPRequest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import ReasonFlags
+from cryptography.x509 import Certificate, ObjectIdentifier, ReasonFlags, UnrecognizedExtension
 from cryptography.x509 import ocsp as other
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,8 +23,11 @@ from signing.errors import (
     StatusAnswerForgedError,
     StatusAnswerStaleError,
     StatusAnswerUnrelatedError,
+    StatusAnswerUnusableError,
 )
+from signing.hashes import Hash
 from signing.revocation import OcspAnswer, RevocationPolicy, RevocationState
+from tests.support import status_authority
 from tests.support.outside_world import Authority
 
 NONCE = b"0123456789abcdef"
@@ -122,6 +127,8 @@ def test_a_refusal_of_the_responder_says_nothing_of_any_certificate(
     authority: Authority, tbs: bytes, status: int, der: str
 ) -> None:
     assert read(authority, bytes.fromhex(der), tbs) == OcspAnswer(status, ())
+    with pytest.raises(StatusAnswerUnusableError, match=f"status {status}"):
+        revocation.judge_ocsp(bytes.fromhex(der), authority.good.der, authority.ca.der, datetime.now(UTC))
 
 
 @pytest.mark.parametrize("hash_", [SHA1(), SHA256()])
@@ -183,3 +190,47 @@ def test_whatever_comes_is_read_or_refused(authority: Authority, tbs: bytes, oct
         revocation.question_in(octets)
     with pytest.raises(StatusAnswerError):
         read(authority, octets, tbs)
+
+
+def test_whom_an_answer_is_about_is_told_before_it_is_believed(authority: Authority, answer: bytes) -> None:
+    about = [each.der for each in (authority.good, authority.revoked)]
+    assert all(revocation.is_about(answer, each, authority.ca.der) for each in about)
+    assert not revocation.is_about(answer, authority.tsa.der, authority.ca.der)
+    assert not revocation.is_about(answer, authority.good.der, authority.sender.der)
+    assert not revocation.is_about(answer, b"no certificate", authority.ca.der)
+    assert not revocation.is_about(b"no answer", authority.good.der, authority.ca.der)
+
+
+def test_a_responder_whose_use_cannot_be_read_is_appointed_by_nobody() -> None:
+    class Odd(status_authority.Authority):
+        def responder(self) -> Certificate:
+            use = UnrecognizedExtension(ObjectIdentifier("2.5.29.37"), b"\x04\0")
+            return status_authority.certificate("responder", "issuer", 3, use)
+
+    good, odd = status_authority.Authority(signer="responder"), Odd(signer="responder")
+    holder, issuer = (status_authority.der(each) for each in (good.holder(), good.issuer))
+    question, _ = revocation.ocsp_request(holder, issuer)
+    said = revocation.judge_ocsp(good.answer(question), holder, issuer, status_authority.NOW)
+    assert said.state is RevocationState.GOOD
+    with pytest.raises(StatusAnswerForgedError):
+        revocation.judge_ocsp(odd.answer(question), holder, issuer, status_authority.NOW)
+
+
+def test_a_question_without_a_nonce_has_none(authority: Authority) -> None:
+    assert revocation.question_in(question_of(authority, 5, 0x77AA, nonce=b"")) == ((5, 0x77AA), b"")
+    assert revocation.question_in(question_of(authority, 5)) == ((5,), NONCE)
+
+
+def test_a_signed_question_holds_the_signature_and_who_made_it(authority: Authority, tbs: bytes) -> None:
+    sender = authority.sender
+    made = sender.key.sign(tbs, PKCS1v15(), SHA256())
+    whole = OCSPRequest.load(revocation.signed_request(tbs, made, Hash.SHA_256, sender.der), strict=True)
+    assert whole["tbs_request"].dump() == tbs
+    signature = whole["optional_signature"]
+    assert signature["signature_algorithm"]["algorithm"].native == "sha256_rsa"
+    assert signature["signature"].native == made
+    assert [each.dump() for each in signature["certs"]] == [sender.der]
+    with pytest.raises(OcspError):
+        revocation.signed_request(tbs[:-1], made, Hash.SHA_256, sender.der)
+    with pytest.raises(CertificateMalformedError):
+        revocation.signed_request(tbs, made, Hash.SHA_256, b"no certificate")

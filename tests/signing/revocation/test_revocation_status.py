@@ -6,15 +6,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from asn1crypto.crl import CertificateList
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from signing.errors import StatusAnswerForgedError, StatusAnswerStaleError, StatusAnswerUnusableError
 from signing.revocation import RevocationState, addresses, judge_crl, judge_ocsp, ocsp_request
 from signing.revocation.status import RevocationPolicy, RevocationReason, is_signed_by
-from tests.support.status_authority import DAY, NOW, Authority, certificate, der
+from tests.support.status_authority import DAY, NOW, Authority, certificate, der, key
 from tests.support.vectors import certificate as of_key
 
 AUTHORITY = Authority()
@@ -194,3 +196,35 @@ def test_a_signature_is_judged_by_the_kind_of_the_signers_key() -> None:
     assert is_signed_by(signer, made, b"answer", hashes.SHA256())
     assert not is_signed_by(signer, made, b"another", hashes.SHA256())
     assert not is_signed_by(signer, made, b"answer", None)
+
+
+@pytest.mark.parametrize("extension", ["1.3.6.1.5.5.7.1.1", "2.5.29.31"], ids=["responder", "list"])
+@pytest.mark.parametrize(
+    "octets", [b"\x04\0", b"\x30\x02\x30\0", b"\x30\x80"], ids=["text", "empty", "no end"]
+)
+def test_an_address_that_cannot_be_read_is_none(extension: str, octets: bytes) -> None:
+    odd = x509.UnrecognizedExtension(x509.ObjectIdentifier(extension), octets)
+    assert addresses(der(certificate("holder", "issuer", 7, odd))) == addresses(ISSUER)
+
+
+def test_a_list_that_does_not_say_until_when_it_holds_is_unusable() -> None:
+    listed = CertificateList.load(AUTHORITY.crl())
+    del listed["tbs_cert_list"]["next_update"]
+    signed = listed["tbs_cert_list"].dump(force=True)
+    listed["signature"] = key("issuer").sign(signed, PKCS1v15(), hashes.SHA256())
+    with pytest.raises(StatusAnswerUnusableError, match="how long it holds"):
+        judge_crl(listed.dump(force=True), HOLDER, ISSUER, NOW)
+
+
+def test_a_list_in_another_authoritys_name_says_nothing_even_with_the_issuers_signature() -> None:
+    with pytest.raises(StatusAnswerUnusableError, match="another authority's"):
+        judge_crl(replace(AUTHORITY, crl_issuer="other issuer").crl(), HOLDER, ISSUER, NOW)
+
+
+def test_a_list_of_some_reasons_tells_who_is_revoked_and_not_who_is_good() -> None:
+    some = frozenset((x509.ReasonFlags.key_compromise,))
+    part = x509.IssuingDistributionPoint(None, None, False, False, some, False, False), True
+    revoked = replace(AUTHORITY, revoked={7: x509.ReasonFlags.key_compromise})
+    assert judge_crl(revoked.crl(part), HOLDER, ISSUER, NOW).state is RevocationState.REVOKED
+    with pytest.raises(StatusAnswerUnusableError, match="of a part"):
+        judge_crl(AUTHORITY.crl(part), HOLDER, ISSUER, NOW)
