@@ -33,12 +33,7 @@ ROOT: Final = Path(__file__).parent.parent
 
 LEFT: Final = {
     "hca_card/certificate_oddities.py": 2,
-    "hca_card/simulator/key_commands.py": 1,
-    "hca_card/traces/contents.py": 2,
-    "hca_card/traces/drafting.py": 23,
-    "hca_card/traces/parts.py": 5,
     "hca_card/traces/recorded_card.py": 1,
-    "hca_card/traces/text.py": 1,
     "signing/cms/envelope.py": 1,
     "signing/verification/pdf.py": 24,
     "signing/verification/pdf_changes.py": 7,

@@ -6,8 +6,16 @@ import hashlib
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDH,
+    SECP256R1,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import load_der_x509_certificate
 
 from hca_card.simulator import SimulatedCard
@@ -23,11 +31,15 @@ DOCUMENT = "測試".encode()
 DIGEST_INFO = SHA256_INFO + hashlib.sha256(DOCUMENT).digest()
 
 
-def public_key(card: SimulatedCard, index: int) -> RSAPublicKey:
+def certified(card: SimulatedCard, index: int) -> CertificatePublicKeyTypes:
     say(card, "00 A4 08 0C 02 50 15")
     der = say(card, f"00 B0 {0x8A + index:02X} 00 00 00 00")
     assert der[-2:] == b"\x90\x00"
-    key = load_der_x509_certificate(der[:-2]).public_key()
+    return load_der_x509_certificate(der[:-2]).public_key()
+
+
+def public_key(card: SimulatedCard, index: int) -> RSAPublicKey:
+    key = certified(card, index)
     assert isinstance(key, RSAPublicKey)
     return key
 
@@ -87,6 +99,23 @@ def test_a_cipher_that_is_none_is_refused(card: SimulatedCard, block: bytes) -> 
     play(card, f"> {VERIFY}\n< 90 00\n> {DECIPHER_WITH_2}\n< 90 00")
     lc = b"\x00" + len(block).to_bytes(2, "big") if block else b"\x00"
     assert card.transmit(bytes.fromhex("002A8086") + lc + block + b"\x00\x00") in (b"\x6a\x80", b"\x67\x00")
+
+
+def test_a_key_on_a_curve_agrees_on_the_secret_that_the_others_key_gives() -> None:
+    card = simulated("pkcs15-ecdh")
+    theirs, other = certified(card, 2), generate_private_key(SECP256R1())
+    assert isinstance(theirs, EllipticCurvePublicKey)
+    point = other.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    play(card, f"> {VERIFY}\n< 90 00\n> 00 22 41 B8 03 84 01 02\n< 90 00")
+    agreed = say(card, f"00 2A 80 86 48 A6 46 7F 49 43 86 41 {point.hex()} 00")
+    assert agreed == other.exchange(ECDH(), theirs) + b"\x90\x00"
+    for template in (
+        "A6 02 86 00",
+        "86 01 04",
+        f"A6 46 7F 49 43 86 41 {point[:-1].hex()}{point[-1] ^ 1:02x}",
+    ):
+        data = bytes.fromhex(template)
+        assert card.transmit(bytes((0, 0x2A, 0x80, 0x86, len(data))) + data + b"\0") == b"\x6a\x80"
 
 
 def test_nothing_is_signed_without_a_verified_pin(card: SimulatedCard) -> None:

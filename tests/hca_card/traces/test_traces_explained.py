@@ -12,6 +12,7 @@ from hca_card.traces.report import report
 SELECT = "-> 00 A4 04 00 05 F0 00 00 00 01 00\n<- 6F 07 84 05 F0 00 00 00 01 90 00\n"
 VERIFY = "-> 00 20 00 81 08 31 32 33 34 35 36 FF FF\n<- 90 00\n"
 CIPHER = "5A " * 128
+DIGEST_SIGNED = f"-> 00 2A 9E 9A 20 {'AA ' * 32}00\n<- {CIPHER}90 00\n"
 ROWS = {
     "an application": (SELECT, "選取了應用程式 F0 00 00 00 01", ""),
     "no application": ("-> 00 A4 00 00 02 3F 00\n<- 90 00", "沒有以 AID 選取應用程式", "FILL IN: aid"),
@@ -58,6 +59,27 @@ ROWS = {
         "<- " + CIPHER + "90 00\n",
         "簽章的金鑰以 00 22 41 B6 84 01 05 選用，再以 00 2A 9E 9A 簽章，給它的是只有雜湊值",
         'form = "digest"',
+    ),
+    "data that is no digest": (
+        SELECT + VERIFY + "-> 00 22 41 B6 03 84 01 05\n<- 90 00\n-> 00 2A 9E 9A 05 01 02 03 04 05 00\n"
+        "<- " + CIPHER + "90 00\n",
+        "簽章的金鑰以 00 22 41 B6 84 01 05 選用",
+        "FILL IN: keys: what the key was given to sign is no digest, no DigestInfo and no padded block",
+    ),
+    "an environment of another purpose": (
+        SELECT + VERIFY + "-> 00 22 C1 A4 03 84 01 05\n<- 90 00\n" + DIGEST_SIGNED,
+        "簽章的金鑰以 00 22 C1 A4 84 01 05 選用",
+        "reference = 0x05  # 已見 seen\nenvironment_p1 = 0xC1  # 已見 seen\nenvironment_p2 = 0xA4",
+    ),
+    "an environment that is no list": (
+        SELECT + VERIFY + "-> 00 22 41 B6 03 84 05 01\n<- 90 00\n" + DIGEST_SIGNED,
+        "簽章的金鑰以 00 22 41 B6 84 05 01 選用",
+        'environment = "84 05 01"',
+    ),
+    "a PIN that leaves no room": (
+        SELECT + VERIFY.replace("FF FF", "37 38"),
+        "以 00 20 00 81 送出",
+        "只看到 8 碼，不知道較短的如何填補",
     ),
     "deciphering": (
         SELECT + VERIFY + "-> 00 22 41 B8 03 84 01 06\n<- 90 00\n-> 00 2A 80 86 81 00 " + CIPHER + "00\n"

@@ -9,16 +9,23 @@ from typing import Any
 
 import pytest
 
+from hca_card.certificate import describe
+from hca_card.model import KeyUse
 from hca_card.pin_block import PinEncoding
+from hca_card.pkcs15_directory import AID as PKCS15_AID
 from hca_card.traces import captures, ccid, explaining, text, usb
 from hca_card.traces.captures import CutError, packets
 from hca_card.traces.ccid import Reader
-from hca_card.traces.dealings import Dealing, Talk
+from hca_card.traces.contents import contents
+from hca_card.traces.dealings import CUT, Dealing, Talk
 from hca_card.traces.failures import TraceError, out_of_reach
 from hca_card.traces.imported import CARDS_MOST, Imported
+from hca_card.traces.parts import parts_of
 from hca_card.traces.recorded_card import RecordedCard
 from hca_card.traces.secrets import PinShape, Secrets
+from hca_card.traces.understanding import Understood
 from pcsc.apdu import Command, Response
+from tests.support.software_card import signature_certificate
 
 FCP = bytes.fromhex("62 0A 82 01 01 83 02 4301 88 01 50")
 FOLDER = bytes.fromhex("62 08 82 01 38 83 02 4300 00")[:10]
@@ -124,6 +131,56 @@ def test_records_are_kept_by_their_number_and_a_refusal_with_its_status() -> Non
     answer(card, 0xA4, 0, 0, bytes.fromhex("4302"))
     assert answer(card, 0xB2, 1, 4) == Response(b"first", 0x9000)
     assert card.files[-1].refused == 0x6A83
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        pytest.param((), id="nothing"),
+        pytest.param(
+            (done(0xA4, 0, 0, b"\x50\x32"), done(0xB0, 0, 0, answer=b"\x30\x7f")), id="half of EF.TokenInfo"
+        ),
+    ],
+)
+def test_a_directory_that_was_selected_and_not_read_says_nothing(read: tuple[Dealing, ...]) -> None:
+    card = recorded(done(0xA4, 4, 0, PKCS15_AID), *read)
+    parts = parts_of(card, Understood())
+    assert (parts.directory, parts.pin, parts.key(KeyUse.SIGNATURE)) == (None, None, None)
+
+
+def test_an_answer_to_select_that_lies_hides_no_identity_in_a_file() -> None:
+    aid, der = b"\xf0\0\0\0\1", signature_certificate()
+    number = describe(der).serial_number
+    assert number is not None and number.lstrip("0") == "335361"
+    card = recorded(
+        done(0xA4, 4, 0, aid, b"\x6f\x20\x84\x01"),
+        done(0xB0, 0x8A, 0, answer=der),
+        done(0xB0, 0x89, 0, answer=b"211335361"),
+    )
+    found = parts_of(card, Understood()).identity
+    assert found is not None
+    identity, where = found
+    assert (identity.serial, where) == ((3, 9), "file = { sfi = 9 }")
+
+
+def test_where_a_content_was_is_written_as_a_profile_names_places() -> None:
+    card = recorded(
+        done(0xA4, 4, 0, b"\xf0\0\0\0\1"),
+        done(0xA4, 8, 0, bytes.fromhex("3F00 5000 5001")),
+        done(0xB0, 0, 0, answer=b"whole path"),
+        done(0xA4, 4, 0, b"\xf0\0\0\0\1"),
+        done(0xA4, 1, 0, bytes.fromhex("5100")),
+        done(0xA4, 2, 0, bytes.fromhex("5101")),
+        done(0xB0, 0, 0, answer=b"in a folder of the application"),
+        done(0xCA, 1, 2, answer=b"even"),
+        done(0xCB, 0x3F, 0xFF, bytes.fromhex("5C017F"), b"odd"),
+    )
+    assert {one.data: dict(one.place) for one in contents(card)} == {
+        b"whole path": {"path": '"3F 00 50 00 50 01"'},
+        b"in a folder of the application": {"path": '"3F FF 51 00 51 01"'},
+        b"even": {"object": "0x0102"},
+        b"odd": {"object": "0x3FFF", "object_data": '"5C 01 7F"', "object_ins": "0xCB"},
+    }
 
 
 # ------------------------------------------------------------------------------------ command by command
@@ -280,6 +337,13 @@ def read_text(octets: bytes) -> list[tuple[Any, ...]]:
     sink: Any = Noted()
     text.read(io.BytesIO(octets), sink)
     return list(sink.told)
+
+
+def test_a_command_of_which_a_log_leaves_out_the_end_is_none_and_that_is_said() -> None:
+    told = read_text(b"APDU: 00 D6 00 00 20 01 02 ...\nSW: 90 00\nAPDU: 00 B0 00 00 02\nSW: 41 42 90 00\n")
+    commands = [one[2] for one in told if one[0] == "command"]
+    assert commands == [bytes.fromhex("00B0000002")]
+    assert ("note", *CUT) in told
 
 
 def test_a_log_may_be_in_utf_16_and_in_colours() -> None:
