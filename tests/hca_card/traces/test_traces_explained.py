@@ -71,6 +71,11 @@ ROWS = {
         "簽章的金鑰以 00 22 C1 A4 84 01 05 選用",
         "reference = 0x05  # 已見 seen\nenvironment_p1 = 0xC1  # 已見 seen\nenvironment_p2 = 0xA4",
     ),
+    "an environment restored for one purpose": (
+        SELECT + VERIFY + "-> 00 22 43 07\n<- 90 00\n" + DIGEST_SIGNED,
+        "簽章的金鑰以 00 22 43 07",
+        'chosen_by = "restore"  # 已見 seen\nreference = 0x07  # 已見 seen\nenvironment_p1 = 0x43',
+    ),
     "an environment that is no list": (
         SELECT + VERIFY + "-> 00 22 41 B6 03 84 05 01\n<- 90 00\n" + DIGEST_SIGNED,
         "簽章的金鑰以 00 22 41 B6 84 05 01 選用",
