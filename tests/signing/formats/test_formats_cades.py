@@ -423,7 +423,7 @@ def _changed(change: Callable[[cms.SignedData], None]) -> bytes:
     """A message without its document, in which something is written otherwise that nobody signed."""
     whole = cms.ContentInfo.load(signed("rsa", Cades()))
     change(whole["content"])
-    return bytes(whole.dump(force=True))
+    return bytes(whole.dump())
 
 
 def _by_key(data: cms.SignedData) -> None:
