@@ -155,6 +155,9 @@ class RecordedCard:
         if path == MASTER_FILE:
             self._application = b""
         self._path = path
+        if not path:
+            self._current = None  # an application's own folder
+            return
         found = self._by_path(path)
         if found is None:
             found = RecordedFile(self._application, path)
@@ -171,13 +174,13 @@ class RecordedCard:
         """Return the path from the master file, as far as the trace says; within an application, its own."""
         if p1 == 0x08:
             return data if data[:2] == MASTER_FILE else MASTER_FILE + data
-        if data[:2] == MASTER_FILE or not data:
-            return data or MASTER_FILE
-        if p1 == 0x03:
-            return self._path[:-4]
         folder = self._path
         if self._current is not None and not _is_folder(self._current):
             folder = folder[:-2]
+        if p1 == 0x03 and (folder or self._application):
+            return folder[:-2] if self._application else folder[:-2] or MASTER_FILE
+        if data[:2] == MASTER_FILE or not data:
+            return data or MASTER_FILE
         return folder + data
 
     def _by_path(self, path: bytes) -> RecordedFile | None:
@@ -265,6 +268,9 @@ class RecordedCard:
             self._application, self._path, self._current = command.data, b"", None
             return Response(found.fci, found.sw)
         path = self._resolve(command.p1, command.data)
+        if not path:
+            self._path, self._current = path, None
+            return Response(b"", StatusWord.SUCCESS)
         file = self._by_path(path) or self._alone(command.data)
         if file is None:
             return Response(b"", StatusWord.FILE_NOT_FOUND)

@@ -307,7 +307,7 @@ def _recipient(info: Any, authenticated: bool) -> Recipient:
     if authenticated and info["version"].contents != (b"\x00" if named else b"\x02"):
         raise CipherDamagedError
     algorithm = "" if encrypted.dump() in (RSA, _RSA_WITHOUT_NULL) else str(encrypted["algorithm"].native)
-    if algorithm == "rsa":
+    if algorithm == "rsaes_pkcs1v15":
         raise CipherDamagedError  # with parameters that it does not have
     block = bytes(info["encrypted_key"].native)
     if not named:

@@ -37,7 +37,8 @@ def read_fhir(
     if len(listed) > SIGNATURES_MAX:
         return FoundDocument("fhir", (), (Remark(Finding.STRUCTURE_REFUSED, f"{len(listed)} signatures"),))
     reasons = provenance.get("reason")
-    reason = reasons[0].get("text", "") if isinstance(reasons, list) and isinstance(reasons[0], dict) else ""
+    first = reasons[0] if isinstance(reasons, list) and reasons else None
+    reason = first.get("text", "") if isinstance(first, dict) else ""
     found = tuple(
         replace(one, format=SignatureFormat.FHIR, reason=str(reason)[:200])
         for each in listed

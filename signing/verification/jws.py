@@ -129,7 +129,7 @@ def _checked(
 ) -> Iterator[Remark]:
     """Give the first thing that is wrong."""
     name = header.get("alg")
-    if name not in _ALGORITHMS:
+    if not isinstance(name, str) or name not in _ALGORITHMS:
         # `none` and the HS family among them: whoever made such a one had no key of the certificate's.
         keyless = str(name).lower() == "none" or str(name)[:2] == "HS"
         finding = Finding.SIGNATURE_WRONG if keyless else Finding.ALGORITHM_UNKNOWN
@@ -258,7 +258,7 @@ def _object(text: str) -> dict[str, Any]:
 
 def _decoded(text: str, most: int) -> bytes:
     if len(text) > most:
-        raise _RefusedError(Finding.STRUCTURE_REFUSED, "the header is too large")
+        raise _RefusedError(Finding.STRUCTURE_REFUSED, "a part is too large")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from hca_card.errors import CardDataError
 from signing.asn1 import parsing
 from signing.certificate import parsed
 from signing.errors import (
@@ -87,7 +88,7 @@ def _check_certificate(der: bytes, moment: datetime) -> None:
         if _TIME_STAMPING not in (certificate.extended_key_usage or ()):
             raise TimestampInvalidError("the certificate is not one for time stamps")
         begins, ends = certificate.period
-    except CertificateError as error:
+    except (CertificateError, CardDataError) as error:
         raise TimestampInvalidError(str(error)) from error
     if not begins <= moment <= ends:
         raise TimestampInvalidError("the certificate was not valid at the time of the stamp")

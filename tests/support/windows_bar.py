@@ -18,18 +18,17 @@ _INVALIDATE, _ERASE, _ALL_CHILDREN, _UPDATE_NOW = 0x1, 0x4, 0x80, 0x100
 
 
 def main(desktop: str) -> None:
-    """Redraw the bar of a desktop, and all that is on it."""
+    """Redraw the bar of a desktop, and all that is on it, once there is one."""
     user: Any = ctypes.WinDLL("user32", use_last_error=True)  # type: ignore[attr-defined,unused-ignore]
     for function in (user.OpenDesktopW, user.FindWindowW):
         function.restype = ctypes.c_void_p
     user.SetThreadDesktop.argtypes = (ctypes.c_void_p,)
     user.RedrawWindow.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint)
     if not user.SetThreadDesktop(user.OpenDesktopW(desktop, 0, False, _ALL_RIGHTS)):
-        raise SystemExit(f"no desktop {desktop!r}")
+        return
     bar = user.FindWindowW(BAR, None)
-    if not bar:
-        raise SystemExit("no bar")
-    user.RedrawWindow(bar, None, None, _INVALIDATE | _ERASE | _ALL_CHILDREN | _UPDATE_NOW)
+    if bar:
+        user.RedrawWindow(bar, None, None, _INVALIDATE | _ERASE | _ALL_CHILDREN | _UPDATE_NOW)
 
 
 if __name__ == "__main__":

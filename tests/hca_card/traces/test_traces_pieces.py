@@ -115,10 +115,29 @@ def test_what_is_selected_next_is_inside_of_a_folder_and_beside_a_file(fci: byte
 def test_the_parent_can_be_selected() -> None:
     card = recorded(
         done(0xA4, 8, 0, bytes.fromhex("5000 5001 5002")),
+        done(0xB0, 0, 0, answer=b"of a file"),
         done(0xA4, 3, 0),
         done(0xA4, 0, 0, bytes.fromhex("5009")),
     )
-    assert card.files[-1].path.hex().endswith("5009")
+    assert card.files[-1].path.hex() == "3f0050005009"
+    alone = recorded(done(0xA4, 3, 0), done(0xA4, 0, 0, bytes.fromhex("5009")))
+    assert alone.files[-1].path.hex() == "3f005009"
+
+
+def test_the_parent_of_a_folder_of_an_application_is_the_application() -> None:
+    card = recorded(
+        done(0xA4, 4, 0, PKCS15_AID),
+        done(0xA4, 1, 0, bytes.fromhex("5100")),
+        done(0xA4, 3, 0),
+        done(0xA4, 3, 0),  # nothing is above it
+        done(0xA4, 2, 0, bytes.fromhex("5009")),
+        done(0xB0, 0, 0, answer=b"content"),
+    )
+    found = card.files[-1]
+    assert (found.application, found.path.hex(), found.content) == (PKCS15_AID, "5009", b"content")
+    for how, data in ((4, PKCS15_AID), (1, bytes.fromhex("5100")), (3, b""), (2, bytes.fromhex("5009"))):
+        assert answer(card, 0xA4, how, 0, data).sw == 0x9000
+    assert answer(card, 0xB0, 0, 0).data == b"content"
 
 
 def test_records_are_kept_by_their_number_and_a_refusal_with_its_status() -> None:

@@ -109,7 +109,7 @@ def test_a_recipient_of_a_version_that_is_another_s_is_damaged() -> None:
 def test_rsa_with_parameters_that_it_has_not_is_opened_for_nobody() -> None:
     whole, rsa = authenticated(), bytes.fromhex("06092a864886f70d010101")
     assert whole.count(rsa + b"\x05\0") == 1
-    with pytest.raises(CipherInvalidError):
+    with pytest.raises(CipherDamagedError):
         opened(whole.replace(rsa + b"\x05\0", rsa + b"\x30\0"))
 
 

@@ -42,7 +42,14 @@ def test_it_is_over_the_resource_in_any_layout_and_over_no_other(xml: bool) -> N
 
 @pytest.mark.parametrize(
     ("reasons", "told"),
-    [(None, ""), ("補簽", ""), (["補簽"], ""), ([{"text": "核對"}, {"text": "補簽"}], "核對"), ([{}], "")],
+    [
+        (None, ""),
+        ([], ""),
+        ("補簽", ""),
+        (["補簽"], ""),
+        ([{"text": "核對"}, {"text": "補簽"}], "核對"),
+        ([{}], ""),
+    ],
 )
 def test_the_first_reason_is_told_where_it_has_words(reasons: object, told: str) -> None:
     [found] = read_fhir(octets({**provenance(), "reason": reasons}), RESOURCE).signatures

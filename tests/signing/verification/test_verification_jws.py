@@ -111,6 +111,7 @@ def test_the_certificate_may_be_given_where_the_header_has_none() -> None:
         (lambda: header_of(signed(JwsForm(), DOCUMENT, "ec"), alg="RS256"), Finding.SIGNATURE_WRONG),
         (lambda: header_of(signed(JwsForm(), DOCUMENT, "ec"), alg="ES384"), Finding.SIGNATURE_WRONG),
         (lambda: header_of(signed(JwsForm(), DOCUMENT), alg="XX256"), Finding.ALGORITHM_UNKNOWN),
+        (lambda: header_of(signed(JwsForm(), DOCUMENT), alg=["RS256"]), Finding.ALGORITHM_UNKNOWN),
         (lambda: resigned("rsa", crit=["exp"], exp=1), Finding.ALGORITHM_UNKNOWN),
         (lambda: resigned("rsa", crit=["b64"], b64=False), Finding.ALGORITHM_UNKNOWN),
         (lambda: resigned("rsa", b64=False), Finding.ALGORITHM_UNKNOWN),

@@ -16,7 +16,7 @@ from signing.errors import TimestampError, TimestampInvalidError, TimestampOther
 from signing.formats.cades import Cades
 from signing.hashes import Hash
 from signing.verification.found import FoundStamp
-from signing.verification.stamps import read_stamp
+from signing.verification.stamps import _check_certificate, read_stamp
 from tests.support import cms_attacks as attacks
 from tests.support.cms_attacks import changed
 from tests.support.test_pki import NOW, pki
@@ -125,3 +125,18 @@ def test_what_proves_no_time_is_refused_with_the_reason(what: str) -> None:
         read_stamp(FoundStamp(make(), COVERED))
     assert type(told_why.value) is error
     assert words in str(told_why.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "otherwise"),
+    [
+        pytest.param("300a06082b06010505070308", "300a06092b06010505070308", id="purposes"),
+        pytest.param("170d", "17ff", id="times"),
+    ],
+)
+def test_an_authority_whose_certificate_is_damaged_proves_nothing(part: str, otherwise: str) -> None:
+    whole = pki().certificate("tsa")
+    damaged = whole.replace(bytes.fromhex(part), bytes.fromhex(otherwise), 1)
+    assert damaged != whole
+    with pytest.raises(TimestampInvalidError):
+        _check_certificate(damaged, NOW)
