@@ -26,6 +26,7 @@ from pcsc.virtual import VirtualWinscard
 from tests.support.agent import ANY_PORT, running_agent
 from tests.support.operations import PORTAL, until
 from tests.support.platforms import WINDOWS, is_private
+from tests.support.ports import free_ports
 from tests.support.waiting import LIMIT
 
 
@@ -75,15 +76,15 @@ async def test_a_second_agent_is_refused_and_does_not_touch_the_first(tmp_path: 
 
 @pytest.mark.slow
 async def test_the_next_port_is_taken_and_the_person_is_told_of_the_conflict(tmp_path: Path) -> None:
-    other, free = ports.listen([0]), ports.listen([0])
-    free.close()
-    config = Config(ports=PortSettings(0), servisign=ServiSignSettings(ports=(other.port, free.port)))
+    taken, free = free_ports(2)
+    other = ports.listen([taken])
+    config = Config(ports=PortSettings(0), servisign=ServiSignSettings(ports=(taken, free)))
     try:
         async with running_agent(tmp_path, config=config) as agent:
-            assert agent.daemon.tls_port == free.port
-            assert [conflict.port for conflict in agent.daemon.conflicts] == [other.port]
+            assert agent.daemon.tls_port == free
+            assert [conflict.port for conflict in agent.daemon.conflicts] == [taken]
             await agent.notices_shown()
-            assert [en for _, en in agent.interaction.notices if str(other.port) in en]
+            assert [en for _, en in agent.interaction.notices if str(taken) in en]
     finally:
         other.close()
 
@@ -98,13 +99,13 @@ async def test_a_new_certificate_is_announced_once(tmp_path: Path) -> None:
 
 
 async def test_a_stopped_agent_can_be_started_again_on_the_same_ports(tmp_path: Path) -> None:
-    async with running_agent(tmp_path) as agent:
-        taken = agent.daemon.native_port, agent.daemon.tls_port
-        async with agent.page() as page:
-            await page.call("card.read")
-    config = Config(ports=PortSettings(taken[0]), servisign=ServiSignSettings(ports=(taken[1],)))
-    async with running_agent(tmp_path, config=config) as agent:
-        assert (agent.daemon.native_port, agent.daemon.tls_port) == taken
+    native, tls = free_ports(2)
+    config = Config(ports=PortSettings(native), servisign=ServiSignSettings(ports=(tls,)))
+    for _ in range(2):
+        async with running_agent(tmp_path, config=config) as agent:
+            assert (agent.daemon.native_port, agent.daemon.tls_port) == (native, tls)
+            async with agent.page() as page:
+                await page.call("card.read")
 
 
 async def test_it_runs_without_a_smart_card_service_and_serves_when_there_is_one(tmp_path: Path) -> None:
