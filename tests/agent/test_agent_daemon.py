@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,7 @@ async def test_a_locked_screen_ends_every_kept_pin(tmp_path: Path, monkeypatch: 
         yield
 
     monkeypatch.setattr("agent.pins.screen_lock.watched", watched)
-    config = Config(origins=OriginSettings(allow=frozenset({PORTAL.origin or ""})))
+    config = replace(ANY_PORT, origins=OriginSettings(allow=frozenset({PORTAL.origin or ""})))
     async with running_agent(tmp_path, config=config) as agent:
         assert agent.daemon.operations is not None
         assert locks == []
