@@ -264,7 +264,8 @@ async def test_a_card_that_is_pulled_leaves_the_rest_waiting_and_the_next_sessio
         await until(lambda: here.records.find(5).state is RecordState.SIGNED, "nothing is signed")
         here.world.reader.remove()
         await until(lambda: session.ended is not None, "the session goes on")
-        assert session.ended is SessionEnd.CARD
+        # Pulled in the middle of a PIN, whether that was taken is not known, and the PIN is what ends it.
+        assert session.ended in (SessionEnd.CARD, SessionEnd.PIN)
         assert here.records.counts(here.now[0], timedelta()).waiting > 0
         here.world.reader.insert(here.world.card)
         await until(here.card_back, "the card is not back")
