@@ -51,7 +51,13 @@ from hca_card.errors import (
 )
 from hca_card.model import Card, KeyUse, PinStatus
 from hca_card.pin import Pin
-from pcsc.errors import CommunicationError, MalformedResponseError, PcscError, ReaderLimitError
+from pcsc.errors import (
+    CardRemovedError,
+    CommunicationError,
+    MalformedResponseError,
+    PcscError,
+    ReaderLimitError,
+)
 from pcsc.status import StatusError
 from signing.errors import SigningError
 
@@ -449,7 +455,7 @@ class SessionPin(PinEntry):
         return snapshot
 
     def _failed(self, error: BaseException) -> None:
-        self._kept.wipe(SessionEnd.PIN)
+        self._kept.wipe(SessionEnd.CARD if isinstance(error, CardRemovedError) else SessionEnd.PIN)
         if self._may_have_spent(error):
             # It was right once; but the page will have another at hand.
             self._guesses.pins.note(self._origin)

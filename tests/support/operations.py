@@ -18,10 +18,12 @@ from agent.operations import Caller, Operations, open_operations
 from agent.paths import Paths
 from agent.vocabulary import Verb
 from hca_card.simulator import SimulatedCard
+from pcsc.apdu import Command
 from pcsc.connection import Connection
 from pcsc.service import Service
 from pcsc.virtual import KeypadPrompt, VirtualReader, VirtualWinscard
 from signing.formats import Evidence
+from signing.hashes import Hash
 from tests.support.cards import simulated
 from tests.support.waiting import until_async
 
@@ -32,6 +34,25 @@ OTHER = Caller("https://other.example.tw", "1")
 OWN = Caller(None)
 NONCE = "bm9uY2Utb2YtYXQtbGVhc3QtMzItYnl0ZXMtZm9yLXRlc3Rz"
 PIN = "123456"
+
+
+class Sabotage:
+    """A card whose reader suffers something right after a command with this header was answered."""
+
+    def __init__(self, card: object, header: bytes, happens: Callable[[], None]) -> None:
+        self._card, self._header, self._happens = card, header, happens
+
+    def power_on(self) -> bytes:
+        return self._card.power_on()  # type: ignore[attr-defined, no-any-return]
+
+    def power_off(self) -> None:
+        self._card.power_off()  # type: ignore[attr-defined]
+
+    def transmit(self, command: bytes) -> bytes:
+        answer: bytes = self._card.transmit(command)  # type: ignore[attr-defined]
+        if command.startswith(self._header) and len(command) > 5:
+            self._happens()
+        return answer
 
 
 @dataclass
@@ -75,6 +96,14 @@ class World:
         """A connection of another program to the same card."""
         with self.service.context() as context, Connection(context, reader or self.reader.name) as connection:
             yield connection
+
+    def other_program_signs(self) -> int:
+        """What the card answers another program that would sign with what we left behind."""
+        with self.other_program() as other, other.transaction() as transaction:
+            # No SELECT: whatever state we left would still be there.
+            transaction.send(Command(0x00, 0x22, 0x41, 0xB6, bytes.fromhex("800111840101")))
+            signing = Command(0x00, 0x2A, 0x9E, 0x9A, Hash.SHA_256.digest_info(bytes(32)), le=256)
+            return transaction.send(signing).sw
 
 
 class Spy:

@@ -864,22 +864,22 @@ def test_the_copies_of_a_sessions_pins_are_wiped_when_the_visit_ends(
 @pytest.mark.usefixtures("facts")
 @pytest.mark.parametrize("change", [False, True], ids=["verify", "change"])
 @pytest.mark.parametrize(
-    ("error", "told", "spent"),
+    ("error", "told", "spent", "why"),
     [
-        (PinWrongError(tries_left=2), "pin.changed_elsewhere", True),
-        (CardRemovedError(), "card.removed", True),
-        (PinLengthError(sent=True), "pin.length", True),
-        (PinLengthError(), "pin.length", False),
+        (PinWrongError(tries_left=2), "pin.changed_elsewhere", True, SessionEnd.PIN),
+        (CardRemovedError(), "card.removed", True, SessionEnd.CARD),
+        (PinLengthError(sent=True), "pin.length", True, SessionEnd.PIN),
+        (PinLengthError(), "pin.length", False, SessionEnd.PIN),
     ],
     ids=str,
 )
 def test_a_sessions_pin_that_fails_ends_it_and_may_be_a_guess(
-    error: Exception, told: str, spent: bool, change: bool
+    error: Exception, told: str, spent: bool, why: SessionEnd, change: bool
 ) -> None:
     card, session, memory = NotingCard(), kept(), guesses()
     card.fails = error
     assert outcome(session_pin(session, memory, new=Pin(NEW) if change else None), card) == told
-    assert session.ended is SessionEnd.PIN
+    assert session.ended is why
     assert memory.pins.recent(ORIGIN) is spent
     assert not memory.puks.recent(ORIGIN)
 

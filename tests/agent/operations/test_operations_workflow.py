@@ -43,7 +43,7 @@ from signing.errors import CipherInvalidError
 from signing.hashes import Hash
 from tests.support.cards import simulated
 from tests.support.fake_card import FakeCard, FakeVisit
-from tests.support.operations import OTHER, OWN, PIN, PORTAL, Spy, World, agent, until
+from tests.support.operations import OTHER, OWN, PIN, PORTAL, Sabotage, Spy, World, agent, until
 
 DOCUMENT = "同意書".encode()
 VERIFY = b"\x00\x20\x00\x01"
@@ -261,25 +261,6 @@ async def test_a_reset_by_another_program_while_the_person_is_asked_does_no_harm
         assert world.tries == 3
 
 
-class Sabotage:
-    """A card whose reader suffers something right after a command with this header was answered."""
-
-    def __init__(self, card: object, header: bytes, happens: Callable[[], None]) -> None:
-        self._card, self._header, self._happens = card, header, happens
-
-    def power_on(self) -> bytes:
-        return self._card.power_on()  # type: ignore[attr-defined, no-any-return]
-
-    def power_off(self) -> None:
-        self._card.power_off()  # type: ignore[attr-defined]
-
-    def transmit(self, command: bytes) -> bytes:
-        answer: bytes = self._card.transmit(command)  # type: ignore[attr-defined]
-        if command.startswith(self._header) and len(command) > 5:
-            self._happens()
-        return answer
-
-
 @pytest.mark.parametrize(
     ("name", "error"), [("remove", CardRemovedError), ("reset_by_other_program", CardResetError)]
 )
@@ -298,25 +279,14 @@ async def test_what_happens_to_the_card_right_after_its_pin_is_named(
 async def test_another_program_cannot_sign_after_us(tmp_path: Path) -> None:
     async with agent(tmp_path, "hpc") as world:
         await sign(world)
-        with world.other_program() as other, other.transaction() as transaction:
-            # No SELECT: whatever state we left would still be there.
-            transaction.send(Command(0x00, 0x22, 0x41, 0xB6, bytes.fromhex("800111840101")))
-            answer = transaction.send(
-                Command(0x00, 0x2A, 0x9E, 0x9A, Hash.SHA_256.digest_info(bytes(32)), le=256)
-            )
-        assert answer.sw == 0x6982
+        assert world.other_program_signs() == 0x6982
 
 
 async def test_another_program_cannot_sign_after_our_failure(tmp_path: Path) -> None:
     async with agent(tmp_path, "hpc") as world:
         with pytest.raises(CipherInvalidError):
             await world.operations.decrypt(OWN, bytes(256))
-        with world.other_program() as other, other.transaction() as transaction:
-            transaction.send(Command(0x00, 0x22, 0x41, 0xB6, bytes.fromhex("800111840101")))
-            answer = transaction.send(
-                Command(0x00, 0x2A, 0x9E, 0x9A, Hash.SHA_256.digest_info(bytes(32)), le=256)
-            )
-        assert answer.sw == 0x6982
+        assert world.other_program_signs() == 0x6982
 
 
 async def test_two_pages_at_once_are_asked_one_after_the_other_and_both_served(tmp_path: Path) -> None:
@@ -523,12 +493,7 @@ async def test_a_kept_pin_survives_a_reset_by_another_program(tmp_path: Path) ->
 async def test_another_program_cannot_sign_after_a_pin_was_kept(tmp_path: Path) -> None:
     async with agent(tmp_path, "hpc") as world:
         await world.operations.keep_pin(PORTAL, Pin(PIN))
-        with world.other_program() as other, other.transaction() as transaction:
-            transaction.send(Command(0x00, 0x22, 0x41, 0xB6, bytes.fromhex("800111840101")))
-            answer = transaction.send(
-                Command(0x00, 0x2A, 0x9E, 0x9A, Hash.SHA_256.digest_info(bytes(32)), le=256)
-            )
-        assert answer.sw == 0x6982
+        assert world.other_program_signs() == 0x6982
 
 
 SIGNATURE = CardRequirement(key=KeyUse.SIGNATURE)
