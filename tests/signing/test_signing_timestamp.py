@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,11 +27,6 @@ from signing.hashes import Hash
 from tests.support.outside_world import Authority, openssl
 
 DATA = b"what was stamped"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
-    yield Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,11 +30,6 @@ from tests.support import status_authority
 from tests.support.outside_world import Authority
 
 NONCE = b"0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
-    yield Authority(tmp_path_factory.mktemp("authority"))
 
 
 def wrapped(tbs: bytes) -> bytes:
